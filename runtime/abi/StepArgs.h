@@ -1,0 +1,83 @@
+// The contract between generated code and the runtime: what a bucket's function receives.
+//
+// Every bucket of an entry is one native function with C linkage, run by all workers at once (SPMD):
+//
+//     void quern_<entry>_<bucket>(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
+//
+// This header is C so that generated code (which addresses the fields by offset), the microkernels
+// (freestanding C++) and the runtime share one definition. Adding a field goes at the end and bumps
+// QUERN_ABI_VERSION; the runtime refuses artifacts of another version.
+#ifndef QUERN_RUNTIME_ABI_STEPARGS_H
+#define QUERN_RUNTIME_ABI_STEPARGS_H
+
+#include <stdint.h>
+
+#define QUERN_ABI_VERSION 1
+
+// Positions a page of kv state holds; also the key block over which attention sums, so that the
+// order of its float additions never depends on how a sequence was cut into steps.
+#define QUERN_KV_PAGE 64
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Workers meet here. `arrived` counts up to num_workers and is reset by the last to arrive, which
+// then bumps `phase`; the others spin on `phase`. Each field has its own cache line.
+typedef struct QuernBarrier {
+  uint32_t arrived;
+  uint8_t pad0[60];
+  uint32_t phase;
+  uint8_t pad1[60];
+} QuernBarrier;
+
+// kv state of the layers that keep the same positions (all of them, or those of one window size).
+// A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
+// fixed offset inside the page. Page `block_tables[b][i]` holds positions
+// [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b.
+typedef struct QuernKvGroup {
+  uint8_t *pages;                      // base of the pool; 64-byte aligned
+  int64_t page_bytes;                  // bytes of one page, a multiple of 64
+  const int32_t *const *block_tables;  // [B] pointers to page numbers
+} QuernKvGroup;
+
+// Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values):
+//   keys   float32 [H][D][QUERN_KV_PAGE]   (transposed: positions are contiguous)
+//   values float32 [H][QUERN_KV_PAGE][V]
+// so a score is a sum over D with lanes over positions, and an output a sum over positions with
+// lanes over V: neither needs a horizontal reduction.
+
+typedef struct QuernStepArgs {
+  const uint8_t *weights;        // packed weights section
+  uint8_t *arena;                // the bucket's activations; 64-byte aligned
+  const void *const *inputs;     // the entry's tensor inputs, in order (step: tokens int32 [T])
+  void *const *outputs;          // the entry's tensor results, in order (step: logits float32 [R, vocab])
+  int64_t num_tokens;            // T: tokens of this step, all sequences packed
+  int64_t num_seqs;              // B: sequences of this step
+  int64_t num_rows;              // R: tokens whose outputs are wanted
+  const int32_t *cu_seqlens;     // [B+1] first token of each sequence; cu_seqlens[B] = T
+  const int32_t *positions;      // [T] position of each token in its own sequence
+  const int32_t *token_seq;      // [T] which of the B sequences each token belongs to
+  const int32_t *rows;           // [R] indices of the wanted tokens, ascending
+  const QuernKvGroup *kv;        // kv groups, in the manifest's order
+  uint8_t *const *fixed_state;   // [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
+  QuernBarrier *barrier;
+  void (*yield)(void);           // called by a worker that has waited long at a barrier
+} QuernStepArgs;
+
+typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
+
+// A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
+// quantized linear kernels read it: K codes, then one QuernQ8Group for every 32 of them.
+//   value[k] = scale * code[k];  sum_lo, sum_hi are the sums of the group's first and last 16 codes.
+// Bytes a row: Kp + Kp/32*8, rounded up to a multiple of 64.
+typedef struct QuernQ8Group {
+  float scale;
+  int16_t sum_lo;
+  int16_t sum_hi;
+} QuernQ8Group;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
