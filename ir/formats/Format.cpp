@@ -1,0 +1,112 @@
+#include "ir/formats/Format.h"
+
+#include "ir/formats/QuantFormat.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace quern::formats {
+
+absl::Status Format::encode_row(const float *, int64_t, std::byte *) const {
+  return absl::UnimplementedError(
+      absl::StrCat("Quern reads ", name_, " but does not quantize to it; use int8 or int4"));
+}
+
+void Format::unpack_block(const std::byte *, uint8_t *, float *, float *) const {
+  // A float format has no codes; Packing.cpp asks is_float() first.
+}
+
+std::span<const Format *const> all_formats() {
+  static const std::vector<const Format *> table = [] {
+    std::vector<const Format *> formats;
+    for (const auto family :
+         {float_formats(), legacy_block_formats(), k_quant_formats(), int_formats()})
+      formats.insert(formats.end(), family.begin(), family.end());
+    return formats;
+  }();
+  return table;
+}
+
+const Format *find_format(std::string_view name) {
+  for (const Format *format : all_formats())
+    if (format->name() == name)
+      return format;
+  return nullptr;
+}
+
+absl::StatusOr<const Format *> require_format(std::string_view name) {
+  if (const Format *format = find_format(name))
+    return format;
+  return absl::NotFoundError(
+      absl::StrCat("no weight format is named '", std::string(name), "'; there are ",
+                   absl::StrJoin(all_formats(), ", ", [](std::string *out, const Format *format) {
+                     *out += format->name();
+                   })));
+}
+
+absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag) {
+  const auto wrong = [&](const std::string &what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--quant ", std::string(flag), ": ", what,
+                     "; one of keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym]"));
+  };
+  const std::vector<std::string> words = absl::StrSplit(std::string(flag), absl::ByAnyChar(":,"));
+  const std::string &base = words[0];
+  if (base != "int4") {
+    if (base != "keep" && base != "f32" && base != "f16" && base != "bf16" && base != "int8")
+      return wrong(absl::StrCat("'", base, "' is not a format to quantize to"));
+    if (words.size() > 1)
+      return wrong(absl::StrCat("'", base, "' takes no options"));
+    return QuantChoice{base == "keep" ? nullptr : find_format(base)};
+  }
+  std::string group, symmetry;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string &word = words[i];
+    const bool is_group = word == "g32" || word == "g64" || word == "g128";
+    if (!is_group && word != "sym" && word != "asym")
+      return wrong(absl::StrCat("'", word, "' is not an option of int4"));
+    std::string &option = is_group ? group : symmetry;
+    if (!option.empty())
+      return wrong(absl::StrCat("'", option, "' and '", word, "' are both given"));
+    option = word;
+  }
+  if (group.empty())
+    group = "g32";
+  if (symmetry.empty())
+    symmetry = "sym";
+  return QuantChoice{find_format(absl::StrCat("int4:", group, ":", symmetry))};
+}
+
+void ErrorStats::add(const float *original, const float *decoded, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double error = static_cast<double>(original[i]) - static_cast<double>(decoded[i]);
+    sum_squared_error += error * error;
+    sum_squares += static_cast<double>(original[i]) * static_cast<double>(original[i]);
+    max_error = std::max(max_error, std::fabs(error));
+  }
+  count += n;
+}
+
+void ErrorStats::add(const ErrorStats &other) {
+  count += other.count;
+  sum_squared_error += other.sum_squared_error;
+  sum_squares += other.sum_squares;
+  max_error = std::max(max_error, other.max_error);
+}
+
+double ErrorStats::rmse() const {
+  return count == 0 ? 0 : std::sqrt(sum_squared_error / static_cast<double>(count));
+}
+
+double ErrorStats::relative_energy() const {
+  if (sum_squared_error == 0)
+    return 0;
+  return sum_squared_error / sum_squares;
+}
+
+} // namespace quern::formats

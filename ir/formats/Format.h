@@ -1,0 +1,131 @@
+// Formats: how a weight is quantized, that is, what its bytes mean.
+//
+// A weight is rows of n elements (n is K, the inputs of a matrix product). A row is stored as
+// blocks of `block()` elements, `block_bytes()` bytes each; the last block of a row may be partly
+// used. Formats say nothing of how a kernel wants the bytes: that is a packing (Packing.h).
+//
+//   name            block  bytes  bits/weight  value (float32)
+//   f32             1      4      32
+//   f16, bf16       1      2      16
+//   q4_0            32     18     4.5          d*(q-8)
+//   q4_1            32     20     5.0          d*q + m
+//   q5_0            32     22     5.5          d*(q-16)
+//   q5_1            32     24     6.0          d*q + m
+//   q8_0            32     34     8.5          d*q
+//   q4_k            256    144    4.5          (d*s)*q - dmin*m      s, m: 6 bits for each 32
+//   q5_k            256    176    5.5          (d*s)*q - dmin*m
+//   q6_k            256    210    6.5625       (d*s)*(q-32)          s: int8 for each 16
+//   int8            32     34     8.5          s*q                   Quern's own, also below
+//   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
+//   int4:gG:asym    G      G/2+4  4 + 32/G     s*q + min
+//
+// The q formats are GGUF's blocks (source: the GGUF specification and the `gguf` Python package, to
+// which decoding is bit-exact). int8 is stored as q8_0 and int4:g32 as q4_0/q4_1 are; longer groups
+// continue the same way: f16 scale, f16 min if asymmetric, then G/2 bytes whose low nibbles are
+// elements 0..G/2-1 and high nibbles the rest.
+#ifndef QUERN_IR_FORMATS_FORMAT_H
+#define QUERN_IR_FORMATS_FORMAT_H
+
+#include "ir/formats/PackingLayout.h"
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace quern::formats {
+
+class Format {
+public:
+  virtual ~Format() = default;
+  Format(const Format &) = delete;
+  Format &operator=(const Format &) = delete;
+
+  /// The name by which flags, the IR and the artifact know it.
+  const std::string &name() const { return name_; }
+  /// Elements in a block.
+  int block() const { return block_; }
+  int block_bytes() const { return block_bytes_; }
+  double bits_per_weight() const { return 8.0 * block_bytes_ / block_; }
+  /// Bytes of a row of `n` elements: whole blocks.
+  int64_t row_bytes(int64_t n) const { return (n + block_ - 1) / block_ * block_bytes_; }
+
+  /// f32, f16, bf16: elements stand alone, without codes and scales.
+  bool is_float() const { return packing_.is_float(); }
+  /// The one packing that holds this format's weights exactly.
+  const Packing &packing() const { return packing_; }
+
+  /// Decodes the first `n` elements of the row at `src` (any alignment, row_bytes(n) readable) into
+  /// `dst`.
+  virtual void decode_row(const std::byte *src, int64_t n, float *dst) const = 0;
+
+  /// Whether encode_row works: Quern quantizes to its own formats, and only reads GGUF's.
+  virtual bool can_encode() const { return false; }
+  /// Encodes `n` elements into the row_bytes(n) bytes at `dst`. Deterministic, the same on every
+  /// machine. Scales are searched for the least squared error over the group, as rounded to f16.
+  /// Fails on what the format cannot hold: NaN or infinity in a quantized format, overflow of f16
+  /// or of a scale; the message has the element's index in the row. Nothing is promised of `dst`
+  /// then.
+  virtual absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const;
+
+  /// Takes block at `src` apart: block() codes (unsigned, with packing().zero_point), and a scale
+  /// and, if packing().has_min, a min for each packing().group elements, widened to float32.
+  /// Quantized formats only.
+  virtual void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *mins) const;
+
+protected:
+  Format(std::string name, int block, int block_bytes, Packing packing)
+      : name_(std::move(name)), block_(block), block_bytes_(block_bytes), packing_(packing) {}
+
+private:
+  std::string name_;
+  int block_;
+  int block_bytes_;
+  Packing packing_;
+};
+
+/// The longest block of any format, in elements: the size of buffers for unpack_block.
+inline constexpr int kMaxBlock = 256;
+
+/// Every format, in the order of the table above.
+std::span<const Format *const> all_formats();
+
+/// The format of that name, or null.
+const Format *find_format(std::string_view name);
+
+/// The same, with an error that lists the names there are.
+absl::StatusOr<const Format *> require_format(std::string_view name);
+
+/// What `--quant` asks for: null means keep (the weights' own formats).
+struct QuantChoice {
+  const Format *format = nullptr;
+  bool keep() const { return format == nullptr; }
+};
+
+/// Parses `keep`, `f32`, `f16`, `bf16`, `int8`, `int4[:g32|g64|g128][,sym|asym]` (default: g32,
+/// sym; `:` and `,` both separate, so a format's name is a spelling of itself).
+absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag);
+
+/// How far an encoding is from what it encodes. Sums are doubles in the order given: deterministic.
+struct ErrorStats {
+  int64_t count = 0;
+  double sum_squared_error = 0;
+  double sum_squares = 0; ///< of the original
+  double max_error = 0;   ///< absolute
+
+  void add(const float *original, const float *decoded, int64_t n);
+  void add(const ErrorStats &other);
+  /// Root mean squared error, in the weight's units.
+  double rmse() const;
+  /// Error energy over signal energy, sum (w-q)^2 / sum w^2; 0 for an exact encoding, also of an
+  /// all-zero weight.
+  double relative_energy() const;
+};
+
+} // namespace quern::formats
+
+#endif // QUERN_IR_FORMATS_FORMAT_H

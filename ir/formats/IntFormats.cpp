@@ -1,0 +1,122 @@
+// Quern's own integer formats: int8 and int4, scales (and mins) in f16 for each group of 32, 64 or
+// 128.
+#include "ir/formats/GroupSearch.h"
+#include "ir/formats/QuantFormat.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace quern::formats {
+namespace {
+
+/// Copies the elements of one group and refuses those no f16 scale can reach. A row's last group
+/// may be short: its own elements are repeated to fill it, so that padding hardly weighs in the
+/// search.
+absl::Status load_group(const float *row, int64_t first, int64_t n, int group, float *values) {
+  const int64_t used = std::min<int64_t>(group, n - first);
+  for (int i = 0; i < group; ++i) {
+    const int64_t index = first + i % used;
+    values[i] = row[index];
+    if (!std::isfinite(values[i]))
+      return absl::InvalidArgumentError(
+          absl::StrCat("element ", index, " is ", values[i],
+                       ", which has no quantized value; keep this weight in its own format"));
+    if (std::fabs(values[i]) > kMaxGroupValue)
+      return absl::OutOfRangeError(absl::StrCat(
+          "element ", index, " is ", values[i], ", beyond what an f16 scale can reach (",
+          kMaxGroupValue, "); keep this weight in bf16 or f32"));
+  }
+  return absl::OkStatus();
+}
+
+/// [scale f16][32 int8, -127..127]
+class Int8 final : public QuantFormat {
+public:
+  Int8() : QuantFormat("int8", 32, 34, quant_packing(8, 32, 128, false, ScaleType::F16)) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
+    scales[0] = load_f16(src);
+    for (int i = 0; i < 32; ++i)
+      codes[i] = static_cast<uint8_t>(load_u8(src + 2 + i) ^ 128);
+  }
+
+  bool can_encode() const override { return true; }
+  absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
+    GroupFit fit;
+    float values[32];
+    for (int64_t first = 0; first < n; first += 32, dst += block_bytes()) {
+      if (absl::Status status = load_group(src, first, n, 32, values); !status.ok())
+        return status;
+      fit_symmetric(values, 32, -127, 127, fit);
+      store_u16(dst, fit.scale);
+      for (int i = 0; i < 32; ++i)
+        dst[2 + i] = static_cast<std::byte>(static_cast<int8_t>(fit.codes[i]));
+    }
+    return absl::OkStatus();
+  }
+};
+
+/// [scale f16][min f16, if asymmetric][group/2 bytes of nibbles]
+class Int4 final : public QuantFormat {
+public:
+  Int4(int group, bool symmetric)
+      : QuantFormat(absl::StrCat("int4:g", group, symmetric ? ":sym" : ":asym"), group,
+                    group / 2 + (symmetric ? 2 : 4),
+                    quant_packing(4, 32, symmetric ? 8 : 0, !symmetric, ScaleType::F16)),
+        symmetric_(symmetric) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
+                    float *mins) const override {
+    // Records of the packing cover 32 inputs: a longer group repeats its scale.
+    for (int i = 0; i < block() / 32; ++i) {
+      scales[i] = load_f16(src);
+      if (!symmetric_)
+        mins[i] = load_f16(src + 2);
+    }
+    unpack_nibbles(src + (symmetric_ ? 2 : 4), block() / 2, codes);
+  }
+
+  bool can_encode() const override { return true; }
+  absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
+    GroupFit fit;
+    float values[kMaxGroup];
+    const int half = block() / 2;
+    const int zero = packing().zero_point;
+    for (int64_t first = 0; first < n; first += block(), dst += block_bytes()) {
+      if (absl::Status status = load_group(src, first, n, block(), values); !status.ok())
+        return status;
+      std::byte *nibbles = dst + 2;
+      if (symmetric_) {
+        fit_symmetric(values, block(), -8, 7, fit);
+      } else {
+        fit_asymmetric(values, block(), 15, fit);
+        store_u16(nibbles, fit.min);
+        nibbles += 2;
+      }
+      store_u16(dst, fit.scale);
+      for (int i = 0; i < half; ++i)
+        nibbles[i] = static_cast<std::byte>((static_cast<int>(fit.codes[i]) + zero) |
+                                            (static_cast<int>(fit.codes[half + i]) + zero) << 4);
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  bool symmetric_;
+};
+
+} // namespace
+
+std::span<const Format *const> int_formats() {
+  static const Int8 int8;
+  static const Int4 g32_sym(32, true), g32_asym(32, false);
+  static const Int4 g64_sym(64, true), g64_asym(64, false);
+  static const Int4 g128_sym(128, true), g128_asym(128, false);
+  static const Format *const formats[] = {&int8,     &g32_sym,  &g32_asym, &g64_sym,
+                                          &g64_asym, &g128_sym, &g128_asym};
+  return formats;
+}
+
+} // namespace quern::formats

@@ -1,0 +1,85 @@
+// GGUF's super-blocks of 256: q4_k, q5_k (6-bit scales and mins for each 32) and q6_k (int8 scales
+// for each 16).
+#include "ir/formats/QuantFormat.h"
+
+namespace quern::formats {
+namespace {
+
+/// The 12 bytes of eight 6-bit scales and eight 6-bit mins. The first four of each are the low six
+/// bits of bytes 0-3 and 4-7; the last four have their low nibbles in bytes 8-11 (scale low, min
+/// high) and their two top bits in the top bits of bytes 0-3 and 4-7.
+void unpack_scales_and_mins(const std::byte *src, unsigned *scales, unsigned *mins) {
+  for (int i = 0; i < 4; ++i) {
+    const unsigned a = load_u8(src + i), b = load_u8(src + 4 + i), c = load_u8(src + 8 + i);
+    scales[i] = a & 63;
+    mins[i] = b & 63;
+    scales[4 + i] = (c & 15) | (a >> 6) << 4;
+    mins[4 + i] = c >> 4 | (b >> 6) << 4;
+  }
+}
+
+/// [d f16][dmin f16][12 bytes: scales, mins][32 bytes of fifth bits, if 5 bits][128 bytes of
+/// nibbles]
+class ScaleMinSuperblock final : public QuantFormat {
+public:
+  ScaleMinSuperblock(std::string name, int bits, int block_bytes, Packing packing)
+      : QuantFormat(std::move(name), 256, block_bytes, packing), bits_(bits) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
+                    float *mins) const override {
+    const float d = load_f16(src);
+    const float dmin = load_f16(src + 2);
+    unsigned sub_scales[8], sub_mins[8];
+    unpack_scales_and_mins(src + 4, sub_scales, sub_mins);
+    for (int i = 0; i < 8; ++i) {
+      scales[i] = d * static_cast<float>(sub_scales[i]);
+      mins[i] = -(dmin * static_cast<float>(sub_mins[i]));
+    }
+    src += 16;
+    const std::byte *fifth = src;
+    if (bits_ == 5)
+      src += 32;
+    for (int chunk = 0; chunk < 4; ++chunk) // 64 elements from 32 bytes
+      unpack_nibbles(src + 32 * chunk, 32, codes + 64 * chunk);
+    if (bits_ == 5) // bit g of byte i belongs to element i of group g
+      for (int i = 0; i < 256; ++i)
+        codes[i] = static_cast<uint8_t>(codes[i] | (load_u8(fifth + i % 32) >> (i / 32) & 1) << 4);
+  }
+
+private:
+  int bits_;
+};
+
+/// [128 bytes of low nibbles][64 bytes of high bit pairs][16 int8 scales][d f16]
+class Q6K final : public QuantFormat {
+public:
+  Q6K() : QuantFormat("q6_k", 256, 210, quant_packing(8, 16, 32, false, ScaleType::F32)) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
+    for (int half = 0; half < 2; ++half) {
+      const std::byte *low = src + 64 * half;
+      const std::byte *high = src + 128 + 32 * half;
+      uint8_t *out = codes + 128 * half;
+      unpack_nibbles(low, 64, out);
+      for (int i = 0; i < 128; ++i)
+        out[i] = static_cast<uint8_t>(out[i] | (load_u8(high + i % 32) >> (i / 32 * 2) & 3) << 4);
+    }
+    const float d = load_f16(src + 208);
+    for (int i = 0; i < 16; ++i)
+      scales[i] = d * static_cast<float>(static_cast<int8_t>(load_u8(src + 192 + i)));
+  }
+};
+
+} // namespace
+
+std::span<const Format *const> k_quant_formats() {
+  static const ScaleMinSuperblock q4_k("q4_k", 4, 144,
+                                       quant_packing(4, 32, 0, true, ScaleType::F32));
+  static const ScaleMinSuperblock q5_k("q5_k", 5, 176,
+                                       quant_packing(8, 32, 0, true, ScaleType::F32));
+  static const Q6K q6_k;
+  static const Format *const formats[] = {&q4_k, &q5_k, &q6_k};
+  return formats;
+}
+
+} // namespace quern::formats

@@ -1,0 +1,52 @@
+// GGUF's blocks of 32 with one f16 scale (and min): q4_0, q4_1, q5_0, q5_1, q8_0.
+#include "ir/formats/QuantFormat.h"
+
+namespace quern::formats {
+namespace {
+
+/// [d f16][m f16, if min][high bits u32, if 5 bits][16 bytes of nibbles], or [d f16][32 int8].
+class LegacyBlock final : public QuantFormat {
+public:
+  LegacyBlock(std::string name, int bits, int block_bytes, Packing packing)
+      : QuantFormat(std::move(name), 32, block_bytes, packing), bits_(bits) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
+                    float *mins) const override {
+    scales[0] = load_f16(src);
+    src += 2;
+    if (packing().has_min) {
+      mins[0] = load_f16(src);
+      src += 2;
+    }
+    if (bits_ == 8) { // two's complement to excess-128
+      for (int i = 0; i < 32; ++i)
+        codes[i] = static_cast<uint8_t>(load_u8(src + i) ^ 128);
+      return;
+    }
+    uint32_t high = 0;
+    if (bits_ == 5) {
+      high = uint32_t{load_u16(src)} | uint32_t{load_u16(src + 2)} << 16;
+      src += 4;
+    }
+    unpack_nibbles(src, 16, codes);
+    for (int i = 0; i < 32; ++i)
+      codes[i] = static_cast<uint8_t>(codes[i] | (high >> i & 1) << 4);
+  }
+
+private:
+  int bits_;
+};
+
+} // namespace
+
+std::span<const Format *const> legacy_block_formats() {
+  static const LegacyBlock q4_0("q4_0", 4, 18, quant_packing(4, 32, 8, false, ScaleType::F16));
+  static const LegacyBlock q4_1("q4_1", 4, 20, quant_packing(4, 32, 0, true, ScaleType::F16));
+  static const LegacyBlock q5_0("q5_0", 5, 22, quant_packing(8, 32, 16, false, ScaleType::F16));
+  static const LegacyBlock q5_1("q5_1", 5, 24, quant_packing(8, 32, 0, true, ScaleType::F16));
+  static const LegacyBlock q8_0("q8_0", 8, 34, quant_packing(8, 32, 128, false, ScaleType::F16));
+  static const Format *const formats[] = {&q4_0, &q4_1, &q5_0, &q5_1, &q8_0};
+  return formats;
+}
+
+} // namespace quern::formats

@@ -1,0 +1,134 @@
+#include "ir/formats/Packing.h"
+
+#include "ir/formats/QuantFormat.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace quern::formats {
+namespace {
+
+void pack_float_panel(int element_bytes, std::span<const std::byte *const, kPanelLanes> rows,
+                      int64_t inputs, std::byte *dst) {
+  std::memset(dst, 0, static_cast<size_t>(inputs * kPanelLanes * element_bytes));
+  for (int lane = 0; lane < kPanelLanes; ++lane) {
+    if (rows[lane] == nullptr)
+      continue;
+    for (int64_t k = 0; k < inputs; ++k)
+      std::memcpy(dst + (k * kPanelLanes + lane) * element_bytes, rows[lane] + k * element_bytes,
+                  static_cast<size_t>(element_bytes));
+  }
+}
+
+void store_scale(ScaleType type, std::byte *at, int lane, float value) {
+  if (type == ScaleType::F16) { // it came from f16, so this is exact
+    store_u16(at + 2 * lane, f32_to_f16(value));
+    return;
+  }
+  const auto bits = __builtin_bit_cast(uint32_t, value);
+  store_u16(at + 4 * lane, static_cast<uint16_t>(bits));
+  store_u16(at + 4 * lane + 2, static_cast<uint16_t>(bits >> 16));
+}
+
+/// Writes one lane of a record whose bytes were zero.
+void store_codes(const Packing &packing, const uint8_t *codes, int lane, std::byte *record) {
+  const int rows = packing.group / 8; // 4 bits: rows in the low nibbles
+  for (int k = 0; k < packing.group; ++k) {
+    const int row = k / 4;
+    std::byte *at = record + 4 * lane + k % 4;
+    if (packing.bits == 8)
+      at[64 * row] = static_cast<std::byte>(codes[k]);
+    else if (row < rows)
+      at[64 * row] |= static_cast<std::byte>(codes[k]);
+    else
+      at[64 * (row - rows)] |= static_cast<std::byte>(codes[k] << 4);
+  }
+}
+
+} // namespace
+
+std::string packing_name(const Packing &packing) {
+  switch (packing.kind) {
+  case Packing::F32:
+    return "f32";
+  case Packing::F16:
+    return "f16";
+  case Packing::BF16:
+    return "bf16";
+  case Packing::Q:
+    break;
+  }
+  return absl::StrCat("q", packing.bits, ".g", packing.group, ".z", packing.zero_point,
+                      packing.has_min ? ".min" : "",
+                      packing.scale == ScaleType::F16 ? ".f16" : ".f32");
+}
+
+absl::StatusOr<Packing> parse_packing(std::string_view name) {
+  for (const Format *format : all_formats())
+    if (packing_name(format->packing()) == name)
+      return format->packing();
+  return absl::NotFoundError(
+      absl::StrCat("no packing is named '", std::string(name),
+                   "'; it may come from a newer Quern: recompile the model"));
+}
+
+void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLanes> rows,
+                int64_t inputs, std::byte *dst) {
+  const Packing &packing = format.packing();
+  if (packing.is_float()) {
+    pack_float_panel(packing.element_bytes(), rows, inputs, dst);
+    return;
+  }
+  std::memset(dst, 0, static_cast<size_t>(packing.panel_bytes(inputs)));
+  const int64_t records = packing.records(inputs);
+  const int records_a_block = format.block() / packing.group;
+  for (int lane = 0; lane < kPanelLanes; ++lane) {
+    uint8_t codes[kMaxBlock];
+    float scales[kMaxBlock / 16] = {};
+    float mins[kMaxBlock / 16] = {};
+    const std::byte *src = rows[lane];
+    for (int64_t first = 0; first < records; first += records_a_block) {
+      // Past the end of the row, and in padding channels, codes mean zero.
+      const int64_t used =
+          src == nullptr ? 0 : std::min<int64_t>(inputs - first * packing.group, format.block());
+      if (used > 0) {
+        format.unpack_block(src, codes, scales, mins);
+        src += format.block_bytes();
+      }
+      const int64_t from = std::max<int64_t>(used, 0);
+      std::fill(codes + from, codes + format.block(), static_cast<uint8_t>(packing.zero_point));
+      for (int i = 0; i < records_a_block && first + i < records; ++i) {
+        std::byte *record = dst + (first + i) * packing.record_bytes();
+        store_codes(packing, codes + i * packing.group, lane, record);
+        if (i * packing.group >= from)
+          continue; // wholly padding: scale and min stay zero
+        store_scale(packing.scale, record + packing.scale_offset(), lane, scales[i]);
+        if (packing.has_min)
+          store_scale(packing.scale, record + packing.min_offset(), lane, mins[i]);
+      }
+    }
+  }
+}
+
+void pack_weight(const Format &format, const std::byte *src, int64_t channels, int64_t inputs,
+                 std::byte *dst) {
+  const int64_t row_bytes = format.row_bytes(inputs);
+  for (int64_t first = 0; first < channels; first += kPanelLanes) {
+    const std::byte *rows[kPanelLanes] = {};
+    for (int lane = 0; lane < kPanelLanes && first + lane < channels; ++lane)
+      rows[lane] = src + (first + lane) * row_bytes;
+    pack_panel(format, rows, inputs, dst);
+    dst += format.packing().panel_bytes(inputs);
+  }
+}
+
+void row_from_packed(const Packing &packing, const std::byte *packed, int64_t channel,
+                     int64_t inputs, float *out) {
+  decode_packed_row(packing, packed + channel / kPanelLanes * packing.panel_bytes(inputs),
+                    static_cast<int>(channel % kPanelLanes), inputs, out);
+}
+
+} // namespace quern::formats

@@ -1,0 +1,72 @@
+// What the quantized formats share: a block is taken apart into codes and scales in one place, and
+// decoding and packing both follow from that.
+#ifndef QUERN_IR_FORMATS_QUANTFORMAT_H
+#define QUERN_IR_FORMATS_QUANTFORMAT_H
+
+#include "ir/formats/Format.h"
+
+#include <algorithm>
+
+namespace quern::formats {
+
+/// A packing of kind Q.
+constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min,
+                                ScaleType scale) {
+  return {.kind = Packing::Q,
+          .bits = bits,
+          .group = group,
+          .zero_point = zero_point,
+          .has_min = has_min,
+          .scale = scale};
+}
+
+inline uint16_t load_u16(const std::byte *at) {
+  return static_cast<uint16_t>(std::to_integer<unsigned>(at[0]) | std::to_integer<unsigned>(at[1])
+                                                                      << 8);
+}
+inline float load_f16(const std::byte *at) { return f16_to_f32(load_u16(at)); }
+inline void store_u16(std::byte *at, uint16_t value) {
+  at[0] = static_cast<std::byte>(value & 255);
+  at[1] = static_cast<std::byte>(value >> 8);
+}
+inline unsigned load_u8(const std::byte *at) { return std::to_integer<unsigned>(*at); }
+
+/// The codes of 2*half elements from `half` bytes: low nibbles first, then high nibbles.
+inline void unpack_nibbles(const std::byte *src, int half, uint8_t *codes) {
+  for (int i = 0; i < half; ++i) {
+    codes[i] = static_cast<uint8_t>(load_u8(src + i) & 15);
+    codes[half + i] = static_cast<uint8_t>(load_u8(src + i) >> 4);
+  }
+}
+
+/// A format whose unpack_block says everything.
+class QuantFormat : public Format {
+public:
+  using Format::Format;
+
+  void decode_row(const std::byte *src, int64_t n, float *dst) const final {
+    uint8_t codes[kMaxBlock];
+    float scales[kMaxBlock / 16];
+    float mins[kMaxBlock / 16];
+    const Packing &layout = packing();
+    for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
+      unpack_block(src, codes, scales, mins);
+      const int count = static_cast<int>(std::min<int64_t>(block(), n - first));
+      for (int i = 0; i < count; ++i) {
+        const int group = i / layout.group;
+        const float value = scales[group] * static_cast<float>(codes[i] - layout.zero_point);
+        dst[first + i] = layout.has_min ? value + mins[group] : value;
+      }
+    }
+  }
+};
+
+// The families, each in its own file; Format.cpp makes one table of them.
+std::span<const Format *const> float_formats();
+std::span<const Format *const> legacy_block_formats();
+std::span<const Format *const> k_quant_formats();
+std::span<const Format *const> int_formats();
+
+} // namespace quern::formats
+
+#endif // QUERN_IR_FORMATS_QUANTFORMAT_H

@@ -1,0 +1,146 @@
+// Tests that a row unpacked from its panel is the row its format decodes, exactly, for every
+// format.
+#include "ir/formats/Packing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace quern::formats {
+namespace {
+
+/// Random rows of `format`: random bytes, but for the f16 fields, which stay finite.
+std::vector<std::byte> random_weight(const Format &format, int64_t channels, int64_t inputs,
+                                     uint32_t seed) {
+  std::mt19937 engine(seed);
+  const auto row_bytes = static_cast<size_t>(format.row_bytes(inputs));
+  std::vector<std::byte> bytes(static_cast<size_t>(channels) * row_bytes);
+  for (std::byte &byte : bytes)
+    byte = static_cast<std::byte>(engine() & 255);
+  // Clearing the second highest bit of a float's top byte keeps its exponent from being all ones.
+  // It does no harm to what else may lie there, so every byte that may be such a top byte is
+  // treated.
+  for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(format.block_bytes())) {
+    const size_t size = static_cast<size_t>(format.block_bytes());
+    for (const size_t top : {size_t{1}, size_t{3}, size - 1})
+      if (top < size)
+        bytes[at + top] &= std::byte{0xbf};
+  }
+  return bytes;
+}
+
+class PackingOf : public testing::TestWithParam<const Format *> {};
+
+TEST_P(PackingOf, UnpacksToTheSameFloats) {
+  const Format &format = *GetParam();
+  for (const int64_t channels : {1, 16, 37}) {
+    for (const int64_t inputs : {int64_t{256}, int64_t{768}, int64_t{40}, int64_t{1}}) {
+      if (inputs < format.block() && format.name()[0] == 'q')
+        continue; // GGUF's rows are whole blocks
+      const std::vector<std::byte> weight = random_weight(format, channels, inputs, 7);
+      const Packing &packing = format.packing();
+      const auto size = static_cast<size_t>(packing.bytes(channels, inputs));
+      std::vector<std::byte> packed(size + 8, std::byte{0xee});
+      pack_weight(format, weight.data(), channels, inputs, packed.data());
+      for (size_t i = size; i < packed.size(); ++i)
+        ASSERT_EQ(packed[i], std::byte{0xee}) << "written past the end";
+
+      std::vector<float> expected(static_cast<size_t>(inputs)), unpacked(expected.size());
+      for (int64_t channel = 0; channel < Packing::panels(channels) * kPanelLanes; ++channel) {
+        row_from_packed(packing, packed.data(), channel, inputs, unpacked.data());
+        if (channel >= channels) {
+          for (const float value : unpacked)
+            ASSERT_EQ(value, 0) << "padding channel " << channel;
+          continue;
+        }
+        format.decode_row(weight.data() + channel * format.row_bytes(inputs), inputs,
+                          expected.data());
+        ASSERT_EQ(std::memcmp(expected.data(), unpacked.data(), expected.size() * 4), 0)
+            << format.name() << " channel " << channel << " of " << inputs << " inputs";
+      }
+    }
+  }
+}
+
+TEST_P(PackingOf, PaddingInputsHaveTheZeroCode) {
+  const Format &format = *GetParam();
+  const Packing &packing = format.packing();
+  if (packing.is_float() || format.name()[0] == 'q')
+    return; // their rows have no padding
+  const std::vector<std::byte> weight = random_weight(format, 16, 40, 9);
+  std::vector<std::byte> packed(static_cast<size_t>(packing.bytes(16, 40)));
+  pack_weight(format, weight.data(), 16, 40, packed.data());
+  const auto *record = reinterpret_cast<const uint8_t *>(packed.data()) + packing.record_bytes();
+  for (int lane = 0; lane < kPanelLanes; ++lane)
+    for (int k = 8; k < 32; ++k)
+      ASSERT_EQ(packed_code(packing, record, lane, k), packing.zero_point);
+}
+
+TEST_P(PackingOf, HasANameThatParses) {
+  const Packing &packing = GetParam()->packing();
+  const auto parsed = parse_packing(packing_name(packing));
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(*parsed, packing);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PackingOf,
+                         testing::ValuesIn(all_formats().begin(), all_formats().end()),
+                         [](const auto &info) {
+                           std::string name = info.param->name();
+                           for (char &c : name)
+                             c = c == ':' ? '_' : c;
+                           return name;
+                         });
+
+TEST(Packing, LayoutIsAsDocumented) {
+  // One q4_0 block a channel: the code of input k of channel c is (c + k) & 15.
+  const Format &format = *find_format("q4_0");
+  std::vector<std::byte> weight(16 * 18);
+  for (int channel = 0; channel < 16; ++channel) {
+    std::byte *block = weight.data() + channel * 18;
+    const uint16_t scale = f32_to_f16(static_cast<float>(channel + 1));
+    std::memcpy(block, &scale, 2);
+    for (int i = 0; i < 16; ++i)
+      block[2 + i] = static_cast<std::byte>(((channel + i) & 15) | ((channel + i + 16) & 15) << 4);
+  }
+  ASSERT_EQ(packing_name(format.packing()), "q4.g32.z8.f16");
+  ASSERT_EQ(format.packing().panel_bytes(32), 288);
+  std::vector<std::byte> packed(288);
+  pack_weight(format, weight.data(), 16, 32, packed.data());
+  for (int row = 0; row < 4; ++row)
+    for (int lane = 0; lane < 16; ++lane)
+      for (int i = 0; i < 4; ++i) {
+        const auto byte =
+            std::to_integer<int>(packed[static_cast<size_t>(64 * row + 4 * lane + i)]);
+        EXPECT_EQ(byte & 15, (lane + 4 * row + i) & 15);
+        EXPECT_EQ(byte >> 4, (lane + 4 * (row + 4) + i) & 15);
+      }
+  for (int lane = 0; lane < 16; ++lane) {
+    uint16_t scale = 0;
+    std::memcpy(&scale, packed.data() + 256 + 2 * lane, 2);
+    EXPECT_EQ(f16_to_f32(scale), static_cast<float>(lane + 1));
+  }
+}
+
+TEST(Packing, SizesAndNames) {
+  const auto packing = [](const char *format) { return find_format(format)->packing(); };
+  EXPECT_EQ(packing_name(packing("q4_1")), "q4.g32.z0.min.f16");
+  EXPECT_EQ(packing("q4_1").record_bytes(), 320);
+  EXPECT_EQ(packing_name(packing("q8_0")), "q8.g32.z128.f16");
+  EXPECT_EQ(packing("q8_0").record_bytes(), 544);
+  EXPECT_EQ(packing_name(packing("q4_k")), "q4.g32.z0.min.f32");
+  EXPECT_EQ(packing_name(packing("q6_k")), "q8.g16.z32.f32");
+  EXPECT_EQ(packing("q6_k").record_bytes(), 320);
+  EXPECT_EQ(packing("q6_k").panel_bytes(256), 16 * 320);
+  EXPECT_EQ(packing("bf16").bytes(17, 3), 2 * 16 * 3 * 2);
+  EXPECT_EQ(packing("int8").panel_bytes(33), 2 * 544);
+  EXPECT_EQ(packing("int4:g128:sym"), packing("q4_0"));
+  EXPECT_FALSE(parse_packing("q3.g32.z0.f16").ok());
+}
+
+} // namespace
+} // namespace quern::formats

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Writes gguf_blocks.bin: random GGUF blocks and what the `gguf` package decodes them to.
+
+Needs numpy and gguf (0.17 or newer); run from this folder: python3 make_goldens.py
+For each format: its name padded with zeros to 8 bytes, u32 bytes of blocks, u32 floats, the blocks, the float32
+values; all little-endian. The blocks are random bytes, so every code and every 6-bit scale occurs; only the f16
+scales are drawn from a sane range (with both signs, and subnormals), since random ones would mostly be huge or NaN.
+"""
+
+import struct
+
+import gguf
+import numpy as np
+
+BLOCKS = 3
+# name, the offsets of f16 fields in a block
+FORMATS = {
+    "q4_0": [0],
+    "q4_1": [0, 2],
+    "q5_0": [0],
+    "q5_1": [0, 2],
+    "q8_0": [0],
+    "q4_k": [0, 2],
+    "q5_k": [0, 2],
+    "q6_k": [208],
+}
+
+
+def main():
+    random = np.random.default_rng(20240229)
+    with open("gguf_blocks.bin", "wb") as out:
+        for name, halves in FORMATS.items():
+            kind = gguf.GGMLQuantizationType[name.upper()]
+            elements, size = gguf.GGML_QUANT_SIZES[kind]
+            count = BLOCKS if elements == 256 else 2 * BLOCKS
+            blocks = random.integers(0, 256, (count, size), dtype=np.uint8)
+            for offset in halves:
+                scales = random.standard_normal(count).astype(np.float16)
+                scales[-1] = np.float16(3.1e-6)  # subnormal in f16
+                blocks[:, offset : offset + 2] = scales.view(np.uint8).reshape(count, 2)
+            values = gguf.quants.dequantize(blocks.reshape(1, -1), kind)
+            values = values.astype("<f4").reshape(-1)
+            assert values.size == count * elements and np.isfinite(values).all()
+            out.write(name.encode().ljust(8, b"\0"))
+            out.write(struct.pack("<II", blocks.size, values.size))
+            out.write(blocks.tobytes())
+            out.write(values.tobytes())
+
+
+if __name__ == "__main__":
+    main()
