@@ -1,0 +1,201 @@
+// What a manifest must hold for the runtime to use its numbers without looking again.
+#include "runtime/artifact/Artifact.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <string>
+
+namespace quern::artifact {
+namespace {
+
+// Generous, and small enough that sums and products of a few such numbers stay inside 64 bits.
+constexpr uint64_t kMaxBytes = uint64_t{1} << 46;
+constexpr uint32_t kMaxTokens = 1u << 20; // of a step
+constexpr uint32_t kMaxSeqs = 1u << 16;   // of a step
+constexpr uint32_t kMaxRank = 16;
+constexpr uint32_t kMaxEntries = 256; // and buckets of an entry: what bounds the walks below
+
+std::string str(const flatbuffers::String *s) { return std::string(text(s)); }
+
+absl::Status wrong(std::string where, std::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat("manifest: ", where, ": ", std::string(what),
+                   "\nhint: the file is damaged, or another program wrote it; compile it again"));
+}
+
+// [offset, offset + bytes) inside [0, limit), without overflow.
+bool inside(uint64_t offset, uint64_t bytes, uint64_t limit) {
+  return bytes <= limit && offset <= limit - bytes;
+}
+
+bool is_identifier(std::string_view name) {
+  if (name.empty())
+    return false;
+  for (char c : name)
+    if (!(c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
+      return false;
+  return true;
+}
+
+absl::Status check_tensor(const TensorDesc &tensor, const std::string &where) {
+  if (tensor.type() < ElementType::MIN || tensor.type() > ElementType::MAX)
+    return wrong(where, "unknown element type");
+  const auto shape = items(tensor.shape());
+  const auto symbols = items(tensor.symbols());
+  if (shape.size() > kMaxRank)
+    return wrong(where, "too many dimensions");
+  if (!symbols.empty() && symbols.size() != shape.size())
+    return wrong(where, "as many symbols as dimensions are needed");
+  uint64_t elements = 1;
+  for (uint32_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1) {
+      // The runtime passes generated code T, B and R, so no other symbol can mean anything to it.
+      const std::string_view symbol = symbols.empty() ? "" : text(symbols[i]);
+      if (symbol != "T" && symbol != "B" && symbol != "R")
+        return wrong(where, "a symbolic dimension must be T, B or R");
+      continue;
+    }
+    if (shape[i] < 0)
+      return wrong(where, "negative dimension");
+    const auto dim = static_cast<uint64_t>(shape[i]);
+    if (dim != 0 && elements > kMaxBytes / dim)
+      return wrong(where, "shape too large");
+    elements *= dim;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, const std::string &where) {
+  if (!is_identifier(text(bucket.symbol())))
+    return wrong(where, "its symbol is not a function's name");
+  if (bucket.min_tokens() > bucket.max_tokens() || bucket.max_tokens() > kMaxTokens ||
+      bucket.max_seqs() == 0 || bucket.max_seqs() > kMaxSeqs)
+    return wrong(where, "impossible limits");
+  if (bucket.arena() > kMaxBytes)
+    return wrong(where, "impossible arena");
+  const auto dispatches = items(bucket.dispatches());
+  for (const Dispatch *dispatch : dispatches)
+    if (dispatch->kernel() >= num_kernels)
+      return wrong(where, "a dispatch of a kernel that is not there");
+  for (const Buffer *buffer : items(bucket.buffers())) {
+    if (!inside(buffer->offset(), buffer->size(), bucket.arena()))
+      return wrong(where,
+                   absl::StrCat("buffer '", str(buffer->name()), "' lies outside the arena"));
+    if (buffer->first() > buffer->last() || buffer->last() >= dispatches.size())
+      return wrong(where,
+                   absl::StrCat("buffer '", str(buffer->name()), "' lives outside the schedule"));
+  }
+  return absl::OkStatus();
+}
+
+// Every (T, B) that a step can have is admitted by some bucket.
+absl::Status check_step_covered(const Entry &entry, uint32_t max_tokens, uint32_t max_seqs) {
+  for (uint32_t tokens = 1; tokens <= max_tokens; ++tokens) {
+    bool admitted = false;
+    for (const Bucket *bucket : items(entry.buckets()))
+      admitted |= bucket->min_tokens() <= tokens && tokens <= bucket->max_tokens() &&
+                  bucket->max_seqs() >= std::min(tokens, max_seqs);
+    if (!admitted)
+      return wrong("entry 'step'", absl::StrCat("no bucket admits ", tokens, " tokens"));
+  }
+  return absl::OkStatus();
+}
+
+bool is_tensor(const TensorDesc &tensor, ElementType type, std::string_view symbol, int64_t inner) {
+  const auto shape = items(tensor.shape());
+  const uint32_t rank = inner < 0 ? 1 : 2;
+  return tensor.type() == type && shape.size() == rank && shape[0] == -1 &&
+         text(items(tensor.symbols())[0]) == symbol && (inner < 0 || shape[1] == inner);
+}
+
+// The step entry is called by the session, which knows its signature: tokens [T] -> logits [R,
+// vocab].
+absl::Status check_step(const Manifest &manifest, const Entry &entry) {
+  const std::string where = "entry 'step'";
+  if (manifest.vocab() == 0 || manifest.vocab() > (1u << 30) || manifest.context() == 0 ||
+      manifest.context() > (1u << 30) || manifest.max_tokens() == 0 ||
+      manifest.max_tokens() > kMaxTokens || manifest.max_seqs() == 0 ||
+      manifest.max_seqs() > kMaxSeqs)
+    return wrong(where, "impossible vocabulary, context, max_tokens or max_seqs");
+  const auto inputs = items(entry.inputs());
+  const auto outputs = items(entry.outputs());
+  if (inputs.size() != 1 || !is_tensor(*inputs[0], ElementType::i32, "T", -1))
+    return wrong(where, "its input must be int32 [T]");
+  if (outputs.size() != 1 || !is_tensor(*outputs[0], ElementType::f32, "R", manifest.vocab()))
+    return wrong(where, "its output must be float32 [R, vocab]");
+  return check_step_covered(entry, manifest.max_tokens(), manifest.max_seqs());
+}
+
+absl::Status check_entries(const Manifest &manifest) {
+  const auto entries = items(manifest.entries());
+  const uint32_t num_kernels = items(manifest.kernels()).size();
+  if (entries.size() > kMaxEntries)
+    return wrong("entries", "too many");
+  for (uint32_t e = 0; e < entries.size(); ++e) {
+    const Entry &entry = *entries[e];
+    const std::string where = absl::StrCat("entry '", str(entry.name()), "'");
+    if (text(entry.name()).empty())
+      return wrong(where, "it has no name");
+    for (uint32_t i = 0; i < e; ++i)
+      if (text(entries[i]->name()) == text(entry.name()))
+        return wrong(where, "it is there twice");
+    for (const auto *tensors : {entry.inputs(), entry.outputs()})
+      for (const TensorDesc *tensor : items(tensors))
+        if (absl::Status status =
+                check_tensor(*tensor, absl::StrCat(where, " tensor '", str(tensor->name()), "'"));
+            !status.ok())
+          return status;
+    if (items(entry.buckets()).empty() || items(entry.buckets()).size() > kMaxEntries)
+      return wrong(where, "it has no bucket, or too many");
+    for (const Bucket *bucket : items(entry.buckets()))
+      if (absl::Status status = check_bucket(
+              *bucket, num_kernels, absl::StrCat(where, " bucket '", str(bucket->name()), "'"));
+          !status.ok())
+        return status;
+    if (text(entry.name()) == "step")
+      if (absl::Status status = check_step(manifest, entry); !status.ok())
+        return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_states(const Manifest &manifest) {
+  const auto groups = items(manifest.kv_groups());
+  for (const KvGroup *group : groups)
+    if (group->page_bytes() == 0 || group->page_bytes() % 64 != 0 ||
+        group->page_bytes() > kMaxBytes)
+      return wrong("kv group", "impossible page size");
+  if (manifest.slot_bytes() % 64 != 0 || manifest.slot_bytes() > kMaxBytes)
+    return wrong("slot_bytes", "not a multiple of 64, or impossible");
+  for (const State *state : items(manifest.states())) {
+    const std::string where = absl::StrCat("state '", str(state->name()), "'");
+    if (state->kind() < StateKind::MIN || state->kind() > StateKind::MAX)
+      return wrong(where, "unknown kind");
+    uint64_t room = manifest.slot_bytes();
+    if (state->kind() == StateKind::kv) {
+      if (state->group() >= groups.size())
+        return wrong(where, "it belongs to a kv group that is not there");
+      room = groups[state->group()]->page_bytes();
+    }
+    if (!inside(state->offset(), state->bytes(), room))
+      return wrong(where, "it lies outside its page or slot");
+  }
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::Status validate(const Manifest &manifest, uint64_t weights_bytes) {
+  for (const Weight *weight : items(manifest.weights()))
+    if (!inside(weight->offset(), weight->bytes(), weights_bytes))
+      return wrong(absl::StrCat("weight '", str(weight->name()), "'"),
+                   "it lies outside the weights section");
+  if (items(manifest.variants()).empty())
+    return wrong("variants", "there is none");
+  if (absl::Status status = check_states(manifest); !status.ok())
+    return status;
+  return check_entries(manifest);
+}
+
+} // namespace quern::artifact

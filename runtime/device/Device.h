@@ -1,0 +1,88 @@
+// What the session needs of a device: code made ready to run, memory, and steps.
+//
+// To add a device, copy runtime/device/null and add a line to Registry.cpp.
+#pragma once
+
+#include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/Artifact.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern::device {
+
+// Whether a variant runs here, and if not, why.
+struct VariantStatus {
+  std::string name;
+  bool usable = false;
+  std::string why; // "", or "needs avx512vnni, amx-int8, which this CPU does not have"
+};
+
+struct DeviceOptions {
+  int threads = 0; // 0: the physical cores this process may use (host devices only)
+};
+
+// Memory of a device, zeroed when allocated and freed with its owner. `data` is a device address.
+class Allocation {
+public:
+  Allocation(uint8_t *data, uint64_t bytes) : data_(data), bytes_(bytes) {}
+  virtual ~Allocation() = default;
+  Allocation(const Allocation &) = delete;
+  Allocation &operator=(const Allocation &) = delete;
+  uint8_t *data() const { return data_; }
+  uint64_t bytes() const { return bytes_; }
+
+private:
+  uint8_t *data_;
+  uint64_t bytes_;
+};
+
+// One device, driven by one caller at a time.
+class Device {
+public:
+  virtual ~Device() = default;
+
+  virtual std::string_view name() const = 0;
+
+  // Of the artifact's variants, those of this device's target, best first.
+  virtual std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const = 0;
+
+  // Makes `variant`'s code ready and the weights readable by the device. Called once.
+  // Errors: FailedPrecondition (the variant cannot run here, saying why), NotFound (the artifact
+  // has no such variant, or its code lacks a function the manifest names).
+  virtual absl::Status load(const artifact::Artifact &artifact, std::string_view variant) = 0;
+
+  // The weights section as the device reads it. Valid after load.
+  virtual const uint8_t *weights() const = 0;
+
+  // `bytes` of zeroed memory, at least 64-byte aligned. Error: ResourceExhausted, with the numbers.
+  virtual absl::StatusOr<std::unique_ptr<Allocation>> allocate(uint64_t bytes) = 0;
+
+  // Moves state. `to_host` and `from_host` are what snapshots use; `copy` serves forks.
+  virtual void copy(uint8_t *to, const uint8_t *from, uint64_t bytes) = 0;
+  virtual void zero(uint8_t *to, uint64_t bytes) = 0;
+  virtual void to_host(void *to, const uint8_t *from, uint64_t bytes) = 0;
+  virtual void from_host(uint8_t *to, const void *from, uint64_t bytes) = 0;
+
+  // Runs the bucket to its end. `entry` and `bucket` index the manifest's. The caller fills all of
+  // `args` but `barrier` and `yield`; inputs and outputs are host memory. Allocates nothing.
+  virtual absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) = 0;
+
+  // Workers that take part in a step (1 for devices that have none).
+  virtual int threads() const = 0;
+
+  // Measured now, by the same workers, over `bytes` bytes: the bounds that bench compares with.
+  virtual double probe_read_bytes_per_s(uint64_t bytes) = 0;
+};
+
+// Opens "cpu", ... by name. Error: InvalidArgument naming those built in.
+absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
+                                                    const DeviceOptions &options);
+
+} // namespace quern::device

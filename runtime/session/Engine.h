@@ -1,0 +1,136 @@
+// A model ready to run: an opened artifact on a device, with its memory, and the sequences it
+// advances.
+//
+// All memory is taken when the engine opens; steps allocate nothing. An engine is driven by one
+// thread at a time (the device's workers are its own).
+#pragma once
+
+#include "runtime/artifact/Artifact.h"
+#include "runtime/device/Device.h"
+#include "runtime/session/Memory.h"
+#include "runtime/session/StatePool.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern::session {
+
+struct EngineOptions {
+  std::string device = "cpu";
+  std::string variant; // empty: the best that runs here
+  uint64_t ctx = 0;    // positions a slot can hold; 0: the artifact's context
+  uint64_t slots = 1;  // sequences that can be alive at once
+  int threads = 0;     // 0: the physical cores this process may use
+  uint64_t memory = 0; // ceiling on MemoryUse::total in bytes; 0: what the machine has available
+};
+
+// Of which of a sequence's new tokens the logits are wanted.
+enum class Rows { none, last, all };
+
+// One sequence's part of a step.
+struct SequenceStep {
+  SlotId slot = 0;
+  std::span<const int32_t> tokens; // at least one, each in [0, vocab)
+  Rows rows = Rows::last;
+
+  uint64_t num_rows() const {
+    return rows == Rows::all ? tokens.size() : rows == Rows::last ? 1 : 0;
+  }
+};
+
+// A plain tensor of an entry: dense, row-major, aligned to its element.
+struct Tensor {
+  artifact::ElementType type = artifact::ElementType::f32;
+  std::vector<int64_t> shape;
+  void *data = nullptr; // only read where it is an input
+  uint64_t bytes = 0;   // that `data` holds
+};
+
+class Engine {
+public:
+  // Opens the artifact and takes all memory, after checking that it fits.
+  // Errors: Artifact::open's; InvalidArgument (a context beyond the artifact's, unknown device);
+  // FailedPrecondition (no variant runs here, saying why for each); ResourceExhausted (numbers, and
+  // a context that would fit).
+  static absl::StatusOr<std::unique_ptr<Engine>> open(const std::string &path,
+                                                      const EngineOptions &options);
+  ~Engine();
+
+  const artifact::Artifact &artifact() const { return *artifact_; }
+  const artifact::Manifest &manifest() const { return artifact_->manifest(); }
+  device::Device &device() { return *device_; }
+  const std::string &variant() const { return variant_; }
+  const MemoryUse &memory() const { return memory_; }
+  uint64_t ctx() const { return ctx_; }
+  uint64_t slots() const { return slots_; }
+  // Ids are in [0, vocab); 0 if the artifact has no `step` entry.
+  uint32_t vocab() const { return vocab_; }
+  // The largest T and B that one step of the device takes; Engine::step cuts larger requests.
+  uint32_t max_tokens() const { return max_tokens_; }
+  uint32_t max_seqs() const { return max_seqs_; }
+
+  // --- Slots: runtime/session/StatePool.h says what each of these does and when it fails.
+  absl::StatusOr<SlotId> create_slot();
+  absl::Status free_slot(SlotId slot);
+  absl::StatusOr<SlotId> fork(SlotId slot);
+  absl::Status truncate(SlotId slot, uint64_t length);
+  // Positions fed so far; 0 for a slot that is not alive.
+  uint64_t length(SlotId slot) const;
+  // The tokens fed so far, in order.
+  std::span<const int32_t> tokens(SlotId slot) const;
+
+  // Writes the slot's state to `path` (by a temporary name, then renamed).
+  absl::Status save_state(SlotId slot, const std::string &path) const;
+  // A new slot with the state in `path`. Refuses (InvalidArgument, DataLoss) what is damaged, or
+  // was saved with another artifact, or is longer than this engine's context.
+  absl::StatusOr<SlotId> load_state(const std::string &path);
+
+  // Advances each sequence by its tokens, in as few device steps as max_tokens and max_seqs allow.
+  // `logits` receives float32 [sum of num_rows, vocab], in the order of `batch`, and must hold at
+  // least that. Everything is checked before anything changes.
+  // Errors: InvalidArgument (token, slot, size), OutOfRange (the context is full, with the
+  // numbers).
+  absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
+
+  // Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and bind
+  // the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that type
+  // and shape, in order.
+  // Errors: NotFound (entry), InvalidArgument (naming the tensor), Unimplemented (`step`: use
+  // step()).
+  absl::Status call(std::string_view entry, std::span<const Tensor> inputs,
+                    std::span<const Tensor> outputs);
+
+  // The outputs of `entry` for inputs of these shapes: type, shape and bytes, without data.
+  absl::StatusOr<std::vector<Tensor>> output_shapes(std::string_view entry,
+                                                    std::span<const Tensor> inputs) const;
+
+private:
+  Engine() = default;
+  absl::Status open_step_entry();
+  absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
+  absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
+
+  std::unique_ptr<artifact::Artifact> artifact_;
+  std::unique_ptr<device::Device> device_;
+  std::unique_ptr<device::Allocation> arena_;
+  std::unique_ptr<StatePool> pool_;
+  std::string variant_;
+  MemoryUse memory_;
+  uint64_t ctx_ = 0, slots_ = 0;
+  uint32_t vocab_ = 0, max_tokens_ = 0, max_seqs_ = 0;
+  uint32_t step_entry_ = 0;
+
+  // One device step's index arrays, sized by max_tokens and max_seqs when the engine opens.
+  std::vector<int32_t> tokens_, positions_, token_seq_, rows_, cu_seqlens_;
+  std::vector<const int32_t *> block_tables_;
+  std::vector<uint8_t *> fixed_state_;
+  std::vector<QuernKvGroup> kv_;
+};
+
+} // namespace quern::session
