@@ -9,7 +9,8 @@ set(MLIR_TABLEGEN_EXE ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen)
 
 add_library(quern_mlir INTERFACE)
 target_include_directories(quern_mlir SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
-target_compile_definitions(quern_mlir INTERFACE ${LLVM_DEFINITIONS})
+separate_arguments(QUERN_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
+target_compile_options(quern_mlir INTERFACE ${QUERN_LLVM_DEFINITIONS})
 target_link_libraries(quern_mlir INTERFACE MLIR LLVM)
 
 file(WRITE ${CMAKE_BINARY_DIR}/cmake/mlir_pch.cpp "// Carries the precompiled header.\n")
@@ -39,4 +40,13 @@ function(quern_tablegen output source)
             ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${out}
     DEPENDS ${tds} ${MLIR_TABLEGEN_EXE})
   set(QUERN_TABLEGEN_OUTPUTS ${QUERN_TABLEGEN_OUTPUTS} ${out} PARENT_SCOPE)
+endfunction()
+
+# quern_use_mlir_pch(TARGET): gives a program the precompiled header, which is -fPIC like every library.
+function(quern_use_mlir_pch name)
+  target_link_libraries(${name} PRIVATE quern_mlir)
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  target_precompile_headers(${name} REUSE_FROM quern_mlir_pch)
 endfunction()

@@ -1,0 +1,55 @@
+// Attention over kv state, and rotary positions.
+#ifndef QUERN_ATTENTION_OPS_TD
+#define QUERN_ATTENTION_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_RopeTableOp : Quern_Op<"rope_table", [Pure]> {
+  let summary = "cosines and sines of every token's position, for rotary embedding";
+  let description = [{
+    For token t at position p and frequency i: angle = p * inv_freq[i] (a float32 product), column i is
+    scale * cos(angle), column n + i is scale * sin(angle), n = size(inv_freq).
+    Scalings of the frequencies (linear, llama3, YaRN) are in inv_freq and scale, computed by the frontend.
+
+    Constraint C1: the result has 2 n columns.
+  }];
+  let arguments = (ins Quern_Batch:$batch, DenseF32ArrayAttr:$inv_freq, DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_RopeOp : Quern_Op<"rope", [Pure]> {
+  let summary = "rotary position embedding of every head (Su et al., 2021)";
+  let description = [{
+    In each group of `head_dim` columns, the first 2 n (n: frequencies of the table) are rotated in
+    pairs (a, b) -> (a cos - b sin, a sin + b cos); the rest pass. Pair i is columns (i, i + n), or
+    (2 i, 2 i + 1) where `interleaved`.
+
+    Constraints: C1: head_dim divides the columns. C2: the table has 2 n <= head_dim columns. C3: the result has the input's type.
+  }];
+  let arguments = (ins Quern_Rows:$input, Quern_Rows:$table, I64Attr:$head_dim, DefaultValuedAttr<BoolAttr, "false">:$interleaved);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Quern_AttentionOp : Quern_Op<"attention", [MemoryEffects<[MemRead<Quern_StateResource>]>]> {
+  let summary = "causal softmax attention of the step's queries over kv state";
+  let description = [{
+    The step's keys and values are in the state already (`quern.kv_append`). For token t of sequence b at
+    position p and query head h, with kv head g = h / (heads / kv heads) and j over 0..p (with a `window`
+    w > 0: over p-w+1..p):
+    s_j = scale * dot(q[t,h], keys[b,j,g]); s_j = softcap * tanh(s_j / softcap) where softcap > 0;
+    y[t,h] = sum_j softmax(s)_j * values[b,j,g].
+
+    Constraints: C1: the state is kv [G, D, V]. C2: G divides heads. C3: q has heads*D columns, y heads*V.
+  }];
+  let arguments = (ins Quern_Rows:$query, Quern_Batch:$batch, Quern_State:$state, I64Attr:$heads, F32Attr:$scale,
+                       DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,52 @@
+// Matrix products with weights, and the quantization of their inputs.
+#ifndef QUERN_MATMUL_OPS_TD
+#define QUERN_MATMUL_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_LinearOp : Quern_Op<"linear", [Pure]> {
+  let summary = "y = x W^T + b";
+  let description = [{
+    y[t, n] = sum_k x[t, k] * W[n, k] + b[n].
+
+    Constraints: C1: W is [N, K] where x has K columns. C2: b, if there, is [N]. C3: y has x's rows and N columns.
+
+    ```mlir
+    %y = quern.linear %x, %w : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_LinearInput:$input, Quern_Weight:$weight, Optional<Quern_Weight>:$bias);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
+  let summary = "rows quantized to int8 in groups of 32 columns";
+  let description = [{
+    For each group g of a row: scale = max|x| / 127; code = round-half-even(x * (127 / max|x|)); a
+    group of zeros has scale 0. Rows whose width is no multiple of 32 are padded with zeros.
+
+    Constraint C1: rows and columns agree.
+  }];
+  let arguments = (ins Quern_Rows:$input);
+  let results = (outs Quern_Q8Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_EmbeddingOp : Quern_Op<"embedding", [Pure]> {
+  let summary = "rows of a weight, looked up by token id";
+  let description = [{
+    y[t, :] = W[ids[t], :].
+
+    Constraints: C1: W is [V, N]; y has N columns. C2: ids and y have the same symbolic size. Ids outside
+    [0, V) are refused by the runtime before the step.
+  }];
+  let arguments = (ins Quern_Indices:$ids, Quern_Weight:$weight);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif

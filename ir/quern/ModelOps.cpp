@@ -1,0 +1,180 @@
+// Verifiers of the ops that say what a model does. Each names the constraint of its description.
+#include "ir/quern/QuernDialect.h"
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+ArrayRef<int64_t> shapeOf(Value weight) { return cast<WeightType>(weight.getType()).getShape(); }
+bool isVector(Value weight, int64_t size) {
+  return shapeOf(weight).size() == 1 && shapeOf(weight)[0] == size;
+}
+} // namespace
+
+LogicalResult LinearOp::verify() {
+  ArrayRef<int64_t> w = shapeOf(getWeight());
+  if (w.size() != 2 || w[1] != colsOf(getInput().getType()))
+    return emitOpError("C1: the weight is [N, ") << colsOf(getInput().getType()) << "]";
+  if (getBias() && !isVector(getBias(), w[0]))
+    return emitOpError("C2: the bias is [") << w[0] << "]";
+  if (colsOf(getType()) != w[0] || rowsOf(getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C3: the result has the input's rows and ") << w[0] << " columns";
+  return success();
+}
+
+LogicalResult QuantizeRowsOp::verify() {
+  if (colsOf(getType()) != colsOf(getInput().getType()) ||
+      rowsOf(getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C1: rows and columns agree");
+  return success();
+}
+
+LogicalResult EmbeddingOp::verify() {
+  ArrayRef<int64_t> w = shapeOf(getWeight());
+  if (w.size() != 2 || w[1] != colsOf(getType()))
+    return emitOpError("C1: the weight is [V, ") << colsOf(getType()) << "]";
+  if (rowsOf(getIds().getType()) != rowsOf(getType()))
+    return emitOpError("C2: ids and result have the same symbolic size");
+  return success();
+}
+
+int64_t RmsNormOp::groupSize() { return getGroup() ? getGroup() : colsOf(getType()); }
+
+LogicalResult RmsNormOp::verify() {
+  int64_t cols = colsOf(getInput().getType());
+  if (static_cast<int64_t>(getGroup()) < 0 || cols % groupSize())
+    return emitOpError("C1: group divides ") << cols << " columns";
+  if (getWeight() && !isVector(getWeight(), groupSize()) && !isVector(getWeight(), cols))
+    return emitOpError("C2: the weight is [") << groupSize() << "] or [" << cols << "]";
+  if (getEps().isNegative())
+    return emitOpError("C3: eps is not negative");
+  if (getType() != getInput().getType())
+    return emitOpError("C4: the result has the input's type");
+  return success();
+}
+
+LogicalResult RopeTableOp::verify() {
+  if (colsOf(getType()) != 2 * static_cast<int64_t>(getInvFreq().size()))
+    return emitOpError("C1: the result has two columns a frequency");
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  int64_t headDim = getHeadDim();
+  if (headDim <= 0 || colsOf(getInput().getType()) % headDim)
+    return emitOpError("C1: head_dim divides the columns");
+  if (colsOf(getTable().getType()) > headDim)
+    return emitOpError("C2: the table has at most ") << headDim << " columns";
+  if (getType() != getInput().getType())
+    return emitOpError("C3: the result has the input's type");
+  return success();
+}
+
+LogicalResult KvAppendOp::verify() {
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::kv)
+    return emitOpError("C1: the state is kv");
+  ArrayRef<int64_t> s = state.getShape();
+  if (colsOf(getKeys().getType()) != s[0] * s[1] || colsOf(getValues().getType()) != s[0] * s[2])
+    return emitOpError("C2: keys have ") << s[0] * s[1] << " columns, values " << s[0] * s[2];
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::kv)
+    return emitOpError("C1: the state is kv");
+  ArrayRef<int64_t> s = state.getShape();
+  int64_t heads = getHeads();
+  if (heads <= 0 || heads % s[0])
+    return emitOpError("C2: ") << s[0] << " kv heads divide the heads";
+  if (colsOf(getQuery().getType()) != heads * s[1] || colsOf(getType()) != heads * s[2])
+    return emitOpError("C3: the query has ")
+           << heads * s[1] << " columns, the result " << heads * s[2];
+  return success();
+}
+
+LogicalResult LinearRecurrenceOp::verify() {
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::recurrent)
+    return emitOpError("C1: the state is recurrent");
+  int64_t h = state.getShape()[0], k = state.getShape()[1], v = state.getShape()[2];
+  int64_t groups = getGroups();
+  if (groups <= 0 || h % groups)
+    return emitOpError("C2: groups divide ") << h << " heads";
+  if (colsOf(getR().getType()) != groups * k || colsOf(getK().getType()) != groups * k ||
+      colsOf(getV().getType()) != h * v || colsOf(getType()) != h * v)
+    return emitOpError("C3: r and k have ") << groups * k << " columns, v and the result " << h * v;
+  int64_t decay = 0;
+  switch (getDecayKind()) {
+  case DecayKind::head:
+    decay = h;
+    break;
+  case DecayKind::key:
+    decay = h * k;
+    break;
+  case DecayKind::value:
+    decay = h * v;
+    break;
+  case DecayKind::elementwise:
+    decay = h * k * v;
+    break;
+  }
+  if (colsOf(getDecay().getType()) != decay)
+    return emitOpError("C4: the decay has ") << decay << " columns";
+  if (bool(getA()) != bool(getB()) || (getA() && (colsOf(getA().getType()) != groups * k ||
+                                                  colsOf(getB().getType()) != groups * k)))
+    return emitOpError("C5: a and b are both there, with ") << groups * k << " columns, or neither";
+  return success();
+}
+
+LogicalResult CausalConv1dOp::verify() {
+  int64_t cols = colsOf(getInput().getType());
+  ArrayRef<int64_t> w = shapeOf(getWeight());
+  if (w.size() != 2 || w[0] != cols)
+    return emitOpError("C1: the weight is [") << cols << ", L]";
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::window || state.getShape()[0] != cols ||
+      state.getShape()[1] != w[1] - 1)
+    return emitOpError("C2: the state is window ") << cols << "x" << w[1] - 1;
+  if (getBias() && !isVector(getBias(), cols))
+    return emitOpError("C3: the bias is [") << cols << "]";
+  if (getType() != getInput().getType())
+    return emitOpError("C4: the result has the input's type");
+  return success();
+}
+
+LogicalResult BinaryOp::verify() {
+  int64_t cols = colsOf(getType()), repeat = getRepeat();
+  if (repeat <= 0 || cols % repeat)
+    return emitOpError("C1: repeat divides ") << cols << " columns";
+  int64_t rhs = cols / repeat;
+  bool fits =
+      isa<WeightType>(getRhs().getType())
+          ? isVector(getRhs(), rhs)
+          : colsOf(getRhs().getType()) == rhs && rowsOf(getRhs().getType()) == rowsOf(getType());
+  if (!fits)
+    return emitOpError("C1: the right side has ") << rhs << " columns";
+  return success();
+}
+
+LogicalResult ClampOp::verify() {
+  if (getMin() > getMax())
+    return emitOpError("C1: min is not above max");
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  int64_t offset = getOffset();
+  if (offset < 0 || offset + colsOf(getType()) > colsOf(getInput().getType()) ||
+      rowsOf(getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C1: the columns lie inside the input's ") << colsOf(getInput().getType());
+  return success();
+}
+
+LogicalResult GatherRowsOp::verify() {
+  if (colsOf(getType()) != colsOf(getInput().getType()) ||
+      rowsOf(getType()) != rowsOf(getRows().getType()))
+    return emitOpError("C1: the result has the input's columns and a row for each of `rows`");
+  return success();
+}

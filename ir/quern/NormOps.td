@@ -1,0 +1,30 @@
+// Normalizations.
+#ifndef QUERN_NORM_OPS_TD
+#define QUERN_NORM_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_RmsNormOp : Quern_Op<"rms_norm", [Pure]> {
+  let summary = "root-mean-square normalization of groups of columns";
+  let description = [{
+    Columns fall into groups of `group` (0: the whole row is one). In each group
+    y = x / sqrt(mean(x^2) + eps) * w. (Zhang and Sennrich, 2019.)
+
+    Constraints: C1: group divides the columns. C2: w, if there, is [group] (shared by all groups, as query and
+    key norms are) or [columns]. C3: eps >= 0. C4: the result has the input's type.
+
+    ```mlir
+    %y = quern.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<64, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Rows:$input, Optional<Quern_Weight>:$weight, F32Attr:$eps, DefaultValuedAttr<I64Attr, "0">:$group);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Columns that are normalized together: `group`, or the whole row where that is 0.
+    int64_t groupSize();
+  }];
+}
+
+#endif

@@ -1,0 +1,77 @@
+// Types and attributes of the quern dialect.
+#ifndef QUERN_TYPES_TD
+#define QUERN_TYPES_TD
+
+include "ir/quern/QuernDialect.td"
+
+class Quern_Type<string name, string mnemonic_> : TypeDef<Quern_Dialect, name> {
+  let mnemonic = mnemonic_;
+}
+class Quern_Attr<string name, string mnemonic_> : AttrDef<Quern_Dialect, name> {
+  let mnemonic = mnemonic_;
+}
+
+def Quern_DimsAttr : Quern_Attr<"Dims", "dims"> {
+  let summary = "names of a tensor type's dynamic dimensions, in order";
+  let description = [{
+    The encoding of an activation's tensor type: `tensor<?x576xf32, #quern.dims<"T">>` has T rows.
+    T is the step's tokens, B its sequences, R the tokens whose outputs are wanted.
+  }];
+  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
+  let assemblyFormat = "`<` $names `>`";
+}
+
+def Quern_StateKind : I32EnumAttr<"StateKind", "what a sequence carries between steps", [
+    I32EnumAttrCase<"kv", 0>, I32EnumAttrCase<"recurrent", 1>, I32EnumAttrCase<"window", 2>]> {
+  let cppNamespace = "::quern";
+  let genSpecializedAttr = 0;
+}
+
+def Quern_WeightType : Quern_Type<"Weight", "weight"> {
+  let summary = "a reference to a weight: its shape and the format it is stored in";
+  let description = [{
+    `!quern.weight<576x192, "q4_1">`: 576 output rows of 192 inputs in blocks of GGUF's Q4_1. The
+    format is a name that ir/formats knows. The value it stands for is always the decoded float.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::StringAttr":$format);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Quern_StateType : Quern_Type<"State", "state"> {
+  let summary = "what each sequence of the batch carries between steps";
+  let description = [{
+    - `!quern.state<kv, 3x64x64>`: grows by token; [kv heads, key dim, value dim] for each position.
+    - `!quern.state<recurrent, 12x24x16>`: fixed; [heads, key dim, value dim].
+    - `!quern.state<window, 240x3>`: fixed; [channels, positions], the latest position last.
+  }];
+  let parameters = (ins EnumParameter<Quern_StateKind>:$kind, ArrayRefParameter<"int64_t">:$shape);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Quern_BatchType : Quern_Type<"Batch", "batch"> {
+  let summary = "the step's ragged batch: where each sequence begins, its slot and its positions";
+  let assemblyFormat = "";
+}
+
+def Quern_Q8RowsType : Quern_Type<"Q8Rows", "q8_rows"> {
+  let summary = "activation rows quantized to int8 in groups of 32";
+  let description = [{
+    `!quern.q8_rows<"T", 576>`: T rows of 576 columns. Each group of 32 columns has a float scale,
+    amax/127; a row is laid out as QuernQ8Group in runtime/abi/StepArgs.h says.
+  }];
+  let parameters = (ins "::mlir::StringAttr":$rows, "int64_t":$cols);
+  let assemblyFormat = "`<` $rows `,` $cols `>`";
+}
+
+def Quern_Weight : Type<CPred<"::mlir::isa<::quern::WeightType>($_self)">, "weight reference", "::quern::WeightType">;
+def Quern_State : Type<CPred<"::mlir::isa<::quern::StateType>($_self)">, "state", "::quern::StateType">;
+def Quern_Batch : Type<CPred<"::mlir::isa<::quern::BatchType>($_self)">, "ragged batch", "::quern::BatchType">, BuildableType<"::quern::BatchType::get($_builder.getContext())">;
+def Quern_Q8Rows : Type<CPred<"::mlir::isa<::quern::Q8RowsType>($_self)">, "int8 rows", "::quern::Q8RowsType">;
+def Quern_Rows : Type<CPred<"::quern::isRows($_self)">, "activation rows, tensor<?xNxf32, #quern.dims<S>>", "::mlir::RankedTensorType">;
+def Quern_Indices : Type<CPred<"::quern::isIndices($_self)">, "indices, tensor<?xi32, #quern.dims<S>>", "::mlir::RankedTensorType">;
+def Quern_LinearInput : AnyTypeOf<[Quern_Rows, Quern_Q8Rows]>;
+def Quern_RowsOrWeight : AnyTypeOf<[Quern_Rows, Quern_Weight]>;
+
+#endif

@@ -1,0 +1,78 @@
+// Fused regions, kernels and dispatches.
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace quern;
+
+LogicalResult FusedOp::verify() {
+  Block &body = getBody().front();
+  if (body.getArgumentTypes() != getInputs().getTypes())
+    return emitOpError("C1: block arguments have the inputs' types");
+  if (body.getTerminator()->getOperandTypes() != getResultTypes())
+    return emitOpError("C2: the yield has the results' types");
+  if (getAnchor() != "rows") {
+    auto anchors = llvm::count_if(
+        body, [&](Operation &op) { return op.getName().stripDialect() == getAnchor(); });
+    if (anchors != 1)
+      return emitOpError("C3: one op of the anchor's kind, quern.")
+             << getAnchor() << ", not " << anchors;
+  }
+  return success();
+}
+
+// quern.kernel @name "linear" (%x: type, ...) -> (type, ...) attributes {...} { ... }
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name, anchor;
+  SmallVector<OpAsmParser::Argument> arguments;
+  SmallVector<Type> results;
+  if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
+      parser.parseAttribute(anchor, getAnchorAttrName(result.name), result.attributes) ||
+      parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+      parser.parseOptionalArrowTypeList(results) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  SmallVector<Type> inputs =
+      llvm::map_to_vector(arguments, [](OpAsmParser::Argument &arg) { return arg.type; });
+  result.addAttribute(getFunctionTypeAttrName(result.name),
+                      TypeAttr::get(parser.getBuilder().getFunctionType(inputs, results)));
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  printer << ' ' << getAnchorAttr() << " (";
+  llvm::interleaveComma(getBody().getArguments(), printer,
+                        [&](BlockArgument arg) { printer.printRegionArgument(arg); });
+  printer << ')';
+  printer.printOptionalArrowTypeList(getResultTypes());
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getAttrs(), {getSymNameAttrName(), getAnchorAttrName(), getFunctionTypeAttrName()});
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+LogicalResult KernelOp::verify() {
+  if (getBody().front().getTerminator()->getOperandTypes() != getResultTypes())
+    return emitOpError("C1: the yield has the function type's results");
+  return success();
+}
+
+LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = dyn_cast_or_null<KernelOp>(symbols.lookupNearestSymbolFrom(*this, getKernelAttr()));
+  if (!kernel)
+    return emitOpError("C1: ") << getKernelAttr() << " is no kernel";
+  if (kernel.getArgumentTypes() != getInputs().getTypes() ||
+      kernel.getResultTypes() != getResultTypes())
+    return emitOpError("C1: ") << getKernelAttr() << " has type " << kernel.getFunctionType();
+  return success();
+}
+
+LogicalResult DispatchOp::verify() {
+  if (getOffsets() && getOffsets()->size() != getNumResults())
+    return emitOpError("C2: one offset a result");
+  return success();
+}

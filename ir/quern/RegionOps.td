@@ -1,0 +1,62 @@
+// Fused regions, and the kernels and dispatches they become.
+#ifndef QUERN_REGION_OPS_TD
+#define QUERN_REGION_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_YieldOp : Quern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp"]>]> {
+  let summary = "ends a region with its results";
+  let description = "Constraint C1: the operands' types are the parent's results.";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+def Quern_FusedOp : Quern_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
+  let summary = "a fused region: one anchor with its prologue and epilogue";
+  let description = [{
+    What becomes one kernel. Everything it uses, weights and state included, is an input, so that regions of
+    equal text share a kernel. `anchor` names the op the loops are built around: linear, attention,
+    linear_recurrence, causal_conv1d, kv_append, embedding, or rows (row by row, no anchor of the others).
+
+    Constraints: C1: block arguments have the inputs' types. C2: the yield has the results' types. C3: the body holds exactly
+    one op of the anchor's name, or none where the anchor is rows.
+  }];
+  let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$anchor);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$anchor `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body";
+  let hasVerifier = 1;
+}
+
+def Quern_KernelOp : Quern_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface, SingleBlock, OpAsmOpInterface]> {
+  let summary = "a kernel: the body of a fused region, shared by its dispatches";
+  let description = [{
+    Constraint C1: the body's yield has the function type's results.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, StrAttr:$anchor,
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::mlir::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+  }];
+}
+
+def Quern_DispatchOp : Quern_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+  let summary = "one step of a schedule: runs a kernel on named buffers";
+  let description = [{
+    `label` is the source's name for what it computes. `offsets`, once planned, gives each result its place in
+    the arena, in bytes; -1: the result is an output of the entry and lies in the caller's memory.
+
+    Constraints: C1: the callee is a `quern.kernel` of the operands' and results' types. C2: as many offsets as results.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$inputs, StrAttr:$label, OptionalAttr<DenseI64ArrayAttr>:$offsets);
+  let results = (outs Variadic<AnyType>:$results);
+  let assemblyFormat = "$kernel `(` $inputs `)` $label (`at` $offsets^)? attr-dict `:` functional-type($inputs, $results)";
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,42 @@
+// State, the ragged batch, entries' rows.
+#ifndef QUERN_STATE_OPS_TD
+#define QUERN_STATE_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_DeclareStateOp : Quern_Op<"declare_state", [Symbol]> {
+  let summary = "declares a state that every slot has";
+  let description = [{
+    The planner lays it out: kv states into pages (`group` is the kv group once planned, `offset`
+    the place inside a page), the others at `offset` in a slot's fixed-size state.
+
+    ```mlir
+    quern.declare_state @l0.kv : !quern.state<kv, 3x64x64>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Quern_State>:$type, OptionalAttr<I64Attr>:$offset, OptionalAttr<I32Attr>:$group);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+}
+
+def Quern_StateRefOp : Quern_Op<"state_ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a reference to a declared state";
+  let description = [{ Constraint C1: the symbol is a `quern.declare_state` of the result's type. }];
+  let arguments = (ins FlatSymbolRefAttr:$name);
+  let results = (outs Quern_State:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def Quern_KvAppendOp : Quern_Op<"kv_append", [MemoryEffects<[MemWrite<Quern_StateResource>]>]> {
+  let summary = "stores the step's keys and values in kv state";
+  let description = [{
+    For token t of sequence b at position p: state[b].keys[p] = keys[t], state[b].values[p] = values[t].
+    Rows are [heads][dim].
+
+    Constraints: C1: the state is kv [H, D, V]. C2: keys has H*D columns, values H*V.
+  }];
+  let arguments = (ins Quern_Rows:$keys, Quern_Rows:$values, Quern_Batch:$batch, Quern_State:$state);
+  let assemblyFormat = "$keys `,` $values `,` $batch `,` $state attr-dict `:` type(operands)";
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,103 @@
+// Elementwise functions and plain tensor ops.
+#ifndef QUERN_TENSOR_OPS_TD
+#define QUERN_TENSOR_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_UnaryKind : I32EnumAttr<"UnaryKind", "a function of one number", [
+    I32EnumAttrCase<"silu", 0>, I32EnumAttrCase<"sigmoid", 1>, I32EnumAttrCase<"gelu_erf", 2>, I32EnumAttrCase<"gelu_tanh", 3>,
+    I32EnumAttrCase<"relu", 4>, I32EnumAttrCase<"tanh", 5>, I32EnumAttrCase<"softplus", 6>, I32EnumAttrCase<"exp", 7>]> {
+  let cppNamespace = "::quern";
+  let genSpecializedAttr = 0;
+}
+def Quern_BinaryKind : I32EnumAttr<"BinaryKind", "a function of two numbers", [
+    I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"mul", 1>, I32EnumAttrCase<"sub", 2>]> {
+  let cppNamespace = "::quern";
+  let genSpecializedAttr = 0;
+}
+
+def Quern_UnaryOp : Quern_Op<"unary", [Pure, SameOperandsAndResultType]> {
+  let summary = "a function of every element";
+  let description = [{
+    y = fn(x): silu x/(1+exp(-x)); sigmoid; gelu_erf x/2 (1+erf(x/sqrt 2)); gelu_tanh, its tanh form; relu;
+    tanh; softplus log(1+exp x), x itself above 20; exp.
+
+    ```mlir
+    %y = quern.unary silu %x : tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$input);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$fn $input attr-dict `:` type($input)";
+}
+
+def Quern_BinaryOp : Quern_Op<"binary", [Pure, AllTypesMatch<["lhs", "result"]>]> {
+  let summary = "a function of two elements, the second broadcast where it is narrower";
+  let description = [{
+    y[t, c] = fn(x[t, c], r[t, c / repeat]), where r is rows of the same T, or a weight [n] used for every row.
+    `repeat` above 1 shares an element of r among that many neighbouring columns (a per-head value over a head).
+
+    Constraints: C1: r has columns(x) / repeat columns. C2: the result has x's type.
+
+    ```mlir
+    %y = quern.binary mul %x, %d {repeat = 16 : i64} : tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<4, "f32">
+    ```
+  }];
+  let arguments = (ins EnumAttr<Quern_Dialect, Quern_BinaryKind, "binary_kind">:$fn, Quern_Rows:$lhs, Quern_RowsOrWeight:$rhs, DefaultValuedAttr<I64Attr, "1">:$repeat);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$fn $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs)";
+  let hasVerifier = 1;
+}
+
+def Quern_ScaleOp : Quern_Op<"scale", [Pure, SameOperandsAndResultType]> {
+  let summary = "every element times a constant";
+  let arguments = (ins Quern_Rows:$input, F32Attr:$factor);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let description = "y = factor * x.";
+}
+
+def Quern_ClampOp : Quern_Op<"clamp", [Pure, SameOperandsAndResultType]> {
+  let summary = "every element held between two bounds";
+  let description = [{ y = min(max(x, min), max). Constraint C1: min <= max. }];
+  let arguments = (ins Quern_Rows:$input, F32Attr:$min, F32Attr:$max);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+def Quern_GatedActOp : Quern_Op<"gated_act", [Pure, SameOperandsAndResultType]> {
+  let summary = "act(gate) * up, the gated MLP's activation (Shazeer, 2020)";
+  let description = [{ y = fn(gate) * up, fn as in `quern.unary`. }];
+  let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$gate, Quern_Rows:$up);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$fn $gate `,` $up attr-dict `:` type($gate)";
+}
+
+def Quern_SliceOp : Quern_Op<"slice", [Pure]> {
+  let summary = "neighbouring columns";
+  let description = [{
+    y[t, c] = x[t, offset + c].
+
+    Constraint C1: offset + columns(y) <= columns(x), rows agree.
+  }];
+  let arguments = (ins Quern_Rows:$input, I64Attr:$offset);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Pure]> {
+  let summary = "chosen rows";
+  let description = [{
+    y[r, :] = x[rows[r], :].
+
+    Constraint C1: y has x's columns and as many rows as `rows` has elements.
+  }];
+  let arguments = (ins Quern_Rows:$input, Quern_Indices:$rows);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif

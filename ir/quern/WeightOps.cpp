@@ -1,0 +1,88 @@
+// Verifiers of weight and state declarations and of what is done to weights.
+#include "ir/quern/QuernDialect.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace quern;
+
+LogicalResult WeightOp::verify() {
+  if (static_cast<int32_t>(getFile()) < -1)
+    return emitOpError("C1: file is an index into quern.files, or -1");
+  if (static_cast<int64_t>(getOffset()) < 0)
+    return emitOpError("C2: offset is not negative");
+  return success();
+}
+
+LogicalResult PackedOp::verify() {
+  auto yield = cast<YieldOp>(getBody().front().getTerminator());
+  if (yield.getNumOperands() != 1 || yield.getOperand(0).getType() != getType())
+    return emitOpError("C1: the body yields one weight of type ") << getType();
+  return success();
+}
+
+LogicalResult WeightRefOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *def = symbols.lookupNearestSymbolFrom(*this, getNameAttr());
+  Type type;
+  if (auto weight = dyn_cast_or_null<WeightOp>(def))
+    type = weight.getType();
+  else if (auto packed = dyn_cast_or_null<PackedOp>(def))
+    type = packed.getType();
+  else
+    return emitOpError("C1: ") << getNameAttr() << " is no declared weight";
+  if (type != getType())
+    return emitOpError("C1: ") << getNameAttr() << " is declared as " << type;
+  return success();
+}
+
+LogicalResult StateRefOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto def =
+      dyn_cast_or_null<DeclareStateOp>(symbols.lookupNearestSymbolFrom(*this, getNameAttr()));
+  if (!def)
+    return emitOpError("C1: ") << getNameAttr() << " is no declared state";
+  if (def.getType() != getType())
+    return emitOpError("C1: ") << getNameAttr() << " is declared as " << def.getType();
+  return success();
+}
+
+LogicalResult WeightConcatOp::verify() {
+  if (getInputs().empty())
+    return emitOpError("C1: at least one input");
+  WeightType result = getType();
+  int64_t rows = 0;
+  for (Value input : getInputs()) {
+    auto type = cast<WeightType>(input.getType());
+    if (type.getFormat() != result.getFormat() ||
+        type.getShape().drop_front() != result.getShape().drop_front())
+      return emitOpError("C2: inputs agree with the result but for their rows");
+    rows += type.getShape().front();
+  }
+  if (rows != result.getShape().front())
+    return emitOpError("C3: the inputs have ") << rows << " rows together";
+  return success();
+}
+
+LogicalResult WeightConvertOp::verify() {
+  if (getInput().getType().getShape() != getType().getShape())
+    return emitOpError("C1: input and result have the same shape");
+  return success();
+}
+
+LogicalResult WeightMapOp::verify() {
+  if (getFn() != "neg_exp" && getFn() != "add_one")
+    return emitOpError("C1: fn is neg_exp or add_one");
+  if (getType().getFormat() != "f32" || getType().getShape() != getInput().getType().getShape())
+    return emitOpError("C2: the result is f32 of the input's shape");
+  return success();
+}
+
+LogicalResult WeightReshapeOp::verify() {
+  auto count = [](WeightType type) {
+    return std::accumulate(type.getShape().begin(), type.getShape().end(), int64_t(1),
+                           std::multiplies<>());
+  };
+  if (count(getInput().getType()) != count(getType()) ||
+      getInput().getType().getFormat() != getType().getFormat())
+    return emitOpError("C1: element counts and formats agree");
+  return success();
+}

@@ -1,0 +1,107 @@
+// Weights by reference, and what passes do to them, written as IR and carried out when they are packed.
+#ifndef QUERN_WEIGHT_OPS_TD
+#define QUERN_WEIGHT_OPS_TD
+
+include "ir/quern/QuernTypes.td"
+
+def Quern_WeightOp : Quern_Op<"weight", [Symbol]> {
+  let summary = "declares a weight of the model's files";
+  let description = [{
+    Names `count(shape)` elements in `format`, at `offset` bytes into `file` (an index into the
+    module's `quern.files`). File -1 is synthetic: elements come from the counter-based generator
+    keyed by `seed` and the symbol's name, as `mean + spread * normal`.
+
+    Constraints: C1: file >= -1. C2: offset >= 0.
+
+    ```mlir
+    quern.weight @"blk.0.attn_q.weight" : !quern.weight<64x64, "f32"> {file = 0 : i32, offset = 4096 : i64}
+    quern.weight @norm : !quern.weight<64, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 1.0 : f32, spread = 0.1 : f32}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Quern_Weight>:$type, I32Attr:$file, I64Attr:$offset,
+                       OptionalAttr<I64Attr>:$seed, OptionalAttr<F32Attr>:$mean, OptionalAttr<F32Attr>:$spread);
+  let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
+}
+
+def Quern_PackedOp : Quern_Op<"packed", [Symbol, IsolatedFromAbove, SingleBlock, NoRegionArguments]> {
+  let summary = "declares a weight as the artifact holds it";
+  let description = [{
+    The body computes the weight from the model's weights; `packing` names the layout a kernel reads
+    it in ("rows" keeps plain rows), `offset` its place in the weights section once planned.
+
+    Constraint C1: the yielded type is `type`.
+
+    ```mlir
+    quern.packed @l0.qkv : !quern.weight<128x64, "q4_1"> packing "q4.g32.z0.min.f16" {
+      %0 = quern.weight_ref @q : !quern.weight<64x64, "q4_1">
+      %1 = quern.weight_ref @k : !quern.weight<64x64, "q4_1">
+      %2 = quern.weight_concat %0, %1 : (!quern.weight<64x64, "q4_1">, !quern.weight<64x64, "q4_1">) -> !quern.weight<128x64, "q4_1">
+      quern.yield %2 : !quern.weight<128x64, "q4_1">
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Quern_Weight>:$type, StrAttr:$packing, OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `:` $type `packing` $packing attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+def Quern_WeightRefOp : Quern_Op<"weight_ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a reference to a declared weight";
+  let description = [{
+    Constraint C1: the symbol is a `quern.weight` or `quern.packed` of the result's type.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Pure]> {
+  let summary = "weights one below the other: rows of the first, then of the next";
+  let description = [{
+    Result row i is row i - (rows before) of the input it falls in. Merges sibling matmuls.
+
+    Constraints: C1: at least one input. C2: all inputs and the result have the same format and the
+    same dimensions but the first. C3: the result's first dimension is the sum of the inputs'.
+  }];
+  let arguments = (ins Variadic<Quern_Weight>:$inputs);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $result)";
+  let hasVerifier = 1;
+}
+
+def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Pure]> {
+  let summary = "the weight in another format, rounded by that format's encoder";
+  let description = [{ Constraint C1: input and result have the same shape. }];
+  let arguments = (ins Quern_Weight:$input);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_WeightMapOp : Quern_Op<"weight_map", [Pure]> {
+  let summary = "a function of every element of a weight, computed once when it is packed";
+  let description = [{
+    `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one).
+
+    Constraints: C1: fn is one of these. C2: the result is "f32" of the input's shape.
+  }];
+  let arguments = (ins Quern_Weight:$input, StrAttr:$fn);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$fn $input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Pure]> {
+  let summary = "the same elements in row-major order under another shape";
+  let description = [{
+    Constraint C1: element counts and formats agree; blocks of the format must not cross rows of the result.
+  }];
+  let arguments = (ins Quern_Weight:$input);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+#endif
