@@ -112,8 +112,14 @@ public:
 
 private:
   Engine() = default;
-  absl::Status open_step_entry();
+  absl::Status set_limits(const EngineOptions &options);
+  void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
+  absl::Status check_distinct(std::span<const SequenceStep> batch);
+  // Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
+  // that is being packed, and its wanted rows after the first `num_rows`.
+  void pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq, uint32_t first_token,
+            uint32_t &num_rows);
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
 
   std::unique_ptr<artifact::Artifact> artifact_;
@@ -131,6 +137,7 @@ private:
   std::vector<const int32_t *> block_tables_;
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
+  std::vector<uint8_t> in_batch_; // a slot: seen in the batch that is being checked
 };
 
 } // namespace quern::session

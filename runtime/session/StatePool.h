@@ -40,7 +40,7 @@ public:
 
   bool alive(SlotId slot) const;
   // Requires alive(slot), like everything below.
-  uint64_t length(SlotId slot) const { return slots_[slot].length; }
+  uint64_t length(SlotId slot) const { return slots_[slot].length(); }
   std::span<const int32_t> tokens(SlotId slot) const;
   const int32_t *block_table(SlotId slot) const { return slots_[slot].pages.data(); }
   uint8_t *fixed_state(SlotId slot) const;
@@ -69,9 +69,9 @@ private:
   };
   struct Slot {
     bool alive = false;
-    uint64_t length = 0;
     std::vector<int32_t> pages;  // block table, pages_for(ctx) entries
-    std::vector<int32_t> tokens; // ctx entries
+    std::vector<int32_t> tokens; // one a position; ctx reserved
+    uint64_t length() const { return tokens.size(); }
   };
   explicit StatePool(device::Device &device) : device_(device) {}
   absl::Status check_alive(SlotId slot) const;

@@ -1,0 +1,40 @@
+// A file that appears under its name whole or not at all.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace quern::artifact {
+
+// Bytes go to a temporary name in the same folder; `commit` gives the file its name. Destroyed
+// before that, it leaves nothing behind. A path that names something else than a regular file (a
+// terminal, /dev/null, a pipe) is written directly: renaming would replace the device.
+class AtomicFile {
+public:
+  // Error: the system's (NotFound, PermissionDenied ...), naming `path`.
+  static absl::StatusOr<std::unique_ptr<AtomicFile>> create(const std::string &path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile &) = delete;
+  AtomicFile &operator=(const AtomicFile &) = delete;
+
+  // Appends. Errors: the system's (ResourceExhausted for a full disk).
+  absl::Status write(const void *data, uint64_t bytes);
+  // Overwrites bytes written before.
+  absl::Status write_at(uint64_t offset, const void *data, uint64_t bytes);
+  absl::Status commit();
+
+private:
+  AtomicFile(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  absl::Status error(const char *what) const;
+
+  std::string path_;
+  std::string temporary_; // empty where written directly
+  int fd_;
+};
+
+} // namespace quern::artifact

@@ -1,0 +1,33 @@
+// A variant's code: an ELF shared object, loaded from memory.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace quern::device {
+
+class CodeObject {
+public:
+  // Loads the shared object in `bytes` (it may not need other libraries' symbols beyond those of
+  // this process). `name` is for messages. Errors: DataLoss (not an x86-64 shared object, or the
+  // loader refuses it, with its words), Internal (the system gives no memory file).
+  static absl::StatusOr<std::unique_ptr<CodeObject>> load(std::span<const uint8_t> bytes,
+                                                          const std::string &name);
+  ~CodeObject();
+  CodeObject(const CodeObject &) = delete;
+  CodeObject &operator=(const CodeObject &) = delete;
+
+  // The address of an exported function; null if there is none of that name.
+  void *function(const std::string &symbol) const;
+
+private:
+  explicit CodeObject(void *handle) : handle_(handle) {}
+  void *handle_;
+};
+
+} // namespace quern::device

@@ -1,0 +1,167 @@
+#include "runtime/device/cpu/CpuDevice.h"
+
+#include "runtime/device/cpu/Cores.h"
+#include "runtime/device/cpu/Features.h"
+#include "runtime/device/cpu/Probe.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <immintrin.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+namespace quern::device {
+namespace {
+
+using artifact::items;
+using artifact::text;
+
+// Lower is better.
+size_t rank(std::string_view variant) {
+  const auto known = known_variants();
+  const auto it = std::find_if(known.begin(), known.end(),
+                               [&](const KnownVariant &v) { return v.name == variant; });
+  return static_cast<size_t>(it - known.begin());
+}
+
+bool is_for_cpu(std::string_view variant) { return !variant.starts_with("sm_"); }
+
+// Anonymous memory: zero, page-aligned, and taken from the system only where it is touched.
+class HostAllocation final : public Allocation {
+public:
+  HostAllocation(void *data, uint64_t bytes) : Allocation(static_cast<uint8_t *>(data), bytes) {}
+  ~HostAllocation() override {
+    if (data())
+      munmap(data(), bytes());
+  }
+};
+
+struct Step {
+  QuernBucketFn function;
+  const QuernStepArgs *args;
+};
+
+void run_step(void *context, int worker, int num_workers) {
+  const auto *step = static_cast<const Step *>(context);
+  // Results must not depend on what the host program set (flush-to-zero, rounding) on its own
+  // thread.
+  const unsigned saved = _mm_getcsr();
+  constexpr unsigned kDefault = 0x1f80;
+  _mm_setcsr(kDefault);
+  step->function(step->args, worker, num_workers);
+  _mm_setcsr(saved);
+}
+
+void yield() { sched_yield(); }
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<Device>> CpuDevice::open(const DeviceOptions &options) {
+  auto pool = WorkerPool::create(options.threads != 0 ? options.threads : usable_cores());
+  if (!pool.ok())
+    return pool.status();
+  return std::unique_ptr<Device>(new CpuDevice(*std::move(pool)));
+}
+
+std::vector<VariantStatus> CpuDevice::variants(const artifact::Artifact &artifact) const {
+  std::vector<VariantStatus> result;
+  for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
+    if (!is_for_cpu(text(variant->name())))
+      continue;
+    std::vector<std::string_view> features;
+    for (const flatbuffers::String *feature : items(variant->features()))
+      features.push_back(text(feature));
+    const std::string missing = missing_features(features);
+    VariantStatus &status = result.emplace_back();
+    status.name = std::string(text(variant->name()));
+    status.usable = missing.empty();
+    if (!status.usable)
+      status.why = absl::StrCat("needs ", missing, ", which this CPU does not have");
+  }
+  std::sort(result.begin(), result.end(), [](const VariantStatus &a, const VariantStatus &b) {
+    return std::pair(rank(a.name), a.name) < std::pair(rank(b.name), b.name);
+  });
+  return result;
+}
+
+absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_view variant) {
+  const std::string name(variant);
+  const auto all = variants(artifact);
+  const auto it =
+      std::find_if(all.begin(), all.end(), [&](const VariantStatus &v) { return v.name == name; });
+  if (it == all.end()) {
+    std::string names;
+    for (const VariantStatus &v : all)
+      names += absl::StrCat(names.empty() ? "" : ", ", v.name);
+    return absl::NotFoundError(
+        absl::StrCat("the artifact has no CPU variant '", name, "'\nhint: it has ",
+                     names.empty() ? "none; compile it with --target cpu" : names));
+  }
+  if (!it->usable)
+    return absl::FailedPreconditionError(
+        absl::StrCat("variant ", name, " cannot run here: it ", it->why));
+  auto code = CodeObject::load(artifact.code(variant), name);
+  if (!code.ok())
+    return code.status();
+  for (const artifact::Entry *entry : items(artifact.manifest().entries())) {
+    auto &functions = functions_.emplace_back();
+    for (const artifact::Bucket *bucket : items(entry->buckets())) {
+      const std::string symbol(text(bucket->symbol()));
+      functions.push_back(reinterpret_cast<QuernBucketFn>((*code)->function(symbol)));
+      if (!functions.back())
+        return absl::NotFoundError(absl::StrCat("variant ", name, ": its code has no function ",
+                                                symbol, "\nhint: compile the model again"));
+    }
+  }
+  code_ = *std::move(code);
+  weights_ = artifact.weights();
+  // Every weight is read in the first step: let the system fetch ahead while the rest is set up.
+  if (!weights_.empty())
+    madvise(const_cast<uint8_t *>(weights_.data()), weights_.size(), MADV_WILLNEED);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Allocation>> CpuDevice::allocate(uint64_t bytes) {
+  if (bytes == 0)
+    return std::unique_ptr<Allocation>(new HostAllocation(nullptr, 0));
+  void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED)
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the system refuses ", bytes, " bytes of memory: ", std::strerror(errno)));
+  // Fewer TLB misses on kv pages and activations; only advice, so its failure is nothing.
+  madvise(data, bytes, MADV_HUGEPAGE);
+  return std::unique_ptr<Allocation>(new HostAllocation(data, bytes));
+}
+
+void CpuDevice::copy(uint8_t *to, const uint8_t *from, uint64_t bytes) {
+  if (bytes != 0)
+    std::memcpy(to, from, bytes);
+}
+void CpuDevice::zero(uint8_t *to, uint64_t bytes) {
+  if (bytes != 0)
+    std::memset(to, 0, bytes);
+}
+void CpuDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
+  copy(static_cast<uint8_t *>(to), from, bytes);
+}
+void CpuDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
+  copy(to, static_cast<const uint8_t *>(from), bytes);
+}
+
+absl::Status CpuDevice::run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) {
+  barrier_ = {};
+  args.barrier = &barrier_;
+  args.yield = yield;
+  Step step{functions_[entry][bucket], &args};
+  pool_->run(run_step, &step);
+  return absl::OkStatus();
+}
+
+double CpuDevice::probe_read_bytes_per_s(uint64_t bytes) {
+  return probe_read(*pool_, weights_.first(std::min<uint64_t>(bytes, weights_.size())));
+}
+
+} // namespace quern::device

@@ -1,0 +1,39 @@
+// The host's CPU: native code in the process, state in its memory, weights straight from the file.
+#pragma once
+
+#include "runtime/device/Device.h"
+#include "runtime/device/cpu/CodeObject.h"
+#include "runtime/device/cpu/WorkerPool.h"
+
+#include <vector>
+
+namespace quern::device {
+
+class CpuDevice final : public Device {
+public:
+  static absl::StatusOr<std::unique_ptr<Device>> open(const DeviceOptions &options);
+
+  std::string_view name() const override { return "cpu"; }
+  std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
+  absl::Status load(const artifact::Artifact &artifact, std::string_view variant) override;
+  const uint8_t *weights() const override { return weights_.data(); }
+  absl::StatusOr<std::unique_ptr<Allocation>> allocate(uint64_t bytes) override;
+  void copy(uint8_t *to, const uint8_t *from, uint64_t bytes) override;
+  void zero(uint8_t *to, uint64_t bytes) override;
+  void to_host(void *to, const uint8_t *from, uint64_t bytes) override;
+  void from_host(uint8_t *to, const void *from, uint64_t bytes) override;
+  absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
+  int threads() const override { return pool_->size(); }
+  double probe_read_bytes_per_s(uint64_t bytes) override;
+
+private:
+  explicit CpuDevice(std::unique_ptr<WorkerPool> pool) : pool_(std::move(pool)) {}
+
+  std::unique_ptr<WorkerPool> pool_;
+  std::unique_ptr<CodeObject> code_;
+  std::vector<std::vector<QuernBucketFn>> functions_; // [entry][bucket]
+  std::span<const uint8_t> weights_;
+  alignas(64) QuernBarrier barrier_ = {};
+};
+
+} // namespace quern::device

@@ -1,0 +1,80 @@
+#include "runtime/device/null/NullDevice.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace quern::device {
+namespace {
+
+class HeapAllocation final : public Allocation {
+public:
+  HeapAllocation(uint8_t *data, uint64_t bytes) : Allocation(data, bytes) {}
+  ~HeapAllocation() override { std::free(data()); }
+};
+
+constexpr uint64_t kAlignment = 64;
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<Device>> NullDevice::open(const DeviceOptions &) {
+  return std::unique_ptr<Device>(new NullDevice());
+}
+
+// Nothing is executed, so every variant will do.
+std::vector<VariantStatus> NullDevice::variants(const artifact::Artifact &artifact) const {
+  std::vector<VariantStatus> result;
+  for (const artifact::Variant *variant : artifact::items(artifact.manifest().variants()))
+    result.push_back({std::string(artifact::text(variant->name())), true, ""});
+  return result;
+}
+
+absl::Status NullDevice::load(const artifact::Artifact &artifact, std::string_view) {
+  artifact_ = &artifact;
+  weights_ = artifact.weights().data();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Allocation>> NullDevice::allocate(uint64_t bytes) {
+  const uint64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  auto *data = static_cast<uint8_t *>(std::aligned_alloc(kAlignment, rounded));
+  if (!data && rounded != 0)
+    return absl::ResourceExhaustedError("the system refuses the memory");
+  zero(data, rounded);
+  return std::unique_ptr<Allocation>(new HeapAllocation(data, bytes));
+}
+
+void NullDevice::copy(uint8_t *to, const uint8_t *from, uint64_t bytes) {
+  if (bytes != 0)
+    std::memcpy(to, from, bytes);
+}
+void NullDevice::zero(uint8_t *to, uint64_t bytes) {
+  if (bytes != 0)
+    std::memset(to, 0, bytes);
+}
+void NullDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
+  copy(static_cast<uint8_t *>(to), from, bytes);
+}
+void NullDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
+  copy(to, static_cast<const uint8_t *>(from), bytes);
+}
+
+absl::Status NullDevice::run(uint32_t entry, uint32_t, QuernStepArgs &args) {
+  const artifact::Entry &described = *artifact_->manifest().entries()->Get(entry);
+  const auto outputs = artifact::items(described.outputs());
+  for (uint32_t i = 0; i < outputs.size(); ++i) {
+    uint64_t bytes = artifact::element_bytes(outputs[i]->type());
+    const auto shape = artifact::items(outputs[i]->shape());
+    for (uint32_t d = 0; d < shape.size(); ++d) {
+      const std::string_view symbol =
+          shape[d] < 0 ? artifact::text(outputs[i]->symbols()->Get(d)) : "";
+      bytes *= static_cast<uint64_t>(symbol == "T"   ? args.num_tokens
+                                     : symbol == "B" ? args.num_seqs
+                                     : symbol == "R" ? args.num_rows
+                                                     : shape[d]);
+    }
+    zero(static_cast<uint8_t *>(args.outputs[i]), bytes);
+  }
+  return absl::OkStatus();
+}
+
+} // namespace quern::device

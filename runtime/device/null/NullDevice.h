@@ -1,0 +1,32 @@
+// The device that does nothing: what a new one must provide, in its smallest form. State lives in
+// host memory and is moved truly; steps return zeros. Tests use it to exercise the session without
+// code.
+#pragma once
+
+#include "runtime/device/Device.h"
+
+namespace quern::device {
+
+class NullDevice final : public Device {
+public:
+  static absl::StatusOr<std::unique_ptr<Device>> open(const DeviceOptions &options);
+
+  std::string_view name() const override { return "null"; }
+  std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
+  absl::Status load(const artifact::Artifact &artifact, std::string_view variant) override;
+  const uint8_t *weights() const override { return weights_; }
+  absl::StatusOr<std::unique_ptr<Allocation>> allocate(uint64_t bytes) override;
+  void copy(uint8_t *to, const uint8_t *from, uint64_t bytes) override;
+  void zero(uint8_t *to, uint64_t bytes) override;
+  void to_host(void *to, const uint8_t *from, uint64_t bytes) override;
+  void from_host(uint8_t *to, const void *from, uint64_t bytes) override;
+  absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
+  int threads() const override { return 1; }
+  double probe_read_bytes_per_s(uint64_t bytes) override { return 0; }
+
+private:
+  const artifact::Artifact *artifact_ = nullptr;
+  const uint8_t *weights_ = nullptr;
+};
+
+} // namespace quern::device

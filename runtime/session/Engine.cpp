@@ -1,0 +1,256 @@
+#include "runtime/session/Engine.h"
+
+#include "runtime/session/StateFile.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace quern::session {
+namespace {
+
+using artifact::items;
+using artifact::text;
+
+constexpr uint64_t kMaxSlots = 1u << 16;
+
+// The variant asked for, or the best that runs here. Whether one asked for runs is for load to say.
+absl::StatusOr<std::string> choose_variant(const device::Device &device,
+                                           const artifact::Artifact &artifact,
+                                           const std::string &wanted) {
+  if (!wanted.empty())
+    return wanted;
+  std::string reasons;
+  for (const device::VariantStatus &variant : device.variants(artifact)) {
+    if (variant.usable)
+      return variant.name;
+    reasons += absl::StrCat(reasons.empty() ? "" : "; ", variant.name, " ", variant.why);
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no variant of ", artifact.path(), " runs on device ", std::string(device.name()), ": ",
+      reasons.empty() ? "it holds code for other devices only" : reasons,
+      "\nhint: compile it for this machine: quern compile --variant native"));
+}
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
+                                                     const EngineOptions &options) {
+  auto artifact = artifact::Artifact::open(path);
+  if (!artifact.ok())
+    return artifact.status();
+  auto engine = std::unique_ptr<Engine>(new Engine());
+  engine->artifact_ = *std::move(artifact);
+  if (engine->artifact_->entry("step"))
+    if (absl::Status status = engine->set_limits(options); !status.ok())
+      return status;
+
+  auto device = device::open_device(options.device, {.threads = options.threads});
+  if (!device.ok())
+    return device.status();
+  engine->device_ = *std::move(device);
+  auto variant = choose_variant(*engine->device_, *engine->artifact_, options.variant);
+  if (!variant.ok())
+    return variant.status();
+  engine->variant_ = *std::move(variant);
+
+  const ModelSizes sizes = model_sizes(*engine->artifact_, engine->variant_);
+  const bool limited = options.memory != 0;
+  if (absl::Status status = check_fits(
+          sizes, engine->ctx_, engine->slots_, limited ? options.memory : available_memory(),
+          limited ? "and --memory allows" : "and the machine has available");
+      !status.ok())
+    return status;
+  engine->memory_ = memory_use(sizes, engine->ctx_, engine->slots_);
+
+  if (absl::Status status = engine->device_->load(*engine->artifact_, engine->variant_);
+      !status.ok())
+    return status;
+  auto arena = engine->device_->allocate(sizes.arena);
+  if (!arena.ok())
+    return arena.status();
+  engine->arena_ = *std::move(arena);
+  auto pool = StatePool::create(*engine->device_, engine->manifest(), engine->ctx_, engine->slots_);
+  if (!pool.ok())
+    return pool.status();
+  engine->pool_ = *std::move(pool);
+  engine->prepare_step();
+  return engine;
+}
+
+Engine::~Engine() = default;
+
+absl::Status Engine::set_limits(const EngineOptions &options) {
+  const artifact::Manifest &m = manifest();
+  ctx_ = options.ctx != 0 ? options.ctx : m.context();
+  slots_ = options.slots;
+  if (ctx_ > m.context())
+    return absl::InvalidArgumentError(
+        absl::StrCat("a context of ", ctx_, " is longer than the ", m.context(), " positions that ",
+                     artifact_->path(), " was compiled for\nhint: -c ", m.context(),
+                     " fits; or compile again with a longer -c"));
+  if (slots_ == 0 || slots_ > kMaxSlots)
+    return absl::InvalidArgumentError(
+        absl::StrCat(slots_, " slots are not possible\nhint: --slots takes 1 to ", kMaxSlots));
+  vocab_ = m.vocab();
+  max_tokens_ = m.max_tokens();
+  max_seqs_ = m.max_seqs();
+  return absl::OkStatus();
+}
+
+void Engine::prepare_step() {
+  const auto entries = items(manifest().entries());
+  for (uint32_t i = 0; i < entries.size(); ++i)
+    if (text(entries[i]->name()) == "step")
+      step_entry_ = i;
+  tokens_.resize(max_tokens_);
+  positions_.resize(max_tokens_);
+  token_seq_.resize(max_tokens_);
+  rows_.resize(max_tokens_);
+  cu_seqlens_.resize(max_seqs_ + 1);
+  block_tables_.resize(max_seqs_);
+  fixed_state_.resize(max_seqs_);
+  in_batch_.resize(slots_);
+  // Groups advance together, so one table of page numbers serves them all.
+  for (size_t g = 0; g < pool_->num_groups(); ++g)
+    kv_.push_back(
+        {pool_->pages(g), static_cast<int64_t>(pool_->page_bytes(g)), block_tables_.data()});
+}
+
+absl::StatusOr<SlotId> Engine::create_slot() { return pool_->create_slot(); }
+absl::Status Engine::free_slot(SlotId slot) { return pool_->free_slot(slot); }
+absl::StatusOr<SlotId> Engine::fork(SlotId slot) { return pool_->fork(slot); }
+absl::Status Engine::truncate(SlotId slot, uint64_t length) {
+  return pool_->truncate(slot, length);
+}
+uint64_t Engine::length(SlotId slot) const { return pool_->alive(slot) ? pool_->length(slot) : 0; }
+std::span<const int32_t> Engine::tokens(SlotId slot) const {
+  return pool_->alive(slot) ? pool_->tokens(slot) : std::span<const int32_t>();
+}
+
+absl::Status Engine::save_state(SlotId slot, const std::string &path) const {
+  if (!pool_->alive(slot))
+    return absl::InvalidArgumentError(absl::StrCat("slot ", slot, " is not alive"));
+  return session::save_state(*pool_, slot, artifact_->identity(), path);
+}
+
+absl::StatusOr<SlotId> Engine::load_state(const std::string &path) {
+  return session::load_state(*pool_, artifact_->identity(), vocab_, path);
+}
+
+absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
+                                 std::span<float> logits) const {
+  if (vocab_ == 0)
+    return absl::FailedPreconditionError(
+        absl::StrCat(artifact_->path(), " is not a language model: it has no entry 'step'\n"
+                                        "hint: quern-run call runs its entries"));
+  uint64_t rows = 0;
+  for (const SequenceStep &sequence : batch) {
+    if (!pool_->alive(sequence.slot))
+      return absl::InvalidArgumentError(absl::StrCat("slot ", sequence.slot, " is not alive"));
+    if (sequence.tokens.empty())
+      return absl::InvalidArgumentError("a sequence of the step has no tokens");
+    const uint64_t length = pool_->length(sequence.slot);
+    if (sequence.tokens.size() > ctx_ - length)
+      return absl::OutOfRangeError(
+          absl::StrCat("the context is full: ", length, " positions and ", sequence.tokens.size(),
+                       " more tokens exceed ", ctx_, "\nhint: a longer -c (", artifact_->path(),
+                       " was compiled for up to ", manifest().context(), ")"));
+    for (int32_t token : sequence.tokens)
+      if (token < 0 || static_cast<uint32_t>(token) >= vocab_)
+        return absl::InvalidArgumentError(absl::StrCat(
+            "token ", token, " is not in the vocabulary, which has ids 0 to ", vocab_ - 1));
+    rows += sequence.num_rows();
+  }
+  if (logits.size() / vocab_ < rows)
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the step has ", rows, " rows of logits, and there is room for ", logits.size() / vocab_));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::check_distinct(std::span<const SequenceStep> batch) {
+  bool distinct = true;
+  for (const SequenceStep &sequence : batch)
+    distinct &= !std::exchange(in_batch_[sequence.slot], true);
+  for (const SequenceStep &sequence : batch)
+    in_batch_[sequence.slot] = false;
+  return distinct ? absl::OkStatus()
+                  : absl::InvalidArgumentError("a slot is there twice in one step");
+}
+
+absl::Status Engine::step(std::span<const SequenceStep> batch, std::span<float> logits) {
+  if (absl::Status status = check_batch(batch, logits); !status.ok())
+    return status;
+  if (absl::Status status = check_distinct(batch); !status.ok())
+    return status;
+  float *out = logits.data();
+  size_t sequence = 0, done = 0; // tokens of batch[sequence] that earlier device steps took
+  while (sequence < batch.size()) {
+    uint32_t num_seqs = 0, num_tokens = 0, num_rows = 0;
+    while (sequence < batch.size() && num_seqs < max_seqs_ && num_tokens < max_tokens_) {
+      const SequenceStep &s = batch[sequence];
+      const size_t take = std::min<size_t>(s.tokens.size() - done, max_tokens_ - num_tokens);
+      pack(s, done, take, num_seqs, num_tokens, num_rows);
+      num_seqs += 1;
+      num_tokens += static_cast<uint32_t>(take);
+      done += take;
+      if (done == s.tokens.size()) {
+        ++sequence;
+        done = 0;
+      }
+    }
+    if (absl::Status status = run_packed(num_seqs, num_tokens, num_rows, out); !status.ok())
+      return status;
+    out += uint64_t{num_rows} * vocab_;
+  }
+  return absl::OkStatus();
+}
+
+void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq,
+                  uint32_t first_token, uint32_t &num_rows) {
+  const uint64_t position = pool_->length(s.slot);
+  pool_->append(s.slot, s.tokens.subspan(begin, take));
+  cu_seqlens_[seq] = static_cast<int32_t>(first_token);
+  cu_seqlens_[seq + 1] = static_cast<int32_t>(first_token + take);
+  block_tables_[seq] = pool_->block_table(s.slot);
+  fixed_state_[seq] = pool_->fixed_state(s.slot);
+  for (size_t i = 0; i < take; ++i) {
+    const size_t t = first_token + i;
+    tokens_[t] = s.tokens[begin + i];
+    positions_[t] = static_cast<int32_t>(position + i);
+    token_seq_[t] = static_cast<int32_t>(seq);
+    const bool last = begin + i + 1 == s.tokens.size();
+    if (s.rows == Rows::all || (s.rows == Rows::last && last))
+      rows_[num_rows++] = static_cast<int32_t>(t);
+  }
+}
+
+absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
+                                float *logits) {
+  const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
+  uint32_t bucket = 0;
+  while (bucket < buckets.size() &&
+         !(buckets[bucket]->min_tokens() <= num_tokens &&
+           num_tokens <= buckets[bucket]->max_tokens() && num_seqs <= buckets[bucket]->max_seqs()))
+    ++bucket; // validation made sure that one admits every (T, B)
+  const void *inputs[] = {tokens_.data()};
+  void *outputs[] = {logits};
+  QuernStepArgs args = {};
+  args.weights = device_->weights();
+  args.arena = arena_->data();
+  args.inputs = inputs;
+  args.outputs = outputs;
+  args.num_tokens = num_tokens;
+  args.num_seqs = num_seqs;
+  args.num_rows = num_rows;
+  args.cu_seqlens = cu_seqlens_.data();
+  args.positions = positions_.data();
+  args.token_seq = token_seq_.data();
+  args.rows = rows_.data();
+  args.kv = kv_.data();
+  args.fixed_state = fixed_state_.data();
+  return device_->run(step_entry_, bucket, args);
+}
+
+} // namespace quern::session

@@ -1,0 +1,120 @@
+#include "runtime/session/Memory.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+
+namespace quern::session {
+namespace {
+
+constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+
+uint64_t saturating_add(uint64_t a, uint64_t b) { return a > kMax - b ? kMax : a + b; }
+uint64_t saturating_multiply(uint64_t a, uint64_t b) {
+  return a != 0 && b > kMax / a ? kMax : a * b;
+}
+
+// The number after `key` in a file of "key number" lines; `otherwise` if there is none.
+uint64_t read_number(const char *path, std::string_view key, uint64_t otherwise) {
+  std::ifstream file(path);
+  std::string word, rest;
+  uint64_t number = 0;
+  while (file >> word >> number) {
+    if (word == key)
+      return number;
+    std::getline(file, rest);
+  }
+  return otherwise;
+}
+
+// A control group's limit less what it holds; kMax where it has none. Cached file pages count as
+// use there, but give way when memory is asked for.
+uint64_t control_group_room() {
+  uint64_t limit = 0, used = 0;
+  std::ifstream limit_file("/sys/fs/cgroup/memory.max"), used_file("/sys/fs/cgroup/memory.current");
+  if (!(limit_file >> limit) || !(used_file >> used)) // "max" is no number
+    return kMax;
+  used -= std::min(used, read_number("/sys/fs/cgroup/memory.stat", "file", 0));
+  return limit - std::min(limit, used);
+}
+
+uint64_t machine_room() {
+  const uint64_t kib = read_number("/proc/meminfo", "MemAvailable:", kMax);
+  return kib == kMax ? kMax : kib * 1024;
+}
+
+} // namespace
+
+ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view variant) {
+  const artifact::Manifest &manifest = artifact.manifest();
+  ModelSizes sizes;
+  sizes.weights = artifact.weights().size();
+  sizes.code = artifact.code(variant).size();
+  for (const artifact::Entry *entry : artifact::items(manifest.entries()))
+    for (const artifact::Bucket *bucket : artifact::items(entry->buckets()))
+      sizes.arena = std::max<uint64_t>(sizes.arena, bucket->arena());
+  sizes.slot_bytes = manifest.slot_bytes();
+  for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups()))
+    sizes.page_bytes = saturating_add(sizes.page_bytes, group->page_bytes());
+  return sizes;
+}
+
+MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots) {
+  const uint64_t pages = ctx / QUERN_KV_PAGE + (ctx % QUERN_KV_PAGE != 0);
+  MemoryUse use;
+  use.weights = sizes.weights;
+  use.code = sizes.code;
+  use.arena = sizes.arena;
+  use.state = saturating_multiply(
+      slots, saturating_add(sizes.slot_bytes, saturating_multiply(pages, sizes.page_bytes)));
+  use.total =
+      saturating_add(saturating_add(use.weights, use.code), saturating_add(use.arena, use.state));
+  return use;
+}
+
+uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots,
+                           uint64_t ceiling) {
+  if (memory_use(sizes, ctx, slots).total <= ceiling)
+    return ctx;
+  const uint64_t without_kv = memory_use(sizes, 0, slots).total;
+  const uint64_t page_of_all = saturating_multiply(slots, sizes.page_bytes);
+  if (without_kv > ceiling || page_of_all == 0)
+    return 0;
+  return std::min(ctx, (ceiling - without_kv) / page_of_all * QUERN_KV_PAGE);
+}
+
+absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
+                        std::string_view what) {
+  const MemoryUse use = memory_use(sizes, ctx, slots);
+  if (use.total <= ceiling)
+    return absl::OkStatus();
+  const uint64_t fits = context_that_fits(sizes, ctx, slots, ceiling);
+  std::string hint;
+  if (fits > 0)
+    hint = absl::StrCat("-c ", fits, " would fit");
+  else if (slots > 1 && memory_use(sizes, ctx, 1).total <= ceiling)
+    hint = "--slots 1 would fit";
+  else
+    hint = absl::StrCat("no context fits: weights, arena and code alone take ",
+                        human_bytes(memory_use(sizes, 0, slots).total));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("needs ", human_bytes(use.total), " (", use.total, " bytes: weights ",
+                   use.weights, ", arena ", use.arena, ", state ", use.state, ", code ", use.code,
+                   "), ", std::string(what), " ", human_bytes(ceiling), "\nhint: ", hint));
+}
+
+std::string human_bytes(uint64_t bytes) {
+  constexpr const char *kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  auto value = static_cast<double>(bytes);
+  int unit = 0;
+  for (; value >= 1024; ++unit)
+    value /= 1024;
+  return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
+}
+
+uint64_t available_memory() { return std::min(machine_room(), control_group_room()); }
+
+} // namespace quern::session
