@@ -34,7 +34,7 @@ def Quern_RopeOp : Quern_Op<"rope", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_AttentionOp : Quern_Op<"attention", [MemoryEffects<[MemRead<Quern_StateResource>]>]> {
+def Quern_AttentionOp : Quern_Op<"attention", [Quern_Anchor, MemoryEffects<[MemRead<Quern_StateResource>]>]> {
   let summary = "causal softmax attention of the step's queries over kv state";
   let description = [{
     The step's keys and values are in the state already (`quern.kv_append`). For token t of sequence b at

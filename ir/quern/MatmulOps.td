@@ -4,7 +4,7 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_LinearOp : Quern_Op<"linear", [Pure]> {
+def Quern_LinearOp : Quern_Op<"linear", [Quern_Anchor, Pure]> {
   let summary = "y = x W^T + b";
   let description = [{
     y[t, n] = sum_k x[t, k] * W[n, k] + b[n].
@@ -35,7 +35,7 @@ def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_EmbeddingOp : Quern_Op<"embedding", [Pure]> {
+def Quern_EmbeddingOp : Quern_Op<"embedding", [Quern_Anchor, Pure]> {
   let summary = "rows of a weight, looked up by token id";
   let description = [{
     y[t, :] = W[ids[t], :].

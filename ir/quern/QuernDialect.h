@@ -3,6 +3,8 @@
 #ifndef QUERN_IR_QUERN_QUERNDIALECT_H
 #define QUERN_IR_QUERN_QUERNDIALECT_H
 
+#include "ir/interfaces/FusionTraits.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"

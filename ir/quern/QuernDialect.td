@@ -2,6 +2,7 @@
 #ifndef QUERN_DIALECT_TD
 #define QUERN_DIALECT_TD
 
+include "ir/interfaces/FusionTraits.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"

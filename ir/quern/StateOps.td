@@ -18,7 +18,7 @@ def Quern_DeclareStateOp : Quern_Op<"declare_state", [Symbol]> {
   let assemblyFormat = "$sym_name `:` $type attr-dict";
 }
 
-def Quern_StateRefOp : Quern_Op<"state_ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Quern_StateRefOp : Quern_Op<"state_ref", [Quern_Reference, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a reference to a declared state";
   let description = [{ Constraint C1: the symbol is a `quern.declare_state` of the result's type. }];
   let arguments = (ins FlatSymbolRefAttr:$name);
@@ -26,7 +26,7 @@ def Quern_StateRefOp : Quern_Op<"state_ref", [Pure, DeclareOpInterfaceMethods<Sy
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
-def Quern_KvAppendOp : Quern_Op<"kv_append", [MemoryEffects<[MemWrite<Quern_StateResource>]>]> {
+def Quern_KvAppendOp : Quern_Op<"kv_append", [Quern_Anchor, MemoryEffects<[MemWrite<Quern_StateResource>]>]> {
   let summary = "stores the step's keys and values in kv state";
   let description = [{
     For token t of sequence b at position p: state[b].keys[p] = keys[t], state[b].values[p] = values[t].

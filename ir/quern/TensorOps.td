@@ -16,7 +16,7 @@ def Quern_BinaryKind : I32EnumAttr<"BinaryKind", "a function of two numbers", [
   let genSpecializedAttr = 0;
 }
 
-def Quern_UnaryOp : Quern_Op<"unary", [Pure, SameOperandsAndResultType]> {
+def Quern_UnaryOp : Quern_Op<"unary", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "a function of every element";
   let description = [{
     y = fn(x): silu x/(1+exp(-x)); sigmoid; gelu_erf x/2 (1+erf(x/sqrt 2)); gelu_tanh, its tanh form; relu;
@@ -31,7 +31,7 @@ def Quern_UnaryOp : Quern_Op<"unary", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$fn $input attr-dict `:` type($input)";
 }
 
-def Quern_BinaryOp : Quern_Op<"binary", [Pure, AllTypesMatch<["lhs", "result"]>]> {
+def Quern_BinaryOp : Quern_Op<"binary", [Quern_Elementwise, Pure, AllTypesMatch<["lhs", "result"]>]> {
   let summary = "a function of two elements, the second broadcast where it is narrower";
   let description = [{
     y[t, c] = fn(x[t, c], r[t, c / repeat]), where r is rows of the same T, or a weight [n] used for every row.
@@ -49,7 +49,7 @@ def Quern_BinaryOp : Quern_Op<"binary", [Pure, AllTypesMatch<["lhs", "result"]>]
   let hasVerifier = 1;
 }
 
-def Quern_ScaleOp : Quern_Op<"scale", [Pure, SameOperandsAndResultType]> {
+def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "every element times a constant";
   let arguments = (ins Quern_Rows:$input, F32Attr:$factor);
   let results = (outs Quern_Rows:$result);
@@ -57,7 +57,7 @@ def Quern_ScaleOp : Quern_Op<"scale", [Pure, SameOperandsAndResultType]> {
   let description = "y = factor * x.";
 }
 
-def Quern_ClampOp : Quern_Op<"clamp", [Pure, SameOperandsAndResultType]> {
+def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "every element held between two bounds";
   let description = [{ y = min(max(x, min), max). Constraint C1: min <= max. }];
   let arguments = (ins Quern_Rows:$input, F32Attr:$min, F32Attr:$max);
@@ -66,7 +66,7 @@ def Quern_ClampOp : Quern_Op<"clamp", [Pure, SameOperandsAndResultType]> {
   let hasVerifier = 1;
 }
 
-def Quern_GatedActOp : Quern_Op<"gated_act", [Pure, SameOperandsAndResultType]> {
+def Quern_GatedActOp : Quern_Op<"gated_act", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "act(gate) * up, the gated MLP's activation (Shazeer, 2020)";
   let description = [{ y = fn(gate) * up, fn as in `quern.unary`. }];
   let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$gate, Quern_Rows:$up);
@@ -74,7 +74,7 @@ def Quern_GatedActOp : Quern_Op<"gated_act", [Pure, SameOperandsAndResultType]> 
   let assemblyFormat = "$fn $gate `,` $up attr-dict `:` type($gate)";
 }
 
-def Quern_SliceOp : Quern_Op<"slice", [Pure]> {
+def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
   let summary = "neighbouring columns";
   let description = [{
     y[t, c] = x[t, offset + c].

@@ -47,7 +47,7 @@ def Quern_PackedOp : Quern_Op<"packed", [Symbol, IsolatedFromAbove, SingleBlock,
   let hasVerifier = 1;
 }
 
-def Quern_WeightRefOp : Quern_Op<"weight_ref", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Quern_WeightRefOp : Quern_Op<"weight_ref", [Quern_Reference, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a reference to a declared weight";
   let description = [{
     Constraint C1: the symbol is a `quern.weight` or `quern.packed` of the result's type.
@@ -57,7 +57,7 @@ def Quern_WeightRefOp : Quern_Op<"weight_ref", [Pure, DeclareOpInterfaceMethods<
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
-def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Pure]> {
+def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Quern_Reference, Pure]> {
   let summary = "weights one below the other: rows of the first, then of the next";
   let description = [{
     Result row i is row i - (rows before) of the input it falls in. Merges sibling matmuls.
@@ -71,7 +71,7 @@ def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Pure]> {
+def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Quern_Reference, Pure]> {
   let summary = "the weight in another format, rounded by that format's encoder";
   let description = [{ Constraint C1: input and result have the same shape. }];
   let arguments = (ins Quern_Weight:$input);
@@ -80,7 +80,7 @@ def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_WeightMapOp : Quern_Op<"weight_map", [Pure]> {
+def Quern_WeightMapOp : Quern_Op<"weight_map", [Quern_Reference, Pure]> {
   let summary = "a function of every element of a weight, computed once when it is packed";
   let description = [{
     `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one).
@@ -93,7 +93,7 @@ def Quern_WeightMapOp : Quern_Op<"weight_map", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Pure]> {
+def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Quern_Reference, Pure]> {
   let summary = "the same elements in row-major order under another shape";
   let description = [{
     Constraint C1: element counts and formats agree; blocks of the format must not cross rows of the result.
