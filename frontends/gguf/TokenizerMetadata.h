@@ -1,0 +1,42 @@
+// A GGUF file's tokenizer.* metadata as a TokenizerSpec.
+//
+// GGUF names its pre-tokenizer (tokenizer.ggml.pre); what each name means is llama.cpp's to say,
+// and the table here holds the names whose meaning is known exactly.
+#ifndef QUERN_FRONTENDS_GGUF_TOKENIZERMETADATA_H
+#define QUERN_FRONTENDS_GGUF_TOKENIZERMETADATA_H
+
+#include "runtime/text/TokenizerSpec.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern::gguf {
+
+/// The metadata, already read from the file. A key the file has not is empty or nullopt.
+struct TokenizerMetadata {
+  std::string model;                ///< tokenizer.ggml.model: "gpt2" is byte-level BPE
+  std::string pre;                  ///< tokenizer.ggml.pre
+  std::vector<std::string> tokens;  ///< tokenizer.ggml.tokens
+  std::vector<int32_t> token_types; ///< tokenizer.ggml.token_type: 1 normal, 2 unknown, 3 control,
+                                    ///< 4 user-defined, 5 unused, 6 byte; empty: all normal
+  std::vector<float> scores;        ///< tokenizer.ggml.scores
+  std::vector<std::string> merges;  ///< tokenizer.ggml.merges: "left right"
+  std::optional<int64_t> bos_id;    ///< tokenizer.ggml.bos_token_id
+  std::optional<int64_t> eos_id;    ///< tokenizer.ggml.eos_token_id
+  std::optional<int64_t> eot_id;    ///< tokenizer.ggml.eot_token_id
+  std::optional<int64_t> eom_id;    ///< tokenizer.ggml.eom_token_id
+  std::optional<bool> add_bos;      ///< tokenizer.ggml.add_bos_token
+  std::optional<bool> add_eos;      ///< tokenizer.ggml.add_eos_token
+  std::string chat_template;        ///< tokenizer.chat_template
+};
+
+/// The spec, which validates and which text::Tokenizer::create accepts. Errors name the key.
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetadata &metadata);
+
+} // namespace quern::gguf
+
+#endif // QUERN_FRONTENDS_GGUF_TOKENIZERMETADATA_H

@@ -1,0 +1,3 @@
+# The tokenizer half of the Hugging Face importer; it needs none of the rest.
+quern_library(quern_hf_text ${CMAKE_CURRENT_LIST_DIR}/TokenizerJson.cpp
+  DEPENDS quern_text nlohmann_json::nlohmann_json)

@@ -1,0 +1,94 @@
+#include "runtime/text/AddedTokens.h"
+
+#include "runtime/text/Utf8.h"
+
+namespace quern::text {
+namespace {
+
+uint64_t edge(uint32_t node, char byte) { return uint64_t{node} << 8 | static_cast<uint8_t>(byte); }
+
+/// Where the white space at the end of `text` begins.
+size_t trailing_space(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0) {
+    size_t start = end - 1;
+    while (start > 0 && (static_cast<uint8_t>(text[start]) & 0xc0) == 0x80)
+      --start;
+    if (!is_white_space(first_code_point(text.substr(start, end - start)).value))
+      break;
+    end = start;
+  }
+  return end;
+}
+
+/// Bytes of white space at the start of `text`.
+size_t leading_space(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const CodePoint point = first_code_point(text.substr(at));
+    if (!is_white_space(point.value))
+      break;
+    at += point.size;
+  }
+  return at;
+}
+
+} // namespace
+
+void AddedTokens::add(const AddedToken &token) {
+  if (token.content.empty())
+    return;
+  uint32_t node = 0;
+  for (char byte : token.content) {
+    const auto [it, fresh] =
+        edges_.try_emplace(edge(node, byte), static_cast<uint32_t>(token_at_.size()));
+    node = it->second;
+    if (fresh)
+      token_at_.push_back(-1);
+  }
+  if (token_at_[node] >= 0)
+    return;
+  token_at_[node] = static_cast<int32_t>(tokens_.size());
+  tokens_.push_back(token);
+}
+
+AddedTokens::Match AddedTokens::longest_at(std::string_view text, bool special) const {
+  Match match;
+  uint32_t node = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto it = edges_.find(edge(node, text[i]));
+    if (it == edges_.end())
+      break;
+    node = it->second;
+    const int32_t token = token_at_[node];
+    if (token >= 0 && (special || !tokens_[static_cast<size_t>(token)].special))
+      match = {token, i + 1};
+  }
+  return match;
+}
+
+void AddedTokens::cut(std::string_view text, bool special, std::vector<Segment> &segments) const {
+  size_t done = 0;
+  for (size_t at = 0; !tokens_.empty() && at < text.size();) {
+    const Match match = longest_at(text.substr(at), special);
+    if (match.token < 0) {
+      ++at;
+      continue;
+    }
+    const AddedToken &token = tokens_[static_cast<size_t>(match.token)];
+    size_t end = at;
+    if (token.lstrip)
+      end = done + trailing_space(text.substr(done, at - done));
+    if (done < end)
+      segments.push_back({text.substr(done, end - done)});
+    segments.push_back({text.substr(at, match.size), token.id});
+    at += match.size;
+    if (token.rstrip)
+      at += leading_space(text.substr(at));
+    done = at;
+  }
+  if (done < text.size())
+    segments.push_back({text.substr(done)});
+}
+
+} // namespace quern::text

@@ -1,0 +1,46 @@
+// Finds added tokens ("<|im_start|>") in text.
+#ifndef QUERN_RUNTIME_TEXT_ADDEDTOKENS_H
+#define QUERN_RUNTIME_TEXT_ADDEDTOKENS_H
+
+#include "runtime/text/TokenizerSpec.h"
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace quern::text {
+
+/// A piece of a text: an added token, or the text between two.
+struct Segment {
+  std::string_view text; ///< of the token too, without white space it swallowed
+  int32_t id = -1;       ///< the added token; -1: text
+};
+
+class AddedTokens {
+public:
+  /// Tokens with an empty content are never found. Of equal contents the first wins.
+  void add(const AddedToken &token);
+
+  /// Cuts `text` at its added tokens: the leftmost, and of those that start there the longest.
+  /// `special`: whether special tokens count; if not, one that would match is passed over.
+  void cut(std::string_view text, bool special, std::vector<Segment> &segments) const;
+
+private:
+  struct Match {
+    int32_t token = -1; ///< index into tokens_
+    size_t size = 0;
+  };
+  Match longest_at(std::string_view text, bool special) const;
+
+  // A trie: node and byte give the next node. Walking it costs the length of the longest token a
+  // position at most, however many tokens share a beginning.
+  absl::flat_hash_map<uint64_t, uint32_t> edges_;
+  std::vector<int32_t> token_at_ = {-1}; ///< by node
+  std::vector<AddedToken> tokens_;
+};
+
+} // namespace quern::text
+
+#endif // QUERN_RUNTIME_TEXT_ADDEDTOKENS_H

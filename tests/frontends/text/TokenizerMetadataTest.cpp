@@ -1,0 +1,144 @@
+// GGUF's tokenizer metadata: the same vocabulary through GGUF's names gives the ids it has as
+// tokenizer.json, and what the importer refuses.
+#include "frontends/gguf/TokenizerMetadata.h"
+
+#include "frontends/hf/TokenizerJson.h"
+#include "runtime/text/Message.h"
+#include "runtime/text/Tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+namespace quern::gguf {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::filesystem::path kData = QUERN_SOURCE_DIR "/tests/frontends/text/data";
+
+text::TokenizerSpec load(const char *style) { return **hf::load_tokenizer(kData / style); }
+
+/// What llama.cpp's converter would write for a tokenizer.json.
+TokenizerMetadata metadata_of(const text::TokenizerSpec &spec, std::string pre) {
+  TokenizerMetadata metadata;
+  metadata.model = "gpt2";
+  metadata.pre = std::move(pre);
+  metadata.tokens = spec.tokens;
+  for (text::TokenKind kind : spec.kinds)
+    metadata.token_types.push_back(kind == text::TokenKind::Control       ? 3
+                                   : kind == text::TokenKind::UserDefined ? 4
+                                                                          : 1);
+  for (const text::Merge &merge : spec.merges)
+    metadata.merges.push_back(spec.tokens[static_cast<size_t>(merge.left)] + " " +
+                              spec.tokens[static_cast<size_t>(merge.right)]);
+  metadata.bos_id = 1;
+  metadata.eos_id = 2;
+  metadata.chat_template = "{{ messages }}";
+  return metadata;
+}
+
+std::unique_ptr<text::Tokenizer> tokenizer(text::TokenizerSpec spec) {
+  return *text::Tokenizer::create(std::move(spec));
+}
+
+class PreName : public testing::TestWithParam<std::pair<const char *, const char *>> {};
+
+TEST_P(PreName, GivesTheIdsOfTokenizerJson) {
+  const auto &[pre, style] = GetParam();
+  text::TokenizerSpec reference = load(style);
+  reference.normalizer = text::Normalizer::None; // GGUF has none
+  // tokenizer.json finds some added tokens after normalization; GGUF finds all before.
+  for (text::AddedToken &token : reference.added_tokens)
+    token.lstrip = token.rstrip = token.normalized = false;
+  const absl::StatusOr<text::TokenizerSpec> spec =
+      tokenizer_from_metadata(metadata_of(reference, pre));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->ignore_merges, reference.ignore_merges);
+  const auto want = tokenizer(reference), got = tokenizer(*spec);
+  const json goldens = json::parse(std::ifstream(kData / "goldens.json"));
+  for (const json &text : goldens["texts"])
+    for (bool parse_special : {false, true}) {
+      const text::EncodeOptions options{.add_special = false, .parse_special = parse_special};
+      EXPECT_EQ(*got->encode(text.get<std::string>(), options),
+                *want->encode(text.get<std::string>(), options))
+          << text.dump(-1, ' ', true);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PreName,
+                         testing::Values(std::pair{"gpt-2", "gpt2"}, std::pair{"smollm", "smollm"},
+                                         std::pair{"llama-bpe", "llama3"},
+                                         std::pair{"qwen2", "qwen2"},
+                                         std::pair{"deepseek-v3", "deepseek3"}),
+                         [](const auto &info) { return info.param.second; });
+
+TEST(TokenizerMetadata, DefaultCutsPunctuationAndThreeDigits) {
+  const auto got = tokenizer(*tokenizer_from_metadata(metadata_of(load("smollm"), "")));
+  EXPECT_EQ(got->spec().pre_tokenizer.size(), 4u);
+  EXPECT_EQ(got->decode(*got->encode("1234567?!")), "1234567?!");
+}
+
+TEST(TokenizerMetadata, ReadsSpecialTokens) {
+  TokenizerMetadata metadata = metadata_of(load("smollm"), "smollm");
+  metadata.add_bos = true;
+  metadata.add_eos = true;
+  const text::TokenizerSpec spec = *tokenizer_from_metadata(metadata);
+  EXPECT_EQ(spec.bos_id, 1);
+  EXPECT_EQ(spec.bos_token, "<|im_start|>");
+  EXPECT_EQ(spec.eos_token, "<|im_end|>");
+  EXPECT_THAT(spec.prefix_ids, ElementsAre(1));
+  EXPECT_THAT(spec.suffix_ids, ElementsAre(2));
+  EXPECT_THAT(spec.eos_ids, ElementsAre(2, 0)) << "<|endoftext|> ends an answer by its spelling";
+  EXPECT_EQ(spec.chat_template, "{{ messages }}");
+  EXPECT_EQ(spec.unk_id, -1);
+}
+
+TEST(TokenizerMetadata, Llama3AddsBosUnlessToldOtherwise) {
+  TokenizerMetadata metadata = metadata_of(load("llama3"), "llama-bpe");
+  EXPECT_THAT(tokenizer_from_metadata(metadata)->prefix_ids, ElementsAre(1));
+  metadata.add_bos = false;
+  EXPECT_THAT(tokenizer_from_metadata(metadata)->prefix_ids, ElementsAre());
+}
+
+TEST(TokenizerMetadata, RefusesByKey) {
+  const TokenizerMetadata good = metadata_of(load("smollm"), "smollm");
+  const auto refused = [&](auto change) {
+    TokenizerMetadata metadata = good;
+    change(metadata);
+    const auto spec = tokenizer_from_metadata(metadata);
+    return spec.ok() ? std::string("accepted") : std::string(text::message_of(spec.status()));
+  };
+  EXPECT_THAT(refused([](auto &m) { m.model = "llama"; }),
+              HasSubstr("tokenizer.ggml.model: \"llama\""));
+  EXPECT_THAT(refused([](auto &m) { m.pre = "xyzzy"; }),
+              HasSubstr("tokenizer.ggml.pre: \"xyzzy\""));
+  EXPECT_THAT(refused([](auto &m) { m.token_types.pop_back(); }),
+              HasSubstr("tokenizer.ggml.token_type"));
+  EXPECT_THAT(refused([](auto &m) { m.token_types[5] = 9; }),
+              HasSubstr("tokenizer.ggml.token_type: 9"));
+  EXPECT_THAT(refused([](auto &m) { m.merges[2] = "ab"; }),
+              HasSubstr("tokenizer.ggml.merges: entry 2"));
+  EXPECT_THAT(refused([](auto &m) { m.merges[2] = "xyzzy a"; }), HasSubstr("xyzzy"));
+  EXPECT_THAT(refused([](auto &m) { m.bos_id = 1 << 20; }),
+              HasSubstr("tokenizer.ggml.bos_token_id: 1048576"));
+  EXPECT_THAT(refused([](auto &m) { m.eos_id = -1; }),
+              HasSubstr("tokenizer.ggml.eos_token_id: -1"));
+  EXPECT_THAT(refused([](auto &m) {
+                m.bos_id.reset();
+                m.add_bos = true;
+              }),
+              HasSubstr("tokenizer.ggml.add_bos_token"));
+  EXPECT_THAT(refused([](auto &m) {
+                m = {};
+                m.model = "gpt2";
+              }),
+              HasSubstr("the vocabulary is empty"));
+}
+
+} // namespace
+} // namespace quern::gguf
