@@ -1,0 +1,32 @@
+// Where the workers of a step meet.
+#include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Vector.h"
+
+QK_BEGIN
+// Not inlined: it is called between all kernels, and waits anyway.
+QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t num_workers) {
+  constexpr int kSpins = 4096; // some 0.2 ms of pauses before the first yield
+  constexpr int kSpinsLater = 64;
+  if (num_workers <= 1)
+    return;
+  QuernBarrier *barrier = args->barrier;
+  // Read before arriving: once all have arrived, the phase may change at any time.
+  const uint32_t phase = __atomic_load_n(&barrier->phase, __ATOMIC_RELAXED);
+  const uint32_t others = __atomic_fetch_add(&barrier->arrived, 1, __ATOMIC_ACQ_REL);
+  if (others + 1 == static_cast<uint32_t>(num_workers)) {
+    // The release below publishes the reset, too, before anyone can arrive again.
+    __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barrier->phase, phase + 1, __ATOMIC_RELEASE);
+    return;
+  }
+  int spins = kSpins;
+  while (__atomic_load_n(&barrier->phase, __ATOMIC_ACQUIRE) == phase) {
+    __builtin_ia32_pause();
+    if (--spins == 0) {
+      if (args->yield != nullptr)
+        args->yield();
+      spins = kSpinsLater;
+    }
+  }
+}
+QK_END

@@ -1,0 +1,71 @@
+// Matrix products of float weights (f32, f16, bf16) with float activations.
+#include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Vector.h"
+
+namespace quern::micro {
+
+/// How far ahead of its loads the one-row kernel prefetches, in elements of k.
+inline constexpr int kPrefetchRows = 32;
+
+/// M rows times `Lanes` channels from `first` on. Even and odd k are two chains: that hides fma's
+/// latency where M is small, and is the same order for all.
+template <class T, int M, int Lanes>
+QK_INLINE void gemm_lanes(const uint8_t *panel, const float *x, int64_t stride, int64_t k,
+                          float *acc, int first) {
+  using F = Vector<float, Lanes>;
+  constexpr int kRow = 16 * sizeof(T);
+  panel += first * sizeof(T);
+  F even[M] = {};
+  F odd[M] = {};
+  int64_t i = 0;
+  for (; i + 2 <= k; i += 2, panel += 2 * kRow) {
+    if constexpr (M == 1)
+      QK_UNROLL for (int line = 0; line < 2 * kRow; line += 64)
+          __builtin_prefetch(panel + kPrefetchRows * kRow + line);
+    const F w0 = load_as_float<T, Lanes>(panel);
+    const F w1 = load_as_float<T, Lanes>(panel + kRow);
+    QK_UNROLL for (int m = 0; m < M; ++m) even[m] = fma(w0, F(x[m * stride + i]), even[m]);
+    QK_UNROLL for (int m = 0; m < M; ++m) odd[m] = fma(w1, F(x[m * stride + i + 1]), odd[m]);
+  }
+  if (i < k) {
+    const F w = load_as_float<T, Lanes>(panel);
+    QK_UNROLL for (int m = 0; m < M; ++m) even[m] = fma(w, F(x[m * stride + i]), even[m]);
+  }
+  QK_UNROLL for (int m = 0; m < M; ++m) store(acc + m * 16 + first, F(even[m] + odd[m]));
+}
+
+/// Tiles that fit the registers: 8 rows by 16 lanes with AVX-512's 32, 4 rows by 8 with AVX2's 16.
+template <class T, int M>
+QK_INLINE void gemm(const uint8_t *panel, const float *x, int64_t stride, int64_t k, float *acc) {
+#ifdef __AVX512F__
+  gemm_lanes<T, M, 16>(panel, x, stride, k, acc, 0);
+#else
+  if constexpr (M == 1)
+    gemm_lanes<T, 1, 16>(panel, x, stride, k, acc, 0);
+  else
+    for (int m = 0; m < M; m += 4)
+      for (int first = 0; first < 16; first += 8)
+        gemm_lanes<T, 4, 8>(panel, x + m * stride, stride, k, acc + m * 16, first);
+#endif
+}
+
+} // namespace quern::micro
+
+using namespace quern::micro;
+
+QK_BEGIN
+#define QK_GEMM(NAME, TYPE)                                                                        \
+  QK_KERNEL void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride,       \
+                                     int64_t k, float *acc) {                                      \
+    gemm<TYPE, 1>(panel, x, x_stride, k, acc);                                                     \
+  }                                                                                                \
+  QK_KERNEL void qk_gemm_##NAME##_m4(const uint8_t *panel, const float *x, int64_t x_stride,       \
+                                     int64_t k, float *acc) {                                      \
+    gemm<TYPE, 4>(panel, x, x_stride, k, acc);                                                     \
+  }                                                                                                \
+  QK_KERNEL void qk_gemm_##NAME##_m8(const uint8_t *panel, const float *x, int64_t x_stride,       \
+                                     int64_t k, float *acc) {                                      \
+    gemm<TYPE, 8>(panel, x, x_stride, k, acc);                                                     \
+  }
+QK_FOR_EACH_FLOAT_PACKING(QK_GEMM)
+QK_END

@@ -1,0 +1,130 @@
+// Exact integer products of one record's codes with rows of int8 activations: the only
+// instruction-specific part of the microkernels. Whatever the instructions, the integers are the
+// same.
+//
+// Dot<P, kMaxCode> has: kLanes, the channels it takes at once (16 with VNNI, 8 with AVX2); and
+//   run(codes, half, x, stride, start, out): for each row m of kRows,
+//     out[m] = sum over the record of (code_w - zero_point) * code_x, given correction(m) =
+//     -zero_point * sum(code_x)
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
+
+#include "codegen/cpu/microkernels/Vector.h"
+
+#include "ir/formats/PackingLayout.h"
+
+// QK_VNNI_EMULATED builds the VNNI source on machines without it, for tests.
+#if defined(__AVX512VNNI__)
+#define QK_VNNI 1
+#include <immintrin.h>
+#elif defined(QK_VNNI_EMULATED)
+#define QK_VNNI 1
+#include <simde/x86/avx512/dpbusd.h>
+#else
+#include <immintrin.h>
+#endif
+
+namespace quern::micro {
+
+template <int N> using U8 = Vector<uint8_t, N>;
+template <int N> using I32 = Vector<int32_t, N>;
+
+/// Four activations of a row, in each lane.
+template <int Lanes> QK_INLINE I32<Lanes> broadcast4(const uint8_t *x) {
+  return I32<Lanes>(load<int32_t>(x));
+}
+
+/// Row r (of group/4) of a record as 8-bit codes; for 4 bits the low or high nibbles of a stored
+/// row.
+template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint8_t *codes, int r) {
+  constexpr int kStoredRows = P.code_bytes() / 64;
+  const U8<Bytes> stored = load<U8<Bytes>>(codes + 64 * (r % kStoredRows));
+  if constexpr (P.bits == 8)
+    return stored;
+  // Shifting 16-bit lanes and masking: there is no shift of bytes.
+  using Words = Vector<uint16_t, Bytes / 2>;
+  const Words words = __builtin_bit_cast(Words, stored);
+  return __builtin_bit_cast(U8<Bytes>, Words((r < kStoredRows ? words : words >> 4) & 0x0f0f));
+}
+
+#ifdef QK_VNNI
+
+inline constexpr int kDotLanes = 16;
+/// Whether out needs the correction: always, where the zero point is not 0.
+template <formats::Packing P> inline constexpr bool kCorrected = P.zero_point != 0;
+
+QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
+#ifdef __AVX512VNNI__
+  return __builtin_bit_cast(I32x16, _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, sum),
+                                                        __builtin_bit_cast(__m512i, codes),
+                                                        __builtin_bit_cast(__m512i, x)));
+#else
+  return __builtin_bit_cast(I32x16,
+                            simde_mm512_dpbusd_epi32(__builtin_bit_cast(simde__m512i, sum),
+                                                     __builtin_bit_cast(simde__m512i, codes),
+                                                     __builtin_bit_cast(simde__m512i, x)));
+#endif
+}
+
+/// Adds the products of M rows to out[0..M), which the caller has set to the corrections (or 0).
+template <formats::Packing P, int MaxCode, int M>
+QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
+                           I32x16 (&out)[M]) {
+  // Rows of codes outside, rows of x inside: M chains of additions run side by side.
+  QK_UNROLL for (int r = 0; r < P.group / 4; ++r) {
+    const U8<64> w = code_row<P, 64>(codes, r);
+    QK_UNROLL for (int m = 0; m < M; ++m) out[m] =
+        dot4(out[m], w, broadcast4<16>(x + m * stride + 4 * r));
+  }
+}
+
+#else // AVX2
+
+inline constexpr int kDotLanes = 8;
+/// With zero point 128 the codes are made signed instead.
+template <formats::Packing P>
+inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128;
+
+/// Products of pairs, added in 16 bits: saturating, so the caller sees to it that they fit.
+template <formats::Packing P> QK_INLINE __m256i multiply_pairs(__m256i w, __m256i x) {
+  if constexpr (P.zero_point ==
+                128) // w in [-128, 127]: |w| * sign(w) x, at most 2*128*127 = 32512 a pair
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+  else
+    return _mm256_maddubs_epi16(w, x);
+}
+
+template <formats::Packing P, int MaxCode, int M>
+QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
+                           I32<8> (&out)[M]) {
+  using I16x16 = Vector<int16_t, 16>;
+  constexpr int kRows = P.group / 4;
+  // How many rows' products of pairs fit into 16 bits; their sum is widened once. 8 rows of 4-bit
+  // codes do: 8 * 2*15*127 = 30480.
+  constexpr int kMostFit = P.zero_point == 128 ? 1 : 32767 / (2 * MaxCode * 127);
+  constexpr int kFit = kMostFit < kRows ? kMostFit : kRows;
+  static_assert(kFit > 0 && kRows % kFit == 0);
+  QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
+    I16x16 pairs[M];
+    QK_UNROLL for (int r = 0; r < kFit; ++r) {
+      U8<32> code = code_row<P, 32>(codes, first + r);
+      if constexpr (P.zero_point == 128)
+        code ^= 0x80;
+      const __m256i w = __builtin_bit_cast(__m256i, code);
+      QK_UNROLL for (int m = 0; m < M; ++m) {
+        const I32<8> activations = broadcast4<8>(x + m * stride + 4 * (first + r));
+        const I16x16 products = __builtin_bit_cast(
+            I16x16, multiply_pairs<P>(w, __builtin_bit_cast(__m256i, activations)));
+        pairs[m] = r == 0 ? products : pairs[m] + products;
+      }
+    }
+    QK_UNROLL for (int m = 0; m < M; ++m) out[m] += __builtin_bit_cast(
+        I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs[m]), _mm256_set1_epi16(1)));
+  }
+}
+
+#endif
+
+} // namespace quern::micro
+
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H

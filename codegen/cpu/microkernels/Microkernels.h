@@ -1,0 +1,268 @@
+// Microkernels: the innermost tiles of the CPU code.
+//
+// Each is a small function with C linkage. At build time clang compiles the sources once a variant
+// to LLVM bitcode (Bitcode.h); the compiler links them into the module it generates and inlines
+// them, so that the constants of the model (K, strides, head dimension) specialise them. For tests
+// and benchmarks the same sources are also built natively (Native.h).
+//
+// Determinism is the contract. For each output element the sequence of float operations is the same
+// for every tile height M and every variant: results are bitwise equal, and stay so when code
+// around them is optimized, since no operation is contracted, reassociated or approximated. fma(a,
+// b, c) below means one rounding; everything else rounds after each operation.
+//
+// They are freestanding: no libc but memcpy and memset, no globals with constructors, no
+// exceptions. Pointers need the alignment of their element type only (panels and rows go faster on
+// 64 bytes); buffers must not overlap. Sizes are >= 0. NaN and infinity are never undefined
+// behaviour.
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
+
+#include "runtime/abi/StepArgs.h"
+
+#include <stdint.h>
+
+// The quantized packings (ir/formats/PackingLayout.h): name, bits, group, zero point, min?, scale
+// type, and the largest code a panel may hold. The last is what keeps AVX2's 16-bit sums exact: a
+// larger code gives wrong sums, nothing worse.
+#define QK_FOR_EACH_QUANTIZED_PACKING(X)                                                           \
+  X(q4_g32_z8_f16, 4, 32, 8, false, F16, 15)                                                       \
+  X(q4_g32_z0_min_f16, 4, 32, 0, true, F16, 15)                                                    \
+  X(q8_g32_z128_f16, 8, 32, 128, false, F16, 255)                                                  \
+  X(q8_g32_z16_f16, 8, 32, 16, false, F16, 31)                                                     \
+  X(q8_g32_z0_min_f16, 8, 32, 0, true, F16, 31)                                                    \
+  X(q4_g32_z0_min_f32, 4, 32, 0, true, F32, 15)                                                    \
+  X(q8_g32_z0_min_f32, 8, 32, 0, true, F32, 31)                                                    \
+  X(q8_g16_z32_f32, 8, 16, 32, false, F32, 63)
+
+// The float packings: name and element type.
+#define QK_FOR_EACH_FLOAT_PACKING(X)                                                               \
+  X(f32, float)                                                                                    \
+  X(f16, _Float16)                                                                                 \
+  X(bf16, BFloat16)
+
+// Scalar functions float -> float.
+#define QK_FOR_EACH_SCALAR_FUNCTION(X)                                                             \
+  X(exp)                                                                                           \
+  X(log)                                                                                           \
+  X(log1p)                                                                                         \
+  X(sigmoid)                                                                                       \
+  X(silu)                                                                                          \
+  X(tanh)                                                                                          \
+  X(gelu_tanh)                                                                                     \
+  X(gelu_erf)                                                                                      \
+  X(erf)                                                                                           \
+  X(softplus)                                                                                      \
+  X(relu)                                                                                          \
+  X(sqrt)                                                                                          \
+  X(rsqrt)                                                                                         \
+  X(sin)                                                                                           \
+  X(cos)
+
+// The bitcode has C linkage; native builds put each variant into a namespace instead (Native.h).
+#ifdef QK_NAMESPACE
+#define QK_BEGIN namespace QK_NAMESPACE {
+#else
+#define QK_BEGIN extern "C" {
+#endif
+#define QK_END }
+
+QK_BEGIN
+
+// ---- Matrix products with quantized weights
+// -------------------------------------------------------------------
+//
+// qk_gemm_<packing>_m<M>, M in {1, 4, 8}: M rows of activations times one panel of 16 output
+// channels.
+//   panel     the packed panel, k_padded/group records
+//   x         M rows of int8 codes with their QuernQ8Group's (StepArgs.h), x_stride bytes apart.
+//   Codes lie in
+//             [-127, 127]
+//   k_padded  inputs, a multiple of 32
+//   acc       [M][16] floats, written
+// For each element, from 0 and over the panel's groups in ascending order:
+//   dot = sum over the group of (code_w - zero_point) * code_x             exact, in integers
+//   acc = fma(scale_w, scale_x * float(dot), acc)
+//   acc = fma(min_w, scale_x * float(sum of the group's code_x), acc)      where the packing has a
+//   min
+// M = 1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next
+// one.
+#define QK_DECLARE_GEMM(NAME, ...)                                                                 \
+  void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
+                           int64_t k_padded, float *acc);                                          \
+  void qk_gemm_##NAME##_m4(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
+                           int64_t k_padded, float *acc);                                          \
+  void qk_gemm_##NAME##_m8(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
+                           int64_t k_padded, float *acc);
+QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
+#undef QK_DECLARE_GEMM
+
+// Quantizes a row of k floats to the int8 row those read (StepArgs.h), of q8_row_bytes(k) bytes;
+// codes past k are 0, bytes past the groups are not written. A group of 32: amax = the largest |x|;
+// scale = amax / 127; code = round-to-nearest-even(x * (127 / amax)). A group whose amax is under
+// 2^-120 is all zeros. If one holds NaN or infinity, its scale is NaN or infinity and its codes are
+// 0 wherever x * (127 / amax) is NaN, so that the products come out NaN.
+void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
+
+// ---- Matrix products with float weights
+// -----------------------------------------------------------------------
+//
+// qk_gemm_{f32,f16,bf16}_m<M>, M in {1, 4, 8}: as above with rows of floats, x_stride floats apart.
+//   even = fma(w[k], x[k], even) over k = 0, 2, ...; odd likewise over k = 1, 3, ...; acc = even +
+//   odd
+#define QK_DECLARE_GEMM(NAME, ...)                                                                 \
+  void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
+                           float *acc);                                                            \
+  void qk_gemm_##NAME##_m4(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
+                           float *acc);                                                            \
+  void qk_gemm_##NAME##_m8(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
+                           float *acc);
+QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_GEMM)
+#undef QK_DECLARE_GEMM
+
+// qk_decode_row_<packing>: output channel `row` of the panels (panel_bytes apart) back to k floats,
+// bitwise what formats::decode_packed_row gives. For looking up an embedding tied to the output
+// matrix.
+#define QK_DECLARE_DECODE_ROW(NAME, ...)                                                           \
+  void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k, int64_t panel_bytes,    \
+                            float *out);
+QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_DECODE_ROW)
+QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_DECODE_ROW)
+#undef QK_DECLARE_DECODE_ROW
+
+// ---- Reductions
+// ------------------------------------------------------------------------------------------------
+//
+// Lane i of 16 takes x[i], x[i+16], ... in order, starting from 0 (or -infinity); then lanes are
+// combined in a tree: i with i+8, i+4, i+2, i+1.
+float qk_sum(const float *x, int64_t n);
+// Each lane: p = fma(x, x, p).
+float qk_sum_squares(const float *x, int64_t n);
+// Each lane: p = fma(x, y, p).
+float qk_dot(const float *x, const float *y, int64_t n);
+// -infinity if n is 0; NaN's are passed over.
+float qk_max(const float *x, int64_t n);
+
+// ---- Scalar functions
+// --------------------------------------------------------------------------------------------
+//
+// Branch-free, so that after inlining LLVM's loop vectorizer turns a loop that calls them into
+// vector code. NaN in gives NaN out. Largest errors, found against double libm
+// (tests/codegen/microkernels/MathTest.cpp), in ulp of the exact result rounded to float:
+float qk_exp(float x);     // 1 ulp; exp(0) = 1; exp(-inf) = 0; denormal results are right, too
+float qk_log(float x);     // 1 ulp; log(0) = -inf; NaN for x < 0
+float qk_log1p(float x);   // 2 ulp; log1p(-1) = -inf; NaN for x < -1
+float qk_sigmoid(float x); // 2.5 ulp, at both ends too
+float qk_silu(
+    float x); // x * sigmoid(x): 3 ulp, where that is not denormal; NaN for -inf, as torch has it
+float qk_tanh(float x);      // 2 ulp
+float qk_erf(float x);       // 2 ulp
+float qk_gelu_tanh(float x); // x * sigmoid(sqrt(8/pi) (x + 0.044715 x^3)): within 3 ulp of x
+float qk_gelu_erf(float x);  // x * (1 + erf(x / sqrt 2)) / 2: within 2 ulp of x
+float qk_softplus(
+    float x);            // log(1 + e^x), x itself for x > 20 (torch: beta 1, threshold 20): 2 ulp
+float qk_relu(float x);  // exact
+float qk_sqrt(float x);  // correctly rounded
+float qk_rsqrt(float x); // 1 / sqrt(x), two roundings
+float qk_sin(float x);   // 1 ulp for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
+float qk_cos(float x);   // the same
+
+// ---- Attention
+// ---------------------------------------------------------------------------------------------------
+//
+// qk_attn_block_m<M>, M in {1, 2, 3, 4, 8}: updates the online softmax of M query rows with one
+// page of P = QUERN_KV_PAGE positions (StepArgs.h).
+//   q         M rows of d floats, q_stride floats apart
+//   keys      [d][P];  values [P][v]
+//   lo, hi    row m sees the page's positions [lo[m], hi[m]), clamped to [0, P). The others are
+//   never used: they may
+//             be uninitialised or NaN. Where it is empty, the row's state stays as it was, bit for
+//             bit
+//   scale     multiplies the scores; then, unless softcap is 0, score = softcap * tanh(score /
+//   softcap) row_max, row_sum [M], acc [M][v] (rows acc_stride floats apart): the state
+// For each row:
+//   score[p] = (fma over i ascending of q[i] * keys[i][p]) * scale, capped
+//   new_max  = max(row_max, scores);  w[p] = exp(score[p] - new_max);  c = exp(row_max - new_max)
+//   row_sum  = fma(row_sum, c, sum of w as qk_sum has it, position p in lane p mod 16)
+//   acc      = acc * c, then fma(w[p], values[p], acc) over p ascending
+#define QK_DECLARE_ATTN_BLOCK(M)                                                                   \
+  void qk_attn_block_m##M(const float *q, int64_t q_stride, const float *keys,                     \
+                          const float *values, const int32_t *lo, const int32_t *hi, float scale,  \
+                          float softcap, int64_t d, int64_t v, float *row_max, float *row_sum,     \
+                          float *acc, int64_t acc_stride);
+#define QK_FOR_EACH_ATTN_HEIGHT(X) X(1) X(2) X(3) X(4) X(8)
+QK_FOR_EACH_ATTN_HEIGHT(QK_DECLARE_ATTN_BLOCK)
+#undef QK_DECLARE_ATTN_BLOCK
+
+// The state of a row that has seen nothing: row_max = -1e30, row_sum = 0, acc = 0. (A row with an
+// attention sink of logit s starts with row_max = s, row_sum = 1 instead.)
+void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v);
+// out = acc / row_sum; zeros for a row that has seen nothing.
+void qk_attn_finish_row(const float *acc, float row_sum, int64_t v, float *out);
+
+// ---- Linear recurrence
+// -------------------------------------------------------------------------------------------
+//
+// One token of a head: the state S is [dk][dv], that is, keys by values (the transpose of
+// DESIGN.md's S_t).
+//   decay_kind  0: decay[0] for all;  1: decay[i], per key;  2: decay[j], per value;  3:
+//   decay[i][j] S[i][j] = fma(k[i], v[j], S[i][j] * decay) out[j]  = fma over i ascending of
+//   S[i][j] * r[i]
+// r, k: [dk]; v, out: [dv].
+void qk_recurrence_step(float *state, const float *r, const float *k, const float *v,
+                        const float *decay, int32_t decay_kind, int64_t dk, int64_t dv, float *out);
+// The same with a rank-one correction, a, b: [dk]:
+//   u[j]    = fma over i ascending of a[i] * S[i][j]                 S before the step
+//   S[i][j] = fma(k[i], v[j], fma(b[i], u[j], S[i][j] * decay))
+void qk_recurrence_step_delta(float *state, const float *r, const float *k, const float *v,
+                              const float *decay, int32_t decay_kind, const float *a,
+                              const float *b, int64_t dk, int64_t dv, float *out);
+
+// ---- Workers
+// -----------------------------------------------------------------------------------------------------
+//
+// All num_workers workers of a step meet: what each wrote before is visible to all after. Spins,
+// then calls args->yield (if not null) now and then. Returns at once if num_workers is 1. The
+// barrier starts zeroed and can be used again at once.
+void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
+
+QK_END
+
+// Every function above, as X(name).
+#define QK_EACH_GEMM_(X, NAME) X(qk_gemm_##NAME##_m1) X(qk_gemm_##NAME##_m4) X(qk_gemm_##NAME##_m8)
+#define QK_FOR_EACH_KERNEL(X)                                                                      \
+  QK_EACH_GEMM_(X, q4_g32_z8_f16)                                                                  \
+  QK_EACH_GEMM_(X, q4_g32_z0_min_f16)                                                              \
+  QK_EACH_GEMM_(X, q8_g32_z128_f16)                                                                \
+  QK_EACH_GEMM_(X, q8_g32_z16_f16)                                                                 \
+  QK_EACH_GEMM_(X, q8_g32_z0_min_f16)                                                              \
+  QK_EACH_GEMM_(X, q4_g32_z0_min_f32)                                                              \
+  QK_EACH_GEMM_(X, q8_g32_z0_min_f32)                                                              \
+  QK_EACH_GEMM_(X, q8_g16_z32_f32)                                                                 \
+  QK_EACH_GEMM_(X, f32)                                                                            \
+  QK_EACH_GEMM_(X, f16)                                                                            \
+  QK_EACH_GEMM_(X, bf16)                                                                           \
+  X(qk_decode_row_q4_g32_z8_f16) X(qk_decode_row_q4_g32_z0_min_f16)                                \
+      X(qk_decode_row_q8_g32_z128_f16) X(qk_decode_row_q8_g32_z16_f16)                             \
+          X(qk_decode_row_q8_g32_z0_min_f16) X(qk_decode_row_q4_g32_z0_min_f32)                    \
+              X(qk_decode_row_q8_g32_z0_min_f32) X(qk_decode_row_q8_g16_z32_f32)                   \
+                  X(qk_decode_row_f32) X(qk_decode_row_f16) X(qk_decode_row_bf16)                  \
+                      X(qk_quantize_row) X(qk_sum) X(qk_sum_squares) X(qk_dot) X(qk_max) X(qk_exp) \
+                          X(qk_log) X(qk_log1p) X(qk_sigmoid) X(qk_silu) X(qk_tanh)                \
+                              X(qk_gelu_tanh) X(qk_gelu_erf) X(qk_erf) X(qk_softplus) X(qk_relu)   \
+                                  X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos) X(qk_attn_block_m1)   \
+                                      X(qk_attn_block_m2) X(qk_attn_block_m3) X(qk_attn_block_m4)  \
+                                          X(qk_attn_block_m8) X(qk_attn_init_row)                  \
+                                              X(qk_attn_finish_row) X(qk_recurrence_step)          \
+                                                  X(qk_recurrence_step_delta) X(qk_barrier)
+
+#ifdef __cplusplus
+namespace quern {
+/// Bytes of a quantized row of k activations (StepArgs.h): codes, groups, rounded up to 64.
+constexpr int64_t q8_row_bytes(int64_t k) {
+  const int64_t padded = (k + 31) / 32 * 32;
+  return (padded + padded / 32 * 8 + 63) / 64 * 64;
+}
+} // namespace quern
+#endif
+
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H

@@ -1,0 +1,110 @@
+// Activations to int8 by groups of 32, and the decoding of single rows of packed weights.
+#include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Vector.h"
+
+#include "ir/formats/PackingLayout.h"
+
+namespace quern::micro {
+
+/// 16 codes; a NaN (x infinite or NaN itself) becomes 0, since converting it would be undefined.
+QK_INLINE I32x16 quantize(F32x16 x, float inverse) {
+  const F32x16 rounded = __builtin_elementwise_roundeven(x * inverse);
+  const F32x16 above =
+      rounded >= -127.0f ? rounded : F32x16(rounded < -127.0f ? F32x16(-127.0f) : F32x16(0.0f));
+  return convert<I32x16>(above > 127.0f ? F32x16(127.0f) : above);
+}
+
+QK_INLINE void quantize_group(F32x16 first, F32x16 last, uint8_t *codes, uint8_t *group) {
+  using U32x16 = Vector<uint32_t, 16>;
+  using I8x16 = Vector<int8_t, 16>;
+  // As integers |x| compare like floats, with NaN above infinity: a NaN anywhere makes amax NaN.
+  const U32x16 a = __builtin_bit_cast(U32x16, first) & 0x7fffffffu;
+  const U32x16 b = __builtin_bit_cast(U32x16, last) & 0x7fffffffu;
+  const float amax =
+      __builtin_bit_cast(float, __builtin_reduce_max(__builtin_elementwise_max(a, b)));
+  const bool zero = amax < 0x1p-120f; // 127 / amax would overflow
+  const float inverse = zero ? 0.0f : 127.0f / amax;
+  const I32x16 low_codes = quantize(first, inverse);
+  const I32x16 high_codes = quantize(last, inverse);
+  store(codes, convert<I8x16>(low_codes));
+  store(codes + 16, convert<I8x16>(high_codes));
+  QuernQ8Group result;
+  result.scale = zero ? 0.0f : amax / 127.0f;
+  result.sum_lo = static_cast<int16_t>(__builtin_reduce_add(low_codes));
+  result.sum_hi = static_cast<int16_t>(__builtin_reduce_add(high_codes));
+  store(group, result);
+}
+
+/// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
+/// channel.
+template <formats::Packing P>
+QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out) {
+  constexpr int kRows = P.group / 4;
+  constexpr int kStoredRows = P.code_bytes() / 64;
+  for (int64_t first = 0; first < k; first += P.group, panel += P.record_bytes()) {
+    float scale, min = 0.0f;
+    if constexpr (P.scale == formats::ScaleType::F16) {
+      scale = load<_Float16>(panel + P.scale_offset() + 2 * lane);
+      if constexpr (P.has_min)
+        min = load<_Float16>(panel + P.min_offset() + 2 * lane);
+    } else {
+      scale = load<float>(panel + P.scale_offset() + 4 * lane);
+      if constexpr (P.has_min)
+        min = load<float>(panel + P.min_offset() + 4 * lane);
+    }
+    float values[P.group];
+    QK_UNROLL for (int r = 0; r < kRows; ++r) {
+      uint32_t codes = load<uint32_t>(panel + 64 * (r % kStoredRows) + 4 * lane);
+      if constexpr (P.bits == 4)
+        codes = (r < kStoredRows ? codes : codes >> 4) & 0x0f0f0f0fu;
+      QK_UNROLL for (int i = 0; i < 4; ++i) {
+        const int code = static_cast<int>(codes >> 8 * i & 255u) - P.zero_point;
+        const float value = scale * static_cast<float>(code);
+        values[4 * r + i] = P.has_min ? value + min : value;
+      }
+    }
+    if (first + P.group <= k)
+      __builtin_memcpy(out + first, values, sizeof values);
+    else
+      for (int64_t i = first; i < k; ++i)
+        out[i] = values[i - first];
+  }
+}
+
+} // namespace quern::micro
+
+using namespace quern::micro;
+
+QK_BEGIN
+QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
+  const int64_t padded = (k + 31) / 32 * 32;
+  uint8_t *groups = row + padded;
+  int64_t i = 0;
+  for (; i + 32 <= k; i += 32, groups += sizeof(QuernQ8Group))
+    quantize_group(load<F32x16>(x + i), load<F32x16>(x + i + 16), row + i, groups);
+  if (i < k) {
+    const F32x16 first = load_masked(x + i, first_lanes(k - i));
+    const F32x16 last =
+        k - i > 16 ? load_masked(x + i + 16, first_lanes(k - i - 16)) : F32x16(0.0f);
+    quantize_group(first, last, row + i, groups);
+  }
+}
+
+#define QK_DECODE_ROW(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                           \
+  QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
+                                       int64_t panel_bytes, float *out) {                          \
+    constexpr quern::formats::Packing kPacking{                                                    \
+        quern::formats::Packing::Q, BITS, GROUP, ZERO, HAS_MIN, quern::formats::ScaleType::SCALE}; \
+    decode_row<kPacking>(panels + row / 16 * panel_bytes, static_cast<int>(row % 16), k, out);     \
+  }
+QK_FOR_EACH_QUANTIZED_PACKING(QK_DECODE_ROW)
+
+#define QK_DECODE_FLOAT_ROW(NAME, TYPE)                                                            \
+  QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
+                                       int64_t panel_bytes, float *out) {                          \
+    const uint8_t *from = panels + row / 16 * panel_bytes + row % 16 * sizeof(TYPE);               \
+    for (int64_t i = 0; i < k; ++i)                                                                \
+      out[i] = load_as_float<TYPE, 1>(from + i * 16 * sizeof(TYPE))[0];                            \
+  }
+QK_FOR_EACH_FLOAT_PACKING(QK_DECODE_FLOAT_ROW)
+QK_END

@@ -1,0 +1,206 @@
+// Tests that attention over pages equals its definition bit for bit in every build and tile height,
+// agrees with a plain softmax in double, and never touches what a row does not see.
+#include "tests/codegen/microkernels/Support.h"
+
+#include <cmath>
+
+namespace quern::native {
+namespace {
+
+constexpr int kPage = QUERN_KV_PAGE;
+using Block = decltype(Kernels::qk_attn_block_m1);
+
+struct State {
+  std::vector<float> max, sum, acc; // [M], [M], [M][stride]
+};
+
+struct Problem {
+  int rows, d, v, q_stride, acc_stride, pages;
+  float scale, softcap;
+  std::vector<float> q;
+  std::vector<std::vector<float>> keys, values;
+  std::vector<std::vector<int32_t>> lo, hi; // [page][row]
+};
+
+Problem random_problem(Random &random, int rows) {
+  Problem p;
+  p.rows = rows;
+  p.d = 1 + random.below(80);
+  p.v = random.below(3) == 0 ? 1 + random.below(150) : 8 * (1 + random.below(20));
+  p.q_stride = p.d + random.below(9);
+  p.acc_stride = p.v + random.below(9);
+  p.pages = 1 + random.below(3);
+  p.scale = 1.0f / std::sqrt(static_cast<float>(p.d));
+  p.softcap = random.below(3) == 0 ? 5.0f : 0.0f;
+  p.q = random.units(rows * p.q_stride, 4);
+  for (int page = 0; page < p.pages; ++page) {
+    std::vector<int32_t> lo(rows), hi(rows);
+    int any_lo = kPage, any_hi = 0;
+    const int style = random.below(4); // all, causal with a window, anything, mostly nothing
+    const int base = random.below(kPage);
+    for (int m = 0; m < rows; ++m) {
+      lo[m] = style == 0 ? -3 : style == 1 ? base / 2 + m : random.below(kPage);
+      hi[m] = style == 0 ? kPage + 7 : style == 1 ? base + m + 1 : random.below(kPage + 1);
+      if (style == 3 && random.below(2) == 0)
+        hi[m] = lo[m];
+      if (std::max(lo[m], 0) < std::min(hi[m], kPage)) {
+        any_lo = std::min(any_lo, std::max(lo[m], 0));
+        any_hi = std::max(any_hi, std::min(hi[m], kPage));
+      }
+    }
+    // What no row sees is NaN; so is one more position that only the first row does not see.
+    auto keys = random.units(p.d * kPage, 2), values = random.units(kPage * p.v);
+    for (int position = 0; position < kPage; ++position)
+      if (position < any_lo || position >= any_hi) {
+        for (int i = 0; i < p.d; ++i)
+          keys[i * kPage + position] = NAN;
+        for (int j = 0; j < p.v; ++j)
+          values[position * p.v + j] = NAN;
+      }
+    p.keys.push_back(keys);
+    p.values.push_back(values);
+    p.lo.push_back(lo);
+    p.hi.push_back(hi);
+  }
+  return p;
+}
+
+State initial(const Kernels &k, const Problem &p) {
+  State state = {std::vector<float>(p.rows, NAN), std::vector<float>(p.rows, NAN),
+                 std::vector<float>(p.rows * p.acc_stride, 0.25f)};
+  for (int m = 0; m < p.rows; ++m)
+    k.qk_attn_init_row(&state.max[m], &state.sum[m], &state.acc[m * p.acc_stride], p.v);
+  return state;
+}
+
+/// Runs rows [first, first + height) through every page.
+void run(const Problem &p, Block block, int first, State &state) {
+  for (int page = 0; page < p.pages; ++page)
+    block(p.q.data() + first * p.q_stride, p.q_stride, p.keys[page].data(), p.values[page].data(),
+          p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap, p.d, p.v,
+          state.max.data() + first, state.sum.data() + first,
+          state.acc.data() + first * p.acc_stride, p.acc_stride);
+}
+
+/// The definition in Microkernels.h, one row.
+void model(const Kernels &k, const Problem &p, int m, State &state) {
+  for (int page = 0; page < p.pages; ++page) {
+    const int lo = std::max(p.lo[page][m], 0), hi = std::min(p.hi[page][m], kPage);
+    if (lo >= hi)
+      continue;
+    float weight[kPage], most = state.max[m];
+    for (int position = lo; position < hi; ++position) {
+      float score = 0;
+      for (int i = 0; i < p.d; ++i)
+        score = std::fma(p.q[m * p.q_stride + i], p.keys[page][i * kPage + position], score);
+      score *= p.scale;
+      if (p.softcap != 0)
+        score = k.qk_tanh(score / p.softcap) * p.softcap;
+      weight[position] = score;
+      most = std::max(most, score);
+    }
+    std::vector<float> padded(kPage, 0.0f);
+    for (int position = lo; position < hi; ++position)
+      padded[position] = weight[position] = k.qk_exp(weight[position] - most);
+    const float correction = k.qk_exp(state.max[m] - most);
+    state.max[m] = most;
+    state.sum[m] = std::fma(state.sum[m], correction, k.qk_sum(padded.data(), kPage));
+    for (int j = 0; j < p.v; ++j) {
+      float &acc = state.acc[m * p.acc_stride + j];
+      acc *= correction;
+      for (int position = lo; position < hi; ++position)
+        acc = std::fma(weight[position], p.values[page][position * p.v + j], acc);
+    }
+  }
+}
+
+/// Softmax in double; zeros for a row that sees nothing.
+std::vector<double> exact(const Problem &p, int m) {
+  std::vector<double> out(p.v, 0);
+  double sum = 0;
+  for (int page = 0; page < p.pages; ++page)
+    for (int position = std::max(p.lo[page][m], 0); position < std::min(p.hi[page][m], kPage);
+         ++position) {
+      double score = 0;
+      for (int i = 0; i < p.d; ++i)
+        score += static_cast<double>(p.q[m * p.q_stride + i]) * p.keys[page][i * kPage + position];
+      score *= p.scale;
+      if (p.softcap != 0)
+        score = p.softcap * std::tanh(score / p.softcap);
+      sum += std::exp(score);
+      for (int j = 0; j < p.v; ++j)
+        out[j] += std::exp(score) * p.values[page][position * p.v + j];
+    }
+  for (double &value : out)
+    value = sum > 0 ? value / sum : 0;
+  return out;
+}
+
+TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
+  Random random(1);
+  for (int trial = 0; trial < 150; ++trial) {
+    const Problem p = random_problem(random, 8);
+    const Kernels &any = *usable_builds().front().kernels;
+    State want = initial(any, p);
+    for (int m = 0; m < p.rows; ++m) {
+      model(any, p, m, want);
+      std::vector<float> out(p.v);
+      any.qk_attn_finish_row(&want.acc[m * p.acc_stride], want.sum[m], p.v, out.data());
+      const auto reference = exact(p, m);
+      for (int j = 0; j < p.v; ++j)
+        ASSERT_NEAR(out[j], reference[j], 2e-5);
+    }
+    for (const Build &build : usable_builds()) {
+      const Kernels &k = *build.kernels;
+      const std::pair<int, Block> heights[] = {{1, k.qk_attn_block_m1},
+                                               {2, k.qk_attn_block_m2},
+                                               {3, k.qk_attn_block_m3},
+                                               {4, k.qk_attn_block_m4},
+                                               {8, k.qk_attn_block_m8}};
+      for (const auto &[height, block] : heights) {
+        State got = initial(k, p);
+        for (int first = 0; first < p.rows; first += height)
+          run(p, first + height <= p.rows ? block : k.qk_attn_block_m1, first, got);
+        if (p.rows % height != 0) // three and three, then the last two one by one
+          run(p, k.qk_attn_block_m1, p.rows - 1, got);
+        const std::string what = std::string(build.name) + " m" + std::to_string(height) +
+                                 " trial " + std::to_string(trial);
+        expect_same_bits(got.max, want.max, what + " max");
+        expect_same_bits(got.sum, want.sum, what + " sum");
+        expect_same_bits(got.acc, want.acc, what + " acc"); // the padding between rows, too
+      }
+    }
+  }
+}
+
+TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
+  Random random(2);
+  for (const Build &build : usable_builds()) {
+    Problem p = random_problem(random, 4);
+    p.pages = 1;
+    p.lo[0] = {0, 10, 0, 20};
+    p.hi[0] = {64, 30, 0, 21};
+    p.keys[0] = random.units(p.d * kPage);
+    p.values[0] = random.units(kPage * p.v);
+    for (int position = 0; position < kPage; ++position)
+      if (position != 20) // finite nowhere but where the last row looks
+        for (int j = 0; j < p.v; ++j)
+          p.values[0][position * p.v + j] = INFINITY;
+    State state = initial(*build.kernels, p);
+    run(p, build.kernels->qk_attn_block_m4, 0, state);
+    std::vector<float> out(p.v);
+    build.kernels->qk_attn_finish_row(&state.acc[3 * p.acc_stride], state.sum[3], p.v, out.data());
+    for (int j = 0; j < p.v; ++j) {
+      EXPECT_EQ(out[j], p.values[0][20 * p.v + j]) << build.name;
+      EXPECT_EQ(state.acc[2 * p.acc_stride + j], 0) << build.name;
+      EXPECT_TRUE(std::isinf(state.acc[j])) << build.name;
+    }
+    EXPECT_EQ(state.max[2], -1e30f);
+    EXPECT_EQ(state.sum[2], 0);
+    build.kernels->qk_attn_finish_row(&state.acc[2 * p.acc_stride], state.sum[2], p.v, out.data());
+    EXPECT_EQ(out, std::vector<float>(p.v, 0.0f)) << build.name;
+  }
+}
+
+} // namespace
+} // namespace quern::native

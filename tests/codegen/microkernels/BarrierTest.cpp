@@ -1,0 +1,68 @@
+// Tests that nobody passes the barrier before all have come, that writes before it are seen after
+// it (ThreadSanitizer watches, in its preset), and that waiting workers yield.
+#include "tests/codegen/microkernels/Support.h"
+
+#include <atomic>
+#include <thread>
+
+namespace quern::native {
+namespace {
+
+std::atomic<int> yields;
+
+TEST(Barrier, SeparatesPhases) {
+  for (const Build &build : usable_builds()) {
+    constexpr int kWorkers = 4, kPhases = 300;
+    QuernBarrier barrier = {};
+    QuernStepArgs args = {};
+    args.barrier = &barrier;
+    args.yield = [] {
+      ++yields;
+      std::this_thread::yield();
+    };
+    // Plain memory: each phase everyone writes its own cell and then reads all.
+    std::vector<int> cells(kWorkers, -1);
+    std::atomic<int> wrong = 0;
+    const auto work = [&](int worker) {
+      for (int phase = 0; phase < kPhases; ++phase) {
+        cells[worker] = phase;
+        build.kernels->qk_barrier(&args, worker, kWorkers);
+        for (const int cell : cells)
+          wrong += cell != phase;
+        build.kernels->qk_barrier(&args, worker, kWorkers);
+      }
+    };
+    std::vector<std::thread> threads;
+    for (int worker = 1; worker < kWorkers; ++worker)
+      threads.emplace_back(work, worker);
+    work(0);
+    for (std::thread &thread : threads)
+      thread.join();
+    EXPECT_EQ(wrong, 0) << build.name;
+    EXPECT_EQ(barrier.arrived, 0u);
+    EXPECT_EQ(barrier.phase, 2u * kPhases);
+  }
+}
+
+TEST(Barrier, YieldsWhileWaitingLong) {
+  for (const Build &build : usable_builds()) {
+    QuernBarrier barrier = {};
+    QuernStepArgs args = {};
+    args.barrier = &barrier;
+    args.yield = [] { ++yields; };
+    yields = 0;
+    std::thread other([&] { build.kernels->qk_barrier(&args, 1, 2); });
+    while (yields == 0)
+      std::this_thread::yield();
+    build.kernels->qk_barrier(&args, 0, 2);
+    other.join();
+  }
+}
+
+TEST(Barrier, IsNothingForOneWorker) {
+  for (const Build &build : usable_builds())
+    build.kernels->qk_barrier(nullptr, 0, 1);
+}
+
+} // namespace
+} // namespace quern::native

@@ -1,0 +1,272 @@
+// Tests that the matrix-product tiles compute, bit for bit, what Microkernels.h says: a scalar
+// model with std::fma is written here from its words, and every build and tile height must equal
+// it. A double-precision product of the decoded operands checks the model.
+#include "tests/codegen/microkernels/Support.h"
+
+#include "ir/formats/PackingLayout.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace quern::native {
+namespace {
+
+using formats::Packing;
+using QuantizedGemm = void (*)(const uint8_t *, const uint8_t *, int64_t, int64_t, float *);
+using FloatGemm = void (*)(const uint8_t *, const float *, int64_t, int64_t, float *);
+using DecodeRow = void (*)(const uint8_t *, int64_t, int64_t, int64_t, float *);
+
+struct QuantizedCase {
+  const char *name;
+  Packing packing;
+  int max_code;
+  QuantizedGemm Kernels::*m1, Kernels::*m4, Kernels::*m8;
+  DecodeRow Kernels::*decode;
+};
+
+const QuantizedCase kQuantized[] = {
+#define QK_CASE(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                                 \
+  {#NAME,                                                                                          \
+   {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},                            \
+   MAX_CODE,                                                                                       \
+   &Kernels::qk_gemm_##NAME##_m1,                                                                  \
+   &Kernels::qk_gemm_##NAME##_m4,                                                                  \
+   &Kernels::qk_gemm_##NAME##_m8,                                                                  \
+   &Kernels::qk_decode_row_##NAME},
+    QK_FOR_EACH_QUANTIZED_PACKING(QK_CASE)
+#undef QK_CASE
+};
+
+void put_scale(formats::ScaleType type, uint8_t *at, float value) {
+  if (type == formats::ScaleType::F32)
+    std::memcpy(at, &value, 4);
+  else {
+    const uint16_t half = formats::f32_to_f16(value);
+    std::memcpy(at, &half, 2);
+  }
+}
+
+/// A panel of random codes; extreme: only 0 and the largest.
+std::vector<uint8_t> random_panel(const QuantizedCase &c, int64_t k, Random &random, bool extreme) {
+  std::vector<uint8_t> panel(c.packing.panel_bytes(k));
+  const int size = formats::scale_bytes(c.packing.scale);
+  for (int64_t r = 0; r < c.packing.records(k); ++r) {
+    uint8_t *record = panel.data() + r * c.packing.record_bytes();
+    const auto code = [&] {
+      return extreme ? (random.below(4) == 0 ? 0 : c.max_code) : random.below(c.max_code + 1);
+    };
+    for (int i = 0; i < c.packing.code_bytes(); ++i)
+      record[i] = c.packing.bits == 4 ? code() | code() << 4 : code();
+    for (int lane = 0; lane < 16; ++lane) {
+      put_scale(c.packing.scale, record + c.packing.scale_offset() + size * lane,
+                random.unit() * 0.1f);
+      if (c.packing.has_min)
+        put_scale(c.packing.scale, record + c.packing.min_offset() + size * lane, random.unit());
+    }
+  }
+  return panel;
+}
+
+/// The definition in Microkernels.h, one channel of one row.
+float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int64_t k, int lane) {
+  const Packing &p = c.packing;
+  float acc = 0;
+  for (int64_t first = 0; first < k; first += p.group, panel += p.record_bytes()) {
+    QuernQ8Group group;
+    std::memcpy(&group, x + k + first / 32 * 8, sizeof group);
+    int32_t dot = 0, sum = 0;
+    for (int i = 0; i < p.group; ++i) {
+      const int code_x = static_cast<int8_t>(x[first + i]);
+      dot += (formats::packed_code(p, panel, lane, i) - p.zero_point) * code_x;
+      sum += code_x;
+    }
+    const float scale = formats::detail::load_scale(p.scale, panel + p.scale_offset(), lane);
+    acc = std::fma(scale, group.scale * static_cast<float>(dot), acc);
+    if (p.has_min)
+      acc = std::fma(formats::detail::load_scale(p.scale, panel + p.min_offset(), lane),
+                     group.scale * static_cast<float>(sum), acc);
+  }
+  return acc;
+}
+
+TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
+  Random random(1);
+  const Kernels &any = *usable_builds().front().kernels;
+  for (const QuantizedCase &c : kQuantized)
+    for (const int64_t k : {32, 64, 256, 288, 576, 1024})
+      for (const bool extreme : {false, true}) {
+        const std::string what = std::string(c.name) + " k=" + std::to_string(k);
+        const auto panel = random_panel(c, k, random, extreme);
+        const int64_t stride = q8_row_bytes(k) + 64 * random.below(3);
+        std::vector<uint8_t> rows(8 * stride);
+        std::vector<float> want(8 * 16);
+        for (int m = 0; m < 8; ++m) {
+          auto x = random.units(k, extreme ? 1.0f : std::exp(3 * random.unit()));
+          if (extreme) // every code is 127 or -127
+            for (float &value : x)
+              value = value < -0.9f ? -1.0f : 1.0f;
+          any.qk_quantize_row(x.data(), k, rows.data() + m * stride);
+          for (int lane = 0; lane < 16; ++lane) {
+            want[m * 16 + lane] = model(c, panel.data(), rows.data() + m * stride, k, lane);
+            std::vector<float> weights(k);
+            formats::decode_packed_row(c.packing, panel.data(), lane, k, weights.data());
+            double exact = 0, size = 0;
+            for (int64_t i = 0; i < k; ++i) {
+              QuernQ8Group group;
+              std::memcpy(&group, rows.data() + m * stride + k + i / 32 * 8, sizeof group);
+              const double product = static_cast<double>(weights[i]) * group.scale *
+                                     static_cast<int8_t>(rows[m * stride + i]);
+              exact += product;
+              size += std::abs(product);
+            }
+            ASSERT_NEAR(want[m * 16 + lane], exact, 2e-6 * size) << what;
+          }
+        }
+        for (const Build &build : usable_builds()) {
+          const auto check = [&](QuantizedGemm gemm, int height, int first) {
+            std::vector<float> got(height * 16, NAN);
+            gemm(panel.data(), rows.data() + first * stride, stride, k, got.data());
+            expect_same_bits(got, std::span(want).subspan(first * 16, height * 16),
+                             what + " m" + std::to_string(height) + " " + std::string(build.name));
+          };
+          for (int m = 0; m < 8; ++m)
+            check(build.kernels->*c.m1, 1, m);
+          check(build.kernels->*c.m4, 4, 0);
+          check(build.kernels->*c.m4, 4, 4);
+          check(build.kernels->*c.m8, 8, 0);
+        }
+      }
+}
+
+TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
+  Random random(2);
+  for (const QuantizedCase &c : kQuantized)
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      const int64_t k = 96;
+      const auto panel = random_panel(c, k, random, false);
+      auto x = random.units(k);
+      x[40] = bad;
+      for (const Build &build : usable_builds()) {
+        std::vector<uint8_t> row(q8_row_bytes(k));
+        build.kernels->qk_quantize_row(x.data(), k, row.data());
+        std::vector<float> got(16);
+        (build.kernels->*c.m1)(panel.data(), row.data(), 0, k, got.data());
+        for (const float value : got)
+          ASSERT_TRUE(std::isnan(value)) << c.name << " " << build.name << " " << bad;
+      }
+    }
+}
+
+struct FloatCase {
+  const char *name;
+  Packing packing;
+  FloatGemm Kernels::*m1, Kernels::*m4, Kernels::*m8;
+  DecodeRow Kernels::*decode;
+};
+
+const FloatCase kFloats[] = {
+    {"f32",
+     {Packing::F32},
+     &Kernels::qk_gemm_f32_m1,
+     &Kernels::qk_gemm_f32_m4,
+     &Kernels::qk_gemm_f32_m8,
+     &Kernels::qk_decode_row_f32},
+    {"f16",
+     {Packing::F16},
+     &Kernels::qk_gemm_f16_m1,
+     &Kernels::qk_gemm_f16_m4,
+     &Kernels::qk_gemm_f16_m8,
+     &Kernels::qk_decode_row_f16},
+    {"bf16",
+     {Packing::BF16},
+     &Kernels::qk_gemm_bf16_m1,
+     &Kernels::qk_gemm_bf16_m4,
+     &Kernels::qk_gemm_bf16_m8,
+     &Kernels::qk_decode_row_bf16},
+};
+
+std::vector<uint8_t> random_float_panel(const Packing &packing, int64_t k, Random &random) {
+  std::vector<uint8_t> panel(packing.panel_bytes(k));
+  for (int64_t i = 0; i < k * 16; ++i) {
+    const float value = random.unit();
+    const uint16_t half =
+        packing.kind == Packing::F16 ? formats::f32_to_f16(value) : formats::f32_to_bf16(value);
+    if (packing.kind == Packing::F32)
+      std::memcpy(panel.data() + 4 * i, &value, 4);
+    else
+      std::memcpy(panel.data() + 2 * i, &half, 2);
+  }
+  return panel;
+}
+
+TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
+  Random random(3);
+  for (const FloatCase &c : kFloats)
+    for (const int64_t k : {0, 1, 2, 7, 64, 129}) {
+      const std::string what = std::string(c.name) + " k=" + std::to_string(k);
+      const auto panel = random_float_panel(c.packing, k, random);
+      const int64_t stride = k + random.below(5);
+      const auto x = random.units(8 * stride + 1);
+      std::vector<float> want(8 * 16);
+      for (int lane = 0; lane < 16; ++lane) {
+        std::vector<float> w(k);
+        formats::decode_packed_row(c.packing, panel.data(), lane, k, w.data());
+        for (int m = 0; m < 8; ++m) {
+          float chains[2] = {0, 0};
+          double exact = 0;
+          for (int64_t i = 0; i < k; ++i) {
+            chains[i % 2] = std::fma(w[i], x[m * stride + i], chains[i % 2]);
+            exact += static_cast<double>(w[i]) * x[m * stride + i];
+          }
+          want[m * 16 + lane] = chains[0] + chains[1];
+          ASSERT_NEAR(want[m * 16 + lane], exact, 1e-5);
+        }
+      }
+      for (const Build &build : usable_builds()) {
+        const auto check = [&](FloatGemm gemm, int height, int first) {
+          std::vector<float> got(height * 16, NAN);
+          gemm(panel.data(), x.data() + first * stride, stride, k, got.data());
+          expect_same_bits(got, std::span(want).subspan(first * 16, height * 16),
+                           what + " m" + std::to_string(height) + " " + std::string(build.name));
+        };
+        for (int m = 0; m < 8; ++m)
+          check(build.kernels->*c.m1, 1, m);
+        check(build.kernels->*c.m4, 4, 4);
+        check(build.kernels->*c.m8, 8, 0);
+      }
+    }
+}
+
+TEST(DecodeRow, GivesTheWeightsBackBitForBit) {
+  Random random(4);
+  const auto check = [](const char *name, const Packing &packing, DecodeRow Kernels::*decode,
+                        const std::vector<uint8_t> &panels, int64_t k) {
+    const int64_t panel_bytes = packing.panel_bytes(k);
+    for (int row = 0; row < 32; ++row) {
+      std::vector<float> want(k), got(k);
+      formats::decode_packed_row(packing, panels.data() + row / 16 * panel_bytes, row % 16, k,
+                                 want.data());
+      for (const Build &build : usable_builds()) {
+        (build.kernels->*decode)(panels.data(), row, k, panel_bytes, got.data());
+        expect_same_bits(got, want, std::string(name) + " " + std::string(build.name));
+      }
+    }
+  };
+  for (const int64_t k : {5, 32, 50, 96}) {
+    const auto two_panels = [](std::vector<uint8_t> first, const std::vector<uint8_t> &second) {
+      first.insert(first.end(), second.begin(), second.end());
+      return first;
+    };
+    for (const QuantizedCase &c : kQuantized)
+      check(c.name, c.packing, c.decode,
+            two_panels(random_panel(c, k, random, false), random_panel(c, k, random, false)), k);
+    for (const FloatCase &c : kFloats)
+      check(c.name, c.packing, c.decode,
+            two_panels(random_float_panel(c.packing, k, random),
+                       random_float_panel(c.packing, k, random)),
+            k);
+  }
+}
+
+} // namespace
+} // namespace quern::native

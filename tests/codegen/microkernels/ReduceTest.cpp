@@ -1,0 +1,96 @@
+// Tests that the quantization of rows and the reductions follow their definitions bit for bit, in
+// every build.
+#include "tests/codegen/microkernels/Support.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace quern::native {
+namespace {
+
+/// The tree of Microkernels.h: lane i with i+8, i+4, i+2, i+1.
+template <class Op> float tree(std::vector<float> lanes, Op op) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i)
+      lanes[i] = op(lanes[i], lanes[i + half]);
+  return lanes[0];
+}
+
+TEST(Reduce, EqualsTheModel) {
+  Random random(1);
+  const auto add = [](float a, float b) { return a + b; };
+  const auto larger = [](float a, float b) { return b > a ? b : a; };
+  for (int n = 0; n < 100; n += 1 + n / 40) {
+    // Exactly n elements, on the heap: reading one more is what the sanitizers see.
+    const auto x = random.units(n), y = random.units(n);
+    std::vector<float> sum(16, 0), squares(16, 0), dot(16, 0), most(16, -INFINITY);
+    for (int i = 0; i < n; ++i) {
+      sum[i % 16] += x[i];
+      squares[i % 16] = std::fma(x[i], x[i], squares[i % 16]);
+      dot[i % 16] = std::fma(x[i], y[i], dot[i % 16]);
+      most[i % 16] = larger(most[i % 16], x[i]);
+    }
+    const std::vector<float> want = {tree(sum, add), tree(squares, add), tree(dot, add),
+                                     tree(most, larger)};
+    for (const Build &build : usable_builds()) {
+      const Kernels &k = *build.kernels;
+      const std::vector<float> got = {k.qk_sum(x.data(), n), k.qk_sum_squares(x.data(), n),
+                                      k.qk_dot(x.data(), y.data(), n), k.qk_max(x.data(), n)};
+      expect_same_bits(got, want, std::string(build.name) + " n=" + std::to_string(n));
+    }
+  }
+}
+
+TEST(QuantizeRow, EqualsTheModel) {
+  Random random(2);
+  for (const int k : {1, 15, 16, 17, 31, 32, 33, 64, 200, 577}) {
+    auto x = random.units(k, std::exp(20 * random.unit()));
+    if (k > 100)
+      std::fill_n(x.begin() + 64, 32, 0.0f);
+    const int padded = (k + 31) / 32 * 32;
+    std::vector<uint8_t> want(q8_row_bytes(k), 0xee);
+    for (int first = 0; first < padded; first += 32) {
+      float amax = 0;
+      for (int i = first; i < std::min(first + 32, k); ++i)
+        amax = std::max(amax, std::abs(x[i]));
+      QuernQ8Group group = {amax / 127.0f, 0, 0};
+      for (int i = first; i < first + 32; ++i) {
+        const float code = i < k && amax > 0 ? std::nearbyint(x[i] * (127.0f / amax)) : 0.0f;
+        want[i] = static_cast<uint8_t>(static_cast<int8_t>(code));
+        (i - first < 16 ? group.sum_lo : group.sum_hi) += static_cast<int16_t>(code);
+      }
+      std::memcpy(want.data() + padded + first / 32 * 8, &group, sizeof group);
+    }
+    for (const Build &build : usable_builds()) {
+      std::vector<uint8_t> got(want.size(), 0xee);
+      build.kernels->qk_quantize_row(x.data(), k, got.data());
+      EXPECT_EQ(got, want) << build.name << " k=" << k;
+    }
+  }
+}
+
+TEST(QuantizeRow, TreatsNonFiniteAndTinyNumbersAsItSays) {
+  for (const Build &build : usable_builds()) {
+    std::vector<uint8_t> row(q8_row_bytes(32));
+    const auto quantized = [&](float first, float rest) {
+      std::vector<float> x(32, rest);
+      x[0] = first;
+      build.kernels->qk_quantize_row(x.data(), 32, row.data());
+      QuernQ8Group group;
+      std::memcpy(&group, row.data() + 32, sizeof group);
+      return group;
+    };
+    EXPECT_TRUE(std::isnan(quantized(NAN, 1).scale));
+    EXPECT_TRUE(std::isnan(quantized(-NAN, INFINITY).scale));
+    EXPECT_EQ(row[0], 0);
+    EXPECT_EQ(quantized(-INFINITY, 1).scale, INFINITY);
+    EXPECT_EQ(row[0], 0);
+    EXPECT_EQ(quantized(0x1p-121f, 0x1p-149f).scale, 0);
+    EXPECT_EQ(row[0], 0);
+    EXPECT_EQ(quantized(-3e38f, 3e38f).sum_hi, 16 * 127);
+    EXPECT_EQ(static_cast<int8_t>(row[0]), -127);
+  }
+}
+
+} // namespace
+} // namespace quern::native
