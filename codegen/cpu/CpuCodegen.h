@@ -29,8 +29,8 @@ const std::vector<Variant> &variants();
 const Variant *findVariant(std::string_view name);
 
 struct Options {
-  /// Receives each intermediate text as it is made: a file name such as "kernels.x86-64-v3.mlir" and the
-  /// text (`--emit-dir`). Empty: none are made.
+  /// Receives each intermediate text as it is made: a file name such as "kernels.x86-64-v3.mlir"
+  /// and the text (`--emit-dir`). Empty: none are made.
   std::function<void(std::string_view name, std::string_view text)> emit;
 };
 

@@ -1,0 +1,107 @@
+// A small vocabulary for writing loops and addresses as MLIR: what every kernel generator speaks.
+//
+// Integers are i64 throughout, addresses are bare LLVM pointers, loops are scf.for. Code is written
+// as scalar loops; LLVM's vectorizer turns them into vector code. No fast-math flag is ever set, so
+// what the loops say is what is computed, in that order, on every variant and for every bucket.
+#ifndef QUERN_CODEGEN_CPU_CODE_H
+#define QUERN_CODEGEN_CPU_CODE_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include <functional>
+
+namespace quern::cpu {
+
+using mlir::Type;
+using mlir::Value;
+
+class Code {
+public:
+  Code(mlir::ModuleOp module, mlir::Location loc)
+      : b(loc, mlir::OpBuilder::atBlockEnd(module.getBody())), module(module) {}
+
+  mlir::ImplicitLocOpBuilder b;
+
+  // Types.
+  Type i64() { return b.getI64Type(); }
+  Type i32() { return b.getI32Type(); }
+  Type f32() { return b.getF32Type(); }
+  Type ptr() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
+
+  // Constants and integer arithmetic.
+  Value c(int64_t value) { return mlir::arith::ConstantIntOp::create(b, i64(), value); }
+  Value c32(int64_t value) { return mlir::arith::ConstantIntOp::create(b, i32(), value); }
+  Value cf(float value);
+  Value add(Value l, Value r) { return mlir::arith::AddIOp::create(b, l, r); }
+  Value add(Value l, int64_t r) { return r ? add(l, c(r)) : l; }
+  Value sub(Value l, Value r) { return mlir::arith::SubIOp::create(b, l, r); }
+  Value mul(Value l, Value r) { return mlir::arith::MulIOp::create(b, l, r); }
+  Value mul(Value l, int64_t r) { return r == 1 ? l : mul(l, c(r)); }
+  /// Division of values that are not negative.
+  Value div(Value l, int64_t r) { return r == 1 ? l : mlir::arith::DivUIOp::create(b, l, c(r)); }
+  Value div(Value l, Value r) { return mlir::arith::DivUIOp::create(b, l, r); }
+  Value rem(Value l, int64_t r) { return mlir::arith::RemUIOp::create(b, l, c(r)); }
+  Value rem(Value l, Value r) { return mlir::arith::RemUIOp::create(b, l, r); }
+  Value min(Value l, Value r) { return mlir::arith::MinSIOp::create(b, l, r); }
+  Value max(Value l, Value r) { return mlir::arith::MaxSIOp::create(b, l, r); }
+  Value ceilDiv(Value l, int64_t r) { return div(add(l, r - 1), r); }
+  Value less(Value l, Value r) {
+    return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::slt, l, r);
+  }
+  Value equal(Value l, Value r) {
+    return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::eq, l, r);
+  }
+  Value toI64(Value v) { return mlir::arith::ExtSIOp::create(b, i64(), v); }
+  Value toI32(Value v) { return mlir::arith::TruncIOp::create(b, i32(), v); }
+
+  // Float arithmetic, rounded after each operation but for fma.
+  Value fadd(Value l, Value r) { return mlir::arith::AddFOp::create(b, l, r); }
+  Value fsub(Value l, Value r) { return mlir::arith::SubFOp::create(b, l, r); }
+  Value fmul(Value l, Value r) { return mlir::arith::MulFOp::create(b, l, r); }
+  Value fdiv(Value l, Value r) { return mlir::arith::DivFOp::create(b, l, r); }
+  Value fma(Value x, Value y, Value z) { return mlir::LLVM::FMAOp::create(b, x, y, z); }
+
+  // Memory. `index` counts elements of `type`; byte offsets have their own function.
+  Value at(Value base, Type type, Value index);
+  Value atBytes(Value base, Value bytes);
+  Value atBytes(Value base, int64_t bytes);
+  Value loadF(Value base, Value index) { return load(f32(), at(base, f32(), index)); }
+  void storeF(Value value, Value base, Value index) { store(value, at(base, f32(), index)); }
+  Value load(Type type, Value address) { return mlir::LLVM::LoadOp::create(b, type, address); }
+  void store(Value value, Value address) { mlir::LLVM::StoreOp::create(b, value, address); }
+  /// `count` elements on the worker's stack, aligned to 64 bytes, alive until the function returns.
+  Value scratch(Type type, int64_t count);
+  /// A field of a QuernStepArgs, by its C name's offset.
+  Value field(Value args, size_t offset, Type type) {
+    return load(type, atBytes(args, static_cast<int64_t>(offset)));
+  }
+
+  // Control.
+  void loop(Value from, Value to, Value step, std::function<void(Value)> body);
+  void loop(Value from, Value to, std::function<void(Value)> body) {
+    loop(from, to, c(1), std::move(body));
+  }
+  void loop(int64_t to, std::function<void(Value)> body) { loop(c(0), c(to), std::move(body)); }
+  void when(Value condition, std::function<void()> body);
+
+  /// Calls a microkernel by name, declaring it on first use.
+  Value call(llvm::StringRef name, Type result, mlir::ValueRange args);
+  void call(llvm::StringRef name, mlir::ValueRange args) { call(name, Type(), args); }
+
+  /// The part [from, to) of `count` items that `worker` of `workers` takes: neighbours, even to
+  /// one.
+  std::pair<Value, Value> share(Value count, Value worker, Value workers);
+
+  mlir::ModuleOp module;
+  /// The function being written; `scratch` allocates in its entry block.
+  mlir::LLVM::LLVMFuncOp function;
+};
+
+} // namespace quern::cpu
+
+#endif

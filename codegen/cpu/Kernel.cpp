@@ -1,0 +1,115 @@
+// See Kernel.h.
+#include "codegen/cpu/Kernel.h"
+
+#include "runtime/abi/StepArgs.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+
+#include <cstddef>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::cpu;
+
+llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
+  if (isa<BatchType>(type))
+    return {};
+  if (isa<StateType>(type)) {
+    Type i64 = IntegerType::get(type.getContext(), 64);
+    return {i64, i64};
+  }
+  return {LLVM::LLVMPointerType::get(type.getContext())};
+}
+
+Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
+    : code(code), op(op), single(single) {
+  SmallVector<Type> types = {code.ptr(), code.i64(), code.i64()};
+  for (Type type : op.getArgumentTypes())
+    llvm::append_range(types, loweredTypes(type));
+  for (Type type : op.getResultTypes())
+    llvm::append_range(types, loweredTypes(type));
+
+  code.b.setInsertionPointToEnd(code.module.getBody());
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()), types);
+  code.function = LLVM::LLVMFuncOp::create(code.b, name, type, LLVM::Linkage::Internal);
+  // Shared by the layers, so never inlined into the bucket: code must not grow with depth.
+  code.function.setNoInline(true);
+  Block *entry = code.function.addEntryBlock(code.b);
+  for (auto [i, type] : llvm::enumerate(types))
+    if (isa<LLVM::LLVMPointerType>(type) && i > 0)
+      code.function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), code.b.getUnitAttr());
+  code.b.setInsertionPointToStart(entry);
+
+  args = entry->getArgument(0);
+  worker = entry->getArgument(1);
+  workers = entry->getArgument(2);
+  unsigned next = 3;
+  for (BlockArgument arg : op.getBody().getArguments()) {
+    if (isa<StateType>(arg.getType())) {
+      states[arg] = {entry->getArgument(next), entry->getArgument(next + 1)};
+      next += 2;
+    } else if (!isa<BatchType>(arg.getType())) {
+      pointers[arg] = entry->getArgument(next++);
+    }
+  }
+  for (size_t i = 0; i < op.getResultTypes().size(); ++i)
+    results.push_back(entry->getArgument(next++));
+
+  yield = cast<YieldOp>(op.getBody().front().getTerminator());
+  for (Operation &inner : op.getBody().front())
+    if (inner.getName().stripDialect() == op.getAnchor())
+      anchor = &inner;
+}
+
+LogicalResult Kernel::generate() {
+  using Generator = LogicalResult (Kernel::*)();
+  auto generator = llvm::StringSwitch<Generator>(op.getAnchor())
+                       .Case("linear", &Kernel::generateLinear)
+                       .Case("attention", &Kernel::generateAttention)
+                       .Case("kv_append", &Kernel::generateKvAppend)
+                       .Case("linear_recurrence", &Kernel::generateRecurrence)
+                       .Case("causal_conv1d", &Kernel::generateConv)
+                       .Case("embedding", &Kernel::generateEmbedding)
+                       .Case("rows", &Kernel::generateRows)
+                       .Default(nullptr);
+  if (!generator)
+    return op.emitError("the cpu target has no generator for the anchor '")
+           << op.getAnchor() << "'";
+  if (failed((this->*generator)()))
+    return failure();
+  LLVM::ReturnOp::create(code.b, ValueRange{});
+  return success();
+}
+
+Value Kernel::count(llvm::StringRef symbol) {
+  if (single && symbol != "R")
+    return code.c(1);
+  size_t field = symbol == "T"   ? offsetof(QuernStepArgs, num_tokens)
+                 : symbol == "B" ? offsetof(QuernStepArgs, num_seqs)
+                                 : offsetof(QuernStepArgs, num_rows);
+  return code.field(args, field, code.i64());
+}
+
+Value Kernel::index(size_t field, Value index) {
+  Value base = code.field(args, field, code.ptr());
+  return code.toI64(code.load(code.i32(), code.at(base, code.i32(), index)));
+}
+
+Value Kernel::kvPage(mlir::Value state, Value seq, Value page) {
+  auto [group, offset] = states.lookup(state);
+  Value groups = code.field(args, offsetof(QuernStepArgs, kv), code.ptr());
+  Value kv = code.atBytes(groups, code.mul(group, sizeof(QuernKvGroup)));
+  Value pages = code.field(kv, offsetof(QuernKvGroup, pages), code.ptr());
+  Value bytes = code.field(kv, offsetof(QuernKvGroup, page_bytes), code.i64());
+  Value tables = code.field(kv, offsetof(QuernKvGroup, block_tables), code.ptr());
+  Value table = code.load(code.ptr(), code.at(tables, code.ptr(), seq));
+  Value number = code.toI64(code.load(code.i32(), code.at(table, code.i32(), page)));
+  return code.atBytes(pages, code.add(code.mul(number, bytes), offset));
+}
+
+Value Kernel::fixedState(mlir::Value state, Value seq) {
+  Value slots = code.field(args, offsetof(QuernStepArgs, fixed_state), code.ptr());
+  Value slot = code.load(code.ptr(), code.at(slots, code.ptr(), seq));
+  return code.atBytes(slot, states.lookup(state).second);
+}

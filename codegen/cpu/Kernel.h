@@ -1,0 +1,72 @@
+// One kernel being generated: its function, and where its operands and results lie.
+//
+// A kernel becomes `void name(QuernStepArgs *args, i64 worker, i64 workers, operands...,
+// results...)`: rows, q8_rows, indices and weights are pointers, a state is two i64 (kv group,
+// offset in the page or in the slot), the batch is in `args`. Pointers never alias: the plan keeps
+// buffers apart.
+#ifndef QUERN_CODEGEN_CPU_KERNEL_H
+#define QUERN_CODEGEN_CPU_KERNEL_H
+
+#include "codegen/cpu/Code.h"
+#include "ir/quern/QuernDialect.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+#include <string>
+
+namespace quern::cpu {
+
+/// Operands a dispatch passes for a value of this type.
+llvm::SmallVector<Type> loweredTypes(Type type);
+
+class Kernel {
+public:
+  /// Begins the function `name`. `single`: one token of one sequence, known while compiling.
+  Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single);
+
+  /// Writes the body, by the kernel's anchor, and ends the function. Fails with a diagnostic on
+  /// what no generator knows.
+  mlir::LogicalResult generate();
+
+  Code &code;
+  KernelOp op;
+  bool single;
+  Value args, worker, workers;
+
+  /// The op the loops are built around; null for `rows`.
+  mlir::Operation *anchor = nullptr;
+  YieldOp yield;
+
+  /// The pointer that an operand of the kernel (a block argument) lies at.
+  Value pointer(mlir::Value operand) const { return pointers.lookup(operand); }
+  /// The pointer a result is to be written to.
+  Value result(unsigned index) const { return results[index]; }
+
+  /// How many rows the symbol counts: T, R or B.
+  Value count(llvm::StringRef symbol);
+  /// Element `index` of one of the int32 arrays in QuernStepArgs, as i64.
+  Value index(size_t field, Value index);
+
+  /// Address of a kv state's part of the page that holds `page` of sequence `seq`.
+  Value kvPage(mlir::Value state, Value seq, Value page);
+  /// Address of a fixed-size state of sequence `seq`.
+  Value fixedState(mlir::Value state, Value seq);
+
+  // The generators, by anchor.
+  mlir::LogicalResult generateLinear();
+  mlir::LogicalResult generateAttention();
+  mlir::LogicalResult generateKvAppend();
+  mlir::LogicalResult generateRecurrence();
+  mlir::LogicalResult generateConv();
+  mlir::LogicalResult generateEmbedding();
+  mlir::LogicalResult generateRows();
+
+private:
+  llvm::DenseMap<mlir::Value, Value> pointers;
+  llvm::DenseMap<mlir::Value, std::pair<Value, Value>> states; // group, offset
+  llvm::SmallVector<Value> results;
+};
+
+} // namespace quern::cpu
+
+#endif

@@ -1,0 +1,194 @@
+// Kernels whose anchor is a matrix product: panels of 16 output columns, shared among the workers.
+#include "codegen/cpu/Kernel.h"
+#include "codegen/cpu/Rows.h"
+
+#include "codegen/cpu/microkernels/Microkernels.h"
+#include "ir/formats/Format.h"
+#include "ir/formats/Packing.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::cpu;
+
+namespace {
+
+// Rows that pass over a panel while it is in the first cache; their activations stay in the second.
+constexpr int64_t kRowBlock = 128;
+constexpr int64_t kLanes = 16;
+
+/// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
+/// merged product also the width of the gate.
+void collectShifts(mlir::Value value, mlir::Value product, int64_t shift,
+                   llvm::SmallSetVector<int64_t, 2> &shifts) {
+  if (value == product) {
+    shifts.insert(shift);
+    return;
+  }
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return;
+  if (auto slice = dyn_cast<SliceOp>(def))
+    shift += static_cast<int64_t>(slice.getOffset());
+  for (mlir::Value operand : def->getOperands())
+    collectShifts(operand, product, shift, shifts);
+}
+
+std::string symbolOf(const formats::Packing &packing) {
+  std::string name = formats::packing_name(packing);
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+/// How the weight's panels are laid out; an error where no kernel reads its format.
+FailureOr<formats::Packing> packingOf(Operation *user, mlir::Value weight) {
+  StringRef format = cast<WeightType>(weight.getType()).getFormat().getValue();
+  const formats::Format *found = formats::find_format({format.data(), format.size()});
+  if (!found) {
+    user->emitError("the cpu target has no kernel for weights in the format '") << format << "'";
+    return failure();
+  }
+  return found->packing();
+}
+
+} // namespace
+
+LogicalResult Kernel::generateLinear() {
+  auto linear = cast<LinearOp>(anchor);
+  FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
+  if (failed(packing))
+    return failure();
+  std::string microkernel = "qk_gemm_" + symbolOf(*packing) + "_m";
+  bool quantized = isa<Q8RowsType>(linear.getInput().getType());
+  int64_t inputs = colsOf(linear.getInput().getType());
+  int64_t padded = quantized ? (inputs + 31) / 32 * 32 : inputs;
+  int64_t rowBytes = quantized ? q8_row_bytes(inputs) : inputs * 4;
+  int64_t panelBytes = packing->panel_bytes(inputs);
+
+  // The kernel's columns are its results'; each panel of them needs a panel of the product for each
+  // shift.
+  int64_t cols = colsOf(yield.getOperand(0).getType());
+  llvm::SmallSetVector<int64_t, 2> shifts;
+  for (mlir::Value value : yield.getValues()) {
+    if (colsOf(value.getType()) != cols)
+      return op.emitError("results of one linear kernel have the same columns");
+    collectShifts(value, linear.getResult(), 0, shifts);
+  }
+  for (int64_t shift : shifts)
+    if (shift % kLanes)
+      return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
+
+  Value input = pointer(linear.getInput());
+  Value weights = pointer(linear.getWeight());
+  Value rows = count(rowsOf(linear.getInput().getType()));
+  auto [from, to] = code.share(code.c((cols + kLanes - 1) / kLanes), worker, workers);
+  SmallVector<Value> tiles;
+  for (size_t i = 0; i < shifts.size(); ++i)
+    tiles.push_back(code.scratch(code.f32(), 8 * kLanes));
+
+  // `height` rows from `row` on, for the panel of columns [col, col + 16).
+  auto tile = [&](Value row, Value panel, Value col, int64_t height) {
+    Value x = code.atBytes(input, code.mul(row, rowBytes));
+    for (auto [i, shift] : llvm::enumerate(shifts)) {
+      Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
+      code.call(microkernel + std::to_string(height),
+                {w, x, code.c(quantized ? rowBytes : inputs), code.c(padded), tiles[i]});
+    }
+    Value lanes =
+        cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
+    auto finish = [&](Value m) {
+      Value at = code.add(row, m);
+      Rows values(*this, at);
+      values.bind(linear.getResult(), [&](Value c, int64_t shift) {
+        size_t which = std::find(shifts.begin(), shifts.end(), shift) - shifts.begin();
+        Value lane = code.sub(c, col);
+        Value y = code.loadF(tiles[which], code.add(code.mul(m, kLanes), lane));
+        if (!linear.getBias())
+          return y;
+        return code.fadd(y, code.loadF(pointer(linear.getBias()), code.add(c, shift)));
+      });
+      for (auto [i, value] : llvm::enumerate(yield.getValues())) {
+        Value target = code.at(result(i), code.f32(), code.mul(at, cols));
+        mlir::Value yielded = value;
+        code.loop(code.c(0), lanes, [&](Value lane) {
+          Value c = code.add(col, lane);
+          code.storeF(values.element(yielded, c), target, c);
+        });
+      }
+    };
+    if (height == 1)
+      finish(code.c(0));
+    else
+      code.loop(height, finish);
+  };
+
+  auto panels = [&](Value firstRow, Value lastRow) {
+    code.loop(from, to, [&](Value panel) {
+      Value col = code.mul(panel, kLanes);
+      if (single)
+        return tile(firstRow, panel, col, 1);
+      Value height = code.sub(lastRow, firstRow);
+      Value eights = code.add(firstRow, code.mul(code.div(height, 8), 8));
+      Value fours = code.add(firstRow, code.mul(code.div(height, 4), 4));
+      code.loop(firstRow, eights, code.c(8), [&](Value row) { tile(row, panel, col, 8); });
+      code.loop(eights, fours, code.c(4), [&](Value row) { tile(row, panel, col, 4); });
+      code.loop(fours, lastRow, [&](Value row) { tile(row, panel, col, 1); });
+    });
+  };
+  if (single && rowsOf(linear.getInput().getType()) != "R") {
+    panels(code.c(0), code.c(1));
+    return success();
+  }
+  if (single) { // The output projection: one row, or none where no logits are wanted.
+    code.when(code.less(code.c(0), rows), [&] { panels(code.c(0), code.c(1)); });
+    return success();
+  }
+  code.loop(code.c(0), rows, code.c(kRowBlock),
+            [&](Value block) { panels(block, code.min(rows, code.add(block, kRowBlock))); });
+  return success();
+}
+
+LogicalResult Kernel::generateEmbedding() {
+  auto embedding = cast<EmbeddingOp>(anchor);
+  FailureOr<formats::Packing> packing = packingOf(embedding, embedding.getWeight());
+  if (failed(packing))
+    return failure();
+  int64_t cols = colsOf(embedding.getType());
+  int64_t panelBytes = packing->panel_bytes(cols);
+  Value row = code.scratch(code.f32(), cols);
+  Value ids = pointer(embedding.getIds());
+  auto [from, to] = code.share(count(rowsOf(embedding.getType())), worker, workers);
+  code.loop(from, to, [&](Value token) {
+    Value id = code.toI64(code.load(code.i32(), code.at(ids, code.i32(), token)));
+    code.call("qk_decode_row_" + symbolOf(*packing),
+              {pointer(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
+    Rows values(*this, token);
+    values.bind(embedding.getResult(),
+                [&](Value c, int64_t shift) { return code.loadF(row, code.add(c, shift)); });
+    for (auto [i, value] : llvm::enumerate(yield.getValues())) {
+      Value target = code.at(result(i), code.f32(), code.mul(token, colsOf(value.getType())));
+      values.write(value, code.c(0), colsOf(value.getType()), target);
+    }
+  });
+  return success();
+}
+
+LogicalResult Kernel::generateRows() {
+  mlir::Value first = yield.getValues().front();
+  auto [from, to] = code.share(count(rowsOf(first.getType())), worker, workers);
+  code.loop(from, to, [&](Value row) {
+    Rows values(*this, row);
+    // Float rows first: what else is computed from them reads them back instead of computing them
+    // again.
+    for (bool quantized : {false, true})
+      for (auto [i, value] : llvm::enumerate(yield.getValues())) {
+        if (isa<Q8RowsType>(value.getType()) != quantized)
+          continue;
+        int64_t cols = colsOf(value.getType());
+        int64_t bytes = quantized ? q8_row_bytes(cols) : cols * 4;
+        values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
+      }
+  });
+  return success();
+}

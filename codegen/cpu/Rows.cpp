@@ -1,0 +1,238 @@
+// See Rows.h.
+#include "codegen/cpu/Rows.h"
+
+#include "runtime/abi/StepArgs.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <cstddef>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::cpu;
+
+bool quern::cpu::isElementwise(Operation *op) {
+  return op && isa<UnaryOp, BinaryOp, ScaleOp, ClampOp, GatedActOp, SliceOp>(op);
+}
+
+const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) const {
+  auto it = placed.find(value);
+  if (it == placed.end())
+    return nullptr;
+  for (const Placed &place : it->second)
+    if (place.cols == colsOf(value.getType()) || (place.from == from && place.cols >= cols))
+      return &place;
+  return nullptr;
+}
+
+Value Rows::place(mlir::Value value, Value from, int64_t cols) {
+  if (const Placed *known = find(value, from, cols))
+    return code.at(known->pointer, code.f32(), code.sub(from, known->from));
+  Operation *def = value.getDefiningOp();
+  if (!def) {
+    Value start = code.mul(row, colsOf(value.getType()));
+    return code.at(kernel.pointer(value), code.f32(), code.add(start, from));
+  }
+  if (auto slice = dyn_cast<SliceOp>(def); slice && !bound.count(slice.getInput()))
+    return place(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
+  if (auto gather = dyn_cast<GatherRowsOp>(def)) {
+    Value rows = kernel.pointer(gather.getRows());
+    Value source = code.toI64(code.load(code.i32(), code.at(rows, code.i32(), row)));
+    return Rows(kernel, source).place(gather.getInput(), from, cols);
+  }
+  Value target = code.scratch(code.f32(), cols);
+  write(value, from, cols, target);
+  return target;
+}
+
+void Rows::write(mlir::Value value, Value from, int64_t cols, Value target) {
+  if (auto quantize = value.getDefiningOp<QuantizeRowsOp>()) {
+    int64_t inputs = colsOf(quantize.getInput().getType());
+    Value source = place(quantize.getInput(), code.c(0), inputs);
+    code.call("qk_quantize_row", {source, code.c(inputs), target});
+    return;
+  }
+  compute(value, from, cols, target);
+  placed[value].push_back({target, from, cols});
+}
+
+void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
+  Operation *def = value.getDefiningOp();
+  if (auto norm = dyn_cast_or_null<RmsNormOp>(def))
+    return computeNorm(norm, from, cols, target);
+  if (auto rope = dyn_cast_or_null<RopeOp>(def))
+    return computeRope(rope, from, cols, target);
+  if (auto table = dyn_cast_or_null<RopeTableOp>(def))
+    return computeRopeTable(table, target);
+  if (!isElementwise(def) && !bound.count(value)) {
+    Value source = place(value, from, cols);
+    return code.loop(cols, [&](Value i) { code.storeF(code.loadF(source, i), target, i); });
+  }
+  prepare(value, from, cols);
+  code.loop(cols, [&](Value i) { code.storeF(element(value, code.add(from, i)), target, i); });
+}
+
+void Rows::prepare(mlir::Value value, Value from, int64_t cols) {
+  Operation *def = value.getDefiningOp();
+  if (!def || bound.count(value) || find(value, from, cols))
+    return;
+  if (!isElementwise(def)) {
+    Value pointer = place(value, from, cols);
+    placed[value].push_back({pointer, from, cols});
+    return;
+  }
+  if (auto slice = dyn_cast<SliceOp>(def))
+    return prepare(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
+  for (mlir::Value operand : def->getOperands()) {
+    if (isa<WeightType>(operand.getType()))
+      continue;
+    auto binary = dyn_cast<BinaryOp>(def);
+    int64_t repeat = binary && operand == binary.getRhs() ? binary.getRepeat() : 1;
+    if (repeat == 1) {
+      prepare(operand, from, cols);
+      continue;
+    }
+    // Shared by `repeat` columns: computed once for each, not once a column.
+    Value start = code.div(from, repeat);
+    int64_t shared = std::max<int64_t>(1, cols / repeat);
+    Value pointer = place(operand, start, shared);
+    if (!find(operand, start, shared))
+      placed[operand].push_back({pointer, start, shared});
+  }
+}
+
+static llvm::StringRef functionOf(UnaryKind kind) {
+  switch (kind) {
+  case UnaryKind::silu:
+    return "qk_silu";
+  case UnaryKind::sigmoid:
+    return "qk_sigmoid";
+  case UnaryKind::gelu_erf:
+    return "qk_gelu_erf";
+  case UnaryKind::gelu_tanh:
+    return "qk_gelu_tanh";
+  case UnaryKind::relu:
+    return "qk_relu";
+  case UnaryKind::tanh:
+    return "qk_tanh";
+  case UnaryKind::softplus:
+    return "qk_softplus";
+  case UnaryKind::exp:
+    return "qk_exp";
+  }
+  llvm_unreachable("a unary kind without a function");
+}
+
+Value Rows::element(mlir::Value value, Value col, int64_t shift) {
+  if (auto it = bound.find(value); it != bound.end())
+    return it->second(col, shift);
+  if (auto it = placed.find(value); it != placed.end()) {
+    const Placed &place = it->second.back();
+    return code.loadF(place.pointer, code.sub(code.add(col, shift), place.from));
+  }
+  Operation *def = value.getDefiningOp();
+  if (!def) {
+    Value start = code.mul(row, colsOf(value.getType()));
+    return code.loadF(kernel.pointer(value), code.add(start, code.add(col, shift)));
+  }
+  return llvm::TypeSwitch<Operation *, Value>(def)
+      .Case([&](SliceOp op) {
+        return element(op.getInput(), col, shift + static_cast<int64_t>(op.getOffset()));
+      })
+      .Case([&](UnaryOp op) {
+        Value x = element(op.getInput(), col, shift);
+        return code.call(functionOf(op.getFn()), code.f32(), {x});
+      })
+      .Case([&](GatedActOp op) {
+        Value gate = element(op.getGate(), col, shift);
+        Value act = code.call(functionOf(op.getFn()), code.f32(), {gate});
+        return code.fmul(act, element(op.getUp(), col, shift));
+      })
+      .Case([&](ScaleOp op) {
+        return code.fmul(element(op.getInput(), col, shift),
+                         code.cf(op.getFactor().convertToFloat()));
+      })
+      .Case([&](ClampOp op) {
+        Value x = element(op.getInput(), col, shift);
+        x = arith::MaximumFOp::create(code.b, x, code.cf(op.getMin().convertToFloat()));
+        return Value(arith::MinimumFOp::create(code.b, x, code.cf(op.getMax().convertToFloat())));
+      })
+      .Case([&](BinaryOp op) {
+        Value l = element(op.getLhs(), col, shift);
+        Value c = code.div(code.add(col, shift), static_cast<int64_t>(op.getRepeat()));
+        Value r = isa<WeightType>(op.getRhs().getType())
+                      ? code.loadF(kernel.pointer(op.getRhs()), c)
+                      : element(op.getRhs(), c);
+        switch (op.getFn()) {
+        case BinaryKind::add:
+          return code.fadd(l, r);
+        case BinaryKind::sub:
+          return code.fsub(l, r);
+        case BinaryKind::mul:
+          return code.fmul(l, r);
+        }
+        llvm_unreachable("a binary kind without code");
+      });
+}
+
+void Rows::computeNorm(RmsNormOp op, Value from, int64_t cols, Value target) {
+  int64_t group = op.groupSize();
+  Value source = place(op.getInput(), from, cols);
+  Value weight = op.getWeight() ? kernel.pointer(op.getWeight()) : Value();
+  bool wide = weight && cast<WeightType>(op.getWeight().getType()).getShape()[0] != group;
+  auto normalize = [&](Value start) {
+    Value x = code.at(source, code.f32(), start), y = code.at(target, code.f32(), start);
+    Value squares = code.call("qk_sum_squares", code.f32(), {x, code.c(group)});
+    Value mean = code.fdiv(squares, code.cf(static_cast<float>(group)));
+    Value inverse =
+        code.call("qk_rsqrt", code.f32(), {code.fadd(mean, code.cf(op.getEps().convertToFloat()))});
+    Value w = wide ? code.at(weight, code.f32(), code.add(from, start)) : weight;
+    code.loop(group, [&](Value i) {
+      Value v = code.fmul(code.loadF(x, i), inverse);
+      code.storeF(w ? code.fmul(v, code.loadF(w, i)) : v, y, i);
+    });
+  };
+  if (cols == group)
+    return normalize(code.c(0));
+  code.loop(cols / group, [&](Value g) { normalize(code.mul(g, group)); });
+}
+
+void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
+  int64_t dim = op.getHeadDim(), rotated = colsOf(op.getTable().getType()), half = rotated / 2;
+  Value source = place(op.getInput(), from, cols);
+  Value table = place(op.getTable(), code.c(0), rotated);
+  code.loop(cols / dim, [&](Value head) {
+    Value x = code.at(source, code.f32(), code.mul(head, dim));
+    Value y = code.at(target, code.f32(), code.mul(head, dim));
+    code.loop(half, [&](Value i) {
+      Value first = op.getInterleaved() ? code.mul(i, 2) : i;
+      Value second = code.add(first, op.getInterleaved() ? 1 : half);
+      Value cosine = code.loadF(table, i), sine = code.loadF(table, code.add(i, half));
+      Value a = code.loadF(x, first), b = code.loadF(x, second);
+      code.storeF(code.fsub(code.fmul(a, cosine), code.fmul(b, sine)), y, first);
+      code.storeF(code.fadd(code.fmul(a, sine), code.fmul(b, cosine)), y, second);
+    });
+    if (rotated < dim)
+      code.loop(code.c(rotated), code.c(dim),
+                [&](Value i) { code.storeF(code.loadF(x, i), y, i); });
+  });
+}
+
+void Rows::computeRopeTable(RopeTableOp op, Value target) {
+  ArrayRef<float> frequencies = op.getInvFreq();
+  int64_t n = frequencies.size();
+  // The frequencies are data of the kernel: a constant array beside it.
+  Value data = code.scratch(code.f32(), n);
+  for (auto [i, frequency] : llvm::enumerate(frequencies))
+    code.storeF(code.cf(frequency), data, code.c(i));
+  Value position = kernel.index(offsetof(QuernStepArgs, positions), row);
+  Value p = arith::SIToFPOp::create(code.b, code.f32(), position);
+  Value scale = code.cf(op.getScale().convertToFloat());
+  code.loop(n, [&](Value i) {
+    Value angle = code.fmul(p, code.loadF(data, i));
+    Value cosine = code.call("qk_cos", code.f32(), {angle});
+    Value sine = code.call("qk_sin", code.f32(), {angle});
+    code.storeF(code.fmul(cosine, scale), target, i);
+    code.storeF(code.fmul(sine, scale), target, code.add(i, n));
+  });
+}
