@@ -59,6 +59,9 @@ absl::Status AtomicFile::write_at(uint64_t offset, const void *data, uint64_t by
 }
 
 absl::Status AtomicFile::commit() {
+  // On the disk before it has the name: a crash must not leave the name on an empty file.
+  if (!temporary_.empty() && fsync(fd_) != 0)
+    return error("cannot write to the disk");
   if (!temporary_.empty() && rename(temporary_.c_str(), path_.c_str()) != 0)
     return error("cannot rename the finished file");
   const int fd = fd_;

@@ -1,0 +1,302 @@
+#include "codegen/artifact/Manifest.h"
+
+#include "codegen/artifact/Plan.h"
+#include "codegen/artifact/Weights.h"
+#include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/Layout.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace quern::artifact {
+namespace {
+
+template <typename T> using Offsets = std::vector<flatbuffers::Offset<T>>;
+
+class ManifestBuilderOf {
+public:
+  ManifestBuilderOf(mlir::ModuleOp module, const ManifestExtras &extras)
+      : module_(module), extras_(extras) {
+    // Numbers that are zero now and are not when the manifest is made again take their room.
+    fbb_.ForceDefaults(true);
+  }
+
+  absl::StatusOr<std::string> build(const std::vector<SectionEntry> &sections,
+                                    const std::vector<formats::ErrorStats> &errors) {
+    auto buckets = planned_buckets(module_);
+    if (!buckets.ok())
+      return buckets.status();
+    auto sizes = planned_sizes(module_);
+    if (!sizes.ok())
+      return sizes.status();
+    auto model = module_->getAttrOfType<mlir::DictionaryAttr>("quern.model");
+    if (!model)
+      return absl::InternalError("the module has no quern.model");
+    auto family = model.getAs<mlir::StringAttr>("family");
+    auto vocab = model.getAs<mlir::IntegerAttr>("vocab");
+
+    const auto section_table = this->sections(sections);
+    const auto kernel_table = kernels();
+    auto entry_table = entries(*buckets);
+    if (!entry_table.ok())
+      return entry_table.status();
+    const auto state_table = states();
+    const auto group_table = groups(*sizes);
+    const auto weight_table = weights(errors);
+    const auto variant_table = variants();
+    const auto flags = fbb_.CreateVectorOfStrings(extras_.flags);
+    const auto producer = fbb_.CreateString(extras_.producer);
+    const auto source = fbb_.CreateString(extras_.source);
+    const auto family_text = fbb_.CreateString(family ? family.str() : std::string());
+
+    ManifestBuilder manifest(fbb_);
+    manifest.add_abi_version(QUERN_ABI_VERSION);
+    manifest.add_producer(producer);
+    manifest.add_family(family_text);
+    manifest.add_source(source);
+    manifest.add_source_hash(extras_.source_hash);
+    manifest.add_synthetic(model.contains("synthetic"));
+    manifest.add_context(static_cast<uint32_t>(extras_.context));
+    manifest.add_max_tokens(static_cast<uint32_t>(extras_.max_tokens));
+    manifest.add_max_seqs(static_cast<uint32_t>(extras_.max_seqs));
+    manifest.add_vocab(vocab ? static_cast<uint32_t>(vocab.getInt()) : 0);
+    manifest.add_sections(section_table);
+    manifest.add_entries(*entry_table);
+    manifest.add_kernels(kernel_table);
+    manifest.add_states(state_table);
+    manifest.add_kv_groups(group_table);
+    manifest.add_slot_bytes(sizes->slot_bytes);
+    manifest.add_weights(weight_table);
+    manifest.add_variants(variant_table);
+    manifest.add_flops_per_token(decode_flops(*buckets));
+    manifest.add_flags(flags);
+    FinishManifestBuffer(fbb_, manifest.Finish());
+    return std::string(reinterpret_cast<const char *>(fbb_.GetBufferPointer()), fbb_.GetSize());
+  }
+
+private:
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Section>>>
+  sections(const std::vector<SectionEntry> &entries) {
+    Offsets<Section> table;
+    for (const SectionEntry &s : entries)
+      table.push_back(CreateSection(fbb_, s.kind, fbb_.CreateString(s.name), s.offset,
+                                    padded_to_page(s.bytes), s.bytes, s.checksum));
+    return fbb_.CreateVector(table);
+  }
+
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Kernel>>> kernels() {
+    Offsets<Kernel> table;
+    for (auto kernel : module_.getOps<KernelOp>()) {
+      kernel_index_[kernel.getSymName()] = static_cast<uint32_t>(table.size());
+      table.push_back(CreateKernel(fbb_, fbb_.CreateString(kernel.getSymName().str()),
+                                   fbb_.CreateString(kernel.getAnchor().str())));
+    }
+    return fbb_.CreateVector(table);
+  }
+
+  absl::StatusOr<flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Entry>>>>
+  entries(const std::vector<PlannedBucket> &buckets) {
+    std::vector<std::string> names;
+    std::map<std::string, Offsets<Bucket>> by_entry;
+    std::map<std::string, mlir::func::FuncOp> signature;
+    for (const PlannedBucket &bucket : buckets) {
+      if (!by_entry.contains(bucket.entry))
+        names.push_back(bucket.entry);
+      by_entry[bucket.entry].push_back(this->bucket(bucket));
+      signature[bucket.entry] = bucket.func;
+    }
+    Offsets<Entry> table;
+    for (const std::string &name : names) {
+      mlir::func::FuncOp func = signature[name];
+      Offsets<TensorDesc> inputs;
+      Offsets<TensorDesc> outputs;
+      for (mlir::BlockArgument argument : func.getArguments()) {
+        // The batch, and which rows are wanted, come with the step and not as tensors.
+        if (mlir::isa<BatchType>(argument.getType()) ||
+            (isIndices(argument.getType()) && rowsOf(argument.getType()) == "R"))
+          continue;
+        auto desc = tensor(argument_name(argument), argument.getType());
+        if (!desc.ok())
+          return desc.status();
+        inputs.push_back(*desc);
+      }
+      for (unsigned i = 0; i < func.getNumResults(); ++i) {
+        auto label = func.getResultAttrOfType<mlir::StringAttr>(i, "quern.name");
+        auto desc = tensor(label            ? label.str()
+                           : name == "step" ? "logits"
+                                            : absl::StrCat("output", i),
+                           func.getResultTypes()[i]);
+        if (!desc.ok())
+          return desc.status();
+        outputs.push_back(*desc);
+      }
+      table.push_back(CreateEntry(fbb_, fbb_.CreateString(name), fbb_.CreateVector(inputs),
+                                  fbb_.CreateVector(outputs), fbb_.CreateVector(by_entry[name])));
+    }
+    return fbb_.CreateVector(table);
+  }
+
+  static std::string argument_name(mlir::BlockArgument argument) {
+    auto func = mlir::cast<mlir::func::FuncOp>(argument.getOwner()->getParentOp());
+    if (auto label = func.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), "quern.name"))
+      return label.str();
+    if (isIndices(argument.getType()) && rowsOf(argument.getType()) == "T")
+      return "tokens";
+    return absl::StrCat("input", argument.getArgNumber());
+  }
+
+  absl::StatusOr<flatbuffers::Offset<TensorDesc>> tensor(const std::string &name, mlir::Type type) {
+    auto ranked = mlir::dyn_cast<mlir::RankedTensorType>(type);
+    if (!ranked)
+      return absl::InternalError(absl::StrCat("'", name, "' of an entry is no tensor"));
+    std::vector<int64_t> shape;
+    std::vector<std::string> symbols;
+    auto dims = mlir::dyn_cast_or_null<DimsAttr>(ranked.getEncoding());
+    size_t next = 0;
+    for (const int64_t dim : ranked.getShape()) {
+      const bool dynamic = mlir::ShapedType::isDynamic(dim);
+      shape.push_back(dynamic ? -1 : dim);
+      symbols.push_back(dynamic && dims && next < dims.getNames().size()
+                            ? dims.getNames()[next++].str()
+                            : std::string());
+    }
+    auto element = element_type(ranked.getElementType());
+    if (!element)
+      return absl::InternalError(absl::StrCat("'", name, "' has elements no entry can have"));
+    return CreateTensorDesc(fbb_, fbb_.CreateString(name), *element, fbb_.CreateVector(shape),
+                            fbb_.CreateVectorOfStrings(symbols));
+  }
+
+  static std::optional<ElementType> element_type(mlir::Type type) {
+    if (type.isF32())
+      return ElementType::f32;
+    if (type.isF64())
+      return ElementType::f64;
+    if (type.isF16())
+      return ElementType::f16;
+    if (type.isBF16())
+      return ElementType::bf16;
+    if (type.isInteger(1))
+      return ElementType::boolean;
+    if (type.isUnsignedInteger(8))
+      return ElementType::u8;
+    if (type.isInteger(8))
+      return ElementType::i8;
+    if (type.isInteger(32))
+      return ElementType::i32;
+    if (type.isInteger(64))
+      return ElementType::i64;
+    return std::nullopt;
+  }
+
+  flatbuffers::Offset<Bucket> bucket(const PlannedBucket &planned) {
+    Offsets<Dispatch> dispatches;
+    for (DispatchOp dispatch : planned.dispatches)
+      dispatches.push_back(CreateDispatch(fbb_, kernel_index_[dispatch.getKernel()],
+                                          fbb_.CreateString(dispatch.getLabel().str()),
+                                          weight_bytes(dispatch)));
+    Offsets<Buffer> buffers;
+    for (const PlannedBuffer &buffer : planned_buffers(planned))
+      buffers.push_back(CreateBuffer(fbb_, fbb_.CreateString(buffer.name), buffer.offset,
+                                     buffer.bytes, buffer.first, buffer.last));
+    return CreateBucket(fbb_, fbb_.CreateString(planned.name),
+                        fbb_.CreateString(absl::StrCat("quern_", planned.entry, "_", planned.name)),
+                        /*min_tokens=*/1, static_cast<uint32_t>(planned.max_tokens),
+                        static_cast<uint32_t>(planned.max_seqs), planned.arena, planned.arena_bound,
+                        fbb_.CreateVector(dispatches), fbb_.CreateVector(buffers));
+  }
+
+  // Packed bytes that a dispatch reads for one token: of a table that is looked up, one row.
+  static uint64_t weight_bytes(DispatchOp dispatch) {
+    auto kernel =
+        mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+    const bool lookup = kernel && kernel.getAnchor() == "embedding";
+    uint64_t sum = 0;
+    for (mlir::Value input : dispatch.getInputs())
+      if (PackedOp packed = packed_weight(input)) {
+        const uint64_t bytes = packed.getBytes().value_or(0);
+        const auto shape = packed.getType().getShape();
+        sum += lookup && shape.size() > 1
+                   ? bytes / static_cast<uint64_t>(std::max<int64_t>(1, shape[0]))
+                   : bytes;
+      }
+    return sum;
+  }
+
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<State>>> states() {
+    Offsets<State> table;
+    for (auto state : module_.getOps<DeclareStateOp>()) {
+      auto type = mlir::cast<StateType>(state.getType());
+      const auto kind = static_cast<artifact::StateKind>(type.getKind());
+      table.push_back(CreateState(fbb_, fbb_.CreateString(state.getSymName().str()), kind,
+                                  fbb_.CreateVector(type.getShape().vec()),
+                                  static_cast<uint32_t>(state.getGroup().value_or(0)),
+                                  state.getOffset().value_or(0), state_bytes(type)));
+    }
+    return fbb_.CreateVector(table);
+  }
+
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<KvGroup>>>
+  groups(const PlannedSizes &sizes) {
+    Offsets<KvGroup> table;
+    for (const uint64_t bytes : sizes.pages)
+      table.push_back(CreateKvGroup(fbb_, bytes, /*window=*/0));
+    return fbb_.CreateVector(table);
+  }
+
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Weight>>>
+  weights(const std::vector<formats::ErrorStats> &errors) {
+    Offsets<Weight> table;
+    for (PackedOp packed : packed_in_order(module_)) {
+      const auto shape = packed.getType().getShape().vec();
+      double count = 1;
+      for (const int64_t dim : shape)
+        count *= static_cast<double>(dim);
+      const auto bytes = static_cast<uint64_t>(packed.getBytes().value_or(0));
+      const size_t i = table.size();
+      const double error = i < errors.size() ? std::sqrt(errors[i].relative_energy()) : 0;
+      table.push_back(
+          CreateWeight(fbb_, fbb_.CreateString(packed.getSymName().str()),
+                       fbb_.CreateString(packed.getType().getFormat().str()),
+                       fbb_.CreateString(packed.getPacking().str()), fbb_.CreateVector(shape),
+                       packed.getOffset().value_or(0), bytes,
+                       count > 0 ? static_cast<float>(8.0 * static_cast<double>(bytes) / count) : 0,
+                       static_cast<float>(error)));
+    }
+    return fbb_.CreateVector(table);
+  }
+
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Variant>>> variants() {
+    Offsets<Variant> table;
+    for (const auto &variant : extras_.variants)
+      table.push_back(CreateVariant(fbb_, fbb_.CreateString(variant.name),
+                                    fbb_.CreateVectorOfStrings(variant.features)));
+    return fbb_.CreateVector(table);
+  }
+
+  // The bucket that decodes one token is the one with the smallest step.
+  static uint64_t decode_flops(const std::vector<PlannedBucket> &buckets) {
+    const auto smallest =
+        std::min_element(buckets.begin(), buckets.end(),
+                         [](const auto &a, const auto &b) { return a.max_tokens < b.max_tokens; });
+    return flops_per_token(*smallest);
+  }
+
+  mlir::ModuleOp module_;
+  const ManifestExtras &extras_;
+  flatbuffers::FlatBufferBuilder fbb_;
+  llvm::StringMap<uint32_t> kernel_index_;
+};
+
+} // namespace
+
+absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const ManifestExtras &extras,
+                                           const std::vector<SectionEntry> &sections,
+                                           const std::vector<formats::ErrorStats> &errors) {
+  return ManifestBuilderOf(planned, extras).build(sections, errors);
+}
+
+} // namespace quern::artifact

@@ -1,0 +1,52 @@
+// The manifest of an artifact, made from a planned module.
+#ifndef QUERN_CODEGEN_ARTIFACT_MANIFEST_H
+#define QUERN_CODEGEN_ARTIFACT_MANIFEST_H
+
+#include "ir/formats/Format.h"
+#include "runtime/artifact/manifest_generated.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace quern::artifact {
+
+/// A section as the manifest lists it.
+struct SectionEntry {
+  SectionKind kind = SectionKind::weights;
+  std::string name; ///< of a code section: the variant
+  uint64_t offset = 0;
+  uint64_t bytes = 0; ///< used; the size is that, padded to a page
+  uint64_t checksum = 0;
+};
+
+/// What the module does not say.
+struct ManifestExtras {
+  std::string producer;
+  std::string source; ///< the model's file name, without its folder
+  uint64_t source_hash = 0;
+  uint64_t context = 0;
+  uint64_t max_tokens = 0;
+  uint64_t max_seqs = 0;
+  std::vector<std::string> flags;
+  struct Variant {
+    std::string name;
+    std::vector<std::string> features;
+  };
+  std::vector<Variant> variants;
+};
+
+/// The FlatBuffer. Its size depends on neither the sections' offsets and checksums nor on `errors`
+/// (one for each of packed_in_order()), so it can be made once to know where the sections begin,
+/// and again when they are written.
+absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const ManifestExtras &extras,
+                                           const std::vector<SectionEntry> &sections,
+                                           const std::vector<formats::ErrorStats> &errors);
+
+} // namespace quern::artifact
+
+#endif // QUERN_CODEGEN_ARTIFACT_MANIFEST_H

@@ -1,0 +1,61 @@
+// Weight expressions, carried out: rows of what `quern.weight_ref`, `weight_concat`,
+// `weight_convert`, `weight_map` and `weight_reshape` say, computed when they are asked for and
+// never held.
+#ifndef QUERN_CODEGEN_ARTIFACT_WEIGHTROWS_H
+#define QUERN_CODEGEN_ARTIFACT_WEIGHTROWS_H
+
+#include "ir/formats/Format.h"
+#include "ir/quern/QuernDialect.h"
+#include "ir/weights/WeightStore.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace quern::artifact {
+
+class WeightRows {
+public:
+  virtual ~WeightRows() = default;
+  WeightRows(const WeightRows &) = delete;
+  WeightRows &operator=(const WeightRows &) = delete;
+
+  /// How the rows are encoded.
+  const formats::Format &format() const { return *format_; }
+  /// A row is what the last dimension spans; a vector is one row.
+  int64_t rows() const { return rows_; }
+  int64_t row_elements() const { return row_elements_; }
+  int64_t row_bytes() const { return format_->row_bytes(row_elements_); }
+
+  /// Writes the rows first .. first+count-1, row_bytes() apart, to `dst`, and adds to `error` what
+  /// conversions lost in them. From any thread. Errors name the weight.
+  virtual absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                            formats::ErrorStats &error) const = 0;
+
+  /// The same, decoded.
+  absl::Status read_floats(int64_t first, int64_t count, float *dst,
+                           formats::ErrorStats &error) const;
+
+protected:
+  explicit WeightRows(WeightType type);
+
+private:
+  const formats::Format *format_;
+  int64_t rows_;
+  int64_t row_elements_;
+};
+
+/// What `declaration` refers to: a place in the module's files, which are `store`'s in the same
+/// order, or a generator.
+weights::WeightRef weight_ref(WeightOp declaration);
+
+/// The rows of `expression`, a value in the body of a `quern.packed`. `store` must outlive them.
+/// Errors name what cannot be computed.
+absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
+                                                        const weights::WeightStore &store);
+
+} // namespace quern::artifact
+
+#endif // QUERN_CODEGEN_ARTIFACT_WEIGHTROWS_H

@@ -1,0 +1,50 @@
+// The weights section: every `quern.packed` of a planned module, computed, packed and written piece
+// by piece by several threads, in memory that does not grow with the model.
+#ifndef QUERN_CODEGEN_ARTIFACT_WEIGHTS_H
+#define QUERN_CODEGEN_ARTIFACT_WEIGHTS_H
+
+#include "ir/formats/Format.h"
+#include "ir/quern/QuernDialect.h"
+#include "ir/weights/WeightStore.h"
+#include "runtime/artifact/AtomicFile.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace quern::artifact {
+
+struct PackOptions {
+  int threads = 1;
+  /// Called, from one thread at a time, with the bytes of the section done so far.
+  std::function<void(uint64_t)> progress;
+};
+
+struct PackedWeights {
+  uint64_t checksum = 0; ///< XXH3-64 of the whole section
+  /// What conversions lost, for each of packed_in_order(); nothing is counted where there were
+  /// none.
+  std::vector<formats::ErrorStats> errors;
+};
+
+/// The packed weights by offset, which is the order of their first use.
+std::vector<PackedOp> packed_in_order(mlir::ModuleOp planned);
+
+/// Bytes that `packed` takes in the section. Errors name a packing that is not known, or one that
+/// does not hold the weight's format.
+absl::StatusOr<uint64_t> packed_bytes(PackedOp packed);
+
+/// Writes the section of `section_bytes` bytes (the module's `quern.weights_bytes`) into `file`
+/// from `file_offset` on. The same module and files give the same bytes, whatever the threads.
+/// Errors: a weight whose bytes cannot be read or converted, by its name; a plan that contradicts
+/// itself; the disk's.
+absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
+                                           const weights::WeightStore &store, AtomicFile &file,
+                                           uint64_t file_offset, uint64_t section_bytes,
+                                           const PackOptions &options);
+
+} // namespace quern::artifact
+
+#endif // QUERN_CODEGEN_ARTIFACT_WEIGHTS_H

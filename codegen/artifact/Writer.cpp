@@ -1,0 +1,111 @@
+#include "codegen/artifact/Writer.h"
+
+#include "codegen/artifact/Plan.h"
+#include "runtime/artifact/Layout.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace quern::artifact {
+namespace {
+
+// A section that is in memory already: its place in the list, and its bytes.
+struct Blob {
+  size_t section;
+  std::string_view bytes;
+};
+
+uint64_t padded_checksum(std::string_view bytes) {
+  Checksum sum;
+  sum.add(bytes.data(), bytes.size());
+  const std::string zeros(padded_to_page(bytes.size()) - bytes.size(), '\0');
+  sum.add(zeros.data(), zeros.size());
+  return sum.value();
+}
+
+// Header and manifest, which fill the file up to the first section.
+std::string front(const std::string &manifest, uint64_t file_size) {
+  const uint64_t size = padded_to_page(sizeof(FileHeader) + manifest.size()) - sizeof(FileHeader);
+  std::string padded = manifest;
+  padded.resize(size);
+  FileHeader header{};
+  header.magic = kMagic;
+  header.version = kFormatVersion;
+  header.header_bytes = sizeof header;
+  header.manifest_bytes = manifest.size();
+  header.manifest_size = size;
+  header.file_size = file_size;
+  header.manifest_checksum = checksum(padded.data(), padded.size());
+  header.header_checksum = header_checksum(header);
+  return std::string(reinterpret_cast<const char *>(&header), sizeof header) + padded;
+}
+
+} // namespace
+
+absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &contents,
+                                                                const weights::WeightStore &store,
+                                                                AtomicFile &file,
+                                                                const PackOptions &options) {
+  const auto sizes = planned_sizes(contents.planned);
+  if (!sizes.ok())
+    return sizes.status();
+  if (contents.code.size() != contents.extras.variants.size())
+    return absl::InternalError("there must be one code section for each variant");
+
+  std::vector<SectionEntry> sections;
+  std::vector<Blob> blobs;
+  auto blob = [&](SectionKind kind, const std::string &name, std::string_view bytes) {
+    blobs.push_back({sections.size(), bytes});
+    sections.push_back({kind, name, 0, bytes.size(), padded_checksum(bytes)});
+  };
+  for (size_t i = 0; i < contents.code.size(); ++i)
+    blob(SectionKind::code, contents.extras.variants[i].name, contents.code[i]);
+  if (!contents.tokenizer.empty())
+    blob(SectionKind::tokenizer, "", contents.tokenizer);
+  if (!contents.proof.empty())
+    blob(SectionKind::proof, "", contents.proof);
+  // Weights last: what a look at the artifact reads stays together.
+  const bool has_weights = sizes->weights > 0;
+  if (has_weights)
+    sections.push_back({SectionKind::weights, "", 0, sizes->weights, 0});
+
+  const auto draft = build_manifest(contents.planned, contents.extras, sections, {});
+  if (!draft.ok())
+    return draft.status();
+  uint64_t end = padded_to_page(sizeof(FileHeader) + draft->size());
+  for (SectionEntry &section : sections) {
+    section.offset = end;
+    end += padded_to_page(section.bytes);
+  }
+
+  // The last byte first: the file has its size, and what nobody writes reads as zeros.
+  if (absl::Status status = file.write_at(end - 1, "", 1); !status.ok())
+    return status;
+  for (const Blob &b : blobs)
+    if (absl::Status status =
+            file.write_at(sections[b.section].offset, b.bytes.data(), b.bytes.size());
+        !status.ok())
+      return status;
+  std::vector<formats::ErrorStats> errors;
+  if (has_weights) {
+    auto packed = pack_weights(contents.planned, store, file, sections.back().offset,
+                               padded_to_page(sizes->weights), options);
+    if (!packed.ok())
+      return packed.status();
+    sections.back().checksum = packed->checksum;
+    errors = std::move(packed->errors);
+  }
+
+  const auto manifest = build_manifest(contents.planned, contents.extras, sections, errors);
+  if (!manifest.ok())
+    return manifest.status();
+  if (manifest->size() != draft->size())
+    return absl::InternalError("the manifest changed its size while the artifact was written");
+  const std::string head = front(*manifest, end);
+  if (absl::Status status = file.write_at(0, head.data(), head.size()); !status.ok())
+    return status;
+  if (absl::Status status = file.commit(); !status.ok())
+    return status;
+  return errors;
+}
+
+} // namespace quern::artifact

@@ -1,0 +1,36 @@
+// Writes .quern artifacts. The format is specified in FORMAT.md, beside this file.
+#ifndef QUERN_CODEGEN_ARTIFACT_WRITER_H
+#define QUERN_CODEGEN_ARTIFACT_WRITER_H
+
+#include "codegen/artifact/Manifest.h"
+#include "codegen/artifact/Weights.h"
+#include "ir/weights/WeightStore.h"
+#include "runtime/artifact/AtomicFile.h"
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+namespace quern::artifact {
+
+struct Contents {
+  mlir::ModuleOp planned;
+  ManifestExtras extras;
+  /// Shared objects, one for each of extras.variants, in that order.
+  std::vector<std::string> code;
+  std::string tokenizer; ///< a tokenizer section's bytes; empty: the model has none
+  std::string proof;     ///< build_proof's
+};
+
+/// Writes the whole artifact into `file` and commits it. `store` has the module's files, in order.
+/// The same contents and files give the same bytes. Returns what each of packed_in_order() lost in
+/// conversion. Errors: pack_weights' and the disk's; nothing is left behind then.
+absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &contents,
+                                                                const weights::WeightStore &store,
+                                                                AtomicFile &file,
+                                                                const PackOptions &options);
+
+} // namespace quern::artifact
+
+#endif // QUERN_CODEGEN_ARTIFACT_WRITER_H
