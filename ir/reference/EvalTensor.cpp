@@ -1,0 +1,140 @@
+// Elementwise functions and plain tensor ops.
+#include "ir/reference/Frame.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace quern::reference {
+namespace {
+
+double apply(UnaryKind kind, double x) {
+  switch (kind) {
+  case UnaryKind::silu:
+    return x / (1 + std::exp(-x));
+  case UnaryKind::sigmoid:
+    return 1 / (1 + std::exp(-x));
+  case UnaryKind::gelu_erf:
+    return x / 2 * (1 + std::erf(x / std::numbers::sqrt2));
+  case UnaryKind::gelu_tanh:
+    return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+  case UnaryKind::relu:
+    return std::max(x, 0.0);
+  case UnaryKind::tanh:
+    return std::tanh(x);
+  case UnaryKind::softplus:
+    return x > 20 ? x : std::log1p(std::exp(x));
+  case UnaryKind::exp:
+    return std::exp(x);
+  }
+  llvm_unreachable("a unary kind of the dialect");
+}
+
+template <class S> S apply(BinaryKind kind, S x, S r) {
+  switch (kind) {
+  case BinaryKind::add:
+    return x + r;
+  case BinaryKind::mul:
+    return x * r;
+  case BinaryKind::sub:
+    return x - r;
+  }
+  llvm_unreachable("a binary kind of the dialect");
+}
+
+template <class S> absl::Status eval_unary(Frame<S> &frame, UnaryOp op) {
+  Rows<S> y = frame.rows(op.getInput());
+  for (S &x : y.data)
+    x = static_cast<S>(apply(op.getFn(), static_cast<double>(x)));
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_binary(Frame<S> &frame, BinaryOp op) {
+  Rows<S> y = frame.rows(op.getLhs());
+  const auto repeat = static_cast<int64_t>(op.getRepeat());
+  if (mlir::isa<WeightType>(op.getRhs().getType())) {
+    const auto r = frame.elements(op.getRhs());
+    if (!r.ok())
+      return r.status();
+    for (int64_t t = 0; t < y.rows; ++t)
+      for (int64_t c = 0; c < y.cols; ++c)
+        y[t][c] = apply<S>(op.getFn(), y[t][c], (**r)[static_cast<size_t>(c / repeat)]);
+  } else {
+    const Rows<S> &r = frame.rows(op.getRhs());
+    for (int64_t t = 0; t < y.rows; ++t)
+      for (int64_t c = 0; c < y.cols; ++c)
+        y[t][c] = apply<S>(op.getFn(), y[t][c], r[t][c / repeat]);
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_scale(Frame<S> &frame, ScaleOp op) {
+  Rows<S> y = frame.rows(op.getInput());
+  const S factor = op.getFactor().convertToFloat();
+  for (S &x : y.data)
+    x *= factor;
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_clamp(Frame<S> &frame, ClampOp op) {
+  Rows<S> y = frame.rows(op.getInput());
+  const S least = op.getMin().convertToFloat(), most = op.getMax().convertToFloat();
+  for (S &x : y.data)
+    x = std::min(std::max(x, least), most);
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_gated_act(Frame<S> &frame, GatedActOp op) {
+  Rows<S> y = frame.rows(op.getGate());
+  const Rows<S> &up = frame.rows(op.getUp());
+  for (size_t i = 0; i < y.data.size(); ++i)
+    y.data[i] = static_cast<S>(apply(op.getFn(), static_cast<double>(y.data[i])) *
+                               static_cast<double>(up.data[i]));
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_slice(Frame<S> &frame, SliceOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  Rows<S> y(x.rows, colsOf(op.getType()));
+  for (int64_t t = 0; t < y.rows; ++t)
+    std::copy_n(x[t] + op.getOffset(), y.cols, y[t]);
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_gather_rows(Frame<S> &frame, GatherRowsOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  const Indices &rows = frame.indices(op.getRows());
+  Rows<S> y(static_cast<int64_t>(rows.size()), x.cols);
+  for (int64_t r = 0; r < y.rows; ++r) {
+    const int32_t row = rows[static_cast<size_t>(r)];
+    if (row < 0 || row >= x.rows)
+      return absl::InvalidArgumentError(
+          absl::StrCat("row ", r, " is ", row, ", outside [0, ", x.rows, ")"));
+    std::copy_n(x[row], x.cols, y[r]);
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+} // namespace
+
+template <class S> void add_tensor_evals(EvalTable<S> &table) {
+  table.template add<UnaryOp, eval_unary<S>>();
+  table.template add<BinaryOp, eval_binary<S>>();
+  table.template add<ScaleOp, eval_scale<S>>();
+  table.template add<ClampOp, eval_clamp<S>>();
+  table.template add<GatedActOp, eval_gated_act<S>>();
+  table.template add<SliceOp, eval_slice<S>>();
+  table.template add<GatherRowsOp, eval_gather_rows<S>>();
+}
+QUERN_INSTANTIATE_EVALS(add_tensor_evals)
+
+} // namespace quern::reference

@@ -1,0 +1,94 @@
+// Weights and what is done to them. Declarations give their weight to whoever refers to them.
+#include "ir/reference/Frame.h"
+
+namespace quern::reference {
+namespace {
+
+template <class S> absl::Status eval_weight(Frame<S> &frame, WeightOp op) {
+  WeightContext &context = frame.step.weights;
+  frame.returned = {context.make(op, {}, [&] {
+    weights::WeightRef ref;
+    ref.file = static_cast<int32_t>(op.getFile());
+    ref.offset = static_cast<uint64_t>(op.getOffset());
+    ref.format = op.getType().getFormat().str();
+    ref.shape = op.getType().getShape().vec();
+    ref.synthetic = {.seed = static_cast<uint64_t>(op.getSeed().value_or(0)),
+                     .name = op.getSymName().str(),
+                     .scale = op.getSpread() ? op.getSpread()->convertToFloat() : 1.0f,
+                     .offset = op.getMean() ? op.getMean()->convertToFloat() : 0.0f};
+    return stored_weight(context.store, std::move(ref));
+  })};
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_packed(Frame<S> &frame, PackedOp op) {
+  WeightContext &context = frame.step.weights;
+  if (context.packed) {
+    frame.returned = {context.make(op, {}, [&] {
+      return external_weight(op.getSymName().str(), op.getType().getShape().vec(),
+                             op.getType().getFormat().str(), context.packed);
+    })};
+    return absl::OkStatus();
+  }
+  auto yielded = frame.run(op.getBody(), {});
+  if (!yielded.ok())
+    return yielded.status();
+  frame.returned = *std::move(yielded);
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_ref(Frame<S> &frame, WeightRefOp op) {
+  auto weight = frame.call(op.getName(), {});
+  if (!weight.ok())
+    return weight.status();
+  frame.set(op.getResult(), weight->front());
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_concat(Frame<S> &frame, WeightConcatOp op) {
+  std::vector<WeightPtr> inputs;
+  for (mlir::Value input : op.getInputs())
+    inputs.push_back(frame.weight(input));
+  frame.set(op.getResult(), frame.step.weights.make(op, inputs, [&] {
+    return concat_weight(inputs, op.getType().getShape().vec());
+  }));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_convert(Frame<S> &frame, WeightConvertOp op) {
+  const WeightPtr &input = frame.weight(op.getInput());
+  frame.set(op.getResult(), frame.step.weights.make(op, {input}, [&] {
+    return convert_weight(input, op.getType().getFormat().str());
+  }));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_map(Frame<S> &frame, WeightMapOp op) {
+  const WeightPtr &input = frame.weight(op.getInput());
+  frame.set(op.getResult(), frame.step.weights.make(
+                                op, {input}, [&] { return map_weight(input, op.getFn().str()); }));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_reshape(Frame<S> &frame, WeightReshapeOp op) {
+  const WeightPtr &input = frame.weight(op.getInput());
+  frame.set(op.getResult(), frame.step.weights.make(op, {input}, [&] {
+    return reshape_weight(input, op.getType().getShape().vec());
+  }));
+  return absl::OkStatus();
+}
+
+} // namespace
+
+template <class S> void add_weight_evals(EvalTable<S> &table) {
+  table.template add<WeightOp, eval_weight<S>>();
+  table.template add<PackedOp, eval_packed<S>>();
+  table.template add<WeightRefOp, eval_weight_ref<S>>();
+  table.template add<WeightConcatOp, eval_weight_concat<S>>();
+  table.template add<WeightConvertOp, eval_weight_convert<S>>();
+  table.template add<WeightMapOp, eval_weight_map<S>>();
+  table.template add<WeightReshapeOp, eval_weight_reshape<S>>();
+}
+QUERN_INSTANTIATE_EVALS(add_weight_evals)
+
+} // namespace quern::reference

@@ -1,0 +1,53 @@
+// What sequences carry between steps, by slot, as the interpreter keeps it.
+#ifndef QUERN_IR_REFERENCE_REFERENCESTATE_H
+#define QUERN_IR_REFERENCE_REFERENCESTATE_H
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace quern::reference {
+
+/// State of all slots. Numbers are doubles whatever the interpreter computes in: they hold its
+/// floats exactly. Slots come to be when they are first used, empty and at position 0, and know
+/// nothing of one another. A copy is a snapshot.
+class ReferenceState {
+public:
+  /// Tokens the slot has seen: the position of its next one.
+  int64_t tokens(int64_t slot) const;
+
+  /// Makes the slot a new sequence again.
+  void reset(int64_t slot) { slots_.erase(slot); }
+
+  /// Makes slot `to` a copy of `from`; the two go separate ways from here.
+  void fork(int64_t from, int64_t to);
+
+  /// Forgets the tokens from position `tokens` on. Fails if the slot has fewer, or keeps recurrent
+  /// or window state, which cannot go back.
+  absl::Status truncate(int64_t slot, int64_t tokens);
+
+  /// For evals: what `name` keeps for each position, `width` numbers each, in a vector which is
+  /// given room for at least `positions` of them.
+  std::vector<double> &growing(int64_t slot, const std::string &name, int64_t width,
+                               int64_t positions);
+
+  /// For evals: the `size` numbers of fixed-size state `name`, zeros at first.
+  std::vector<double> &fixed(int64_t slot, const std::string &name, int64_t size);
+
+  /// Records that the slot has seen `tokens` tokens now.
+  void advance(int64_t slot, int64_t tokens) { slots_[slot].tokens = tokens; }
+
+private:
+  struct Slot {
+    int64_t tokens = 0;
+    std::map<std::string, std::vector<double>> growing, fixed;
+  };
+  std::map<int64_t, Slot> slots_;
+};
+
+} // namespace quern::reference
+
+#endif

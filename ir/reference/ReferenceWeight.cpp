@@ -1,0 +1,217 @@
+#include "ir/reference/ReferenceWeight.h"
+
+#include "ir/formats/Format.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace quern::reference {
+namespace {
+
+class StoredWeight final : public Weight {
+public:
+  StoredWeight(std::shared_ptr<const weights::WeightStore> store, weights::WeightRef ref)
+      : Weight(ref.shape, ref.format), store_(std::move(store)), ref_(std::move(ref)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    return store_->read_rows(ref_, first, count, out);
+  }
+
+private:
+  std::shared_ptr<const weights::WeightStore> store_;
+  weights::WeightRef ref_;
+};
+
+class ExternalWeight final : public Weight {
+public:
+  ExternalWeight(std::string symbol, std::vector<int64_t> shape, std::string format,
+                 PackedRows rows)
+      : Weight(std::move(shape), std::move(format)), symbol_(std::move(symbol)),
+        rows_(std::move(rows)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    return rows_(symbol_, first, count, out);
+  }
+
+private:
+  std::string symbol_;
+  PackedRows rows_;
+};
+
+class ConcatWeight final : public Weight {
+public:
+  ConcatWeight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape)
+      : Weight(std::move(shape), inputs.front()->format()), inputs_(std::move(inputs)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    // Vectors lie side by side in the one row they make.
+    if (shape().size() == 1) {
+      for (int64_t i = 0; i < count; ++i)
+        for (const WeightPtr &input : inputs_) {
+          if (absl::Status status = input->read(0, 1, out); !status.ok())
+            return status;
+          out += input->cols();
+        }
+      return absl::OkStatus();
+    }
+    for (const WeightPtr &input : inputs_) {
+      const int64_t here = std::min(count, input->rows() - first);
+      if (here > 0) {
+        if (absl::Status status = input->read(first, here, out); !status.ok())
+          return status;
+        out += here * cols();
+        count -= here;
+        first = 0;
+      } else {
+        first -= input->rows();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  std::vector<WeightPtr> inputs_;
+};
+
+class ConvertWeight final : public Weight {
+public:
+  ConvertWeight(WeightPtr input, std::string format)
+      : Weight(input->shape(), std::move(format)), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    const absl::StatusOr<const formats::Format *> format = formats::require_format(this->format());
+    if (!format.ok())
+      return format.status();
+    if (absl::Status status = input_->read(first, count, out); !status.ok())
+      return status;
+    if (this->format() == input_->format())
+      return absl::OkStatus(); // what is in the format already is not rounded again
+    if (!(*format)->can_encode())
+      return absl::InvalidArgumentError(
+          absl::StrCat("weights cannot be converted to ", this->format(),
+                       ": Quern reads it, but encodes only its own formats"));
+    std::vector<std::byte> row(static_cast<size_t>((*format)->row_bytes(cols())));
+    for (int64_t i = 0; i < count; ++i, out += cols()) {
+      if (absl::Status status = (*format)->encode_row(out, cols(), row.data()); !status.ok())
+        return absl::Status(status.code(),
+                            absl::StrCat("row ", first + i, ": ", std::string(status.message())));
+      (*format)->decode_row(row.data(), cols(), out);
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  WeightPtr input_;
+};
+
+class MapWeight final : public Weight {
+public:
+  MapWeight(WeightPtr input, std::string fn)
+      : Weight(input->shape(), "f32"), input_(std::move(input)), fn_(std::move(fn)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    if (absl::Status status = input_->read(first, count, out); !status.ok())
+      return status;
+    for (float *x = out; x != out + count * cols(); ++x)
+      *x = static_cast<float>(fn_ == "neg_exp" ? -std::exp(static_cast<double>(*x))
+                                               : 1.0 + static_cast<double>(*x));
+    return absl::OkStatus();
+  }
+
+private:
+  WeightPtr input_;
+  std::string fn_;
+};
+
+class ReshapeWeight final : public Weight {
+public:
+  ReshapeWeight(WeightPtr input, std::vector<int64_t> shape)
+      : Weight(std::move(shape), input->format()), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    // The elements asked for lie in some whole rows of the input.
+    const int64_t begin = first * cols(), end = (first + count) * cols(), width = input_->cols();
+    const int64_t row = begin / width, rows = (end + width - 1) / width - row;
+    std::vector<float> elements(static_cast<size_t>(rows * width));
+    if (absl::Status status = input_->read(row, rows, elements.data()); !status.ok())
+      return status;
+    std::copy_n(elements.begin() + (begin - row * width), end - begin, out);
+    return absl::OkStatus();
+  }
+
+private:
+  WeightPtr input_;
+};
+
+} // namespace
+
+int64_t Weight::rows() const {
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape_.size(); ++i)
+    rows *= shape_[i];
+  return rows;
+}
+
+WeightPtr stored_weight(std::shared_ptr<const weights::WeightStore> store, weights::WeightRef ref) {
+  return std::make_shared<StoredWeight>(std::move(store), std::move(ref));
+}
+WeightPtr external_weight(std::string symbol, std::vector<int64_t> shape, std::string format,
+                          PackedRows rows) {
+  return std::make_shared<ExternalWeight>(std::move(symbol), std::move(shape), std::move(format),
+                                          std::move(rows));
+}
+WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape) {
+  return std::make_shared<ConcatWeight>(std::move(inputs), std::move(shape));
+}
+WeightPtr convert_weight(WeightPtr input, std::string format) {
+  return std::make_shared<ConvertWeight>(std::move(input), std::move(format));
+}
+WeightPtr map_weight(WeightPtr input, std::string fn) {
+  return std::make_shared<MapWeight>(std::move(input), std::move(fn));
+}
+WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape) {
+  return std::make_shared<ReshapeWeight>(std::move(input), std::move(shape));
+}
+
+int64_t WeightCache::block_rows(const Weight &weight) {
+  constexpr int64_t kBlockElements = 1 << 16;
+  return std::clamp(kBlockElements / weight.cols(), int64_t{1}, weight.rows());
+}
+
+absl::StatusOr<WeightCache::Block> WeightCache::block(const WeightPtr &weight, int64_t block) {
+  return fetch(weight, block);
+}
+
+absl::StatusOr<WeightCache::Block> WeightCache::fetch(const WeightPtr &weight, int64_t block) {
+  const Key key(weight, block);
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = index_.find(key); found != index_.end()) {
+      recent_.splice(recent_.begin(), recent_, found->second);
+      return found->second->block;
+    }
+  }
+  const int64_t step = block < 0 ? weight->rows() : block_rows(*weight);
+  const int64_t first = block < 0 ? 0 : block * step;
+  const int64_t count = std::min(step, weight->rows() - first);
+  auto rows = std::make_shared<std::vector<float>>(static_cast<size_t>(count * weight->cols()));
+  if (absl::Status status = weight->read(first, count, rows->data()); !status.ok())
+    return status;
+
+  std::lock_guard lock(mutex_);
+  if (!index_.contains(key)) {
+    recent_.push_front({key, rows});
+    index_[key] = recent_.begin();
+    bytes_ += rows->size() * sizeof(float);
+  }
+  while (bytes_ > capacity_ && !recent_.empty()) {
+    bytes_ -= recent_.back().block->size() * sizeof(float);
+    index_.erase(recent_.back().key);
+    recent_.pop_back();
+  }
+  return Block(rows);
+}
+
+} // namespace quern::reference
