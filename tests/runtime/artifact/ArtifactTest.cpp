@@ -1,0 +1,173 @@
+#include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/AtomicFile.h"
+#include "tests/runtime/fake/FakeArtifact.h"
+#include "tests/runtime/fake/FakeModel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+namespace quern::artifact {
+namespace {
+
+using test::fake_artifact;
+using test::FakeOptions;
+using test::write_fake;
+using test::write_file;
+using testing::HasSubstr;
+
+std::string message(const absl::Status &status) { return std::string(status.message()); }
+
+// "": opens and verifies; else the first error's message.
+std::string why_refused(const std::string &path) {
+  auto artifact = Artifact::open(path);
+  if (!artifact.ok())
+    return message(artifact.status());
+  absl::Status verified = (*artifact)->verify_all_checksums();
+  return verified.ok() ? "" : message(verified);
+}
+
+// Opens `bytes` after header and manifest checksums were made to match what was done to them.
+std::string why_refused_resealed(std::vector<uint8_t> bytes) {
+  FileHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  header.manifest_checksum = checksum(&bytes[sizeof header], header.manifest_size);
+  header.header_checksum = header_checksum(header);
+  std::memcpy(bytes.data(), &header, sizeof header);
+  return why_refused(write_file("resealed.quern", bytes));
+}
+
+// Tests that what was written is read: sections, entries, identity.
+TEST(Artifact, OpensAndDescribes) {
+  auto opened = Artifact::open(write_fake("good.quern"));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const Artifact &artifact = **opened;
+  EXPECT_TRUE(artifact.verify_all_checksums().ok());
+  EXPECT_EQ(artifact.manifest().vocab(), FAKE_VOCAB);
+  EXPECT_EQ(artifact.weights().size(), FAKE_VOCAB * 4);
+  EXPECT_FALSE(artifact.tokenizer().empty());
+  EXPECT_FALSE(artifact.code("x86-64-v3").empty());
+  EXPECT_TRUE(artifact.code("sm_80").empty());
+  ASSERT_NE(artifact.proof(), nullptr);
+  EXPECT_EQ(items(artifact.proof()->logits()).size(), 1u);
+  ASSERT_NE(artifact.entry("step"), nullptr);
+  EXPECT_EQ(artifact.entry("main"), nullptr);
+}
+
+// Tests that two models have two identities, and a copy has the same.
+TEST(Artifact, IdentityIsOfTheContent) {
+  auto a = Artifact::open(write_fake("a.quern")), b = Artifact::open(write_fake("b.quern"));
+  auto c = Artifact::open(write_fake("c.quern", {.context = 100}));
+  ASSERT_TRUE(a.ok() && b.ok() && c.ok());
+  EXPECT_EQ((*a)->identity(), (*b)->identity());
+  EXPECT_NE((*a)->identity(), (*c)->identity());
+}
+
+// Tests that no byte of the file can change unseen: every 61st byte, and all of the header.
+TEST(Artifact, FindsAnyFlippedByte) {
+  const std::vector<uint8_t> good = fake_artifact();
+  ASSERT_EQ(why_refused(write_file("flip.quern", good)), "");
+  for (size_t i = 0; i < good.size(); i += i < 64 ? 1 : 61) {
+    std::vector<uint8_t> bad = good;
+    bad[i] ^= static_cast<uint8_t>(1u << (i % 8));
+    EXPECT_NE(why_refused(write_file("flip.quern", bad)), "") << "byte " << i;
+  }
+}
+
+// Tests that every cut and anything appended is found.
+TEST(Artifact, FindsTruncationAndGrowth) {
+  const std::vector<uint8_t> good = fake_artifact();
+  for (size_t size = 0; size < good.size(); size += size < 200 ? 1 : 997)
+    EXPECT_NE(why_refused(write_file("cut.quern", std::span(good).first(size))), "")
+        << size << " bytes";
+  std::vector<uint8_t> longer = good;
+  longer.push_back(0);
+  EXPECT_NE(why_refused(write_file("cut.quern", longer)), "");
+}
+
+// Tests that hostile manifests, their checksums made right, are refused or used without a crash:
+// every byte of the manifest set to values that make offsets and sizes wild.
+TEST(Artifact, SurvivesHostileManifests) {
+  const std::vector<uint8_t> good = fake_artifact();
+  FileHeader header;
+  std::memcpy(&header, good.data(), sizeof header);
+  for (size_t i = 0; i < header.manifest_bytes; ++i)
+    for (uint8_t value : {0x00, 0x7f, 0xff}) {
+      std::vector<uint8_t> bad = good;
+      bad[sizeof header + i] = value;
+      why_refused_resealed(bad);
+    }
+}
+
+// Tests the same with eight bytes at a time, at random places.
+TEST(Artifact, SurvivesHostileNumbers) {
+  const std::vector<uint8_t> good = fake_artifact();
+  FileHeader header;
+  std::memcpy(&header, good.data(), sizeof header);
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<uint8_t> bad = good;
+    const uint64_t value = random() >> (random() % 64);
+    std::memcpy(&bad[sizeof header + random() % (header.manifest_bytes - 8)], &value, 8);
+    why_refused_resealed(bad);
+  }
+}
+
+// Tests that each limit has its message.
+TEST(Artifact, NamesWhatIsWrong) {
+  auto refused = [](const FakeOptions &options) {
+    return why_refused(write_fake("wrong.quern", options));
+  };
+  EXPECT_THAT(refused({.abi_version = 99}), HasSubstr("step ABI 99"));
+  EXPECT_THAT(refused({.buffer_offset = uint64_t{1} << 63}), HasSubstr("outside the arena"));
+  EXPECT_THAT(refused({.kernel = 1}), HasSubstr("kernel that is not there"));
+  EXPECT_THAT(refused({.prefill_tokens = 15}), HasSubstr("no bucket admits 16 tokens"));
+  EXPECT_THAT(refused({.symbol = "system; rm"}), HasSubstr("not a function's name"));
+}
+
+// Tests what is not an artifact at all.
+TEST(Artifact, RefusesOtherFiles) {
+  EXPECT_EQ(Artifact::open("/nonexistent/model.quern").status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_THAT(why_refused("/nonexistent/model.quern"), HasSubstr("/nonexistent/model.quern"));
+  EXPECT_THAT(why_refused(std::filesystem::temp_directory_path().string()),
+              HasSubstr("not a regular file"));
+  const std::vector<uint8_t> text(8192, 'x');
+  EXPECT_THAT(why_refused(write_file("text.quern", text)), HasSubstr("not a Quern artifact"));
+  std::vector<uint8_t> other = fake_artifact();
+  other[8] = 9;
+  EXPECT_THAT(why_refused_resealed(other), HasSubstr("version 9"));
+}
+
+// Tests that a file appears whole or not at all.
+TEST(AtomicFile, AppearsOnCommit) {
+  const std::string path = test::fresh_path("atomic");
+  {
+    auto file = AtomicFile::create(path);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->write("lost", 4).ok());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  auto file = AtomicFile::create(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->write("kept", 4).ok());
+  ASSERT_TRUE((*file)->write_at(0, "l", 1).ok());
+  EXPECT_FALSE(std::filesystem::exists(path));
+  ASSERT_TRUE((*file)->commit().ok());
+  EXPECT_EQ(test::read_file(path), (std::vector<uint8_t>{'l', 'e', 'p', 't'}));
+  for (const auto &entry :
+       std::filesystem::directory_iterator(std::filesystem::path(path).parent_path()))
+    EXPECT_THAT(entry.path().string(), testing::Not(HasSubstr(".tmp")));
+}
+
+TEST(AtomicFile, NamesAFolderThatIsMissing) {
+  auto file = AtomicFile::create("/nonexistent/x");
+  EXPECT_EQ(file.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(message(file.status()), HasSubstr("/nonexistent/x"));
+}
+
+} // namespace
+} // namespace quern::artifact

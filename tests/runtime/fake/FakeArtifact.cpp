@@ -1,0 +1,231 @@
+#include "tests/runtime/fake/FakeArtifact.h"
+
+#include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/Layout.h"
+#include "runtime/text/TokenizerSpec.h"
+#include "tests/runtime/fake/FakeModel.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <unistd.h>
+
+namespace quern::test {
+namespace {
+
+using namespace artifact;
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes fake_weights() {
+  Bytes bytes(FAKE_VOCAB * sizeof(float));
+  for (uint32_t v = 0; v < FAKE_VOCAB; ++v) {
+    const float weight = fake_weight(v);
+    std::memcpy(&bytes[v * sizeof weight], &weight, sizeof weight);
+  }
+  return bytes;
+}
+
+// "a" is token 0, "b" 1, ... then the end of text, 26.
+Bytes fake_tokenizer() {
+  text::TokenizerSpec spec;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    spec.tokens.emplace_back(1, c);
+    spec.kinds.push_back(text::TokenKind::Normal);
+  }
+  spec.tokens.emplace_back("<end>");
+  spec.kinds.push_back(text::TokenKind::Control);
+  spec.added_tokens.push_back({.content = "<end>", .id = 26, .special = true});
+  spec.eos_ids = {26};
+  spec.eos_token = "<end>";
+  spec.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}";
+  const std::string bytes = text::serialize(spec);
+  return Bytes(bytes.begin(), bytes.end());
+}
+
+Bytes fake_proof(const FakeOptions &options) {
+  FlatBufferBuilder builder;
+  std::vector<Offset<TokenizerVector>> texts;
+  if (options.tokenizer) {
+    const std::vector<int32_t> ids = {1, 0, 3};
+    texts.push_back(CreateTokenizerVectorDirect(builder, "bad", &ids));
+  }
+  const std::vector<int32_t> tokens = {5, 6, 7, 8, 9}, rows = {0, 4};
+  std::vector<float> logits = fake_logits(std::span(tokens).first(1));
+  for (float logit : fake_logits(tokens))
+    logits.push_back(logit);
+  if (options.wrong_proof)
+    logits[FAKE_VOCAB + 3] += 1;
+  std::vector<Offset<LogitsVector>> vectors = {
+      CreateLogitsVectorDirect(builder, &tokens, &rows, FAKE_VOCAB, &logits, 1e-6f)};
+  FinishProofBuffer(builder, CreateProofDirect(builder, &texts, &vectors));
+  return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+}
+
+struct Part {
+  SectionKind kind;
+  std::string name;
+  Bytes bytes;
+};
+
+Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, const char *name,
+                           const std::string &symbol, uint32_t max_tokens, uint32_t max_seqs,
+                           uint64_t arena) {
+  std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(b, options.kernel, "all", 148)};
+  std::vector<Offset<artifact::Buffer>> buffers = {
+      CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
+  return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
+                            &dispatches, &buffers);
+}
+
+Offset<TensorDesc> make_tensor(FlatBufferBuilder &b, const char *name, ElementType type,
+                               std::vector<int64_t> shape, std::vector<std::string> symbols) {
+  std::vector<Offset<flatbuffers::String>> strings;
+  for (const std::string &symbol : symbols)
+    strings.push_back(b.CreateString(symbol));
+  return CreateTensorDescDirect(b, name, type, &shape, &strings);
+}
+
+Offset<Entry> make_step_entry(FlatBufferBuilder &b, const FakeOptions &options) {
+  std::vector<Offset<TensorDesc>> inputs = {
+      make_tensor(b, "tokens", ElementType::i32, {-1}, {"T"})};
+  std::vector<Offset<TensorDesc>> outputs = {
+      make_tensor(b, "logits", ElementType::f32, {-1, FAKE_VOCAB}, {"R", ""})};
+  std::vector<Offset<Bucket>> buckets = {
+      make_bucket(b, options, "decode1", "quern_step_decode1", 1, 1, 64),
+      make_bucket(b, options, "decode", "quern_step_decode", 3, 3, 128),
+      make_bucket(b, options, "prefill", options.symbol, options.prefill_tokens, 3, 256)};
+  return CreateEntryDirect(b, "step", &inputs, &outputs, &buckets);
+}
+
+Offset<Entry> make_main_entry(FlatBufferBuilder &b, const FakeOptions &options) {
+  std::vector<Offset<TensorDesc>> inputs = {
+      make_tensor(b, "x", ElementType::f32, {-1, 3}, {"T", ""}),
+      make_tensor(b, "scale", ElementType::f32, {}, {})};
+  std::vector<Offset<TensorDesc>> outputs = {
+      make_tensor(b, "y", ElementType::f32, {-1, 3}, {"T", ""})};
+  std::vector<Offset<Bucket>> buckets = {
+      make_bucket(b, options, "any", "quern_main_any", 16, 1, 64)};
+  return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets);
+}
+
+Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
+                    const std::vector<uint64_t> &offsets) {
+  FlatBufferBuilder b;
+  std::vector<Offset<Section>> sections;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Bytes padded = parts[i].bytes;
+    padded.resize(padded_to_page(padded.size()));
+    sections.push_back(CreateSectionDirect(b, parts[i].kind, parts[i].name.c_str(), offsets[i],
+                                           padded.size(), parts[i].bytes.size(),
+                                           checksum(padded.data(), padded.size())));
+  }
+  std::vector<Offset<Entry>> entries = {options.main_entry ? make_main_entry(b, options)
+                                                           : make_step_entry(b, options)};
+  std::vector<Offset<Kernel>> kernels = {CreateKernelDirect(b, "all", "linear")};
+  std::vector<int64_t> shape = {1, 1, 1};
+  std::vector<Offset<State>> states;
+  std::vector<Offset<KvGroup>> groups;
+  if (!options.main_entry) {
+    states.push_back(CreateStateDirect(b, "kv0", StateKind::kv, &shape, 0, 0, 256));
+    states.push_back(CreateStateDirect(b, "kv1", StateKind::kv, &shape, 1, 0, 512));
+    if (options.recurrent)
+      states.push_back(CreateStateDirect(b, "hash", StateKind::recurrent, &shape, 0, 0, 4));
+    groups = {CreateKvGroup(b, 256, 0), CreateKvGroup(b, 512, 0)};
+  }
+  std::vector<int64_t> weight_shape = {FAKE_VOCAB};
+  std::vector<Offset<Weight>> weights = {
+      CreateWeightDirect(b, "bias", "f32", "plain", &weight_shape, 0, FAKE_VOCAB * 4, 32, 0)};
+  std::vector<Offset<flatbuffers::String>> features;
+  for (const std::string &feature : options.features)
+    features.push_back(b.CreateString(feature));
+  std::vector<Offset<Variant>> variants = {CreateVariantDirect(b, "x86-64-v3", &features)};
+  const bool step = !options.main_entry;
+  FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
+                                               "fake.gguf", 42, false, step ? options.context : 0,
+                                               step ? 16 : 0, step ? 3 : 0, step ? FAKE_VOCAB : 0,
+                                               &sections, &entries, &kernels, &states, &groups,
+                                               step && options.recurrent ? 64 : 0, &weights,
+                                               &variants, 74));
+  return Bytes(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
+}
+
+std::filesystem::path folder() {
+  static const std::filesystem::path path = [] {
+    auto made = std::filesystem::temp_directory_path() / ("quern-test-" + std::to_string(getpid()));
+    std::filesystem::create_directories(made);
+    std::atexit([] {
+      std::error_code ignored;
+      std::filesystem::remove_all(std::filesystem::temp_directory_path() /
+                                      ("quern-test-" + std::to_string(getpid())),
+                                  ignored);
+    });
+    return made;
+  }();
+  return path;
+}
+
+} // namespace
+
+std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
+  std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
+                             {SectionKind::weights, "", fake_weights()}};
+  if (options.tokenizer)
+    parts.push_back({SectionKind::tokenizer, "", fake_tokenizer()});
+  if (options.proof && !options.main_entry)
+    parts.push_back({SectionKind::proof, "", fake_proof(options)});
+
+  // The manifest's size does not depend on the offsets in it, unless one is 0 (left out).
+  std::vector<uint64_t> offsets(parts.size(), kPageBytes);
+  const uint64_t manifest_bytes = make_manifest(options, parts, offsets).size();
+  FileHeader header = {};
+  header.magic = kMagic;
+  header.version = kFormatVersion;
+  header.header_bytes = sizeof header;
+  header.manifest_bytes = manifest_bytes;
+  header.manifest_size = padded_to_page(sizeof header + manifest_bytes) - sizeof header;
+  uint64_t end = sizeof header + header.manifest_size;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    offsets[i] = end;
+    end += padded_to_page(parts[i].bytes.size());
+  }
+  Bytes file(end);
+  const Bytes manifest = make_manifest(options, parts, offsets);
+  std::memcpy(&file[sizeof header], manifest.data(), manifest.size());
+  for (size_t i = 0; i < parts.size(); ++i)
+    std::memcpy(&file[offsets[i]], parts[i].bytes.data(), parts[i].bytes.size());
+  header.file_size = end;
+  header.manifest_checksum = checksum(&file[sizeof header], header.manifest_size);
+  header.header_checksum = header_checksum(header);
+  std::memcpy(file.data(), &header, sizeof header);
+  return file;
+}
+
+std::string fresh_path(const std::string &name) {
+  const std::filesystem::path path = folder() / name;
+  std::filesystem::remove_all(path);
+  return path.string();
+}
+
+std::string write_file(const std::string &name, std::span<const uint8_t> bytes) {
+  const std::string path = fresh_path(name);
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char *>(bytes.data()), static_cast<int64_t>(bytes.size()));
+  return path;
+}
+
+std::string write_fake(const std::string &name, const FakeOptions &options) {
+  return write_file(name, fake_artifact(options));
+}
+
+std::vector<uint8_t> read_file(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+} // namespace quern::test

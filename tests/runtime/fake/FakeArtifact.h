@@ -1,0 +1,47 @@
+// Artifacts around the fake model, written by a few lines of their own: the reader is tested
+// against the specification, not against the compiler's writer.
+#pragma once
+
+#include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/Artifact.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern::test {
+
+// What to leave out or change.
+struct FakeOptions {
+  uint32_t context = 200;
+  bool recurrent = true; // false: kv only, so that slots can be truncated
+  bool tokenizer = true;
+  bool proof = true;
+  bool wrong_proof = false;                  // one reference logit off by 1
+  bool main_entry = false;                   // entry `main` instead of `step`
+  std::string symbol = "quern_step_prefill"; // of the prefill bucket
+  std::vector<std::string> features = {"sse4.2"};
+  uint32_t abi_version = QUERN_ABI_VERSION;
+  uint64_t buffer_offset = 0; // of the one buffer in the plan
+  uint32_t kernel = 0;        // that the one dispatch names
+  uint32_t prefill_tokens = 16;
+};
+
+inline float fake_weight(uint32_t v) { return static_cast<float>(v % 5) / 8; }
+
+// The file's bytes.
+std::vector<uint8_t> fake_artifact(const FakeOptions &options = {});
+
+// The logits after `tokens`, [vocab], and after each prefix of them, [T, vocab].
+std::vector<float> fake_logits(std::span<const int32_t> tokens, bool recurrent = true);
+std::vector<float> fake_logits_of_all(std::span<const int32_t> tokens, bool recurrent = true);
+
+// Writes a file into the test's temporary folder and returns its path. `name` is unique a test.
+std::string write_file(const std::string &name, std::span<const uint8_t> bytes);
+std::string write_fake(const std::string &name, const FakeOptions &options = {});
+std::vector<uint8_t> read_file(const std::string &path);
+// A path in that folder; what was there is removed.
+std::string fresh_path(const std::string &name);
+
+} // namespace quern::test

@@ -1,0 +1,131 @@
+#include "runtime/session/Sampler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace quern::session {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+SamplerOptions plain() {
+  return {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1};
+}
+
+Sampler make(const SamplerOptions &options, uint32_t vocab) {
+  auto sampler = Sampler::create(options, vocab);
+  EXPECT_TRUE(sampler.ok()) << sampler.status();
+  return *std::move(sampler);
+}
+
+// How often each of `vocab` tokens is drawn in 20000.
+std::vector<double> frequencies(const SamplerOptions &options, std::span<const float> logits) {
+  Sampler sampler = make(options, static_cast<uint32_t>(logits.size()));
+  std::vector<double> counts(logits.size());
+  for (int i = 0; i < 20000; ++i)
+    counts[*sampler.sample(logits, {})] += 1.0 / 20000;
+  return counts;
+}
+
+// Tests greedy choice: ties go to the lower id, NaN is never chosen, nor -inf where there is a
+// number.
+TEST(Sampler, GreedyTakesTheHighest) {
+  for (float penalty : {1.0f, 1.0001f}) { // both code paths
+    Sampler sampler = make({.temperature = 0, .repeat_penalty = penalty}, 4);
+    EXPECT_EQ(*sampler.sample(std::array{1.f, 3.f, 3.f, 2.f}, {}), 1);
+    EXPECT_EQ(*sampler.sample(std::array{kNan, -5.f, kNan, -4.f}, {}), 3);
+    EXPECT_EQ(*sampler.sample(std::array{-kInf, -kInf, -1e30f, kNan}, {}), 2);
+    EXPECT_EQ(*sampler.sample(std::array{1.f, kInf, 2.f, kNan}, {}), 1);
+    EXPECT_FALSE(sampler.sample(std::array{kNan, kNan, kNan, kNan}, {}).ok());
+    EXPECT_FALSE(sampler.sample(std::array{-kInf, kNan, -kInf, -kInf}, {}).ok());
+  }
+}
+
+// Tests that draws follow softmax, at two temperatures.
+TEST(Sampler, DrawsFollowTheSoftmax) {
+  const std::vector<float> logits = {0, 1, 2, kNan, -kInf};
+  for (float temperature : {1.0f, 0.5f}) {
+    SamplerOptions options = plain();
+    options.temperature = temperature;
+    const auto counts = frequencies(options, logits);
+    double total = 0;
+    for (int i = 0; i < 3; ++i)
+      total += std::exp(logits[i] / temperature);
+    for (int i = 0; i < 3; ++i) // 5 standard deviations of 20000 draws
+      EXPECT_NEAR(counts[i], std::exp(logits[i] / temperature) / total, 0.018);
+    EXPECT_EQ(counts[3] + counts[4], 0);
+  }
+}
+
+TEST(Sampler, FiltersCutTheTail) {
+  const std::vector<float> logits = {std::log(.5f), std::log(.3f), std::log(.15f), std::log(.05f)};
+  SamplerOptions options = plain();
+  options.top_k = 2;
+  EXPECT_EQ(frequencies(options, logits)[2], 0);
+  options = plain();
+  options.top_p = 0.75f; // .5 + .3 reach it
+  EXPECT_GT(frequencies(options, logits)[1], 0);
+  EXPECT_EQ(frequencies(options, logits)[2], 0);
+  options = plain();
+  options.min_p = 0.2f; // of .5
+  EXPECT_GT(frequencies(options, logits)[2], 0);
+  EXPECT_EQ(frequencies(options, logits)[3], 0);
+  options.top_k = 1;
+  EXPECT_EQ(frequencies(options, logits)[1], 0);
+}
+
+TEST(Sampler, PenaltyTurnsAwayFromTheRecent) {
+  SamplerOptions options = plain();
+  options.temperature = 0;
+  options.repeat_penalty = 2;
+  options.repeat_last = 2;
+  Sampler sampler = make(options, 3);
+  const std::array<float, 3> logits = {3, 2, -1};
+  EXPECT_EQ(*sampler.sample(logits, std::array{0, 2}), 1);
+  EXPECT_EQ(*sampler.sample(logits, std::array{0, 2, 2}), 0); // too long ago
+  EXPECT_EQ(*sampler.sample(logits, std::array{-7, 1000}), 0);
+}
+
+// Tests that a seed is an answer: the same draws again, others with another. The literal draws are
+// part of the contract: they may not change from build to build.
+TEST(Sampler, SeedsReproduce) {
+  const std::vector<float> logits(50, 0.0f);
+  auto draws = [&](uint64_t seed) {
+    SamplerOptions options = plain();
+    options.seed = seed;
+    Sampler sampler = make(options, 50);
+    std::vector<int32_t> tokens;
+    for (int i = 0; i < 6; ++i)
+      tokens.push_back(*sampler.sample(logits, {}));
+    return tokens;
+  };
+  EXPECT_EQ(draws(1), draws(1));
+  EXPECT_NE(draws(1), draws(2));
+  // SplitMix64 from seed 0 begins 0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f.
+  std::vector<int32_t> first = draws(0);
+  first.resize(3);
+  EXPECT_THAT(first, testing::ElementsAre(44, 21, 1));
+}
+
+TEST(Sampler, RefusesNonsense) {
+  auto refused = [](auto change) {
+    SamplerOptions options;
+    change(options);
+    return !Sampler::create(options, 10).ok();
+  };
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.temperature = -1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.temperature = kNan; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.top_k = -1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.top_p = 0; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.min_p = 1.5f; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.repeat_penalty = 0; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.repeat_last = -1; }));
+}
+
+} // namespace
+} // namespace quern::session
