@@ -13,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string hybrid_text() {
-  std::ifstream file(QUERN_SOURCE_DIR "/tests/ir/reference/hybrid.mlir");
+  std::ifstream file(QUERN_SOURCE_DIR "/tests/ir/Inputs/hybrid.mlir");
   std::stringstream text;
   text << file.rdbuf();
   return text.str();

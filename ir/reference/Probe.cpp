@@ -1,0 +1,185 @@
+#include "ir/reference/Probe.h"
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <random>
+#include <set>
+
+namespace quern::reference {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Ids below this are in every embedding of the module.
+int32_t vocabulary(mlir::ModuleOp module) {
+  int64_t vocab = INT32_MAX;
+  module.walk([&](EmbeddingOp op) {
+    vocab = std::min(vocab, op.getWeight().getType().getShape().front());
+  });
+  return static_cast<int32_t>(vocab);
+}
+
+std::set<std::string> entries(mlir::ModuleOp module) {
+  std::set<std::string> names;
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    auto entry = function->getAttrOfType<mlir::StringAttr>("quern.entry");
+    if (entry || function.isPublic())
+      names.insert(entry ? entry.str() : function.getName().str());
+  }
+  return names;
+}
+
+/// The scenario as `bucket` runs it with the others' help; nothing if none admits one of its steps.
+absl::StatusOr<std::optional<Run>> run(Interpreter &interpreter, const std::string &entry,
+                                       const Scenario &scenario, const Bucket &bucket,
+                                       const std::vector<Bucket> &others) {
+  ReferenceState state;
+  Run run{bucket.name, {}};
+  for (const Batch &batch : scenario.steps) {
+    const absl::StatusOr<PackedBatch> packed = pack(batch);
+    if (!packed.ok())
+      return packed.status();
+    if (std::none_of(others.begin(), others.end(),
+                     [&](const Bucket &other) { return other.admits(*packed); }))
+      return std::nullopt;
+    auto outputs = interpreter.run(entry, batch, state, bucket.admits(*packed) ? bucket.name : "");
+    if (!outputs.ok())
+      return outputs.status();
+    for (Output &output : *outputs)
+      run.outputs.push_back(std::move(output));
+  }
+  return run;
+}
+
+double deviation(const Run &run) {
+  double sum = 0, squares = 0, count = 0;
+  for (const Output &output : run.outputs)
+    for (double value : output.values) {
+      sum += value;
+      squares += value * value;
+      ++count;
+    }
+  const double variance = squares / count - sum / count * (sum / count);
+  // Outputs that are all the same are compared absolutely.
+  return variance > 0 ? std::sqrt(variance) : 1;
+}
+
+void compare_runs(const Run &before, const Run &after, const std::string &where,
+                  Difference &worst) {
+  auto worse = [&](double distance, const std::string &detail) {
+    if (distance > worst.largest) {
+      worst.largest = distance;
+      worst.where = absl::StrCat(
+          where, after.bucket.empty() ? "" : absl::StrCat(", bucket ", after.bucket), detail);
+    }
+  };
+  if (before.outputs.size() != after.outputs.size())
+    return worse(kInfinity, ": the number of results changed");
+  const double unit = deviation(before);
+  double squares = 0, count = 0;
+  for (size_t i = 0; i < before.outputs.size(); ++i) {
+    const Output &was = before.outputs[i], &is = after.outputs[i];
+    if (was.rows != is.rows || was.cols != is.cols)
+      return worse(kInfinity, ": the shape of the result changed");
+    for (size_t at = 0; at < was.values.size(); ++at) {
+      const double x = was.values[at], y = is.values[at];
+      if (x == y || (std::isnan(x) && std::isnan(y)))
+        continue;
+      const double distance =
+          std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
+      squares += distance * distance;
+      ++count;
+      if (distance > worst.largest)
+        worse(distance,
+              absl::StrCat(", step ", i, ", row ", at / static_cast<size_t>(was.cols), ", column ",
+                           at % static_cast<size_t>(was.cols), ": ", x, " became ", y));
+    }
+  }
+  if (count > 0)
+    worst.rms = std::max(worst.rms, std::sqrt(squares / count));
+}
+
+} // namespace
+
+std::vector<Scenario> scenarios(uint64_t seed, int32_t vocab) {
+  std::mt19937_64 random(seed);
+  auto sequence = [&](int64_t slot, int64_t start, int64_t length) {
+    Sequence sequence{slot, start, {}};
+    for (int64_t i = 0; i < length; ++i)
+      // Not std::uniform_int_distribution: its numbers differ between libraries.
+      sequence.tokens.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocab)));
+    return sequence;
+  };
+  std::vector<Scenario> result;
+  result.push_back(
+      {"one sequence",
+       {{{sequence(0, 0, 1)}, {0}}, {{sequence(0, 1, 1)}, {0}}, {{sequence(0, 2, 1)}, {0}}}});
+  result.push_back({"a prompt", {{{sequence(0, 0, 9)}, {3, 8}}, {{sequence(0, 9, 3)}, {0, 1, 2}}}});
+  result.push_back({"three sequences",
+                    {{{sequence(2, 0, 1), sequence(0, 0, 1), sequence(1, 0, 1)}, {0, 1, 2}},
+                     {{sequence(1, 1, 1), sequence(0, 1, 1), sequence(2, 1, 1)}, {0, 2}}}});
+  result.push_back({"a ragged batch",
+                    {{{sequence(0, 0, 4), sequence(1, 0, 1), sequence(2, 0, 3)}, {3, 4, 7}},
+                     {{sequence(2, 3, 2), sequence(3, 0, 5), sequence(0, 4, 1)}, {1, 2, 6, 7}},
+                     {{sequence(1, 1, 1), sequence(3, 5, 2)}, {0, 2}}}});
+  return result;
+}
+
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed) {
+  absl::StatusOr<std::unique_ptr<Interpreter>> interpreter =
+      Interpreter::create(module, {.float64 = true});
+  if (!interpreter.ok())
+    return interpreter.status();
+  Probe probe;
+  const std::vector<Scenario> all = scenarios(seed, vocabulary(module));
+  for (const std::string &entry : entries(module)) {
+    const std::vector<Bucket> buckets = (*interpreter)->buckets(entry);
+    for (const Scenario &scenario : all)
+      for (const Bucket &bucket : buckets) {
+        auto done = run(**interpreter, entry, scenario, bucket, buckets);
+        if (!done.ok())
+          return absl::Status(done.status().code(),
+                              absl::StrCat("entry ", entry, ", ", scenario.name, ": ",
+                                           std::string(done.status().message())));
+        if (*done)
+          probe[entry][scenario.name].push_back(std::move(**done));
+      }
+    if (!probe.contains(entry))
+      return absl::InvalidArgumentError(
+          absl::StrCat("entry ", entry, ": its buckets admit none of the trial batches"));
+  }
+  return probe;
+}
+
+Difference compare(const Probe &before, const Probe &after) {
+  Difference worst;
+  auto lost = [&](const std::string &what) { worst = {kInfinity, kInfinity, what}; };
+  for (const auto &[entry, scenarios] : before) {
+    const auto same = after.find(entry);
+    if (same == after.end()) {
+      lost(absl::StrCat("entry ", entry, " is gone"));
+      return worst;
+    }
+    bool compared = false;
+    for (const auto &[scenario, runs] : scenarios)
+      // A scenario that the buckets left no room for is not compared.
+      if (const auto now = same->second.find(scenario); now != same->second.end())
+        for (const Run &run : now->second) {
+          compared = true;
+          compare_runs(runs.front(), run, absl::StrCat("entry ", entry, ", ", scenario), worst);
+        }
+    if (!compared)
+      lost(absl::StrCat("entry ", entry, " admits none of the batches it did"));
+  }
+  return worst;
+}
+
+} // namespace quern::reference

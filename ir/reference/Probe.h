@@ -1,0 +1,60 @@
+// Probes: what a module computes on made-up batches, for comparing it with itself after a pass.
+#ifndef QUERN_IR_REFERENCE_PROBE_H
+#define QUERN_IR_REFERENCE_PROBE_H
+
+#include "ir/reference/Interpreter.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace quern::reference {
+
+/// A few steps that share state, and a name for messages.
+struct Scenario {
+  std::string name;
+  std::vector<Batch> steps;
+};
+
+/// Scenarios with random tokens in [0, vocab): one sequence decoded, a prompt and its continuation,
+/// several sequences decoded, and ragged steps in which sequences come and pause. All carry state
+/// from step to step.
+std::vector<Scenario> scenarios(uint64_t seed, int32_t vocab);
+
+/// The outputs of every step of a scenario, as one bucket ran it.
+struct Run {
+  std::string bucket; ///< empty: the entry is not scheduled
+  std::vector<Output> outputs;
+};
+
+/// Entry -> scenario's name -> its runs.
+using Probe = std::map<std::string, std::map<std::string, std::vector<Run>>>;
+
+/// Runs every entry of the module on every scenario in float64, and where it is scheduled by every
+/// bucket: steps that a bucket does not admit go to the first that does, and a scenario that has a
+/// step which no bucket admits is left out. Fails if the module has an entry that no scenario fits.
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed);
+
+/// How far two probes are apart, and where.
+struct Difference {
+  /// The largest distance of two numbers, in standard deviations of what the scenario gave before.
+  /// Infinite where one is not finite, or shapes, entries or scenarios do not match.
+  double largest = 0;
+  /// The largest root mean square distance of a run.
+  double rms = 0;
+  /// Where the largest is: "entry step, bucket decode, ragged, step 1, row 0, column 7: 1.5
+  /// became 1.7".
+  std::string where;
+};
+
+/// Compares all runs of `after` with the first run of `before` of the same entry and scenario.
+Difference compare(const Probe &before, const Probe &after);
+
+} // namespace quern::reference
+
+#endif

@@ -1,0 +1,115 @@
+#include "ir/reference/VerifySemantics.h"
+
+#include "ir/reference/Probe.h"
+
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassInstrumentation.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <optional>
+
+namespace quern::reference {
+namespace {
+
+mlir::ModuleOp module_of(mlir::Operation *op) {
+  while (mlir::Operation *parent = op->getParentOp())
+    op = parent;
+  return mlir::cast<mlir::ModuleOp>(op);
+}
+
+/// An adaptor runs the passes of a nested pipeline, which are watched themselves.
+bool is_adaptor(mlir::Pass *pass) { return pass->getName().contains("OpToOpPassAdaptor"); }
+
+std::string name_of(mlir::Pass *pass) {
+  return (pass->getArgument().empty() ? pass->getName() : pass->getArgument()).str();
+}
+
+class Watch final : public mlir::PassInstrumentation {
+public:
+  Watch(VerifySemanticsOptions options, std::shared_ptr<bool> failed)
+      : options_(std::move(options)), failed_(std::move(failed)) {}
+
+  void runBeforePass(mlir::Pass *pass, mlir::Operation *op) override {
+    if (*failed_ || before_ || is_adaptor(pass))
+      return;
+    mlir::ModuleOp module = module_of(op);
+    absl::StatusOr<Probe> now = probe(module, options_.seed);
+    if (now.ok())
+      before_ = *std::move(now);
+    else
+      fail(module) << "the module cannot be run before pass " << name_of(pass) << ": "
+                   << std::string(now.status().message());
+  }
+
+  void runAfterPass(mlir::Pass *pass, mlir::Operation *op) override {
+    if (*failed_ || is_adaptor(pass))
+      return;
+    mlir::ModuleOp module = module_of(op);
+    absl::StatusOr<Probe> now = probe(module, options_.seed);
+    if (!now.ok()) {
+      fail(module) << "the module cannot be run after pass " << name_of(pass) << ": "
+                   << std::string(now.status().message());
+      return;
+    }
+    const Difference difference = compare(*before_, *now);
+    const bool lossy = is_lossy(pass);
+    const double moved = lossy ? difference.rms : difference.largest;
+    const double allowed = lossy ? options_.lossy_tolerance : options_.tolerance;
+    if (!(moved <= allowed))
+      fail(module) << "pass " << name_of(pass) << " changed the meaning: " << difference.where
+                   << "; outputs moved by " << absl::StrCat(moved) << " of their standard deviation"
+                   << (lossy ? " (rms)" : "") << ", more than " << absl::StrCat(allowed);
+    // The next pass is measured by what this one left.
+    before_ = *std::move(now);
+  }
+
+private:
+  mlir::InFlightDiagnostic fail(mlir::ModuleOp module) {
+    *failed_ = true;
+    // Not on the op: that would print the whole module.
+    return mlir::emitError(module.getLoc());
+  }
+
+  bool is_lossy(mlir::Pass *pass) const {
+    const std::string name = name_of(pass);
+    return llvm::any_of(options_.lossy, [&](llvm::StringRef pattern) {
+      return pattern.consume_back("*") ? llvm::StringRef(name).starts_with(pattern)
+                                       : name == pattern;
+    });
+  }
+
+  const VerifySemanticsOptions options_;
+  std::shared_ptr<bool> failed_;
+  std::optional<Probe> before_;
+};
+
+/// Fails the pipeline if the watch has: instrumentation itself cannot.
+class Verdict final : public mlir::PassWrapper<Verdict, mlir::OperationPass<mlir::ModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Verdict)
+
+  explicit Verdict(std::shared_ptr<bool> failed) : failed_(std::move(failed)) {}
+
+  llvm::StringRef getName() const override { return "VerifySemantics"; }
+  void runOnOperation() override {
+    if (*failed_)
+      signalPassFailure();
+  }
+
+private:
+  std::shared_ptr<bool> failed_;
+};
+
+} // namespace
+
+void verify_semantics(mlir::PassManager &pm, VerifySemanticsOptions options) {
+  // Passes on parts of the module would run side by side, and none could be told from the others.
+  pm.getContext()->disableMultithreading();
+  auto failed = std::make_shared<bool>(false);
+  pm.addPass(std::make_unique<Verdict>(failed));
+  pm.addInstrumentation(std::make_unique<Watch>(std::move(options), std::move(failed)));
+}
+
+} // namespace quern::reference
