@@ -1,0 +1,34 @@
+// What an importer makes of a model's files, before IR is built from it.
+#ifndef QUERN_FRONTENDS_LOADEDMODEL_H
+#define QUERN_FRONTENDS_LOADEDMODEL_H
+
+#include "frontends/Problem.h"
+#include "frontends/recipe/Builder.h"
+#include "frontends/recipe/Recipe.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct ImportOptions {
+  /// The longest sequence there will be; else the model's own limit.
+  std::optional<int64_t> context;
+  /// Make the weights up from this seed, and read none.
+  std::optional<uint64_t> synthetic;
+};
+
+/// Complete only if no problem was added while it was loaded.
+struct LoadedModel {
+  recipe::Decoder decoder;
+  recipe::Source source;
+  std::string tokenizer;     ///< serialized text::TokenizerSpec; empty: the model has none
+  uint64_t weights_hash = 0; ///< StoredTensors::hash; 0: synthetic
+  std::vector<std::string> notes;
+};
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_LOADEDMODEL_H

@@ -1,0 +1,130 @@
+#include "frontends/StoredTensors.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace quern {
+
+namespace {
+
+constexpr int64_t kMaxSmall = int64_t{1} << 20;
+
+weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
+  weights::WeightRef ref;
+  ref.file = tensor.file;
+  ref.offset = tensor.offset;
+  ref.format = tensor.format;
+  ref.shape = tensor.shape;
+  ref.synthetic.name = name;
+  return ref;
+}
+
+/// Buffers that checkpoints carry though they are computed, not learned.
+bool is_computed(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+} // namespace
+
+std::string shape_text(const std::vector<int64_t> &shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+absl::StatusOr<std::vector<float>> StoredTensors::values(const std::string &name) const {
+  auto it = list.find(name);
+  if (it == list.end())
+    return absl::NotFoundError(absl::StrCat("there is no tensor ", name));
+  if (it->second.format.empty())
+    return absl::UnimplementedError(
+        absl::StrCat("its type, ", it->second.type, ", is not one that Quern reads"));
+  weights::WeightRef ref = ref_of(name, it->second);
+  if (absl::Status status = store.check(ref); !status.ok())
+    return status;
+  if (ref.rows() > kMaxSmall || ref.row_elements() > kMaxSmall ||
+      ref.rows() * ref.row_elements() > kMaxSmall)
+    return absl::InvalidArgumentError(absl::StrCat(shape_text(ref.shape), " is too large"));
+  std::vector<float> values(static_cast<size_t>(ref.rows() * ref.row_elements()));
+  if (absl::Status status = store.read_rows(ref, 0, ref.rows(), values.data()); !status.ok())
+    return status;
+  return values;
+}
+
+std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor> &wanted,
+                                                const std::set<std::string> &known,
+                                                Problems &problems) const {
+  std::vector<recipe::Place> places;
+  std::set<std::string_view> used(known.begin(), known.end());
+  for (const recipe::Tensor &tensor : wanted) {
+    recipe::Place &place = places.emplace_back();
+    used.insert(tensor.name);
+    auto it = list.find(tensor.name);
+    if (it == list.end()) {
+      problems.add(tensor.name,
+                   absl::StrCat("this tensor is missing; it should be ", shape_text(tensor.shape)),
+                   "the files may be incomplete, or not belong to this config: take all of the "
+                   "model's files again");
+      continue;
+    }
+    const StoredTensor &stored = it->second;
+    if (stored.shape != tensor.shape && stored.shape != tensor.stored) {
+      problems.add(tensor.name,
+                   absl::StrCat("its shape is ", shape_text(stored.shape), ", and should be ",
+                                shape_text(tensor.stored.empty() ? tensor.shape : tensor.stored)),
+                   "the files may not belong to this config");
+      continue;
+    }
+    if (stored.format.empty()) {
+      problems.add(tensor.name,
+                   absl::StrCat("its type, ", stored.type, ", is not one that Quern reads"),
+                   "take the model in another quantization");
+      continue;
+    }
+    weights::WeightRef ref = ref_of(tensor.name, stored);
+    ref.shape = tensor.shape;
+    if (absl::Status status = store.check(ref); !status.ok()) {
+      problems.add(tensor.name, status);
+      continue;
+    }
+    place = {stored.file, static_cast<int64_t>(stored.offset), stored.format};
+  }
+  for (const auto &[name, stored] : list)
+    if (!used.contains(name) && !is_computed(name))
+      problems.add(name, "this model should have no such tensor",
+                   "the config may not belong to these files, or the family has a part that Quern "
+                   "does not know");
+  return places;
+}
+
+std::vector<std::string> StoredTensors::paths() const {
+  std::vector<std::string> paths;
+  for (int i = 0; i < store.files(); ++i)
+    paths.push_back(store.file(i).path());
+  return paths;
+}
+
+absl::StatusOr<uint64_t> StoredTensors::hash() const {
+  uint64_t hash = 0;
+  auto mix = [&](const void *data, size_t size) { hash = XXH3_64bits_withSeed(data, size, hash); };
+  for (const auto &[name, tensor] : list) {
+    mix(name.data(), name.size());
+    mix(tensor.type.data(), tensor.type.size());
+    mix(tensor.shape.data(), tensor.shape.size() * sizeof(int64_t));
+    if (tensor.format.empty())
+      continue;
+    absl::StatusOr<int64_t> bytes = store.bytes(ref_of(name, tensor));
+    if (!bytes.ok())
+      return bytes.status();
+    uint64_t size = static_cast<uint64_t>(*bytes), piece = std::min<uint64_t>(size, 4096);
+    for (uint64_t at : {tensor.offset, tensor.offset + size - piece}) {
+      absl::StatusOr<std::span<const std::byte>> part = store.file(tensor.file).range(at, piece);
+      if (!part.ok())
+        return part.status();
+      mix(part->data(), part->size());
+    }
+  }
+  return hash;
+}
+
+} // namespace quern

@@ -1,0 +1,56 @@
+// The tensors that a model's files hold, whatever the files' format, and how a recipe's tensors are
+// found among them.
+#ifndef QUERN_FRONTENDS_STOREDTENSORS_H
+#define QUERN_FRONTENDS_STOREDTENSORS_H
+
+#include "frontends/Problem.h"
+#include "frontends/recipe/Builder.h"
+#include "frontends/recipe/Recipe.h"
+#include "ir/weights/WeightStore.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct StoredTensor {
+  std::vector<int64_t> shape; ///< row-major
+  std::string format;         ///< a name in ir/formats; empty: Quern does not read this type
+  std::string type;           ///< what the file calls it, for messages
+  int file = 0;               ///< index into the store's files
+  uint64_t offset = 0;
+};
+
+class StoredTensors {
+public:
+  weights::WeightStore store;
+  std::map<std::string, StoredTensor, std::less<>> list;
+
+  /// A small tensor's values, at most 2^20.
+  absl::StatusOr<std::vector<float>> values(const std::string &name) const;
+
+  /// Where each of `wanted` is. A tensor that is missing, of another shape or of a type Quern does
+  /// not read is a problem, and so is one that is in the files and neither wanted nor in `known`:
+  /// it would have changed what the model computes.
+  std::vector<recipe::Place> place(const std::vector<recipe::Tensor> &wanted,
+                                   const std::set<std::string> &known, Problems &problems) const;
+
+  /// The files' paths, by number.
+  std::vector<std::string> paths() const;
+
+  /// A number by which to tell models apart: of names, shapes, formats and the first and last bytes
+  /// of each tensor. Reading them all would take as long as compiling.
+  absl::StatusOr<uint64_t> hash() const;
+};
+
+/// "[576, 192]", for messages.
+std::string shape_text(const std::vector<int64_t> &shape);
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_STOREDTENSORS_H

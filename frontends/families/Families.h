@@ -1,0 +1,46 @@
+// The families Quern knows. Each has one short file that fills a recipe from a model's keys; this
+// table is all that the importers know of them. docs/guides/adding-a-family.md says how to add one.
+#ifndef QUERN_FRONTENDS_FAMILIES_FAMILIES_H
+#define QUERN_FRONTENDS_FAMILIES_FAMILIES_H
+
+#include "frontends/families/ModelReader.h"
+#include "frontends/recipe/Recipe.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace quern {
+
+struct Family {
+  const char *name; ///< model_type in config.json, general.architecture in GGUF
+  /// `architectures` in config.json; null: the family is not read from Hugging Face's files.
+  const char *hf_architecture;
+  /// Fills a recipe. What is wrong goes to the reader's problems; the recipe is then not used.
+  recipe::Decoder (*from_hf)(ModelReader &model);
+  /// The same from GGUF; null: the family is not read from GGUF.
+  recipe::Decoder (*from_gguf)(ModelReader &model);
+};
+
+std::span<const Family> families();
+
+/// The family of that name with an importer for HF (else GGUF) files, or null.
+const Family *find_hf_family(std::string_view model_type);
+const Family *find_gguf_family(std::string_view architecture);
+
+/// Names for messages: "llama, mamba2, ...".
+std::string hf_family_names();
+std::string gguf_family_names();
+
+// One a file.
+recipe::Decoder llama_from_hf(ModelReader &model);
+recipe::Decoder llama_from_gguf(ModelReader &model);
+recipe::Decoder qwen2_from_hf(ModelReader &model);
+recipe::Decoder qwen2_from_gguf(ModelReader &model);
+recipe::Decoder qwen3_from_hf(ModelReader &model);
+recipe::Decoder qwen3_from_gguf(ModelReader &model);
+recipe::Decoder mamba2_from_hf(ModelReader &model);
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_FAMILIES_FAMILIES_H

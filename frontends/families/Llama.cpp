@@ -1,0 +1,26 @@
+// Llama (Touvron et al., 2023; Llama 2, 3, SmolLM, and the many models of its shape).
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+namespace quern {
+
+recipe::Decoder llama_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model);
+  d.family = "llama";
+  d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
+  d.mlp_bias = model.boolean("mlp_bias", false);
+  // pretraining_tp split matrix products over machines; the sum is the same.
+  model.ignore({"pretraining_tp", "is_llama_config"});
+  model.expect("rope_interleaved", false);
+  return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder llama_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model);
+  d.family = "llama";
+  // Converters reorder Q's and K's rows for llama.cpp, which rotates neighbours.
+  d.rope_interleaved = true;
+  return dense_decoder(model, d, kGgufDenseNames);
+}
+
+} // namespace quern

@@ -1,0 +1,74 @@
+// Mamba-2 (Dao and Gu, 2024), as transformers' Mamba2ForCausalLM computes it: the gated norm works
+// on each group of the inner width apart.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace quern {
+
+using recipe::kMaxHeadDim;
+using recipe::kMaxHeads;
+using recipe::kMaxLayers;
+using recipe::kMaxVocab;
+using recipe::kMaxWidth;
+
+namespace {
+/// Nothing in such a model ends at a position; this is where Quern's own counters are comfortable.
+constexpr int64_t kContext = int64_t{1} << 20;
+constexpr int64_t kMaxKernel = 256;
+} // namespace
+
+recipe::Decoder mamba2_from_hf(ModelReader &model) {
+  recipe::Decoder decoder{.family = "mamba2",
+                          .vocab = model.integer("vocab_size", 1, kMaxVocab),
+                          .hidden = model.integer("hidden_size", 1, kMaxWidth),
+                          .context = model.context_or(kContext),
+                          .embedding = "backbone.embeddings"};
+  const int64_t hidden = decoder.hidden;
+  const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
+  const int64_t layers = model.integer("num_hidden_layers", 1, kMaxLayers);
+  const bool bias = model.boolean("use_bias", false);
+
+  recipe::Mamba2 m;
+  m.heads = model.integer("num_heads", 1, kMaxHeads, 128);
+  m.head_dim = model.integer("head_dim", 1, kMaxHeadDim, 64);
+  m.state = model.integer("state_size", 1, kMaxHeadDim, 128);
+  m.groups = model.integer("n_groups", 1, kMaxHeads, 8);
+  m.kernel = model.integer("conv_kernel", 2, kMaxKernel, 4);
+  m.conv_bias = model.boolean("use_conv_bias", true);
+  m.activation = read_activation(model, "hidden_act", "silu");
+  const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
+  if (double(hidden) * expand != double(m.inner()))
+    model.problem("expand",
+                  absl::StrCat("hidden_size * expand is not num_heads * head_dim, ", m.inner()));
+  if (m.heads % m.groups)
+    model.problem("n_groups", absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
+  if (model.has("time_step_limit")) {
+    std::vector<double> limits = model.numbers("time_step_limit");
+    if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
+      model.problem("time_step_limit", "it is not two numbers in order");
+    } else {
+      m.dt_min = limits[0];
+      m.dt_max = limits[1];
+    }
+  }
+  // How weights were initialized, how kernels split the work, and where sums were rounded.
+  model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_rank",
+                "rescale_prenorm_residual", "chunk_size", "residual_in_fp32", "rms_norm"});
+
+  for (int64_t i = 0; i < layers; ++i) {
+    auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };
+    m.module = name("backbone.layers.*.mixer");
+    m.in_proj = {m.module + ".in_proj", hidden, m.inner() + m.conv_channels() + m.heads, bias};
+    m.out_proj = {m.module + ".out_proj", m.inner(), hidden, bias};
+    m.norm = {m.module + ".norm", m.inner(), eps, m.inner() / m.groups};
+    decoder.layers.push_back({{{{name("backbone.layers.*.norm"), hidden, eps}, m}}});
+  }
+  decoder.final_norm = {"backbone.norm_f", hidden, eps};
+  bool tied = model.boolean("tie_word_embeddings", false);
+  decoder.head = {head_module(model, tied, decoder.embedding, "lm_head"), hidden, decoder.vocab};
+  return decoder;
+}
+
+} // namespace quern

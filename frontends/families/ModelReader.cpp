@@ -1,0 +1,83 @@
+#include "frontends/families/ModelReader.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <utility>
+
+namespace quern {
+
+void ModelReader::problem(std::string_view key, std::string what, std::string hint) {
+  problems_.add(spelling(key), std::move(what), std::move(hint));
+}
+
+template <typename T>
+std::optional<T> ModelReader::read(std::string_view key, bool required,
+                                   absl::StatusOr<T> (ModelReader::*get)(std::string_view) const) {
+  mark(key);
+  if (!lookup(key)) {
+    if (required)
+      problem(key, "this key is missing", "take the file as it was published with the model");
+    return std::nullopt;
+  }
+  absl::StatusOr<T> value = (this->*get)(key);
+  if (value.ok())
+    return *std::move(value);
+  problems_.add(spelling(key), value.status());
+  return std::nullopt;
+}
+
+int64_t ModelReader::integer(std::string_view key, int64_t low, int64_t high,
+                             std::optional<int64_t> fallback) {
+  std::optional<int64_t> value = read(key, !fallback, &ModelReader::get_integer);
+  if (!value)
+    return fallback.value_or(low);
+  if (*value >= low && *value <= high)
+    return *value;
+  problem(key, absl::StrCat(*value, " is not in ", low, "..", high));
+  return fallback.value_or(low);
+}
+
+double ModelReader::number(std::string_view key, double low, double high,
+                           std::optional<double> fallback) {
+  std::optional<double> value = read(key, !fallback, &ModelReader::get_number);
+  if (!value)
+    return fallback.value_or(low);
+  if (*value >= low && *value <= high) // false for a NaN
+    return *value;
+  problem(key, absl::StrCat(*value, " is not in ", low, "..", high));
+  return fallback.value_or(low);
+}
+
+bool ModelReader::boolean(std::string_view key, bool fallback) {
+  return read(key, false, &ModelReader::get_boolean).value_or(fallback);
+}
+
+std::string ModelReader::text(std::string_view key, std::optional<std::string> fallback) {
+  return read(key, !fallback, &ModelReader::get_text).value_or(fallback.value_or(""));
+}
+
+std::vector<std::string> ModelReader::texts(std::string_view key) {
+  return read(key, false, &ModelReader::get_texts).value_or(std::vector<std::string>());
+}
+
+std::vector<double> ModelReader::numbers(std::string_view key) {
+  return read(key, false, &ModelReader::get_numbers).value_or(std::vector<double>());
+}
+
+void ModelReader::ignore(std::initializer_list<std::string_view> keys) {
+  for (std::string_view key : keys)
+    mark(key);
+}
+
+void ModelReader::expect(std::string_view key, bool value) {
+  if (boolean(key, value) != value)
+    problem(key, absl::StrCat("Quern has this only as ", value ? "true" : "false"));
+}
+
+void ModelReader::check_unread() {
+  for (std::string &key : unread())
+    problems_.add(std::move(key), "Quern does not know what this key does to the model",
+                  "if it does not change the model's output, remove it");
+}
+
+} // namespace quern

@@ -1,0 +1,96 @@
+// What a family file sees of a model: settings by key and tensors by name, the same for config.json
+// and for GGUF's metadata (whose keys come without the architecture's prefix).
+//
+// A read that fails adds a problem and returns a value that is safe to go on with, so that one pass
+// over a model finds all that is wrong with it. Keys that are read are remembered: a key nobody
+// read is one whose meaning Quern does not know, and that is a problem too (see check_unread).
+#ifndef QUERN_FRONTENDS_FAMILIES_MODELREADER_H
+#define QUERN_FRONTENDS_FAMILIES_MODELREADER_H
+
+#include "frontends/Problem.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+class ModelReader {
+public:
+  /// `context`: the longest sequence the user asked for, if any.
+  ModelReader(Problems &problems, std::optional<int64_t> context)
+      : problems_(problems), context_(context) {}
+  virtual ~ModelReader() = default;
+  ModelReader(const ModelReader &) = delete;
+  ModelReader &operator=(const ModelReader &) = delete;
+
+  Problems &problems() { return problems_; }
+  /// The longest sequence there will be: what was asked for, or what the model says.
+  int64_t context_or(int64_t model) const { return context_.value_or(model); }
+  void problem(std::string_view key, std::string what, std::string hint = "");
+
+  /// Whether the key is there and not null. Keys of nested objects are joined by dots:
+  /// "rope_parameters.factor".
+  bool has(std::string_view key) const { return lookup(key); }
+
+  // Without a fallback the key is required. What is out of bounds or of another type is a problem,
+  // and the lower bound (or the fallback) is returned.
+  int64_t integer(std::string_view key, int64_t low, int64_t high,
+                  std::optional<int64_t> fallback = std::nullopt);
+  double number(std::string_view key, double low, double high,
+                std::optional<double> fallback = std::nullopt);
+  bool boolean(std::string_view key, bool fallback);
+  std::string text(std::string_view key, std::optional<std::string> fallback = std::nullopt);
+  std::vector<std::string> texts(std::string_view key);
+  std::vector<double> numbers(std::string_view key);
+
+  /// Marks keys as known not to change what the model computes.
+  void ignore(std::initializer_list<std::string_view> keys);
+  /// A switch that Quern has in one position: any other value is a problem.
+  void expect(std::string_view key, bool value);
+
+  /// Adds a problem for each key that was neither read nor ignored.
+  void check_unread();
+
+  /// The tensor's shape as the files have it; nullopt if there is no such tensor, or if the weights
+  /// are synthetic.
+  virtual std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const = 0;
+  /// A small tensor's values (at most 2^20 of them), which the recipe then holds in some form: the
+  /// tensor itself need not be a weight of the recipe.
+  virtual absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) = 0;
+  bool has_tensor(const std::string &name) const { return tensor_shape(name).has_value(); }
+
+protected:
+  // What the files say. `key` is there in the get_ calls; errors name it and say what its value is
+  // instead.
+  virtual bool lookup(std::string_view key) const = 0;
+  virtual absl::StatusOr<int64_t> get_integer(std::string_view key) const = 0;
+  virtual absl::StatusOr<double> get_number(std::string_view key) const = 0;
+  virtual absl::StatusOr<bool> get_boolean(std::string_view key) const = 0;
+  virtual absl::StatusOr<std::string> get_text(std::string_view key) const = 0;
+  virtual absl::StatusOr<std::vector<std::string>> get_texts(std::string_view key) const = 0;
+  virtual absl::StatusOr<std::vector<double>> get_numbers(std::string_view key) const = 0;
+  /// Remembers that the key, with all inside it, is known.
+  virtual void mark(std::string_view key) = 0;
+  /// The keys that are there and are not known, as the file spells them.
+  virtual std::vector<std::string> unread() const = 0;
+  /// The key as the file spells it, for messages.
+  virtual std::string spelling(std::string_view key) const { return std::string(key); }
+
+private:
+  template <typename T>
+  std::optional<T> read(std::string_view key, bool required,
+                        absl::StatusOr<T> (ModelReader::*get)(std::string_view) const);
+
+  Problems &problems_;
+  std::optional<int64_t> context_;
+};
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_FAMILIES_MODELREADER_H

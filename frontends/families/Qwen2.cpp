@@ -1,0 +1,22 @@
+// Qwen 2 and 2.5: Llama with biases on Q, K and V, and windows in some layers of some models.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+namespace quern {
+
+recipe::Decoder qwen2_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model);
+  d.family = "qwen2";
+  d.qkv_bias = true;
+  read_qwen_windows(model, d);
+  return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder qwen2_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model);
+  d.family = "qwen2";
+  d.qkv_bias = true;
+  return dense_decoder(model, d, kGgufDenseNames);
+}
+
+} // namespace quern

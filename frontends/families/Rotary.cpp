@@ -1,0 +1,214 @@
+#include "frontends/families/Rotary.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace quern {
+
+namespace {
+
+constexpr double kMinTheta = 1.01;
+constexpr double kMaxTheta = 1e15;
+constexpr double kMaxFactor = 1e9;
+
+/// theta^(-2i/dim), the unscaled frequencies.
+std::vector<double> plain(ModelReader &model, std::string_view key, double theta, int64_t dim) {
+  std::vector<double> frequencies;
+  if (dim < 2 || dim % 2)
+    model.problem(key, absl::StrCat(dim, " columns of a head cannot be rotated in pairs"));
+  for (int64_t i = 0; i < dim; i += 2)
+    frequencies.push_back(std::pow(theta, -double(i) / double(dim)));
+  return frequencies;
+}
+
+/// YaRN (Peng et al., 2023), "NTK by parts": frequencies that turn more than `fast` times within
+/// the original context stay, those that turn less than `slow` times are divided by the factor, and
+/// between the two they blend.
+struct Yarn {
+  double theta;
+  int64_t dim;
+  double factor;
+  double original; ///< context of the pretraining
+  double fast = 32;
+  double slow = 1;
+  bool truncate = true; ///< the blend's ends to whole frequencies
+
+  double index_of(double turns) const {
+    return double(dim) * std::log(original / (turns * 2 * M_PI)) / (2 * std::log(theta));
+  }
+  void apply(std::vector<double> &frequencies) const {
+    double low = index_of(fast), high = index_of(slow);
+    if (truncate) {
+      low = std::floor(low);
+      high = std::ceil(high);
+    }
+    low = std::max(low, 0.0);
+    high = std::min(high, double(dim - 1));
+    if (low == high)
+      high += 0.001;
+    for (size_t i = 0; i < frequencies.size(); ++i) {
+      double scaled = std::clamp((double(i) - low) / (high - low), 0.0, 1.0);
+      frequencies[i] *= scaled / factor + (1 - scaled);
+    }
+  }
+};
+
+/// The paper's attention temperature; `weight` is DeepSeek's mscale.
+double yarn_attention(double factor, double weight = 1) {
+  return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
+}
+
+/// Llama 3.1's scaling: long wavelengths are divided by the factor, short ones stay, those between
+/// blend.
+void apply_llama3(std::vector<double> &frequencies, double factor, double low, double high,
+                  double original) {
+  for (double &f : frequencies) {
+    double turns = original * f / (2 * M_PI);
+    double keep = turns < low ? 0 : turns > high ? 1 : (turns - low) / (high - low);
+    f *= (1 - keep) / factor + keep;
+  }
+}
+
+recipe::Rope rope_of(const std::vector<double> &frequencies, double scale) {
+  recipe::Rope rope;
+  rope.inv_freq.assign(frequencies.begin(), frequencies.end());
+  rope.scale = scale;
+  return rope;
+}
+
+} // namespace
+
+recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions) {
+  // transformers gives the old spelling precedence where a config has both.
+  const std::string in = model.has("rope_scaling") ? "rope_scaling." : "rope_parameters.";
+  if (in == "rope_scaling." && model.has("rope_parameters"))
+    model.ignore({"rope_parameters"});
+
+  double theta = model.number("rope_theta", kMinTheta, kMaxTheta, 10'000.0);
+  theta = model.number(in + "rope_theta", kMinTheta, kMaxTheta, theta);
+  model.number("partial_rotary_factor", 1, 1, 1.0);
+  model.number(in + "partial_rotary_factor", 1, 1, 1.0);
+  std::string type = model.text(in + "type", "default");
+  type = model.text(in + "rope_type", type);
+
+  std::vector<double> frequencies = plain(model, "head_dim", theta, dim);
+  if (type == "default")
+    return rope_of(frequencies, 1);
+
+  // The pretraining's context; a key outside of the object wins, as in transformers.
+  auto original = [&] {
+    int64_t value = model.integer(in + "original_max_position_embeddings", 1, recipe::kMaxContext,
+                                  max_positions);
+    return model.integer("original_max_position_embeddings", 1, recipe::kMaxContext, value);
+  };
+  if (type == "linear") {
+    double factor = model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
+    for (double &f : frequencies)
+      f /= factor;
+    return rope_of(frequencies, 1);
+  }
+  if (type == "dynamic") {
+    model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
+    original();
+    // Up to max_positions the scaled base is the base itself.
+    if (int64_t context = model.context_or(max_positions); context > max_positions)
+      model.problem(in + "rope_type",
+                    absl::StrCat("dynamic scaling changes every position's angle once a sequence "
+                                 "is longer than ",
+                                 max_positions, ", and ", context, " are asked for"),
+                    absl::StrCat("compile with -c ", max_positions));
+    return rope_of(frequencies, 1);
+  }
+  if (type == "llama3") {
+    double factor = model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
+    double low = model.number(in + "low_freq_factor", 1 / kMaxFactor, kMaxFactor);
+    double high = model.number(in + "high_freq_factor", 1 / kMaxFactor, kMaxFactor);
+    if (high <= low)
+      model.problem(in + "high_freq_factor", "it is not above low_freq_factor");
+    else
+      apply_llama3(frequencies, factor, low, high, double(original()));
+    return rope_of(frequencies, 1);
+  }
+  if (type == "yarn") {
+    Yarn yarn{theta, dim, 0, double(original())};
+    yarn.factor = model.number(in + "factor", 1 / kMaxFactor, kMaxFactor,
+                               double(max_positions) / yarn.original);
+    // 0 stands for the default here, as in transformers.
+    if (double fast = model.number(in + "beta_fast", 0, kMaxFactor, 0.0))
+      yarn.fast = fast;
+    if (double slow = model.number(in + "beta_slow", 0, kMaxFactor, 0.0))
+      yarn.slow = slow;
+    yarn.truncate = model.boolean(in + "truncate", true);
+    double mscale = model.number(in + "mscale", 0, kMaxFactor, 0.0);
+    double mscale_all = model.number(in + "mscale_all_dim", 0, kMaxFactor, 0.0);
+    double scale = mscale != 0 && mscale_all != 0 ? yarn_attention(yarn.factor, mscale) /
+                                                        yarn_attention(yarn.factor, mscale_all)
+                                                  : yarn_attention(yarn.factor);
+    scale = model.number(in + "attention_factor", 1 / kMaxFactor, kMaxFactor, scale);
+    model.ignore({in + "finetuned"});
+    yarn.apply(frequencies);
+    return rope_of(frequencies, scale);
+  }
+  model.problem(in + "rope_type", absl::StrCat("the scaling '", type, "' is not known"),
+                "Quern knows default, linear, dynamic, llama3 and yarn");
+  return rope_of(frequencies, 1);
+}
+
+recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positions) {
+  double theta = model.number("rope.freq_base", kMinTheta, kMaxTheta, 10'000.0);
+  std::vector<double> frequencies = plain(model, "rope.dimension_count", theta, dim);
+
+  static constexpr char kFactors[] = "rope_freqs.weight";
+  if (model.has_tensor(kFactors)) {
+    absl::StatusOr<std::vector<float>> factors = model.tensor_values(kFactors);
+    if (!factors.ok())
+      model.problems().add(kFactors, factors.status());
+    else if (factors->size() != frequencies.size())
+      model.problems().add(kFactors, absl::StrCat("it has ", factors->size(), " factors for ",
+                                                  frequencies.size(), " frequencies"));
+    else
+      for (size_t i = 0; i < frequencies.size(); ++i) {
+        if (!((*factors)[i] > 0)) {
+          model.problems().add(kFactors, absl::StrCat("factor ", i, " is not above 0"));
+          break;
+        }
+        frequencies[i] /= (*factors)[i];
+      }
+  }
+
+  std::string type = model.text("rope.scaling.type", "linear");
+  // rope.scale_linear is how files from before rope.scaling spelled the factor; 0 means none.
+  double factor = model.number("rope.scale_linear", 0, kMaxFactor, 0.0);
+  factor = model.number("rope.scaling.factor", 0, kMaxFactor, factor);
+  if (factor == 0)
+    factor = 1;
+  double attention = model.number("rope.scaling.attn_factor", 1 / kMaxFactor, kMaxFactor, 1.0);
+  int64_t original =
+      model.integer("rope.scaling.original_context_length", 1, recipe::kMaxContext, max_positions);
+  model.ignore({"rope.scaling.finetuned"});
+
+  if (type == "none")
+    return rope_of(frequencies, attention);
+  if (type == "linear") {
+    for (double &f : frequencies)
+      f /= factor;
+    return rope_of(frequencies, attention);
+  }
+  if (type == "yarn") {
+    Yarn yarn{theta, dim, factor, double(original)};
+    yarn.fast = model.number("rope.scaling.yarn_beta_fast", 1 / kMaxFactor, kMaxFactor, 32.0);
+    yarn.slow = model.number("rope.scaling.yarn_beta_slow", 1 / kMaxFactor, kMaxFactor, 1.0);
+    model.number("rope.scaling.yarn_ext_factor", 1, 1, 1.0);
+    model.number("rope.scaling.yarn_attn_factor", 1, 1, 1.0);
+    yarn.apply(frequencies);
+    return rope_of(frequencies, attention * yarn_attention(factor));
+  }
+  model.problem("rope.scaling.type", absl::StrCat("the scaling '", type, "' is not known"),
+                "Quern knows none, linear and yarn");
+  return rope_of(frequencies, 1);
+}
+
+} // namespace quern

@@ -1,0 +1,219 @@
+#include "frontends/gguf/GgufModel.h"
+
+#include "frontends/StoredTensors.h"
+#include "frontends/families/Families.h"
+#include "frontends/gguf/GgufFile.h"
+#include "frontends/gguf/TokenizerMetadata.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <set>
+#include <utility>
+
+namespace quern::gguf {
+
+namespace {
+
+/// Keys of one architecture, without its prefix.
+class GgufReader final : public ModelReader {
+public:
+  GgufReader(const GgufFile &file, std::string architecture, const StoredTensors &tensors,
+             Problems &problems, std::optional<int64_t> context)
+      : ModelReader(problems, context), file_(file), prefix_(std::move(architecture) + "."),
+        tensors_(tensors) {}
+
+  std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const override {
+    auto it = tensors_.list.find(name);
+    return it == tensors_.list.end() ? std::nullopt : std::optional(it->second.shape);
+  }
+  absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) override {
+    taken_.insert(name);
+    return tensors_.values(name);
+  }
+  /// Tensors whose values a family took.
+  const std::set<std::string> &taken() const { return taken_; }
+
+private:
+  bool lookup(std::string_view key) const override { return file_.has(spelling(key)); }
+  absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
+    return file_.get_int(spelling(key));
+  }
+  absl::StatusOr<double> get_number(std::string_view key) const override {
+    return file_.get_float(spelling(key));
+  }
+  absl::StatusOr<bool> get_boolean(std::string_view key) const override {
+    return file_.get_bool(spelling(key));
+  }
+  absl::StatusOr<std::string> get_text(std::string_view key) const override {
+    absl::StatusOr<std::string_view> text = file_.get_string(spelling(key));
+    return text.ok() ? absl::StatusOr<std::string>(std::string(*text)) : text.status();
+  }
+  absl::StatusOr<std::vector<std::string>> get_texts(std::string_view key) const override {
+    absl::StatusOr<std::vector<std::string_view>> list = file_.get_strings(spelling(key));
+    if (!list.ok())
+      return list.status();
+    return std::vector<std::string>(list->begin(), list->end());
+  }
+  absl::StatusOr<std::vector<double>> get_numbers(std::string_view key) const override {
+    absl::StatusOr<std::vector<float>> list = file_.get_floats(spelling(key));
+    if (!list.ok())
+      return list.status();
+    return std::vector<double>(list->begin(), list->end());
+  }
+  void mark(std::string_view key) override { read_.insert(spelling(key)); }
+  std::vector<std::string> unread() const override {
+    std::vector<std::string> unread;
+    // Keys of other prefixes (general., tokenizer., quantize.) are about the file, not the model.
+    for (const std::string &key : file_.keys())
+      if (key.starts_with(prefix_) && !read_.contains(key))
+        unread.push_back(key);
+    return unread;
+  }
+  std::string spelling(std::string_view key) const override {
+    return absl::StrCat(prefix_, std::string(key));
+  }
+
+  const GgufFile &file_;
+  std::string prefix_;
+  const StoredTensors &tensors_;
+  std::set<std::string> taken_;
+  std::set<std::string> read_;
+};
+
+StoredTensors stored_tensors(const GgufFile &file) {
+  StoredTensors stored;
+  for (const auto &mapped : file.files())
+    stored.store.add(mapped);
+  for (const Tensor &tensor : file.tensors())
+    stored.list[tensor.name] = {tensor.shape, tensor.type->format, tensor.type->name, tensor.file,
+                                tensor.offset};
+  return stored;
+}
+
+/// Reads tokenizer.* into the form that the tokenizer's importer takes.
+class TokenizerReader {
+public:
+  TokenizerReader(const GgufFile &file, Problems &problems) : file_(file), problems_(problems) {}
+
+  TokenizerMetadata read() {
+    TokenizerMetadata m;
+    m.model = text("tokenizer.ggml.model");
+    m.pre = text("tokenizer.ggml.pre");
+    m.chat_template = text("tokenizer.chat_template");
+    m.tokens = copy<std::string>("tokenizer.ggml.tokens", &GgufFile::get_strings);
+    m.merges = copy<std::string>("tokenizer.ggml.merges", &GgufFile::get_strings);
+    m.token_types = copy<int32_t>("tokenizer.ggml.token_type", &GgufFile::get_ints);
+    m.scores = copy<float>("tokenizer.ggml.scores", &GgufFile::get_floats);
+    m.bos_id = value<int64_t>("tokenizer.ggml.bos_token_id", &GgufFile::get_int);
+    m.eos_id = value<int64_t>("tokenizer.ggml.eos_token_id", &GgufFile::get_int);
+    m.eot_id = value<int64_t>("tokenizer.ggml.eot_token_id", &GgufFile::get_int);
+    m.eom_id = value<int64_t>("tokenizer.ggml.eom_token_id", &GgufFile::get_int);
+    m.add_bos = value<bool>("tokenizer.ggml.add_bos_token", &GgufFile::get_bool);
+    m.add_eos = value<bool>("tokenizer.ggml.add_eos_token", &GgufFile::get_bool);
+    return m;
+  }
+
+private:
+  template <typename T>
+  std::optional<T> value(std::string_view key,
+                         absl::StatusOr<T> (GgufFile::*get)(std::string_view) const) {
+    if (!file_.has(key))
+      return std::nullopt;
+    absl::StatusOr<T> value = (file_.*get)(key);
+    if (value.ok())
+      return *std::move(value);
+    problems_.add(std::string(key), value.status());
+    return std::nullopt;
+  }
+  std::string text(std::string_view key) {
+    return std::string(value(key, &GgufFile::get_string).value_or(""));
+  }
+  template <typename To, typename From>
+  std::vector<To> copy(std::string_view key,
+                       absl::StatusOr<std::vector<From>> (GgufFile::*get)(std::string_view) const) {
+    std::vector<To> copied;
+    for (const From &element : value(key, get).value_or(std::vector<From>()))
+      copied.push_back(static_cast<To>(element));
+    return copied;
+  }
+
+  const GgufFile &file_;
+  Problems &problems_;
+};
+
+void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems) {
+  if (!file.has("tokenizer.ggml.model")) {
+    model.notes.push_back("the file has no tokenizer: what needs text will refuse");
+    return;
+  }
+  size_t before = problems.size();
+  TokenizerMetadata metadata = TokenizerReader(file, problems).read();
+  if (problems.size() > before)
+    return;
+  absl::StatusOr<text::TokenizerSpec> spec = tokenizer_from_metadata(metadata);
+  if (!spec.ok()) {
+    problems.add("tokenizer", spec.status());
+    return;
+  }
+  if (static_cast<int64_t>(spec->tokens.size()) > model.decoder.vocab)
+    model.notes.push_back(absl::StrCat("the tokenizer has ", spec->tokens.size(),
+                                       " tokens and the model ", model.decoder.vocab));
+  model.tokenizer = text::serialize(*spec);
+}
+
+} // namespace
+
+LoadedModel load_model(const std::string &path, const ImportOptions &options, Problems &problems) {
+  LoadedModel model;
+  absl::StatusOr<GgufFile> file = GgufFile::open(path);
+  if (!file.ok()) {
+    problems.add(path, file.status());
+    return model;
+  }
+  // A GGUF file may also hold an adapter, a vision encoder or an importance matrix.
+  if (absl::StatusOr<std::string_view> type = file->get_string("general.type");
+      type.ok() && *type != "model") {
+    problems.add("general.type", absl::StrCat("the file holds '", std::string(*type), "'"),
+                 "give the model's file");
+    return model;
+  }
+  absl::StatusOr<std::string_view> architecture = file->get_string("general.architecture");
+  if (!architecture.ok()) {
+    problems.add("general.architecture", architecture.status());
+    return model;
+  }
+  const Family *family = find_gguf_family(*architecture);
+  if (!family) {
+    problems.add("general.architecture",
+                 absl::StrCat("the architecture '", std::string(*architecture), "' is not known"),
+                 absl::StrCat("Quern reads ", gguf_family_names(), " from GGUF"));
+    return model;
+  }
+
+  StoredTensors tensors = stored_tensors(*file);
+  GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
+  model.decoder = family->from_gguf(reader);
+  reader.check_unread();
+  load_tokenizer(*file, model, problems);
+  if (!problems.empty())
+    return model; // a recipe made of fallbacks would complain of every tensor
+  recipe::check(model.decoder, problems);
+  if (!problems.empty())
+    return model;
+
+  std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
+  if (options.synthetic) {
+    model.source = recipe::synthetic_source(wanted, "f32", *options.synthetic);
+    return model;
+  }
+  model.source.files = tensors.paths();
+  model.source.places = tensors.place(wanted, reader.taken(), problems);
+  absl::StatusOr<uint64_t> hash = tensors.hash();
+  if (hash.ok())
+    model.weights_hash = *hash;
+  else
+    problems.add(path, hash.status());
+  return model;
+}
+
+} // namespace quern::gguf

@@ -1,0 +1,319 @@
+#include "frontends/hf/HfModel.h"
+
+#include "frontends/StoredTensors.h"
+#include "frontends/families/Families.h"
+#include "frontends/hf/ConfigJson.h"
+#include "frontends/hf/Safetensors.h"
+#include "frontends/hf/TokenizerJson.h"
+#include "ir/formats/Format.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+namespace quern::hf {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A dotted key is a path: "rope_parameters.factor" is `factor` in the object `rope_parameters`.
+class HfReader final : public ModelReader {
+public:
+  HfReader(ConfigJson config, const StoredTensors &tensors, Problems &problems,
+           std::optional<int64_t> context)
+      : ModelReader(problems, context), config_(std::move(config)), tensors_(tensors) {}
+
+  std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const override {
+    auto it = tensors_.list.find(name);
+    return it == tensors_.list.end() ? std::nullopt : std::optional(it->second.shape);
+  }
+  absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) override {
+    taken_.insert(name);
+    return tensors_.values(name);
+  }
+  /// Tensors whose values a family took.
+  const std::set<std::string> &taken() const { return taken_; }
+
+private:
+  /// The object a key lies in, and its name there; nullopt if there is no such object.
+  std::optional<std::pair<ConfigJson, std::string>> inside(std::string_view key) const {
+    ConfigJson object = config_;
+    for (size_t dot; (dot = key.find('.')) != std::string_view::npos; key.remove_prefix(dot + 1)) {
+      absl::StatusOr<ConfigJson> next = object.get_object(key.substr(0, dot));
+      if (!next.ok())
+        return std::nullopt;
+      object = *std::move(next);
+    }
+    return std::pair(std::move(object), std::string(key));
+  }
+  template <typename T, typename Get> absl::StatusOr<T> get(std::string_view key, Get get) const {
+    auto at = inside(key);
+    if (!at)
+      return absl::NotFoundError("is missing");
+    absl::StatusOr<T> value = get(at->first, at->second);
+    if (value.ok())
+      return value;
+    // The reader names the key already.
+    std::string prefix = absl::StrCat(config_.file(), ": key '", std::string(key), "' ");
+    std::string message(value.status().message());
+    if (message.starts_with(prefix))
+      message.erase(0, prefix.size());
+    return absl::Status(value.status().code(), message);
+  }
+
+  bool lookup(std::string_view key) const override {
+    auto at = inside(key);
+    return at && at->first.has(at->second);
+  }
+  absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
+    return get<int64_t>(key, [](auto &object, auto &name) { return object.get_int(name); });
+  }
+  absl::StatusOr<double> get_number(std::string_view key) const override {
+    return get<double>(key, [](auto &object, auto &name) { return object.get_float(name); });
+  }
+  absl::StatusOr<bool> get_boolean(std::string_view key) const override {
+    return get<bool>(key, [](auto &object, auto &name) { return object.get_bool(name); });
+  }
+  absl::StatusOr<std::string> get_text(std::string_view key) const override {
+    return get<std::string>(key, [](auto &object, auto &name) { return object.get_string(name); });
+  }
+  absl::StatusOr<std::vector<std::string>> get_texts(std::string_view key) const override {
+    return get<std::vector<std::string>>(
+        key, [](auto &object, auto &name) { return object.get_strings(name); });
+  }
+  absl::StatusOr<std::vector<double>> get_numbers(std::string_view key) const override {
+    return get<std::vector<double>>(
+        key, [](auto &object, auto &name) { return object.get_floats(name); });
+  }
+  void mark(std::string_view key) override {
+    if (auto at = inside(key))
+      at->first.ignore({at->second});
+  }
+  std::vector<std::string> unread() const override { return config_.unused_keys(); }
+
+  ConfigJson config_;
+  const StoredTensors &tensors_;
+  std::set<std::string> taken_;
+};
+
+/// Keys that say nothing of what the model computes: how it was made, how it is trained, how a
+/// program should run it, how its output is read. (Token ids are the tokenizer importer's.)
+void ignore_common_keys(ModelReader &reader) {
+  reader.ignore({
+      // About the file.
+      "architectures",
+      "model_type",
+      "_name_or_path",
+      "name_or_path",
+      "transformers_version",
+      "transformers.js_config",
+      "auto_map",
+      "unsloth_version",
+      "unsloth_fixed",
+      "tokenizer_class",
+      "task_specific_params",
+      "finetuning_task",
+      "_commit_hash",
+      // Types the weights were saved in: the files say so themselves.
+      "torch_dtype",
+      "dtype",
+      // Training.
+      "initializer_range",
+      "attention_dropout",
+      "hidden_dropout",
+      "attention_dropout_prob",
+      "resid_pdrop",
+      "embd_pdrop",
+      "attn_pdrop",
+      "router_aux_loss_coef",
+      "label_smoothing",
+      "gradient_checkpointing",
+      "problem_type",
+      "id2label",
+      "label2id",
+      "num_labels",
+      // Running.
+      "use_cache",
+      "output_attentions",
+      "output_hidden_states",
+      "return_dict",
+      "torchscript",
+      "chunk_size_feed_forward",
+      "attn_implementation",
+      "_attn_implementation",
+      "_attn_implementation_autoset",
+      "use_mamba_kernels",
+      "use_flash_attn",
+      "pruned_heads",
+      "tf_legacy_loss",
+      "use_bfloat16",
+      "keys_to_ignore_at_inference",
+      // Tokens.
+      "bos_token_id",
+      "eos_token_id",
+      "pad_token_id",
+      "unk_token_id",
+      "sep_token_id",
+      "decoder_start_token_id",
+      // Defaults of text generation, which old configs hold.
+      "temperature",
+      "top_k",
+      "top_p",
+      "typical_p",
+      "num_beams",
+      "num_beam_groups",
+      "diversity_penalty",
+      "repetition_penalty",
+      "length_penalty",
+      "no_repeat_ngram_size",
+      "encoder_no_repeat_ngram_size",
+      "min_length",
+      "max_length",
+      "do_sample",
+      "early_stopping",
+      "num_return_sequences",
+      "bad_words_ids",
+      "forced_bos_token_id",
+      "forced_eos_token_id",
+      "suppress_tokens",
+      "begin_suppress_tokens",
+      "exponential_decay_length_penalty",
+      "remove_invalid_values",
+      "return_dict_in_generate",
+      "output_scores",
+      "prefix",
+  });
+  reader.expect("is_encoder_decoder", false);
+  reader.expect("is_decoder", true);
+  reader.expect("add_cross_attention", false);
+  if (reader.has("quantization_config")) {
+    reader.ignore({"quantization_config"});
+    reader.problem("quantization_config", "Quern does not read weights quantized in this way",
+                   "take the unquantized model, and quantize with --quant");
+  }
+}
+
+/// The family of model_type, if the config's architecture is the family's language model.
+const Family *find_family(ConfigJson &config, Problems &problems) {
+  absl::StatusOr<std::string> type = config.get_string("model_type");
+  if (!type.ok()) {
+    problems.add("model_type", type.status());
+    return nullptr;
+  }
+  const Family *family = find_hf_family(*type);
+  if (!family) {
+    problems.add("model_type", absl::StrCat("the family '", *type, "' is not known"),
+                 absl::StrCat("Quern knows ", hf_family_names()));
+    return nullptr;
+  }
+  if (config.has("architectures")) {
+    absl::StatusOr<std::vector<std::string>> names = config.get_strings("architectures");
+    if (!names.ok())
+      problems.add("architectures", names.status());
+    else if (!names->empty() &&
+             std::find(names->begin(), names->end(), family->hf_architecture) == names->end())
+      problems.add("architectures",
+                   absl::StrCat("the model is a ", absl::StrJoin(*names, ", "), ", not a ",
+                                family->hf_architecture),
+                   "Quern compiles language models of this family");
+  }
+  return family;
+}
+
+/// The format of made-up weights: what the config says the real ones have.
+std::string synthetic_format(const ConfigJson &config) {
+  for (const char *key : {"dtype", "torch_dtype"})
+    if (absl::StatusOr<std::string> type = config.get_string(key); type.ok()) {
+      if (*type == "bfloat16")
+        return "bf16";
+      if (*type == "float16")
+        return "f16";
+    }
+  return "f32";
+}
+
+void load_folder_tokenizer(const fs::path &folder, LoadedModel &model, Problems &problems) {
+  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder);
+  if (!spec.ok()) {
+    problems.add("tokenizer", spec.status());
+    return;
+  }
+  if (!*spec) {
+    model.notes.push_back("there is no tokenizer.json: what needs text will refuse");
+    return;
+  }
+  if (static_cast<int64_t>((*spec)->tokens.size()) > model.decoder.vocab)
+    model.notes.push_back(absl::StrCat("the tokenizer has ", (*spec)->tokens.size(),
+                                       " tokens and the model ", model.decoder.vocab));
+  model.tokenizer = text::serialize(**spec);
+}
+
+} // namespace
+
+LoadedModel load_model(const std::string &path, const ImportOptions &options, Problems &problems) {
+  LoadedModel model;
+  std::error_code ignored;
+  const bool is_folder = fs::is_directory(path, ignored);
+  const fs::path folder = is_folder ? fs::path(path) : fs::path(path).parent_path();
+  const std::string config_path = is_folder ? (folder / "config.json").string() : path;
+  absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
+  if (!config.ok()) {
+    problems.add(config_path, config.status());
+    return model;
+  }
+
+  // The weights are opened first: what is in the files decides what a family makes of a tied head.
+  StoredTensors tensors;
+  bool have_tensors = options.synthetic.has_value();
+  if (!options.synthetic) {
+    absl::StatusOr<Safetensors> files = Safetensors::open(folder.string());
+    if (files.ok()) {
+      have_tensors = true;
+      for (const auto &file : files->files())
+        tensors.store.add(file);
+      for (const SafeTensor &tensor : files->tensors())
+        tensors.list[tensor.name] = {tensor.shape, tensor.format, tensor.dtype, tensor.file,
+                                     tensor.offset};
+    } else {
+      problems.add(folder.string(), files.status());
+    }
+  }
+
+  const Family *family = find_family(*config, problems);
+  if (!family)
+    return model;
+  size_t before = problems.size();
+  HfReader reader(*config, tensors, problems, options.context);
+  ignore_common_keys(reader);
+  model.decoder = family->from_hf(reader);
+  reader.check_unread();
+  const bool recipe_is_real = problems.size() == before;
+  load_folder_tokenizer(folder, model, problems);
+  if (!recipe_is_real)
+    return model; // a recipe made of fallbacks would complain of every tensor
+  before = problems.size();
+  recipe::check(model.decoder, problems);
+  if (problems.size() > before || !have_tensors)
+    return model;
+
+  std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
+  if (options.synthetic) {
+    model.source = recipe::synthetic_source(wanted, synthetic_format(*config), *options.synthetic);
+    return model;
+  }
+  model.source.files = tensors.paths();
+  model.source.places = tensors.place(wanted, reader.taken(), problems);
+  absl::StatusOr<uint64_t> hash = tensors.hash();
+  if (hash.ok())
+    model.weights_hash = *hash;
+  else
+    problems.add(folder.string(), hash.status());
+  return model;
+}
+
+} // namespace quern::hf

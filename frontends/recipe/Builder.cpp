@@ -1,0 +1,275 @@
+#include "frontends/recipe/Builder.h"
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Location.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <cassert>
+#include <cmath>
+
+using namespace mlir;
+
+namespace quern::recipe {
+
+namespace {
+
+UnaryKind unary_kind(Activation activation) {
+  switch (activation) {
+  case Activation::Silu:
+    return UnaryKind::silu;
+  case Activation::Sigmoid:
+    return UnaryKind::sigmoid;
+  case Activation::GeluErf:
+    return UnaryKind::gelu_erf;
+  case Activation::GeluTanh:
+    return UnaryKind::gelu_tanh;
+  case Activation::Relu:
+    return UnaryKind::relu;
+  case Activation::Tanh:
+    return UnaryKind::tanh;
+  }
+  llvm_unreachable("an Activation of no name");
+}
+
+/// Writes ops at one place. Every method takes the rows it works on and returns the rows it makes.
+class Writer {
+public:
+  Writer(const Decoder &decoder, const Source &source, MLIRContext &context)
+      : decoder_(decoder), source_(source), b_(&context) {}
+
+  OwningOpRef<ModuleOp> write();
+
+  // Blocks.
+  Value operator()(const Attention &a);
+  Value operator()(const Mamba2 &m);
+  Value operator()(const GatedMlp &m);
+
+private:
+  void declare_weights();
+  Value logits(Value tokens, Value rows);
+
+  // Names.
+  void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
+  Value weight(const std::string &name);
+  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape);
+
+  // Ops.
+  RankedTensorType rows_like(Value x, int64_t cols) {
+    return rowsType(b_.getContext(), rowsOf(x.getType()), cols);
+  }
+  FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
+  Value linear(const Linear &l, Value x);
+  Value norm(const Norm &n, Value x);
+  Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }
+  Value binary(BinaryKind fn, Value x, Value y, int64_t repeat = 1) {
+    return BinaryOp::create(b_, loc_, x.getType(), fn, x, y, static_cast<uint64_t>(repeat));
+  }
+  Value gated(Activation fn, Value gate, Value up) {
+    return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
+  }
+  Value slice(Value x, int64_t offset, int64_t cols) {
+    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
+  }
+  Value rope(const Attention &a, Value x);
+
+  const Decoder &decoder_;
+  const Source &source_;
+  OpBuilder b_;
+  OpBuilder declarations_{b_}; ///< at the end of the module's declarations
+  Location loc_ = UnknownLoc::get(b_.getContext());
+  llvm::StringMap<WeightType> weights_;
+  llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
+  Value x_;                         ///< the block's input
+  Value batch_;
+};
+
+void Writer::declare_weights() {
+  std::vector<Tensor> list = tensors(decoder_);
+  assert(list.size() == source_.places.size() && "a place for each tensor");
+  for (auto [tensor, place] : llvm::zip_equal(list, source_.places)) {
+    at(tensor.name);
+    auto type = WeightType::get(b_.getContext(), tensor.shape, b_.getStringAttr(place.format));
+    IntegerAttr seed;
+    FloatAttr mean, spread;
+    if (place.file < 0) {
+      seed = b_.getI64IntegerAttr(static_cast<int64_t>(source_.synthetic_seed.value_or(0)));
+      mean = f32(tensor.init.mean);
+      spread = f32(tensor.init.spread);
+    }
+    WeightOp::create(declarations_, loc_, tensor.name, type, place.file, place.offset, seed, mean,
+                     spread);
+    weights_[tensor.name] = type;
+  }
+}
+
+Value Writer::weight(const std::string &name) {
+  auto it = weights_.find(name);
+  assert(it != weights_.end() && "tensors() lists every tensor");
+  return WeightRefOp::create(b_, loc_, it->second, FlatSymbolRefAttr::get(b_.getContext(), name));
+}
+
+Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape) {
+  auto type = StateType::get(b_.getContext(), kind, shape);
+  DeclareStateOp::create(declarations_, loc_, name, type, IntegerAttr(), IntegerAttr());
+  return StateRefOp::create(b_, loc_, type, FlatSymbolRefAttr::get(b_.getContext(), name));
+}
+
+Value Writer::linear(const Linear &l, Value x) {
+  at(l.module);
+  Value bias = l.bias ? weight(l.module + ".bias") : Value();
+  return LinearOp::create(b_, loc_, rows_like(x, l.out), x, weight(l.module + ".weight"), bias);
+}
+
+Value Writer::norm(const Norm &n, Value x) {
+  at(n.module);
+  return RmsNormOp::create(b_, loc_, x.getType(), x, weight(n.module + ".weight"), f32(n.eps),
+                           b_.getI64IntegerAttr(n.group));
+}
+
+Value Writer::rope(const Attention &a, Value x) {
+  return RopeOp::create(b_, loc_, x.getType(), x, tables_[a.rope], b_.getI64IntegerAttr(a.head_dim),
+                        b_.getBoolAttr(a.rope_interleaved));
+}
+
+Value Writer::operator()(const Attention &a) {
+  Value q = linear(a.q, x_);
+  Value k = linear(a.k, x_);
+  Value v = linear(a.v, x_);
+  if (a.q_norm)
+    q = norm(*a.q_norm, q);
+  if (a.k_norm)
+    k = norm(*a.k_norm, k);
+  at(a.module);
+  q = rope(a, q);
+  k = rope(a, k);
+  Value kv = state(a.module + ".kv", StateKind::kv, {a.kv_heads, a.head_dim, a.head_dim});
+  KvAppendOp::create(b_, loc_, k, v, batch_, kv);
+  Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
+                                b_.getI64IntegerAttr(a.heads), f32(a.scale),
+                                b_.getI64IntegerAttr(a.window), f32(0));
+  return linear(a.o, y);
+}
+
+Value Writer::operator()(const Mamba2 &m) {
+  Value projected = linear(m.in_proj, x_);
+  at(m.module);
+  Value z = slice(projected, 0, m.inner());
+  Value xbc = slice(projected, m.inner(), m.conv_channels());
+  Value dt = slice(projected, m.inner() + m.conv_channels(), m.heads);
+
+  at(m.module + ".conv1d");
+  Value window =
+      state(m.module + ".conv1d.window", StateKind::window, {m.conv_channels(), m.kernel - 1});
+  Value conv_bias = m.conv_bias ? weight(m.module + ".conv1d.bias") : Value();
+  xbc = CausalConv1dOp::create(b_, loc_, xbc.getType(), xbc, batch_, window,
+                               weight(m.module + ".conv1d.weight"), conv_bias);
+  xbc = unary(unary_kind(m.activation), xbc);
+
+  at(m.module);
+  Value x = slice(xbc, 0, m.inner());
+  Value b = slice(xbc, m.inner(), m.groups * m.state);
+  Value c = slice(xbc, m.inner() + m.groups * m.state, m.groups * m.state);
+
+  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.module + ".dt_bias")));
+  if (m.dt_min > 0 || std::isfinite(m.dt_max))
+    dt = ClampOp::create(b_, loc_, dt.getType(), dt, f32(m.dt_min), f32(m.dt_max));
+  Value a_log = weight(m.module + ".A_log");
+  Value a = WeightMapOp::create(
+      b_, loc_, WeightType::get(b_.getContext(), {m.heads}, b_.getStringAttr("f32")), a_log,
+      b_.getStringAttr("neg_exp"));
+  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, a));
+  Value v = binary(BinaryKind::mul, x, dt, m.head_dim);
+  Value memory = state(m.module + ".ssm", StateKind::recurrent, {m.heads, m.state, m.head_dim});
+  Value y = LinearRecurrenceOp::create(b_, loc_, x.getType(), c, b, v, decay, Value(), Value(),
+                                       batch_, memory, b_.getI64IntegerAttr(m.groups),
+                                       DecayKindAttr::get(b_.getContext(), DecayKind::head));
+  Value skip = binary(BinaryKind::mul, x, weight(m.module + ".D"), m.head_dim);
+  y = binary(BinaryKind::add, y, skip);
+  y = gated(Activation::Silu, z, y);
+  y = norm(m.norm, y);
+  return linear(m.out_proj, y);
+}
+
+Value Writer::operator()(const GatedMlp &m) {
+  Value gate = linear(m.gate, x_);
+  Value up = linear(m.up, x_);
+  at(m.module);
+  return linear(m.down, gated(m.activation, gate, up));
+}
+
+Value Writer::logits(Value tokens, Value rows) {
+  for (const Rope &rope : decoder_.ropes) {
+    at("rope");
+    auto type = rowsType(b_.getContext(), "T", 2 * static_cast<int64_t>(rope.inv_freq.size()));
+    tables_.push_back(RopeTableOp::create(b_, loc_, type, batch_,
+                                          b_.getDenseF32ArrayAttr(rope.inv_freq), f32(rope.scale)));
+  }
+  at(decoder_.embedding);
+  Value x = EmbeddingOp::create(b_, loc_, rowsType(b_.getContext(), "T", decoder_.hidden), tokens,
+                                weight(decoder_.embedding + ".weight"));
+  for (const Layer &layer : decoder_.layers)
+    for (const Sublayer &sublayer : layer.sublayers) {
+      x_ = norm(sublayer.norm, x);
+      Value y = std::visit(*this, sublayer.block);
+      x = binary(BinaryKind::add, x, y);
+    }
+  // Only the rows whose logits are wanted go through the head.
+  at(decoder_.final_norm.module);
+  x = GatherRowsOp::create(b_, loc_, rowsType(b_.getContext(), "R", decoder_.hidden), x, rows);
+  return linear(decoder_.head, norm(decoder_.final_norm, x));
+}
+
+OwningOpRef<ModuleOp> Writer::write() {
+  MLIRContext *context = b_.getContext();
+  at(decoder_.family);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc_);
+  declarations_.setInsertionPointToStart(module->getBody());
+  declare_weights();
+
+  llvm::SmallVector<Attribute> files;
+  for (const std::string &file : source_.files)
+    files.push_back(b_.getStringAttr(file));
+  module.get()->setAttr("quern.files", b_.getArrayAttr(files));
+  llvm::SmallVector<NamedAttribute> model = {
+      b_.getNamedAttr("family", b_.getStringAttr(decoder_.family)),
+      b_.getNamedAttr("vocab", b_.getI64IntegerAttr(decoder_.vocab)),
+      b_.getNamedAttr("context", b_.getI64IntegerAttr(decoder_.context)),
+      b_.getNamedAttr("hidden", b_.getI64IntegerAttr(decoder_.hidden)),
+      b_.getNamedAttr("layers",
+                      b_.getI64IntegerAttr(static_cast<int64_t>(decoder_.layers.size())))};
+  if (source_.synthetic_seed)
+    model.push_back(b_.getNamedAttr("synthetic", b_.getUnitAttr()));
+  module.get()->setAttr("quern.model", b_.getDictionaryAttr(model));
+
+  at("step");
+  auto type = b_.getFunctionType(
+      {indicesType(context, "T"), indicesType(context, "R"), BatchType::get(context)},
+      rowsType(context, "R", decoder_.vocab));
+  b_.setInsertionPointToEnd(module->getBody());
+  auto step = func::FuncOp::create(b_, loc_, "step", type);
+  // States are declared before the function while its body is written.
+  declarations_.setInsertionPoint(step);
+  mlir::Block *body = step.addEntryBlock();
+  b_.setInsertionPointToStart(body);
+  batch_ = body->getArgument(2);
+  Value result = logits(body->getArgument(0), body->getArgument(1));
+  func::ReturnOp::create(b_, loc_, result);
+  return module;
+}
+
+} // namespace
+
+Source synthetic_source(const std::vector<Tensor> &wanted, const std::string &format,
+                        uint64_t seed) {
+  return {{}, std::vector<Place>(wanted.size(), {-1, 0, format}), seed};
+}
+
+OwningOpRef<ModuleOp> build(const Decoder &decoder, const Source &source, MLIRContext &context) {
+  context.loadDialect<QuernDialect, func::FuncDialect>();
+  return Writer(decoder, source, context).write();
+}
+
+} // namespace quern::recipe

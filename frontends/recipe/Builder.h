@@ -1,0 +1,44 @@
+// The one builder: walks a decoder's recipe and writes import-phase IR.
+#ifndef QUERN_FRONTENDS_RECIPE_BUILDER_H
+#define QUERN_FRONTENDS_RECIPE_BUILDER_H
+
+#include "frontends/recipe/Recipe.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern::recipe {
+
+/// Where a tensor's values are.
+struct Place {
+  int32_t file = -1; ///< index into Source::files; -1: made up from the seed
+  int64_t offset = 0;
+  std::string format; ///< a name in ir/formats
+};
+
+/// Where the model's values come from.
+struct Source {
+  std::vector<std::string> files;
+  std::vector<Place> places; ///< one for each of tensors(decoder), in that order
+  std::optional<uint64_t> synthetic_seed;
+};
+
+/// All of `wanted` made up from the seed, in one format.
+Source synthetic_source(const std::vector<Tensor> &wanted, const std::string &format,
+                        uint64_t seed);
+
+/// The model as IR: weights by reference, states, and the entry
+/// `@step(tokens [T], rows [R], batch) -> logits [R, vocab]`. Each op's NameLoc is the model's name
+/// for the module it belongs to. `decoder` has passed check(); the module verifies. Loads the
+/// dialects it needs into `context`.
+mlir::OwningOpRef<mlir::ModuleOp> build(const Decoder &decoder, const Source &source,
+                                        mlir::MLIRContext &context);
+
+} // namespace quern::recipe
+
+#endif // QUERN_FRONTENDS_RECIPE_BUILDER_H

@@ -1,0 +1,139 @@
+#include "frontends/recipe/Recipe.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+
+#include <cmath>
+#include <utility>
+
+namespace quern::recipe {
+
+namespace {
+
+/// Lists tensors block by block, with what synthetic ones look like: products of normed rows keep
+/// their size (spread 1/sqrt(inputs)), norms stay near 1, and the rest is as trained models have
+/// it.
+class Lister {
+public:
+  std::vector<Tensor> take() { return std::move(out_); }
+
+  void add(std::string name, std::vector<int64_t> shape, Init init) {
+    out_.push_back({std::move(name), std::move(shape), {}, init});
+  }
+  void linear(const Linear &l) {
+    add(l.module + ".weight", {l.out, l.in}, {0, 1 / std::sqrt(double(l.in))});
+    if (l.bias)
+      add(l.module + ".bias", {l.out}, {0, 0.1});
+  }
+  void norm(const Norm &n) { add(n.module + ".weight", {n.size}, {1, 0.1}); }
+  void norm(const std::optional<Norm> &n) {
+    if (n)
+      norm(*n);
+  }
+
+  void operator()(const Attention &a) {
+    linear(a.q);
+    linear(a.k);
+    linear(a.v);
+    norm(a.q_norm);
+    norm(a.k_norm);
+    linear(a.o);
+  }
+  void operator()(const Mamba2 &m) {
+    linear(m.in_proj);
+    add(m.module + ".conv1d.weight", {m.conv_channels(), m.kernel},
+        {0, 1 / std::sqrt(double(m.kernel))});
+    out_.back().stored = {m.conv_channels(), 1, m.kernel};
+    if (m.conv_bias)
+      add(m.module + ".conv1d.bias", {m.conv_channels()}, {0, 0.1});
+    // softplus(-3) is 0.05 and -exp(1) is -2.7: memories of some ten tokens, and of some hundred.
+    add(m.module + ".dt_bias", {m.heads}, {-3, 1});
+    add(m.module + ".A_log", {m.heads}, {1, 0.5});
+    add(m.module + ".D", {m.heads}, {1, 0.1});
+    norm(m.norm);
+    linear(m.out_proj);
+  }
+  void operator()(const GatedMlp &m) {
+    linear(m.gate);
+    linear(m.up);
+    linear(m.down);
+  }
+
+private:
+  std::vector<Tensor> out_;
+};
+
+/// Checks what no family's keys may say.
+class Checker {
+public:
+  Checker(int64_t hidden, size_t ropes, const std::vector<Rope> &table, Problems &problems)
+      : hidden_(hidden), ropes_(ropes), table_(table), problems_(problems) {}
+
+  void operator()(const Attention &a) {
+    if (a.heads < 1 || a.kv_heads < 1 || a.heads % a.kv_heads)
+      problems_.add(a.module, absl::StrCat(a.heads, " attention heads cannot share ", a.kv_heads,
+                                           " kv heads evenly"));
+    if (a.head_dim < 2 || a.rope >= ropes_ ||
+        2 * static_cast<int64_t>(table_[a.rope].inv_freq.size()) > a.head_dim)
+      problems_.add(a.module,
+                    absl::StrCat("heads of ", a.head_dim, " cannot be rotated in ",
+                                 a.rope < ropes_ ? table_[a.rope].inv_freq.size() : 0, " pairs"));
+  }
+  void operator()(const Mamba2 &m) {
+    if (m.heads < 1 || m.groups < 1 || m.heads % m.groups)
+      problems_.add(m.module, absl::StrCat(m.heads, " heads cannot share ", m.groups,
+                                           " groups of B and C evenly"));
+    if (m.out_proj.in != m.inner())
+      problems_.add(m.module, absl::StrCat("the inner width ", m.out_proj.in, " is not ", m.heads,
+                                           " heads of ", m.head_dim));
+    if (m.kernel < 2)
+      problems_.add(m.module, "a convolution of one position has no state to keep");
+    if (!(m.dt_min <= m.dt_max))
+      problems_.add(m.module, "the limits of the time step are crossed");
+  }
+  void operator()(const GatedMlp &m) {
+    if (m.down.in < 1 || m.down.out != hidden_)
+      problems_.add(m.module, "its widths do not fit the model");
+  }
+
+private:
+  int64_t hidden_;
+  size_t ropes_;
+  const std::vector<Rope> &table_;
+  Problems &problems_;
+};
+
+} // namespace
+
+std::string layer_name(std::string_view name_template, int64_t layer) {
+  return absl::StrReplaceAll(std::string(name_template), {{"*", absl::StrCat(layer)}});
+}
+
+std::vector<Tensor> tensors(const Decoder &decoder) {
+  Lister list;
+  list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.hidden},
+           {0, 1 / std::sqrt(double(decoder.hidden))});
+  for (const Layer &layer : decoder.layers)
+    for (const Sublayer &sublayer : layer.sublayers) {
+      list.norm(sublayer.norm);
+      std::visit(list, sublayer.block);
+    }
+  list.norm(decoder.final_norm);
+  if (!decoder.tied())
+    list.linear(decoder.head);
+  return list.take();
+}
+
+void check(const Decoder &decoder, Problems &problems) {
+  Checker checker(decoder.hidden, decoder.ropes.size(), decoder.ropes, problems);
+  // Layers of a model are alike: what is wrong with one is wrong with all, and said once.
+  size_t before = problems.size();
+  for (const Layer &layer : decoder.layers)
+    for (const Sublayer &sublayer : layer.sublayers) {
+      std::visit(checker, sublayer.block);
+      if (problems.size() > before)
+        return;
+    }
+}
+
+} // namespace quern::recipe

@@ -1,0 +1,156 @@
+// Recipes: what a family says of its models. A decoder is an embedding, layers that each add
+// something to the residual stream, a last norm and a head; a layer is a list of sublayers; a
+// sublayer is a norm and a block. Families fill these structs (frontends/families), one builder
+// turns them into IR (Builder.h), and neither knows the other.
+//
+// A new block is a struct here, an entry of `Block`, its tensors in Recipe.cpp and its IR in the
+// builder. A new wiring (parallel branches, a norm after the block) is a field of Sublayer.
+//
+// Names are the model's own: a module `m` has its weight in the tensor `m.weight` and its bias in
+// `m.bias`, in Hugging Face's files and in GGUF's.
+#ifndef QUERN_FRONTENDS_RECIPE_RECIPE_H
+#define QUERN_FRONTENDS_RECIPE_RECIPE_H
+
+#include "frontends/Problem.h"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace quern::recipe {
+
+/// Bounds on what a config may ask for. Generous, but such that no product of two of them overflows
+/// and no list made from them is large.
+inline constexpr int64_t kMaxLayers = 10'000;
+inline constexpr int64_t kMaxWidth = int64_t{1} << 22;
+inline constexpr int64_t kMaxVocab = int64_t{1} << 24;
+inline constexpr int64_t kMaxContext = int64_t{1} << 30;
+inline constexpr int64_t kMaxHeads = int64_t{1} << 16;
+inline constexpr int64_t kMaxHeadDim = int64_t{1} << 14;
+
+/// What synthetic values of a tensor look like: mean + spread * normal.
+struct Init {
+  double mean = 0;
+  double spread = 1;
+};
+
+/// A tensor that the model must have.
+struct Tensor {
+  std::string name;
+  std::vector<int64_t> shape;  ///< as the IR sees it
+  std::vector<int64_t> stored; ///< as Hugging Face stores it, where that has more dimensions of 1
+  Init init;
+};
+
+/// y = x W^T + b, W [out, in].
+struct Linear {
+  std::string module;
+  int64_t in = 0;
+  int64_t out = 0;
+  bool bias = false;
+};
+
+/// Root-mean-square norm with a weight.
+struct Norm {
+  std::string module;
+  int64_t size = 0; ///< of the weight
+  double eps = 0;
+  int64_t group = 0; ///< columns normalized together; 0: the whole row
+};
+
+/// The activation functions that model files name.
+enum class Activation { Silu, Sigmoid, GeluErf, GeluTanh, Relu, Tanh };
+
+/// Rotary positions: the frequencies with every scaling applied.
+struct Rope {
+  std::vector<float> inv_freq;
+  double scale = 1; ///< of cosines and sines (YaRN's attention factor)
+  bool operator==(const Rope &) const = default;
+};
+
+/// Causal softmax attention with grouped kv heads.
+struct Attention {
+  std::string module;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  Linear q{}, k{}, v{}, o{};
+  std::optional<Norm> q_norm{}, k_norm{}; ///< per head, before rope
+  size_t rope = 0;                        ///< index into Decoder::ropes
+  bool rope_interleaved = false;          ///< pairs are (2i, 2i+1), not (i, i+n)
+  double scale = 0;                       ///< of the scores
+  int64_t window = 0;                     ///< keys seen by a query, itself included; 0: all
+};
+
+/// Mamba-2's selective state space (Dao and Gu, 2024): in_proj gives gate z, [x B C] and dt; the
+/// convolution runs over [x B C]; decay = exp(dt * A); y = C-readout + D x, gated by silu(z) and
+/// then normed by groups.
+struct Mamba2 {
+  std::string module;
+  int64_t heads = 0;
+  int64_t head_dim = 0;
+  int64_t state = 0;  ///< state_size: key dim of the recurrence
+  int64_t groups = 0; ///< of B and C, and of the norm
+  int64_t kernel = 0; ///< of the convolution
+  bool conv_bias = false;
+  Linear in_proj, out_proj;
+  Norm norm;
+  Activation activation = Activation::Silu; ///< after the convolution
+  double dt_min = 0;
+  double dt_max = std::numeric_limits<double>::infinity();
+
+  int64_t inner() const { return heads * head_dim; }
+  int64_t conv_channels() const { return inner() + 2 * groups * state; }
+};
+
+/// down(act(gate(x)) * up(x)).
+struct GatedMlp {
+  std::string module;
+  Linear gate{}, up{}, down{};
+  Activation activation = Activation::Silu;
+};
+
+using Block = std::variant<Attention, Mamba2, GatedMlp>;
+
+/// x = x + block(norm(x)).
+struct Sublayer {
+  Norm norm;
+  Block block;
+};
+
+struct Layer {
+  std::vector<Sublayer> sublayers;
+};
+
+/// A causal language model.
+struct Decoder {
+  std::string family;
+  int64_t vocab = 0;
+  int64_t hidden = 0;
+  int64_t context = 0;   ///< the longest sequence the model's author says it can take
+  std::string embedding; ///< module; its weight is [vocab, hidden]
+  std::vector<Rope> ropes{};
+  std::vector<Layer> layers{};
+  Norm final_norm{};
+  Linear head{}; ///< `head.module` equal to `embedding`: the head is the embedding's weight
+
+  bool tied() const { return head.module == embedding; }
+};
+
+/// Module and tensor names with the layer's number in the place of `*`.
+std::string layer_name(std::string_view name_template, int64_t layer);
+
+/// Every tensor the model needs, each once, in the order the builder uses them.
+std::vector<Tensor> tensors(const Decoder &decoder);
+
+/// Adds what contradicts itself: heads that kv heads do not divide, an odd rotary dimension and the
+/// like. Families check the keys they read; this is what holds of any of them.
+void check(const Decoder &decoder, Problems &problems);
+
+} // namespace quern::recipe
+
+#endif // QUERN_FRONTENDS_RECIPE_RECIPE_H
