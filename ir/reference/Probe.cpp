@@ -75,6 +75,8 @@ double deviation(const Run &run) {
 void compare_runs(const Run &before, const Run &after, const std::string &where,
                   Difference &worst) {
   auto worse = [&](double distance, const std::string &detail) {
+    if (!std::isfinite(distance))
+      worst.rms = distance;
     if (distance > worst.largest) {
       worst.largest = distance;
       worst.where = absl::StrCat(
@@ -91,12 +93,12 @@ void compare_runs(const Run &before, const Run &after, const std::string &where,
       return worse(kInfinity, ": the shape of the result changed");
     for (size_t at = 0; at < was.values.size(); ++at) {
       const double x = was.values[at], y = is.values[at];
+      ++count;
       if (x == y || (std::isnan(x) && std::isnan(y)))
         continue;
       const double distance =
           std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
       squares += distance * distance;
-      ++count;
       if (distance > worst.largest)
         worse(distance,
               absl::StrCat(", step ", i, ", row ", at / static_cast<size_t>(was.cols), ", column ",

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -80,10 +81,8 @@ inline std::string weight_text(const std::string &name, const std::string &shape
 inline std::string step_text(int64_t cols, int64_t cols_out, const std::string &declarations,
                              const std::string &body, const std::vector<int64_t> &widths = {}) {
   std::string text;
-  std::vector<int64_t> all = widths;
-  for (int64_t width : {cols, cols_out})
-    if (std::find(all.begin(), all.end(), width) == all.end())
-      all.push_back(width);
+  std::set<int64_t> all(widths.begin(), widths.end());
+  all.insert({cols, cols_out});
   for (int64_t width : all)
     text += "!T" + std::to_string(width) + " = tensor<?x" + std::to_string(width) +
             "xf32, #quern.dims<\"T\">>\n";
