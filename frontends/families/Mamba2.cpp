@@ -47,7 +47,7 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   if (model.has("time_step_limit")) {
     std::vector<double> limits = model.numbers("time_step_limit");
     if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
-      model.problem("time_step_limit", "it is not two numbers in order");
+      model.problem("time_step_limit", "it is not two numbers from 0 up, in order");
     } else {
       m.dt_min = limits[0];
       m.dt_max = limits[1];

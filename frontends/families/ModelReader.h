@@ -47,6 +47,7 @@ public:
   bool boolean(std::string_view key, bool fallback);
   std::string text(std::string_view key, std::optional<std::string> fallback = std::nullopt);
   std::vector<std::string> texts(std::string_view key);
+  /// Some of them may be infinite.
   std::vector<double> numbers(std::string_view key);
 
   /// Marks keys as known not to change what the model computes.

@@ -184,6 +184,27 @@ absl::StatusOr<std::vector<double>> ConfigJson::get_floats(std::string_view key)
   return get_array<double>(key, is_finite_number, "finite numbers");
 }
 
+absl::StatusOr<std::vector<double>> ConfigJson::get_limits(std::string_view key) const {
+  const json *value = look(key);
+  if (value == nullptr)
+    return missing(key);
+  if (!value->is_array())
+    return wrong(key, *value, "an array of numbers");
+  static const json kInfinity = {{"__float__", "Infinity"}};
+  static const json kNegative = {{"__float__", "-Infinity"}};
+  std::vector<double> result;
+  for (const json &element : *value) {
+    if (element == kInfinity || element == kNegative)
+      result.push_back(element == kInfinity ? std::numeric_limits<double>::infinity()
+                                            : -std::numeric_limits<double>::infinity());
+    else if (is_finite_number(element))
+      result.push_back(element.get<double>());
+    else
+      return error(key, absl::StrCat("holds ", shown(element), ", not a number"));
+  }
+  return result;
+}
+
 absl::StatusOr<std::vector<std::string>> ConfigJson::get_strings(std::string_view key) const {
   return get_array<std::string>(
       key, [](const json &element) { return element.is_string(); }, "strings");

@@ -46,6 +46,8 @@ public:
   absl::StatusOr<std::string> get_string(std::string_view key) const;
   absl::StatusOr<std::vector<int64_t>> get_ints(std::string_view key) const;
   absl::StatusOr<std::vector<double>> get_floats(std::string_view key) const;
+  /// The same, where elements may be infinite: {"__float__": "Infinity"} or a bare Infinity.
+  absl::StatusOr<std::vector<double>> get_limits(std::string_view key) const;
   absl::StatusOr<std::vector<std::string>> get_strings(std::string_view key) const;
   /// A nested object; its keys are read, and counted as unused, one by one.
   absl::StatusOr<ConfigJson> get_object(std::string_view key) const;

@@ -88,7 +88,7 @@ private:
   }
   absl::StatusOr<std::vector<double>> get_numbers(std::string_view key) const override {
     return get<std::vector<double>>(
-        key, [](auto &object, auto &name) { return object.get_floats(name); });
+        key, [](auto &object, auto &name) { return object.get_limits(name); });
   }
   void mark(std::string_view key) override {
     if (auto at = inside(key))

@@ -90,9 +90,36 @@ private:
   json *slot_ = nullptr;
 };
 
+/// `text` with each bare Infinity replaced as parse_json's contract says; a copy is made only if
+/// there is one.
+std::string_view spell_infinities(std::string_view text, std::string &copy) {
+  static constexpr std::string_view kInfinity = "Infinity";
+  size_t done = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && text[i] == 'I' && text.substr(i, kInfinity.size()) == kInfinity) {
+      const bool negative = i > done && text[i - 1] == '-';
+      copy += text.substr(done, i - negative - done);
+      copy += negative ? R"({"__float__": "-Infinity"})" : R"({"__float__": "Infinity"})";
+      done = i + kInfinity.size();
+      i = done - 1;
+    }
+  }
+  if (done == 0)
+    return text;
+  copy += text.substr(done);
+  return copy;
+}
+
 } // namespace
 
-absl::StatusOr<json> parse_json(std::string_view text, const std::string &path) {
+absl::StatusOr<json> parse_json(std::string_view original, const std::string &path) {
+  std::string copy;
+  const std::string_view text = spell_infinities(original, copy);
   Builder builder(text);
   if (!json::sax_parse(text, &builder))
     return absl::InvalidArgumentError(absl::StrCat(

@@ -17,6 +17,8 @@ inline constexpr int kMaxJsonDepth = 64;
 
 /// Parses `text`, refusing duplicate keys (of which readers would pick different ones) and deep
 /// nesting. `path` is for messages.
+/// A bare Infinity, which Python writes though JSON has none, is read as transformers 5 spells it:
+/// {"__float__": "Infinity"}.
 absl::StatusOr<nlohmann::json> parse_json(std::string_view text, const std::string &path);
 
 /// Reads and parses the file at `path`, of at most `max_bytes`.
