@@ -1,6 +1,8 @@
 // quern-opt: runs passes on textual IR; registration, flags and MlirOptMain, nothing else.
 #include "compiler/opt/QuernOpt.h"
 
+#include "compiler/pipeline/Pipeline.h"
+
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/VerifySemantics.h"
 
@@ -80,6 +82,7 @@ int quern::run_quern_opt(int argc, char **argv) {
   DialectRegistry registry;
   registry.insert<QuernDialect, func::FuncDialect>();
   registerTransformsPasses();
+  quern::registerPipelines();
 
   VerifySemanticsFlags flags;
   auto [input, output] =

@@ -1,0 +1,199 @@
+#include "compiler/driver/Compilation.h"
+
+#include "codegen/artifact/Plan.h"
+#include "codegen/artifact/Writer.h"
+#include "compiler/driver/Dumps.h"
+#include "compiler/driver/Progress.h"
+#include "compiler/driver/Prove.h"
+#include "compiler/driver/QuantReport.h"
+#include "runtime/session/Memory.h"
+#include "runtime/version/Version.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include <cstdio>
+#include <filesystem>
+
+namespace quern::driver {
+namespace {
+
+std::string text_of(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream);
+  return text;
+}
+
+// The output must not be one of the files that are read while it is written.
+absl::Status check_output(const std::string &output, const std::string &model) {
+  std::error_code error;
+  if (std::filesystem::equivalent(output, model, error))
+    return absl::InvalidArgumentError(
+        absl::StrCat(output, ": is the model itself\nhint: -o another file"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<weights::WeightStore>> open_files(mlir::ModuleOp module) {
+  auto store = std::make_shared<weights::WeightStore>();
+  if (auto files = module->getAttrOfType<mlir::ArrayAttr>("quern.files"))
+    for (auto path : files.getAsRange<mlir::StringAttr>())
+      if (auto file = store->add(path.str()); !file.ok())
+        return file.status();
+  return store;
+}
+
+std::string base_name(const std::string &path) {
+  std::filesystem::path p = std::filesystem::path(path).lexically_normal();
+  return p.has_filename() ? p.filename().string() : p.parent_path().filename().string();
+}
+
+LoweringOptions lowering_options(const CompileOptions &options, Phase to, Progress &progress,
+                                 Dumps &dumps) {
+  LoweringOptions lowering;
+  lowering.to = to;
+  lowering.threads = options.jobs;
+  lowering.remarks = options.remarks;
+  lowering.callbacks.before = [&](const PhaseInfo &phase) { progress.part(phase.name.str()); };
+  lowering.callbacks.after = [&](const PhaseInfo &phase, mlir::ModuleOp module, double) {
+    progress.finish();
+    if (dumps.wanted())
+      dumps.write(absl::StrCat(phase.name.str(), ".mlir"), text_of(module));
+  };
+  return lowering;
+}
+
+artifact::ManifestExtras extras(const CompileOptions &options, const ImportedModel &model) {
+  artifact::ManifestExtras extras;
+  extras.producer =
+      absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()), ")");
+  extras.source = base_name(options.model);
+  extras.source_hash = model.source_hash;
+  extras.context = static_cast<uint64_t>(model.context);
+  extras.max_tokens = static_cast<uint64_t>(options.model_flags.pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(options.model_flags.pipeline.max_seqs);
+  extras.flags = options.model_flags.recorded();
+  for (const cpu::Variant *variant : options.variants)
+    extras.variants.push_back({variant->name, variant->required});
+  return extras;
+}
+
+absl::StatusOr<std::vector<std::string>> generate_code(const CompileOptions &options,
+                                                       mlir::ModuleOp planned, Progress &progress,
+                                                       Dumps &dumps) {
+  std::vector<std::string> code;
+  cpu::Options codegen;
+  if (dumps.wanted())
+    codegen.emit = [&](std::string_view name, std::string_view text) { dumps.write(name, text); };
+  for (const cpu::Variant *variant : options.variants) {
+    progress.part(absl::StrCat("code for ", variant->name));
+    auto object = cpu::generate(planned, *variant, codegen);
+    if (!object.ok())
+      return object.status();
+    code.push_back(*std::move(object));
+  }
+  return code;
+}
+
+std::string summary(const CompileOptions &options, const artifact::PlannedSizes &sizes,
+                    double seconds) {
+  std::string variants;
+  for (const cpu::Variant *variant : options.variants)
+    absl::StrAppend(&variants, variants.empty() ? "" : ", ", variant->name);
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(options.output, error);
+  return absl::StrFormat("%s: %s (weights %s, code for %s) in %.1f s", options.output,
+                         session::human_bytes(error ? 0 : bytes),
+                         session::human_bytes(sizes.weights), variants, seconds);
+}
+
+} // namespace
+
+absl::Status compile_model(const CompileOptions &options) {
+  const auto begun = std::chrono::steady_clock::now();
+  if (absl::Status status = check_output(options.output, options.model); !status.ok())
+    return status;
+  auto file = artifact::AtomicFile::create(options.output);
+  if (!file.ok())
+    return file.status();
+  Progress progress(!options.quiet);
+  Dumps dumps(options.emit_dir);
+  auto lowered = lower(options.model, options.model_flags,
+                       lowering_options(options, Phase::plan, progress, dumps));
+  if (!lowered.ok())
+    return lowered.status();
+  if (!options.quiet)
+    for (const std::string &note : lowered->model.notes)
+      progress.say(absl::StrCat("note: ", note));
+  mlir::ModuleOp planned = *lowered->model.module;
+  const auto sizes = artifact::planned_sizes(planned);
+  if (!sizes.ok())
+    return sizes.status();
+
+  artifact::Contents contents;
+  contents.planned = planned;
+  contents.extras = extras(options, lowered->model);
+  contents.tokenizer = lowered->model.tokenizer;
+  auto code = generate_code(options, planned, progress, dumps);
+  if (!code.ok())
+    return code.status();
+  if (!dumps.status().ok())
+    return dumps.status();
+  contents.code = *std::move(code);
+  auto proof = draft_proof(planned, contents.tokenizer);
+  if (!proof.ok())
+    return proof.status();
+  contents.proof = *std::move(proof);
+  contents.compute_logits = [&](artifact::ProofContents &draft,
+                                const artifact::PackedRows &weights) {
+    progress.part("proof");
+    absl::Status status = fill_logits(draft, planned, weights, options.jobs);
+    progress.part("writing");
+    return status;
+  };
+  auto store = open_files(planned);
+  if (!store.ok())
+    return store.status();
+  progress.part("weights");
+  artifact::PackOptions packing;
+  packing.threads = options.jobs;
+  packing.progress = [&](uint64_t bytes) {
+    progress.done(static_cast<double>(bytes) / static_cast<double>(sizes->weights));
+  };
+  const auto errors = artifact::write_artifact(contents, **store, **file, packing);
+  if (!errors.ok())
+    return errors.status();
+  progress.finish();
+  if (!options.quant_report.empty())
+    if (absl::Status status = write_quant_report(options.quant_report, planned, *errors);
+        !status.ok())
+      return status;
+  if (options.timing)
+    progress.print_timing();
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+  if (!options.quiet)
+    progress.say(summary(options, *sizes, taken.count()));
+  return absl::OkStatus();
+}
+
+absl::Status print_ir(const CompileOptions &options) {
+  Progress progress(!options.quiet);
+  Dumps dumps(options.emit_dir);
+  auto lowered = lower(options.model, options.model_flags,
+                       lowering_options(options, *options.to, progress, dumps));
+  if (!lowered.ok())
+    return lowered.status();
+  if (!dumps.status().ok())
+    return dumps.status();
+  if (options.timing)
+    progress.print_timing();
+  const std::string text = text_of(*lowered->model.module);
+  auto file = artifact::AtomicFile::create(options.output.empty() ? "/dev/stdout" : options.output);
+  if (!file.ok())
+    return file.status();
+  if (absl::Status status = (*file)->write(text.data(), text.size()); !status.ok())
+    return status;
+  return (*file)->commit();
+}
+
+} // namespace quern::driver

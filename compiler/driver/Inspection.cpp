@@ -1,0 +1,205 @@
+#include "compiler/driver/Inspection.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace quern::driver {
+namespace {
+
+using artifact::items;
+using artifact::Manifest;
+using artifact::text;
+using Json = nlohmann::ordered_json;
+
+Json strings(const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *list) {
+  Json out = Json::array();
+  for (const flatbuffers::String *s : items(list))
+    out.push_back(text(s));
+  return out;
+}
+
+Json numbers(const flatbuffers::Vector<int64_t> *list) {
+  Json out = Json::array();
+  for (const int64_t n : items(list))
+    out.push_back(n);
+  return out;
+}
+
+Json tensors(const flatbuffers::Vector<flatbuffers::Offset<artifact::TensorDesc>> *list) {
+  Json out = Json::array();
+  for (const artifact::TensorDesc *tensor : items(list)) {
+    Json shape = Json::array();
+    for (uint32_t i = 0; i < items(tensor->shape()).size(); ++i) {
+      const int64_t dim = items(tensor->shape())[i];
+      if (dim >= 0)
+        shape.push_back(dim);
+      else
+        shape.push_back(text(items(tensor->symbols())[i]));
+    }
+    out.push_back({{"name", text(tensor->name())},
+                   {"type", artifact::EnumNameElementType(tensor->type())},
+                   {"shape", shape}});
+  }
+  return out;
+}
+
+Json buckets(const artifact::Entry &entry) {
+  Json out = Json::array();
+  for (const artifact::Bucket *bucket : items(entry.buckets())) {
+    Json buffers = Json::array();
+    for (const artifact::Buffer *buffer : items(bucket->buffers()))
+      buffers.push_back({{"name", text(buffer->name())},
+                         {"offset", buffer->offset()},
+                         {"bytes", buffer->size()},
+                         {"first", buffer->first()},
+                         {"last", buffer->last()}});
+    out.push_back({{"name", text(bucket->name())},
+                   {"symbol", text(bucket->symbol())},
+                   {"max_tokens", bucket->max_tokens()},
+                   {"max_seqs", bucket->max_seqs()},
+                   {"arena", bucket->arena()},
+                   {"arena_bound", bucket->arena_bound()},
+                   {"dispatches", items(bucket->dispatches()).size()},
+                   {"buffers", buffers}});
+  }
+  return out;
+}
+
+Json entries(const Manifest &manifest) {
+  Json out = Json::array();
+  for (const artifact::Entry *entry : items(manifest.entries()))
+    out.push_back({{"name", text(entry->name())},
+                   {"inputs", tensors(entry->inputs())},
+                   {"outputs", tensors(entry->outputs())},
+                   {"buckets", buckets(*entry)}});
+  return out;
+}
+
+// Each kernel with its dispatches, by bucket.
+Json kernels(const Manifest &manifest) {
+  Json out = Json::array();
+  for (const artifact::Kernel *kernel : items(manifest.kernels()))
+    out.push_back({{"name", text(kernel->name())},
+                   {"anchor", text(kernel->anchor())},
+                   {"dispatches", Json::array()}});
+  for (const artifact::Entry *entry : items(manifest.entries()))
+    for (const artifact::Bucket *bucket : items(entry->buckets()))
+      for (const artifact::Dispatch *dispatch : items(bucket->dispatches()))
+        out[dispatch->kernel()]["dispatches"].push_back(
+            {{"entry", text(entry->name())},
+             {"bucket", text(bucket->name())},
+             {"label", text(dispatch->label())},
+             {"weight_bytes", dispatch->weight_bytes()}});
+  return out;
+}
+
+Json states(const Manifest &manifest) {
+  Json out = Json::array();
+  for (const artifact::State *state : items(manifest.states()))
+    out.push_back({{"name", text(state->name())},
+                   {"kind", artifact::EnumNameStateKind(state->kind())},
+                   {"shape", numbers(state->shape())},
+                   {"offset", state->offset()},
+                   {"bytes", state->bytes()}});
+  return out;
+}
+
+Json proof(const artifact::Artifact &artifact) {
+  Json logits = Json::array();
+  size_t texts = 0;
+  if (const artifact::Proof *proof = artifact.proof()) {
+    texts = items(proof->tokenizer()).size();
+    for (const artifact::LogitsVector *v : items(proof->logits()))
+      logits.push_back({{"tokens", items(v->tokens()).size()},
+                        {"rows", items(v->rows()).size()},
+                        {"tolerance", v->tolerance()}});
+  }
+  return {{"tokenizer_texts", texts}, {"logits", logits}};
+}
+
+} // namespace
+
+std::vector<FormatSummary> formats_of(const Manifest &manifest) {
+  std::map<std::string, FormatSummary> by_name;
+  for (const artifact::Weight *weight : items(manifest.weights())) {
+    FormatSummary &summary = by_name[std::string(text(weight->format()))];
+    uint64_t elements = 1;
+    for (const int64_t dim : items(weight->shape()))
+      elements *= static_cast<uint64_t>(std::max<int64_t>(dim, 0));
+    ++summary.tensors;
+    summary.bytes += weight->bytes();
+    summary.elements += elements;
+    summary.max_error = std::max(summary.max_error, weight->relative_error());
+  }
+  std::vector<FormatSummary> list;
+  for (auto &[name, summary] : by_name) {
+    summary.format = name;
+    list.push_back(summary);
+  }
+  return list;
+}
+
+Sizes sizes_of(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
+  Sizes sizes;
+  uint64_t code = 0;
+  for (const artifact::Variant *variant : items(manifest.variants())) {
+    sizes.model = session::model_sizes(artifact, text(variant->name()));
+    code = std::max(code, sizes.model.code);
+  }
+  sizes.model.code = code;
+  for (const artifact::Entry *entry : items(manifest.entries()))
+    for (const artifact::Bucket *bucket : items(entry->buckets()))
+      if (bucket->arena() == sizes.model.arena)
+        sizes.arena_bound = std::max(sizes.arena_bound, bucket->arena_bound());
+  sizes.ctx = manifest.context();
+  return sizes;
+}
+
+nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
+  Json variants = Json::array();
+  for (const artifact::Variant *variant : items(manifest.variants()))
+    variants.push_back({{"name", text(variant->name())},
+                        {"features", strings(variant->features())},
+                        {"code", artifact.code(text(variant->name())).size()}});
+  Json formats = Json::array();
+  for (const FormatSummary &format : formats_of(manifest))
+    formats.push_back({{"format", format.format},
+                       {"tensors", format.tensors},
+                       {"bytes", format.bytes},
+                       {"bits_per_weight", format.bits_per_weight()},
+                       {"max_relative_error", format.max_error}});
+  Json weights = Json::array();
+  for (const artifact::Weight *weight : items(manifest.weights()))
+    weights.push_back({{"name", text(weight->name())},
+                       {"format", text(weight->format())},
+                       {"packing", text(weight->packing())},
+                       {"shape", numbers(weight->shape())},
+                       {"bytes", weight->bytes()},
+                       {"bits_per_weight", weight->bits_per_weight()},
+                       {"relative_error", weight->relative_error()}});
+  return {{"producer", text(manifest.producer())},
+          {"family", text(manifest.family())},
+          {"source", text(manifest.source())},
+          {"synthetic", manifest.synthetic()},
+          {"context", manifest.context()},
+          {"max_tokens", manifest.max_tokens()},
+          {"max_seqs", manifest.max_seqs()},
+          {"vocab", manifest.vocab()},
+          {"flags", strings(manifest.flags())},
+          {"tokenizer", !artifact.tokenizer().empty()},
+          {"flops_per_token", manifest.flops_per_token()},
+          {"plan", to_json(sizes_of(artifact))},
+          {"entries", entries(manifest)},
+          {"variants", variants},
+          {"formats", formats},
+          {"weights", weights},
+          {"kernels", kernels(manifest)},
+          {"state", states(manifest)},
+          {"proof", proof(artifact)}};
+}
+
+} // namespace quern::driver

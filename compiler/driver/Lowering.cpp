@@ -1,0 +1,148 @@
+#include "compiler/driver/Lowering.h"
+
+#include "ir/formats/Format.h"
+#include "ir/quern/QuernDialect.h"
+#include "passes/analysis/SourceNames.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/ThreadPool.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace quern::driver {
+namespace {
+
+// The runtime refuses artifacts beyond these (runtime/artifact/Validate.cpp).
+constexpr int64_t kMostTokens = 1 << 20;
+constexpr int64_t kMostSeqs = 1 << 16;
+
+absl::Status wrong(const std::string &what, const std::string &hint) {
+  return absl::InvalidArgumentError(absl::StrCat(what, "\nhint: ", hint));
+}
+
+// Diagnostics under the names by which the model's author knows things: errors are collected, the
+// rest is printed.
+class Diagnostics {
+public:
+  explicit Diagnostics(mlir::MLIRContext &context)
+      : handler_(&context, [this](mlir::Diagnostic &diagnostic) {
+          const std::string name = sourceName(diagnostic.getLocation());
+          const std::string text = absl::StrCat(name, name.empty() ? "" : ": ", diagnostic.str());
+          if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+            absl::StrAppend(&errors_, errors_.empty() ? "" : "; ", text);
+          else if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Warning)
+            std::fprintf(stderr, "warning: %s\n", text.c_str());
+        }) {}
+
+  absl::Status error(llvm::StringRef phase) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat(phase.str(), ": ", errors_.empty() ? "failed" : errors_));
+  }
+
+private:
+  std::string errors_;
+  mlir::ScopedDiagnosticHandler handler_;
+};
+
+void print_remark(const mlir::remark::detail::Remark &remark) {
+  std::fprintf(stderr, "remark: %s\n", remark.getMsg().c_str());
+}
+
+} // namespace
+
+std::vector<cli::Flag> ModelFlags::flags() {
+  return {
+      {"--quant", "F", "keep, f32, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
+       &pipeline.quant},
+      {"-c, --context", "N", "longest sequence (default: the model's)", &context},
+      {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
+      {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
+      {"--synthetic", "SEED", "make the weights up; config.json is enough", &synthetic},
+  };
+}
+
+absl::Status ModelFlags::check() const {
+  if (const auto quant = formats::parse_quant_flag(pipeline.quant); !quant.ok())
+    return wrong(absl::StrCat("--quant ", pipeline.quant, ": no such format"),
+                 "keep, f32, f16, bf16, int8, int4, int4:g64,asym ...");
+  if (pipeline.max_tokens < 1 || pipeline.max_tokens > kMostTokens)
+    return wrong(absl::StrCat("--max-tokens takes 1 to ", kMostTokens), "--max-tokens 512");
+  if (pipeline.max_seqs < 1 || pipeline.max_seqs > kMostSeqs)
+    return wrong(absl::StrCat("--max-seqs takes 1 to ", kMostSeqs), "--max-seqs 16");
+  if (pipeline.max_seqs > pipeline.max_tokens)
+    return wrong("--max-seqs is more than --max-tokens, and every sequence of a step has a token",
+                 absl::StrCat("--max-seqs ", pipeline.max_tokens));
+  uint64_t seed;
+  if (!synthetic.empty() && !absl::SimpleAtoi(synthetic, &seed))
+    return wrong(absl::StrCat("--synthetic takes a whole number, not '", synthetic, "'"),
+                 "--synthetic 1");
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ModelFlags::recorded() const {
+  std::vector<std::string> list = {absl::StrCat("--quant ", pipeline.quant),
+                                   absl::StrCat("--max-tokens ", pipeline.max_tokens),
+                                   absl::StrCat("--max-seqs ", pipeline.max_seqs)};
+  if (context != 0)
+    list.push_back(absl::StrCat("-c ", context));
+  if (!synthetic.empty())
+    list.push_back(absl::StrCat("--synthetic ", synthetic));
+  std::sort(list.begin(), list.end());
+  return list;
+}
+
+ImportOptions ModelFlags::import_options() const {
+  ImportOptions options;
+  // What no int64 holds is refused by the importer like any other context that is too long.
+  if (context != 0)
+    options.context = static_cast<int64_t>(std::min<uint64_t>(context, INT64_MAX));
+  uint64_t seed;
+  if (absl::SimpleAtoi(synthetic, &seed))
+    options.synthetic = seed;
+  return options;
+}
+
+absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
+                              const LoweringOptions &options) {
+  Lowered lowered;
+  lowered.context = std::make_unique<mlir::MLIRContext>(
+      options.threads > 1 ? mlir::MLIRContext::Threading::ENABLED
+                          : mlir::MLIRContext::Threading::DISABLED);
+  mlir::MLIRContext &context = *lowered.context;
+  context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
+  if (options.remarks)
+    listenToRemarks(context, print_remark);
+
+  PipelineCallbacks callbacks = options.callbacks;
+  if (callbacks.before)
+    callbacks.before(info(Phase::import));
+  const auto start = std::chrono::steady_clock::now();
+  auto imported = importModel(model, flags.import_options(), context);
+  if (!imported.ok())
+    return imported.status();
+  lowered.model = *std::move(imported);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+
+  std::string running = "import";
+  callbacks.before = [&](const PhaseInfo &phase) {
+    running = phase.name.str();
+    if (options.callbacks.before)
+      options.callbacks.before(phase);
+  };
+  callbacks.after = [&](const PhaseInfo &phase, mlir::ModuleOp module, double seconds) {
+    if (options.callbacks.after)
+      options.callbacks.after(phase, module,
+                              phase.phase == Phase::import ? taken.count() : seconds);
+  };
+  Diagnostics diagnostics(context);
+  if (mlir::failed(runTo(*lowered.model.module, options.to, flags.pipeline, callbacks)))
+    return diagnostics.error(running);
+  return lowered;
+}
+
+} // namespace quern::driver

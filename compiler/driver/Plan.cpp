@@ -1,0 +1,94 @@
+// quern plan: exact memory, before compiling. Reads shapes, never weights.
+#include "codegen/artifact/Plan.h"
+#include "compiler/driver/Lowering.h"
+#include "compiler/driver/Sizes.h"
+#include "compiler/driver/Verbs.h"
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Report.h"
+
+#include <absl/strings/str_cat.h>
+#include <nlohmann/json.hpp>
+
+namespace quern::driver {
+namespace {
+
+// Code is compiled later, so its size is a guess: a shared part, and what a kernel takes on
+// average. Measured on SmolLM2, Qwen2 and Mamba-2: within a factor of two.
+constexpr uint64_t kCodeBase = 64 << 10;
+constexpr uint64_t kCodeKernel = 16 << 10;
+
+absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags, uint64_t slots) {
+  auto lowered = lower(model, flags, {});
+  if (!lowered.ok())
+    return lowered.status();
+  mlir::ModuleOp module = *lowered->model.module;
+  const auto planned = artifact::planned_sizes(module);
+  if (!planned.ok())
+    return planned.status();
+  Sizes sizes;
+  sizes.model.weights = planned->weights;
+  sizes.model.arena = planned->arena;
+  sizes.model.slot_bytes = planned->slot_bytes;
+  for (const uint64_t page : planned->pages)
+    sizes.model.page_bytes += page;
+  const auto kernels = static_cast<uint64_t>(std::ranges::distance(module.getOps<KernelOp>()));
+  sizes.model.code = kCodeBase + kernels * kCodeKernel;
+  sizes.arena_bound = planned->arena_bound;
+  sizes.ctx = static_cast<uint64_t>(lowered->model.context);
+  sizes.slots = slots;
+  return sizes;
+}
+
+} // namespace
+
+int plan(Args args) {
+  ModelFlags flags;
+  uint64_t slots = 1;
+  cli::Bytes memory;
+  bool json = false;
+  std::vector<std::string> models;
+  const cli::Command command{
+      "quern plan MODEL [flags]",
+      "Says what a model will take in memory, to the byte, without compiling it: weights, arena, "
+      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough, "
+      "with "
+      "--synthetic.",
+      flags.flags() +
+          std::vector<cli::Flag>{{"--slots", "N", "sequences alive at once (default: 1)", &slots},
+                                 {"--memory", "BYTES",
+                                  "exit with 1, and what would fit, if the total is more", &memory},
+                                 {"--json", "", "print one JSON object", &json}},
+      "quern plan models/smollm2-135m-instruct-q4_1.gguf -c 2048 --slots 4 --memory 1G", &models};
+  switch (cli::parse(command, args)) {
+  case cli::Parsed::run:
+    break;
+  case cli::Parsed::help:
+    return cli::kDone;
+  case cli::Parsed::wrong:
+    return cli::kWrongUsage;
+  }
+  if (models.size() != 1)
+    return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
+                            "quern plan MODEL");
+  if (slots == 0)
+    return cli::wrong_usage("--slots takes 1 or more", "--slots 1");
+  if (absl::Status status = flags.check(); !status.ok()) {
+    cli::fail(status);
+    return cli::kWrongUsage;
+  }
+  const auto sizes = sizes_of(models[0], flags, slots);
+  if (!sizes.ok())
+    return cli::fail(sizes.status());
+  if (json)
+    cli::print_json(to_json(*sizes));
+  else
+    print_table(*sizes, "estimated");
+  if (memory.value != 0)
+    if (absl::Status status = session::check_fits(sizes->model, sizes->ctx, sizes->slots,
+                                                  memory.value, "--memory allows");
+        !status.ok())
+      return cli::fail(status);
+  return cli::kDone;
+}
+
+} // namespace quern::driver

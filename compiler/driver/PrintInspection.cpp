@@ -1,0 +1,135 @@
+// `quern inspect` for people.
+#include "compiler/driver/Inspection.h"
+
+#include <cinttypes>
+#include <cstdio>
+
+namespace quern::driver {
+namespace {
+
+using artifact::items;
+using artifact::Manifest;
+using artifact::text;
+
+void print(const char *name, const std::string &value) {
+  std::printf("%-10s %s\n", name, value.c_str());
+}
+
+std::string tensor_text(const artifact::TensorDesc &tensor) {
+  std::string out =
+      std::string(text(tensor.name())) + " " + artifact::EnumNameElementType(tensor.type()) + " [";
+  for (uint32_t i = 0; i < items(tensor.shape()).size(); ++i) {
+    const int64_t dim = items(tensor.shape())[i];
+    out += i == 0 ? "" : ", ";
+    out += dim >= 0 ? std::to_string(dim) : std::string(text(items(tensor.symbols())[i]));
+  }
+  return out + "]";
+}
+
+void print_overview(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
+  print("model", std::string(text(manifest.source())) + ", " +
+                     std::string(text(manifest.family())) +
+                     (manifest.synthetic() ? ", SYNTHETIC WEIGHTS" : ""));
+  print("made by", std::string(text(manifest.producer())));
+  std::string flags;
+  for (const flatbuffers::String *flag : items(manifest.flags()))
+    flags += (flags.empty() ? "" : " ") + flag->str();
+  print("flags", flags);
+  print("limits", "context " + std::to_string(manifest.context()) + ", " +
+                      std::to_string(manifest.max_tokens()) + " tokens and " +
+                      std::to_string(manifest.max_seqs()) + " sequences a step, vocabulary " +
+                      std::to_string(manifest.vocab()));
+  print("tokenizer",
+        artifact.tokenizer().empty() ? "none" : session::human_bytes(artifact.tokenizer().size()));
+  for (const artifact::Variant *variant : items(manifest.variants())) {
+    std::string needs;
+    for (const flatbuffers::String *feature : items(variant->features()))
+      needs += (needs.empty() ? " needs " : ", ") + feature->str();
+    print("variant", std::string(text(variant->name())) + ": " +
+                         session::human_bytes(artifact.code(text(variant->name())).size()) +
+                         " of code," + needs);
+  }
+  for (const artifact::Entry *entry : items(manifest.entries())) {
+    std::string line = std::string(text(entry->name())) + "(";
+    for (uint32_t i = 0; i < items(entry->inputs()).size(); ++i)
+      line += (i ? ", " : "") + tensor_text(*items(entry->inputs())[i]);
+    line += ") -> (";
+    for (uint32_t i = 0; i < items(entry->outputs()).size(); ++i)
+      line += (i ? ", " : "") + tensor_text(*items(entry->outputs())[i]);
+    print("entry", line + ")");
+    for (const artifact::Bucket *bucket : items(entry->buckets()))
+      print("  bucket", std::string(text(bucket->name())) + ": up to " +
+                            std::to_string(bucket->max_tokens()) + " tokens of " +
+                            std::to_string(bucket->max_seqs()) + " sequences, " +
+                            std::to_string(items(bucket->dispatches()).size()) +
+                            " dispatches, arena " + session::human_bytes(bucket->arena()));
+  }
+}
+
+void print_formats(const Manifest &manifest) {
+  std::printf("\n%-16s %8s %16s %12s %12s\n", "format", "tensors", "bytes", "bits/weight",
+              "max error");
+  for (const FormatSummary &format : formats_of(manifest))
+    std::printf("%-16s %8" PRIu64 " %16" PRIu64 " %12.3f %12.3g\n", format.format.c_str(),
+                format.tensors, format.bytes, format.bits_per_weight(),
+                static_cast<double>(format.max_error));
+}
+
+void print_proof(const artifact::Artifact &artifact) {
+  std::printf("\n");
+  const artifact::Proof *proof = artifact.proof();
+  if (!proof) {
+    print("proof", "none");
+    return;
+  }
+  print("proof", std::to_string(items(proof->tokenizer()).size()) + " tokenized texts");
+  for (const artifact::LogitsVector *v : items(proof->logits()))
+    print("", "logits of " + std::to_string(items(v->rows()).size()) + " of " +
+                  std::to_string(items(v->tokens()).size()) + " tokens, within " +
+                  std::to_string(v->tolerance()) + " standard deviations");
+}
+
+void print_kernels(const Manifest &manifest) {
+  for (uint32_t k = 0; k < items(manifest.kernels()).size(); ++k) {
+    const artifact::Kernel *kernel = items(manifest.kernels())[k];
+    std::printf("\nkernel %s (%s)\n", std::string(text(kernel->name())).c_str(),
+                std::string(text(kernel->anchor())).c_str());
+    for (const artifact::Entry *entry : items(manifest.entries()))
+      for (const artifact::Bucket *bucket : items(entry->buckets()))
+        for (const artifact::Dispatch *dispatch : items(bucket->dispatches()))
+          if (dispatch->kernel() == k)
+            std::printf("  %-10s %14" PRIu64 "  %s\n", std::string(text(bucket->name())).c_str(),
+                        dispatch->weight_bytes(), std::string(text(dispatch->label())).c_str());
+  }
+}
+
+void print_plan(const Manifest &manifest) {
+  for (const artifact::Entry *entry : items(manifest.entries()))
+    for (const artifact::Bucket *bucket : items(entry->buckets())) {
+      std::printf("\n%s.%s: arena %" PRIu64 ", alive at once at most %" PRIu64 "\n",
+                  std::string(text(entry->name())).c_str(),
+                  std::string(text(bucket->name())).c_str(), bucket->arena(),
+                  bucket->arena_bound());
+      std::printf("%14s %14s %11s  %s\n", "offset", "bytes", "dispatches", "buffer");
+      for (const artifact::Buffer *buffer : items(bucket->buffers()))
+        std::printf("%14" PRIu64 " %14" PRIu64 " %5u-%-5u  %s\n", buffer->offset(), buffer->size(),
+                    buffer->first(), buffer->last(), std::string(text(buffer->name())).c_str());
+    }
+}
+
+} // namespace
+
+void print_inspection(const artifact::Artifact &artifact, const InspectionParts &parts) {
+  print_overview(artifact);
+  print_formats(artifact.manifest());
+  std::printf("\n");
+  print_table(sizes_of(artifact), "of the largest variant");
+  print_proof(artifact);
+  if (parts.kernels)
+    print_kernels(artifact.manifest());
+  if (parts.plan)
+    print_plan(artifact.manifest());
+}
+
+} // namespace quern::driver

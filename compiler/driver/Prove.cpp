@@ -1,0 +1,147 @@
+#include "compiler/driver/Prove.h"
+
+#include "ir/formats/Packing.h"
+#include "ir/reference/Interpreter.h"
+#include "passes/analysis/Entries.h"
+#include "runtime/text/Tokenizer.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace quern::driver {
+namespace {
+
+// What tokenizers most often get wrong: white space, numbers, contractions, scripts without spaces,
+// combining marks, emoji sequences, special tokens' spellings, and long runs.
+constexpr const char *kTexts[] = {
+    "",
+    "Hello, world!",
+    "  two  spaces\tand\ttabs\n\n\nthree newlines ",
+    "it's we'll I'D don'T",
+    "1234567890 3.14159e-10 0x1F",
+    "snake_case camelCase kebab-case; for (int i = 0; i < n; ++i) {",
+    "na\xc3\xafve caf\xc3\xa9 d\xc3\xa9j\xc3\xa0-vu, e\xcc\x81 apart",
+    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe3\x81\xae\xe3\x83\x86\xe3\x82\xad\xe3\x82\xb9\xe3\x83"
+    "\x88, "
+    "\xed\x95\x9c\xea\xb5\xad\xec\x96\xb4\xeb\x8f\x84",
+    "\xd7\xa2\xd7\x91\xd7\xa8\xd7\x99\xd7\xaa "
+    "\xd8\xa7\xd9\x84\xd8\xb9\xd8\xb1\xd8\xa8\xd9\x8a\xd8\xa9",
+    "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7 "
+    "\xf0\x9f\x87\xab\xf0\x9f\x87\xb7 \xe2\x80\x8b\xef\xbb\xbf",
+    "<|im_start|>user<|im_end|> <|endoftext|> <s>",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+};
+
+// How far logits may lie from the interpreter's, in their standard deviations. Where activations
+// are quantized, a difference in the last bit of a float may move a code by one: what that does to
+// the logits was measured on SmolLM2 (30 layers) and is below a fifth of this. Where they are not,
+// only the order of float additions differs.
+constexpr float kQuantizedTolerance = 0.05f;
+constexpr float kFloatTolerance = 2e-3f;
+
+// The interpreter takes about a second for 10^9 multiply-adds: a long proof must not dominate the
+// time to compile a large model.
+int64_t proof_tokens(int64_t parameters) {
+  return std::clamp<int64_t>(4'000'000'000 / std::max<int64_t>(1, parameters), 2, 8);
+}
+
+int64_t parameters_of(mlir::ModuleOp planned) {
+  int64_t sum = 0;
+  for (auto packed : planned.getOps<PackedOp>()) {
+    int64_t elements = 1;
+    for (const int64_t dim : packed.getType().getShape())
+      elements *= dim;
+    sum += elements;
+  }
+  return sum;
+}
+
+bool quantizes_activations(mlir::ModuleOp planned) {
+  return planned.walk([](QuantizeRowsOp) { return mlir::WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
+// splitmix64: the tokens are spread over the vocabulary, and the same for every model of that size.
+int32_t token(int64_t i, int64_t vocab) {
+  uint64_t z = static_cast<uint64_t>(i + 1) * 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return static_cast<int32_t>((z ^ (z >> 31)) % static_cast<uint64_t>(vocab));
+}
+
+bool has_step(mlir::ModuleOp planned) {
+  return std::ranges::any_of(bucketsOf(planned), [](mlir::func::FuncOp bucket) {
+    auto entry = bucket->getAttrOfType<mlir::StringAttr>(attrs::kEntry);
+    return entry && entry.getValue() == "step";
+  });
+}
+
+int64_t model_number(mlir::ModuleOp planned, llvm::StringRef key) {
+  auto model = planned->getAttrOfType<mlir::DictionaryAttr>("quern.model");
+  auto value = model ? model.getAs<mlir::IntegerAttr>(key) : mlir::IntegerAttr();
+  return value ? value.getInt() : 0;
+}
+
+} // namespace
+
+absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
+                                                    const std::string &tokenizer) {
+  artifact::ProofContents proof;
+  if (!tokenizer.empty()) {
+    auto spec = text::deserialize(tokenizer);
+    if (!spec.ok())
+      return spec.status();
+    auto working = text::Tokenizer::create(*std::move(spec));
+    if (!working.ok())
+      return working.status();
+    for (const char *text : kTexts) {
+      auto tokens = (*working)->encode(text);
+      if (!tokens.ok())
+        return tokens.status();
+      proof.tokenizer.push_back({text, *std::move(tokens)});
+    }
+  }
+  const int64_t vocab = model_number(planned, "vocab");
+  if (!has_step(planned) || vocab <= 0)
+    return proof;
+  int64_t max_tokens = 1;
+  for (mlir::func::FuncOp bucket : bucketsOf(planned))
+    if (auto most = bucket->getAttrOfType<mlir::IntegerAttr>(attrs::kMaxTokens))
+      max_tokens = std::max(max_tokens, most.getInt());
+  artifact::ProofContents::Logits logits;
+  const int64_t count = std::min({proof_tokens(parameters_of(planned)), max_tokens,
+                                  std::max<int64_t>(1, model_number(planned, "context"))});
+  for (int64_t i = 0; i < count; ++i)
+    logits.tokens.push_back(token(i, vocab));
+  for (const int64_t row : {int64_t{0}, count / 2, count - 1})
+    if (logits.rows.empty() || row > logits.rows.back())
+      logits.rows.push_back(static_cast<int32_t>(row));
+  logits.vocab = static_cast<uint32_t>(vocab);
+  logits.logits.resize(logits.rows.size() * static_cast<size_t>(vocab));
+  logits.tolerance = quantizes_activations(planned) ? kQuantizedTolerance : kFloatTolerance;
+  proof.logits.push_back(std::move(logits));
+  return proof;
+}
+
+absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
+                         const artifact::PackedRows &weights, int threads) {
+  for (auto &vector : proof.logits) {
+    auto interpreter =
+        reference::Interpreter::create(planned, {.threads = threads, .packed = weights});
+    if (!interpreter.ok())
+      return interpreter.status();
+    reference::ReferenceState state;
+    const reference::Batch batch{.sequences = {{.tokens = vector.tokens}}, .rows = vector.rows};
+    const auto output = (*interpreter)->step(batch, state);
+    if (!output.ok())
+      return output.status();
+    if (output->values.size() != vector.logits.size())
+      return absl::InternalError("the interpreter's logits have another shape than the model says");
+    std::ranges::transform(output->values, vector.logits.begin(),
+                           [](double x) { return static_cast<float>(x); });
+  }
+  return absl::OkStatus();
+}
+
+} // namespace quern::driver

@@ -1,0 +1,62 @@
+#include "compiler/driver/QuantReport.h"
+
+#include "codegen/artifact/Weights.h"
+#include "runtime/artifact/AtomicFile.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <set>
+
+namespace quern::driver {
+namespace {
+
+// The formats that the model's own weights have.
+std::string source_formats(PackedOp packed) {
+  std::set<std::string> formats;
+  packed.walk([&](WeightRefOp ref) { formats.insert(ref.getType().getFormat().str()); });
+  std::string list;
+  for (const std::string &format : formats)
+    list += (list.empty() ? "" : ",") + format;
+  return list;
+}
+
+} // namespace
+
+absl::Status write_quant_report(const std::string &path, mlir::ModuleOp planned,
+                                const std::vector<formats::ErrorStats> &errors) {
+  nlohmann::ordered_json weights = nlohmann::ordered_json::array();
+  uint64_t total = 0;
+  size_t i = 0;
+  for (PackedOp packed : artifact::packed_in_order(planned)) {
+    const formats::ErrorStats error = i < errors.size() ? errors[i] : formats::ErrorStats();
+    ++i;
+    const auto bytes = static_cast<uint64_t>(packed.getBytes().value_or(0));
+    const auto shape = packed.getType().getShape().vec();
+    double elements = 1;
+    for (const int64_t dim : shape)
+      elements *= static_cast<double>(dim);
+    total += bytes;
+    weights.push_back({{"name", packed.getSymName().str()},
+                       {"from", source_formats(packed)},
+                       {"format", packed.getType().getFormat().str()},
+                       {"packing", packed.getPacking().str()},
+                       {"shape", shape},
+                       {"bytes", bytes},
+                       {"bits_per_weight", 8 * static_cast<double>(bytes) / elements},
+                       {"rmse", error.rmse()},
+                       {"max_error", error.max_error},
+                       {"relative_error", std::sqrt(error.relative_energy())}});
+  }
+  const nlohmann::ordered_json report = {{"weights", weights}, {"bytes", total}};
+  const std::string text =
+      report.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  auto file = artifact::AtomicFile::create(path);
+  if (!file.ok())
+    return file.status();
+  if (absl::Status status = (*file)->write(text.data(), text.size()); !status.ok())
+    return status;
+  return (*file)->commit();
+}
+
+} // namespace quern::driver

@@ -1,0 +1,24 @@
+// `--quant-report`: what quantization did to each weight.
+#ifndef QUERN_COMPILER_DRIVER_QUANTREPORT_H
+#define QUERN_COMPILER_DRIVER_QUANTREPORT_H
+
+#include "ir/formats/Format.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+namespace quern::driver {
+
+/// Writes {"weights":[{"name","from","format","packing","shape","bytes","bits_per_weight","rmse",
+/// "max_error","relative_error"}],"bytes":..} to `path`; `errors` are one for each of
+/// packed_in_order(). A weight that was not converted has errors of 0.
+absl::Status write_quant_report(const std::string &path, mlir::ModuleOp planned,
+                                const std::vector<formats::ErrorStats> &errors);
+
+} // namespace quern::driver
+
+#endif // QUERN_COMPILER_DRIVER_QUANTREPORT_H

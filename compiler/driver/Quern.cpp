@@ -1,0 +1,51 @@
+// The table of verbs.
+#include "compiler/driver/Verbs.h"
+
+#include "codegen/cpu/CpuCodegen.h"
+#include "runtime/version/Version.h"
+
+#include "llvm/Config/llvm-config.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace quern::driver {
+namespace {
+
+// A verb's name as a template argument, so that each hand-over is a function of its own.
+template <size_t N> struct Name {
+  constexpr Name(const char (&text)[N]) { std::copy_n(text, N, value); }
+  char value[N];
+};
+
+template <Name verb> int hand_over(Args args) { return become_runtime(verb.value, args); }
+
+constexpr cli::Verb kVerbs[] = {
+    {"compile", "a model to a .quern file", compile},
+    {"check", "list everything that would stop a compile", check},
+    {"plan", "exact memory, before compiling", plan},
+    {"inspect", "what is in a .quern file", inspect},
+    {"run", "continue a prompt (quern-run)", hand_over<"run">},
+    {"chat", "a conversation in the terminal (quern-run)", hand_over<"chat">},
+    {"logits", "logits of every position, as .npy (quern-run)", hand_over<"logits">},
+    {"tokenize", "text to ids (quern-run)", hand_over<"tokenize">},
+    {"detokenize", "ids to text (quern-run)", hand_over<"detokenize">},
+    {"call", "run any entry on .npy tensors (quern-run)", hand_over<"call">},
+    {"bench", "speed, next to what the machine allows (quern-run)", hand_over<"bench">},
+    {"verify", "replay an artifact's proof on this machine (quern-run)", hand_over<"verify">},
+    {"devices", "what this machine offers (quern-run)", hand_over<"devices">},
+};
+
+} // namespace
+
+cli::Program quern() {
+  std::string targets;
+  for (const cpu::Variant &variant : cpu::variants())
+    absl::StrAppend(&targets, targets.empty() ? "" : ", ", variant.name);
+  return {"quern", "Compiles language models to one file that runs.", kVerbs,
+          absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()),
+                       "), LLVM ", LLVM_VERSION_STRING, ", targets: cpu (", targets, ")")};
+}
+
+} // namespace quern::driver

@@ -1,0 +1,29 @@
+// What a model takes in memory, as `plan` prints it before compiling and `inspect` after.
+#ifndef QUERN_COMPILER_DRIVER_SIZES_H
+#define QUERN_COMPILER_DRIVER_SIZES_H
+
+#include "runtime/session/Memory.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+
+namespace quern::driver {
+
+struct Sizes {
+  session::ModelSizes model;
+  uint64_t arena_bound = 0; ///< bytes alive at once in the bucket with the largest arena
+  uint64_t ctx = 0;         ///< positions a slot can hold
+  uint64_t slots = 1;
+};
+
+/// INTERFACE's object: weights, arena, arena_bound, state_per_slot, state_per_token, slots, ctx,
+/// code, total.
+nlohmann::ordered_json to_json(const Sizes &sizes);
+
+/// The same, for people, on stdout. `code_note` follows the code's size.
+void print_table(const Sizes &sizes, const char *code_note);
+
+} // namespace quern::driver
+
+#endif // QUERN_COMPILER_DRIVER_SIZES_H

@@ -1,0 +1,24 @@
+// quern's verbs: one function and one file each. Each returns the exit code.
+#ifndef QUERN_COMPILER_DRIVER_VERBS_H
+#define QUERN_COMPILER_DRIVER_VERBS_H
+
+#include "runtime/cli/Program.h"
+
+namespace quern::driver {
+
+using cli::Args;
+
+int check(Args args);
+int compile(Args args);
+int inspect(Args args);
+int plan(Args args);
+
+/// Becomes `quern-run VERB ARGS...`, the program beside this one. Returns only if it cannot.
+int become_runtime(std::string_view verb, Args args);
+
+/// quern itself: the table of the above.
+cli::Program quern();
+
+} // namespace quern::driver
+
+#endif // QUERN_COMPILER_DRIVER_VERBS_H

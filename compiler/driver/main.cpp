@@ -1,0 +1,6 @@
+// quern: see Verbs.h for the table of verbs, and one file for each.
+#include "compiler/driver/Verbs.h"
+
+int main(int argc, char **argv) {
+  return quern::cli::run_program(quern::driver::quern(), argc, argv);
+}

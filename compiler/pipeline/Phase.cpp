@@ -1,0 +1,54 @@
+#include "compiler/pipeline/Phase.h"
+
+#include "passes/fuse/Passes.h"
+#include "passes/normalize/Passes.h"
+#include "passes/plan/Passes.h"
+#include "passes/quantize/Passes.h"
+#include "passes/schedule/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+
+using mlir::OpPassManager;
+
+namespace quern {
+
+static void buildNormalize(OpPassManager &pm, const PipelineOptions &) { buildNormalizePhase(pm); }
+static void buildFuse(OpPassManager &pm, const PipelineOptions &) { buildFusePhase(pm); }
+static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
+  buildQuantizePhase(pm, {.quant = options.quant});
+}
+static void buildSchedule(OpPassManager &pm, const PipelineOptions &options) {
+  buildSchedulePhase(pm, {.maxTokens = options.max_tokens, .maxSeqs = options.max_seqs});
+}
+static void buildPlan(OpPassManager &pm, const PipelineOptions &) { buildPlanPhase(pm); }
+
+static constexpr PhaseInfo kPhases[] = {
+    {Phase::import, "import", "the model as its author wrote it, in the dialect's ops", nullptr},
+    {Phase::normalize, "normalize",
+     "symbols agree; dead and duplicate code is gone; references to weights and states come first",
+     buildNormalize},
+    {Phase::fuse, "fuse",
+     "every op lies in a fused region with one anchor; linears of one input are merged", buildFuse},
+    {Phase::quantize, "quantize",
+     "every weight has a format; linears with integer weights read integer rows", buildQuantize},
+    {Phase::schedule, "schedule",
+     "each bucket is a list of dispatches of shared kernels on packed weights", buildSchedule},
+    {Phase::plan, "plan",
+     "every weight, state and buffer has an offset; the arena is proven against the most live "
+     "bytes",
+     buildPlan},
+    {Phase::emit, "emit", "code for each variant, packed weights, manifest and proof", nullptr},
+};
+
+llvm::ArrayRef<PhaseInfo> phases() { return kPhases; }
+
+const PhaseInfo &info(Phase phase) { return kPhases[static_cast<size_t>(phase)]; }
+
+std::optional<Phase> parsePhase(llvm::StringRef name) {
+  for (const PhaseInfo &entry : kPhases)
+    if (entry.name == name)
+      return entry.phase;
+  return std::nullopt;
+}
+
+} // namespace quern

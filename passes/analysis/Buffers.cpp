@@ -1,0 +1,85 @@
+#include "passes/analysis/Buffers.h"
+
+#include "ir/formats/Packing.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace quern {
+
+bool isKnownSymbol(StringRef symbol) { return symbol == "T" || symbol == "B" || symbol == "R"; }
+
+int64_t BucketShape::most(StringRef symbol) const {
+  if (symbol == "R")
+    return max_rows;
+  return symbol == "B" ? max_seqs : max_tokens;
+}
+
+FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
+  BucketShape shape;
+  for (auto [name, field] :
+       {std::pair(attrs::kMaxTokens, &shape.max_tokens),
+        std::pair(attrs::kMaxSeqs, &shape.max_seqs), std::pair(attrs::kMaxRows, &shape.max_rows)}) {
+    auto attr = bucket->getAttrOfType<IntegerAttr>(name);
+    if (!attr || attr.getInt() <= 0)
+      return bucket.emitError("a bucket has a positive `") << name << "`";
+    *field = attr.getInt();
+  }
+  return shape;
+}
+
+int64_t rowBytes(Type type) {
+  int64_t cols = colsOf(type);
+  if (!isa<Q8RowsType>(type))
+    return cols * 4;
+  int64_t padded = llvm::alignTo(cols, 32);
+  return llvm::alignTo(padded + padded / 32 * 8, 64);
+}
+
+int64_t bufferBytes(Type type, const BucketShape &shape) {
+  return llvm::alignTo(shape.most(rowsOf(type)) * rowBytes(type), kBufferAlignment);
+}
+
+static int64_t count(ArrayRef<int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>());
+}
+
+int64_t packedBytes(PackedOp packed) {
+  ArrayRef<int64_t> shape = packed.getType().getShape();
+  if (packed.getPacking() == "rows")
+    return count(shape) * 4;
+  // The schedule phase's verifier has checked that it is the format's packing, of a matrix.
+  auto packing = formats::parse_packing(packed.getPacking().str());
+  return packing->bytes(shape[0], shape[1]);
+}
+
+int64_t stateBytes(StateType type) {
+  ArrayRef<int64_t> shape = type.getShape();
+  if (type.getKind() == StateKind::kv)
+    return shape[0] * (shape[1] + shape[2]) * kPagePositions * 4;
+  return count(shape) * 4;
+}
+
+std::vector<LiveBuffer> liveBuffers(func::FuncOp bucket, const BucketShape &shape) {
+  DenseMap<Operation *, int64_t> number;
+  for (auto dispatch : bucket.getOps<DispatchOp>())
+    number.try_emplace(dispatch, number.size());
+  std::vector<LiveBuffer> buffers;
+  for (auto dispatch : bucket.getOps<DispatchOp>()) {
+    for (OpResult result : dispatch->getOpResults()) {
+      int64_t first = number.lookup(dispatch);
+      LiveBuffer buffer{result, bufferBytes(result.getType(), shape), first, first, false};
+      for (Operation *user : result.getUsers()) {
+        if (auto found = number.find(user); found != number.end())
+          buffer.last = std::max(buffer.last, found->second);
+        else
+          buffer.is_output |= isa<func::ReturnOp>(user);
+      }
+      buffers.push_back(buffer);
+    }
+  }
+  return buffers;
+}
+
+} // namespace quern

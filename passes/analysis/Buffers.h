@@ -1,0 +1,65 @@
+// Buffers of a schedule: their sizes and how long they live.
+#ifndef QUERN_PASSES_ANALYSIS_BUFFERS_H
+#define QUERN_PASSES_ANALYSIS_BUFFERS_H
+
+#include "passes/analysis/Entries.h"
+#include "runtime/abi/StepArgs.h"
+
+#include <vector>
+
+namespace quern {
+
+/// Offsets in the arena, the weights section, a slot and a page are multiples of this.
+inline constexpr int64_t kBufferAlignment = 64;
+/// The weights section ends on a multiple of this.
+inline constexpr int64_t kSectionAlignment = 4096;
+
+/// The largest step of a bucket, as its function's attributes say.
+struct BucketShape {
+  int64_t max_tokens = 0;
+  int64_t max_seqs = 0;
+  int64_t max_rows = 0;
+
+  /// The most rows the symbol counts in this bucket (T, B or R).
+  int64_t most(llvm::StringRef symbol) const;
+};
+
+/// Reads the attributes; an error on the function where one is missing or not positive.
+llvm::FailureOr<BucketShape> bucketShape(mlir::func::FuncOp bucket);
+
+/// Whether `symbol` is one of T, B and R.
+bool isKnownSymbol(llvm::StringRef symbol);
+
+/// Bytes of a row of the type (rows or q8_rows). A row of q8_rows is laid out as StepArgs.h says:
+/// codes padded to a multiple of 32 columns, 8 bytes for every 32 of them, padded to 64 bytes.
+int64_t rowBytes(mlir::Type type);
+
+/// Bytes of a buffer that holds any step of the bucket, a multiple of kBufferAlignment.
+int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
+
+/// Bytes of a packed weight: its panels, or plain rows of float32.
+int64_t packedBytes(PackedOp packed);
+
+/// Bytes of a state in float32: of a kv state, its part of a page (kPagePositions positions), of
+/// the others, its part of a slot.
+int64_t stateBytes(StateType type);
+
+/// Positions of a page of kv state: QUERN_KV_PAGE of runtime/abi/StepArgs.h.
+inline constexpr int64_t kPagePositions = QUERN_KV_PAGE;
+
+/// A result of a dispatch.
+struct LiveBuffer {
+  mlir::OpResult value;
+  int64_t bytes = 0;
+  int64_t first = 0;      ///< the dispatch (numbered in order) that writes it
+  int64_t last = 0;       ///< the last dispatch that reads it; `first` if none does
+  bool is_output = false; ///< it is a result of the entry, and lies in the caller's memory
+};
+
+/// Every dispatch result of the bucket, in order. A buffer is live from the dispatch that writes it
+/// to the last that reads it, both included: a kernel never writes over what it reads.
+std::vector<LiveBuffer> liveBuffers(mlir::func::FuncOp bucket, const BucketShape &shape);
+
+} // namespace quern
+
+#endif

@@ -1,0 +1,41 @@
+// The functions of a module that are entries, and the buckets they become.
+#ifndef QUERN_PASSES_ANALYSIS_ENTRIES_H
+#define QUERN_PASSES_ANALYSIS_ENTRIES_H
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace quern {
+
+/// Attributes of a bucket's function, and of a planned module.
+namespace attrs {
+inline constexpr llvm::StringLiteral kEntry = "quern.entry";
+inline constexpr llvm::StringLiteral kBucket = "quern.bucket";
+inline constexpr llvm::StringLiteral kMaxTokens = "quern.max_tokens";
+inline constexpr llvm::StringLiteral kMaxSeqs = "quern.max_seqs";
+inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
+inline constexpr llvm::StringLiteral kArena = "quern.arena";
+inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";
+inline constexpr llvm::StringLiteral kWeightsBytes = "quern.weights_bytes";
+inline constexpr llvm::StringLiteral kSlotBytes = "quern.slot_bytes";
+inline constexpr llvm::StringLiteral kPageBytes = "quern.page_bytes";
+} // namespace attrs
+
+/// Whether the function is a bucket of an entry (the schedule phase made it), not the entry itself.
+inline bool isBucket(mlir::func::FuncOp func) { return func->hasAttr(attrs::kBucket); }
+
+/// The functions with a body that are entries: not buckets.
+llvm::SmallVector<mlir::func::FuncOp> entriesOf(mlir::ModuleOp module);
+/// The functions that are buckets.
+llvm::SmallVector<mlir::func::FuncOp> bucketsOf(mlir::ModuleOp module);
+
+/// Diagnoses what no phase allows in an entry: several blocks, ops of another dialect.
+llvm::LogicalResult verifyEntryForm(mlir::func::FuncOp func);
+
+/// Whether `op` names a weight or state (quern::Reference).
+bool isReference(mlir::Operation *op);
+
+} // namespace quern
+
+#endif

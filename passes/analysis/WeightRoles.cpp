@@ -1,0 +1,50 @@
+#include "passes/analysis/WeightRoles.h"
+
+#include "passes/analysis/SourceNames.h"
+
+using namespace mlir;
+
+namespace quern {
+
+WeightRole weightRole(OpOperand &use) {
+  if (!isa<WeightType>(use.get().getType()))
+    return WeightRole::none;
+  if (auto linear = dyn_cast<LinearOp>(use.getOwner()))
+    return &use == &linear.getWeightMutable() ? WeightRole::matrix : WeightRole::plain;
+  return isa<EmbeddingOp>(use.getOwner()) ? WeightRole::matrix : WeightRole::plain;
+}
+
+static WeightRole roleOfArgument(BlockArgument argument) {
+  if (!isa<WeightType>(argument.getType()))
+    return WeightRole::none;
+  bool matrix = llvm::any_of(argument.getUses(),
+                             [](OpOperand &use) { return weightRole(use) == WeightRole::matrix; });
+  return matrix ? WeightRole::matrix : WeightRole::plain;
+}
+
+WeightRole roleOfInput(FusedOp fused, unsigned index) {
+  return roleOfArgument(fused.getBody().getArgument(index));
+}
+WeightRole roleOfInput(KernelOp kernel, unsigned index) {
+  return roleOfArgument(kernel.getBody().getArgument(index));
+}
+
+static void collectNames(Value weight, SmallVectorImpl<std::string> &names) {
+  Operation *def = weight.getDefiningOp();
+  if (!def)
+    return;
+  if (auto ref = dyn_cast<WeightRefOp>(def)) {
+    names.push_back(ref.getName().str());
+    return;
+  }
+  for (Value operand : def->getOperands())
+    collectNames(operand, names);
+}
+
+std::string weightName(Value weight) {
+  SmallVector<std::string> names;
+  collectNames(weight, names);
+  return mergeNames(names);
+}
+
+} // namespace quern

@@ -1,0 +1,99 @@
+// Passes of the fuse phase.
+#ifndef QUERN_FUSE_PASSES_TD
+#define QUERN_FUSE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"> {
+  let summary = "make one linear of those that read the same input";
+  let description = [{
+    Linears of the same input whose weights have the same format become one over the weights one below the other;
+    their users read slices of its result. The input is read (and quantized) once, and there is one barrier where there
+    were several. Biases are concatenated; linears with a bias and without one stay apart.
+
+    A weight with other uses (an embedding tied with the output projection) is not merged: it would be stored twice.
+  }];
+  let statistics = [
+    Statistic<"numMerged", "merged", "linears that became part of a merged one">,
+    Statistic<"numMissed", "missed", "linears of a shared input that could not be merged">,
+  ];
+}
+
+def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"> {
+  let summary = "wrap every linear in a region with the elementwise ops that follow it";
+  let description = [{
+    Takes elementwise ops (activations, residual additions) that alone use the linear's result, and so on from their
+    results. A gated activation whose gate and up are the two slices of a merged linear joins too, if the slices begin at
+    multiples of 16 columns, since kernels work on panels of 16 output columns.
+  }];
+  let statistics = [
+    Statistic<"numFused", "fused", "elementwise ops that joined a linear's region">,
+    Statistic<"numMissed", "missed", "elementwise ops that could not join">,
+  ];
+}
+
+def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::ModuleOp"> {
+  let summary = "wrap attention and kv_append in regions with the norm and rope of their rows";
+  let description = [{
+    The query of an attention, the keys and values of a kv_append take with them, from their producer on: a slice, an
+    rms_norm of each head (group is the head's width), a rope. Each must have no other use.
+  }];
+  let statistics = [
+    Statistic<"numFused", "fused", "norms and ropes that joined a region">,
+    Statistic<"numMissed", "missed", "norms and ropes that could not join">,
+  ];
+}
+
+def FuseConvolutions : Pass<"quern-fuse-convolutions", "::mlir::ModuleOp"> {
+  let summary = "wrap every causal_conv1d in a region with the function that follows it";
+  let description = "A `quern.unary` that alone uses the convolution's result joins its region.";
+  let statistics = [
+    Statistic<"numFused", "fused", "functions that joined a convolution's region">,
+    Statistic<"numMissed", "missed", "functions that could not join">,
+  ];
+}
+
+def FuseRecurrences : Pass<"quern-fuse-recurrences", "::mlir::ModuleOp"> {
+  let summary = "wrap every linear_recurrence in a region with the elementwise ops around it";
+  let description = [{
+    The prologue is every elementwise op whose users all lie in the region: how the decay is computed from the step
+    size, the values scaled by it. The epilogue is the elementwise ops that alone use the result (the skip connection,
+    the gate), with their own elementwise producers.
+  }];
+  let statistics = [
+    Statistic<"numFused", "fused", "elementwise ops that joined a recurrence's region">,
+    Statistic<"numMissed", "missed", "elementwise ops that could not join">,
+  ];
+}
+
+def FuseEmbeddings : Pass<"quern-fuse-embeddings", "::mlir::ModuleOp"> {
+  let summary = "wrap every embedding in a region with the scale that follows it";
+  let description = "A `quern.scale` that alone uses the rows looked up joins the region.";
+  let statistics = [
+    Statistic<"numFused", "fused", "scales that joined an embedding's region">,
+  ];
+}
+
+def FuseRows : Pass<"quern-fuse-rows", "::mlir::ModuleOp"> {
+  let summary = "wrap what is left in regions that work row by row";
+  let description = [{
+    Starting from the last op that has no region, takes the ops of as many rows whose users all lie in the region already. Views
+    that nothing reads any more are removed. After this pass every op lies in a region.
+  }];
+  let statistics = [
+    Statistic<"numRegions", "regions", "rows regions made">,
+    Statistic<"numFused", "fused", "ops that joined a region of another">,
+  ];
+}
+
+def VerifyFuse : Pass<"quern-verify-fuse", "::mlir::ModuleOp"> {
+  let summary = "check what holds after the fuse phase";
+  let description = [{
+    - every op of an entry is a reference to a weight or state, a `quern.fused` or the return;
+    - a region holds no references and no other anchor than its own;
+    - a region of anchor rows works on rows of one symbol;
+    - a linear's epilogue is elementwise; an attention's or kv_append's prologue is slices, norms of heads and ropes.
+  }];
+}
+
+#endif

@@ -1,0 +1,20 @@
+// The order of the normalize phase.
+#include "passes/normalize/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+namespace quern {
+
+void buildNormalizePhase(mlir::OpPassManager &pm) {
+  // A symbol that is wrong would only be found when the planner sizes a buffer by it: look first.
+  pm.addPass(createCheckSymbols());
+  pm.addPass(createSimplify());
+  // Layers refer to the same weights and tables; one reference of each is left.
+  pm.addPass(mlir::createCSEPass());
+  pm.addPass(createHoistReferences());
+  pm.addPass(createDropUnused());
+  pm.addPass(createVerifyNormalize());
+}
+
+} // namespace quern

@@ -1,0 +1,51 @@
+// Passes of the quantize phase.
+#ifndef QUERN_QUANTIZE_PASSES_TD
+#define QUERN_QUANTIZE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "give every weight the format it is stored in";
+  let description = [{
+    Weights of linears and embeddings (matrices) get the format that `quant` names; `keep` leaves them their own. Under an
+    int4 format, the embedding and the linear that computes the entry's result get int8 instead: an error there goes
+    straight into the probabilities, and there are few such weights. Everything else (norms, biases, convolutions, decays)
+    becomes f32.
+
+    A weight in a format that Quern does not know is an error that names the weight, the format and the formats there are.
+  }];
+  let options = [
+    Option<"quant", "quant", "std::string", "\"keep\"",
+           "keep, or the format of matrices: f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym]">,
+  ];
+  let statistics = [
+    Statistic<"numKept", "kept", "weights that keep their format">,
+    Statistic<"numConverted", "converted", "weights that get another format">,
+  ];
+}
+
+def QuantizeActivations : Pass<"quern-quantize-activations", "::mlir::ModuleOp"> {
+  let summary = "quantize the inputs of linears whose weights are quantized";
+  let description = [{
+    A linear with weights in an integer packing multiplies integers: its input becomes the `quern.quantize_rows` of it.
+    That is appended to the region that computes the input if it is a rows region (which then yields the quantized rows, and
+    the float rows only if something else reads them), else it gets a rows region of its own. Every value, or slice of
+    one, is quantized once.
+  }];
+  let statistics = [
+    Statistic<"numAppended", "appended", "quantizations that joined the region of their input">,
+    Statistic<"numSeparate", "separate", "quantizations in a region of their own">,
+  ];
+}
+
+def VerifyQuantize : Pass<"quern-verify-quantize", "::mlir::ModuleOp"> {
+  let summary = "check what holds after the quantize phase";
+  let description = [{
+    - every weight that a region reads has a format that Quern knows;
+    - weights that are no matrices are f32;
+    - a linear reads quantized rows exactly if its weight's packing is quantized;
+    - what holds after the fuse phase, still.
+  }];
+}
+
+#endif

@@ -1,0 +1,120 @@
+// --quern-quantize-weights: what each weight is stored as.
+#include "ir/formats/Format.h"
+#include "passes/analysis/Entries.h"
+#include "passes/analysis/Remarks.h"
+#include "passes/analysis/WeightRoles.h"
+#include "passes/quantize/Passes.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+
+namespace quern {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTS
+#include "passes/quantize/Passes.h.inc"
+
+namespace {
+constexpr RemarkSource kRemarks{"quantize", "quantize-weights"};
+constexpr StringLiteral kPlain = "f32";
+constexpr StringLiteral kSensitive = "int8";
+
+bool isInt4(StringRef format) { return format.starts_with("int4"); }
+
+/// Whether the region computes a result of the entry (logits).
+bool computesResult(FusedOp fused) {
+  return llvm::any_of(fused->getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); });
+}
+
+struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
+  using QuantizeWeightsBase::QuantizeWeightsBase;
+
+  void runOnOperation() override {
+    absl::StatusOr<formats::QuantChoice> choice = formats::parse_quant_flag(quant);
+    if (!choice.ok()) {
+      getOperation().emitError("--quant: ") << std::string(choice.status().message());
+      return signalPassFailure();
+    }
+    target = choice->keep() ? "" : choice->format->name();
+    for (func::FuncOp entry : entriesOf(getOperation()))
+      if (failed(assign(entry)))
+        return signalPassFailure();
+  }
+
+  LogicalResult assign(func::FuncOp entry) {
+    // A matrix that several regions read has one format: the most careful that any of them asks
+    // for.
+    llvm::MapVector<std::pair<Value, WeightRole>, std::string> wanted;
+    DenseSet<Value> checked;
+    bool ok = true;
+    for (auto fused : entry.getOps<FusedOp>())
+      for (auto [index, input] : llvm::enumerate(fused.getInputs())) {
+        auto type = dyn_cast<WeightType>(input.getType());
+        if (!type)
+          continue;
+        if (checked.insert(input).second)
+          ok &= succeeded(checkKnown(input, type, fused)); // all that is wrong in one go
+        WeightRole role = roleOfInput(fused, index);
+        std::string format = formatFor(fused, role, type);
+        auto [found, fresh] = wanted.insert({{input, role}, format});
+        if (!fresh && isInt4(found->second))
+          found->second = format;
+      }
+    if (!ok)
+      return failure();
+    for (auto &[read, format] : wanted)
+      convert(read.first, read.second, format);
+    return success();
+  }
+
+  LogicalResult checkKnown(Value weight, WeightType type, FusedOp fused) {
+    if (formats::find_format(type.getFormat().getValue()))
+      return success();
+    SmallVector<StringRef> known =
+        llvm::map_to_vector(formats::all_formats(), [](const formats::Format *format) {
+          return StringRef(format->name());
+        });
+    return fused.emitError("weight '")
+           << weightName(weight) << "' is stored as " << type.getFormat()
+           << ", a format that Quern has no kernels for; convert the model to one of "
+           << llvm::join(known, ", ");
+  }
+
+  std::string formatFor(FusedOp fused, WeightRole role, WeightType type) {
+    if (role != WeightRole::matrix)
+      return kPlain.str();
+    if (target.empty())
+      return type.getFormat().str();
+    bool sensitive = fused.getAnchor() == "embedding" || computesResult(fused);
+    return sensitive && isInt4(target) ? kSensitive.str() : target;
+  }
+
+  /// Every region that reads `weight` in that role reads it in `format` from here on.
+  void convert(Value weight, WeightRole role, StringRef format) {
+    auto type = cast<WeightType>(weight.getType());
+    if (type.getFormat() == format) {
+      ++numKept;
+      return;
+    }
+    ++numConverted;
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointAfterValue(weight);
+    auto converted = WeightType::get(&getContext(), type.getShape(), builder.getStringAttr(format));
+    auto op = WeightConvertOp::create(builder, weight.getLoc(), converted, weight);
+    weight.replaceUsesWithIf(op, [&](OpOperand &use) {
+      auto fused = dyn_cast<FusedOp>(use.getOwner());
+      return fused && roleOfInput(fused, use.getOperandNumber()) == role;
+    });
+    for (OpOperand &use : op->getUses())
+      cast<FusedOp>(use.getOwner())
+          .getBody()
+          .getArgument(use.getOperandNumber())
+          .setType(converted);
+    kRemarks.hit(op) << say("'{0}': {1} becomes {2}", weightName(weight),
+                            type.getFormat().getValue(), format);
+  }
+
+  std::string target; ///< the format of matrices; "": their own
+};
+} // namespace
+} // namespace quern

@@ -1,0 +1,80 @@
+// --quern-verify-schedule: what holds after the schedule phase.
+#include "ir/formats/Packing.h"
+#include "passes/analysis/Buffers.h"
+#include "passes/schedule/Passes.h"
+
+using namespace mlir;
+
+namespace quern {
+#define GEN_PASS_DEF_VERIFYSCHEDULE
+#include "passes/schedule/Passes.h.inc"
+
+namespace {
+
+LogicalResult verifyPacked(PackedOp packed) {
+  WeightType type = packed.getType();
+  if (packed.getPacking() == "rows") {
+    if (type.getFormat() != "f32")
+      return packed.emitOpError("is packed as plain rows and must be f32, not ")
+             << type.getFormat();
+    return success();
+  }
+  const formats::Format *format = formats::find_format(type.getFormat().getValue());
+  if (!format || formats::packing_name(format->packing()) != packed.getPacking())
+    return packed.emitOpError("has packing \"")
+           << packed.getPacking() << "\", which is not that of format " << type.getFormat();
+  if (type.getShape().size() != 2)
+    return packed.emitOpError("has panels of a matrix; its shape has ")
+           << type.getShape().size() << " dimensions";
+  return success();
+}
+
+LogicalResult verifyBucket(func::FuncOp bucket, SymbolTable &symbols,
+                           DenseSet<Operation *> &dispatched) {
+  if (failed(bucketShape(bucket)))
+    return failure();
+  for (Operation &op : bucket.getBody().front()) {
+    if (auto dispatch = dyn_cast<DispatchOp>(op)) {
+      dispatched.insert(symbols.lookup(dispatch.getKernel()));
+    } else if (auto weight = dyn_cast<WeightRefOp>(op)) {
+      if (!symbols.lookup<PackedOp>(weight.getName()))
+        return op.emitOpError("names a weight of the model's files; a schedule reads packed ones");
+    } else if (auto ret = dyn_cast<func::ReturnOp>(op)) {
+      for (Value value : ret.getOperands())
+        if (!value.getDefiningOp<DispatchOp>())
+          return op.emitOpError("returns what no dispatch computes");
+    } else if (!isa<StateRefOp>(op)) {
+      return op.emitOpError(
+          "is not legal in a schedule: references, dispatches and the return are");
+    }
+  }
+  return success();
+}
+
+struct VerifySchedulePass : impl::VerifyScheduleBase<VerifySchedulePass> {
+  void runOnOperation() override {
+    if (failed(verify()))
+      return signalPassFailure();
+    markAllAnalysesPreserved();
+  }
+
+  LogicalResult verify() {
+    SymbolTable symbols(getOperation());
+    for (func::FuncOp entry : entriesOf(getOperation()))
+      return entry.emitError("is no bucket; after schedule every function is one");
+    for (auto packed : getOperation().getOps<PackedOp>())
+      if (failed(verifyPacked(packed)))
+        return failure();
+    DenseSet<Operation *> dispatched;
+    for (func::FuncOp bucket : bucketsOf(getOperation()))
+      if (failed(verifyBucket(bucket, symbols, dispatched)))
+        return failure();
+    for (auto kernel : getOperation().getOps<KernelOp>())
+      if (!dispatched.contains(kernel))
+        return kernel.emitOpError("is never dispatched");
+    return success();
+  }
+};
+
+} // namespace
+} // namespace quern
