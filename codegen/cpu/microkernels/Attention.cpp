@@ -4,6 +4,9 @@
 // sum across lanes, and rows of queries share the loads of keys and values. A row only ever
 // multiplies values of positions it sees: a weight of 0 would not do, since what lies at the others
 // may be NaN.
+//
+// Prefetching keys or values ahead did not help: within a page hardware does it, and beyond it lies
+// another head's.
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
@@ -18,6 +21,8 @@ inline constexpr int kTileVectors = 16;
 #else
 inline constexpr int kTileVectors = 4;
 #endif
+/// Rows a tile of M rows is worked on at once.
+template <int M> inline constexpr int kTileRows = M < kTileVectors ? M : kTileVectors;
 /// Vectors a row of a tile of M rows has.
 template <int M>
 inline constexpr int kVectors = kTileVectors / M >= 4   ? 4
@@ -44,12 +49,15 @@ template <int M>
 QK_INLINE void score_rows(const float *q, int64_t q_stride, const float *keys, int64_t d, int first,
                           int last, float *scores) {
   constexpr int N = kVectors<M>;
-  int p = first / 16 * 16;
-  for (; p + 16 * (N - 1) < last; p += 16 * N)
-    score_tile<M, N>(q, q_stride, keys + p, d, scores + p);
-  if constexpr (N > 1)
-    for (; p < last; p += 16)
-      score_tile<M, 1>(q, q_stride, keys + p, d, scores + p);
+  constexpr int kRows = kTileRows<M>;
+  for (int m = 0; m < M; m += kRows, q += kRows * q_stride, scores += kRows * kPage) {
+    int p = first / 16 * 16;
+    for (; p + 16 * (N - 1) < last; p += 16 * N)
+      score_tile<kRows, N>(q, q_stride, keys + p, d, scores + p);
+    if constexpr (N > 1)
+      for (; p < last; p += 16)
+        score_tile<kRows, 1>(q, q_stride, keys + p, d, scores + p);
+  }
 }
 
 /// Turns a row's scores into weights, 0 beyond what it sees, and brings its state to the new
@@ -124,17 +132,20 @@ template <int M>
 QK_INLINE void add_values(const float *weights, const float *values, int first, int last, int64_t v,
                           float *acc, int64_t acc_stride) {
   constexpr int N = kVectors<M>;
+  constexpr int kRows = kTileRows<M>;
   if (first >= last)
     return;
-  int64_t j = 0;
-  for (; j + 16 * N <= v; j += 16 * N)
-    value_tile<M, N, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
-  if constexpr (N > 1)
-    for (; j + 16 <= v; j += 16)
-      value_tile<M, 1, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
-  if (j < v)
-    value_tile<M, 1, true>(weights, values + j, first, last, v, acc + j, acc_stride,
-                           first_lanes(v - j));
+  for (int m = 0; m < M; m += kRows, weights += kRows * kPage, acc += kRows * acc_stride) {
+    int64_t j = 0;
+    for (; j + 16 * N <= v; j += 16 * N)
+      value_tile<kRows, N, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
+    if constexpr (N > 1)
+      for (; j + 16 <= v; j += 16)
+        value_tile<kRows, 1, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
+    if (j < v)
+      value_tile<kRows, 1, true>(weights, values + j, first, last, v, acc + j, acc_stride,
+                                 first_lanes(v - j));
+  }
 }
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }

@@ -4,8 +4,8 @@
 
 namespace quern::micro {
 
-/// How far ahead of its loads the one-row kernel prefetches, in elements of k.
-inline constexpr int kPrefetchRows = 32;
+/// How far ahead of its loads the one-row kernel prefetches, in bytes (GemmQuantized.cpp).
+inline constexpr int kPrefetchAhead = 4096;
 
 /// M rows times `Lanes` channels from `first` on. Even and odd k are two chains: that hides fma's
 /// latency where M is small, and is the same order for all.
@@ -21,7 +21,7 @@ QK_INLINE void gemm_lanes(const uint8_t *panel, const float *x, int64_t stride, 
   for (; i + 2 <= k; i += 2, panel += 2 * kRow) {
     if constexpr (M == 1)
       QK_UNROLL for (int line = 0; line < 2 * kRow; line += 64)
-          __builtin_prefetch(panel + kPrefetchRows * kRow + line);
+          __builtin_prefetch(panel + kPrefetchAhead + line);
     const F w0 = load_as_float<T, Lanes>(panel);
     const F w1 = load_as_float<T, Lanes>(panel + kRow);
     QK_UNROLL for (int m = 0; m < M; ++m) even[m] = fma(w0, F(x[m * stride + i]), even[m]);

@@ -2,10 +2,10 @@
 // instruction-specific part of the microkernels. Whatever the instructions, the integers are the
 // same.
 //
-// Dot<P, kMaxCode> has: kLanes, the channels it takes at once (16 with VNNI, 8 with AVX2); and
-//   run(codes, half, x, stride, start, out): for each row m of kRows,
-//     out[m] = sum over the record of (code_w - zero_point) * code_x, given correction(m) =
-//     -zero_point * sum(code_x)
+// integer_dot<P, MaxCode, R, M>(codes, x, stride, out) takes R records in a row, for M rows of
+// activations and the kDotLanes channels from `codes` on: adds to out[n][m] the exact sum over
+// record n of code_w * code_x, minus the zero point where kCorrected says that the caller does not
+// start with the correction -zero_point * sum(code_x).
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 
@@ -50,6 +50,8 @@ template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint
 #ifdef QK_VNNI
 
 inline constexpr int kDotLanes = 16;
+/// Records taken at once.
+inline constexpr int kDotRecords = 2;
 /// Whether out needs the correction: always, where the zero point is not 0.
 template <formats::Packing P> inline constexpr bool kCorrected = P.zero_point != 0;
 
@@ -66,21 +68,24 @@ QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
 #endif
 }
 
-/// Adds the products of M rows to out[0..M), which the caller has set to the corrections (or 0).
-template <formats::Packing P, int MaxCode, int M>
+template <formats::Packing P, int MaxCode, int R, int M>
 QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
-                           I32x16 (&out)[M]) {
-  // Rows of codes outside, rows of x inside: M chains of additions run side by side.
+                           I32x16 (&out)[R][M]) {
+  // R * M chains of additions run side by side: eight would not hide the instruction's latency of
+  // five.
   QK_UNROLL for (int r = 0; r < P.group / 4; ++r) {
-    const U8<64> w = code_row<P, 64>(codes, r);
-    QK_UNROLL for (int m = 0; m < M; ++m) out[m] =
-        dot4(out[m], w, broadcast4<16>(x + m * stride + 4 * r));
+    QK_UNROLL for (int n = 0; n < R; ++n) {
+      const U8<64> w = code_row<P, 64>(codes + n * P.record_bytes(), r);
+      QK_UNROLL for (int m = 0; m < M; ++m) out[n][m] =
+          dot4(out[n][m], w, broadcast4<16>(x + m * stride + n * P.group + 4 * r));
+    }
   }
 }
 
 #else // AVX2
 
 inline constexpr int kDotLanes = 8;
+inline constexpr int kDotRecords = 1;
 /// With zero point 128 the codes are made signed instead.
 template <formats::Packing P>
 inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128;
@@ -94,9 +99,9 @@ template <formats::Packing P> QK_INLINE __m256i multiply_pairs(__m256i w, __m256
     return _mm256_maddubs_epi16(w, x);
 }
 
-template <formats::Packing P, int MaxCode, int M>
+template <formats::Packing P, int MaxCode, int R, int M>
 QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
-                           I32<8> (&out)[M]) {
+                           I32<8> (&out)[R][M]) {
   using I16x16 = Vector<int16_t, 16>;
   constexpr int kRows = P.group / 4;
   // How many rows' products of pairs fit into 16 bits; their sum is widened once. 8 rows of 4-bit
@@ -104,22 +109,24 @@ QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t strid
   constexpr int kMostFit = P.zero_point == 128 ? 1 : 32767 / (2 * MaxCode * 127);
   constexpr int kFit = kMostFit < kRows ? kMostFit : kRows;
   static_assert(kFit > 0 && kRows % kFit == 0);
-  QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
-    I16x16 pairs[M];
-    QK_UNROLL for (int r = 0; r < kFit; ++r) {
-      U8<32> code = code_row<P, 32>(codes, first + r);
-      if constexpr (P.zero_point == 128)
-        code ^= 0x80;
-      const __m256i w = __builtin_bit_cast(__m256i, code);
-      QK_UNROLL for (int m = 0; m < M; ++m) {
-        const I32<8> activations = broadcast4<8>(x + m * stride + 4 * (first + r));
-        const I16x16 products = __builtin_bit_cast(
-            I16x16, multiply_pairs<P>(w, __builtin_bit_cast(__m256i, activations)));
-        pairs[m] = r == 0 ? products : pairs[m] + products;
+  QK_UNROLL for (int n = 0; n < R; ++n, codes += P.record_bytes(), x += P.group) {
+    QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
+      I16x16 pairs[M];
+      QK_UNROLL for (int r = 0; r < kFit; ++r) {
+        U8<32> code = code_row<P, 32>(codes, first + r);
+        if constexpr (P.zero_point == 128)
+          code ^= 0x80;
+        const __m256i w = __builtin_bit_cast(__m256i, code);
+        QK_UNROLL for (int m = 0; m < M; ++m) {
+          const I32<8> activations = broadcast4<8>(x + m * stride + 4 * (first + r));
+          const I16x16 products = __builtin_bit_cast(
+              I16x16, multiply_pairs<P>(w, __builtin_bit_cast(__m256i, activations)));
+          pairs[m] = r == 0 ? products : pairs[m] + products;
+        }
       }
+      QK_UNROLL for (int m = 0; m < M; ++m) out[n][m] += __builtin_bit_cast(
+          I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs[m]), _mm256_set1_epi16(1)));
     }
-    QK_UNROLL for (int m = 0; m < M; ++m) out[m] += __builtin_bit_cast(
-        I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs[m]), _mm256_set1_epi16(1)));
   }
 }
 

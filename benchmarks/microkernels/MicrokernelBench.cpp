@@ -1,0 +1,294 @@
+// Speed of each microkernel on one core, for every native build this machine can run, next to the
+// machine's bounds: the dot, fma and read loops below do nothing else. Results of one core only;
+// read README.md for what they mean.
+#include "codegen/cpu/microkernels/Native.h"
+
+#include "ir/formats/PackingLayout.h"
+
+#include <benchmark/benchmark.h>
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace quern::native {
+namespace {
+
+using benchmark::Counter;
+using formats::Packing;
+
+constexpr size_t kBeyondCaches = size_t{640} << 20;
+
+/// Bytes on a 2 MiB boundary, all written: half of them small numbers, as floats and as codes.
+class Buffer {
+public:
+  explicit Buffer(size_t size) : size_((size + (2 << 20) - 1) >> 21 << 21) {
+    data_ = static_cast<uint8_t *>(std::aligned_alloc(2 << 20, size_));
+    for (size_t i = 0; i < size_; i += 4) {
+      const float value = static_cast<float>(i % 1021) * 0x1p-10f;
+      std::memcpy(data_ + i, &value, 4);
+    }
+  }
+  ~Buffer() { std::free(data_); }
+  Buffer(const Buffer &) = delete;
+  Buffer &operator=(const Buffer &) = delete;
+  uint8_t *bytes() const { return data_; }
+  float *floats() const { return reinterpret_cast<float *>(data_); }
+
+private:
+  size_t size_;
+  uint8_t *data_;
+};
+
+const Buffer &large_buffer() {
+  static const Buffer kBuffer(kBeyondCaches + (1 << 21));
+  return kBuffer;
+}
+
+void rate(benchmark::State &state, const char *unit, double amount) {
+  state.counters[unit] =
+      Counter(amount * static_cast<double>(state.iterations()) * 1e-9, Counter::kIsRate);
+}
+
+// ---- Bounds
+
+__attribute__((target("avx512f,avx512vnni"))) void bound_vnni(benchmark::State &state) {
+  __m512i sums[12] = {};
+  const __m512i x = _mm512_set1_epi8(3);
+  for (auto _ : state) {
+    for (int i = 0; i < 1000; ++i)
+      for (__m512i &sum : sums) {
+        sum = _mm512_dpbusd_epi32(sum, x, x);
+        __asm__ volatile("" : "+v"(sum));
+      }
+  }
+  rate(state, "GOP/s", 1000.0 * 12 * 128);
+}
+
+/// AVX2's pair: multiply bytes and add pairs, add up.
+__attribute__((target("avx2"))) void bound_maddubs(benchmark::State &state) {
+  __m256i sums[10] = {};
+  __m256i x = _mm256_set1_epi8(3);
+  for (auto _ : state) {
+    for (int i = 0; i < 1000; ++i)
+      for (__m256i &sum : sums) {
+        __asm__ volatile("" : "+x"(x));
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(x, x));
+      }
+    benchmark::DoNotOptimize(sums);
+  }
+  rate(state, "GOP/s", 1000.0 * 10 * 64);
+}
+
+__attribute__((target("avx512f"))) void bound_fma512(benchmark::State &state) {
+  __m512 sums[12] = {};
+  const __m512 x = _mm512_set1_ps(0.5f);
+  for (auto _ : state) {
+    for (int i = 0; i < 1000; ++i)
+      for (__m512 &sum : sums) {
+        sum = _mm512_fmadd_ps(x, x, sum);
+        __asm__ volatile("" : "+v"(sum));
+      }
+  }
+  rate(state, "GOP/s", 1000.0 * 12 * 32);
+}
+
+__attribute__((target("avx2,fma"))) void bound_fma256(benchmark::State &state) {
+  __m256 sums[12] = {};
+  const __m256 x = _mm256_set1_ps(0.5f);
+  for (auto _ : state) {
+    for (int i = 0; i < 1000; ++i)
+      for (__m256 &sum : sums) {
+        sum = _mm256_fmadd_ps(x, x, sum);
+        __asm__ volatile("" : "+x"(sum));
+      }
+  }
+  rate(state, "GOP/s", 1000.0 * 12 * 16);
+}
+
+/// Reads `size` bytes in order.
+__attribute__((target("avx2"))) void bound_read(benchmark::State &state, size_t size) {
+  const uint8_t *data = large_buffer().bytes();
+  for (auto _ : state) {
+    __m256i sums[4] = {};
+    for (size_t i = 0; i < size; i += 128) {
+      __builtin_prefetch(data + i + 2048);
+      __builtin_prefetch(data + i + 2112);
+      for (int j = 0; j < 4; ++j)
+        sums[j] = _mm256_xor_si256(
+            sums[j], _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 32 * j)));
+    }
+    benchmark::DoNotOptimize(sums);
+  }
+  rate(state, "GB/s", static_cast<double>(size));
+}
+
+// ---- Microkernels
+
+using QuantizedGemm = void (*)(const uint8_t *, const uint8_t *, int64_t, int64_t, float *);
+using FloatGemm = void (*)(const uint8_t *, const float *, int64_t, int64_t, float *);
+
+/// Prefill: 64 rows by 16 panels of K = 2048, a panel staying in cache over the rows.
+template <class Gemm, class X>
+void prefill(benchmark::State &state, Gemm gemm, int height, const Packing &packing, const X *x,
+             int64_t stride) {
+  constexpr int64_t k = 2048, kPanels = 16, kRows = 64;
+  const uint8_t *panels = large_buffer().bytes();
+  std::vector<float> acc(height * 16);
+  for (auto _ : state)
+    for (int64_t panel = 0; panel < kPanels; ++panel)
+      for (int64_t row = 0; row < kRows; row += height) {
+        gemm(panels + panel * packing.panel_bytes(k), x + row * stride, stride, k, acc.data());
+        benchmark::DoNotOptimize(acc.data());
+      }
+  rate(state, "GOP/s", 2.0 * k * kPanels * 16 * kRows);
+}
+
+/// Decode: one row by panels of K = 2048, `size` bytes of them.
+template <class Gemm, class X>
+void decode(benchmark::State &state, Gemm gemm, const Packing &packing, const X *x, size_t size) {
+  constexpr int64_t k = 2048;
+  const uint8_t *panels = large_buffer().bytes();
+  const int64_t count = static_cast<int64_t>(size) / packing.panel_bytes(k);
+  float acc[16];
+  for (auto _ : state)
+    for (int64_t panel = 0; panel < count; ++panel) {
+      gemm(panels + panel * packing.panel_bytes(k), x, 0, k, acc);
+      benchmark::DoNotOptimize(acc);
+    }
+  rate(state, "GB/s", static_cast<double>(count * packing.panel_bytes(k)));
+}
+
+template <class Gemm, class X>
+void register_gemm(const std::string &name, Gemm m1, Gemm m4, Gemm m8, const Packing &packing,
+                   const X *x, int64_t stride) {
+  const auto add = [](const std::string &full, auto run) {
+    benchmark::RegisterBenchmark(full.c_str(), run);
+  };
+  add(name + "/m1/memory", [=](auto &s) { decode(s, m1, packing, x, kBeyondCaches); });
+  add(name + "/m1/L2", [=](auto &s) { decode(s, m1, packing, x, 1 << 20); });
+  add(name + "/m4", [=](auto &s) { prefill(s, m4, 4, packing, x, stride); });
+  add(name + "/m8", [=](auto &s) { prefill(s, m8, 8, packing, x, stride); });
+}
+
+/// Attention of `height` rows over pages of one head, d = v = 64: `pages` of them, 32 KiB each.
+void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_m1) block, int height,
+               int64_t pages) {
+  constexpr int64_t d = 64;
+  const float *kv = large_buffer().floats();
+  std::vector<float> q(height * d, 0.1f), acc(height * d, 0.0f), most(height, -1e30f),
+      sum(height, 0);
+  const std::vector<int32_t> lo(height, 0), hi(height, QUERN_KV_PAGE);
+  for (auto _ : state) {
+    for (int64_t page = 0; page < pages; ++page)
+      block(q.data(), d, kv + page * 128 * d, kv + page * 128 * d + 64 * d, lo.data(), hi.data(),
+            0.125f, 0, d, d, most.data(), sum.data(), acc.data(), d);
+    benchmark::DoNotOptimize(acc.data());
+  }
+  rate(state, "GOP/s", 2.0 * height * static_cast<double>(pages) * 64 * 2 * d);
+  rate(state, "GB/s", static_cast<double>(pages) * 128 * d * 4);
+}
+
+void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
+  constexpr int64_t dk = 128, dv = 64;
+  std::vector<float> s(dk * dv, 0.0f), key(dk, 0.01f), value(dv, 0.5f), out(dv);
+  const float decay = 0.9f;
+  for (auto _ : state) {
+    if (delta)
+      kernels->qk_recurrence_step_delta(s.data(), key.data(), key.data(), value.data(), &decay, 0,
+                                        key.data(), key.data(), dk, dv, out.data());
+    else
+      kernels->qk_recurrence_step(s.data(), key.data(), key.data(), value.data(), &decay, 0, dk, dv,
+                                  out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  rate(state, "GOP/s", (delta ? 9.0 : 5.0) * dk * dv);
+}
+
+void quantize(benchmark::State &state, const Kernels *kernels) {
+  constexpr int64_t k = 2048;
+  std::vector<uint8_t> row(q8_row_bytes(k));
+  for (auto _ : state) {
+    kernels->qk_quantize_row(large_buffer().floats(), k, row.data());
+    benchmark::DoNotOptimize(row.data());
+  }
+  rate(state, "GB/s", 4.0 * k);
+}
+
+void sum_squares(benchmark::State &state, const Kernels *kernels) {
+  constexpr int64_t k = 2048;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(kernels->qk_sum_squares(large_buffer().floats(), k));
+  rate(state, "GB/s", 4.0 * k);
+}
+
+void register_all() {
+  const bool has_v4 = builds()[1].usable;
+  if (has_v4) {
+    benchmark::RegisterBenchmark("bound/vnni", bound_vnni);
+    benchmark::RegisterBenchmark("bound/fma512", bound_fma512);
+  }
+  benchmark::RegisterBenchmark("bound/maddubs", bound_maddubs);
+  benchmark::RegisterBenchmark("bound/fma256", bound_fma256);
+  benchmark::RegisterBenchmark("bound/read/memory", bound_read, kBeyondCaches);
+  benchmark::RegisterBenchmark("bound/read/L2", bound_read, size_t{1} << 20);
+
+  // 64 rows of activations.
+  constexpr int64_t k = 2048;
+  static std::vector<float> x(64 * k);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(i % 251) * 0.01f - 1.0f;
+  static std::vector<uint8_t> rows(64 * q8_row_bytes(k) + 64);
+  static uint8_t *aligned = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
+  for (int64_t m = 0; m < 64; ++m)
+    builds()[0].kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * q8_row_bytes(k));
+
+  for (const Build &build : builds()) {
+    if (!build.usable || build.name.ends_with("emulated"))
+      continue;
+    const Kernels *kernels = build.kernels;
+    const std::string prefix = std::string(build.name.substr(build.name.size() - 2)) + "/";
+#define QK_REGISTER(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                             \
+  register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_m4,        \
+                kernels->qk_gemm_##NAME##_m8,                                                      \
+                {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},               \
+                static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
+    QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
+#undef QK_REGISTER
+    register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_m4,
+                  kernels->qk_gemm_f32_m8, {Packing::F32}, x.data(), k);
+    register_gemm(prefix + "f16", kernels->qk_gemm_f16_m1, kernels->qk_gemm_f16_m4,
+                  kernels->qk_gemm_f16_m8, {Packing::F16}, x.data(), k);
+    register_gemm(prefix + "bf16", kernels->qk_gemm_bf16_m1, kernels->qk_gemm_bf16_m4,
+                  kernels->qk_gemm_bf16_m8, {Packing::BF16}, x.data(), k);
+    const auto add = [&](const std::string &name, auto run) {
+      benchmark::RegisterBenchmark((prefix + name).c_str(), run);
+    };
+    add("attention/m1/memory",
+        [=](auto &s) { attention(s, kernels->qk_attn_block_m1, 1, kBeyondCaches >> 15); });
+#define QK_REGISTER(M)                                                                             \
+  add("attention/m" #M "/L2", [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, 16); });
+    QK_FOR_EACH_ATTN_HEIGHT(QK_REGISTER)
+#undef QK_REGISTER
+    add("recurrence", [=](auto &s) { recurrence(s, kernels, false); });
+    add("recurrence_delta", [=](auto &s) { recurrence(s, kernels, true); });
+    add("quantize_row", [=](auto &s) { quantize(s, kernels); });
+    add("sum_squares", [=](auto &s) { sum_squares(s, kernels); });
+  }
+}
+
+} // namespace
+} // namespace quern::native
+
+int main(int argc, char **argv) {
+  quern::native::register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv))
+    return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
