@@ -15,9 +15,9 @@ namespace quern {
 
 struct ImportOptions {
   /// The longest sequence there will be; else the model's own limit.
-  std::optional<int64_t> context;
+  std::optional<int64_t> context = std::nullopt;
   /// Make the weights up from this seed, and read none.
-  std::optional<uint64_t> synthetic;
+  std::optional<uint64_t> synthetic = std::nullopt;
 };
 
 /// Complete only if no problem was added while it was loaded.

@@ -96,7 +96,7 @@ Dense dense_from_hf(ModelReader &model, std::optional<int64_t> default_head_dim)
   d.layers = model.integer("num_hidden_layers", 1, kMaxLayers);
   d.mlp = model.integer("intermediate_size", 1, kMaxWidth);
   int64_t max_positions = model.integer("max_position_embeddings", 1, kMaxContext);
-  d.context = model.context_or(max_positions);
+  d.context = model.context(max_positions);
   d.heads = model.integer("num_attention_heads", 1, kMaxHeads);
   d.kv_heads = model.integer("num_key_value_heads", 1, kMaxHeads, d.heads);
   if (!default_head_dim && !model.has("head_dim") && d.hidden % d.heads)
@@ -108,7 +108,7 @@ Dense dense_from_hf(ModelReader &model, std::optional<int64_t> default_head_dim)
   d.eps = model.number("rms_norm_eps", 0, 1, 1e-6);
   d.activation = read_activation(model, "hidden_act", "silu");
   d.tied = model.boolean("tie_word_embeddings", false);
-  d.rope = rope_from_hf(model, d.head_dim, max_positions);
+  d.rope = rope_from_hf(model, d.head_dim, max_positions, d.context);
   return d;
 }
 
@@ -123,17 +123,17 @@ Dense dense_from_gguf(ModelReader &model) {
   d.layers = model.integer("block_count", 1, kMaxLayers);
   d.mlp = model.integer("feed_forward_length", 1, kMaxWidth);
   int64_t max_positions = model.integer("context_length", 1, kMaxContext);
-  d.context = model.context_or(max_positions);
+  d.context = model.context(max_positions);
   d.heads = model.integer("attention.head_count", 1, kMaxHeads);
   d.kv_heads = model.integer("attention.head_count_kv", 1, kMaxHeads, d.heads);
   d.head_dim = model.integer("attention.key_length", 2, kMaxHeadDim, d.hidden / d.heads);
-  model.integer("attention.value_length", d.head_dim, d.head_dim, d.head_dim);
+  model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
   d.eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   int64_t rotary = model.integer("rope.dimension_count", 2, d.head_dim, d.head_dim);
   d.rope = rope_from_gguf(model, rotary, max_positions);
   // 0 is how files say "not a mixture of experts".
-  model.integer("expert_count", 0, 0, 0);
-  model.integer("expert_used_count", 0, 0, 0);
+  model.expect_number("expert_count", 0);
+  model.expect_number("expert_used_count", 0);
   // The order of Q's and K's rows in files from before GGUF; converters write what llama.cpp wants.
   model.ignore({"tensor_data_layout"});
   if (model.has("attention.sliding_window"))

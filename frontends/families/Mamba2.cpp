@@ -23,7 +23,7 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "mamba2",
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context_or(kContext),
+                          .context = model.context(kContext),
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);

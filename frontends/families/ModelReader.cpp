@@ -74,6 +74,19 @@ void ModelReader::expect(std::string_view key, bool value) {
     problem(key, absl::StrCat("Quern has this only as ", value ? "true" : "false"));
 }
 
+void ModelReader::expect_number(std::string_view key, double value) {
+  std::optional<double> is = read(key, false, &ModelReader::get_number);
+  if (is && *is != value)
+    problem(key, absl::StrCat("it is ", *is, ", and Quern has this only as ", value));
+}
+
+int64_t ModelReader::context(int64_t limit) {
+  if (context_.value_or(limit) > limit)
+    notes_.push_back(absl::StrCat("a context of ", *context_, " goes beyond the ", limit,
+                                  " tokens the model was made for"));
+  return context_.value_or(limit);
+}
+
 void ModelReader::check_unread() {
   for (std::string &key : unread())
     problems_.add(std::move(key), "Quern does not know what this key does to the model",

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace quern {
@@ -30,8 +31,9 @@ public:
   ModelReader &operator=(const ModelReader &) = delete;
 
   Problems &problems() { return problems_; }
-  /// The longest sequence there will be: what was asked for, or what the model says.
-  int64_t context_or(int64_t model) const { return context_.value_or(model); }
+  /// Tells the longest sequence the model was made for; returns the longest there will be, which
+  /// may have been asked for otherwise.
+  int64_t context(int64_t limit);
   void problem(std::string_view key, std::string what, std::string hint = "");
 
   /// Whether the key is there and not null. Keys of nested objects are joined by dots:
@@ -52,11 +54,15 @@ public:
 
   /// Marks keys as known not to change what the model computes.
   void ignore(std::initializer_list<std::string_view> keys);
-  /// A switch that Quern has in one position: any other value is a problem.
+  /// A setting that Quern has in one position: any other value is a problem.
   void expect(std::string_view key, bool value);
+  void expect_number(std::string_view key, double value);
 
   /// Adds a problem for each key that was neither read nor ignored.
   void check_unread();
+
+  /// What a user should know though it is no problem.
+  std::vector<std::string> take_notes() { return std::move(notes_); }
 
   /// The tensor's shape as the files have it; nullopt if there is no such tensor, or if the weights
   /// are synthetic.
@@ -90,6 +96,7 @@ private:
 
   Problems &problems_;
   std::optional<int64_t> context_;
+  std::vector<std::string> notes_;
 };
 
 } // namespace quern

@@ -81,7 +81,7 @@ recipe::Rope rope_of(const std::vector<double> &frequencies, double scale) {
 
 } // namespace
 
-recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions) {
+recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions, int64_t context) {
   // transformers gives the old spelling precedence where a config has both.
   const std::string in = model.has("rope_scaling") ? "rope_scaling." : "rope_parameters.";
   if (in == "rope_scaling." && model.has("rope_parameters"))
@@ -89,8 +89,8 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions
 
   double theta = model.number("rope_theta", kMinTheta, kMaxTheta, 10'000.0);
   theta = model.number(in + "rope_theta", kMinTheta, kMaxTheta, theta);
-  model.number("partial_rotary_factor", 1, 1, 1.0);
-  model.number(in + "partial_rotary_factor", 1, 1, 1.0);
+  model.expect_number("partial_rotary_factor", 1);
+  model.expect_number(in + "partial_rotary_factor", 1);
   std::string type = model.text(in + "type", "default");
   type = model.text(in + "rope_type", type);
 
@@ -114,7 +114,7 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions
     model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
     original();
     // Up to max_positions the scaled base is the base itself.
-    if (int64_t context = model.context_or(max_positions); context > max_positions)
+    if (context > max_positions)
       model.problem(in + "rope_type",
                     absl::StrCat("dynamic scaling changes every position's angle once a sequence "
                                  "is longer than ",
@@ -201,8 +201,8 @@ recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positio
     Yarn yarn{theta, dim, factor, double(original)};
     yarn.fast = model.number("rope.scaling.yarn_beta_fast", 1 / kMaxFactor, kMaxFactor, 32.0);
     yarn.slow = model.number("rope.scaling.yarn_beta_slow", 1 / kMaxFactor, kMaxFactor, 1.0);
-    model.number("rope.scaling.yarn_ext_factor", 1, 1, 1.0);
-    model.number("rope.scaling.yarn_attn_factor", 1, 1, 1.0);
+    model.expect_number("rope.scaling.yarn_ext_factor", 1);
+    model.expect_number("rope.scaling.yarn_attn_factor", 1);
     yarn.apply(frequencies);
     return rope_of(frequencies, attention * yarn_attention(factor));
   }

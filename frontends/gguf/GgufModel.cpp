@@ -39,7 +39,11 @@ private:
     return file_.get_int(spelling(key));
   }
   absl::StatusOr<double> get_number(std::string_view key) const override {
-    return file_.get_float(spelling(key));
+    absl::StatusOr<double> number = file_.get_float(spelling(key));
+    if (number.ok())
+      return number;
+    absl::StatusOr<int64_t> integer = file_.get_int(spelling(key));
+    return integer.ok() ? absl::StatusOr<double>(static_cast<double>(*integer)) : number;
   }
   absl::StatusOr<bool> get_boolean(std::string_view key) const override {
     return file_.get_bool(spelling(key));
@@ -194,11 +198,13 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
   model.decoder = family->from_gguf(reader);
   reader.check_unread();
+  model.notes = reader.take_notes();
+  const bool recipe_is_real = problems.empty();
   load_tokenizer(*file, model, problems);
-  if (!problems.empty())
+  if (!recipe_is_real)
     return model; // a recipe made of fallbacks would complain of every tensor
-  recipe::check(model.decoder, problems);
-  if (!problems.empty())
+  if (size_t before = problems.size();
+      recipe::check(model.decoder, problems), problems.size() > before)
     return model;
 
   std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);

@@ -9,6 +9,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -90,10 +91,8 @@ private:
     return get<std::vector<double>>(
         key, [](auto &object, auto &name) { return object.get_limits(name); });
   }
-  void mark(std::string_view key) override {
-    if (auto at = inside(key))
-      at->first.ignore({at->second});
-  }
+  // ConfigJson keeps what was read by its path from the top, which is what a dotted key is.
+  void mark(std::string_view key) override { config_.ignore({key}); }
   std::vector<std::string> unread() const override { return config_.unused_keys(); }
 
   ConfigJson config_;
@@ -101,95 +100,35 @@ private:
   std::set<std::string> taken_;
 };
 
-/// Keys that say nothing of what the model computes: how it was made, how it is trained, how a
-/// program should run it, how its output is read. (Token ids are the tokenizer importer's.)
-void ignore_common_keys(ModelReader &reader) {
-  reader.ignore({
-      // About the file.
-      "architectures",
-      "model_type",
-      "_name_or_path",
-      "name_or_path",
-      "transformers_version",
-      "transformers.js_config",
-      "auto_map",
-      "unsloth_version",
-      "unsloth_fixed",
-      "tokenizer_class",
-      "task_specific_params",
-      "finetuning_task",
-      "_commit_hash",
-      // Types the weights were saved in: the files say so themselves.
-      "torch_dtype",
-      "dtype",
-      // Training.
-      "initializer_range",
-      "attention_dropout",
-      "hidden_dropout",
-      "attention_dropout_prob",
-      "resid_pdrop",
-      "embd_pdrop",
-      "attn_pdrop",
-      "router_aux_loss_coef",
-      "label_smoothing",
-      "gradient_checkpointing",
-      "problem_type",
-      "id2label",
-      "label2id",
-      "num_labels",
-      // Running.
-      "use_cache",
-      "output_attentions",
-      "output_hidden_states",
-      "return_dict",
-      "torchscript",
-      "chunk_size_feed_forward",
-      "attn_implementation",
-      "_attn_implementation",
-      "_attn_implementation_autoset",
-      "use_mamba_kernels",
-      "use_flash_attn",
-      "pruned_heads",
-      "tf_legacy_loss",
-      "use_bfloat16",
-      "keys_to_ignore_at_inference",
-      // Tokens.
-      "bos_token_id",
-      "eos_token_id",
-      "pad_token_id",
-      "unk_token_id",
-      "sep_token_id",
-      "decoder_start_token_id",
-      // Defaults of text generation, which old configs hold.
-      "temperature",
-      "top_k",
-      "top_p",
-      "typical_p",
-      "num_beams",
-      "num_beam_groups",
-      "diversity_penalty",
-      "repetition_penalty",
-      "length_penalty",
-      "no_repeat_ngram_size",
-      "encoder_no_repeat_ngram_size",
-      "min_length",
-      "max_length",
-      "do_sample",
-      "early_stopping",
-      "num_return_sequences",
-      "bad_words_ids",
-      "forced_bos_token_id",
-      "forced_eos_token_id",
-      "suppress_tokens",
-      "begin_suppress_tokens",
-      "exponential_decay_length_penalty",
-      "remove_invalid_values",
-      "return_dict_in_generate",
-      "output_scores",
-      "prefix",
-  });
+/// Keys that say nothing of what the model computes. (Token ids are the tokenizer importer's.)
+constexpr char kOfNoConsequence[] =
+    // About the file, and the types the weights were saved in, which the files say themselves.
+    "architectures model_type _name_or_path name_or_path transformers_version "
+    "transformers.js_config auto_map unsloth_version unsloth_fixed tokenizer_class "
+    "task_specific_params finetuning_task _commit_hash torch_dtype dtype use_bfloat16 "
+    // Training.
+    "initializer_range attention_dropout hidden_dropout attention_probs_dropout_prob resid_pdrop "
+    "embd_pdrop attn_pdrop router_aux_loss_coef label_smoothing gradient_checkpointing "
+    "problem_type id2label label2id num_labels "
+    // How a program runs it.
+    "use_cache output_attentions output_hidden_states return_dict torchscript pruned_heads "
+    "chunk_size_feed_forward attn_implementation _attn_implementation "
+    "_attn_implementation_autoset use_mamba_kernels use_flash_attn tf_legacy_loss "
+    "keys_to_ignore_at_inference is_decoder tie_encoder_decoder "
+    // Token ids.
+    "bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id "
+    // Defaults of text generation, which old configs hold.
+    "temperature top_k top_p typical_p num_beams num_beam_groups diversity_penalty "
+    "repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size "
+    "min_length max_length do_sample early_stopping num_return_sequences bad_words_ids "
+    "forced_bos_token_id forced_eos_token_id suppress_tokens begin_suppress_tokens "
+    "exponential_decay_length_penalty remove_invalid_values return_dict_in_generate output_scores "
+    "prefix";
+
+void read_common_keys(ModelReader &reader) {
+  for (absl::string_view key : absl::StrSplit(kOfNoConsequence, ' '))
+    reader.ignore({std::string_view(key.data(), key.size())});
   reader.expect("is_encoder_decoder", false);
-  reader.expect("is_decoder", true);
   reader.expect("add_cross_attention", false);
   if (reader.has("quantization_config")) {
     reader.ignore({"quantization_config"});
@@ -289,9 +228,10 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     return model;
   size_t before = problems.size();
   HfReader reader(*config, tensors, problems, options.context);
-  ignore_common_keys(reader);
+  read_common_keys(reader);
   model.decoder = family->from_hf(reader);
   reader.check_unread();
+  model.notes = reader.take_notes();
   const bool recipe_is_real = problems.size() == before;
   load_folder_tokenizer(folder, model, problems);
   if (!recipe_is_real)

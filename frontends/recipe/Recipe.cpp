@@ -134,6 +134,16 @@ void check(const Decoder &decoder, Problems &problems) {
       if (problems.size() > before)
         return;
     }
+  double elements = 0;
+  for (const Tensor &tensor : tensors(decoder)) {
+    double count = 1;
+    for (int64_t n : tensor.shape)
+      count *= static_cast<double>(n);
+    elements += count;
+  }
+  if (elements > static_cast<double>(kMaxElements))
+    problems.add(decoder.family, absl::StrCat("the model would have ", elements, " weights"),
+                 "Quern compiles models of up to 17e12");
 }
 
 } // namespace quern::recipe

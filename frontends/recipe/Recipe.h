@@ -31,6 +31,8 @@ inline constexpr int64_t kMaxVocab = int64_t{1} << 24;
 inline constexpr int64_t kMaxContext = int64_t{1} << 30;
 inline constexpr int64_t kMaxHeads = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeadDim = int64_t{1} << 14;
+/// Of all weights together.
+inline constexpr int64_t kMaxElements = int64_t{1} << 44;
 
 /// What synthetic values of a tensor look like: mean + spread * normal.
 struct Init {

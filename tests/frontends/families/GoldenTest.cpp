@@ -1,28 +1,21 @@
 // The interpreter's logits of imported models against transformers', by tests/frontends/goldens.
+#include "tests/frontends/families/Golden.h"
 #include "frontends/Import.h"
-#include "ir/reference/Interpreter.h"
 #include "tests/frontends/families/ModelFolder.h"
 
 #include "mlir/IR/MLIRContext.h"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <numeric>
 
 namespace quern {
 namespace {
 
-using nlohmann::json;
-
 std::vector<std::string> golden_names() {
   std::vector<std::string> names;
-  for (const auto &entry :
-       std::filesystem::directory_iterator(QUERN_SOURCE_DIR "/tests/frontends/goldens"))
+  for (const auto &entry : std::filesystem::directory_iterator(kGoldens))
     if (entry.path().extension() == ".json")
       names.push_back(entry.path().stem().string());
   std::sort(names.begin(), names.end());
@@ -32,8 +25,7 @@ std::vector<std::string> golden_names() {
 class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, ImportsToTheSameLogits) {
-  json golden = json::parse(
-      std::ifstream(QUERN_SOURCE_DIR "/tests/frontends/goldens/" + GetParam() + ".json"));
+  nlohmann::json golden = read_golden(GetParam());
   ModelFolder folder;
   folder.write_config(golden["config"]);
   folder.write_tensors(golden["tensors"]);
@@ -44,33 +36,7 @@ TEST_P(Golden, ImportsToTheSameLogits) {
   EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
   EXPECT_EQ(model->vocab, golden["config"]["vocab_size"].get<int64_t>());
 
-  auto interpreter = reference::Interpreter::create(*model->module, {.float64 = true});
-  ASSERT_TRUE(interpreter.ok()) << interpreter.status();
-  auto tokens = golden["tokens"].get<std::vector<int32_t>>();
-  std::vector<int32_t> rows(tokens.size());
-  std::iota(rows.begin(), rows.end(), 0);
-  reference::ReferenceState state;
-  absl::StatusOr<reference::Output> logits =
-      (*interpreter)
-          ->step({.sequences = {{.slot = 0, .start = 0, .tokens = tokens}}, .rows = rows}, state);
-  ASSERT_TRUE(logits.ok()) << logits.status();
-
-  auto wanted = golden["logits"].get<std::vector<std::vector<double>>>();
-  ASSERT_EQ(logits->rows, static_cast<int64_t>(wanted.size()));
-  ASSERT_EQ(logits->cols, static_cast<int64_t>(wanted.front().size()));
-  double sum = 0, squares = 0, worst = 0;
-  for (size_t r = 0; r < wanted.size(); ++r)
-    for (size_t c = 0; c < wanted[r].size(); ++c) {
-      double want = wanted[r][c];
-      sum += want;
-      squares += want * want;
-      worst = std::max(
-          worst, std::abs(logits->at(static_cast<int64_t>(r), static_cast<int64_t>(c)) - want));
-    }
-  double count = static_cast<double>(wanted.size() * wanted.front().size());
-  double deviation = std::sqrt(squares / count - sum / count * (sum / count));
-  EXPECT_LT(worst, 1e-4 * deviation) << "the logits' deviation is " << deviation;
-  RecordProperty("error_of_deviation", std::to_string(worst / deviation));
+  expect_logits(*model->module, golden);
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(golden_names()),
