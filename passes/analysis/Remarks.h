@@ -5,6 +5,8 @@
 #ifndef QUERN_PASSES_ANALYSIS_REMARKS_H
 #define QUERN_PASSES_ANALYSIS_REMARKS_H
 
+#include "ir/quern/QuernDialect.h"
+
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Remarks.h"
 
@@ -34,6 +36,16 @@ struct RemarkSource {
 template <class... Ts> auto say(const char *format, Ts &&...values) {
   return mlir::remark::add(format, std::forward<Ts>(values)...);
 }
+
+/// The same, of a text that takes a walk to make.
+template <class Make>
+  requires std::is_invocable_r_v<std::string, Make>
+mlir::remark::detail::LazyTextBuild say(Make make) {
+  return {"Remark", std::move(make)};
+}
+
+/// What a region computes beside its anchor: "quern.binary, quern.gated_act".
+std::string companions(FusedOp fused);
 
 } // namespace quern
 

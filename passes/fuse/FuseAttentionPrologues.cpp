@@ -61,8 +61,8 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
   void build(Operation *anchor, const RegionOps &ops) {
     FusedOp fused = buildRegion(anchor->getName().stripDialect(), anchor, ops, anchor);
     if (ops.size() > 1)
-      kRemarks.hit(fused) << say("{0} norms and ropes fused into {1}", ops.size() - 1,
-                                 fused.getAnchor());
+      kRemarks.hit(fused) << say(
+          [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
   }
 };
 } // namespace

@@ -34,7 +34,8 @@ struct FuseConvolutionsPass : impl::FuseConvolutionsBase<FuseConvolutionsPass> {
         // It writes state, so it stays in its place; a function reads nothing but its result.
         FusedOp fused = buildRegion("causal_conv1d", conv, ops, conv);
         if (end.fused)
-          kRemarks.hit(fused) << say("{0} functions fused into the convolution", end.fused);
+          kRemarks.hit(fused) << say(
+              [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
       }
     }
   }

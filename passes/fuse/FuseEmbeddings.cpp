@@ -25,7 +25,8 @@ struct FuseEmbeddingsPass : impl::FuseEmbeddingsBase<FuseEmbeddingsPass> {
         numFused += end.fused;
         FusedOp fused = buildRegion("embedding", embedding, ops, ops.back());
         if (end.fused)
-          kRemarks.hit(fused) << say("{0} scales fused into the embedding", end.fused);
+          kRemarks.hit(fused) << say(
+              [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
       }
     }
   }

@@ -55,7 +55,8 @@ struct FuseLinearEpiloguesPass : impl::FuseLinearEpiloguesBase<FuseLinearEpilogu
         // The linear has no effects: it may wait for what its epilogue reads.
         FusedOp fused = buildRegion("linear", linear, ops, ops.back());
         if (end.fused)
-          kRemarks.hit(fused) << say("{0} elementwise ops fused into the linear", end.fused);
+          kRemarks.hit(fused) << say(
+              [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
       }
     }
   }

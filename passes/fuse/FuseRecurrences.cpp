@@ -68,10 +68,11 @@ struct FuseRecurrencesPass : impl::FuseRecurrencesBase<FuseRecurrencesPass> {
       kRemarks.miss(op) << say("'{0}' stays outside its region: {1}",
                                end.missed->getName().getStringRef(), end.why);
     }
-    int64_t fused = ops.size() - 1;
+    bool joined = ops.size() > 1;
     FusedOp region = buildRegion("linear_recurrence", op, ops, op);
-    if (fused)
-      kRemarks.hit(region) << say("{0} elementwise ops fused into the recurrence", fused);
+    if (joined)
+      kRemarks.hit(region) << say(
+          [&] { return companions(region) + " joined the linear_recurrence"; });
   }
 };
 } // namespace

@@ -62,7 +62,7 @@ struct FuseRowsPass : impl::FuseRowsBase<FuseRowsPass> {
     Operation *name = namesake(ops);
     FusedOp fused = buildRegion("rows", name, ops, root);
     if (ops.size() > 1)
-      kRemarks.hit(fused) << say("{0} ops work row by row in one region", ops.size());
+      kRemarks.hit(fused) << say([&] { return companions(fused) + " share a region"; });
     return fused;
   }
 

@@ -21,9 +21,14 @@ constexpr StringLiteral kSensitive = "int8";
 
 bool isInt4(StringRef format) { return format.starts_with("int4"); }
 
-/// Whether the region computes a result of the entry (logits).
+/// Whether the region computes a result of the entry (logits), with nothing but rows regions after
+/// it.
 bool computesResult(FusedOp fused) {
-  return llvm::any_of(fused->getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); });
+  return llvm::any_of(fused->getUsers(), [](Operation *user) {
+    auto next = dyn_cast<FusedOp>(user);
+    return isa<func::ReturnOp>(user) ||
+           (next && next.getAnchor() == "rows" && computesResult(next));
+  });
 }
 
 struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {

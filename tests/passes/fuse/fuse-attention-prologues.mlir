@@ -1,0 +1,81 @@
+// RUN: quern-opt %s --quern-fuse-attention-prologues --verify-semantics -split-input-file | FileCheck %s
+// RUN: quern-opt %s --quern-fuse-attention-prologues -split-input-file --remarks-filter=fuse 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// Tests that slice, norm of heads and rope of queries, keys and values are computed where they are read, from one result.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R8 = tensor<?x8xf32, #quern.dims<"R">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: %[[X:.*]] = quern.embedding
+// CHECK: quern.fused "kv_append"(%[[X]],
+// CHECK: quern.slice
+// CHECK: quern.rms_norm
+// CHECK: quern.rope
+// CHECK: quern.slice
+// CHECK: quern.kv_append
+// CHECK-NEXT: quern.yield
+// CHECK: quern.fused "attention"(%[[X]],
+// CHECK: quern.rope
+// CHECK-NEXT: quern.attention
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rms_norm, quern.rope joined the kv_append"
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rope joined the attention"
+quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @norm : !quern.weight<4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.declare_state @kv : !quern.state<kv, 1x4x4>
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x8, "f32">
+  %norm = quern.weight_ref @norm : !quern.weight<4, "f32">
+  %kv = quern.state_ref @kv : !quern.state<kv, 1x4x4>
+  %cs = quern.rope_table %batch {inv_freq = array<f32: 1.0, 0.5>} : !T4
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x8, "f32">) -> !T8
+  %k0 = quern.slice %x {offset = 0 : i64} : !T8 -> !T4
+  %k1 = quern.rms_norm %k0, %norm {eps = 1.0e-5 : f32} : (!T4, !quern.weight<4, "f32">) -> !T4
+  %k = quern.rope %k1, %cs {head_dim = 4 : i64} : (!T4, !T4) -> !T4
+  %v = quern.slice %x {offset = 4 : i64} : !T8 -> !T4
+  quern.kv_append %k, %v, %batch, %kv : !T4, !T4, !quern.batch, !quern.state<kv, 1x4x4>
+  %q = quern.rope %x, %cs {head_dim = 4 : i64} : (!T8, !T4) -> !T8
+  %a = quern.attention %q, %batch, %kv {heads = 2 : i64, scale = 0.5 : f32} : (!T8, !quern.batch, !quern.state<kv, 1x4x4>) -> !T8
+  %r = quern.gather_rows %a, %rows : (!T8, !rows) -> !R8
+  return %r : !R8
+}
+
+// -----
+
+// Tests that a norm of the whole row and a rope that something else reads stay outside.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R8 = tensor<?x8xf32, #quern.dims<"R">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: quern.rope
+// CHECK: quern.rms_norm
+// CHECK: quern.fused "kv_append"
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.slice
+// CHECK-NEXT: quern.kv_append
+// CHECK: quern.fused "attention"
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.attention
+// REMARK-DAG: loc("shared"): [Missed] {{.*}}'quern.rope' stays outside the region that reads it: its result has other uses
+// REMARK-DAG: loc("whole"): [Missed] {{.*}}'quern.rms_norm' stays outside the region that reads it: it does not normalize head by head
+quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @norm : !quern.weight<8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.declare_state @kv : !quern.state<kv, 1x4x4>
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x8, "f32">
+  %norm = quern.weight_ref @norm : !quern.weight<8, "f32">
+  %kv = quern.state_ref @kv : !quern.state<kv, 1x4x4>
+  %cs = quern.rope_table %batch {inv_freq = array<f32: 1.0, 0.5>} : !T4
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x8, "f32">) -> !T8
+  %k0 = quern.slice %x {offset = 0 : i64} : !T8 -> !T4
+  %k = quern.rope %k0, %cs {head_dim = 4 : i64} : (!T4, !T4) -> !T4 loc("shared")
+  %q = quern.rms_norm %x, %norm {eps = 1.0e-5 : f32} : (!T8, !quern.weight<8, "f32">) -> !T8 loc("whole")
+  quern.kv_append %k, %k0, %batch, %kv : !T4, !T4, !quern.batch, !quern.state<kv, 1x4x4>
+  %a = quern.attention %q, %batch, %kv {heads = 2 : i64, scale = 0.5 : f32} : (!T8, !quern.batch, !quern.state<kv, 1x4x4>) -> !T8
+  %b = quern.binary add %a, %k {repeat = 2 : i64} : !T8, !T4
+  %r = quern.gather_rows %b, %rows : (!T8, !rows) -> !R8
+  return %r : !R8
+}
