@@ -12,6 +12,10 @@ def Quern_RopeTableOp : Quern_Op<"rope_table", [Pure]> {
     Scalings of the frequencies (linear, llama3, YaRN) are in inv_freq and scale, computed by the frontend.
 
     Constraint C1: the result has 2 n columns.
+
+    ```mlir
+    %y = quern.rope_table %batch {inv_freq = array<f32: 1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001, 0.0000001>} : tensor<?x16xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Batch:$batch, DenseF32ArrayAttr:$inv_freq, DefaultValuedAttr<F32Attr, "1.0f">:$scale);
   let results = (outs Quern_Rows:$result);
@@ -26,7 +30,11 @@ def Quern_RopeOp : Quern_Op<"rope", [Pure]> {
     pairs (a, b) -> (a cos - b sin, a sin + b cos); the rest pass. Pair i is columns (i, i + n), or
     (2 i, 2 i + 1) where `interleaved`.
 
-    Constraints: C1: head_dim divides the columns. C2: the table has 2 n <= head_dim columns. C3: the result has the input's type.
+    Constraints: C1: head_dim divides the columns. C2: the table has 2 n <= head_dim columns and the input's rows. C3: the result has the input's type.
+
+    ```mlir
+    %y = quern.rope %q, %table {head_dim = 16 : i64} : (tensor<?x64xf32, #quern.dims<"T">>, tensor<?x16xf32, #quern.dims<"T">>) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$input, Quern_Rows:$table, I64Attr:$head_dim, DefaultValuedAttr<BoolAttr, "false">:$interleaved);
   let results = (outs Quern_Rows:$result);
@@ -43,7 +51,11 @@ def Quern_AttentionOp : Quern_Op<"attention", [Quern_Anchor, MemoryEffects<[MemR
     s_j = scale * dot(q[t,h], keys[b,j,g]); s_j = softcap * tanh(s_j / softcap) where softcap > 0;
     y[t,h] = sum_j softmax(s)_j * values[b,j,g].
 
-    Constraints: C1: the state is kv [G, D, V]. C2: G divides heads. C3: q has heads*D columns, y heads*V.
+    Constraints: C1: the state is kv [G, D, V]. C2: G divides heads. C3: q has heads*D columns, y heads*V and q's rows.
+
+    ```mlir
+    %y = quern.attention %q, %batch, %kv {heads = 4 : i64, scale = 0.25 : f32} : (tensor<?x64xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x16x16>) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$query, Quern_Batch:$batch, Quern_State:$state, I64Attr:$heads, F32Attr:$scale,
                        DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F32Attr, "0.0f">:$softcap);

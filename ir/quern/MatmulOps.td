@@ -28,6 +28,10 @@ def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
     group of zeros has scale 0. Rows whose width is no multiple of 32 are padded with zeros.
 
     Constraint C1: rows and columns agree.
+
+    ```mlir
+    %y = quern.quantize_rows %x : tensor<?x64xf32, #quern.dims<"T">> -> !quern.q8_rows<"T", 64>
+    ```
   }];
   let arguments = (ins Quern_Rows:$input);
   let results = (outs Quern_Q8Rows:$result);
@@ -42,6 +46,10 @@ def Quern_EmbeddingOp : Quern_Op<"embedding", [Quern_Anchor, Pure]> {
 
     Constraints: C1: W is [V, N]; y has N columns. C2: ids and y have the same symbolic size. Ids outside
     [0, V) are refused by the runtime before the step.
+
+    ```mlir
+    %y = quern.embedding %tokens, %embed : (tensor<?xi32, #quern.dims<"T">>, !quern.weight<100x64, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Indices:$ids, Quern_Weight:$weight);
   let results = (outs Quern_Rows:$result);

@@ -65,6 +65,8 @@ LogicalResult RopeOp::verify() {
     return emitOpError("C1: head_dim divides the columns");
   if (colsOf(getTable().getType()) > headDim)
     return emitOpError("C2: the table has at most ") << headDim << " columns";
+  if (rowsOf(getTable().getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C2: the table has the input's rows");
   if (getType() != getInput().getType())
     return emitOpError("C3: the result has the input's type");
   return success();
@@ -77,6 +79,8 @@ LogicalResult KvAppendOp::verify() {
   ArrayRef<int64_t> s = state.getShape();
   if (colsOf(getKeys().getType()) != s[0] * s[1] || colsOf(getValues().getType()) != s[0] * s[2])
     return emitOpError("C2: keys have ") << s[0] * s[1] << " columns, values " << s[0] * s[2];
+  if (rowsOf(getKeys().getType()) != rowsOf(getValues().getType()))
+    return emitOpError("C2: keys and values have the same rows");
   return success();
 }
 
@@ -91,6 +95,8 @@ LogicalResult AttentionOp::verify() {
   if (colsOf(getQuery().getType()) != heads * s[1] || colsOf(getType()) != heads * s[2])
     return emitOpError("C3: the query has ")
            << heads * s[1] << " columns, the result " << heads * s[2];
+  if (rowsOf(getQuery().getType()) != rowsOf(getType()))
+    return emitOpError("C3: query and result have the same rows");
   return success();
 }
 
@@ -105,6 +111,9 @@ LogicalResult LinearRecurrenceOp::verify() {
   if (colsOf(getR().getType()) != groups * k || colsOf(getK().getType()) != groups * k ||
       colsOf(getV().getType()) != h * v || colsOf(getType()) != h * v)
     return emitOpError("C3: r and k have ") << groups * k << " columns, v and the result " << h * v;
+  for (Value rows : {getR(), getK(), getV(), getDecay(), getA(), getB()})
+    if (rows && rowsOf(rows.getType()) != rowsOf(getType()))
+      return emitOpError("C3: inputs and result have the same rows");
   int64_t decay = 0;
   switch (getDecayKind()) {
   case DecayKind::head:

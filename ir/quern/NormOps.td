@@ -14,7 +14,7 @@ def Quern_RmsNormOp : Quern_Op<"rms_norm", [Pure]> {
     key norms are) or [columns]. C3: eps >= 0. C4: the result has the input's type.
 
     ```mlir
-    %y = quern.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<64, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
+    %y = quern.rms_norm %x, %norm {eps = 1.0e-5 : f32} : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<64, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
     ```
   }];
   let arguments = (ins Quern_Rows:$input, Optional<Quern_Weight>:$weight, F32Attr:$eps, DefaultValuedAttr<I64Attr, "0">:$group);

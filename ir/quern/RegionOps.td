@@ -6,7 +6,16 @@ include "ir/quern/QuernTypes.td"
 
 def Quern_YieldOp : Quern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp"]>]> {
   let summary = "ends a region with its results";
-  let description = "Constraint C1: the operands' types are the parent's results.";
+  let description = [{
+    Constraint C1: the operands' types are the parent's results.
+
+    ```mlir
+    %y = quern.fused "rows" (%x) : (tensor<?x64xf32, #quern.dims<"T">>) -> tensor<?x64xf32, #quern.dims<"T">> {
+    ^bb0(%0: tensor<?x64xf32, #quern.dims<"T">>):
+      quern.yield %0 : tensor<?x64xf32, #quern.dims<"T">>
+    }
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
@@ -20,6 +29,15 @@ def Quern_FusedOp : Quern_Op<"fused", [IsolatedFromAbove, SingleBlock, Recursive
 
     Constraints: C1: block arguments have the inputs' types. C2: the yield has the results' types. C3: the body holds exactly
     one op of the anchor's name, or none where the anchor is rows.
+
+    ```mlir
+    %y = quern.fused "linear" (%x, %w) : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
+    ^bb0(%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">):
+      %2 = quern.linear %0, %1 : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
+      %3 = quern.unary silu %2 : tensor<?x96xf32, #quern.dims<"T">>
+      quern.yield %3 : tensor<?x96xf32, #quern.dims<"T">>
+    }
+    ```
   }];
   let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$anchor);
   let results = (outs Variadic<AnyType>:$results);
@@ -32,6 +50,13 @@ def Quern_KernelOp : Quern_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface,
   let summary = "a kernel: the body of a fused region, shared by its dispatches";
   let description = [{
     Constraint C1: the body's yield has the function type's results.
+
+    ```mlir
+    quern.kernel @linear_0 "linear" (%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
+      %2 = quern.linear %0, %1 : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
+      quern.yield %2 : tensor<?x96xf32, #quern.dims<"T">>
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, StrAttr:$anchor,
                        OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
@@ -52,6 +77,10 @@ def Quern_DispatchOp : Quern_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUse
     the arena, in bytes; -1: the result is an output of the entry and lies in the caller's memory.
 
     Constraints: C1: the callee is a `quern.kernel` of the operands' and results' types. C2: as many offsets as results.
+
+    ```mlir
+    %y = quern.dispatch @linear_0(%x, %w) "model.layers.0.mlp.up_proj" at [4096] : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$inputs, StrAttr:$label, OptionalAttr<DenseI64ArrayAttr>:$offsets);
   let results = (outs Variadic<AnyType>:$results);

@@ -20,8 +20,13 @@ def Quern_LinearRecurrenceOp : Quern_Op<"linear_recurrence", [Quern_Anchor, Attr
     r, k (and a, b) have `groups` heads, each shared by heads/groups heads of the state.
     Mamba-2 (SSD; Dao and Gu, 2024): r = C, k = B, v = dt x, decay = exp(dt A) per head.
 
-    Constraints: C1: the state is recurrent [H, K, V]. C2: groups divides H. C3: r and k have groups*K columns, v and the result H*V.
+    Constraints: C1: the state is recurrent [H, K, V]. C2: groups divides H. C3: r and k have groups*K columns, v and the result H*V; all have
+    the same rows.
     C4: the decay has as many columns as decay_kind says. C5: a and b are both there or neither, and have groups*K columns.
+
+    ```mlir
+    %y = quern.linear_recurrence %c, %b, %x, %decay, %batch, %ssm {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 4x16x16>) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$r, Quern_Rows:$k, Quern_Rows:$v, Quern_Rows:$decay, Optional<Quern_Rows>:$a, Optional<Quern_Rows>:$b,
                        Quern_Batch:$batch, Quern_State:$state, I64Attr:$groups, EnumAttr<Quern_Dialect, Quern_DecayKind, "decay_kind">:$decay_kind);
@@ -38,6 +43,10 @@ def Quern_CausalConv1dOp : Quern_Op<"causal_conv1d", [Quern_Anchor, MemoryEffect
 
     Constraints: C1: w is [C, L] where x has C columns. C2: the state is window [C, L-1]. C3: b, if there, is [C].
     C4: the result has x's type.
+
+    ```mlir
+    %y = quern.causal_conv1d %x, %batch, %window, %conv : (tensor<?x64xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 64x3>, !quern.weight<64x4, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$input, Quern_Batch:$batch, Quern_State:$state, Quern_Weight:$weight, Optional<Quern_Weight>:$bias);
   let results = (outs Quern_Rows:$result);

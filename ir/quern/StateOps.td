@@ -20,7 +20,13 @@ def Quern_DeclareStateOp : Quern_Op<"declare_state", [Symbol]> {
 
 def Quern_StateRefOp : Quern_Op<"state_ref", [Quern_Reference, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a reference to a declared state";
-  let description = [{ Constraint C1: the symbol is a `quern.declare_state` of the result's type. }];
+  let description = [{
+    Constraint C1: the symbol is a `quern.declare_state` of the result's type.
+
+    ```mlir
+    %y = quern.state_ref @l1.kv : !quern.state<kv, 2x16x16>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs Quern_State:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
@@ -32,7 +38,11 @@ def Quern_KvAppendOp : Quern_Op<"kv_append", [Quern_Anchor, MemoryEffects<[MemWr
     For token t of sequence b at position p: state[b].keys[p] = keys[t], state[b].values[p] = values[t].
     Rows are [heads][dim].
 
-    Constraints: C1: the state is kv [H, D, V]. C2: keys has H*D columns, values H*V.
+    Constraints: C1: the state is kv [H, D, V]. C2: keys has H*D columns, values H*V, in the same rows.
+
+    ```mlir
+    quern.kv_append %k, %v, %batch, %kv : tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x16x16>
+    ```
   }];
   let arguments = (ins Quern_Rows:$keys, Quern_Rows:$values, Quern_Batch:$batch, Quern_State:$state);
   let assemblyFormat = "$keys `,` $values `,` $batch `,` $state attr-dict `:` type(operands)";

@@ -54,12 +54,24 @@ def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndR
   let arguments = (ins Quern_Rows:$input, F32Attr:$factor);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$input attr-dict `:` type($input)";
-  let description = "y = factor * x.";
+  let description = [{
+    y = factor * x.
+
+    ```mlir
+    %y = quern.scale %x {factor = 0.125 : f32} : tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
 }
 
 def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "every element held between two bounds";
-  let description = [{ y = min(max(x, min), max). Constraint C1: min <= max. }];
+  let description = [{
+    y = min(max(x, min), max). Constraint C1: min <= max.
+
+    ```mlir
+    %y = quern.clamp %x {min = 0.0 : f32, max = 6.0 : f32} : tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
   let arguments = (ins Quern_Rows:$input, F32Attr:$min, F32Attr:$max);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$input attr-dict `:` type($input)";
@@ -68,7 +80,13 @@ def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Pure, SameOperandsAndR
 
 def Quern_GatedActOp : Quern_Op<"gated_act", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "act(gate) * up, the gated MLP's activation (Shazeer, 2020)";
-  let description = [{ y = fn(gate) * up, fn as in `quern.unary`. }];
+  let description = [{
+    y = fn(gate) * up, fn as in `quern.unary`.
+
+    ```mlir
+    %y = quern.gated_act silu %gate, %up : tensor<?x96xf32, #quern.dims<"T">>
+    ```
+  }];
   let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$gate, Quern_Rows:$up);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$fn $gate `,` $up attr-dict `:` type($gate)";
@@ -80,6 +98,10 @@ def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
     y[t, c] = x[t, offset + c].
 
     Constraint C1: offset + columns(y) <= columns(x), rows agree.
+
+    ```mlir
+    %y = quern.slice %x {offset = 16 : i64} : tensor<?x64xf32, #quern.dims<"T">> -> tensor<?x32xf32, #quern.dims<"T">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$input, I64Attr:$offset);
   let results = (outs Quern_Rows:$result);
@@ -93,6 +115,10 @@ def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Pure]> {
     y[r, :] = x[rows[r], :].
 
     Constraint C1: y has x's columns and as many rows as `rows` has elements.
+
+    ```mlir
+    %y = quern.gather_rows %x, %rows : (tensor<?x64xf32, #quern.dims<"T">>, tensor<?xi32, #quern.dims<"R">>) -> tensor<?x64xf32, #quern.dims<"R">>
+    ```
   }];
   let arguments = (ins Quern_Rows:$input, Quern_Indices:$rows);
   let results = (outs Quern_Rows:$result);

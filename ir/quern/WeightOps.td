@@ -51,6 +51,10 @@ def Quern_WeightRefOp : Quern_Op<"weight_ref", [Quern_Reference, Pure, DeclareOp
   let summary = "a reference to a declared weight";
   let description = [{
     Constraint C1: the symbol is a `quern.weight` or `quern.packed` of the result's type.
+
+    ```mlir
+    %y = quern.weight_ref @q : !quern.weight<64x64, "q4_1">
+    ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs Quern_Weight:$result);
@@ -64,6 +68,10 @@ def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Quern_Reference, Pure]> {
 
     Constraints: C1: at least one input. C2: all inputs and the result have the same format and the
     same dimensions but the first. C3: the result's first dimension is the sum of the inputs'.
+
+    ```mlir
+    %y = quern.weight_concat %w, %a : (!quern.weight<96x64, "f32">, !quern.weight<64x64, "f32">) -> !quern.weight<160x64, "f32">
+    ```
   }];
   let arguments = (ins Variadic<Quern_Weight>:$inputs);
   let results = (outs Quern_Weight:$result);
@@ -73,7 +81,13 @@ def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Quern_Reference, Pure]> {
 
 def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Quern_Reference, Pure]> {
   let summary = "the weight in another format, rounded by that format's encoder";
-  let description = [{ Constraint C1: input and result have the same shape. }];
+  let description = [{
+    Constraint C1: input and result have the same shape.
+
+    ```mlir
+    %y = quern.weight_convert %w : !quern.weight<96x64, "f32"> -> !quern.weight<96x64, "int4:g32:sym">
+    ```
+  }];
   let arguments = (ins Quern_Weight:$input);
   let results = (outs Quern_Weight:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
@@ -86,6 +100,10 @@ def Quern_WeightMapOp : Quern_Op<"weight_map", [Quern_Reference, Pure]> {
     `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one).
 
     Constraints: C1: fn is one of these. C2: the result is "f32" of the input's shape.
+
+    ```mlir
+    %y = quern.weight_map "neg_exp" %d : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+    ```
   }];
   let arguments = (ins Quern_Weight:$input, StrAttr:$fn);
   let results = (outs Quern_Weight:$result);
@@ -97,6 +115,10 @@ def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Quern_Reference, Pure]> 
   let summary = "the same elements in row-major order under another shape";
   let description = [{
     Constraint C1: element counts and formats agree; blocks of the format must not cross rows of the result.
+
+    ```mlir
+    %y = quern.weight_reshape %conv3 : !quern.weight<64x1x4, "f32"> -> !quern.weight<64x4, "f32">
+    ```
   }];
   let arguments = (ins Quern_Weight:$input);
   let results = (outs Quern_Weight:$result);

@@ -94,8 +94,8 @@ template <class S> absl::Status eval_gated_act(Frame<S> &frame, GatedActOp op) {
   Rows<S> y = frame.rows(op.getGate());
   const Rows<S> &up = frame.rows(op.getUp());
   for (size_t i = 0; i < y.data.size(); ++i)
-    y.data[i] = static_cast<S>(apply(op.getFn(), static_cast<double>(y.data[i])) *
-                               static_cast<double>(up.data[i]));
+    // Rounded before the product, as a unary followed by a binary is.
+    y.data[i] = static_cast<S>(apply(op.getFn(), static_cast<double>(y.data[i]))) * up.data[i];
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }

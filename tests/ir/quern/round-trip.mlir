@@ -1,0 +1,36 @@
+// Tests that what is printed parses to the same: a whole model, and every op in its own spelling.
+// RUN: quern-opt %s > %t
+// RUN: quern-opt %t | diff %t -
+// RUN: quern-opt %s --mlir-print-op-generic | quern-opt | diff %t -
+// RUN: quern-opt %S/../Inputs/hybrid.mlir --mlir-print-op-generic | quern-opt > %t.model
+// RUN: quern-opt %S/../Inputs/hybrid.mlir | diff %t.model -
+// RUN: FileCheck %s < %t
+
+// CHECK: quern.weight @w : !quern.weight<8x8, "f32"> {file = 0 : i32, offset = 64 : i64}
+quern.weight @w : !quern.weight<8x8, "f32"> {file = 0 : i32, offset = 64 : i64}
+// CHECK: quern.declare_state @s : !quern.state<recurrent, 2x4x4> {group = 1 : i32, offset = 128 : i64}
+quern.declare_state @s : !quern.state<recurrent, 2x4x4> {group = 1 : i32, offset = 128 : i64}
+// CHECK: quern.packed @p : !quern.weight<8x8, "int8"> packing "q8.g32.z128.f16" attributes {bytes = 4096 : i64, offset = 0 : i64} {
+quern.packed @p : !quern.weight<8x8, "int8"> packing "q8.g32.z128.f16" attributes {offset = 0 : i64, bytes = 4096 : i64} {
+  %0 = quern.weight_ref @w : !quern.weight<8x8, "f32">
+  // CHECK: quern.weight_convert %{{.*}} : <8x8, "f32"> -> <8x8, "int8">
+  %1 = quern.weight_convert %0 : !quern.weight<8x8, "f32"> -> !quern.weight<8x8, "int8">
+  quern.yield %1 : !quern.weight<8x8, "int8">
+}
+// CHECK: quern.kernel @linear_0 "linear" (%{{.*}}: !quern.q8_rows<"T", 8>, %{{.*}}: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
+quern.kernel @linear_0 "linear" (%x: !quern.q8_rows<"T", 8>, %w: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
+  %0 = quern.linear %x, %w : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
+  quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
+}
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  %p = quern.weight_ref @p : !quern.weight<8x8, "int8">
+  // CHECK: quern.fused "rows"(%{{.*}}) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
+  %q = quern.fused "rows" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
+  ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
+    %0 = quern.quantize_rows %a : tensor<?x8xf32, #quern.dims<"T">> -> !quern.q8_rows<"T", 8>
+    quern.yield %0 : !quern.q8_rows<"T", 8>
+  }
+  // CHECK: quern.dispatch @linear_0(%{{.*}}, %{{.*}}) "model.layers.0.q_proj" at [-1] : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
+  %y = quern.dispatch @linear_0(%q, %p) "model.layers.0.q_proj" at [-1] : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
+  return %y : tensor<?x8xf32, #quern.dims<"T">>
+}

@@ -1,0 +1,179 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+// Tests that linear_recurrence C1: the state is recurrent.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<kv, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C1: the state is recurrent}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C2: groups divide the heads.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C2: groups divide 2 heads}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 3 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C2: groups are positive.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C2: groups divide 2 heads}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 0 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C3: r has groups * key dim columns.
+func.func @f(%r: tensor<?x6xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C3: r and k have 3 columns, v and the result 4}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x6xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C3: k has groups * key dim columns.
+func.func @f(%r: tensor<?x6xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C3: r and k have 6 columns, v and the result 4}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x6xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C3: v has heads * value dim columns.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x2xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C3: r and k have 3 columns, v and the result 4}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C3: the result has heads * value dim columns.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C3: r and k have 3 columns, v and the result 4}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x2xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C3: all have the same rows.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"R">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C3: inputs and result have the same rows}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"R">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C4: a decay for each head.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x3xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 2 columns}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C4: a decay for each key.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 6 columns}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind key>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C4: a decay for each value.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 4 columns}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind value>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C4: a decay for each element.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 12 columns}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind elementwise>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C5: a and b have groups * key dim columns.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %a: tensor<?x3xf32, #quern.dims<"T">>, %c: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or neither}}
+  %y = quern.linear_recurrence %r, %k, %v, %d correction %a, %c, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C5: a is not there alone.
+func.func @f(%x: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or neither}}
+  %y = "quern.linear_recurrence"(%x, %x, %v, %d, %x, %b, %s) <{groups = 1 : i64, decay_kind = #quern<decay_kind head>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 1, 1>}> : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C1: a row of the weight for each channel.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 4x2>, %w: !quern.weight<5x3, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C1: the weight is [4, L]}}
+  %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x2>, !quern.weight<5x3, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C1: the weight is a matrix.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 4x2>, %w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C1: the weight is [4, L]}}
+  %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x2>, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C2: the state is a window.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 4x2x1>, %w: !quern.weight<4x3, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C2: the state is window 4x2}}
+  %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 4x2x1>, !quern.weight<4x3, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C2: the window keeps one input less than the weight has.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 4x3>, %w: !quern.weight<4x3, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C2: the state is window 4x2}}
+  %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x3>, !quern.weight<4x3, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C3: a bias for each channel.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 4x2>, %w: !quern.weight<4x3, "f32">, %c: !quern.weight<3, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C3: the bias is [4]}}
+  %y = quern.causal_conv1d %x, %b, %s, %w, %c : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x2>, !quern.weight<4x3, "f32">, !quern.weight<3, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that causal_conv1d C4: the result has the input's type.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 4x2>, %w: !quern.weight<4x3, "f32">) {
+  // expected-error @+1 {{'quern.causal_conv1d' op C4: the result has the input's type}}
+  %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x2>, !quern.weight<4x3, "f32">) -> tensor<?x4xf32, #quern.dims<"R">>
+  return
+}

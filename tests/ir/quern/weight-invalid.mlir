@@ -1,0 +1,154 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+// Tests that a weight's dimensions are positive.
+// expected-error @+1 {{a weight's dimensions are positive}}
+quern.weight @w : !quern.weight<4x0, "f32"> {file = 0 : i32, offset = 0 : i64}
+
+// -----
+
+// Tests that weight C1: a file is an index, or -1.
+// expected-error @+1 {{'quern.weight' op C1: file is an index into quern.files, or -1}}
+quern.weight @w : !quern.weight<4, "f32"> {file = -2 : i32, offset = 0 : i64}
+
+// -----
+
+// Tests that weight C2: an offset is not negative.
+// expected-error @+1 {{'quern.weight' op C2: offset is not negative}}
+quern.weight @w : !quern.weight<4, "f32"> {file = 0 : i32, offset = -4 : i64}
+
+// -----
+
+// Tests that packed C1: the body yields the declared type.
+quern.weight @w : !quern.weight<4, "f32"> {file = 0 : i32, offset = 0 : i64}
+// expected-error @+1 {{'quern.packed' op C1: the body yields one weight of type '!quern.weight<8, "f32">'}}
+quern.packed @p : !quern.weight<8, "f32"> packing "rows" {
+  %0 = quern.weight_ref @w : !quern.weight<4, "f32">
+  quern.yield %0 : !quern.weight<4, "f32">
+}
+
+// -----
+
+// Tests that packed C1: the body yields one weight.
+// expected-error @+1 {{'quern.packed' op C1: the body yields one weight}}
+quern.packed @p : !quern.weight<8, "f32"> packing "rows" {
+  quern.yield
+}
+
+// -----
+
+// Tests that weight_ref C1: the symbol is declared.
+func.func @f() {
+  // expected-error @+1 {{'quern.weight_ref' op C1: @w is no declared weight}}
+  %w = quern.weight_ref @w : !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_ref C1: the symbol is a weight.
+quern.declare_state @w : !quern.state<kv, 2x4x4>
+func.func @f() {
+  // expected-error @+1 {{'quern.weight_ref' op C1: @w is no declared weight}}
+  %w = quern.weight_ref @w : !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_ref C1: the types agree.
+quern.weight @w : !quern.weight<4, "f16"> {file = 0 : i32, offset = 0 : i64}
+func.func @f() {
+  // expected-error @+1 {{'quern.weight_ref' op C1: @w is declared as '!quern.weight<4, "f16">'}}
+  %w = quern.weight_ref @w : !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_concat C1: at least one input.
+func.func @f() {
+  // expected-error @+1 {{'quern.weight_concat' op C1: at least one input}}
+  %y = quern.weight_concat : () -> !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_concat C2: formats agree.
+func.func @f(%w0: !quern.weight<2x4, "f32">, %w1: !quern.weight<2x4, "f16">) {
+  // expected-error @+1 {{'quern.weight_concat' op C2: inputs agree with the result but for their rows}}
+  %y = quern.weight_concat %w0, %w1 : (!quern.weight<2x4, "f32">, !quern.weight<2x4, "f16">) -> !quern.weight<4x4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_concat C2: columns agree.
+func.func @f(%w0: !quern.weight<2x4, "f32">, %w1: !quern.weight<2x5, "f32">) {
+  // expected-error @+1 {{'quern.weight_concat' op C2: inputs agree with the result but for their rows}}
+  %y = quern.weight_concat %w0, %w1 : (!quern.weight<2x4, "f32">, !quern.weight<2x5, "f32">) -> !quern.weight<4x4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_concat C3: rows add up.
+func.func @f(%w0: !quern.weight<2x4, "f32">, %w1: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.weight_concat' op C3: the inputs have 5 rows together}}
+  %y = quern.weight_concat %w0, %w1 : (!quern.weight<2x4, "f32">, !quern.weight<3x4, "f32">) -> !quern.weight<6x4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_convert C1: shapes agree.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_convert' op C1: input and result have the same shape}}
+  %y = quern.weight_convert %w : !quern.weight<4x8, "f32"> -> !quern.weight<8x4, "int8">
+  return
+}
+
+// -----
+
+// Tests that weight_map C1: fn is known.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp or add_one}}
+  %y = quern.weight_map "sqrt" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_map C2: the result is f32.
+func.func @f(%w: !quern.weight<4, "f16">) {
+  // expected-error @+1 {{'quern.weight_map' op C2: the result is f32 of the input's shape}}
+  %y = quern.weight_map "neg_exp" %w : !quern.weight<4, "f16"> -> !quern.weight<4, "f16">
+  return
+}
+
+// -----
+
+// Tests that weight_map C2: shapes agree.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_map' op C2: the result is f32 of the input's shape}}
+  %y = quern.weight_map "neg_exp" %w : !quern.weight<4, "f32"> -> !quern.weight<2x2, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_reshape C1: element counts agree.
+func.func @f(%w: !quern.weight<4x4, "f32">) {
+  // expected-error @+1 {{'quern.weight_reshape' op C1: element counts and formats agree}}
+  %y = quern.weight_reshape %w : !quern.weight<4x4, "f32"> -> !quern.weight<15, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_reshape C1: formats agree.
+func.func @f(%w: !quern.weight<4x4, "f32">) {
+  // expected-error @+1 {{'quern.weight_reshape' op C1: element counts and formats agree}}
+  %y = quern.weight_reshape %w : !quern.weight<4x4, "f32"> -> !quern.weight<16, "f16">
+  return
+}
