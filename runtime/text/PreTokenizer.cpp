@@ -13,7 +13,7 @@ namespace {
 
 // A match may backtrack once a character over a run of white space, so the limit is far above any
 // text that fits in memory for a published pattern and still ends an exponential one.
-constexpr uint32_t kMatchLimit = 400'000'000;
+constexpr uint32_t kMatchLimit = 100'000'000;
 
 template <auto Free> struct Freed {
   template <typename T> void operator()(T *pointer) const { Free(pointer); }
