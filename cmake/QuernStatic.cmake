@@ -1,13 +1,19 @@
 # Interface targets over the static archives of Debian's packages, so that what ships needs none of them
 # installed: quern_absl (absl::Status, strings) and quern_xxhash. The shared absl:: targets of
 # find_package(absl) would make the runtime depend on libabsl_*.so.
+#
+# Those archives hold no position-independent code, so a shared library cannot take them in: a target
+# with the property QUERN_SHARED_PACKAGES links the packages' shared libraries in their place.
 include_guard(GLOBAL)
 function(quern_static_library name)
   add_library(${name} INTERFACE)
-  foreach(archive ${ARGN})
-    find_library(QUERN_${archive}_A lib${archive}.a REQUIRED)
-    mark_as_advanced(QUERN_${archive}_A)
-    target_link_libraries(${name} INTERFACE ${QUERN_${archive}_A})
+  foreach(package ${ARGN})
+    find_library(QUERN_${package}_A lib${package}.a REQUIRED)
+    find_library(QUERN_${package}_SO lib${package}.so REQUIRED)
+    mark_as_advanced(QUERN_${package}_A QUERN_${package}_SO)
+    set(shared $<BOOL:$<TARGET_PROPERTY:QUERN_SHARED_PACKAGES>>)
+    target_link_libraries(${name} INTERFACE
+      $<IF:${shared},${QUERN_${package}_SO},${QUERN_${package}_A}>)
   endforeach()
 endfunction()
 

@@ -19,7 +19,7 @@ const std::vector<Variant> &variants() {
       {"x86-64-v4",
        "x86-64-v4",
        "+avx512vnni",
-       {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx2", "fma", "f16c",
+       {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx2", "fma", "f16c",
         "bmi2"}},
   };
   return all;

@@ -2,4 +2,4 @@
 quern_library(quern_gguf_file
   ${CMAKE_CURRENT_LIST_DIR}/GgufFile.cpp ${CMAKE_CURRENT_LIST_DIR}/GgufParser.cpp
   ${CMAKE_CURRENT_LIST_DIR}/GgufTypes.cpp
-  DEPENDS quern_weights absl::status absl::statusor absl::strings absl::str_format)
+  DEPENDS quern_weights quern_absl)

@@ -2,4 +2,4 @@
 quern_library(quern_hf_files
   ${CMAKE_CURRENT_LIST_DIR}/ConfigJson.cpp ${CMAKE_CURRENT_LIST_DIR}/JsonText.cpp
   ${CMAKE_CURRENT_LIST_DIR}/Safetensors.cpp ${CMAKE_CURRENT_LIST_DIR}/SafetensorsHeader.cpp
-  DEPENDS quern_weights nlohmann_json::nlohmann_json absl::status absl::statusor absl::strings)
+  DEPENDS quern_weights nlohmann_json::nlohmann_json quern_absl)

@@ -1,0 +1,43 @@
+// A small synthetic model compiled in this process, to be run by the engine and by the interpreter.
+#ifndef QUERN_TESTS_CODEGEN_CPU_COMPILEDMODEL_H
+#define QUERN_TESTS_CODEGEN_CPU_COMPILEDMODEL_H
+
+#include "ir/reference/Interpreter.h"
+#include "runtime/session/Engine.h"
+
+#include "mlir/IR/OwningOpRef.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace quern::test {
+
+class CompiledModel {
+public:
+  /// Compiles config.json's text, its weights made up, for one variant. Failures end the test.
+  static std::unique_ptr<CompiledModel> create(const std::string &config, const std::string &quant,
+                                               const std::string &variant);
+  ~CompiledModel();
+
+  /// Whether this machine can run the variant.
+  bool runs() const { return runs_; }
+
+  std::unique_ptr<session::Engine> engine(int threads) const;
+  /// The interpreter on the module as codegen saw it: the same formats and roundings to int8.
+  std::unique_ptr<reference::Interpreter> planned() const;
+  /// The interpreter, in float64, on the module as it was imported.
+  std::unique_ptr<reference::Interpreter> imported() const;
+  int64_t vocab() const { return vocab_; }
+
+private:
+  std::unique_ptr<mlir::MLIRContext> context_;
+  mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;
+  std::string folder_, artifact_, variant_;
+  int64_t vocab_ = 0;
+  bool runs_ = false;
+};
+
+} // namespace quern::test
+
+#endif
