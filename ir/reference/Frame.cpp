@@ -60,8 +60,15 @@ absl::StatusOr<std::vector<Value<S>>> Frame<S>::call(llvm::StringRef symbol,
       step.module, mlir::StringAttr::get(step.module.getContext(), symbol));
   if (!target)
     return absl::NotFoundError(absl::StrCat("there is no symbol @", std::string(symbol)));
+  constexpr int kDeepest =
+      16; // an entry's dispatch's kernel's weight's ...: far deeper than modules go
+  if (step.calls >= kDeepest)
+    return absl::InvalidArgumentError(absl::StrCat("@", std::string(symbol), " refers to itself"));
   Frame frame(step, std::move(arguments));
-  if (absl::Status status = frame.eval(target); !status.ok())
+  ++step.calls;
+  absl::Status status = frame.eval(target);
+  --step.calls;
+  if (!status.ok())
     return status;
   return std::move(frame.returned);
 }

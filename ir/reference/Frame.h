@@ -97,6 +97,7 @@ struct Step {
   mlir::ModuleOp module;
   mlir::SymbolTableCollection &symbols;
   int threads;
+  int calls = 0; ///< of symbols, one inside the other
 };
 
 /// The values of one region's run.

@@ -22,6 +22,8 @@ int64_t limit(mlir::Operation *op, llvm::StringRef name) {
 std::vector<Schedule> schedules(mlir::ModuleOp module, const std::string &entry) {
   std::vector<Schedule> found;
   for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    if (function.isDeclaration())
+      continue;
     auto of = function->getAttrOfType<mlir::StringAttr>("quern.entry");
     auto bucket = function->getAttrOfType<mlir::StringAttr>("quern.bucket");
     if (of && bucket && of.getValue() == entry)

@@ -54,6 +54,7 @@ struct Bucket {
   }
 };
 
+/// Runs one module. Not for several threads at once.
 class Interpreter {
 public:
   struct Options {

@@ -132,6 +132,23 @@ TEST(PhasesTest, EveryOpOfTheDialectHasAnEval) {
   EXPECT_FALSE(has_eval("quern.no_such_op"));
 }
 
+TEST(PhasesTest, AWeightThatIsMadeOfItselfIsAnError) {
+  TestModule module(kAliases + std::string(R"(module {
+  quern.packed @p : !E packing "rows" {
+    %0 = quern.weight_ref @p : !E
+    quern.yield %0 : !E
+  }
+  func.func @step(%tokens: !ids, %rows: !picks, %batch: !quern.batch) -> !T4 {
+    %e = quern.weight_ref @p : !E
+    %x = quern.embedding %tokens, %e : (!ids, !E) -> !T4
+    return %x : !T4
+  }
+})"));
+  ReferenceState state;
+  EXPECT_THAT(module.interpreter()->step({{{0, 0, {1}}}, {}}, state).status().ToString(),
+              HasSubstr("@p refers to itself"));
+}
+
 TEST(PhasesTest, ErrorsNameTheOpAndItsSource) {
   TestModule module(kAliases + ("module {" + weight_text("x", "16x4")) + R"(
   func.func @step(%tokens: !ids, %rows: !picks, %batch: !quern.batch) -> !T4 {

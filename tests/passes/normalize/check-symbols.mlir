@@ -12,12 +12,11 @@ func.func @f(%x: !T8, %rows: !rows) -> !R8 {
 
 // -----
 
-// Tests that keys and values of different rows are refused.
+// Tests that keys and values of other rows than the batch's tokens are refused.
 !R8 = tensor<?x8xf32, #quern.dims<"R">>
-!T8 = tensor<?x8xf32, #quern.dims<"T">>
-func.func @f(%k: !T8, %v: !R8, %batch: !quern.batch, %s: !quern.state<kv, 1x8x8>) {
-  // expected-error @+1 {{operand 1 has R rows where T rows are expected (the op reads the batch, whose tokens are T)}}
-  quern.kv_append %k, %v, %batch, %s : !T8, !R8, !quern.batch, !quern.state<kv, 1x8x8>
+func.func @f(%k: !R8, %v: !R8, %batch: !quern.batch, %s: !quern.state<kv, 1x8x8>) {
+  // expected-error @+1 {{operand 0 has R rows where T rows are expected (the op reads the batch, whose tokens are T)}}
+  quern.kv_append %k, %v, %batch, %s : !R8, !R8, !quern.batch, !quern.state<kv, 1x8x8>
   return
 }
 
