@@ -33,11 +33,12 @@ constexpr const char *kTexts[] = {
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 };
 
-// How far logits may lie from the interpreter's, in their standard deviations. Where activations
-// are quantized, a difference in the last bit of a float may move a code by one: what that does to
-// the logits was measured on SmolLM2 (30 layers) and is below a fifth of this. Where they are not,
-// only the order of float additions differs.
-constexpr float kQuantizedTolerance = 0.05f;
+// How far a row of logits may lie from the interpreter's (root mean square), in their standard
+// deviations. Where activations are quantized, a difference in the last bit of a float moves codes
+// by one, and layer by layer the two runs part by as much as quantizing itself parts them from
+// float: 0.07 on SmolLM2 (30 layers, random tokens). Wrong code comes to about 1. Where they are
+// not, only the order of float additions differs.
+constexpr float kQuantizedTolerance = 0.25f;
 constexpr float kFloatTolerance = 2e-3f;
 
 // The interpreter takes about a second for 10^9 multiply-adds: a long proof must not dominate the
