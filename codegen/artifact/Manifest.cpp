@@ -199,14 +199,26 @@ private:
                                           fbb_.CreateString(dispatch.getLabel().str()),
                                           weight_bytes(dispatch)));
     Offsets<Buffer> buffers;
-    for (const PlannedBuffer &buffer : planned_buffers(planned))
-      buffers.push_back(CreateBuffer(fbb_, fbb_.CreateString(buffer.name), buffer.offset,
-                                     buffer.bytes, buffer.first, buffer.last));
+    for (const LiveBuffer &buffer : liveBuffers(planned.func, planned.shape)) {
+      if (buffer.is_output)
+        continue;
+      auto dispatch = mlir::cast<DispatchOp>(buffer.value.getOwner());
+      const unsigned result = buffer.value.getResultNumber();
+      std::string name = dispatch.getLabel().str();
+      if (dispatch->getNumResults() > 1)
+        absl::StrAppend(&name, "#", result);
+      const int64_t offset = dispatch.getOffsets() ? (*dispatch.getOffsets())[result] : 0;
+      buffers.push_back(CreateBuffer(fbb_, fbb_.CreateString(name), static_cast<uint64_t>(offset),
+                                     static_cast<uint64_t>(buffer.bytes),
+                                     static_cast<uint32_t>(buffer.first),
+                                     static_cast<uint32_t>(buffer.last)));
+    }
     return CreateBucket(fbb_, fbb_.CreateString(planned.name),
                         fbb_.CreateString(absl::StrCat("quern_", planned.entry, "_", planned.name)),
-                        /*min_tokens=*/1, static_cast<uint32_t>(planned.max_tokens),
-                        static_cast<uint32_t>(planned.max_seqs), planned.arena, planned.arena_bound,
-                        fbb_.CreateVector(dispatches), fbb_.CreateVector(buffers));
+                        /*min_tokens=*/1, static_cast<uint32_t>(planned.shape.max_tokens),
+                        static_cast<uint32_t>(planned.shape.max_seqs), planned.arena,
+                        planned.arena_bound, fbb_.CreateVector(dispatches),
+                        fbb_.CreateVector(buffers));
   }
 
   // Packed bytes that a dispatch reads for one token: of a table that is looked up, one row.
@@ -280,8 +292,9 @@ private:
   // The bucket that decodes one token is the one with the smallest step.
   static uint64_t decode_flops(const std::vector<PlannedBucket> &buckets) {
     const auto smallest =
-        std::min_element(buckets.begin(), buckets.end(),
-                         [](const auto &a, const auto &b) { return a.max_tokens < b.max_tokens; });
+        std::min_element(buckets.begin(), buckets.end(), [](const auto &a, const auto &b) {
+          return a.shape.max_tokens < b.shape.max_tokens;
+        });
     return flops_per_token(*smallest);
   }
 

@@ -24,7 +24,7 @@ struct ProofContents {
   std::vector<Logits> logits;
 };
 
-/// The FlatBuffer (runtime/artifact/proof.fbs).
+/// The FlatBuffer (runtime/artifact/proof.fbs). Its size does not depend on what the logits are.
 std::string build_proof(const ProofContents &contents);
 
 } // namespace quern::artifact

@@ -10,6 +10,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <sys/mman.h>
 #include <thread>
@@ -250,6 +251,39 @@ absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
     jobs.push_back({*std::move(rows), plain_rows(packed), offset, *bytes});
   }
   return Packer(std::move(jobs), store, file, file_offset, section_bytes, options).run();
+}
+
+PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t file_offset) {
+  std::map<std::string, PackedOp> by_name;
+  for (auto packed : planned.getOps<PackedOp>())
+    by_name[packed.getSymName().str()] = packed;
+  return [by_name = std::move(by_name), &file, file_offset](
+             const std::string &name, int64_t first, int64_t count, float *out) -> absl::Status {
+    const auto found = by_name.find(name);
+    if (found == by_name.end())
+      return absl::NotFoundError(absl::StrCat("no packed weight is named ", name));
+    PackedOp packed = found->second;
+    const int64_t inputs = packed.getType().getShape().back();
+    const uint64_t begin = file_offset + static_cast<uint64_t>(*packed.getOffset());
+    if (plain_rows(packed)) {
+      const auto row_bytes = static_cast<uint64_t>(inputs) * sizeof(float);
+      return file.read_at(begin + static_cast<uint64_t>(first) * row_bytes, out,
+                          static_cast<uint64_t>(count) * row_bytes);
+    }
+    const auto packing = formats::parse_packing(packed.getPacking());
+    if (!packing.ok())
+      return packing.status();
+    const int64_t first_panel = first / kPanelLanes;
+    const int64_t panels = (first + count + kPanelLanes - 1) / kPanelLanes - first_panel;
+    std::vector<std::byte> bytes(static_cast<size_t>(panels * packing->panel_bytes(inputs)));
+    const auto at = begin + static_cast<uint64_t>(first_panel * packing->panel_bytes(inputs));
+    if (absl::Status status = file.read_at(at, bytes.data(), bytes.size()); !status.ok())
+      return status;
+    for (int64_t row = first; row < first + count; ++row, out += inputs)
+      formats::row_from_packed(*packing, bytes.data(), row - first_panel * kPanelLanes, inputs,
+                               out);
+    return absl::OkStatus();
+  };
 }
 
 } // namespace quern::artifact

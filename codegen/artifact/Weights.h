@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace quern::artifact {
@@ -29,6 +30,10 @@ struct PackedWeights {
   std::vector<formats::ErrorStats> errors;
 };
 
+/// Reads rows first .. first+count-1 of the packed weight of that name, decoded, to `out`.
+using PackedRows =
+    std::function<absl::Status(const std::string &name, int64_t first, int64_t count, float *out)>;
+
 /// The packed weights by offset, which is the order of their first use.
 std::vector<PackedOp> packed_in_order(mlir::ModuleOp planned);
 
@@ -44,6 +49,9 @@ absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
                                            const weights::WeightStore &store, AtomicFile &file,
                                            uint64_t file_offset, uint64_t section_bytes,
                                            const PackOptions &options);
+
+/// Reads what pack_weights wrote; from any thread, as long as `planned` and `file` are there.
+PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t file_offset);
 
 } // namespace quern::artifact
 

@@ -39,6 +39,17 @@ std::string front(const std::string &manifest, uint64_t file_size) {
   return std::string(reinterpret_cast<const char *>(&header), sizeof header) + padded;
 }
 
+absl::StatusOr<std::string> proof_bytes(const Contents &contents, const AtomicFile &file,
+                                        uint64_t weights_offset) {
+  ProofContents proof = contents.proof;
+  if (contents.compute_logits)
+    if (absl::Status status =
+            contents.compute_logits(proof, packed_rows(contents.planned, file, weights_offset));
+        !status.ok())
+      return status;
+  return build_proof(proof);
+}
+
 } // namespace
 
 absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &contents,
@@ -61,12 +72,13 @@ absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &
     blob(SectionKind::code, contents.extras.variants[i].name, contents.code[i]);
   if (!contents.tokenizer.empty())
     blob(SectionKind::tokenizer, "", contents.tokenizer);
-  if (!contents.proof.empty())
-    blob(SectionKind::proof, "", contents.proof);
-  // Weights last: what a look at the artifact reads stays together.
+  // Large and looked at last: the weights; then the proof, which is computed from them.
   const bool has_weights = sizes->weights > 0;
+  const size_t weights = sections.size();
   if (has_weights)
     sections.push_back({SectionKind::weights, "", 0, sizes->weights, 0});
+  const size_t proof = sections.size();
+  sections.push_back({SectionKind::proof, "", 0, build_proof(contents.proof).size(), 0});
 
   const auto draft = build_manifest(contents.planned, contents.extras, sections, {});
   if (!draft.ok())
@@ -87,13 +99,22 @@ absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &
       return status;
   std::vector<formats::ErrorStats> errors;
   if (has_weights) {
-    auto packed = pack_weights(contents.planned, store, file, sections.back().offset,
-                               padded_to_page(sizes->weights), options);
+    auto packed = pack_weights(contents.planned, store, file, sections[weights].offset,
+                               sections[weights].bytes, options);
     if (!packed.ok())
       return packed.status();
-    sections.back().checksum = packed->checksum;
+    sections[weights].checksum = packed->checksum;
     errors = std::move(packed->errors);
   }
+  const auto proven = proof_bytes(contents, file, sections[weights].offset);
+  if (!proven.ok())
+    return proven.status();
+  if (proven->size() != sections[proof].bytes)
+    return absl::InternalError("the proof changed its size while the artifact was written");
+  sections[proof].checksum = padded_checksum(*proven);
+  if (absl::Status status = file.write_at(sections[proof].offset, proven->data(), proven->size());
+      !status.ok())
+    return status;
 
   const auto manifest = build_manifest(contents.planned, contents.extras, sections, errors);
   if (!manifest.ok())

@@ -3,12 +3,14 @@
 #define QUERN_CODEGEN_ARTIFACT_WRITER_H
 
 #include "codegen/artifact/Manifest.h"
+#include "codegen/artifact/Proof.h"
 #include "codegen/artifact/Weights.h"
 #include "ir/weights/WeightStore.h"
 #include "runtime/artifact/AtomicFile.h"
 
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,10 @@ struct Contents {
   /// Shared objects, one for each of extras.variants, in that order.
   std::vector<std::string> code;
   std::string tokenizer; ///< a tokenizer section's bytes; empty: the model has none
-  std::string proof;     ///< build_proof's
+  /// The proof, its logits still zeros.
+  ProofContents proof;
+  /// Fills in the proof's logits, from the weights as they were written.
+  std::function<absl::Status(ProofContents &, const PackedRows &)> compute_logits;
 };
 
 /// Writes the whole artifact into `file` and commits it. `store` has the module's files, in order.

@@ -1,4 +1,5 @@
 // quern check: everything that would stop a compile, in one pass.
+#include "compiler/driver/Lowering.h"
 #include "compiler/driver/Verbs.h"
 #include "frontends/Import.h"
 #include "runtime/cli/Flags.h"
@@ -36,26 +37,27 @@ void print_json(const std::vector<Problem> &problems) {
 
 int check(Args args) {
   bool json = false;
+  ModelFlags flags;
   std::vector<std::string> models;
   const cli::Command command{
-      "quern check MODEL [--json]",
+      "quern check MODEL [flags]",
       "Lists everything that would stop a compile, by the model's own names, with what to do about "
       "it.\nExit code 1 if there is anything.",
-      {{"--json", "", R"(print {"ok":..,"problems":[..]})", &json}},
+      {{"-c, --context", "N", "longest sequence (default: the model's)", &flags.context},
+       {"--synthetic", "SEED", "make the weights up; config.json is enough", &flags.synthetic},
+       {"--json", "", R"(print {"ok":..,"problems":[..]})", &json}},
       "quern check models/smollm2-135m-instruct-q4_1.gguf",
       &models};
-  switch (cli::parse(command, args)) {
-  case cli::Parsed::run:
-    break;
-  case cli::Parsed::help:
-    return cli::kDone;
-  case cli::Parsed::wrong:
-    return cli::kWrongUsage;
-  }
+  if (auto code = cli::parse(command, args))
+    return *code;
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern check MODEL");
-  const std::vector<Problem> problems = checkModel(models[0]);
+  if (absl::Status status = flags.check(); !status.ok()) {
+    cli::fail(status);
+    return cli::kWrongUsage;
+  }
+  const std::vector<Problem> problems = checkModel(models[0], flags.import_options());
   if (json)
     print_json(problems);
   else

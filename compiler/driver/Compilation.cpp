@@ -6,6 +6,7 @@
 #include "compiler/driver/Progress.h"
 #include "compiler/driver/Prove.h"
 #include "compiler/driver/QuantReport.h"
+#include "compiler/driver/TextFile.h"
 #include "runtime/session/Memory.h"
 #include "runtime/version/Version.h"
 
@@ -187,13 +188,8 @@ absl::Status print_ir(const CompileOptions &options) {
     return dumps.status();
   if (options.timing)
     progress.print_timing();
-  const std::string text = text_of(*lowered->model.module);
-  auto file = artifact::AtomicFile::create(options.output.empty() ? "/dev/stdout" : options.output);
-  if (!file.ok())
-    return file.status();
-  if (absl::Status status = (*file)->write(text.data(), text.size()); !status.ok())
-    return status;
-  return (*file)->commit();
+  return write_text(options.output.empty() ? "/dev/stdout" : options.output,
+                    text_of(*lowered->model.module));
 }
 
 } // namespace quern::driver

@@ -8,6 +8,7 @@
 #include "runtime/device/cpu/Features.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ int wrong(const absl::Status &status) {
   cli::fail(status);
   return cli::kWrongUsage;
 }
+
+std::vector<std::string> names_in(const std::string &list) { return absl::StrSplit(list, ','); }
 
 std::string variant_names() {
   std::string names;
@@ -58,7 +61,7 @@ struct TargetFlags {
 
   // Wrong usage: a name that is none.
   absl::Status check() const {
-    for (const std::string name : absl::StrSplit(target, ',')) {
+    for (const std::string &name : names_in(target)) {
       if (name == "cpu" || name == "cuda")
         continue;
       return absl::InvalidArgumentError(
@@ -66,7 +69,7 @@ struct TargetFlags {
     }
     if (variant.empty())
       return absl::OkStatus();
-    for (const std::string name : absl::StrSplit(variant, ',')) {
+    for (const std::string &name : names_in(variant)) {
       if (name == "native" || cpu::findVariant(name) || is_gpu_variant(name))
         continue;
       std::vector<std::string_view> names = {"native"};
@@ -83,7 +86,7 @@ struct TargetFlags {
 
   // In the order of cpu::variants(), each once.
   absl::StatusOr<std::vector<const cpu::Variant *>> variants() const {
-    for (const std::string name : absl::StrSplit(target, ','))
+    for (const std::string &name : names_in(target))
       if (name == "cuda")
         return no_cuda("--target cuda");
     std::vector<const cpu::Variant *> chosen;
@@ -92,7 +95,7 @@ struct TargetFlags {
         chosen.push_back(&known);
     if (!chosen.empty())
       return chosen;
-    for (const std::string name : absl::StrSplit(variant, ',')) {
+    for (const std::string &name : names_in(variant)) {
       if (is_gpu_variant(name))
         return no_cuda(absl::StrCat("--variant ", name));
       if (name != "native") {
@@ -137,14 +140,8 @@ int compile(Args args) {
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},
               {"-q, --quiet", "", "no progress, no notes", &options.quiet}},
       "quern compile models/smollm2-135m-instruct-q4_1.gguf -o smollm2.quern", &models};
-  switch (cli::parse(command, args)) {
-  case cli::Parsed::run:
-    break;
-  case cli::Parsed::help:
-    return cli::kDone;
-  case cli::Parsed::wrong:
-    return cli::kWrongUsage;
-  }
+  if (auto code = cli::parse(command, args))
+    return *code;
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern compile MODEL -o FILE.quern");

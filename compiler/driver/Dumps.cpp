@@ -1,6 +1,6 @@
 #include "compiler/driver/Dumps.h"
 
-#include "runtime/artifact/AtomicFile.h"
+#include "compiler/driver/TextFile.h"
 
 #include <absl/strings/str_format.h>
 
@@ -14,12 +14,7 @@ void Dumps::write(std::string_view name, std::string_view text) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error); // if that fails, so does the file
   const std::string path = absl::StrFormat("%s/%02d-%s", folder_, ++count_, std::string(name));
-  auto file = artifact::AtomicFile::create(path);
-  status_ = file.status();
-  if (status_.ok())
-    status_ = (*file)->write(text.data(), text.size());
-  if (status_.ok())
-    status_ = (*file)->commit();
+  status_ = write_text(path, text);
 }
 
 } // namespace quern::driver

@@ -1,6 +1,7 @@
 // quern inspect: what is in a .quern file.
 #include "compiler/driver/Inspection.h"
 #include "compiler/driver/PlanSvg.h"
+#include "compiler/driver/TextFile.h"
 #include "compiler/driver/Verbs.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Model.h"
@@ -9,19 +10,6 @@
 #include <nlohmann/json.hpp>
 
 namespace quern::driver {
-namespace {
-
-absl::Status write_text(const std::string &path, const std::string &text) {
-  auto file = artifact::AtomicFile::create(path);
-  if (!file.ok())
-    return file.status();
-  if (absl::Status status = (*file)->write(text.data(), text.size()); !status.ok())
-    return status;
-  return (*file)->commit();
-}
-
-} // namespace
-
 int inspect(Args args) {
   bool json = false;
   bool kernels = false;
@@ -39,14 +27,8 @@ int inspect(Args args) {
        {"--json", "", "print everything as one JSON object", &json}},
       "quern inspect models/smollm2-135m-instruct-q4_1.quern --kernels",
       &files};
-  switch (cli::parse(command, args)) {
-  case cli::Parsed::run:
-    break;
-  case cli::Parsed::help:
-    return cli::kDone;
-  case cli::Parsed::wrong:
-    return cli::kWrongUsage;
-  }
+  if (auto code = cli::parse(command, args))
+    return *code;
   if (files.size() != 1)
     return cli::wrong_usage(files.empty() ? "no file is given" : "more than one file is given",
                             "quern inspect FILE.quern");

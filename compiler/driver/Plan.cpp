@@ -9,6 +9,9 @@
 #include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <filesystem>
+
 namespace quern::driver {
 namespace {
 
@@ -16,6 +19,18 @@ namespace {
 // average. Measured on SmolLM2, Qwen2 and Mamba-2: within a factor of two.
 constexpr uint64_t kCodeBase = 64 << 10;
 constexpr uint64_t kCodeKernel = 16 << 10;
+
+// Whether `model` is a config.json without weights beside it: its sizes are known all the same.
+bool is_config_alone(const std::string &model) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_regular_file(model, error))
+    return fs::path(model).extension() == ".json";
+  fs::directory_iterator files(model, error);
+  return !error && std::ranges::none_of(files, [](const fs::directory_entry &file) {
+    return file.path().extension() == ".safetensors";
+  });
+}
 
 absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags, uint64_t slots) {
   auto lowered = lower(model, flags, {});
@@ -31,7 +46,7 @@ absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags
   sizes.model.slot_bytes = planned->slot_bytes;
   for (const uint64_t page : planned->pages)
     sizes.model.page_bytes += page;
-  const auto kernels = static_cast<uint64_t>(std::ranges::distance(module.getOps<KernelOp>()));
+  const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
   sizes.model.code = kCodeBase + kernels * kCodeKernel;
   sizes.arena_bound = planned->arena_bound;
   sizes.ctx = static_cast<uint64_t>(lowered->model.context);
@@ -59,14 +74,8 @@ int plan(Args args) {
                                   "exit with 1, and what would fit, if the total is more", &memory},
                                  {"--json", "", "print one JSON object", &json}},
       "quern plan models/smollm2-135m-instruct-q4_1.gguf -c 2048 --slots 4 --memory 1G", &models};
-  switch (cli::parse(command, args)) {
-  case cli::Parsed::run:
-    break;
-  case cli::Parsed::help:
-    return cli::kDone;
-  case cli::Parsed::wrong:
-    return cli::kWrongUsage;
-  }
+  if (auto code = cli::parse(command, args))
+    return *code;
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern plan MODEL");
@@ -76,6 +85,8 @@ int plan(Args args) {
     cli::fail(status);
     return cli::kWrongUsage;
   }
+  if (flags.synthetic.empty() && is_config_alone(models[0]))
+    flags.synthetic = "0";
   const auto sizes = sizes_of(models[0], flags, slots);
   if (!sizes.ok())
     return cli::fail(sizes.status());

@@ -1,7 +1,7 @@
 #include "compiler/driver/QuantReport.h"
 
 #include "codegen/artifact/Weights.h"
-#include "runtime/artifact/AtomicFile.h"
+#include "compiler/driver/TextFile.h"
 
 #include <nlohmann/json.hpp>
 
@@ -51,12 +51,7 @@ absl::Status write_quant_report(const std::string &path, mlir::ModuleOp planned,
   const nlohmann::ordered_json report = {{"weights", weights}, {"bytes", total}};
   const std::string text =
       report.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  auto file = artifact::AtomicFile::create(path);
-  if (!file.ok())
-    return file.status();
-  if (absl::Status status = (*file)->write(text.data(), text.size()); !status.ok())
-    return status;
-  return (*file)->commit();
+  return write_text(path, text);
 }
 
 } // namespace quern::driver
