@@ -15,7 +15,7 @@ absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string
   const bool special = stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
   const std::string temporary = special ? "" : absl::StrCat(path, ".tmp", getpid());
   const int fd = special ? open(path.c_str(), O_WRONLY | O_CLOEXEC)
-                         : open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+                         : open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0)
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write"));
   return std::unique_ptr<AtomicFile>(new AtomicFile(path, temporary, fd));
@@ -54,6 +54,23 @@ absl::Status AtomicFile::write_at(uint64_t offset, const void *data, uint64_t by
     next += written;
     offset += static_cast<uint64_t>(written);
     bytes -= static_cast<uint64_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFile::read_at(uint64_t offset, void *data, uint64_t bytes) const {
+  auto *next = static_cast<uint8_t *>(data);
+  while (bytes != 0) {
+    const ssize_t got = pread(fd_, next, bytes, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return error("cannot read back what was written");
+    if (got == 0)
+      return absl::OutOfRangeError(absl::StrCat(path_, ": not that much was written"));
+    next += got;
+    offset += static_cast<uint64_t>(got);
+    bytes -= static_cast<uint64_t>(got);
   }
   return absl::OkStatus();
 }

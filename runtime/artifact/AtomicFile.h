@@ -23,8 +23,10 @@ public:
 
   // Appends. Errors: the system's (ResourceExhausted for a full disk).
   absl::Status write(const void *data, uint64_t bytes);
-  // Overwrites bytes written before.
+  // Writes anywhere, also beyond the end (what lies between reads as zeros). From any thread.
   absl::Status write_at(uint64_t offset, const void *data, uint64_t bytes);
+  // Reads back what was written; not where a special file is written directly. From any thread.
+  absl::Status read_at(uint64_t offset, void *data, uint64_t bytes) const;
   absl::Status commit();
 
 private:

@@ -44,7 +44,7 @@ protected:
     contents.extras.variants = {{"x86-64-v3", {"avx2"}}, {"x86-64-v4", {"avx512f"}}};
     contents.code = {"first code", std::string(5000, 'x')};
     contents.tokenizer = "tokens";
-    contents.proof = build_proof({.tokenizer = {{"hello", {1, 2}}}, .logits = {}});
+    contents.proof.tokenizer = {{"hello", {1, 2}}};
     return contents;
   }
 
@@ -167,6 +167,35 @@ TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {
   const auto kb = made("kb", 8, 16);
   bias.insert(bias.end(), kb.begin(), kb.end());
   EXPECT_EQ(std::memcmp(weights + 7936, bias.data(), 160), 0);
+}
+
+// What the proof is computed from is what was written: rows of panels and plain rows, read back.
+TEST_F(WriterTest, TheProofSeesTheWeightsAsWritten) {
+  auto module = planned_module(context_);
+  Contents c = contents(*module);
+  c.proof.logits = {{.tokens = {1, 2}, .rows = {1}, .vocab = 40, .logits = {}, .tolerance = 0.5f}};
+  c.proof.logits[0].logits.resize(40);
+  std::vector<float> rows(20 * 32);
+  c.compute_logits = [&](ProofContents &proof, const PackedRows &read) {
+    if (absl::Status status = read("qk", 13, 20, rows.data()); !status.ok())
+      return status;
+    EXPECT_FALSE(read("none", 0, 1, rows.data()).ok());
+    return read("bias", 0, 1, proof.logits[0].logits.data());
+  };
+  ASSERT_TRUE(write(c, "m.quern").ok());
+  auto artifact = *Artifact::open(path("m.quern"));
+  EXPECT_TRUE(artifact->verify_all_checksums().ok());
+  const auto *weights = reinterpret_cast<const std::byte *>(artifact->weights().data());
+  const auto int8 = *formats::parse_packing("q8.g32.z128.f16");
+  std::vector<float> row(32);
+  for (int64_t i = 0; i < 20; ++i) {
+    formats::row_from_packed(int8, weights + 6144, 13 + i, 32, row.data());
+    EXPECT_EQ(std::vector<float>(rows.begin() + i * 32, rows.begin() + (i + 1) * 32), row);
+  }
+  const auto logits = items(items(artifact->proof()->logits())[0]->logits());
+  ASSERT_EQ(logits.size(), 40u);
+  const auto kb = made("kb", 8, 16);
+  EXPECT_EQ(logits[24], kb[0]);
 }
 
 TEST_F(WriterTest, TheSameBytesWhateverTheThreads) {
