@@ -69,6 +69,7 @@ public:
 
   const std::string &path() const { return path_; }
   const Manifest &manifest() const { return *manifest_; }
+  uint64_t file_bytes() const { return size_; }
 
   // Reads every byte of the weights and checks them too: with `open`, the whole file is then
   // covered.

@@ -77,8 +77,13 @@ public:
   // Workers that take part in a step (1 for devices that have none).
   virtual int threads() const = 0;
 
-  // Measured now, by the same workers, over `bytes` bytes: the bounds that bench compares with.
+  // The bounds that bench compares with, measured now by the same workers; 0 where there is no
+  // probe. Bytes a second at which they read `bytes` bytes (of the weights, or as many as those
+  // have).
   virtual double probe_read_bytes_per_s(uint64_t bytes) = 0;
+  // Operations a second (a multiply-add is two) of the loaded variant's fastest instruction for
+  // products of 8-bit integers, or of float32.
+  virtual double probe_ops_per_s(bool integer) = 0;
 };
 
 // Opens "cpu", ... by name. Error: InvalidArgument naming those built in.

@@ -226,14 +226,22 @@ void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq
   }
 }
 
+uint32_t Engine::bucket_index(uint32_t num_tokens, uint32_t num_seqs) const {
+  const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
+  uint32_t i = 0; // validation made sure that one admits every (T, B)
+  while (!(buckets[i]->min_tokens() <= num_tokens && num_tokens <= buckets[i]->max_tokens() &&
+           num_seqs <= buckets[i]->max_seqs()))
+    ++i;
+  return i;
+}
+
+const artifact::Bucket &Engine::bucket(uint32_t num_tokens, uint32_t num_seqs) const {
+  const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
+  return *buckets[bucket_index(num_tokens, num_seqs)];
+}
+
 absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
                                 float *logits) {
-  const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
-  uint32_t bucket = 0;
-  while (bucket < buckets.size() &&
-         !(buckets[bucket]->min_tokens() <= num_tokens &&
-           num_tokens <= buckets[bucket]->max_tokens() && num_seqs <= buckets[bucket]->max_seqs()))
-    ++bucket; // validation made sure that one admits every (T, B)
   const void *inputs[] = {tokens_.data()};
   void *outputs[] = {logits};
   QuernStepArgs args = {};
@@ -250,7 +258,7 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   args.rows = rows_.data();
   args.kv = kv_.data();
   args.fixed_state = fixed_state_.data();
-  return device_->run(step_entry_, bucket, args);
+  return device_->run(step_entry_, bucket_index(num_tokens, num_seqs), args);
 }
 
 } // namespace quern::session

@@ -98,6 +98,10 @@ public:
   // numbers).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
+  // The bucket that a device step of T tokens of B sequences runs.
+  // Requires 1 <= B <= min(T, max_seqs()) and T <= max_tokens().
+  const artifact::Bucket &bucket(uint32_t num_tokens, uint32_t num_seqs) const;
+
   // Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and bind
   // the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that type
   // and shape, in order.
@@ -115,6 +119,7 @@ private:
   absl::Status set_limits(const EngineOptions &options);
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
+  uint32_t bucket_index(uint32_t num_tokens, uint32_t num_seqs) const;
   absl::Status check_distinct(std::span<const SequenceStep> batch);
   // Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
   // that is being packed, and its wanted rows after the first `num_rows`.

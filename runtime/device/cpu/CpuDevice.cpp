@@ -2,6 +2,7 @@
 
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
+#include "runtime/device/cpu/Peak.h"
 #include "runtime/device/cpu/Probe.h"
 
 #include "absl/strings/str_cat.h"
@@ -116,6 +117,10 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
                                                 symbol, "\nhint: compile the model again"));
     }
   }
+  for (const artifact::Variant *v : items(artifact.manifest().variants()))
+    if (text(v->name()) == variant)
+      for (const flatbuffers::String *feature : items(v->features()))
+        features_.push_back(feature->str());
   code_ = *std::move(code);
   weights_ = artifact.weights();
   // Every weight is read in the first step: let the system fetch ahead while the rest is set up.
@@ -163,5 +168,7 @@ absl::Status CpuDevice::run(uint32_t entry, uint32_t bucket, QuernStepArgs &args
 double CpuDevice::probe_read_bytes_per_s(uint64_t bytes) {
   return probe_read(*pool_, weights_.first(std::min<uint64_t>(bytes, weights_.size())));
 }
+
+double CpuDevice::probe_ops_per_s(bool integer) { return probe_ops(*pool_, integer, features_); }
 
 } // namespace quern::device

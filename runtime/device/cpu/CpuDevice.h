@@ -25,6 +25,7 @@ public:
   absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
   int threads() const override { return pool_->size(); }
   double probe_read_bytes_per_s(uint64_t bytes) override;
+  double probe_ops_per_s(bool integer) override;
 
 private:
   explicit CpuDevice(std::unique_ptr<WorkerPool> pool) : pool_(std::move(pool)) {}
@@ -33,6 +34,7 @@ private:
   std::unique_ptr<CodeObject> code_;
   std::vector<std::vector<QuernBucketFn>> functions_; // [entry][bucket]
   std::span<const uint8_t> weights_;
+  std::vector<std::string> features_; // that the loaded variant's code uses
   alignas(64) QuernBarrier barrier_ = {};
 };
 

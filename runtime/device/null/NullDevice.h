@@ -23,6 +23,7 @@ public:
   absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
   int threads() const override { return 1; }
   double probe_read_bytes_per_s(uint64_t bytes) override { return 0; }
+  double probe_ops_per_s(bool integer) override { return 0; }
 
 private:
   const artifact::Artifact *artifact_ = nullptr;

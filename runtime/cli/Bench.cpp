@@ -1,0 +1,182 @@
+// quern-run bench: speed, next to the bounds of the machine it runs on.
+#include "runtime/cli/BenchRun.h"
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Report.h"
+#include "runtime/cli/Verbs.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace quern::cli {
+namespace {
+
+struct BenchOptions {
+  ModelOptions model;
+  std::string prompt = "512", generate = "128", depth = "0";
+  uint64_t batch = 1, repetitions = 5;
+  std::string output = "md";
+  bool json = false;
+
+  Command command() {
+    return {"quern-run bench -m FILE [-p 512] [-n 128] [-d DEPTH] [-b B] [-r 5]",
+            "Prefill (pp) and decode (tg) speed, next to what this machine's memory (MBU) and\n"
+            "arithmetic (MFU) allow, probed in the same run. -p, -n and -d take lists: 128,512.",
+            model.flags() +
+                std::vector<Flag>{
+                    {"-p, --n-prompt", "N", "prefill tests of N tokens; 0: none", &prompt},
+                    {"-n, --n-gen", "N", "decode tests of N tokens; 0: none", &generate},
+                    {"-d, --n-depth", "N", "tokens of history before the test", &depth},
+                    {"-b, --batch", "B", "sequences at once", &batch},
+                    {"-r, --repetitions", "N", "measured repetitions", &repetitions},
+                    {"-o, --output", "F", "md, json or csv", &output},
+                    {"--json", "", "the same as -o json", &json}},
+            "quern-run bench -m model.quern -p 512 -n 128 -r 5"};
+  }
+};
+
+absl::StatusOr<std::vector<uint64_t>> parse_list(const char *flag, const std::string &list) {
+  std::vector<uint64_t> numbers;
+  for (absl::string_view word : absl::StrSplit(list, ',')) {
+    uint32_t number;
+    if (!absl::SimpleAtoi(word, &number))
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, ": '", word, "' is not a number\nhint: ", flag, " 128,512"));
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
+absl::StatusOr<std::vector<BenchTest>> make_tests(const BenchOptions &options) {
+  auto prompts = parse_list("-p", options.prompt), generates = parse_list("-n", options.generate),
+       depths = parse_list("-d", options.depth);
+  for (const auto *list : {&prompts, &generates, &depths})
+    if (!list->ok())
+      return list->status();
+  std::vector<BenchTest> tests;
+  for (uint64_t depth : *depths) {
+    for (uint64_t tokens : *prompts)
+      tests.push_back({true, tokens, depth, options.batch});
+    for (uint64_t tokens : *generates)
+      tests.push_back({false, tokens, depth, options.batch});
+  }
+  std::erase_if(tests, [](const BenchTest &test) { return test.tokens == 0; });
+  if (tests.empty() || options.batch == 0 || options.repetitions == 0)
+    return absl::InvalidArgumentError("there is nothing to measure\nhint: -p 512 -n 128 -b 1 -r 5");
+  return tests;
+}
+
+// Whether the products are of integers: any weight in a format of 8 bits or fewer.
+bool is_quantized(const artifact::Manifest &manifest) {
+  for (const artifact::Weight *weight : artifact::items(manifest.weights()))
+    if (weight->bits_per_weight() > 0 && weight->bits_per_weight() < 10)
+      return true;
+  return false;
+}
+
+nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads,
+                               const Bounds &bounds) {
+  return {{"test", row.test.name()},
+          {"depth", row.test.depth},
+          {"batch", row.test.batch},
+          {"threads", threads},
+          {"variant", engine.variant()},
+          {"tokens_per_s", row.tokens_per_s},
+          {"stddev", row.stddev},
+          {"bytes_per_token", row.bytes_per_token},
+          {"read_probe_gbps", bounds.read_bytes_per_s / 1e9},
+          {"mbu", row.mbu},
+          {"ops_probe_gops", bounds.ops_per_s / 1e9},
+          {"mfu", row.mfu},
+          {"time_to_first_token_s", row.first_token_seconds}};
+}
+
+void print_row(const BenchOptions &options, bool first, const BenchRow &row,
+               const session::Engine &engine, int threads, const Bounds &bounds) {
+  const nlohmann::ordered_json json = to_json(row, engine, threads, bounds);
+  if (options.output == "json") {
+    print_json(json);
+  } else if (options.output == "csv") {
+    std::string header, line;
+    for (const auto &[key, value] : json.items()) {
+      absl::StrAppend(&header, header.empty() ? "" : ",", key);
+      absl::StrAppend(&line, line.empty() ? "" : ",",
+                      value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    if (first)
+      std::printf("%s\n", header.c_str());
+    std::printf("%s\n", line.c_str());
+  } else {
+    if (first)
+      std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
+                  "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
+    std::string test = row.test.name();
+    if (row.test.depth != 0)
+      absl::StrAppend(&test, " @ d", row.test.depth);
+    std::printf("%s\n", absl::StrFormat(
+                            "| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %.0f%% | %.0f%% |",
+                            std::string(artifact::text(engine.manifest().family())),
+                            std::string(artifact::text(engine.manifest().source())),
+                            session::human_bytes(engine.memory().weights), engine.variant(),
+                            threads, row.test.batch, test, row.tokens_per_s, row.stddev,
+                            100 * row.mbu, 100 * row.mfu)
+                            .c_str());
+  }
+  std::fflush(stdout);
+}
+
+absl::Status bench_model(const BenchOptions &options) {
+  auto tests = make_tests(options);
+  if (!tests.ok())
+    return tests.status();
+  session::EngineOptions engine_options = options.model.engine();
+  for (const BenchTest &test : *tests) {
+    if (options.model.ctx == 0)
+      engine_options.ctx = std::max(engine_options.ctx, test.depth + test.tokens);
+    engine_options.slots = std::max(engine_options.slots, test.batch * (test.depth != 0 ? 2 : 1));
+  }
+  auto engine = session::Engine::open(options.model.model, engine_options);
+  if (!engine.ok())
+    return engine.status();
+  if ((*engine)->vocab() == 0)
+    return absl::FailedPreconditionError(
+        absl::StrCat(options.model.model, " is not a language model: nothing to bench"));
+  device::Device &device = (*engine)->device();
+  const Bounds bounds{device.probe_read_bytes_per_s((*engine)->memory().weights),
+                      device.probe_ops_per_s(is_quantized((*engine)->manifest()))};
+  bool first = true;
+  for (const BenchTest &test : *tests) {
+    auto row = run_bench(**engine, test, options.repetitions, bounds);
+    if (!row.ok())
+      return row.status();
+    print_row(options, first, *row, **engine, device.threads(), bounds);
+    first = false;
+  }
+  if (options.output == "md")
+    std::fprintf(stderr, "read probe %.1f GB/s, arithmetic probe %.1f Gop/s\n",
+                 bounds.read_bytes_per_s / 1e9, bounds.ops_per_s / 1e9);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+int bench(Args args) {
+  BenchOptions options;
+  const Command command = options.command();
+  if (auto code = parse(command, args))
+    return *code;
+  if (options.json)
+    options.output = "json";
+  if (options.output != "md" && options.output != "json" && options.output != "csv")
+    return wrong_usage(absl::StrCat("-o ", options.output, " is no format"), "-o md, json or csv");
+  const absl::Status status = bench_model(options);
+  return status.ok() ? kDone : fail(status);
+}
+
+} // namespace quern::cli

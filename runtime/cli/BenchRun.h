@@ -1,0 +1,45 @@
+// Measures one row of the bench table.
+#pragma once
+
+#include "runtime/session/Engine.h"
+
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <string>
+
+namespace quern::cli {
+
+// A test: prefill ("pp512") feeds `tokens` at once, decode ("tg128") one by one; `batch` sequences
+// together, each after `depth` tokens of history.
+struct BenchTest {
+  bool prefill = true;
+  uint64_t tokens = 0;
+  uint64_t depth = 0;
+  uint64_t batch = 1;
+
+  std::string name() const;
+};
+
+// What the machine allows, probed in the same run by the same threads.
+struct Bounds {
+  double read_bytes_per_s = 0;
+  double ops_per_s = 0;
+};
+
+struct BenchRow {
+  BenchTest test;
+  double tokens_per_s = 0; // mean over the repetitions, all sequences together
+  double stddev = 0;
+  double bytes_per_token = 0;     // weights and state that a token makes the schedule move
+  double mbu = 0;                 // tokens/s * bytes a token, of the bandwidth
+  double mfu = 0;                 // tokens/s * operations a token, of the arithmetic peak
+  double first_token_seconds = 0; // prefill: of the whole prompt; decode: of the first step
+};
+
+// One unmeasured repetition, then `repetitions` measured ones. The engine must have room: `batch`
+// slots, twice as many if depth is not 0, of depth + tokens positions.
+absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
+                                   uint64_t repetitions, const Bounds &bounds);
+
+} // namespace quern::cli

@@ -1,0 +1,197 @@
+// quern-run chat: a conversation in the terminal.
+#include "runtime/cli/Generation.h"
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Prompt.h"
+#include "runtime/cli/Report.h"
+#include "runtime/cli/Verbs.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <unistd.h>
+
+namespace quern::cli {
+namespace {
+
+constexpr const char *kHelp = "/help   this list\n"
+                              "/clear  forget the conversation\n"
+                              "/stats  positions used, speed of the last reply\n"
+                              "/quit   leave (or Ctrl-D)\n"
+                              "Ctrl-C stops a reply, and leaves at the prompt.\n";
+
+std::atomic<bool> interrupted{false};
+
+// Ctrl-C becomes a flag; without SA_RESTART, so that it also ends the wait for a line.
+void catch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = true; };
+  sigaction(SIGINT, &action, nullptr);
+}
+
+struct ChatOptions {
+  ModelOptions model;
+  SamplingFlags sampling;
+  std::string system;
+  uint64_t max_tokens = UINT64_MAX;
+};
+
+// Messages so far, and the slot that holds their state.
+class Conversation {
+public:
+  Conversation(session::Engine &engine, const text::Tokenizer &tokenizer, session::Sampler &sampler,
+               const ChatOptions &options, session::SlotId slot)
+      : engine_(engine), tokenizer_(tokenizer), sampler_(sampler), options_(options), slot_(slot) {
+    clear();
+  }
+
+  void clear() {
+    messages_.clear();
+    if (!options_.system.empty())
+      messages_.push_back({"system", options_.system});
+  }
+
+  // Prints the reply as it comes. On error the message is forgotten again.
+  absl::Status say(const std::string &text) {
+    messages_.push_back({"user", text});
+    auto reply = answer();
+    if (!reply.ok()) {
+      messages_.pop_back();
+      return reply.status();
+    }
+    messages_.push_back({"assistant", *reply});
+    return absl::OkStatus();
+  }
+
+  void print_stats() const {
+    std::fprintf(stderr, "%llu of %llu positions; last reply %zu tokens at %.1f tokens/s\n",
+                 static_cast<unsigned long long>(engine_.length(slot_)),
+                 static_cast<unsigned long long>(engine_.ctx()), last_.tokens.size(),
+                 last_.decode_tokens_per_s());
+  }
+
+private:
+  absl::StatusOr<std::string> answer() {
+    auto ids = encode_conversation(tokenizer_, messages_);
+    if (!ids.ok())
+      return ids.status();
+    auto known = rewind_to_prefix(*ids);
+    if (!known.ok())
+      return known.status();
+    interrupted = false;
+    text::StreamDecoder decoder(tokenizer_, /*skip_special=*/true);
+    std::string reply;
+    auto show = [&](const std::string &text) {
+      reply += text;
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    };
+    auto generated =
+        generate(engine_, slot_, sampler_, std::span(*ids).subspan(*known),
+                 {options_.max_tokens, &tokenizer_, /*feed_last=*/true}, [&](int32_t token) {
+                   show(decoder.push(token));
+                   return !interrupted;
+                 });
+    if (!generated.ok())
+      return generated.status();
+    show(decoder.flush() + "\n");
+    reply.pop_back();
+    last_ = *std::move(generated);
+    return reply;
+  }
+
+  // Takes the slot back to what it shares with `ids` (templates may rewrite history, and a stopped
+  // reply was never closed), and returns how many tokens that is: fewer than there are, so that one
+  // is fed. Recurrent state cannot go back part of the way: it starts again.
+  absl::StatusOr<size_t> rewind_to_prefix(const std::vector<int32_t> &ids) {
+    const auto fed = engine_.tokens(slot_);
+    size_t shared =
+        std::mismatch(fed.begin(), fed.end(), ids.begin(), ids.end()).first - fed.begin();
+    shared = ids.empty() ? 0 : std::min(shared, ids.size() - 1);
+    if (engine_.truncate(slot_, shared).ok())
+      return shared;
+    if (absl::Status status = engine_.truncate(slot_, 0); !status.ok())
+      return status;
+    return size_t{0};
+  }
+
+  session::Engine &engine_;
+  const text::Tokenizer &tokenizer_;
+  session::Sampler &sampler_;
+  const ChatOptions &options_;
+  session::SlotId slot_;
+  std::vector<Message> messages_;
+  Generated last_;
+};
+
+// Reads lines until the input ends. In a terminal a failed message is only reported.
+absl::Status converse(Conversation &conversation) {
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  if (terminal)
+    std::fputs("/help lists the commands.\n", stderr);
+  std::string line;
+  while (true) {
+    if (terminal)
+      std::fputs("> ", stderr);
+    if (!std::getline(std::cin, line)) {
+      if (terminal)
+        std::fputs("\n", stderr);
+      return absl::OkStatus();
+    }
+    if (line.empty())
+      continue;
+    if (line == "/quit" || line == "/exit")
+      return absl::OkStatus();
+    if (line == "/help") {
+      std::fputs(kHelp, stderr);
+    } else if (line == "/clear") {
+      conversation.clear();
+    } else if (line == "/stats") {
+      conversation.print_stats();
+    } else if (absl::Status status = conversation.say(line); !status.ok()) {
+      if (!terminal)
+        return status;
+      fail(status);
+    }
+  }
+}
+
+absl::Status chat_with(ChatOptions &options) {
+  auto engine = session::Engine::open(options.model.model, options.model.engine());
+  if (!engine.ok())
+    return engine.status();
+  auto tokenizer = load_tokenizer((*engine)->artifact());
+  if (!tokenizer.ok())
+    return tokenizer.status();
+  auto sampler = options.sampling.make_sampler((*engine)->vocab());
+  if (!sampler.ok())
+    return sampler.status();
+  auto slot = (*engine)->create_slot();
+  if (!slot.ok())
+    return slot.status();
+  Conversation conversation(**engine, **tokenizer, *sampler, options, *slot);
+  catch_interrupts();
+  return converse(conversation);
+}
+
+} // namespace
+
+int chat(Args args) {
+  ChatOptions options;
+  const Command command{
+      "quern-run chat -m FILE",
+      "A conversation, line by line, in the model's chat template. Ctrl-C stops a reply.",
+      options.model.flags() +
+          std::vector<Flag>{
+              {"--system", "TEXT", "a system message to begin with", &options.system},
+              {"-n, --n-predict", "N", "longest reply in tokens", &options.max_tokens}} +
+          options.sampling.flags(),
+      "quern-run chat -m model.quern --temp 0.7"};
+  if (auto code = parse(command, args))
+    return *code;
+  const absl::Status status = chat_with(options);
+  return status.ok() ? kDone : fail(status);
+}
+
+} // namespace quern::cli

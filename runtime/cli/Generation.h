@@ -1,0 +1,55 @@
+// The loop that `run` and `chat` share: feed a prompt, then sample and feed one token after the
+// other.
+#pragma once
+
+#include "runtime/cli/Flags.h"
+#include "runtime/session/Engine.h"
+#include "runtime/session/Sampler.h"
+#include "runtime/text/Tokenizer.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace quern::cli {
+
+// The sampling flags; without --seed, one is drawn from the system.
+struct SamplingFlags {
+  session::SamplerOptions options;
+  std::optional<uint64_t> seed;
+
+  std::vector<Flag> flags();
+  absl::StatusOr<session::Sampler> make_sampler(uint32_t vocab);
+};
+
+struct GenerateOptions {
+  uint64_t max_tokens = UINT64_MAX;           // and never beyond the context
+  const text::Tokenizer *tokenizer = nullptr; // its end tokens end the answer; null: nothing does
+  bool feed_last = false; // also feed the last token, so that the slot holds the whole answer
+};
+
+struct Generated {
+  std::vector<int32_t> tokens; // without the one that ended it
+  bool stopped = false;        // by an end token or by on_token, rather than by length
+  double prefill_seconds = 0;
+  double decode_seconds = 0;
+  uint64_t decode_steps = 0;
+  double first_token_seconds = 0; // from the start of the prompt to the first token
+
+  double decode_tokens_per_s() const {
+    return decode_seconds > 0 ? static_cast<double>(decode_steps) / decode_seconds : 0;
+  }
+};
+
+// Feeds `prompt` (at least one token) to `slot` and answers. `on_token` sees each token as it
+// comes; false ends the answer.
+absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot,
+                                   session::Sampler &sampler, std::span<const int32_t> prompt,
+                                   const GenerateOptions &options,
+                                   const std::function<bool(int32_t)> &on_token);
+
+} // namespace quern::cli

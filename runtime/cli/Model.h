@@ -1,0 +1,59 @@
+// What the verbs that run a model share: its flags, opening it, its tokenizer, ids on the command
+// line.
+#pragma once
+
+#include "runtime/cli/Flags.h"
+#include "runtime/session/Engine.h"
+#include "runtime/text/Tokenizer.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace quern::cli {
+
+// The flags that INTERFACE calls common.
+struct ModelOptions {
+  std::string model;
+  std::string device;
+  std::string variant;
+  int threads = 0;
+  uint64_t ctx = 0;
+  uint64_t slots = 1;
+  Bytes memory;
+
+  ModelOptions(); // the device's default is QUERN_DEVICE, or cpu
+  Flag model_flag();
+  // -m and all others, in the order of the help.
+  std::vector<Flag> flags();
+  session::EngineOptions engine() const;
+};
+
+// `flags` followed by `more`.
+std::vector<Flag> operator+(std::vector<Flag> flags, std::vector<Flag> more);
+
+// The artifact's tokenizer. Error FailedPrecondition if it has none, with what to use instead.
+absl::StatusOr<std::unique_ptr<text::Tokenizer>> load_tokenizer(const artifact::Artifact &artifact);
+
+// "5,6,7" -> ids. InvalidArgument for what is not a list of numbers that could be ids.
+absl::StatusOr<std::vector<int32_t>> parse_ids(const std::string &list);
+
+// {5, 6, 7} -> "5,6,7"
+std::string format_ids(std::span<const int32_t> ids);
+
+// The whole of a file, or of standard input for "-".
+absl::StatusOr<std::string> read_text(const std::string &path);
+
+// {"weights":..,"arena":..,"state":..,"code":..,"total":..}
+nlohmann::ordered_json to_json(const session::MemoryUse &memory);
+
+// Prints one JSON object and a newline. Text that is not UTF-8 is replaced, never thrown over.
+void print_json(const nlohmann::ordered_json &json);
+
+} // namespace quern::cli

@@ -1,0 +1,61 @@
+#include "runtime/cli/Prompt.h"
+
+#include "runtime/cli/Model.h"
+#include "runtime/text/template/RenderChat.h"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+namespace quern::cli {
+
+std::vector<Flag> PromptOptions::flags() {
+  return {
+      {"-p, --prompt", "TEXT", "the text; '-' reads standard input", &given},
+      {"-f, --file", "FILE", "read the text from a file", &file},
+      {"--chat", "", "the text is a message: apply the chat template", &chat},
+      {"--no-special", "", "add no BOS or EOS; special tokens' spellings are plain text",
+       &no_special},
+  };
+}
+
+absl::StatusOr<std::string> PromptOptions::text() const {
+  if (given && !file.empty())
+    return absl::InvalidArgumentError("-p and -f are both given\nhint: one of them");
+  if (!file.empty())
+    return read_text(file);
+  if (given && *given != "-")
+    return *given;
+  if (!given && isatty(STDIN_FILENO))
+    return absl::InvalidArgumentError(
+        "there is no text\nhint: -p TEXT, -f FILE, or -p - with a pipe");
+  return read_text("-");
+}
+
+absl::StatusOr<std::vector<int32_t>> PromptOptions::encode(const text::Tokenizer &tokenizer,
+                                                           const std::string &text) const {
+  if (chat)
+    return encode_conversation(tokenizer, {{"user", text}});
+  return tokenizer.encode(text, {.add_special = !no_special, .parse_special = !no_special});
+}
+
+absl::StatusOr<std::vector<int32_t>> encode_conversation(const text::Tokenizer &tokenizer,
+                                                         const std::vector<Message> &messages) {
+  const text::TokenizerSpec &spec = tokenizer.spec();
+  if (spec.chat_template.empty())
+    return absl::FailedPreconditionError(
+        "the model has no chat template\nhint: quern-run run -p TEXT, without --chat");
+  text::ChatInput input;
+  input.messages = nlohmann::ordered_json::array();
+  for (const Message &message : messages)
+    input.messages.push_back({{"role", message.role}, {"content", message.content}});
+  input.bos_token = spec.bos_token;
+  input.eos_token = spec.eos_token;
+  auto text = text::render_chat(spec.chat_template, input);
+  if (!text.ok())
+    return text.status();
+  // Templates spell out BOS and all else themselves.
+  return tokenizer.encode(*text, {.add_special = false, .parse_special = true});
+}
+
+} // namespace quern::cli

@@ -1,0 +1,45 @@
+// Where a prompt's text comes from, and how it becomes ids.
+#pragma once
+
+#include "runtime/cli/Flags.h"
+#include "runtime/text/Tokenizer.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern::cli {
+
+struct PromptOptions {
+  std::optional<std::string> given; // -p
+  std::string file;                 // -f
+  bool chat = false;
+  bool no_special = false;
+
+  std::vector<Flag> flags();
+
+  // The text of -p, of the file of -f, or of standard input ("-p -", or where it is no terminal).
+  // Error InvalidArgument where there is none of them.
+  absl::StatusOr<std::string> text() const;
+
+  // Its ids: as one message of the user, in the model's chat template, with --chat.
+  absl::StatusOr<std::vector<int32_t>> encode(const text::Tokenizer &tokenizer,
+                                              const std::string &text) const;
+};
+
+// A message of a conversation; roles are "system", "user" and "assistant".
+struct Message {
+  std::string role;
+  std::string content;
+};
+
+// The ids of a conversation in the model's chat template, up to where the assistant's answer
+// begins. Error FailedPrecondition if the model has no template.
+absl::StatusOr<std::vector<int32_t>> encode_conversation(const text::Tokenizer &tokenizer,
+                                                         const std::vector<Message> &messages);
+
+} // namespace quern::cli

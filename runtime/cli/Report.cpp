@@ -1,0 +1,25 @@
+#include "runtime/cli/Report.h"
+
+#include <cerrno>
+#include <cstdio>
+
+namespace quern::cli {
+
+int fail(const absl::Status &status) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+  return kFailed;
+}
+
+int wrong_usage(const std::string &what, const std::string &hint) {
+  std::fprintf(stderr, "error: %s\nhint: %s\n", what.c_str(), hint.c_str());
+  return kWrongUsage;
+}
+
+absl::Status flush_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    return absl::ErrnoToStatus(errno, "cannot write to standard output");
+  return absl::OkStatus();
+}
+
+} // namespace quern::cli

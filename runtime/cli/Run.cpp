@@ -1,0 +1,185 @@
+// quern-run run: continues a prompt.
+#include "runtime/cli/Generation.h"
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Prompt.h"
+#include "runtime/cli/Report.h"
+#include "runtime/cli/StopTexts.h"
+#include "runtime/cli/Verbs.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+
+namespace quern::cli {
+namespace {
+
+struct RunOptions {
+  ModelOptions model;
+  PromptOptions prompt;
+  SamplingFlags sampling;
+  std::optional<std::string> tokens;
+  std::optional<uint64_t> max_tokens;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  std::string save_state, load_state;
+  bool json = false;
+
+  Command command() {
+    return {"quern-run run -m FILE -p TEXT [-n N]",
+            "Continues a prompt; the text comes as it is made.",
+            model.flags() + prompt.flags() +
+                std::vector<Flag>{{"--tokens", "1,2,3", "the prompt as ids", &tokens},
+                                  {"-n, --n-predict", "N",
+                                   "tokens to make (default: to the answer's end)", &max_tokens}} +
+                sampling.flags() +
+                std::vector<Flag>{
+                    {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
+                    {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
+                    {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
+                    {"--load-state", "F", "go on from a saved sequence", &load_state},
+                    {"--json", "", "print one JSON object at the end", &json}},
+            "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
+  }
+};
+
+// Prints an answer as it comes: text, or ids where there is no tokenizer.
+class Printer {
+public:
+  Printer(const RunOptions &options, const text::Tokenizer *tokenizer)
+      : live_(!options.json), stops_(options.stop) {
+    if (tokenizer)
+      decoder_.emplace(*tokenizer, /*skip_special=*/!options.ignore_eos);
+  }
+
+  // False if a stop text came.
+  bool push(int32_t token) {
+    if (decoder_)
+      show(stops_.push(decoder_->push(token)));
+    else if (live_)
+      std::printf("%s%d", count_ == 0 ? "" : ",", token);
+    ++count_;
+    if (live_)
+      std::fflush(stdout);
+    return !stops_.stopped();
+  }
+  void finish() {
+    if (decoder_) {
+      show(stops_.push(decoder_->flush()));
+      show(stops_.flush());
+    }
+    if (live_)
+      std::printf("\n");
+  }
+  const std::string &text() const { return text_; }
+
+private:
+  void show(const std::string &text) {
+    text_ += text;
+    if (live_)
+      std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+
+  bool live_;
+  StopTexts stops_;
+  std::optional<text::StreamDecoder> decoder_;
+  std::string text_;
+  int64_t count_ = 0;
+};
+
+void report(const RunOptions &options, const session::Engine &engine,
+            const std::vector<int32_t> &prompt, const Generated &answer, const std::string &text) {
+  const double prefill_rate = static_cast<double>(prompt.size()) / answer.prefill_seconds;
+  if (options.json) {
+    print_json({{"prompt_tokens", prompt},
+                {"tokens", answer.tokens},
+                {"text", text},
+                {"finish_reason", answer.stopped ? "stop" : "length"},
+                {"prefill_tokens_per_s", prefill_rate},
+                {"decode_tokens_per_s", answer.decode_tokens_per_s()},
+                {"time_to_first_token_s", answer.first_token_seconds},
+                {"seed", options.sampling.options.seed},
+                {"variant", engine.variant()},
+                {"memory", to_json(engine.memory())}});
+    return;
+  }
+  std::fprintf(
+      stderr,
+      "%zu prompt tokens at %.1f tokens/s, %zu tokens at %.1f tokens/s, first after %.3f s; "
+      "%s, %s\n",
+      prompt.size(), prefill_rate, answer.tokens.size(), answer.decode_tokens_per_s(),
+      answer.first_token_seconds, engine.variant().c_str(),
+      session::human_bytes(engine.memory().total).c_str());
+}
+
+absl::Status run_prompt(RunOptions &options) {
+  // The prompt first: a mistake in it should not wait for a model to open.
+  std::vector<int32_t> prompt;
+  std::string text;
+  if (options.tokens) {
+    auto ids = parse_ids(*options.tokens);
+    if (!ids.ok())
+      return ids.status();
+    prompt = *std::move(ids);
+  } else {
+    auto given = options.prompt.text();
+    if (!given.ok())
+      return given.status();
+    text = *std::move(given);
+  }
+  auto engine = session::Engine::open(options.model.model, options.model.engine());
+  if (!engine.ok())
+    return engine.status();
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  if (!options.tokens || !(*engine)->artifact().tokenizer().empty()) {
+    auto loaded = load_tokenizer((*engine)->artifact());
+    if (!loaded.ok())
+      return loaded.status();
+    tokenizer = *std::move(loaded);
+  }
+  if (!options.tokens) {
+    auto ids = options.prompt.encode(*tokenizer, text);
+    if (!ids.ok())
+      return ids.status();
+    prompt = *std::move(ids);
+  }
+  if (prompt.empty())
+    return absl::InvalidArgumentError("the prompt has no tokens\nhint: -p TEXT or --tokens 1,2,3");
+  auto sampler = options.sampling.make_sampler((*engine)->vocab());
+  if (!sampler.ok())
+    return sampler.status();
+  auto slot = options.load_state.empty() ? (*engine)->create_slot()
+                                         : (*engine)->load_state(options.load_state);
+  if (!slot.ok())
+    return slot.status();
+
+  Printer printer(options, tokenizer.get());
+  GenerateOptions generation;
+  generation.max_tokens = options.max_tokens.value_or(UINT64_MAX);
+  generation.tokenizer = options.ignore_eos ? nullptr : tokenizer.get();
+  generation.feed_last = !options.save_state.empty();
+  auto answer = generate(**engine, *slot, *sampler, prompt, generation,
+                         [&](int32_t token) { return printer.push(token); });
+  if (!answer.ok())
+    return answer.status();
+  printer.finish();
+  if (!options.save_state.empty())
+    if (absl::Status status = (*engine)->save_state(*slot, options.save_state); !status.ok())
+      return status;
+  report(options, **engine, prompt, *answer, printer.text());
+  return absl::OkStatus();
+}
+
+} // namespace
+
+int run(Args args) {
+  RunOptions options;
+  const Command command = options.command();
+  if (auto code = parse(command, args))
+    return *code;
+  if (options.tokens && (options.prompt.given || !options.prompt.file.empty()))
+    return wrong_usage("--tokens and a text are both given", "one of -p, -f and --tokens");
+  const absl::Status status = run_prompt(options);
+  return status.ok() ? kDone : fail(status);
+}
+
+} // namespace quern::cli

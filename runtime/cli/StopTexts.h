@@ -1,0 +1,26 @@
+// Ends an answer where one of the --stop texts begins.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace quern::cli {
+
+class StopTexts {
+public:
+  explicit StopTexts(std::vector<std::string> texts);
+
+  // The text that may be shown after `more` has come: all that cannot be the beginning of a stop
+  // text. Once one is complete, nothing from its beginning on is ever shown.
+  std::string push(const std::string &more);
+  // What was held back, when nothing more will come.
+  std::string flush();
+  bool stopped() const { return stopped_; }
+
+private:
+  std::vector<std::string> texts_;
+  std::string held_;
+  bool stopped_ = false;
+};
+
+} // namespace quern::cli

@@ -1,0 +1,21 @@
+// quern-run's verbs: one function and one file each. Each returns the exit code.
+#pragma once
+
+#include "runtime/cli/Program.h"
+
+namespace quern::cli {
+
+int bench(Args args);
+int call(Args args);
+int chat(Args args);
+int detokenize(Args args);
+int devices(Args args);
+int logits(Args args);
+int run(Args args);
+int tokenize(Args args);
+int verify(Args args);
+
+// quern-run itself: the table of the above.
+Program quern_run();
+
+} // namespace quern::cli

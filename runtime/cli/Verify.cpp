@@ -1,0 +1,174 @@
+// quern-run verify: the artifact's proof, replayed where it runs.
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Report.h"
+#include "runtime/cli/Verbs.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace quern::cli {
+namespace {
+
+using artifact::items;
+
+// What was found to hold, for the report.
+struct Verified {
+  uint64_t bytes = 0;
+  uint32_t texts = 0;
+  uint32_t rows = 0;
+  double largest = 0; // difference of a logit, in standard deviations
+};
+
+absl::Status differs(std::string what) {
+  return absl::DataLossError(
+      absl::StrCat(what, "\nhint: this build or machine computes something else than the compiler "
+                         "promised; do not trust its answers"));
+}
+
+absl::Status check_texts(const artifact::Artifact &artifact, Verified &verified) {
+  const auto vectors = items(artifact.proof()->tokenizer());
+  if (vectors.empty())
+    return absl::OkStatus();
+  auto tokenizer = load_tokenizer(artifact);
+  if (!tokenizer.ok())
+    return tokenizer.status();
+  for (const artifact::TokenizerVector *vector : vectors) {
+    const std::string text(artifact::text(vector->text()));
+    const auto wanted = items(vector->tokens());
+    auto ids = (*tokenizer)->encode(text);
+    if (!ids.ok())
+      return ids.status();
+    const bool same = ids->size() == wanted.size() &&
+                      std::equal(ids->begin(), ids->end(), vector->tokens()->begin());
+    if (!same)
+      return differs(absl::StrCat("tokenizer vector ", verified.texts, " (",
+                                  nlohmann::ordered_json(text).dump(), ") gives ",
+                                  format_ids(*ids)));
+    ++verified.texts;
+  }
+  return absl::OkStatus();
+}
+
+// One vector: feeds its tokens, and compares the rows it has logits for.
+absl::Status check_vector(session::Engine &engine, const artifact::LogitsVector &vector,
+                          uint32_t index, Verified &verified) {
+  const auto tokens = items(vector.tokens()), rows = items(vector.rows());
+  const auto wanted = items(vector.logits());
+  const uint64_t vocab = engine.vocab();
+  if (vector.vocab() != vocab || wanted.size() != uint64_t{rows.size()} * vocab || tokens.empty())
+    return absl::DataLossError(
+        absl::StrCat("logits vector ", index, " contradicts the model's shape"));
+  std::vector<int32_t> ids(vector.tokens()->begin(), vector.tokens()->end());
+  auto slot = engine.create_slot();
+  if (!slot.ok())
+    return slot.status();
+  std::vector<float> logits(ids.size() * vocab);
+  const session::SequenceStep step{*slot, ids, session::Rows::all};
+  if (absl::Status status = engine.step(std::span(&step, 1), logits); !status.ok())
+    return status;
+  if (absl::Status status = engine.free_slot(*slot); !status.ok())
+    return status;
+
+  double sum = 0, squares = 0;
+  for (float logit : wanted) {
+    sum += logit;
+    squares += static_cast<double>(logit) * logit;
+  }
+  const double count = std::max<double>(1, wanted.size());
+  const double deviation = std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count)));
+  for (uint32_t r = 0; r < rows.size(); ++r) {
+    if (rows[r] < 0 || static_cast<size_t>(rows[r]) >= ids.size())
+      return absl::DataLossError(
+          absl::StrCat("logits vector ", index, " names row ", rows[r], " of ", ids.size()));
+    // Root mean square over the row: one logit may differ by many times what they differ by
+    // together.
+    double error = 0;
+    for (uint64_t v = 0; v < vocab; ++v) {
+      const double got = logits[static_cast<uint64_t>(rows[r]) * vocab + v];
+      const double difference = got - wanted[static_cast<uint32_t>(r * vocab + v)];
+      error += difference * difference / static_cast<double>(vocab);
+    }
+    const double difference = std::sqrt(error) / std::max(deviation, 1e-30);
+    verified.largest = std::max(verified.largest, difference);
+    if (!(difference <= vector.tolerance())) // NaN differs too
+      return differs(absl::StrFormat("logits vector %d, position %d: %.2g standard deviations from "
+                                     "the reference (root mean square), allowed %.2g",
+                                     index, rows[r], difference, vector.tolerance()));
+    ++verified.rows;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proof,
+                          Verified &verified) {
+  const auto vectors = items(proof.logits());
+  if (vectors.empty())
+    return absl::OkStatus();
+  session::EngineOptions options = model.engine();
+  if (options.ctx == 0)
+    for (const artifact::LogitsVector *vector : vectors)
+      options.ctx = std::max<uint64_t>({options.ctx, items(vector->tokens()).size(), 1});
+  auto engine = session::Engine::open(model.model, options);
+  if (!engine.ok())
+    return engine.status();
+  for (uint32_t i = 0; i < vectors.size(); ++i)
+    if (absl::Status status = check_vector(**engine, *vectors[i], i, verified); !status.ok())
+      return status;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Verified> verify_model(const ModelOptions &model) {
+  auto artifact = artifact::Artifact::open(model.model);
+  if (!artifact.ok())
+    return artifact.status();
+  if (absl::Status status = (*artifact)->verify_all_checksums(); !status.ok())
+    return status;
+  Verified verified;
+  verified.bytes = (*artifact)->file_bytes();
+  const artifact::Proof *proof = (*artifact)->proof();
+  if (!proof)
+    return verified;
+  if (absl::Status status = check_texts(**artifact, verified); !status.ok())
+    return status;
+  if (absl::Status status = check_logits(model, *proof, verified); !status.ok())
+    return status;
+  return verified;
+}
+
+} // namespace
+
+int verify(Args args) {
+  ModelOptions model;
+  bool json = false;
+  const Command command{
+      "quern-run verify -m FILE",
+      "Checks every byte, then replays tokenizer vectors and reference logits on this\n"
+      "machine; exits with 1 and the first thing that differs.",
+      model.flags() + std::vector<Flag>{{"--json", "", "print one JSON object", &json}},
+      "quern-run verify -m model.quern"};
+  if (auto code = parse(command, args))
+    return *code;
+  auto verified = verify_model(model);
+  if (!verified.ok())
+    return fail(verified.status());
+  if (json)
+    print_json({{"ok", true},
+                {"bytes", verified->bytes},
+                {"tokenizer_vectors", verified->texts},
+                {"logits_rows", verified->rows},
+                {"largest_difference_std", verified->largest}});
+  else
+    std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits (largest difference %.2g "
+                "standard deviations)\n",
+                static_cast<unsigned long long>(verified->bytes), verified->texts, verified->rows,
+                verified->largest);
+  return kDone;
+}
+
+} // namespace quern::cli

@@ -1,0 +1,307 @@
+// quern-run itself, as a process: what INTERFACE promises, on the fake model.
+#include "runtime/cli/Npy.h"
+#include "tests/runtime/fake/FakeArtifact.h"
+#include "tests/runtime/fake/FakeModel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+#include <sys/wait.h>
+
+namespace quern::cli {
+namespace {
+
+using nlohmann::json;
+using test::fake_logits;
+using test::write_fake;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Result {
+  int code = -1; // -1: a signal
+  std::string out, err;
+};
+
+std::string quoted(const std::string &text) {
+  std::string result = "'";
+  for (char c : text)
+    result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
+std::string contents(const std::string &path) {
+  const auto bytes = test::read_file(path);
+  return std::string(bytes.begin(), bytes.end());
+}
+
+Result call(const std::vector<std::string> &args, const std::string &input = "") {
+  const std::string in = test::write_file(
+      "stdin", std::span(reinterpret_cast<const uint8_t *>(input.data()), input.size()));
+  const std::string out = test::fresh_path("stdout"), err = test::fresh_path("stderr");
+  std::string command = quoted(QUERN_RUN);
+  for (const std::string &arg : args)
+    command += " " + quoted(arg);
+  const int status = std::system((command + " <" + in + " >" + out + " 2>" + err).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(out), contents(err)};
+}
+
+// The error of a call that must end with exit code 1 and say what is wrong.
+std::string refused(const std::vector<std::string> &args) {
+  const Result result = call(args);
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_THAT(result.err, StartsWith("error: "));
+  EXPECT_EQ(result.out, "");
+  return result.err;
+}
+
+std::vector<float> floats(const std::string &path) {
+  auto array = read_npy(path);
+  EXPECT_TRUE(array.ok()) << array.status();
+  std::vector<float> values(array.ok() ? array->bytes.size() / 4 : 0);
+  if (!values.empty())
+    std::memcpy(values.data(), array->bytes.data(), array->bytes.size());
+  return values;
+}
+
+int32_t greedy(std::vector<int32_t> tokens) {
+  const std::vector<float> logits = fake_logits(tokens);
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+TEST(Cli, RunGivesTheJsonThatScriptsRead) {
+  const std::string model = write_fake("m.quern");
+  const Result result = call({"run", "-m", model, "--tokens", "5,6", "-n", "4", "--temp", "0",
+                              "--ignore-eos", "--json", "-c", "100", "--slots", "2"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json answer = json::parse(result.out);
+  std::vector<int32_t> tokens = {5, 6}, expected;
+  for (int i = 0; i < 4; ++i) {
+    expected.push_back(greedy(tokens));
+    tokens.push_back(expected.back());
+  }
+  EXPECT_EQ(answer["tokens"], json(expected));
+  EXPECT_EQ(answer["prompt_tokens"], json({5, 6}));
+  EXPECT_EQ(answer["finish_reason"], "length");
+  EXPECT_GT(answer["prefill_tokens_per_s"], 0);
+  EXPECT_GT(answer["decode_tokens_per_s"], 0);
+  EXPECT_GT(answer["time_to_first_token_s"], 0);
+  const json &memory = answer["memory"];
+  EXPECT_EQ(memory["state"], 2 * (64 + 2 * 768));
+  EXPECT_EQ(memory["total"], memory["weights"].get<int64_t>() + memory["arena"].get<int64_t>() +
+                                 memory["state"].get<int64_t>() + memory["code"].get<int64_t>());
+}
+
+// Tests that a run that was saved goes on as if it had not been: the answer's last token included.
+TEST(Cli, RunSavesAndLoads) {
+  const std::string model = write_fake("m.quern"), state = test::fresh_path("run.state");
+  const std::vector<std::string> common = {"run", "-m", model,    "--temp",      "0",
+                                           "-n",  "3",  "--json", "--ignore-eos"};
+  auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = common;
+    args.insert(args.end(), more.begin(), more.end());
+    const Result result = call(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out)["tokens"].get<std::vector<int32_t>>();
+  };
+  const auto first = with({"--tokens", "1,2", "--save-state", state});
+  const auto second = with({"--tokens", "7", "--load-state", state});
+  std::vector<int32_t> all = {1, 2};
+  all.insert(all.end(), first.begin(), first.end());
+  all.push_back(7);
+  EXPECT_EQ(second[0], greedy(all));
+}
+
+TEST(Cli, LogitsOfOneAndOfMany) {
+  const std::string model = write_fake("m.quern"), out = test::fresh_path("out.npy");
+  for (std::vector<std::string> more :
+       {std::vector<std::string>{}, {"--chunk", "1"}, {"--chunk", "2"}, {"-t", "2"}}) {
+    std::vector<std::string> args = {"logits", "-m", model, "--tokens", "3,1,4,1,5", "-o", out};
+    args.insert(args.end(), more.begin(), more.end());
+    const Result result = call(args);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(floats(out), test::fake_logits_of_all(std::vector<int32_t>{3, 1, 4, 1, 5}));
+  }
+  const std::string folder = test::fresh_path("many");
+  const Result many = call({"logits", "-m", model, "--tokens", "3,1,4", "--tokens", "9", "--tokens",
+                            "2,6", "-o", folder, "--chunk", "2"});
+  ASSERT_EQ(many.code, 0) << many.err;
+  EXPECT_EQ(floats(folder + "/0.npy"), test::fake_logits_of_all(std::vector<int32_t>{3, 1, 4}));
+  EXPECT_EQ(floats(folder + "/1.npy"), test::fake_logits_of_all(std::vector<int32_t>{9}));
+  EXPECT_EQ(floats(folder + "/2.npy"), test::fake_logits_of_all(std::vector<int32_t>{2, 6}));
+}
+
+TEST(Cli, LogitsFromFilesAndStates) {
+  const std::string model = write_fake("m.quern"), out = test::fresh_path("out.npy");
+  const std::string ids = test::fresh_path("ids.npy"), state = test::fresh_path("s.state");
+  NpyArray array{artifact::ElementType::i64, {2}, std::vector<uint8_t>(16)};
+  array.bytes[0] = 8;
+  array.bytes[8] = 9;
+  ASSERT_TRUE(write_npy(ids, array).ok());
+  ASSERT_EQ(
+      call({"logits", "-m", model, "--tokens-file", ids, "-o", out, "--save-state", state}).code,
+      0);
+  EXPECT_EQ(floats(out), test::fake_logits_of_all(std::vector<int32_t>{8, 9}));
+  ASSERT_EQ(call({"logits", "-m", model, "--tokens", "10", "-o", out, "--load-state", state}).code,
+            0);
+  EXPECT_EQ(floats(out), fake_logits(std::vector<int32_t>{8, 9, 10}));
+}
+
+TEST(Cli, TokenizesBothWays) {
+  const std::string model = write_fake("m.quern");
+  EXPECT_EQ(call({"tokenize", "-m", model, "-p", "cab"}).out, "2,0,1\n");
+  EXPECT_EQ(call({"tokenize", "-m", model, "--json"}, "cab").out, "{\"tokens\":[2,0,1]}\n");
+  EXPECT_EQ(call({"tokenize", "-m", model, "-p", "", "--json"}).out, "{\"tokens\":[]}\n");
+  EXPECT_EQ(call({"tokenize", "-m", model, "-p", "a<end>"}).out, "0,26\n");
+  EXPECT_EQ(call({"tokenize", "-m", model, "--chat", "-p", "ab"}).out, "0,1\n");
+  EXPECT_EQ(call({"detokenize", "-m", model, "--tokens", "2,0,1"}).out, "cab\n");
+  EXPECT_EQ(call({"detokenize", "-m", model, "--tokens", "2,26", "--json"}).out,
+            "{\"text\":\"c<end>\"}\n");
+  EXPECT_THAT(refused({"detokenize", "-m", model, "--tokens", "27"}), HasSubstr("ids 0 to 26"));
+}
+
+TEST(Cli, TextNeedsATokenizer) {
+  const std::string model = write_fake("m.quern", {.tokenizer = false});
+  EXPECT_THAT(refused({"run", "-m", model, "-p", "x"}), HasSubstr("has no tokenizer"));
+  EXPECT_THAT(refused({"tokenize", "-m", model, "-p", "x"}), HasSubstr("hint: pass ids"));
+  const Result ids = call({"run", "-m", model, "--tokens", "1", "-n", "2", "--temp", "0"});
+  EXPECT_EQ(ids.code, 0);
+  EXPECT_EQ(ids.out,
+            std::to_string(greedy({1})) + "," + std::to_string(greedy({1, greedy({1})})) + "\n");
+}
+
+TEST(Cli, ChatsLineByLine) {
+  const std::string model = write_fake("m.quern");
+  const Result result =
+      call({"chat", "-m", model, "--temp", "0", "-n", "5"}, "ab\n/stats\n/clear\nab\n");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("of 200 positions"));
+  const size_t half = result.out.size() / 2;
+  EXPECT_EQ(result.out.substr(0, half), result.out.substr(half))
+      << "the same question, after /clear";
+}
+
+TEST(Cli, VerifyReplaysTheProof) {
+  const Result good = call({"verify", "-m", write_fake("m.quern")});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("1 tokenizer vectors, 2 rows of logits"));
+  EXPECT_THAT(refused({"verify", "-m", write_fake("m.quern", {.wrong_proof = true})}),
+              HasSubstr("logits vector 0, position 4, token 3"));
+  auto bytes = test::fake_artifact();
+  bytes[bytes.size() - 1] ^= 1;
+  EXPECT_THAT(refused({"verify", "-m", test::write_file("bad.quern", bytes)}),
+              HasSubstr("checksum of section 'proof'"));
+}
+
+TEST(Cli, DevicesSayWhy) {
+  const json plain = json::parse(call({"devices", "--json"}).out);
+  EXPECT_TRUE(plain.contains("cpu") && plain.contains("variants") && plain.contains("chosen"));
+  const json held = json::parse(
+      call({"devices", "--json", "-m", write_fake("odd.quern", {.features = {"warp-drive"}})}).out);
+  EXPECT_EQ(held["chosen"], "");
+  EXPECT_EQ(held["variants"][0]["name"], "x86-64-v3");
+  EXPECT_EQ(held["variants"][0]["usable"], false);
+  EXPECT_THAT(held["variants"][0]["why"], HasSubstr("warp-drive"));
+}
+
+TEST(Cli, CallsEntriesWithTensors) {
+  const std::string model = write_fake("main.quern", {.main_entry = true});
+  const std::string x = test::fresh_path("x.npy"), scale = test::fresh_path("scale.npy");
+  const std::string out = test::fresh_path("outputs");
+  const float xs[] = {1, 2, 3}, s = 4;
+  NpyArray array{artifact::ElementType::f32, {1, 3}, std::vector<uint8_t>(12)};
+  std::memcpy(array.bytes.data(), xs, 12);
+  ASSERT_TRUE(write_npy(x, array).ok());
+  NpyArray scalar{artifact::ElementType::f32, {}, std::vector<uint8_t>(4)};
+  std::memcpy(scalar.bytes.data(), &s, 4);
+  ASSERT_TRUE(write_npy(scale, scalar).ok());
+  const Result result = call({"call", "-m", model, "--entry", "main", "--input", "x=" + x,
+                              "--input", "scale=" + scale, "--output-dir", out});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(floats(out + "/y.npy"), testing::ElementsAre(4, 8, 12));
+  EXPECT_THAT(refused({"call", "-m", model, "--input", "x=" + x, "--output-dir", out}),
+              HasSubstr("input 'scale' is not given"));
+  EXPECT_THAT(refused({"call", "-m", model, "--input", "z=" + x, "--output-dir", out}),
+              HasSubstr("has no input 'z'"));
+  EXPECT_THAT(refused({"call", "-m", write_fake("m.quern"), "--entry", "step", "-o", out}),
+              HasSubstr("carries state"));
+}
+
+TEST(Cli, BenchGivesEachRow) {
+  const std::string model = write_fake("m.quern");
+  const Result result = call({"bench", "-m", model, "-p", "20", "-n", "4", "-d", "0,30", "-r", "2",
+                              "-b", "2", "-o", "json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::istringstream lines(result.out);
+  std::string line;
+  std::vector<std::string> tests;
+  while (std::getline(lines, line)) {
+    const json row = json::parse(line);
+    tests.push_back(row["test"].get<std::string>() + "@" + std::to_string(row["depth"].get<int>()));
+    for (const char *key :
+         {"batch", "threads", "variant", "tokens_per_s", "stddev", "bytes_per_token",
+          "read_probe_gbps", "mbu", "mfu", "time_to_first_token_s"})
+      EXPECT_TRUE(row.contains(key)) << key;
+    EXPECT_GT(row["tokens_per_s"], 0);
+    EXPECT_GT(row["bytes_per_token"], 0);
+  }
+  EXPECT_THAT(tests, testing::ElementsAre("pp20@0", "tg4@0", "pp20@30", "tg4@30"));
+  EXPECT_THAT(call({"bench", "-m", model, "-p", "8", "-n", "0", "-r", "1"}).out,
+              HasSubstr("| pp8 |"));
+  EXPECT_THAT(call({"bench", "-m", model, "-p", "8", "-n", "0", "-r", "1", "-o", "csv"}).out,
+              StartsWith("test,depth,batch"));
+  EXPECT_EQ(call({"bench", "-m", model, "-o", "xml"}).code, 2);
+}
+
+TEST(Cli, RefusesWithNumbersAndRemedy) {
+  const std::string model = write_fake("m.quern");
+  auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"run", "-m", model, "-n", "1", "--tokens"};
+    args.insert(args.end(), more.begin(), more.end());
+    return refused(args);
+  };
+  EXPECT_THAT(run({"5", "--memory", "4096"}), HasSubstr("--memory allows 4.0 KiB"));
+  EXPECT_THAT(run({"5,999999999"}), HasSubstr("token 999999999"));
+  EXPECT_THAT(run({"5,99999999999999"}), HasSubstr("not a token id"));
+  EXPECT_THAT(run({"5", "-c", "1073741824"}), HasSubstr("hint: -c 200 fits"));
+  EXPECT_THAT(run({""}), HasSubstr("no tokens"));
+  EXPECT_THAT(run({"1,2,3", "-c", "2"}), HasSubstr("exceed 2"));
+  EXPECT_THAT(run({"5", "--device", "abacus"}), HasSubstr("--device cpu"));
+  EXPECT_THAT(run({"5", "--load-state", "/nonexistent.state"}), HasSubstr("/nonexistent.state"));
+  const Result unsaved =
+      call({"run", "-m", model, "--tokens", "5", "--save-state", "/nonexistent/s"});
+  EXPECT_EQ(unsaved.code, 1); // the answer was made and shown; that it is not saved is an error
+  EXPECT_THAT(unsaved.err, HasSubstr("/nonexistent/s"));
+  EXPECT_THAT(run({"5", "--temp", "-1"}), HasSubstr("--temp"));
+  EXPECT_THAT(refused({"run", "-m", model + ".gone", "--tokens", "1"}), HasSubstr(".gone"));
+  EXPECT_THAT(refused({"logits", "-m", model, "--tokens", "1", "-o", "/nonexistent/x.npy"}),
+              HasSubstr("/nonexistent/x.npy"));
+}
+
+TEST(Cli, WrongUsageIsTwo) {
+  EXPECT_EQ(call({}).code, 2);
+  const Result verb = call({"lgoits"});
+  EXPECT_EQ(verb.code, 2);
+  EXPECT_THAT(verb.err, HasSubstr("did you mean logits?"));
+  EXPECT_EQ(call({"run", "--tmep", "1"}).code, 2);
+  EXPECT_EQ(call({"run", "-m", "x", "-p", "a", "--tokens", "1"}).code, 2);
+  EXPECT_EQ(call({"logits", "-m", "x", "-o", "y"}).code, 2);
+}
+
+// Tests that each verb's help fits a screen and ends with an example.
+TEST(Cli, HelpFitsAScreen) {
+  EXPECT_THAT(call({"--version"}).out, HasSubstr("commit"));
+  for (const char *verb :
+       {"run", "chat", "logits", "tokenize", "detokenize", "call", "bench", "verify", "devices"}) {
+    const Result help = call({verb, "-h"});
+    EXPECT_EQ(help.code, 0);
+    EXPECT_LE(std::count(help.out.begin(), help.out.end(), '\n'), 32) << verb;
+    EXPECT_THAT(help.out, HasSubstr(std::string("\nexample: quern-run ") + verb)) << verb;
+  }
+}
+
+} // namespace
+} // namespace quern::cli
