@@ -31,7 +31,6 @@ constexpr auto kHasHf = [](const Family &f) { return f.from_hf != nullptr; };
 constexpr auto kHasGguf = [](const Family &f) { return f.from_gguf != nullptr; };
 } // namespace
 
-std::span<const Family> families() { return kFamilies; }
 const Family *find_hf_family(std::string_view model_type) { return find(model_type, kHasHf); }
 const Family *find_gguf_family(std::string_view name) { return find(name, kHasGguf); }
 std::string hf_family_names() { return names(kHasHf); }

@@ -6,7 +6,6 @@
 #include "frontends/families/ModelReader.h"
 #include "frontends/recipe/Recipe.h"
 
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,8 +20,6 @@ struct Family {
   /// The same from GGUF; null: the family is not read from GGUF.
   recipe::Decoder (*from_gguf)(ModelReader &model);
 };
-
-std::span<const Family> families();
 
 /// The family of that name with an importer for HF (else GGUF) files, or null.
 const Family *find_hf_family(std::string_view model_type);

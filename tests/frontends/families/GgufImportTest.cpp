@@ -5,6 +5,7 @@
 #include "tests/frontends/families/Golden.h"
 #include "tests/frontends/families/ModelFolder.h"
 #include "tests/frontends/gguf/GgufWriter.h"
+#include "tests/support/Mutate.h"
 
 #include "mlir/IR/MLIRContext.h"
 
@@ -192,6 +193,24 @@ TEST_F(GgufImport, NamesUnreadTypes) {
   EXPECT_THAT(checkModel(folder_.path("m.gguf")),
               ElementsAre(testing::AllOf(Field(&Problem::where, "output_norm.weight"),
                                          Field(&Problem::what, HasSubstr("I32")))));
+}
+
+// Tests that no damage to a file crashes: it is refused, or it is a model that verifies.
+TEST_F(GgufImport, SurvivesDamage) {
+  std::string bytes = convert(read_golden("llama"), [](GgufWriter &w) {
+                        w.string("llama.rope.scaling.type", "yarn");
+                        f32(w, "llama.rope.scaling.factor", 4);
+                        w.tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'));
+                      }).bytes();
+  // Damage the head, where the file says what it is; the weights may be anything.
+  std::string head = bytes.substr(0, bytes.size() / 8), rest = bytes.substr(head.size());
+  mlir::MLIRContext context;
+  for (uint32_t i = 0; i < 300; ++i) {
+    folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    if (!model.ok())
+      EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
+  }
 }
 
 } // namespace

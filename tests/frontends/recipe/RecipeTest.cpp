@@ -1,0 +1,192 @@
+// Recipes: the tensors they list, what contradicts itself, and the IR the builder writes of them.
+#include "frontends/recipe/Builder.h"
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace quern::recipe {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+Mamba2 mamba2() {
+  Mamba2 m;
+  m.module = "mixer";
+  m.heads = 6;
+  m.head_dim = 8;
+  m.state = 10;
+  m.groups = 2;
+  m.kernel = 4;
+  m.in_proj = {"mixer.in_proj", 24, 48 + 88 + 6};
+  m.out_proj = {"mixer.out_proj", 48, 24};
+  m.norm = {"mixer.norm", 48, 1e-5, 24};
+  return m;
+}
+
+/// Of 8 columns, with 4 heads of 6 over 2 kv heads.
+Attention attention() {
+  Attention a;
+  a.module = "attn";
+  a.heads = 4;
+  a.kv_heads = 2;
+  a.head_dim = 6;
+  a.q = {"attn.q", 24, 24};
+  a.k = {"attn.k", 24, 12};
+  a.v = {"attn.v", 24, 12, /*bias=*/true};
+  a.o = {"attn.o", 24, 24};
+  a.q_norm = Norm{"attn.q_norm", 6, 1e-5, 6};
+  a.scale = 0.5;
+  a.window = 7;
+  return a;
+}
+
+Decoder decoder(Block block) {
+  Decoder d{.family = "test", .vocab = 11, .hidden = 24, .context = 99, .embedding = "embed"};
+  d.ropes = {{{1.0f, 0.5f}, 1.5}};
+  d.layers = {{{{{"norm", 24, 1e-5}, std::move(block)}}}};
+  d.final_norm = {"last", 24, 1e-5};
+  d.head = {"embed", 24, 11};
+  return d;
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> built(const Decoder &d, mlir::MLIRContext &context) {
+  Problems problems;
+  check(d, problems);
+  EXPECT_THAT(problems.list(), IsEmpty());
+  auto module = build(d, synthetic_source(tensors(d), "f16", 3), context);
+  EXPECT_TRUE(mlir::succeeded(mlir::verify(*module)));
+  return module;
+}
+
+/// The one op of a kind.
+template <typename Op> Op only(mlir::ModuleOp module) {
+  std::vector<Op> found;
+  module.walk([&](Op op) { found.push_back(op); });
+  EXPECT_THAT(found, SizeIs(1));
+  return found.empty() ? Op() : found.front();
+}
+
+TEST(Recipe, ListsEachTensorOnce) {
+  for (const Block &block : {Block(mamba2()), Block(attention())}) {
+    std::set<std::string> names;
+    for (const Tensor &tensor : tensors(decoder(block)))
+      EXPECT_TRUE(names.insert(tensor.name).second) << tensor.name;
+    EXPECT_TRUE(names.contains("embed.weight"));
+    EXPECT_TRUE(names.contains("last.weight"));
+  }
+}
+
+TEST(Recipe, ListsTheHeadUnlessItIsTied) {
+  Decoder d = decoder(attention());
+  size_t tied = tensors(d).size();
+  d.head.module = "head";
+  EXPECT_EQ(tensors(d).size(), tied + 1);
+  EXPECT_EQ(tensors(d).back().name, "head.weight");
+}
+
+TEST(Recipe, FindsContradictions) {
+  auto problems = [](Block block) {
+    Problems found;
+    check(decoder(std::move(block)), found);
+    return found.size();
+  };
+  EXPECT_EQ(problems(attention()), 0u);
+  Attention a = attention();
+  a.kv_heads = 3;
+  EXPECT_EQ(problems(a), 1u);
+  a = attention();
+  a.head_dim = 2;
+  EXPECT_EQ(problems(a), 1u);
+  a = attention();
+  a.rope = 1;
+  EXPECT_EQ(problems(a), 1u);
+  EXPECT_EQ(problems(mamba2()), 0u);
+  Mamba2 m = mamba2();
+  m.groups = 4;
+  EXPECT_EQ(problems(m), 1u);
+  m = mamba2();
+  m.kernel = 1;
+  EXPECT_EQ(problems(m), 1u);
+  m = mamba2();
+  m.dt_min = 2;
+  m.dt_max = 1;
+  EXPECT_EQ(problems(m), 1u);
+}
+
+TEST(Recipe, RefusesImpossibleSizes) {
+  Decoder d = decoder(attention());
+  d.vocab = kMaxVocab;
+  d.hidden = kMaxWidth;
+  Problems problems;
+  check(d, problems);
+  EXPECT_THAT(problems.list(), SizeIs(1));
+}
+
+TEST(Builder, WritesAttention) {
+  mlir::MLIRContext context;
+  auto module = built(decoder(attention()), context);
+  auto op = only<AttentionOp>(*module);
+  EXPECT_EQ(op.getHeads(), 4u);
+  EXPECT_EQ(op.getWindow(), 7u);
+  EXPECT_EQ(op.getScale().convertToFloat(), 0.5f);
+  EXPECT_EQ(only<DeclareStateOp>(*module).getSymName(), "attn.kv");
+  auto table = only<RopeTableOp>(*module);
+  EXPECT_THAT(table.getInvFreq(), ElementsAre(1.0f, 0.5f));
+  EXPECT_EQ(table.getScale().convertToFloat(), 1.5f);
+  int biased = 0;
+  module->walk([&](LinearOp linear) { biased += linear.getBias() ? 1 : 0; });
+  EXPECT_EQ(biased, 1);
+  // The query's norm comes before its rope, group by group.
+  auto rope = op.getQuery().getDefiningOp<RopeOp>();
+  ASSERT_TRUE(rope);
+  auto norm = rope.getInput().getDefiningOp<RmsNormOp>();
+  ASSERT_TRUE(norm);
+  EXPECT_EQ(norm.getGroup(), 6u);
+}
+
+TEST(Builder, WritesMamba2) {
+  mlir::MLIRContext context;
+  auto module = built(decoder(mamba2()), context);
+  auto op = only<LinearRecurrenceOp>(*module);
+  EXPECT_EQ(op.getGroups(), 2u);
+  EXPECT_EQ(op.getState().getType(), StateType::get(&context, StateKind::recurrent, {6, 10, 8}));
+  auto conv = only<CausalConv1dOp>(*module);
+  EXPECT_EQ(conv.getState().getType(), StateType::get(&context, StateKind::window, {88, 3}));
+  EXPECT_FALSE(conv.getBias());
+  EXPECT_EQ(only<WeightMapOp>(*module).getFn(), "neg_exp");
+  module->walk([](ClampOp) { ADD_FAILURE() << "dt has no limits"; });
+}
+
+TEST(Builder, ClampsDtWhereItHasLimits) {
+  mlir::MLIRContext context;
+  Mamba2 m = mamba2();
+  m.dt_max = 0.5;
+  auto module = built(decoder(m), context);
+  EXPECT_EQ(only<ClampOp>(*module).getMax().convertToFloat(), 0.5f);
+}
+
+// Tests that made-up weights have the module's seed and statistics of their own.
+TEST(Builder, WritesSyntheticWeights) {
+  mlir::MLIRContext context;
+  auto module = built(decoder(mamba2()), context);
+  mlir::SymbolTable symbols(*module);
+  auto norm = symbols.lookup<WeightOp>("last.weight");
+  ASSERT_TRUE(norm);
+  EXPECT_EQ(norm.getSeed(), 3u);
+  EXPECT_EQ(norm.getMean()->convertToFloat(), 1.0f);
+  EXPECT_EQ(norm.getType().getFormat().str(), "f16");
+  // A convolution's weight has the op's shape, without the dimension of 1 it is stored with.
+  auto conv = symbols.lookup<WeightOp>("mixer.conv1d.weight");
+  EXPECT_THAT(conv.getType().getShape(), ElementsAre(88, 4));
+}
+
+} // namespace
+} // namespace quern::recipe
