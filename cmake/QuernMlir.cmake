@@ -33,7 +33,7 @@ endfunction()
 # appends the output to QUERN_TABLEGEN_OUTPUTS.
 function(quern_tablegen output source)
   set(out ${CMAKE_CURRENT_BINARY_DIR}/${output})
-  file(GLOB tds ${CMAKE_CURRENT_SOURCE_DIR}/*.td)
+  file(GLOB tds CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.td ${CMAKE_SOURCE_DIR}/ir/interfaces/*.td)
   add_custom_command(
     OUTPUT ${out}
     COMMAND ${MLIR_TABLEGEN_EXE} ${ARGN} -I ${CMAKE_SOURCE_DIR} -I ${MLIR_INCLUDE_DIRS}

@@ -148,8 +148,8 @@ Value Writer::operator()(const Attention &a) {
   Value kv = state(a.module + ".kv", StateKind::kv, {a.kv_heads, a.head_dim, a.head_dim});
   KvAppendOp::create(b_, loc_, k, v, batch_, kv);
   Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
-                                b_.getI64IntegerAttr(a.heads), f32(a.scale),
-                                b_.getI64IntegerAttr(a.window), f32(0));
+                                /*sinks=*/Value(), b_.getI64IntegerAttr(a.heads), f32(a.scale),
+                                b_.getI64IntegerAttr(a.window), f32(0), /*alibi=*/{});
   return linear(a.o, y);
 }
 

@@ -14,7 +14,8 @@ class Quern_FusionTrait<string name> : NativeOpTrait<name> {
 def Quern_Elementwise : Quern_FusionTrait<"Elementwise">;
 // A region's loops are built around it, one to a region, and its name is the region's anchor.
 def Quern_Anchor : Quern_FusionTrait<"Anchor">;
-// Renames columns of its operand and moves no data: cloned into every region that reads it.
+// Names what its operand holds already (columns of rows, positions of the batch) and moves no data: cloned into
+// every region that reads it.
 def Quern_View : Quern_FusionTrait<"View">;
 // Names a weight or a state: never inside a region, always one of its inputs.
 def Quern_Reference : Quern_FusionTrait<"Reference">;

@@ -4,6 +4,23 @@
 
 include "ir/quern/QuernTypes.td"
 
+def Quern_PositionsOp : Quern_Op<"positions", [Quern_View, Pure]> {
+  let summary = "every token's position in its sequence, to look up learned positions";
+  let description = [{
+    y[t] = position of token t + offset. (OPT's table begins with two rows that no position uses: offset 2.)
+
+    Constraints: C1: offset >= 0. C2: the result counts tokens, "T".
+
+    ```mlir
+    %y = quern.positions %batch {offset = 2 : i64} : tensor<?xi32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Batch:$batch, DefaultValuedAttr<I64Attr, "0">:$offset);
+  let results = (outs Quern_Indices:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def Quern_RopeTableOp : Quern_Op<"rope_table", [Pure]> {
   let summary = "cosines and sines of every token's position, for rotary embedding";
   let description = [{
@@ -49,16 +66,22 @@ def Quern_AttentionOp : Quern_Op<"attention", [Quern_Anchor, MemoryEffects<[MemR
     position p and query head h, with kv head g = h / (heads / kv heads) and j over 0..p (with a `window`
     w > 0: over p-w+1..p):
     s_j = scale * dot(q[t,h], keys[b,j,g]); s_j = softcap * tanh(s_j / softcap) where softcap > 0;
-    y[t,h] = sum_j softmax(s)_j * values[b,j,g].
+    s_j = s_j + alibi[h] * (j - p) where there is `alibi` (Press et al., 2021): a bias that grows with the
+    distance. What models add instead, alibi[h] * j, differs by a constant a row, which the softmax does not see.
+    With `alibi_bf16`, s_j = s_j + scale * (bf16(alibi[h] * j) - bf16(alibi[h] * p)), which is how Falcon rounds it.
+    y[t,h] = sum_j softmax(s)_j * values[b,j,g]. Where there are `sinks` (Xiao et al., 2023), the softmax of head h has one
+    more score, sinks[h], whose value is 0.
 
     Constraints: C1: the state is kv [G, D, V]. C2: G divides heads. C3: q has heads*D columns, y heads*V and q's rows.
+    C4: alibi, if there, has a slope a head; alibi_bf16 needs it. C5: sinks, if there, is [heads].
 
     ```mlir
     %y = quern.attention %q, %batch, %kv {heads = 4 : i64, scale = 0.25 : f32} : (tensor<?x64xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x16x16>) -> tensor<?x64xf32, #quern.dims<"T">>
     ```
   }];
-  let arguments = (ins Quern_Rows:$query, Quern_Batch:$batch, Quern_State:$state, I64Attr:$heads, F32Attr:$scale,
-                       DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+  let arguments = (ins Quern_Rows:$query, Quern_Batch:$batch, Quern_State:$state, Optional<Quern_Weight>:$sinks, I64Attr:$heads, F32Attr:$scale,
+                       DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+                       OptionalAttr<DenseF32ArrayAttr>:$alibi, DefaultValuedAttr<BoolAttr, "false">:$alibi_bf16);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -39,17 +39,30 @@ LogicalResult EmbeddingOp::verify() {
 }
 
 int64_t RmsNormOp::groupSize() { return getGroup() ? getGroup() : colsOf(getType()); }
+int64_t LayerNormOp::groupSize() { return getGroup() ? getGroup() : colsOf(getType()); }
 
-LogicalResult RmsNormOp::verify() {
-  int64_t cols = colsOf(getInput().getType());
-  if (static_cast<int64_t>(getGroup()) < 0 || cols % groupSize())
-    return emitOpError("C1: group divides ") << cols << " columns";
-  if (getWeight() && !isVector(getWeight(), groupSize()) && !isVector(getWeight(), cols))
-    return emitOpError("C2: the weight is [") << groupSize() << "] or [" << cols << "]";
-  if (getEps().isNegative())
-    return emitOpError("C3: eps is not negative");
-  if (getType() != getInput().getType())
-    return emitOpError("C4: the result has the input's type");
+static LogicalResult verifyNorm(NormOpInterface op) {
+  int64_t cols = colsOf(op.getInput().getType()), group = op.groupSize();
+  if (group < 0 || cols % group)
+    return op.emitOpError("C1: group divides ") << cols << " columns";
+  for (auto [vector, name] : {std::pair(op.getWeight(), "weight"), std::pair(op.getBias(), "bias")})
+    if (vector && !isVector(vector, group) && !isVector(vector, cols))
+      return op.emitOpError("C2: the ") << name << " is [" << group << "] or [" << cols << "]";
+  if (op.getEps().isNegative())
+    return op.emitOpError("C3: eps is not negative");
+  if (op->getResult(0).getType() != op.getInput().getType())
+    return op.emitOpError("C4: the result has the input's type");
+  return success();
+}
+
+LogicalResult RmsNormOp::verify() { return verifyNorm(*this); }
+LogicalResult LayerNormOp::verify() { return verifyNorm(*this); }
+
+LogicalResult PositionsOp::verify() {
+  if (static_cast<int64_t>(getOffset()) < 0)
+    return emitOpError("C1: offset is not negative");
+  if (rowsOf(getType()) != "T")
+    return emitOpError("C2: the result counts tokens, T, not ") << rowsOf(getType());
   return success();
 }
 
@@ -97,6 +110,10 @@ LogicalResult AttentionOp::verify() {
            << heads * s[1] << " columns, the result " << heads * s[2];
   if (rowsOf(getQuery().getType()) != rowsOf(getType()))
     return emitOpError("C3: query and result have the same rows");
+  if (getAlibi() ? static_cast<int64_t>(getAlibi()->size()) != heads : getAlibiBf16())
+    return emitOpError("C4: alibi has ") << heads << " slopes";
+  if (getSinks() && !isVector(getSinks(), heads))
+    return emitOpError("C5: sinks is [") << heads << "]";
   return success();
 }
 

@@ -7,6 +7,7 @@
 
 using namespace mlir;
 
+#include "ir/quern/NormInterface.cpp.inc"
 #include "ir/quern/QuernDialect.cpp.inc"
 #include "ir/quern/QuernEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES

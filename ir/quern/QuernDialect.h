@@ -4,6 +4,7 @@
 #define QUERN_IR_QUERN_QUERNDIALECT_H
 
 #include "ir/interfaces/FusionTraits.h"
+#include "ir/interfaces/NormInterface.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"

@@ -86,3 +86,36 @@ LogicalResult WeightReshapeOp::verify() {
     return emitOpError("C1: element counts and formats agree");
   return success();
 }
+
+LogicalResult WeightTransposeOp::verify() {
+  WeightType from = getInput().getType(), to = getType();
+  if (from.getShape().size() != 2 || to.getShape().size() != 2 ||
+      from.getShape()[0] != to.getShape()[1] || from.getShape()[1] != to.getShape()[0] ||
+      from.getFormat() != to.getFormat())
+    return emitOpError("C1: the input is [K, N], the result [N, K] of the same format");
+  return success();
+}
+
+int64_t WeightRowsOp::blockRows() {
+  return getBlock() ? static_cast<int64_t>(getBlock()) : getType().getShape().front();
+}
+int64_t WeightRowsOp::strideRows() {
+  return getStride() ? static_cast<int64_t>(getStride()) : blockRows();
+}
+
+LogicalResult WeightRowsOp::verify() {
+  WeightType from = getInput().getType(), to = getType();
+  const int64_t offset = getOffset(), block = blockRows(), stride = strideRows();
+  if (offset < 0 || block < 0 || stride < block)
+    return emitOpError("C1: offset and block are not negative and stride is not less than block");
+  if (from.getFormat() != to.getFormat() ||
+      from.getShape().drop_front() != to.getShape().drop_front())
+    return emitOpError("C2: the result agrees with the input but for its rows");
+  const int64_t rows = to.getShape().front(), all = from.getShape().front();
+  // The last block ends at offset + (rows / block - 1) * stride + block; no step here overflows.
+  if (rows % block || offset > all || block > all - offset ||
+      (stride > 0 && rows / block - 1 > (all - offset - block) / stride))
+    return emitOpError("C3: the rows are blocks of ")
+           << block << " that lie inside the input's " << all;
+  return success();
+}

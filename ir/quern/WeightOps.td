@@ -126,4 +126,47 @@ def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Quern_Reference, Pure]> 
   let hasVerifier = 1;
 }
 
+def Quern_WeightTransposeOp : Quern_Op<"weight_transpose", [Quern_Reference, Pure]> {
+  let summary = "a matrix stored [inputs, outputs], as rows of outputs";
+  let description = [{
+    y[n, k] = w[k, n]. Only for formats of one number an element (f32, f16, bf16): the blocks of others lie
+    along the rows they were made for.
+
+    Constraint C1: w is [K, N], the result [N, K] of the same format.
+
+    ```mlir
+    %y = quern.weight_transpose %w : !quern.weight<96x64, "f32"> -> !quern.weight<64x96, "f32">
+    ```
+  }];
+  let arguments = (ins Quern_Weight:$input);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_WeightRowsOp : Quern_Op<"weight_rows", [Quern_Reference, Pure]> {
+  let summary = "chosen rows: blocks of neighbours at even distances";
+  let description = [{
+    Result row r is input row offset + (r / block) * stride + r % block; block 0 stands for all rows of the result,
+    stride 0 for block. Takes a projection out of one that models store fused: queries out of [heads, 3, dim], block dim and
+    stride 3 dim. Of a vector, the elements are chosen, and its format has one number an element (f32, f16, bf16).
+
+    Constraints: C1: offset >= 0, block >= 0 and stride >= block. C2: input and result agree in format and in all
+    dimensions but the first. C3: block divides the result's rows, and they lie inside the input.
+
+    ```mlir
+    %y = quern.weight_rows %w {offset = 8 : i64, block = 8 : i64, stride = 24 : i64} : !quern.weight<96x64, "f32"> -> !quern.weight<32x64, "f32">
+    ```
+  }];
+  let arguments = (ins Quern_Weight:$input, I64Attr:$offset, DefaultValuedAttr<I64Attr, "0">:$block, DefaultValuedAttr<I64Attr, "0">:$stride);
+  let results = (outs Quern_Weight:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Rows of a block, and from one block to the next, with what 0 stands for put in.
+    int64_t blockRows();
+    int64_t strideRows();
+  }];
+}
+
 #endif

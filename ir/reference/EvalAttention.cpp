@@ -2,10 +2,19 @@
 #include "ir/reference/Frame.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace quern::reference {
 namespace {
+
+template <class S> absl::Status eval_positions(Frame<S> &frame, PositionsOp op) {
+  auto ids = std::make_shared<Indices>();
+  for (int64_t position : frame.step.batch.positions)
+    ids->push_back(static_cast<int32_t>(position + static_cast<int64_t>(op.getOffset())));
+  frame.set(op.getResult(), std::shared_ptr<const Indices>(std::move(ids)));
+  return absl::OkStatus();
+}
 
 template <class S> absl::Status eval_rope_table(Frame<S> &frame, RopeTableOp op) {
   const std::vector<int64_t> &positions = frame.step.batch.positions;
@@ -43,9 +52,35 @@ template <class S> absl::Status eval_rope(Frame<S> &frame, RopeOp op) {
   return absl::OkStatus();
 }
 
+/// The nearest bfloat16, ties to even; x is finite.
+double round_to_bf16(double x) {
+  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(x));
+  const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  return std::bit_cast<float>(rounded & 0xffff0000);
+}
+
+/// What a score of head `h` gets for the key's distance from the query's position.
+double alibi(AttentionOp op, int64_t h, int64_t key, int64_t position) {
+  if (!op.getAlibi())
+    return 0;
+  const double slope = (*op.getAlibi())[static_cast<size_t>(h)];
+  if (!op.getAlibiBf16())
+    return slope * static_cast<double>(key - position);
+  const double scale = op.getScale().convertToFloat();
+  return scale * (round_to_bf16(slope * static_cast<double>(key)) -
+                  round_to_bf16(slope * static_cast<double>(position)));
+}
+
 template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) {
   const Rows<S> &query = frame.rows(op.getQuery());
   const PackedBatch &batch = frame.step.batch;
+  WeightCache::Block sinks;
+  if (op.getSinks()) {
+    auto elements = frame.elements(op.getSinks());
+    if (!elements.ok())
+      return elements.status();
+    sinks = *elements;
+  }
   llvm::ArrayRef<int64_t> shape = op.getState().getType().getShape();
   const int64_t kv_heads = shape[0], key_dim = shape[1], value_dim = shape[2];
   const auto heads = static_cast<int64_t>(op.getHeads()),
@@ -71,10 +106,17 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
         for (int64_t d = 0; d < key_dim; ++d)
           score += static_cast<double>(q[d]) * key[d];
         score *= scale;
-        weights.push_back(softcap > 0 ? softcap * std::tanh(score / softcap) : score);
+        if (softcap > 0)
+          score = softcap * std::tanh(score / softcap);
+        weights.push_back(score + alibi(op, h, j, position));
       }
-      const double largest = *std::max_element(weights.begin(), weights.end());
+      double largest = *std::max_element(weights.begin(), weights.end());
       double total = 0;
+      if (sinks) {
+        const double sink = (*sinks)[static_cast<size_t>(h)];
+        largest = std::max(largest, sink);
+        total = std::exp(sink - largest);
+      }
       for (double &weight : weights)
         total += weight = std::exp(weight - largest);
       std::fill(sums.begin(), sums.end(), 0.0);
@@ -94,6 +136,7 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
 } // namespace
 
 template <class S> void add_attention_evals(EvalTable<S> &table) {
+  table.template add<PositionsOp, eval_positions<S>>();
   table.template add<RopeTableOp, eval_rope_table<S>>();
   table.template add<RopeOp, eval_rope<S>>();
   table.template add<AttentionOp, eval_attention<S>>();

@@ -28,6 +28,10 @@ double apply(UnaryKind kind, double x) {
     return x > 20 ? x : std::log1p(std::exp(x));
   case UnaryKind::exp:
     return std::exp(x);
+  case UnaryKind::relu2:
+    return std::max(x, 0.0) * std::max(x, 0.0);
+  case UnaryKind::quick_gelu:
+    return x / (1 + std::exp(-1.702 * x));
   }
   llvm_unreachable("a unary kind of the dialect");
 }

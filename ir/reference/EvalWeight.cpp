@@ -78,6 +78,24 @@ template <class S> absl::Status eval_weight_reshape(Frame<S> &frame, WeightResha
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_weight_transpose(Frame<S> &frame, WeightTransposeOp op) {
+  const WeightPtr &input = frame.weight(op.getInput());
+  frame.set(op.getResult(),
+            frame.step.weights.make(op, {input}, [&] { return transpose_weight(input); }));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_weight_rows(Frame<S> &frame, WeightRowsOp op) {
+  const WeightPtr &input = frame.weight(op.getInput());
+  frame.set(op.getResult(), frame.step.weights.make(op, {input}, [&] {
+    return rows_of_weight(input, op.getType().getShape().vec(),
+                          {.offset = static_cast<int64_t>(op.getOffset()),
+                           .block = op.blockRows(),
+                           .stride = op.strideRows()});
+  }));
+  return absl::OkStatus();
+}
+
 } // namespace
 
 template <class S> void add_weight_evals(EvalTable<S> &table) {
@@ -88,6 +106,8 @@ template <class S> void add_weight_evals(EvalTable<S> &table) {
   table.template add<WeightConvertOp, eval_weight_convert<S>>();
   table.template add<WeightMapOp, eval_weight_map<S>>();
   table.template add<WeightReshapeOp, eval_weight_reshape<S>>();
+  table.template add<WeightTransposeOp, eval_weight_transpose<S>>();
+  table.template add<WeightRowsOp, eval_weight_rows<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_weight_evals)
 

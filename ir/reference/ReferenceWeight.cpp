@@ -145,6 +145,74 @@ private:
   WeightPtr input_;
 };
 
+/// Fails where an element cannot be told from its block.
+absl::Status check_elements(const Weight &weight, const char *what) {
+  const absl::StatusOr<const formats::Format *> format = formats::require_format(weight.format());
+  if (!format.ok())
+    return format.status();
+  if ((*format)->block() != 1)
+    return absl::InvalidArgumentError(absl::StrCat("weights in blocks of ", weight.format(),
+                                                   " cannot be ", what, "; f32, f16 and bf16 can"));
+  return absl::OkStatus();
+}
+
+class TransposeWeight final : public Weight {
+public:
+  explicit TransposeWeight(WeightPtr input)
+      : Weight({input->shape()[1], input->shape()[0]}, input->format()), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    if (absl::Status status = check_elements(*this, "transposed"); !status.ok())
+      return status;
+    std::vector<float> row(static_cast<size_t>(input_->cols()));
+    for (int64_t k = 0; k < cols(); ++k) {
+      if (absl::Status status = input_->read(k, 1, row.data()); !status.ok())
+        return status;
+      for (int64_t n = 0; n < count; ++n)
+        out[n * cols() + k] = row[static_cast<size_t>(first + n)];
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  WeightPtr input_;
+};
+
+class RowsOfWeight final : public Weight {
+public:
+  RowsOfWeight(WeightPtr input, std::vector<int64_t> shape, RowBlocks blocks)
+      : Weight(std::move(shape), input->format()), input_(std::move(input)), blocks_(blocks) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    // Of a vector, which is one row, its elements.
+    if (shape().size() == 1) {
+      if (absl::Status status = check_elements(*this, "taken apart"); !status.ok() || count == 0)
+        return status;
+      std::vector<float> all(static_cast<size_t>(input_->cols()));
+      if (absl::Status status = input_->read(0, 1, all.data()); !status.ok())
+        return status;
+      for (int64_t i = 0; i < cols(); ++i)
+        out[i] = all[static_cast<size_t>(place(i))];
+      return absl::OkStatus();
+    }
+    const int64_t inner = rows() / shape().front(); // rows that one of the first dimension has
+    for (int64_t r = first; r < first + count; ++r, out += cols()) {
+      const int64_t row = place(r / inner) * inner + r % inner;
+      if (absl::Status status = input_->read(row, 1, out); !status.ok())
+        return status;
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  int64_t place(int64_t r) const {
+    return blocks_.offset + r / blocks_.block * blocks_.stride + r % blocks_.block;
+  }
+
+  WeightPtr input_;
+  RowBlocks blocks_;
+};
+
 } // namespace
 
 int64_t Weight::rows() const {
@@ -173,6 +241,13 @@ WeightPtr map_weight(WeightPtr input, std::string fn) {
 }
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape) {
   return std::make_shared<ReshapeWeight>(std::move(input), std::move(shape));
+}
+
+WeightPtr transpose_weight(WeightPtr input) {
+  return std::make_shared<TransposeWeight>(std::move(input));
+}
+WeightPtr rows_of_weight(WeightPtr input, std::vector<int64_t> shape, RowBlocks blocks) {
+  return std::make_shared<RowsOfWeight>(std::move(input), std::move(shape), blocks);
 }
 
 int64_t WeightCache::block_rows(const Weight &weight) {

@@ -49,12 +49,18 @@ WeightPtr stored_weight(std::shared_ptr<const weights::WeightStore> store, weigh
 /// A weight whose rows `rows` reads.
 WeightPtr external_weight(std::string symbol, std::vector<int64_t> shape, std::string format,
                           PackedRows rows);
-/// `quern.weight_concat`, `weight_convert`, `weight_map`, `weight_reshape`, as the ops describe
-/// them; their verifiers' constraints hold.
+/// Where the rows of `quern.weight_rows` lie: r is row offset + r / block * stride + r % block.
+struct RowBlocks {
+  int64_t offset, block, stride;
+};
+/// `quern.weight_concat`, `weight_convert`, `weight_map`, `weight_reshape`, `weight_transpose`,
+/// `weight_rows`, as the ops describe them; their verifiers' constraints hold.
 WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape);
 WeightPtr convert_weight(WeightPtr input, std::string format);
 WeightPtr map_weight(WeightPtr input, std::string fn);
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape);
+WeightPtr transpose_weight(WeightPtr input);
+WeightPtr rows_of_weight(WeightPtr input, std::vector<int64_t> shape, RowBlocks blocks);
 
 /// Decoded blocks of rows, the least recently used thrown out past a size. Thread-safe.
 class WeightCache {

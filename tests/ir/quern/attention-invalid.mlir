@@ -96,3 +96,48 @@ func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quer
   %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x4x3>) -> tensor<?x12xf32, #quern.dims<"R">>
   return
 }
+
+// -----
+
+// Tests that attention C4: a slope for each head.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<kv, 2x4x3>) {
+  // expected-error @+1 {{'quern.attention' op C4: alibi has 4 slopes}}
+  %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 1.0 : f32, alibi = array<f32: 0.5, 0.25>} : (tensor<?x16xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x4x3>) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention C4: alibi_bf16 rounds nothing where there are no slopes.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<kv, 2x4x3>) {
+  // expected-error @+1 {{'quern.attention' op C4: alibi has 4 slopes}}
+  %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 1.0 : f32, alibi_bf16 = true} : (tensor<?x16xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x4x3>) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention C5: a sink for each head.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<kv, 2x4x3>, %w: !quern.weight<2, "f32">) {
+  // expected-error @+1 {{'quern.attention' op C5: sinks is [4]}}
+  %y = quern.attention %q, %b, %s, %w {heads = 4 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x4x3>, !quern.weight<2, "f32">) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that positions C1: offset is not negative.
+func.func @f(%b: !quern.batch) {
+  // expected-error @+1 {{'quern.positions' op C1: offset is not negative}}
+  %y = quern.positions %b {offset = -1 : i64} : tensor<?xi32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that positions C2: tokens have positions, sequences have none.
+func.func @f(%b: !quern.batch) {
+  // expected-error @+1 {{'quern.positions' op C2: the result counts tokens, T, not B}}
+  %y = quern.positions %b : tensor<?xi32, #quern.dims<"B">>
+  return
+}

@@ -152,3 +152,93 @@ func.func @f(%w: !quern.weight<4x4, "f32">) {
   %y = quern.weight_reshape %w : !quern.weight<4x4, "f32"> -> !quern.weight<16, "f16">
   return
 }
+
+// -----
+
+// Tests that weight_transpose C1: rows and columns change places.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_transpose' op C1: the input is [K, N], the result [N, K] of the same format}}
+  %y = quern.weight_transpose %w : !quern.weight<4x8, "f32"> -> !quern.weight<4x8, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_transpose C1: the format stays.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_transpose' op C1: the input is [K, N], the result [N, K] of the same format}}
+  %y = quern.weight_transpose %w : !quern.weight<4x8, "f32"> -> !quern.weight<8x4, "f16">
+  return
+}
+
+// -----
+
+// Tests that weight_transpose C1: of matrices.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_transpose' op C1: the input is [K, N], the result [N, K] of the same format}}
+  %y = quern.weight_transpose %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C1: offset is not negative.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C1: offset and block are not negative and stride is not less than block}}
+  %y = quern.weight_rows %w {offset = -1 : i64} : !quern.weight<4x8, "f32"> -> !quern.weight<2x8, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C1: blocks do not overlap.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C1: offset and block are not negative and stride is not less than block}}
+  %y = quern.weight_rows %w {offset = 0 : i64, block = 2 : i64, stride = 1 : i64} : !quern.weight<4x8, "f32"> -> !quern.weight<2x8, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C2: columns agree.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C2: the result agrees with the input but for its rows}}
+  %y = quern.weight_rows %w {offset = 0 : i64} : !quern.weight<4x8, "f32"> -> !quern.weight<2x4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C2: formats agree.
+func.func @f(%w: !quern.weight<4x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C2: the result agrees with the input but for its rows}}
+  %y = quern.weight_rows %w {offset = 0 : i64} : !quern.weight<4x8, "f32"> -> !quern.weight<2x8, "f16">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C3: whole blocks.
+func.func @f(%w: !quern.weight<8x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C3: the rows are blocks of 2 that lie inside the input's 8}}
+  %y = quern.weight_rows %w {offset = 0 : i64, block = 2 : i64, stride = 2 : i64} : !quern.weight<8x8, "f32"> -> !quern.weight<3x8, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C3: the last block lies inside the input.
+func.func @f(%w: !quern.weight<8x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C3: the rows are blocks of 2 that lie inside the input's 8}}
+  %y = quern.weight_rows %w {offset = 2 : i64, block = 2 : i64, stride = 5 : i64} : !quern.weight<8x8, "f32"> -> !quern.weight<4x8, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_rows C3: the rows lie inside the input.
+func.func @f(%w: !quern.weight<8x8, "f32">) {
+  // expected-error @+1 {{'quern.weight_rows' op C3: the rows are blocks of 4 that lie inside the input's 8}}
+  %y = quern.weight_rows %w {offset = 5 : i64} : !quern.weight<8x8, "f32"> -> !quern.weight<4x8, "f32">
+  return
+}

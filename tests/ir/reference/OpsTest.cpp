@@ -226,6 +226,8 @@ TEST(OpsTest, UnaryFunctions) {
   expect("tanh", [](double x) { return 1 - 2 / (std::exp(2 * x) + 1); });
   expect("softplus", [](double x) { return std::log(1 + std::exp(x)); });
   expect("exp", [](double x) { return std::exp(x); });
+  expect("relu2", [](double x) { return x > 0 ? x * x : 0; });
+  expect("quick_gelu", [](double x) { return x - x / (1 + std::exp(1.702 * x)); });
 }
 
 TEST(OpsTest, SoftplusOfLargeNumbersIsTheNumber) {

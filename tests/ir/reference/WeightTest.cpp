@@ -113,6 +113,61 @@ TEST(WeightTest, ReshapeKeepsTheElementsOrder) {
               kBatch, product(lookup(kTokens, 3), w));
 }
 
+TEST(WeightTest, TransposeTurnsColumnsIntoRows) {
+  const Matrix w = synthetic("w", 5, 3);
+  Matrix turned(3, 5);
+  for (int64_t n = 0; n < 3; ++n)
+    for (int64_t k = 0; k < 5; ++k)
+      turned.at(n, k) = w.at(k, n);
+  expect_step(step_text(5, 3, weight_text("w", "5x3"),
+                        R"(%w = quern.weight_ref @w : !quern.weight<5x3, "f32">
+%t = quern.weight_transpose %w : !quern.weight<5x3, "f32"> -> !quern.weight<3x5, "f32">
+%y = quern.linear %x, %t : (!T5, !quern.weight<3x5, "f32">) -> !T3)"),
+              kBatch, product(lookup(kTokens, 5), turned));
+}
+
+TEST(WeightTest, TransposeOfBlocksFails) {
+  TestModule module(step_text(32, 32, weight_text("w", "32x32", 1, 0, "int8"),
+                              R"(%w = quern.weight_ref @w : !quern.weight<32x32, "int8">
+%t = quern.weight_transpose %w : !quern.weight<32x32, "int8"> -> !quern.weight<32x32, "int8">
+%y = quern.linear %x, %t : (!T32, !quern.weight<32x32, "int8">) -> !T32)"));
+  ReferenceState state;
+  EXPECT_THAT(module.interpreter()->step(kBatch, state).status().ToString(),
+              HasSubstr("weights in blocks of int8 cannot be transposed"));
+}
+
+TEST(WeightTest, RowsAreBlocksAtEvenDistances) {
+  // Rows 1 2, 6 7 of 9, as the keys of two heads of [query 1, key 2, value 2].
+  const Matrix w = synthetic("w", 10, 4), b = synthetic("b", 1, 10);
+  Matrix chosen(4, 4);
+  const int64_t rows[] = {1, 2, 6, 7};
+  for (int64_t n = 0; n < 4; ++n)
+    for (int64_t k = 0; k < 4; ++k)
+      chosen.at(n, k) = w.at(rows[n], k);
+  Matrix y = product(lookup(kTokens, 4), chosen);
+  for (int64_t t = 0; t < 3; ++t)
+    for (int64_t n = 0; n < 4; ++n)
+      y.at(t, n) += b.at(0, rows[n]);
+  expect_step(step_text(4, 4, weight_text("w", "10x4") + weight_text("b", "10"),
+                        R"(%w = quern.weight_ref @w : !quern.weight<10x4, "f32">
+%b = quern.weight_ref @b : !quern.weight<10, "f32">
+%wk = quern.weight_rows %w {offset = 1 : i64, block = 2 : i64, stride = 5 : i64} : !quern.weight<10x4, "f32"> -> !quern.weight<4x4, "f32">
+%bk = quern.weight_rows %b {offset = 1 : i64, block = 2 : i64, stride = 5 : i64} : !quern.weight<10, "f32"> -> !quern.weight<4, "f32">
+%y = quern.linear %x, %wk, %bk : (!T4, !quern.weight<4x4, "f32">, !quern.weight<4, "f32">) -> !T4)"),
+              kBatch, y);
+}
+
+TEST(WeightTest, RowsAreNeighboursUnlessSaidOtherwise) {
+  const Matrix w = synthetic("w", 10, 4);
+  Matrix chosen(3, 4);
+  std::copy_n(w.values.begin() + 28, 12, chosen.values.begin());
+  expect_step(step_text(4, 3, weight_text("w", "10x4"),
+                        R"(%w = quern.weight_ref @w : !quern.weight<10x4, "f32">
+%r = quern.weight_rows %w {offset = 7 : i64} : !quern.weight<10x4, "f32"> -> !quern.weight<3x4, "f32">
+%y = quern.linear %x, %r : (!T4, !quern.weight<3x4, "f32">) -> !T3)"),
+              kBatch, product(lookup(kTokens, 4), chosen));
+}
+
 /// A file of floats 0, 1/8, 2/8 ... that goes away with the test.
 class WeightFile {
 public:

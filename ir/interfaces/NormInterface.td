@@ -1,0 +1,24 @@
+// What passes and targets ask of a normalization, whatever its statistics.
+#ifndef QUERN_NORM_INTERFACE_TD
+#define QUERN_NORM_INTERFACE_TD
+
+include "mlir/IR/OpBase.td"
+
+def Quern_NormInterface : OpInterface<"NormOpInterface"> {
+  let cppNamespace = "::quern";
+  let description = [{
+    Groups of a row's columns, each divided by the root of a mean of squares: of the columns themselves, or
+    of what is left of them once their mean is taken away.
+  }];
+  let methods = [
+    InterfaceMethod<"The rows that are normalized.", "::mlir::Value", "getInput">,
+    InterfaceMethod<"What normalized columns are multiplied by: of a group's size, of all columns, or null.",
+                    "::mlir::Value", "getWeight">,
+    InterfaceMethod<"What is added last: of a group's size, of all columns, or null.", "::mlir::Value", "getBias">,
+    InterfaceMethod<"What is added to the mean of squares.", "::llvm::APFloat", "getEps">,
+    InterfaceMethod<"Columns that are normalized together.", "int64_t", "groupSize">,
+    InterfaceMethod<"Whether a group's mean is taken away first.", "bool", "isCentered">,
+  ];
+}
+
+#endif
