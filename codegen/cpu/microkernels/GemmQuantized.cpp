@@ -1,63 +1,44 @@
 // Matrix products of quantized weights with int8 activations.
 //
-// What was measured is in benchmarks/microkernels/README.md. The integers dominate: a record costs,
-// for each row of activations, group/4 dot instructions (VNNI) and three float operations. So that
-// there are no more, what depends on rows and groups but not on channels (the zero point's
-// correction and the min's factor) is computed for eight groups at once and then broadcast from
-// memory, which needs no arithmetic port.
+// What was measured is in benchmarks/microkernels/README.md. The integers dominate: a record of 32
+// inputs costs, for each row of activations, eight dot instructions (VNNI) and five float
+// operations. So that there are no more, what depends on rows and groups but not on channels (the
+// zero point's correction; the min's factor, which the rows bring along) is broadcast from memory,
+// which needs no arithmetic port.
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
+#include <stddef.h>
+
 namespace quern::micro {
 
-/// Groups of 32 activations prepared at once.
-inline constexpr int kGroupsAtOnce = 8;
+/// Pairs of activation groups (32 inputs) whose corrections are computed at once.
+inline constexpr int kPairsAtOnce = 8;
 /// How far ahead of its loads the one-row kernel prefetches, in bytes: over a page, which hardware
 /// prefetchers do not cross. Streaming q4_g32_z0_min_f16 from memory: 10.8 GB/s without, 12.2 at
 /// 1024, 13.4 at 2048, 14.0 at 4096 and 8192.
 inline constexpr int kPrefetchAhead = 4096;
 
-/// What up to kGroupsAtOnce groups of a row add beside the products, for each record of a group
-/// (two if its groups are of 16).
-template <formats::Packing P> struct GroupTerms {
-  static constexpr int kRecords = 32 / P.group;
-  int32_t correction[kRecords][kGroupsAtOnce]; // -zero_point * sum
-  float min_factor[kRecords][kGroupsAtOnce];   // scale * sum
+/// -zero_point * code_sum for the groups of up to kPairsAtOnce pairs of a row.
+template <formats::Packing P> struct Corrections {
+  int32_t of[kPairsAtOnce][2];
 
-  QK_INLINE void set(GroupTerms &terms, const uint8_t *groups, int count) {
-    if constexpr (!kCorrected<P> && !P.has_min)
+  QK_INLINE void set(Corrections &corrections, const uint8_t *pairs, int count) {
+    if constexpr (!kCorrected<P>)
       return;
-    if (count == kGroupsAtOnce) {
-      using I32x8 = I32<8>;
-      using F32x8 = Vector<float, 8>;
-      const I32x16 words = load<I32x16>(groups); // scale, sums, scale, sums, ...
-      const I32x8 scale = __builtin_shufflevector(words, words, 0, 2, 4, 6, 8, 10, 12, 14);
-      const I32x8 sums = __builtin_shufflevector(words, words, 1, 3, 5, 7, 9, 11, 13, 15);
-      put(terms, 0, __builtin_bit_cast(F32x8, scale), (sums << 16) >> 16, sums >> 16);
+    if (count == kPairsAtOnce) {
+      const I32x16 a = load<I32x16>(pairs), b = load<I32x16>(pairs + 64); // four pairs each
+      const I32<8> sums = __builtin_shufflevector(a, b, 3, 7, 11, 15, 19, 23, 27, 31);
+      const auto code_sums = __builtin_bit_cast(Vector<int16_t, 16>, sums);
+      store(corrections.of, I32x16(convert<I32x16>(code_sums) * -P.zero_point));
       return;
     }
 #pragma clang loop vectorize(disable) unroll(disable)
-    for (int g = 0; g < count; ++g) { // rare, at most once a row
-      const auto group = load<QuernQ8Group>(groups + g * sizeof(QuernQ8Group));
-      put(terms, g, group.scale, int32_t{group.sum_lo}, int32_t{group.sum_hi});
+    for (int at = 0; at < count; ++at) { // rare, at most once a row
+      const auto pair = load<QuernQ8Pair>(pairs + at * sizeof(QuernQ8Pair));
+      corrections.of[at][0] = pair.code_sum[0] * -P.zero_point;
+      corrections.of[at][1] = pair.code_sum[1] * -P.zero_point;
     }
-  }
-
-  template <class F, class I>
-  QK_INLINE void put(GroupTerms &terms, int at, F scale, I low, I high) {
-    const I sums[2] = {kRecords == 1 ? low + high : low, high};
-    QK_UNROLL for (int s = 0; s < kRecords; ++s) {
-      if constexpr (kCorrected<P>)
-        store(&terms.correction[s][at], I(sums[s] * -P.zero_point));
-      if constexpr (P.has_min)
-        store(&terms.min_factor[s][at], F(scale * to_floats<F>(sums[s])));
-    }
-  }
-  template <class F, class I> QK_INLINE F to_floats(I n) {
-    if constexpr (__is_same(I, int32_t))
-      return static_cast<float>(n);
-    else
-      return convert<F>(n);
   }
 };
 
@@ -70,58 +51,68 @@ QK_INLINE Vector<float, kDotLanes> scales(const uint8_t *at, int first) {
     return load_as_float<float, kDotLanes>(at + 4 * first);
 }
 
-/// Adds R records from `panel` on, which are those of group g and the following ones, for the
-/// channels from `first`.
-template <formats::Packing P, int MaxCode, int R, int M>
-QK_INLINE void add_records(const uint8_t *panel, const uint8_t *codes, const uint8_t *group,
-                           int64_t stride, const GroupTerms<P> (&terms)[M], int g, int first,
-                           Vector<float, kDotLanes> (&sums)[M]) {
+/// Adds pair `at` for kDotLanes channels from `first` on: `panel` has its records (two if they are
+/// of 16 inputs), `codes` and `pair` the activations of M rows, `stride` bytes apart.
+template <formats::Packing P, int MaxCode, int M>
+QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_t *pair,
+                        int64_t stride, const Corrections<P> (&corrections)[M], int at, int first,
+                        Vector<float, kDotLanes> (&sums)[M]) {
   using F = Vector<float, kDotLanes>;
   using I = I32<kDotLanes>;
-  constexpr int kRecords = GroupTerms<P>::kRecords;
-  I dots[R][M];
-  QK_UNROLL for (int n = 0; n < R; ++n) QK_UNROLL for (int m = 0; m < M; ++m) dots[n][m] =
-      kCorrected<P> ? I(terms[m].correction[n % kRecords][g + n / kRecords]) : I(0);
-  integer_dot<P, MaxCode, R, M>(panel + 4 * first, codes, stride, dots);
-  QK_UNROLL for (int n = 0; n < R; ++n) {
-    const uint8_t *record = panel + n * P.record_bytes();
-    const F scale = scales<P>(record + P.scale_offset(), first);
-    QK_UNROLL for (int m = 0; m < M; ++m) {
-      const F scale_x = F(load<float>(group + n / kRecords * sizeof(QuernQ8Group) + m * stride));
-      sums[m] = fma(scale, scale_x * convert<F>(dots[n][m]), sums[m]);
+  const auto of_pair = [&](int m, size_t offset) __attribute__((always_inline)) {
+    return F(load<float>(pair + m * stride + offset));
+  };
+  F halves[M];
+  const auto add_groups = [&]<int Group>() __attribute__((always_inline)) {
+    I dots[kDotGroups][M];
+    QK_UNROLL for (int n = 0; n < kDotGroups; ++n) QK_UNROLL for (int m = 0; m < M; ++m)
+        dots[n][m] = kCorrected<P> ? I(corrections[m].of[at][Group + n]) : I(0);
+    integer_dot<P, MaxCode, Group, M>(panel + 4 * first, codes, stride, dots);
+    QK_UNROLL for (int n = 0; n < kDotGroups; ++n) {
+      const int group = Group + n;
+      const bool two = P.group == 32;
+      const uint8_t *record = panel + (two ? 0 : group * P.record_bytes());
+      const F scale = scales<P>(record + P.scale_offset(), first);
+      QK_UNROLL for (int m = 0; m < M; ++m) {
+        const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + 4 * group);
+        const F dot = convert<F>(dots[n][m]);
+        halves[m] = two && group == 1 ? fma(scale_x, dot, halves[m]) : scale_x * dot;
+        if (!two || group == 1)
+          sums[m] = fma(scale, halves[m], sums[m]);
+      }
     }
-    if constexpr (P.has_min) {
-      const F min = scales<P>(record + P.min_offset(), first);
-      QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
-          fma(min, F(terms[m].min_factor[n % kRecords][g + n / kRecords]), sums[m]);
-    }
+  };
+  add_groups.template operator()<0>();
+  if constexpr (kDotGroups == 1)
+    add_groups.template operator()<1>();
+  if constexpr (P.has_min) {
+    static_assert(P.group == 32);
+    const F min = scales<P>(panel + P.min_offset(), first);
+    QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
+        fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m]);
   }
 }
 
-/// Adds `count` groups for Parts * kDotLanes channels from `first` on.
+/// Adds `count` pairs for Parts * kDotLanes channels from `first` on.
 template <formats::Packing P, int MaxCode, int M, int Parts>
-QK_INLINE void add_groups(const uint8_t *panel, const uint8_t *codes, const uint8_t *group,
-                          int64_t stride, const GroupTerms<P> (&terms)[M], int count, int first,
-                          Vector<float, kDotLanes> (*total)[M]) {
-  constexpr int kRecords = GroupTerms<P>::kRecords;
-  constexpr int kStep = kDotRecords > kRecords ? kDotRecords / kRecords : 1; // groups at once
+QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8_t *pairs,
+                         int64_t stride, const Corrections<P> (&corrections)[M], int count,
+                         int first, Vector<float, kDotLanes> (*total)[M]) {
+  constexpr int kPairBytes = 32 / P.group * P.record_bytes();
   Vector<float, kDotLanes> sums[Parts][M];
   QK_UNROLL for (int part = 0; part < Parts; ++part) QK_UNROLL for (int m = 0; m < M; ++m)
       sums[part][m] = total[part][m];
-  int g = 0;
-  for (; g + kStep <= count; g += kStep) {
+#pragma clang loop unroll(disable)
+  for (int at = 0; at < count; ++at) {
     if constexpr (M == 1)
-      QK_UNROLL for (int at = 0; at < kStep * kRecords * P.record_bytes(); at += 64)
-          __builtin_prefetch(panel + kPrefetchAhead + at);
-    QK_UNROLL for (int part = 0; part < Parts; ++part) add_records<P, MaxCode, kStep * kRecords, M>(
-        panel, codes, group, stride, terms, g, first + part * kDotLanes, sums[part]);
-    panel += kStep * kRecords * P.record_bytes();
-    codes += kStep * 32;
-    group += kStep * sizeof(QuernQ8Group);
+      QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
+          __builtin_prefetch(panel + kPrefetchAhead + ahead);
+    QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, MaxCode, M>(
+        panel, codes, pairs, stride, corrections, at, first + part * kDotLanes, sums[part]);
+    panel += kPairBytes;
+    codes += 32;
+    pairs += sizeof(QuernQ8Pair);
   }
-  if (kStep > 1 && g < count)
-    QK_UNROLL for (int part = 0; part < Parts; ++part) add_records<P, MaxCode, kRecords, M>(
-        panel, codes, group, stride, terms, g, first + part * kDotLanes, sums[part]);
   QK_UNROLL for (int part = 0; part < Parts; ++part) QK_UNROLL for (int m = 0; m < M; ++m)
       total[part][m] = sums[part][m];
 }
@@ -134,18 +125,18 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
   // registers.
   constexpr int kPartsAtOnce = M == 1 ? kParts : 1;
   Vector<float, kDotLanes> sums[kParts][M] = {};
-  const int64_t groups = k_padded / 32;
-  for (int64_t first = 0; first < groups; first += kGroupsAtOnce) {
-    const int count =
-        groups - first < kGroupsAtOnce ? static_cast<int>(groups - first) : kGroupsAtOnce;
-    const uint8_t *group = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Group));
-    GroupTerms<P> terms[M];
-    QK_UNROLL for (int m = 0; m < M; ++m) GroupTerms<P>::set(terms[m], group + m * stride, count);
+  const int64_t pairs = k_padded / 32;
+  for (int64_t first = 0; first < pairs; first += kPairsAtOnce) {
+    const int count = pairs - first < kPairsAtOnce ? static_cast<int>(pairs - first) : kPairsAtOnce;
+    const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
+    Corrections<P> corrections[M];
+    QK_UNROLL for (int m = 0; m < M; ++m)
+        Corrections<P>::set(corrections[m], pair + m * stride, count);
 #pragma clang loop unroll(disable)
     for (int part = 0; part < kParts; part += kPartsAtOnce)
-      add_groups<P, MaxCode, M, kPartsAtOnce>(panel, x + first * 32, group, stride, terms, count,
-                                              part * kDotLanes, sums + part);
-    panel += kGroupsAtOnce * GroupTerms<P>::kRecords * P.record_bytes();
+      add_pairs<P, MaxCode, M, kPartsAtOnce>(panel, x + first * 32, pair, stride, corrections,
+                                             count, part * kDotLanes, sums + part);
+    panel += kPairsAtOnce * (32 / P.group) * P.record_bytes();
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part)
       store(acc + m * 16 + part * kDotLanes, sums[part][m]);

@@ -1,11 +1,11 @@
-// Exact integer products of one record's codes with rows of int8 activations: the only
+// Exact integer products of groups of 16 codes with rows of int8 activations: the only
 // instruction-specific part of the microkernels. Whatever the instructions, the integers are the
 // same.
 //
-// integer_dot<P, MaxCode, R, M>(codes, x, stride, out) takes R records in a row, for M rows of
-// activations and the kDotLanes channels from `codes` on: adds to out[n][m] the exact sum over
-// record n of code_w * code_x, minus the zero point where kCorrected says that the caller does not
-// start with the correction -zero_point * sum(code_x).
+// integer_dot<P, MaxCode, First, M>(codes, x, stride, out) takes kDotGroups groups of 16 inputs
+// from the First'th on, for M rows of activations and the kDotLanes channels from `codes` on: adds
+// to out[n][m] the exact sum over group First + n of code_w * code_x, minus the zero point where
+// kCorrected says that the caller does not start with the correction -zero_point * sum(code_x).
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 
@@ -34,10 +34,13 @@ template <int Lanes> QK_INLINE I32<Lanes> broadcast4(const uint8_t *x) {
   return I32<Lanes>(load<int32_t>(x));
 }
 
-/// Row r (of group/4) of a record as 8-bit codes; for 4 bits the low or high nibbles of a stored
-/// row.
+/// Row r of the records from `codes` on (each has group/4) as 8-bit codes; for 4 bits the low or
+/// high nibbles of a stored row.
 template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint8_t *codes, int r) {
+  constexpr int kRows = P.group / 4;
   constexpr int kStoredRows = P.code_bytes() / 64;
+  codes += r / kRows * P.record_bytes();
+  r %= kRows;
   const U8<Bytes> stored = load<U8<Bytes>>(codes + 64 * (r % kStoredRows));
   if constexpr (P.bits == 8)
     return stored;
@@ -50,8 +53,9 @@ template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint
 #ifdef QK_VNNI
 
 inline constexpr int kDotLanes = 16;
-/// Records taken at once.
-inline constexpr int kDotRecords = 2;
+/// Groups taken at once: kDotGroups * M chains of additions run side by side. Eight would not hide
+/// the instruction's latency of five.
+inline constexpr int kDotGroups = 2;
 /// Whether out needs the correction: always, where the zero point is not 0.
 template <formats::Packing P> inline constexpr bool kCorrected = P.zero_point != 0;
 
@@ -68,16 +72,15 @@ QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
 #endif
 }
 
-template <formats::Packing P, int MaxCode, int R, int M>
+template <formats::Packing P, int MaxCode, int First, int M>
 QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
-                           I32x16 (&out)[R][M]) {
-  // R * M chains of additions run side by side: eight would not hide the instruction's latency of
-  // five.
-  QK_UNROLL for (int r = 0; r < P.group / 4; ++r) {
-    QK_UNROLL for (int n = 0; n < R; ++n) {
-      const U8<64> w = code_row<P, 64>(codes + n * P.record_bytes(), r);
+                           I32x16 (&out)[kDotGroups][M]) {
+  QK_UNROLL for (int r = 0; r < 4; ++r) {
+    QK_UNROLL for (int n = 0; n < kDotGroups; ++n) {
+      const int row = 4 * (First + n) + r;
+      const U8<64> w = code_row<P, 64>(codes, row);
       QK_UNROLL for (int m = 0; m < M; ++m) out[n][m] =
-          dot4(out[n][m], w, broadcast4<16>(x + m * stride + n * P.group + 4 * r));
+          dot4(out[n][m], w, broadcast4<16>(x + m * stride + 4 * row));
     }
   }
 }
@@ -85,7 +88,7 @@ QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t strid
 #else // AVX2
 
 inline constexpr int kDotLanes = 8;
-inline constexpr int kDotRecords = 1;
+inline constexpr int kDotGroups = 1;
 /// With zero point 128 the codes are made signed instead.
 template <formats::Packing P>
 inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128;
@@ -99,34 +102,33 @@ template <formats::Packing P> QK_INLINE __m256i multiply_pairs(__m256i w, __m256
     return _mm256_maddubs_epi16(w, x);
 }
 
-template <formats::Packing P, int MaxCode, int R, int M>
+template <formats::Packing P, int MaxCode, int First, int M>
 QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t stride,
-                           I32<8> (&out)[R][M]) {
+                           I32<8> (&out)[kDotGroups][M]) {
   using I16x16 = Vector<int16_t, 16>;
-  constexpr int kRows = P.group / 4;
-  // How many rows' products of pairs fit into 16 bits; their sum is widened once. 8 rows of 4-bit
-  // codes do: 8 * 2*15*127 = 30480.
+  constexpr int kRows = 4;
+  // How many rows' products of pairs fit into 16 bits; their sum is widened once. All four do with
+  // codes up to 31: 4 * 2*31*127 = 31496.
   constexpr int kMostFit = P.zero_point == 128 ? 1 : 32767 / (2 * MaxCode * 127);
   constexpr int kFit = kMostFit < kRows ? kMostFit : kRows;
-  static_assert(kFit > 0 && kRows % kFit == 0);
-  QK_UNROLL for (int n = 0; n < R; ++n, codes += P.record_bytes(), x += P.group) {
-    QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
-      I16x16 pairs[M];
-      QK_UNROLL for (int r = 0; r < kFit; ++r) {
-        U8<32> code = code_row<P, 32>(codes, first + r);
-        if constexpr (P.zero_point == 128)
-          code ^= 0x80;
-        const __m256i w = __builtin_bit_cast(__m256i, code);
-        QK_UNROLL for (int m = 0; m < M; ++m) {
-          const I32<8> activations = broadcast4<8>(x + m * stride + 4 * (first + r));
-          const I16x16 products = __builtin_bit_cast(
-              I16x16, multiply_pairs<P>(w, __builtin_bit_cast(__m256i, activations)));
-          pairs[m] = r == 0 ? products : pairs[m] + products;
-        }
+  static_assert(kDotGroups == 1 && kFit > 0 && kRows % kFit == 0);
+  QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
+    I16x16 pairs[M];
+    QK_UNROLL for (int r = 0; r < kFit; ++r) {
+      const int row = kRows * First + first + r;
+      U8<32> code = code_row<P, 32>(codes, row);
+      if constexpr (P.zero_point == 128)
+        code ^= 0x80;
+      const __m256i w = __builtin_bit_cast(__m256i, code);
+      QK_UNROLL for (int m = 0; m < M; ++m) {
+        const I32<8> activations = broadcast4<8>(x + m * stride + 4 * row);
+        const I16x16 products = __builtin_bit_cast(
+            I16x16, multiply_pairs<P>(w, __builtin_bit_cast(__m256i, activations)));
+        pairs[m] = r == 0 ? products : pairs[m] + products;
       }
-      QK_UNROLL for (int m = 0; m < M; ++m) out[n][m] += __builtin_bit_cast(
-          I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs[m]), _mm256_set1_epi16(1)));
     }
+    QK_UNROLL for (int m = 0; m < M; ++m) out[0][m] += __builtin_bit_cast(
+        I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs[m]), _mm256_set1_epi16(1)));
   }
 }
 

@@ -74,16 +74,20 @@ QK_BEGIN
 // qk_gemm_<packing>_m<M>, M in {1, 4, 8}: M rows of activations times one panel of 16 output
 // channels.
 //   panel     the packed panel, k_padded/group records
-//   x         M rows of int8 codes with their QuernQ8Group's (StepArgs.h), x_stride bytes apart.
+//   x         M rows of int8 codes with their QuernQ8Pair's (StepArgs.h), x_stride bytes apart.
 //   Codes lie in
 //             [-127, 127]
 //   k_padded  inputs, a multiple of 32
 //   acc       [M][16] floats, written
-// For each element, from 0 and over the panel's groups in ascending order:
-//   dot = sum over the group of (code_w - zero_point) * code_x             exact, in integers
-//   acc = fma(scale_w, scale_x * float(dot), acc)
-//   acc = fma(min_w, scale_x * float(sum of the group's code_x), acc)      where the packing has a
-//   min
+// Activations have a scale for every 16 inputs. For each element, from 0 and over the panel's
+// records in ascending order:
+//   dot_h = sum over 16 inputs of (code_w - zero_point) * code_x      exact, in integers
+// A record of 32 inputs has two of these, with the two scales and the sum of an activation pair:
+//   t   = fma(scale_1, float(dot_1), scale_0 * float(dot_0))
+//   acc = fma(scale_w, t, acc)
+//   acc = fma(min_w, sum, acc)                                        where the packing has a min
+// A record of 16 inputs has one:
+//   acc = fma(scale_w, scale_h * float(dot_h), acc)
 // M = 1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next
 // one.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
@@ -97,10 +101,11 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
 // Quantizes a row of k floats to the int8 row those read (StepArgs.h), of q8_row_bytes(k) bytes;
-// codes past k are 0, bytes past the groups are not written. A group of 32: amax = the largest |x|;
+// codes past k are 0, bytes past the pairs are not written. A group of 16: amax = the largest |x|;
 // scale = amax / 127; code = round-to-nearest-even(x * (127 / amax)). A group whose amax is under
 // 2^-120 is all zeros. If one holds NaN or infinity, its scale is NaN or infinity and its codes are
-// 0 wherever x * (127 / amax) is NaN, so that the products come out NaN.
+// 0 wherever x * (127 / amax) is NaN, so that the products come out NaN. A pair's sum is two
+// products and an addition, each rounded.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
 
 // ---- Matrix products with float weights
@@ -242,25 +247,25 @@ QK_END
   QK_EACH_GEMM_(X, f16)                                                                            \
   QK_EACH_GEMM_(X, bf16)                                                                           \
   X(qk_decode_row_q4_g32_z8_f16)                                                                   \
-  X(qk_decode_row_q4_g32_z0_min_f16) X(qk_decode_row_q8_g32_z128_f16)                              \
-      X(qk_decode_row_q8_g32_z16_f16) X(qk_decode_row_q8_g32_z0_min_f16)                           \
-          X(qk_decode_row_q4_g32_z0_min_f32) X(qk_decode_row_q8_g32_z0_min_f32)                    \
-              X(qk_decode_row_q8_g16_z32_f32) X(qk_decode_row_f32) X(qk_decode_row_f16)            \
-                  X(qk_decode_row_bf16) X(qk_quantize_row) X(qk_sum) X(qk_sum_squares) X(qk_dot)   \
-                      X(qk_max) X(qk_exp) X(qk_log) X(qk_log1p) X(qk_sigmoid) X(qk_silu)           \
-                          X(qk_tanh) X(qk_gelu_tanh) X(qk_gelu_erf) X(qk_erf) X(qk_softplus)       \
-                              X(qk_relu) X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos)                \
-                                  X(qk_attn_block_m1) X(qk_attn_block_m2) X(qk_attn_block_m3)      \
-                                      X(qk_attn_block_m4) X(qk_attn_block_m8) X(qk_attn_init_row)  \
-                                          X(qk_attn_finish_row) X(qk_recurrence_step)              \
-                                              X(qk_recurrence_step_delta) X(qk_barrier)
+  X(qk_decode_row_q4_g32_z0_min_f16)                                                               \
+  X(qk_decode_row_q8_g32_z128_f16) X(qk_decode_row_q8_g32_z16_f16)                                 \
+      X(qk_decode_row_q8_g32_z0_min_f16) X(qk_decode_row_q4_g32_z0_min_f32)                        \
+          X(qk_decode_row_q8_g32_z0_min_f32) X(qk_decode_row_q8_g16_z32_f32) X(qk_decode_row_f32)  \
+              X(qk_decode_row_f16) X(qk_decode_row_bf16) X(qk_quantize_row) X(qk_sum)              \
+                  X(qk_sum_squares) X(qk_dot) X(qk_max) X(qk_exp) X(qk_log) X(qk_log1p)            \
+                      X(qk_sigmoid) X(qk_silu) X(qk_tanh) X(qk_gelu_tanh) X(qk_gelu_erf) X(qk_erf) \
+                          X(qk_softplus) X(qk_relu) X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos)     \
+                              X(qk_attn_block_m1) X(qk_attn_block_m2) X(qk_attn_block_m3)          \
+                                  X(qk_attn_block_m4) X(qk_attn_block_m8) X(qk_attn_init_row)      \
+                                      X(qk_attn_finish_row) X(qk_recurrence_step)                  \
+                                          X(qk_recurrence_step_delta) X(qk_barrier)
 
 #ifdef __cplusplus
 namespace quern {
-/// Bytes of a quantized row of k activations (StepArgs.h): codes, groups, rounded up to 64.
+/// Bytes of a quantized row of k activations (StepArgs.h): codes, pairs, rounded up to 64.
 constexpr int64_t q8_row_bytes(int64_t k) {
   const int64_t padded = (k + 31) / 32 * 32;
-  return (padded + padded / 32 * 8 + 63) / 64 * 64;
+  return (padded + padded / 32 * 16 + 63) / 64 * 64;
 }
 } // namespace quern
 #endif

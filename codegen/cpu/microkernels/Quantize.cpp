@@ -1,4 +1,4 @@
-// Activations to int8 by groups of 32, and the decoding of single rows of packed weights.
+// Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -14,25 +14,26 @@ QK_INLINE I32x16 quantize(F32x16 x, float inverse) {
   return convert<I32x16>(above > 127.0f ? F32x16(127.0f) : above);
 }
 
-QK_INLINE void quantize_group(F32x16 first, F32x16 last, uint8_t *codes, uint8_t *group) {
+QK_INLINE void quantize_group(F32x16 x, uint8_t *codes, float &scale, int16_t &code_sum) {
   using U32x16 = Vector<uint32_t, 16>;
   using I8x16 = Vector<int8_t, 16>;
   // As integers |x| compare like floats, with NaN above infinity: a NaN anywhere makes amax NaN.
-  const U32x16 a = __builtin_bit_cast(U32x16, first) & 0x7fffffffu;
-  const U32x16 b = __builtin_bit_cast(U32x16, last) & 0x7fffffffu;
-  const float amax =
-      __builtin_bit_cast(float, __builtin_reduce_max(__builtin_elementwise_max(a, b)));
+  const float amax = __builtin_bit_cast(
+      float, __builtin_reduce_max(U32x16(__builtin_bit_cast(U32x16, x) & 0x7fffffffu)));
   const bool zero = amax < 0x1p-120f; // 127 / amax would overflow
-  const float inverse = zero ? 0.0f : 127.0f / amax;
-  const I32x16 low_codes = quantize(first, inverse);
-  const I32x16 high_codes = quantize(last, inverse);
-  store(codes, convert<I8x16>(low_codes));
-  store(codes + 16, convert<I8x16>(high_codes));
-  QuernQ8Group result;
-  result.scale = zero ? 0.0f : amax / 127.0f;
-  result.sum_lo = static_cast<int16_t>(__builtin_reduce_add(low_codes));
-  result.sum_hi = static_cast<int16_t>(__builtin_reduce_add(high_codes));
-  store(group, result);
+  const I32x16 rounded = quantize(x, zero ? 0.0f : 127.0f / amax);
+  store(codes, convert<I8x16>(rounded));
+  scale = zero ? 0.0f : amax / 127.0f;
+  code_sum = static_cast<int16_t>(__builtin_reduce_add(rounded));
+}
+
+QK_INLINE void quantize_pair(F32x16 first, F32x16 last, uint8_t *codes, uint8_t *pair) {
+  QuernQ8Pair result;
+  quantize_group(first, codes, result.scale[0], result.code_sum[0]);
+  quantize_group(last, codes + 16, result.scale[1], result.code_sum[1]);
+  result.sum = result.scale[0] * static_cast<float>(result.code_sum[0]) +
+               result.scale[1] * static_cast<float>(result.code_sum[1]);
+  store(pair, result);
 }
 
 /// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
@@ -78,15 +79,15 @@ using namespace quern::micro;
 QK_BEGIN
 QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
   const int64_t padded = (k + 31) / 32 * 32;
-  uint8_t *groups = row + padded;
+  uint8_t *pairs = row + padded;
   int64_t i = 0;
-  for (; i + 32 <= k; i += 32, groups += sizeof(QuernQ8Group))
-    quantize_group(load<F32x16>(x + i), load<F32x16>(x + i + 16), row + i, groups);
+  for (; i + 32 <= k; i += 32, pairs += sizeof(QuernQ8Pair))
+    quantize_pair(load<F32x16>(x + i), load<F32x16>(x + i + 16), row + i, pairs);
   if (i < k) {
     const F32x16 first = load_masked(x + i, first_lanes(k - i));
     const F32x16 last =
         k - i > 16 ? load_masked(x + i + 16, first_lanes(k - i - 16)) : F32x16(0.0f);
-    quantize_group(first, last, row + i, groups);
+    quantize_pair(first, last, row + i, pairs);
   }
 }
 
