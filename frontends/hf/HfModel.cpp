@@ -198,7 +198,9 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   LoadedModel model;
   std::error_code ignored;
   const bool is_folder = fs::is_directory(path, ignored);
-  const fs::path folder = is_folder ? fs::path(path) : fs::path(path).parent_path();
+  fs::path folder = is_folder ? fs::path(path) : fs::path(path).parent_path();
+  if (folder.empty())
+    folder = ".";
   const std::string config_path = is_folder ? (folder / "config.json").string() : path;
   absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
   if (!config.ok()) {

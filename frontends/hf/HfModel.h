@@ -9,7 +9,7 @@
 
 namespace quern::hf {
 
-/// Loads the model in the folder `path`, or, with synthetic weights, of the config.json at `path`.
+/// Loads the model in the folder `path`, or of the config.json at `path` and what lies beside it.
 /// Everything that is wrong with it goes to `problems`; the result is of use only if nothing was.
 LoadedModel load_model(const std::string &path, const ImportOptions &options, Problems &problems);
 
