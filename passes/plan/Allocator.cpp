@@ -166,13 +166,14 @@ Allocation allocate(std::span<const Interval> intervals, const AllocatorOptions 
   auto below = [&](size_t n) { return random() % n; };
   Order order = bestOrder;
   int64_t current = best.bytes;
-  for (int round = 0; round < options.rounds && !met(); ++round) {
-    placer.place(order);
+  const auto buffers = std::max<int64_t>(1, static_cast<int64_t>(intervals.size()));
+  std::vector<int64_t> places = best.offsets; // of `order`
+  for (int64_t round = 0; round < options.effort / buffers && !met(); ++round) {
     // Those that reach the top want to be placed earlier; so may one of those they stand on.
     Order next = order;
     std::vector<int> tall;
     for (int i : order)
-      if (placer.places()[i] + placer.sizes()[i].bytes == current)
+      if (places[i] + placer.sizes()[i].bytes == current)
         tall.push_back(i);
     int chosen = tall[below(tall.size())];
     if (below(3) == 0 && !placer.neighboursOf(chosen).empty())
@@ -185,10 +186,12 @@ Allocation allocate(std::span<const Interval> intervals, const AllocatorOptions 
     if (bytes <= current || below(20) == 0) {
       order = std::move(next);
       current = bytes;
+      places = placer.places();
     }
     if (round % 500 == 499) {
       order = bestOrder;
       current = best.bytes;
+      places = best.offsets;
     }
   }
   return best;

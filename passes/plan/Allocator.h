@@ -25,7 +25,9 @@ struct Allocation {
 struct AllocatorOptions {
   int64_t alignment = 64; ///< of offsets; sizes count as rounded up to it. A power of two.
   double goal = 1.01;     ///< the search ends when bytes <= goal * bound
-  int rounds = 4000;      ///< of the search, if the goal is not met by then
+  int64_t effort =
+      300'000; ///< placements of single buffers that the search may try, if the goal is not
+               ///< met by then: a bound on its time, whatever the number of buffers
 };
 
 /// The most bytes live at one step, sizes rounded up to `alignment`.

@@ -32,7 +32,7 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
     }
     if (maxTokens < maxSeqs) {
       getOperation().emitError("--max-tokens ")
-          << maxTokens << " is less than --max-seqs " << maxSeqs
+          << maxTokens.getValue() << " is less than --max-seqs " << maxSeqs.getValue()
           << ": a step could not advance every sequence by a token";
       return signalPassFailure();
     }

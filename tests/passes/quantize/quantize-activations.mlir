@@ -1,0 +1,141 @@
+// RUN: quern-opt %s --quern-quantize-activations --verify-semantics -split-input-file | FileCheck %s
+// RUN: quern-opt %s --quern-quantize-activations -split-input-file --remarks-filter=quantize 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// Tests that a rows region quantizes what it computes, once for two readers, and float rows that nothing else reads are not yielded.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R16 = tensor<?x16xf32, #quern.dims<"R">>
+!T16 = tensor<?x16xf32, #quern.dims<"T">>
+!T32 = tensor<?x32xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: %[[Q:.*]] = quern.fused "rows"(%{{.*}}) : {{.*}} -> !quern.q8_rows<"T", 32>
+// CHECK: %[[N:.*]] = quern.rms_norm
+// CHECK-NEXT: %[[R:.*]] = quern.quantize_rows %[[N]]
+// CHECK-NEXT: quern.yield %[[R]]
+// CHECK-NOT: quern.quantize_rows
+// CHECK: quern.fused "linear"(%[[Q]], %{{.*}})
+// CHECK-NEXT: ^bb0(%[[A:.*]]: !quern.q8_rows<"T", 32>
+// CHECK-NEXT: quern.linear %[[A]]
+// CHECK: quern.fused "linear"(%[[Q]], %{{.*}})
+// REMARK: loc("norm"): [Passed] quantize-activations | Category:quantize | Remark="the region quantizes its rows, too"
+quern.weight @embed : !quern.weight<16x32, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @w : !quern.weight<16x32, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R16 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x32, "f32">
+  %w = quern.weight_ref @w : !quern.weight<16x32, "int8">
+  %x = quern.fused "embedding"(%tokens, %embed) : (!tokens, !quern.weight<16x32, "f32">) -> !T32 {
+  ^bb0(%a: !tokens, %b: !quern.weight<16x32, "f32">):
+    %c = quern.embedding %a, %b : (!tokens, !quern.weight<16x32, "f32">) -> !T32
+    quern.yield %c : !T32
+  }
+  %n = quern.fused "rows"(%x) : (!T32) -> !T32 {
+  ^bb0(%a: !T32):
+    %b = quern.rms_norm %a {eps = 1.0e-5 : f32} : (!T32) -> !T32
+    quern.yield %b : !T32
+  } loc("norm")
+  %y = quern.fused "linear"(%n, %w) : (!T32, !quern.weight<16x32, "int8">) -> !T16 {
+  ^bb0(%a: !T32, %b: !quern.weight<16x32, "int8">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "int8">) -> !T16
+    quern.yield %c : !T16
+  }
+  %z = quern.fused "linear"(%n, %w, %y) : (!T32, !quern.weight<16x32, "int8">, !T16) -> !T16 {
+  ^bb0(%a: !T32, %b: !quern.weight<16x32, "int8">, %d: !T16):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "int8">) -> !T16
+    %e = quern.binary sub %d, %c : !T16, !T16
+    quern.yield %e : !T16
+  }
+  %r = quern.fused "rows"(%z, %rows) : (!T16, !rows) -> !R16 {
+  ^bb0(%a: !T16, %b: !rows):
+    %c = quern.gather_rows %a, %b : (!T16, !rows) -> !R16
+    quern.yield %c : !R16
+  }
+  return %r : !R16
+}
+
+// -----
+
+// Tests that what another region computes, and a slice, are quantized in regions of their own; float rows that the epilogue reads stay.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R32 = tensor<?x32xf32, #quern.dims<"R">>
+!T16 = tensor<?x16xf32, #quern.dims<"T">>
+!T32 = tensor<?x32xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: %[[X:.*]] = quern.fused "embedding"
+// CHECK: %[[Q:.*]] = quern.fused "rows"(%[[X]])
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.quantize_rows
+// CHECK-NEXT: quern.yield
+// CHECK: %[[Y:.*]] = quern.fused "linear"(%[[Q]], %[[X]], %{{.*}})
+// CHECK: %[[P:.*]] = quern.fused "rows"(%[[Y]])
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.slice
+// CHECK-NEXT: quern.quantize_rows
+// CHECK-NEXT: quern.yield
+// CHECK: quern.fused "linear"(%[[P]], %{{.*}})
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.linear
+// REMARK-DAG: the rows are quantized in a region of their own: a region of anchor embedding computes them
+// REMARK-DAG: the rows are quantized in a region of their own: the linear reads a slice of them
+quern.weight @embed : !quern.weight<16x32, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @v : !quern.weight<32x32, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @w : !quern.weight<32x16, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R32 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x32, "f32">
+  %v = quern.weight_ref @v : !quern.weight<32x32, "int8">
+  %w = quern.weight_ref @w : !quern.weight<32x16, "int8">
+  %x = quern.fused "embedding"(%tokens, %embed) : (!tokens, !quern.weight<16x32, "f32">) -> !T32 {
+  ^bb0(%a: !tokens, %b: !quern.weight<16x32, "f32">):
+    %c = quern.embedding %a, %b : (!tokens, !quern.weight<16x32, "f32">) -> !T32
+    quern.yield %c : !T32
+  }
+  %y = quern.fused "linear"(%x, %v) : (!T32, !quern.weight<32x32, "int8">) -> !T32 {
+  ^bb0(%a: !T32, %b: !quern.weight<32x32, "int8">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<32x32, "int8">) -> !T32
+    %d = quern.binary add %a, %c : !T32, !T32
+    quern.yield %d : !T32
+  }
+  %z = quern.fused "linear"(%y, %w) : (!T32, !quern.weight<32x16, "int8">) -> !T32 {
+  ^bb0(%a: !T32, %b: !quern.weight<32x16, "int8">):
+    %s = quern.slice %a {offset = 16 : i64} : !T32 -> !T16
+    %c = quern.linear %s, %b : (!T16, !quern.weight<32x16, "int8">) -> !T32
+    quern.yield %c : !T32
+  }
+  %r = quern.fused "rows"(%z, %rows) : (!T32, !rows) -> !R32 {
+  ^bb0(%a: !T32, %b: !rows):
+    %c = quern.gather_rows %a, %b : (!T32, !rows) -> !R32
+    quern.yield %c : !R32
+  }
+  return %r : !R32
+}
+
+// -----
+
+// Tests that float weights read float rows.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R32 = tensor<?x32xf32, #quern.dims<"R">>
+!T32 = tensor<?x32xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK-NOT: quern.quantize_rows
+// CHECK: return
+quern.weight @w : !quern.weight<32x32, "bf16"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R32 {
+  %w = quern.weight_ref @w : !quern.weight<32x32, "bf16">
+  %x = quern.fused "embedding"(%tokens, %w) : (!tokens, !quern.weight<32x32, "bf16">) -> !T32 {
+  ^bb0(%a: !tokens, %b: !quern.weight<32x32, "bf16">):
+    %c = quern.embedding %a, %b : (!tokens, !quern.weight<32x32, "bf16">) -> !T32
+    quern.yield %c : !T32
+  }
+  %r = quern.fused "rows"(%x, %rows) : (!T32, !rows) -> !R32 {
+  ^bb0(%a: !T32, %b: !rows):
+    %c = quern.gather_rows %a, %b : (!T32, !rows) -> !R32
+    quern.yield %c : !R32
+  }
+  %y = quern.fused "linear"(%r, %w) : (!R32, !quern.weight<32x32, "bf16">) -> !R32 {
+  ^bb0(%a: !R32, %b: !quern.weight<32x32, "bf16">):
+    %c = quern.linear %a, %b : (!R32, !quern.weight<32x32, "bf16">) -> !R32
+    quern.yield %c : !R32
+  }
+  return %y : !R32
+}

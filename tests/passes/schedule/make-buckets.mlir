@@ -1,0 +1,27 @@
+// RUN: quern-opt %s --quern-make-buckets="max-tokens=64 max-seqs=4" | FileCheck %s
+// RUN: not quern-opt %s --quern-make-buckets="max-tokens=2 max-seqs=4" 2>&1 | FileCheck %s --check-prefix=FEW
+// RUN: not quern-opt %s --quern-make-buckets="max-seqs=0" 2>&1 | FileCheck %s --check-prefix=NONE
+
+// Tests that an entry with a batch gets three buckets with the largest step of each.
+// CHECK: func.func @step.decode1({{.*}}quern.bucket = "decode1", quern.entry = "step", quern.max_rows = 1 : i64, quern.max_seqs = 1 : i64, quern.max_tokens = 1 : i64}
+// CHECK: func.func @step.decode({{.*}}quern.bucket = "decode", quern.entry = "step", quern.max_rows = 4 : i64, quern.max_seqs = 4 : i64, quern.max_tokens = 4 : i64}
+// CHECK: func.func @step.prefill({{.*}}quern.bucket = "prefill", quern.entry = "step", quern.max_rows = 64 : i64, quern.max_seqs = 4 : i64, quern.max_tokens = 64 : i64}
+// CHECK-NOT: @step(
+
+// Tests that an entry without a batch gets one.
+// CHECK-NOT: @main.decode
+// CHECK: func.func @main.prefill
+// CHECK-NOT: @main
+
+// Tests that limits which no step could meet are refused.
+// FEW: error: --max-tokens 2 is less than --max-seqs 4: a step could not advance every sequence by a token
+// NONE: error: --max-tokens and --max-seqs are at least 1
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+func.func @step(%x: !T4, %batch: !quern.batch) -> !T4 {
+  %y = quern.unary silu %x : !T4
+  return %y : !T4
+}
+func.func @main(%x: !T4) -> !T4 {
+  %y = quern.unary silu %x : !T4
+  return %y : !T4
+}
