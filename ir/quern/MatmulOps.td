@@ -22,7 +22,7 @@ def Quern_LinearOp : Quern_Op<"linear", [Quern_Anchor, Pure]> {
 }
 
 def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
-  let summary = "rows quantized to int8 in groups of 32 columns";
+  let summary = "rows quantized to int8 in groups of 16 columns";
   let description = [{
     For each group g of a row: scale = max|x| / 127; code = round-half-even(x * (127 / max|x|)); a
     group of zeros has scale 0. Rows whose width is no multiple of 32 are padded with zeros.

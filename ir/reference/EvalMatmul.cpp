@@ -82,7 +82,7 @@ template <class S> absl::Status eval_linear(Frame<S> &frame, LinearOp op) {
 }
 
 template <class S> absl::Status eval_quantize_rows(Frame<S> &frame, QuantizeRowsOp op) {
-  constexpr int64_t kGroup = 32;
+  constexpr int64_t kGroup = 16;
   Rows<S> y = frame.rows(op.getInput());
   for (int64_t t = 0; t < y.rows; ++t)
     for (int64_t begin = 0; begin < y.cols; begin += kGroup) {

@@ -34,7 +34,7 @@ int64_t rowBytes(Type type) {
   if (!isa<Q8RowsType>(type))
     return cols * 4;
   int64_t padded = llvm::alignTo(cols, 32);
-  return llvm::alignTo(padded + padded / 32 * 8, 64);
+  return llvm::alignTo(padded + padded / 32 * 16, 64);
 }
 
 int64_t bufferBytes(Type type, const BucketShape &shape) {

@@ -31,7 +31,7 @@ llvm::FailureOr<BucketShape> bucketShape(mlir::func::FuncOp bucket);
 bool isKnownSymbol(llvm::StringRef symbol);
 
 /// Bytes of a row of the type (rows or q8_rows). A row of q8_rows is laid out as StepArgs.h says:
-/// codes padded to a multiple of 32 columns, 8 bytes for every 32 of them, padded to 64 bytes.
+/// codes padded to a multiple of 32 columns, 16 bytes for every 32 of them, padded to 64 bytes.
 int64_t rowBytes(mlir::Type type);
 
 /// Bytes of a buffer that holds any step of the bucket, a multiple of kBufferAlignment.

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 1
+#define QUERN_ABI_VERSION 2
 
 // Positions a page of kv state holds; also the key block over which attention sums, so that the
 // order of its float additions never depends on how a sequence was cut into steps.
@@ -68,14 +68,17 @@ typedef struct QuernStepArgs {
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
 
 // A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
-// quantized linear kernels read it: K codes, then one QuernQ8Group for every 32 of them.
-//   value[k] = scale * code[k];  sum_lo, sum_hi are the sums of the group's first and last 16 codes.
-// Bytes a row: Kp + Kp/32*8, rounded up to a multiple of 64.
-typedef struct QuernQ8Group {
-  float scale;
-  int16_t sum_lo;
-  int16_t sum_hi;
-} QuernQ8Group;
+// quantized linear kernels read it: K codes in groups of 16, then one QuernQ8Pair for every two
+// groups (32 codes, as many as a record of weights has).
+//   value[k] = scale[g] * code[k] for the codes of group g of the pair
+//   code_sum[g] is the sum of the group's codes
+//   sum = scale[0] * code_sum[0] + scale[1] * code_sum[1], what the weights' mins are multiplied with
+// Bytes a row: Kp + Kp/32*16, rounded up to a multiple of 64.
+typedef struct QuernQ8Pair {
+  float scale[2];
+  float sum;
+  int16_t code_sum[2];
+} QuernQ8Pair;
 
 #ifdef __cplusplus
 }

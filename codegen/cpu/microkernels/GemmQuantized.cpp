@@ -62,23 +62,23 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
   const auto of_pair = [&](int m, size_t offset) __attribute__((always_inline)) {
     return F(load<float>(pair + m * stride + offset));
   };
-  F halves[M];
-  const auto add_groups = [&]<int Group>() __attribute__((always_inline)) {
+  F products[M];
+  const auto add_groups = [&]<int First>() __attribute__((always_inline)) {
     I dots[kDotGroups][M];
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) QK_UNROLL for (int m = 0; m < M; ++m)
-        dots[n][m] = kCorrected<P> ? I(corrections[m].of[at][Group + n]) : I(0);
-    integer_dot<P, MaxCode, Group, M>(panel + 4 * first, codes, stride, dots);
+        dots[n][m] = kCorrected<P> ? I(corrections[m].of[at][First + n]) : I(0);
+    integer_dot<P, MaxCode, First, M>(panel + 4 * first, codes, stride, dots);
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) {
-      const int group = Group + n;
-      const bool two = P.group == 32;
-      const uint8_t *record = panel + (two ? 0 : group * P.record_bytes());
+      const int group = First + n;
+      constexpr bool kSameRecord = P.group == 32; // for both groups
+      const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
       const F scale = scales<P>(record + P.scale_offset(), first);
       QK_UNROLL for (int m = 0; m < M; ++m) {
-        const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + 4 * group);
+        const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + sizeof(float) * group);
         const F dot = convert<F>(dots[n][m]);
-        halves[m] = two && group == 1 ? fma(scale_x, dot, halves[m]) : scale_x * dot;
-        if (!two || group == 1)
-          sums[m] = fma(scale, halves[m], sums[m]);
+        products[m] = kSameRecord && group == 1 ? fma(scale_x, dot, products[m]) : scale_x * dot;
+        if (!kSameRecord || group == 1)
+          sums[m] = fma(scale, products[m], sums[m]);
       }
     }
   };
@@ -86,7 +86,7 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
   if constexpr (kDotGroups == 1)
     add_groups.template operator()<1>();
   if constexpr (P.has_min) {
-    static_assert(P.group == 32);
+    static_assert(P.group == 32, "a pair's sum is of one record");
     const F min = scales<P>(panel + P.min_offset(), first);
     QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
         fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m]);

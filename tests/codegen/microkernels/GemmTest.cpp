@@ -72,19 +72,28 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
   const Packing &p = c.packing;
   float acc = 0;
   for (int64_t first = 0; first < k; first += p.group, panel += p.record_bytes()) {
-    QuernQ8Group group;
-    std::memcpy(&group, x + k + first / 32 * 8, sizeof group);
-    int32_t dot = 0, sum = 0;
+    QuernQ8Pair pair;
+    std::memcpy(&pair, x + k + first / 32 * 16, sizeof pair);
+    int32_t dot[2] = {0, 0}, sum[2] = {0, 0};
     for (int i = 0; i < p.group; ++i) {
       const int code_x = static_cast<int8_t>(x[first + i]);
-      dot += (formats::packed_code(p, panel, lane, i) - p.zero_point) * code_x;
-      sum += code_x;
+      dot[i / 16] += (formats::packed_code(p, panel, lane, i) - p.zero_point) * code_x;
+      sum[i / 16] += code_x;
     }
     const float scale = formats::detail::load_scale(p.scale, panel + p.scale_offset(), lane);
-    acc = std::fma(scale, group.scale * static_cast<float>(dot), acc);
+    if (p.group == 16) {
+      acc = std::fma(scale, pair.scale[first / 16 % 2] * static_cast<float>(dot[0]), acc);
+      continue;
+    }
+    acc = std::fma(scale,
+                   std::fma(pair.scale[1], static_cast<float>(dot[1]),
+                            pair.scale[0] * static_cast<float>(dot[0])),
+                   acc);
     if (p.has_min)
       acc = std::fma(formats::detail::load_scale(p.scale, panel + p.min_offset(), lane),
-                     group.scale * static_cast<float>(sum), acc);
+                     pair.scale[0] * static_cast<float>(sum[0]) +
+                         pair.scale[1] * static_cast<float>(sum[1]),
+                     acc);
   }
   return acc;
 }
@@ -112,9 +121,9 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
             formats::decode_packed_row(c.packing, panel.data(), lane, k, weights.data());
             double exact = 0, size = 0;
             for (int64_t i = 0; i < k; ++i) {
-              QuernQ8Group group;
-              std::memcpy(&group, rows.data() + m * stride + k + i / 32 * 8, sizeof group);
-              const double product = static_cast<double>(weights[i]) * group.scale *
+              QuernQ8Pair pair;
+              std::memcpy(&pair, rows.data() + m * stride + k + i / 32 * 16, sizeof pair);
+              const double product = static_cast<double>(weights[i]) * pair.scale[i / 16 % 2] *
                                      static_cast<int8_t>(rows[m * stride + i]);
               exact += product;
               size += std::abs(product);

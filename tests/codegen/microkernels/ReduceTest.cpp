@@ -46,20 +46,25 @@ TEST(QuantizeRow, EqualsTheModel) {
   for (const int k : {1, 15, 16, 17, 31, 32, 33, 64, 200, 577}) {
     auto x = random.units(k, std::exp(20 * random.unit()));
     if (k > 100)
-      std::fill_n(x.begin() + 64, 32, 0.0f);
+      std::fill_n(x.begin() + 80, 16, 0.0f);
     const int padded = (k + 31) / 32 * 32;
     std::vector<uint8_t> want(q8_row_bytes(k), 0xee);
     for (int first = 0; first < padded; first += 32) {
-      float amax = 0;
-      for (int i = first; i < std::min(first + 32, k); ++i)
-        amax = std::max(amax, std::abs(x[i]));
-      QuernQ8Group group = {amax / 127.0f, 0, 0};
-      for (int i = first; i < first + 32; ++i) {
-        const float code = i < k && amax > 0 ? std::nearbyint(x[i] * (127.0f / amax)) : 0.0f;
-        want[i] = static_cast<uint8_t>(static_cast<int8_t>(code));
-        (i - first < 16 ? group.sum_lo : group.sum_hi) += static_cast<int16_t>(code);
+      QuernQ8Pair pair = {};
+      for (int g = 0; g < 2; ++g) {
+        const int begin = first + 16 * g;
+        float amax = 0;
+        for (int i = begin; i < std::min(begin + 16, k); ++i)
+          amax = std::max(amax, std::abs(x[i]));
+        pair.scale[g] = amax / 127.0f;
+        for (int i = begin; i < begin + 16; ++i) {
+          const float code = i < k && amax > 0 ? std::nearbyint(x[i] * (127.0f / amax)) : 0.0f;
+          want[i] = static_cast<uint8_t>(static_cast<int8_t>(code));
+          pair.code_sum[g] += static_cast<int16_t>(code);
+        }
+        pair.sum += pair.scale[g] * static_cast<float>(pair.code_sum[g]);
       }
-      std::memcpy(want.data() + padded + first / 32 * 8, &group, sizeof group);
+      std::memcpy(want.data() + padded + first / 32 * 16, &pair, sizeof pair);
     }
     for (const Build &build : usable_builds()) {
       std::vector<uint8_t> got(want.size(), 0xee);
@@ -76,18 +81,18 @@ TEST(QuantizeRow, TreatsNonFiniteAndTinyNumbersAsItSays) {
       std::vector<float> x(32, rest);
       x[0] = first;
       build.kernels->qk_quantize_row(x.data(), 32, row.data());
-      QuernQ8Group group;
-      std::memcpy(&group, row.data() + 32, sizeof group);
-      return group;
+      QuernQ8Pair pair;
+      std::memcpy(&pair, row.data() + 32, sizeof pair);
+      return pair;
     };
-    EXPECT_TRUE(std::isnan(quantized(NAN, 1).scale));
-    EXPECT_TRUE(std::isnan(quantized(-NAN, INFINITY).scale));
+    EXPECT_TRUE(std::isnan(quantized(NAN, 1).scale[0]));
+    EXPECT_TRUE(std::isnan(quantized(-NAN, INFINITY).scale[0]));
     EXPECT_EQ(row[0], 0);
-    EXPECT_EQ(quantized(-INFINITY, 1).scale, INFINITY);
+    EXPECT_EQ(quantized(-INFINITY, 1).scale[0], INFINITY);
     EXPECT_EQ(row[0], 0);
-    EXPECT_EQ(quantized(0x1p-121f, 0x1p-149f).scale, 0);
+    EXPECT_EQ(quantized(0x1p-121f, 0x1p-149f).scale[0], 0);
     EXPECT_EQ(row[0], 0);
-    EXPECT_EQ(quantized(-3e38f, 3e38f).sum_hi, 16 * 127);
+    EXPECT_EQ(quantized(-3e38f, 3e38f).code_sum[1], 16 * 127);
     EXPECT_EQ(static_cast<int8_t>(row[0]), -127);
   }
 }

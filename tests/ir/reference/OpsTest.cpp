@@ -1,6 +1,7 @@
 // Every op on activations against a formula written here, in float64 and float32.
 #include "tests/ir/reference/TestModule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -45,8 +46,8 @@ TEST(OpsTest, LinearOfManyBlocks) {
               {{{0, 0, {4}}}, {}}, y);
 }
 
-TEST(OpsTest, QuantizeRowsRoundsEachGroupOf32) {
-  // 40 columns: a whole group and a short one. An identity matrix shows the quantized rows.
+TEST(OpsTest, QuantizeRowsRoundsEachGroupOf16) {
+  // 40 columns: two whole groups and a short one. An identity matrix shows the quantized rows.
   const Matrix x = lookup(kTokens, 40);
   const std::string rows = R"(%q = quern.quantize_rows %x : !T40 -> !quern.q8_rows<"T", 40>
 %w = quern.weight_ref @w : !quern.weight<40x40, "f32">
@@ -55,8 +56,8 @@ TEST(OpsTest, QuantizeRowsRoundsEachGroupOf32) {
   Matrix y(5, 40);
   for (int64_t t = 0; t < 5; ++t) {
     std::vector<double> value(40);
-    for (int64_t begin : {0, 32}) {
-      const int64_t end = begin == 0 ? 32 : 40;
+    for (int64_t begin : {0, 16, 32}) {
+      const int64_t end = std::min<int64_t>(begin + 16, 40);
       double largest = 0;
       for (int64_t k = begin; k < end; ++k)
         largest = std::max(largest, std::fabs(x.at(t, k)));
