@@ -14,7 +14,7 @@ QK_INLINE void gemm_lanes(const uint8_t *panel, const float *x, int64_t stride, 
                           float *acc, int first) {
   using F = Vector<float, Lanes>;
   constexpr int kRow = 16 * sizeof(T);
-  panel += first * sizeof(T);
+  const int64_t offset = first * static_cast<int64_t>(sizeof(T));
   F even[M] = {};
   F odd[M] = {};
   int64_t i = 0;
@@ -22,13 +22,13 @@ QK_INLINE void gemm_lanes(const uint8_t *panel, const float *x, int64_t stride, 
     if constexpr (M == 1)
       QK_UNROLL for (int line = 0; line < 2 * kRow; line += 64)
           __builtin_prefetch(panel + kPrefetchAhead + line);
-    const F w0 = load_as_float<T, Lanes>(panel);
-    const F w1 = load_as_float<T, Lanes>(panel + kRow);
+    const F w0 = load_as_float<T, Lanes>(panel + offset);
+    const F w1 = load_as_float<T, Lanes>(panel + offset + kRow);
     QK_UNROLL for (int m = 0; m < M; ++m) even[m] = fma(w0, F(x[m * stride + i]), even[m]);
     QK_UNROLL for (int m = 0; m < M; ++m) odd[m] = fma(w1, F(x[m * stride + i + 1]), odd[m]);
   }
   if (i < k) {
-    const F w = load_as_float<T, Lanes>(panel);
+    const F w = load_as_float<T, Lanes>(panel + offset);
     QK_UNROLL for (int m = 0; m < M; ++m) even[m] = fma(w, F(x[m * stride + i]), even[m]);
   }
   QK_UNROLL for (int m = 0; m < M; ++m) store(acc + m * 16 + first, F(even[m] + odd[m]));

@@ -12,7 +12,7 @@ std::atomic<int> yields;
 
 TEST(Barrier, SeparatesPhases) {
   for (const Build &build : usable_builds()) {
-    constexpr int kWorkers = 4, kPhases = 300;
+    constexpr int kWorkers = 3, kPhases = 60; // few: machines with fewer cores take turns
     QuernBarrier barrier = {};
     QuernStepArgs args = {};
     args.barrier = &barrier;
