@@ -15,10 +15,3 @@ if(QUERN_SANITIZE)
   add_compile_options(-fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${QUERN_SANITIZE})
 endif()
-
-# While rooms are being built: one that has no CMakeLists.txt yet is passed by.
-macro(add_subdirectory dir)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt)
-    _add_subdirectory(${dir} ${ARGN})
-  endif()
-endmacro()
