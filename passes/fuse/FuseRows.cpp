@@ -21,7 +21,7 @@ bool isLeftOver(Operation *op) {
 /// The op that the region is named after: a norm if there is one, else the last.
 Operation *namesake(const RegionOps &ops) {
   for (Operation *op : ops)
-    if (isa<RmsNormOp>(op))
+    if (isa<NormOpInterface>(op))
       return op;
   return ops.front();
 }

@@ -1,5 +1,5 @@
-// RUN: quern-opt %s --quern-fuse-embeddings --quern-fuse-rows --verify-semantics -split-input-file | FileCheck %s
-// RUN: quern-opt %s --quern-fuse-embeddings --quern-fuse-rows -split-input-file --remarks-filter=fuse 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: quern-opt %s --quern-fuse-rows --verify-semantics -split-input-file | FileCheck %s
+// RUN: quern-opt %s --quern-fuse-rows -split-input-file --remarks-filter=fuse 2>&1 | FileCheck %s --check-prefix=REMARK
 
 // Tests that ops that only the norm after them reads share its region, its name too; what works on other rows does not.
 !tokens = tensor<?xi32, #quern.dims<"T">>
@@ -72,4 +72,35 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> (!R2, !
   %h = quern.gather_rows %y, %rows : (!T4, !rows) -> !R4
   %t = quern.slice %h {offset = 1 : i64} : !R4 -> !R2
   return %g, %t : !R2, !R2
+}
+
+// -----
+
+// Tests that a layer norm names its region, too, and that anchors without a region are left to their own passes.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R4 = tensor<?x4xf32, #quern.dims<"R">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: quern.positions
+// CHECK: quern.embedding
+// CHECK: quern.embedding
+// CHECK: quern.fused "rows"
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: quern.binary {{ ?}}add
+// CHECK-NEXT: quern.layer_norm
+// CHECK-NEXT: quern.yield
+// REMARK: loc("norm"): [Passed] fuse-rows | Category:fuse | Remark="quern.binary, quern.layer_norm share a region"
+quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @places : !quern.weight<64x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x4, "f32">
+  %places = quern.weight_ref @places : !quern.weight<64x4, "f32">
+  %at = quern.positions %batch {offset = 2 : i64} : !tokens
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x4, "f32">) -> !T4
+  %p = quern.embedding %at, %places : (!tokens, !quern.weight<64x4, "f32">) -> !T4
+  %s = quern.binary add %x, %p : !T4, !T4
+  %n = quern.layer_norm %s {eps = 1.0e-5 : f32} : (!T4) -> !T4 loc("norm")
+  %r = quern.gather_rows %n, %rows : (!T4, !rows) -> !R4
+  return %r : !R4
 }
