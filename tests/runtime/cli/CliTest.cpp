@@ -189,7 +189,7 @@ TEST(Cli, VerifyReplaysTheProof) {
   EXPECT_EQ(good.code, 0) << good.err;
   EXPECT_THAT(good.out, HasSubstr("1 tokenizer vectors, 2 rows of logits"));
   EXPECT_THAT(refused({"verify", "-m", write_fake("m.quern", {.wrong_proof = true})}),
-              HasSubstr("logits vector 0, position 4, token 3"));
+              HasSubstr("logits vector 0, position 4: "));
   auto bytes = test::fake_artifact();
   bytes[bytes.size() - 1] ^= 1;
   EXPECT_THAT(refused({"verify", "-m", test::write_file("bad.quern", bytes)}),
