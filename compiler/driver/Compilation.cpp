@@ -26,9 +26,12 @@ std::string text_of(mlir::ModuleOp module) {
   return text;
 }
 
-// The output must not be one of the files that are read while it is written.
+// The output must be a file, and not one that is read while it is written.
 absl::Status check_output(const std::string &output, const std::string &model) {
   std::error_code error;
+  if (std::filesystem::exists(output, error) && !std::filesystem::is_regular_file(output, error))
+    return absl::InvalidArgumentError(
+        absl::StrCat(output, ": is no regular file\nhint: -o a file's name"));
   if (std::filesystem::equivalent(output, model, error))
     return absl::InvalidArgumentError(
         absl::StrCat(output, ": is the model itself\nhint: -o another file"));
@@ -188,8 +191,11 @@ absl::Status print_ir(const CompileOptions &options) {
     return dumps.status();
   if (options.timing)
     progress.print_timing();
-  return write_text(options.output.empty() ? "/dev/stdout" : options.output,
-                    text_of(*lowered->model.module));
+  const std::string text = text_of(*lowered->model.module);
+  if (!options.output.empty())
+    return write_text(options.output, text);
+  std::fwrite(text.data(), 1, text.size(), stdout); // flush_output reports what went wrong
+  return absl::OkStatus();
 }
 
 } // namespace quern::driver

@@ -26,6 +26,7 @@ constexpr cli::Verb kVerbs[] = {
     {"check", "list everything that would stop a compile", check},
     {"plan", "exact memory, before compiling", plan},
     {"inspect", "what is in a .quern file", inspect},
+    {"eval", "perplexity, and the distance from another artifact", eval},
     {"run", "continue a prompt (quern-run)", hand_over<"run">},
     {"chat", "a conversation in the terminal (quern-run)", hand_over<"chat">},
     {"logits", "logits of every position, as .npy (quern-run)", hand_over<"logits">},

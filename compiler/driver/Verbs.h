@@ -10,6 +10,7 @@ using cli::Args;
 
 int check(Args args);
 int compile(Args args);
+int eval(Args args);
 int inspect(Args args);
 int plan(Args args);
 

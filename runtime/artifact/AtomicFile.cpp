@@ -5,20 +5,29 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace quern::artifact {
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string &path) {
+  // A link is followed: renaming over /dev/stdout would replace the link for everybody.
+  std::error_code unresolved;
+  const std::filesystem::file_status link = std::filesystem::symlink_status(path, unresolved);
+  std::filesystem::path target = path;
+  if (std::filesystem::is_symlink(link))
+    target = std::filesystem::canonical(path, unresolved);
   struct stat info;
-  const bool special = stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
-  const std::string temporary = special ? "" : absl::StrCat(path, ".tmp", getpid());
+  const bool special = unresolved ? std::filesystem::is_symlink(link)
+                                  : stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+  const std::string temporary = special ? "" : absl::StrCat(target.string(), ".tmp", getpid());
   const int fd = special ? open(path.c_str(), O_WRONLY | O_CLOEXEC)
                          : open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0)
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write"));
-  return std::unique_ptr<AtomicFile>(new AtomicFile(path, temporary, fd));
+  return std::unique_ptr<AtomicFile>(
+      new AtomicFile(special ? path : target.string(), temporary, fd));
 }
 
 AtomicFile::~AtomicFile() {

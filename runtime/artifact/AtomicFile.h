@@ -12,7 +12,8 @@ namespace quern::artifact {
 
 // Bytes go to a temporary name in the same folder; `commit` gives the file its name. Destroyed
 // before that, it leaves nothing behind. A path that names something else than a regular file (a
-// terminal, /dev/null, a pipe) is written directly: renaming would replace the device.
+// terminal, /dev/null, a pipe) is written directly: renaming would replace the device. Links are
+// followed.
 class AtomicFile {
 public:
   // Error: the system's (NotFound, PermissionDenied ...), naming `path`.

@@ -1,0 +1,88 @@
+// Tests that with integer weights a sequence's logits depend on its tokens alone: the same bits
+// whole or in chunks, on any threads, in a batch, saved and loaded.
+#include "tests/conformance/Programs.h"
+
+namespace quern::conformance {
+namespace {
+
+// Tokens 0..vocab-1 in no order that could flatter.
+std::vector<int32_t> sequence(int seed, int count) {
+  std::vector<int32_t> tokens;
+  uint32_t x = 12345u + static_cast<uint32_t>(seed);
+  for (int i = 0; i < count; ++i) {
+    x = x * 1664525u + 1013904223u;
+    tokens.push_back(static_cast<int32_t>(x >> 8) % 211);
+  }
+  return tokens;
+}
+
+class Bitwise : public testing::TestWithParam<const char *> {
+protected:
+  void SetUp() override {
+    folder_.write("config.json", small_llama().dump());
+    artifact_ = folder_.path("m.quern");
+    done("quern", {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic",
+                   "3", "--quant", GetParam(), "--max-tokens", "64", "--max-seqs", "4"});
+  }
+  Folder folder_;
+  std::string artifact_;
+};
+
+TEST_P(Bitwise, ChunksAndThreadsAndState) {
+  const auto tokens = sequence(1, 70);
+  const Logits whole = logits(artifact_, tokens);
+  ASSERT_EQ(whole.rows, 70);
+  ASSERT_EQ(whole.cols, 211);
+  for (const char *chunk : {"1", "7", "33"})
+    EXPECT_TRUE(logits(artifact_, tokens, {"--chunk", chunk}) == whole) << "--chunk " << chunk;
+  for (const char *threads : {"1", "2", "3"})
+    EXPECT_TRUE(logits(artifact_, tokens, {"-t", threads}) == whole) << "-t " << threads;
+
+  const std::string state = folder_.path("s.state");
+  Logits both = logits(artifact_, {tokens.begin(), tokens.begin() + 23}, {"--save-state", state});
+  const Logits rest =
+      logits(artifact_, {tokens.begin() + 23, tokens.end()}, {"--load-state", state});
+  both.values.insert(both.values.end(), rest.values.begin(), rest.values.end());
+  EXPECT_TRUE(both.values == whole.values);
+}
+
+TEST_P(Bitwise, ARaggedBatch) {
+  const std::vector<std::vector<int32_t>> sequences = {sequence(2, 41), sequence(3, 1),
+                                                       sequence(4, 17)};
+  std::vector<std::string> args = {"logits", "-m", artifact_, "-o", folder_.path("batch")};
+  for (const auto &tokens : sequences) {
+    args.push_back("--tokens");
+    args.push_back(joined(tokens));
+  }
+  done("quern-run", args);
+  for (size_t i = 0; i < sequences.size(); ++i)
+    EXPECT_TRUE(read_logits(folder_.path("batch/" + std::to_string(i) + ".npy")) ==
+                logits(artifact_, sequences[i]))
+        << i;
+}
+
+TEST_P(Bitwise, EveryUsableVariantTwice) {
+  const auto tokens = sequence(5, 19);
+  const auto devices = done("quern-run", {"devices", "-m", artifact_, "--json"}).json();
+  int usable = 0;
+  for (const auto &variant : devices["variants"]) {
+    if (!variant["usable"].get<bool>())
+      continue;
+    ++usable;
+    const std::string name = variant["name"];
+    EXPECT_TRUE(logits(artifact_, tokens, {"--variant", name}) ==
+                logits(artifact_, tokens, {"--variant", name, "--chunk", "1"}))
+        << name;
+  }
+  EXPECT_GT(usable, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, Bitwise, testing::Values("int8", "int4", "int4:g64,asym"), [](const auto &info) {
+      std::string name = info.param;
+      std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+      return name;
+    });
+
+} // namespace
+} // namespace quern::conformance

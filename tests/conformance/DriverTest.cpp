@@ -1,0 +1,195 @@
+// Tests `quern` as a process: what INTERFACE promises of its verbs.
+#include "tests/conformance/Programs.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+namespace quern::conformance {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+class Driver : public testing::Test {
+protected:
+  void SetUp() override {
+    folder_.write("config.json", small_llama().dump());
+    config_ = folder_.path("config.json");
+    artifact_ = folder_.path("m.quern");
+  }
+  std::vector<std::string> compile(std::vector<std::string> more = {}) const {
+    std::vector<std::string> args = {"compile",     config_, "-o",        artifact_, "-q",
+                                     "--synthetic", "5",     "--variant", "native"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+  Folder folder_;
+  std::string config_;
+  std::string artifact_;
+};
+
+void expect_refused(const Result &result, int code = 1) {
+  EXPECT_EQ(result.code, code) << result.err;
+  EXPECT_THAT(result.err, StartsWith("error: "));
+  EXPECT_THAT(result.out, IsEmpty());
+}
+
+TEST_F(Driver, PlanIsWhatInspectSaysAndWhatTheProcessUses) {
+  for (const auto &[quant, ctx, slots] :
+       {std::tuple{"f32", "512", "1"}, std::tuple{"int4", "100", "4"}}) {
+    done("quern", compile({"--quant", quant, "-c", ctx}));
+    const auto plan = done("quern", {"plan", config_, "--synthetic", "5", "--quant", quant, "-c",
+                                     ctx, "--slots", slots, "--json"})
+                          .json();
+    const auto inspect = done("quern", {"inspect", artifact_, "--json"}).json()["plan"];
+    const auto memory =
+        done("quern-run", {"run", "-m", artifact_, "--tokens", "5,6,7", "-n", "4", "-c", ctx,
+                           "--slots", slots, "--temp", "0", "--ignore-eos", "--json"})
+            .json()["memory"];
+    for (const char *key : {"weights", "arena", "state_per_slot", "state_per_token"})
+      EXPECT_EQ(plan[key], inspect[key]) << key;
+    for (const char *key : {"weights", "arena"})
+      EXPECT_EQ(plan[key], memory[key]) << key;
+    EXPECT_EQ(plan["total"].get<int64_t>() - plan["weights"].get<int64_t>() -
+                  plan["arena"].get<int64_t>() - plan["code"].get<int64_t>(),
+              memory["state"].get<int64_t>());
+    EXPECT_LE(plan["arena"].get<double>(), 1.01 * plan["arena_bound"].get<double>());
+  }
+}
+
+TEST_F(Driver, PlanRefusesWhatDoesNotFitAndSaysWhatWould) {
+  const Result result =
+      call("quern", {"plan", config_, "--synthetic", "5", "--memory", "1M", "--json"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, StartsWith("error: "));
+  EXPECT_THAT(result.err, HasSubstr("hint: "));
+}
+
+TEST_F(Driver, TheSameInputGivesTheSameBytes) {
+  done("quern", compile({"-j", "1"}));
+  const std::string first = folder_.read("m.quern");
+  done("quern", compile({"-j", "3"}));
+  EXPECT_TRUE(first == folder_.read("m.quern"));
+  EXPECT_EQ(first.find(folder_.path()), std::string::npos) << "a path of this machine is in it";
+}
+
+TEST_F(Driver, VerifyHoldsAndFindsAChangedByte) {
+  for (const char *quant : {"f32", "int8", "int4"}) {
+    done("quern", compile({"--quant", quant}));
+    done("quern-run", {"verify", "-m", artifact_});
+  }
+  std::string bytes = folder_.read("m.quern");
+  bytes[bytes.size() / 2] ^= 4;
+  folder_.write("m.quern", bytes);
+  expect_refused(call("quern-run", {"verify", "-m", artifact_}));
+}
+
+TEST_F(Driver, WrongUsageNamesTheNearest) {
+  Result result = call("quern", {"complie", config_});
+  expect_refused(result, 2);
+  EXPECT_THAT(result.err, HasSubstr("compile"));
+  result = call("quern", compile({"--qunat", "int4"}));
+  expect_refused(result, 2);
+  EXPECT_THAT(result.err, HasSubstr("--quant"));
+  result = call("quern", compile({"--variant", "x86-64-v5"}));
+  expect_refused(result, 2);
+  EXPECT_THAT(result.err, HasSubstr("x86-64-v"));
+  for (const std::vector<std::string> &more : {std::vector<std::string>{"--quant", "int5"},
+                                               {"--to", "fuze"},
+                                               {"--max-tokens", "0"},
+                                               {"--max-seqs", "17", "--max-tokens", "16"},
+                                               {"--synthetic", "x"},
+                                               {"--target", "tpu"}})
+    expect_refused(call("quern", compile(more)), 2);
+  expect_refused(call("quern", {"compile", config_, "--synthetic", "5"}), 2);
+  expect_refused(call("quern", {"inspect"}), 2);
+  EXPECT_THAT(folder_.names(), ElementsAre("config.json"));
+}
+
+TEST_F(Driver, WhatCannotBeDoneIsSaidAndLeavesNothing) {
+  expect_refused(call("quern", {"compile", folder_.path("none.gguf"), "-o", artifact_}));
+  expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", "/nonexistent/x"}));
+  expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", folder_.path()}));
+  expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", config_}));
+  expect_refused(call("quern", compile({"--target", "cuda"})));
+  expect_refused(call("quern", compile({"--variant", "h100"})));
+  expect_refused(call("quern", compile({"-c", "999999999999"})));
+  expect_refused(call("quern", {"inspect", config_}));
+  EXPECT_THAT(folder_.names(), ElementsAre("config.json"));
+  EXPECT_EQ(folder_.read("config.json"), small_llama().dump());
+}
+
+TEST_F(Driver, CheckListsEveryProblem) {
+  EXPECT_EQ(done("quern", {"check", config_, "--synthetic", "1", "--json"}).json()["ok"], true);
+  auto config = small_llama();
+  config["num_attention_heads"] = 7;
+  config["hidden_act"] = "wavelet";
+  folder_.write("config.json", config.dump());
+  const Result result = call("quern", {"check", config_, "--synthetic", "1", "--json"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.json()["ok"], false);
+  EXPECT_GE(result.json()["problems"].size(), 2u) << result.out;
+  EXPECT_THAT(call("quern", {"check", config_, "--synthetic", "1"}).out, HasSubstr("wavelet"));
+}
+
+TEST_F(Driver, EmitDirHasEveryStep) {
+  done("quern", compile({"--emit-dir", folder_.path("steps"), "--timing", "--remarks",
+                         "--quant-report", folder_.path("report.json")}));
+  const std::string names = [&] {
+    std::string all;
+    for (const auto &entry : std::filesystem::directory_iterator(folder_.path("steps")))
+      all += entry.path().filename().string() + " ";
+    return all;
+  }();
+  for (const char *name : {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir",
+                           "04-quantize.mlir", "05-schedule.mlir", "06-plan.mlir", ".ll", ".s "})
+    EXPECT_THAT(names, HasSubstr(name));
+  const auto report = nlohmann::json::parse(folder_.read("report.json"));
+  EXPECT_FALSE(report["weights"].empty());
+}
+
+TEST_F(Driver, ToStopsAtAPhaseAndPrintsIt) {
+  for (const char *phase : {"import", "fuse", "plan"}) {
+    const Result result =
+        done("quern", {"compile", config_, "--synthetic", "1", "--to", phase, "-q"});
+    EXPECT_THAT(result.out, HasSubstr("func.func @step")) << phase;
+  }
+}
+
+TEST_F(Driver, InspectHasTheKeysThatScriptsRead) {
+  done("quern", compile({"--quant", "int8"}));
+  const auto json = done("quern", {"inspect", artifact_, "--json"}).json();
+  for (const char *key : {"plan", "entries", "variants", "formats", "kernels", "state", "proof"})
+    EXPECT_TRUE(json.contains(key)) << key;
+  for (const char *key : {"weights", "arena", "arena_bound", "state_per_slot", "state_per_token",
+                          "slots", "ctx", "code", "total"})
+    EXPECT_TRUE(json["plan"][key].is_number()) << key;
+  EXPECT_GT(json["formats"].size(), 0u);
+  EXPECT_EQ(json["synthetic"], true);
+  const Result table = done(
+      "quern", {"inspect", artifact_, "--kernels", "--plan", "--svg", folder_.path("plan.svg")});
+  EXPECT_THAT(table.out, HasSubstr("SYNTHETIC"));
+  EXPECT_THAT(folder_.read("plan.svg"), StartsWith("<svg"));
+}
+
+TEST_F(Driver, VerbsOfTheRuntimeAreHandedOver) {
+  done("quern", compile());
+  const std::vector<std::string> args = {"run", "-m", artifact_, "--tokens", "5,6",
+                                         "-n",  "3",  "--temp",  "0",        "--json"};
+  EXPECT_EQ(done("quern", args).json()["tokens"], done("quern-run", args).json()["tokens"]);
+}
+
+TEST_F(Driver, HelpFitsAScreenAndEndsWithAnExample) {
+  for (const char *verb : {"compile", "check", "plan", "inspect"}) {
+    const Result result = done("quern", {verb, "-h"});
+    EXPECT_LE(std::count(result.out.begin(), result.out.end(), '\n'), 24) << verb;
+    EXPECT_THAT(result.out, HasSubstr(std::string("example: quern ") + verb));
+  }
+  EXPECT_THAT(done("quern", {"--version"}).out, HasSubstr("LLVM 22"));
+}
+
+} // namespace
+} // namespace quern::conformance

@@ -1,0 +1,76 @@
+// Tests that a compiled model computes what transformers computes: the goldens of
+// tests/frontends/goldens, from a folder on the disk to logits in a file.
+#include "tests/conformance/Programs.h"
+#include "tests/frontends/families/ModelFolder.h"
+
+#include <cmath>
+
+namespace quern::conformance {
+namespace {
+
+const std::string kGoldens = QUERN_SOURCE_DIR "/tests/frontends/goldens";
+
+std::vector<std::string> golden_names() {
+  std::vector<std::string> names;
+  for (const auto &entry : std::filesystem::directory_iterator(kGoldens))
+    if (entry.path().extension() == ".json")
+      names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class Families : public testing::TestWithParam<std::string> {};
+
+TEST_P(Families, ComputeWhatTransformersComputes) {
+  const auto golden = nlohmann::json::parse(std::ifstream(kGoldens + "/" + GetParam() + ".json"));
+  const ModelFolder model;
+  model.write_config(golden["config"]);
+  model.write_tensors(golden["tensors"]);
+  const std::string artifact = model.path("m.quern");
+  done("quern",
+       {"compile", model.path(), "-o", artifact, "-q", "--quant", "f32", "--variant", "native"});
+
+  const auto tokens = golden["tokens"].get<std::vector<int32_t>>();
+  std::vector<double> wanted;
+  for (const auto &row : golden["logits"])
+    for (const double x : row)
+      wanted.push_back(x);
+  double sum = 0;
+  double squares = 0;
+  for (const double x : wanted) {
+    sum += x;
+    squares += x * x;
+  }
+  const auto n = static_cast<double>(wanted.size());
+  const double deviation = std::sqrt(squares / n - sum / n * (sum / n));
+  // float32 against float64: what the interpreter in float32 shows too, with room for the order of
+  // sums.
+  auto expect_near = [&](const std::vector<float> &got, const char *how) {
+    ASSERT_EQ(got.size(), wanted.size()) << how;
+    double worst = 0;
+    for (size_t i = 0; i < wanted.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(got[i]) - wanted[i]));
+    EXPECT_LT(worst, 1e-3 * deviation) << how;
+  };
+  expect_near(logits(artifact, tokens).values, "whole");
+  expect_near(logits(artifact, tokens, {"--chunk", "1"}).values, "one token a step");
+  expect_near(logits(artifact, tokens, {"--chunk", "5"}).values, "five tokens a step");
+
+  const auto half = static_cast<std::ptrdiff_t>(tokens.size() / 2);
+  const std::string state = model.path("half.state");
+  std::vector<float> both =
+      logits(artifact, {tokens.begin(), tokens.begin() + half}, {"--save-state", state}).values;
+  const std::vector<float> rest =
+      logits(artifact, {tokens.begin() + half, tokens.end()}, {"--load-state", state}).values;
+  both.insert(both.end(), rest.begin(), rest.end());
+  expect_near(both, "saved and loaded");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(golden_names()), [](const auto &info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+} // namespace
+} // namespace quern::conformance
