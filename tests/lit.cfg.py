@@ -7,7 +7,7 @@ config.name = "quern"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir"]
 # Folders of files that tests read.
-config.excludes = ["Inputs"]
+config.excludes = ["Inputs", "modules"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.quern_binary_dir, "tests", "lit")
 config.environment["PATH"] = os.pathsep.join(

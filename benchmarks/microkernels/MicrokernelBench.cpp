@@ -190,7 +190,7 @@ void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_m1) bloc
   for (auto _ : state) {
     for (int64_t page = 0; page < pages; ++page)
       block(q.data(), d, kv + page * 128 * d, kv + page * 128 * d + 64 * d, lo.data(), hi.data(),
-            0.125f, 0, d, d, most.data(), sum.data(), acc.data(), d);
+            0.125f, 0, nullptr, d, d, most.data(), sum.data(), acc.data(), d);
     benchmark::DoNotOptimize(acc.data());
   }
   rate(state, "GOP/s", 2.0 * height * static_cast<double>(pages) * 64 * 2 * d);

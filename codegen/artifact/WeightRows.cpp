@@ -1,5 +1,7 @@
 #include "codegen/artifact/WeightRows.h"
 
+#include "codegen/artifact/WeightLayouts.h"
+
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -39,39 +41,26 @@ public:
     return absl::OkStatus();
   }
 
-private:
-  weights::WeightRef ref_;
-  std::string name_;
-  const weights::WeightStore &store_;
-};
-
-// Weights one below the other. Vectors are one row each, so theirs lie one behind the other.
-class ConcatRows : public WeightRows {
-public:
-  ConcatRows(WeightType type, std::vector<std::unique_ptr<WeightRows>> parts)
-      : WeightRows(type), parts_(std::move(parts)), vectors_(type.getShape().size() == 1) {}
-
-  absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
-    for (const auto &part : parts_) {
-      const int64_t here =
-          vectors_ ? count : std::clamp<int64_t>(part->rows() - first, int64_t{0}, count);
-      if (here > 0) {
-        if (absl::Status status = part->read(first, here, dst, error); !status.ok())
-          return status;
-        dst += here * part->row_bytes();
-      }
-      if (vectors_)
-        continue;
-      count -= here;
-      first = std::max<int64_t>(0, first - part->rows());
+  // From the mapped file, without a copy of the rows.
+  absl::Status read_columns(int64_t first, int64_t count, int64_t col, int64_t cols, std::byte *dst,
+                            ErrorStats &) const override {
+    std::vector<std::byte> scratch;
+    const int64_t step = batch_rows(row_elements());
+    for (int64_t done = 0; done < count; done += step) {
+      const int64_t here = std::min(step, count - done);
+      const auto bytes = store_.encoded_rows(ref_, first + done, here, scratch);
+      if (!bytes.ok())
+        return absl::Status(bytes.status().code(),
+                            absl::StrCat(name_, ": ", std::string(bytes.status().message())));
+      copy_columns(bytes->data(), here, col, cols, dst + done * format().row_bytes(cols));
     }
     return absl::OkStatus();
   }
 
 private:
-  std::vector<std::unique_ptr<WeightRows>> parts_;
-  bool vectors_;
+  weights::WeightRef ref_;
+  std::string name_;
+  const weights::WeightStore &store_;
 };
 
 class ConvertedRows : public WeightRows {
@@ -82,15 +71,21 @@ public:
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
                     ErrorStats &error) const override {
     const int64_t n = row_elements();
-    std::vector<float> from(static_cast<size_t>(n));
-    std::vector<float> to(from.size());
-    for (int64_t row = first; row < first + count; ++row, dst += row_bytes()) {
-      if (absl::Status status = input_->read_floats(row, 1, from.data(), error); !status.ok())
+    // Several rows at a time: one row of a transposed matrix costs as much as a cache line of them.
+    const int64_t step = std::min(count, batch_rows(n));
+    std::vector<float> batch(static_cast<size_t>(step * n));
+    std::vector<float> to(static_cast<size_t>(n));
+    for (int64_t row = first; row < first + count; row += step) {
+      const int64_t here = std::min(step, first + count - row);
+      if (absl::Status status = input_->read_floats(row, here, batch.data(), error); !status.ok())
         return status;
-      if (absl::Status status = format().encode_row(from.data(), n, dst); !status.ok())
-        return in_row(name_, row, status);
-      format().decode_row(dst, n, to.data());
-      error.add(from.data(), to.data(), n);
+      const float *from = batch.data();
+      for (int64_t i = 0; i < here; ++i, from += n, dst += row_bytes()) {
+        if (absl::Status status = format().encode_row(from, n, dst); !status.ok())
+          return in_row(name_, row + i, status);
+        format().decode_row(dst, n, to.data());
+        error.add(from, to.data(), n);
+      }
     }
     return absl::OkStatus();
   }
@@ -123,42 +118,9 @@ private:
   float (*fn_)(float);
 };
 
-// The same bytes cut into other rows: both kinds of row are whole blocks, without padding.
-class ReshapedRows : public WeightRows {
-public:
-  ReshapedRows(WeightType type, std::unique_ptr<WeightRows> input)
-      : WeightRows(type), input_(std::move(input)) {}
-
-  absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
-    const int64_t from = first * row_bytes();
-    const int64_t bytes = count * row_bytes();
-    const int64_t width = input_->row_bytes();
-    const int64_t row = from / width;
-    const int64_t end = (from + bytes + width - 1) / width;
-    std::vector<std::byte> rows(static_cast<size_t>((end - row) * width));
-    if (absl::Status status = input_->read(row, end - row, rows.data(), error); !status.ok())
-      return status;
-    std::memcpy(dst, rows.data() + (from - row * width), static_cast<size_t>(bytes));
-    return absl::OkStatus();
-  }
-
-private:
-  std::unique_ptr<WeightRows> input_;
-};
-
 // In double and rounded once, as the interpreter does it.
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
-
-// The source's name for an op: what NameLoc says, or the op's own name.
-std::string name_of(mlir::Operation *op) {
-  if (auto name = op->getLoc()->findInstanceOf<mlir::NameLoc>())
-    return name.getName().str();
-  if (auto packed = op->getParentOfType<PackedOp>())
-    return packed.getSymName().str();
-  return op->getName().getStringRef().str();
-}
 
 absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
                                                      const weights::WeightStore &store) {
@@ -174,23 +136,46 @@ absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
   return std::make_unique<DeclaredRows>(op.getType(), std::move(ref), std::move(name), store);
 }
 
-absl::StatusOr<std::unique_ptr<WeightRows>> reshaped(WeightReshapeOp op,
-                                                     std::unique_ptr<WeightRows> input) {
-  const int block = input->format().block();
-  if (input->row_elements() % block != 0 || row_elements_of(op.getType()) % block != 0)
-    return absl::InvalidArgumentError(
-        absl::StrCat(name_of(op), ": cannot be reshaped, its rows are not whole blocks of ",
-                     input->format().name()));
-  return std::make_unique<ReshapedRows>(op.getType(), std::move(input));
+} // namespace
+
+std::string source_name(mlir::Operation *op) {
+  if (auto name = op->getLoc()->findInstanceOf<mlir::NameLoc>())
+    return name.getName().str();
+  if (auto packed = op->getParentOfType<PackedOp>())
+    return packed.getSymName().str();
+  return op->getName().getStringRef().str();
 }
 
-} // namespace
+int64_t WeightRows::batch_rows(int64_t width) {
+  constexpr int64_t kElements = 1 << 16;
+  return std::max<int64_t>(1, kElements / std::max<int64_t>(1, width));
+}
 
 WeightRows::WeightRows(WeightType type)
     : format_(formats::find_format(type.getFormat().getValue())), rows_(1),
       row_elements_(row_elements_of(type)) {
   for (size_t i = 0; i + 1 < type.getShape().size(); ++i)
     rows_ *= type.getShape()[i];
+}
+
+void WeightRows::copy_columns(const std::byte *rows, int64_t count, int64_t col, int64_t cols,
+                              std::byte *dst) const {
+  const int64_t bytes = format_->row_bytes(cols);
+  for (int64_t i = 0; i < count; ++i, dst += bytes)
+    std::memcpy(dst, rows + i * row_bytes() + format_->row_bytes(col), static_cast<size_t>(bytes));
+}
+
+absl::Status WeightRows::read_columns(int64_t first, int64_t count, int64_t col, int64_t cols,
+                                      std::byte *dst, ErrorStats &error) const {
+  const int64_t step = std::min(count, batch_rows(row_elements_));
+  std::vector<std::byte> rows(static_cast<size_t>(step * row_bytes()));
+  for (int64_t done = 0; done < count; done += step) {
+    const int64_t here = std::min(step, count - done);
+    if (absl::Status status = read(first + done, here, rows.data(), error); !status.ok())
+      return status;
+    copy_columns(rows.data(), here, col, cols, dst + done * format_->row_bytes(cols));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WeightRows::read_floats(int64_t first, int64_t count, float *dst,
@@ -238,30 +223,21 @@ absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
         return input.status();
       inputs.push_back(*std::move(input));
     }
-  if (mlir::isa_and_nonnull<WeightConcatOp>(op)) {
-    if (type.getShape().size() == 1)
-      for (const auto &input : inputs)
-        if (input->row_elements() % input->format().block() != 0)
-          return absl::InvalidArgumentError(
-              absl::StrCat(name_of(op), ": vectors in ", input->format().name(),
-                           " that do not fill its blocks cannot be joined"));
-    return std::make_unique<ConcatRows>(type, std::move(inputs));
-  }
   if (mlir::isa_and_nonnull<WeightConvertOp>(op)) {
     // What is in the format already is not rounded again.
     if (type.getFormat().getValue() == inputs[0]->format().name())
       return std::move(inputs[0]);
     if (!formats::find_format(type.getFormat().getValue())->can_encode())
-      return absl::InvalidArgumentError(absl::StrCat(name_of(op), ": cannot be converted to ",
+      return absl::InvalidArgumentError(absl::StrCat(source_name(op), ": cannot be converted to ",
                                                      type.getFormat().str(),
                                                      ", which Quern reads but does not write"));
-    return std::make_unique<ConvertedRows>(type, std::move(inputs[0]), name_of(op));
+    return std::make_unique<ConvertedRows>(type, std::move(inputs[0]), source_name(op));
   }
   if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op))
     return std::make_unique<MappedRows>(type, std::move(inputs[0]),
                                         map.getFn() == "neg_exp" ? neg_exp : add_one);
-  if (auto reshape = mlir::dyn_cast_or_null<WeightReshapeOp>(op))
-    return reshaped(reshape, std::move(inputs[0]));
+  if (mlir::isa_and_nonnull<WeightConcatOp, WeightReshapeOp, WeightTransposeOp, WeightRowsOp>(op))
+    return weight_layout(op, std::move(inputs));
   return absl::UnimplementedError(
       absl::StrCat(op ? op->getName().getStringRef().str() : "a block argument",
                    " cannot be computed when weights are packed"));

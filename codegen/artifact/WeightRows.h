@@ -1,6 +1,6 @@
 // Weight expressions, carried out: rows of what `quern.weight_ref`, `weight_concat`,
-// `weight_convert`, `weight_map` and `weight_reshape` say, computed when they are asked for and
-// never held.
+// `weight_convert`, `weight_map`, `weight_reshape`, `weight_transpose` and `weight_rows` say,
+// computed when they are asked for and never held.
 #ifndef QUERN_CODEGEN_ARTIFACT_WEIGHTROWS_H
 #define QUERN_CODEGEN_ARTIFACT_WEIGHTROWS_H
 
@@ -34,12 +34,23 @@ public:
   virtual absl::Status read(int64_t first, int64_t count, std::byte *dst,
                             formats::ErrorStats &error) const = 0;
 
-  /// The same, decoded.
+  /// Writes the elements [col, col + cols) of the rows first .. first+count-1, one row after the
+  /// other, to `dst`. Only where the format has one number an element.
+  virtual absl::Status read_columns(int64_t first, int64_t count, int64_t col, int64_t cols,
+                                    std::byte *dst, formats::ErrorStats &error) const;
+
+  /// The same as read, decoded.
   absl::Status read_floats(int64_t first, int64_t count, float *dst,
                            formats::ErrorStats &error) const;
 
 protected:
   explicit WeightRows(WeightType type);
+
+  /// Rows of `width` elements that are worked on at a time, where all would be too many.
+  static int64_t batch_rows(int64_t width);
+  /// Of `count` of these encoded rows, the elements [col, col + cols), one row after the other.
+  void copy_columns(const std::byte *rows, int64_t count, int64_t col, int64_t cols,
+                    std::byte *dst) const;
 
 private:
   const formats::Format *format_;

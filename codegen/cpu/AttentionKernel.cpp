@@ -37,6 +37,31 @@ LogicalResult Kernel::generateAttention() {
   Value low = code.scratch(code.i32(), maxRows), high = code.scratch(code.i32(), maxRows);
   Value scale = code.cf(attention.getScale().convertToFloat());
   Value softcap = code.cf(attention.getSoftcap().convertToFloat());
+  Value bias = LLVM::ZeroOp::create(code.b, code.ptr()), slopes;
+  if (attention.getAlibi()) {
+    bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
+    slopes = code.floats(*attention.getAlibi());
+  }
+  // What row r of a tile of `kvHead` is a query of.
+  auto headOf = [&](Value kvHead, Value r) {
+    return code.add(code.mul(kvHead, group), code.rem(r, group));
+  };
+  // The biases of row r, a query at `position`, for the page of positions from `first` on.
+  auto alibi = [&](Value kvHead, Value r, Value position, Value first) {
+    Value slope = code.loadF(slopes, headOf(kvHead, r));
+    Value row = code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE));
+    auto rounded = [&](Value at) {
+      return code.call("qk_round_bf16", code.f32(), {code.fmul(slope, code.toF32(at))});
+    };
+    Value from = code.toI32(first), query = code.toI32(position);
+    Value own = attention.getAlibiBf16() ? rounded(query) : Value();
+    code.loop(QUERN_KV_PAGE, [&](Value i) {
+      Value key = code.add(from, code.toI32(i));
+      Value value = own ? code.fmul(scale, code.fsub(rounded(key), own))
+                        : code.fmul(slope, code.toF32(code.sub(key, query)));
+      code.storeF(value, row, i);
+    });
+  };
 
   auto tile = [&](Value seq, Value kvHead, Value firstToken, Value numTokens) {
     Value rows = code.mul(numTokens, group);
@@ -52,6 +77,10 @@ LogicalResult Kernel::generateAttention() {
       code.call("qk_attn_init_row",
                 {code.at(rowMax, code.f32(), r), code.at(rowSum, code.f32(), r),
                  code.at(sums, code.f32(), code.mul(r, valueDim)), code.c(valueDim)});
+      if (attention.getSinks()) { // as if a position with that score and zeros had been seen
+        code.storeF(code.loadF(pointer(attention.getSinks()), headOf(kvHead, r)), rowMax, r);
+        code.storeF(code.cf(1), rowSum, r);
+      }
     });
     Value firstPage = code.c(0);
     if (window)
@@ -69,11 +98,14 @@ LogicalResult Kernel::generateAttention() {
         code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, code.i32(), r));
         Value stop = code.max(code.c(0), code.min(end, code.c(QUERN_KV_PAGE)));
         code.store(code.toI32(stop), code.at(high, code.i32(), r));
+        if (slopes)
+          alibi(kvHead, r, code.add(start, code.div(r, group)), pageStart);
       });
       auto block = [&](Value r, int64_t height) {
         code.call("qk_attn_block_m" + std::to_string(height),
                   {code.at(query, code.f32(), code.mul(r, keyDim)), code.c(keyDim), keys, values,
                    code.at(low, code.i32(), r), code.at(high, code.i32(), r), scale, softcap,
+                   slopes ? code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE)) : bias,
                    code.c(keyDim), code.c(valueDim), code.at(rowMax, code.f32(), r),
                    code.at(rowSum, code.f32(), r), code.at(sums, code.f32(), code.mul(r, valueDim)),
                    code.c(valueDim)});
@@ -86,7 +118,7 @@ LogicalResult Kernel::generateAttention() {
     });
     code.loop(code.c(0), rows, [&](Value r) {
       Value token = code.add(firstToken, code.div(r, group));
-      Value head = code.add(code.mul(kvHead, group), code.rem(r, group));
+      Value head = headOf(kvHead, r);
       Value column = code.add(code.mul(token, heads * valueDim), code.mul(head, valueDim));
       code.call("qk_attn_finish_row",
                 {code.at(sums, code.f32(), code.mul(r, valueDim)), code.loadF(rowSum, r),

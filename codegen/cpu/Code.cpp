@@ -28,6 +28,19 @@ Value Code::scratch(Type type, int64_t count) {
   return LLVM::AllocaOp::create(b, ptr(), type, size, /*alignment=*/64);
 }
 
+Value Code::floats(ArrayRef<float> values) {
+  auto type = LLVM::LLVMArrayType::get(b.getF32Type(), values.size());
+  auto tensor = RankedTensorType::get({static_cast<int64_t>(values.size())}, b.getF32Type());
+  std::string name = "quern_floats_" + std::to_string(constants++);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Private, name,
+                           DenseElementsAttr::get(tensor, values), /*alignment=*/64);
+  }
+  return LLVM::AddressOfOp::create(b, ptr(), name);
+}
+
 void Code::loop(Value from, Value to, Value step, std::function<void(Value)> body) {
   auto loop = scf::ForOp::create(b, from, to, step);
   OpBuilder::InsertionGuard guard(b);

@@ -57,6 +57,8 @@ public:
     return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::eq, l, r);
   }
   Value toI64(Value v) { return mlir::arith::ExtSIOp::create(b, i64(), v); }
+  /// Exact for integers of up to 24 bits.
+  Value toF32(Value v) { return mlir::arith::SIToFPOp::create(b, f32(), v); }
   Value toI32(Value v) { return mlir::arith::TruncIOp::create(b, i32(), v); }
 
   // Float arithmetic, rounded after each operation but for fma.
@@ -76,6 +78,8 @@ public:
   void store(Value value, Value address) { mlir::LLVM::StoreOp::create(b, value, address); }
   /// `count` elements on the worker's stack, aligned to 64 bytes, alive until the function returns.
   Value scratch(Type type, int64_t count);
+  /// An array of constants.
+  Value floats(llvm::ArrayRef<float> values);
   /// A field of a QuernStepArgs, by its C name's offset.
   Value field(Value args, size_t offset, Type type) {
     return load(type, atBytes(args, static_cast<int64_t>(offset)));
@@ -100,6 +104,9 @@ public:
   mlir::ModuleOp module;
   /// The function being written; `scratch` allocates in its entry block.
   mlir::LLVM::LLVMFuncOp function;
+
+private:
+  int constants = 0; ///< arrays that the module has
 };
 
 } // namespace quern::cpu

@@ -5,8 +5,11 @@
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "ir/formats/Format.h"
 #include "ir/formats/Packing.h"
+#include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/SetVector.h"
+
+#include <cstddef>
 
 using namespace mlir;
 using namespace quern;
@@ -157,10 +160,16 @@ LogicalResult Kernel::generateEmbedding() {
   int64_t cols = colsOf(embedding.getType());
   int64_t panelBytes = packing->panel_bytes(cols);
   Value row = code.scratch(code.f32(), cols);
-  Value ids = pointer(embedding.getIds());
+  auto positions = embedding.getIds().getDefiningOp<PositionsOp>();
   auto [from, to] = code.share(count(rowsOf(embedding.getType())), worker, workers);
   code.loop(from, to, [&](Value token) {
-    Value id = code.toI64(code.load(code.i32(), code.at(ids, code.i32(), token)));
+    Value id;
+    if (positions)
+      id = code.add(index(offsetof(QuernStepArgs, positions), token),
+                    static_cast<int64_t>(positions.getOffset()));
+    else
+      id = code.toI64(
+          code.load(code.i32(), code.at(pointer(embedding.getIds()), code.i32(), token)));
     code.call("qk_decode_row_" + symbolOf(*packing),
               {pointer(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
     Rows values(*this, token);

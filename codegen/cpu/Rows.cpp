@@ -58,7 +58,7 @@ void Rows::write(mlir::Value value, Value from, int64_t cols, Value target) {
 
 void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
   Operation *def = value.getDefiningOp();
-  if (auto norm = dyn_cast_or_null<RmsNormOp>(def))
+  if (auto norm = dyn_cast_or_null<NormOpInterface>(def))
     return computeNorm(norm, from, cols, target);
   if (auto rope = dyn_cast_or_null<RopeOp>(def))
     return computeRope(rope, from, cols, target);
@@ -119,6 +119,10 @@ static llvm::StringRef functionOf(UnaryKind kind) {
     return "qk_softplus";
   case UnaryKind::exp:
     return "qk_exp";
+  case UnaryKind::relu2:
+    return "qk_relu2";
+  case UnaryKind::quick_gelu:
+    return "qk_quick_gelu";
   }
   llvm_unreachable("a unary kind without a function");
 }
@@ -175,21 +179,41 @@ Value Rows::element(mlir::Value value, Value col, int64_t shift) {
       });
 }
 
-void Rows::computeNorm(RmsNormOp op, Value from, int64_t cols, Value target) {
+void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value target) {
   int64_t group = op.groupSize();
+  Value size = code.cf(static_cast<float>(group));
   Value source = place(op.getInput(), from, cols);
-  Value weight = op.getWeight() ? kernel.pointer(op.getWeight()) : Value();
-  bool wide = weight && cast<WeightType>(op.getWeight().getType()).getShape()[0] != group;
+  // What a weight or bias holds for the columns that begin at `start`.
+  auto vector = [&](mlir::Value weight, Value start) {
+    if (!weight)
+      return Value();
+    bool wide = cast<WeightType>(weight.getType()).getShape()[0] != group;
+    Value pointer = kernel.pointer(weight);
+    return wide ? code.at(pointer, code.f32(), code.add(from, start)) : pointer;
+  };
   auto normalize = [&](Value start) {
     Value x = code.at(source, code.f32(), start), y = code.at(target, code.f32(), start);
-    Value squares = code.call("qk_sum_squares", code.f32(), {x, code.c(group)});
-    Value mean = code.fdiv(squares, code.cf(static_cast<float>(group)));
+    Value mean, squares;
+    if (op.isCentered()) {
+      mean = code.fdiv(code.call("qk_sum", code.f32(), {x, code.c(group)}), size);
+      squares = code.call("qk_sum_squares_around", code.f32(), {x, mean, code.c(group)});
+    } else {
+      squares = code.call("qk_sum_squares", code.f32(), {x, code.c(group)});
+    }
     Value inverse =
-        code.call("qk_rsqrt", code.f32(), {code.fadd(mean, code.cf(op.getEps().convertToFloat()))});
-    Value w = wide ? code.at(weight, code.f32(), code.add(from, start)) : weight;
+        code.call("qk_rsqrt", code.f32(),
+                  {code.fadd(code.fdiv(squares, size), code.cf(op.getEps().convertToFloat()))});
+    Value weight = vector(op.getWeight(), start), bias = vector(op.getBias(), start);
     code.loop(group, [&](Value i) {
-      Value v = code.fmul(code.loadF(x, i), inverse);
-      code.storeF(w ? code.fmul(v, code.loadF(w, i)) : v, y, i);
+      Value v = code.loadF(x, i);
+      if (mean)
+        v = code.fsub(v, mean);
+      v = code.fmul(v, inverse);
+      if (weight)
+        v = code.fmul(v, code.loadF(weight, i));
+      if (bias)
+        v = code.fadd(v, code.loadF(bias, i));
+      code.storeF(v, y, i);
     });
   };
   if (cols == group)
@@ -221,10 +245,7 @@ void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
 void Rows::computeRopeTable(RopeTableOp op, Value target) {
   ArrayRef<float> frequencies = op.getInvFreq();
   int64_t n = frequencies.size();
-  // The frequencies are data of the kernel: a constant array beside it.
-  Value data = code.scratch(code.f32(), n);
-  for (auto [i, frequency] : llvm::enumerate(frequencies))
-    code.storeF(code.cf(frequency), data, code.c(i));
+  Value data = code.floats(frequencies);
   Value position = kernel.index(offsetof(QuernStepArgs, positions), row);
   Value p = arith::SIToFPOp::create(code.b, code.f32(), position);
   Value scale = code.cf(op.getScale().convertToFloat());

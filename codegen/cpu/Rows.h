@@ -40,7 +40,7 @@ private:
     int64_t cols;
   };
   void compute(mlir::Value value, Value from, int64_t cols, Value target);
-  void computeNorm(RmsNormOp op, Value from, int64_t cols, Value target);
+  void computeNorm(NormOpInterface op, Value from, int64_t cols, Value target);
   void computeRope(RopeOp op, Value from, int64_t cols, Value target);
   void computeRopeTable(RopeTableOp op, Value target);
   const Placed *find(mlir::Value value, Value from, int64_t cols) const;

@@ -32,17 +32,21 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
       }
   }
 
-  /// Takes the rope and the norm of heads of `headDim` columns that `rows` come from: the last
-  /// first, rope(norm(x)).
+  /// Takes what `rows` come from, the last first, as far as it works on heads of `headDim` columns:
+  /// a rope, a norm, in either order, and bounds and scales of every element.
   void takeRows(Value rows, int64_t headDim, RegionOps &ops) {
-    if (auto rope = rows.getDefiningOp<RopeOp>()) {
-      if (!take(rope, static_cast<int64_t>(rope.getHeadDim()) == headDim,
-                "its heads are of another width", ops))
+    for (Operation *op = rows.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
+      bool taken = false;
+      if (auto rope = dyn_cast<RopeOp>(op))
+        taken = take(op, static_cast<int64_t>(rope.getHeadDim()) == headDim,
+                     "its heads are of another width", ops);
+      else if (auto norm = dyn_cast<NormOpInterface>(op))
+        taken = take(op, norm.groupSize() == headDim, "it does not normalize head by head", ops);
+      else if (isa<ClampOp, ScaleOp>(op))
+        taken = take(op, true, "", ops);
+      if (!taken)
         return;
-      rows = rope.getInput();
     }
-    if (auto norm = rows.getDefiningOp<RmsNormOp>())
-      take(norm, norm.groupSize() == headDim, "it does not normalize head by head", ops);
   }
 
   bool take(Operation *op, bool fits, StringRef otherwise, RegionOps &ops) {

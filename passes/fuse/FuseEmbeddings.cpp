@@ -1,4 +1,5 @@
-// --quern-fuse-embeddings: a look-up and its scale.
+// --quern-fuse-embeddings: a look-up and what becomes of each element, as a scale or other rows
+// that are added to it.
 #include "passes/analysis/Remarks.h"
 #include "passes/fuse/Epilogue.h"
 #include "passes/fuse/Passes.h"
@@ -14,14 +15,14 @@ constexpr RemarkSource kRemarks{"fuse", "fuse-embeddings"};
 
 struct FuseEmbeddingsPass : impl::FuseEmbeddingsBase<FuseEmbeddingsPass> {
   void runOnOperation() override {
-    auto rule = [](Operation *user, Value value, bool throughViews) -> StringRef {
-      return isa<ScaleOp>(user) ? sameColumns(user, value, throughViews) : "it is no scale";
-    };
     for (func::FuncOp entry : entriesOf(getOperation())) {
-      for (EmbeddingOp embedding : llvm::to_vector(entry.getOps<EmbeddingOp>())) {
+      // Last first: where rows of two tables are added, the first's are there when the second looks
+      // up its own.
+      auto embeddings = llvm::to_vector(entry.getOps<EmbeddingOp>());
+      for (EmbeddingOp embedding : llvm::reverse(embeddings)) {
         RegionOps ops;
         ops.insert(embedding);
-        EpilogueEnd end = growEpilogue(embedding.getResult(), ops, rule);
+        EpilogueEnd end = growEpilogue(embedding.getResult(), ops, sameColumns);
         numFused += end.fused;
         FusedOp fused = buildRegion("embedding", embedding, ops, ops.back());
         if (end.fused)

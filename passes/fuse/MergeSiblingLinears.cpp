@@ -16,10 +16,16 @@ constexpr RemarkSource kRemarks{"fuse", "merge-sibling-linears"};
 
 using Siblings = SmallVector<LinearOp>;
 
-/// What siblings must agree on, beside their input.
-std::pair<StringAttr, StringAttr> formats(LinearOp op) {
+/// What siblings must agree on, beside their input: the formats of weight and bias, and the
+/// activation (of an MLP) that alone reads them. An activation reads all columns of its linear, or
+/// gate and up of one, or it would not be its epilogue.
+using Kind = std::tuple<StringAttr, StringAttr, Operation *>;
+
+Kind kindOf(LinearOp op) {
+  Operation *reader = op->hasOneUse() ? *op->user_begin() : nullptr;
   return {op.getWeight().getType().getFormat(),
-          op.getBias() ? op.getBias().getType().getFormat() : StringAttr()};
+          op.getBias() ? op.getBias().getType().getFormat() : StringAttr(),
+          isa_and_nonnull<UnaryOp, GatedActOp>(reader) ? reader : nullptr};
 }
 
 /// Why the linear cannot be merged into one that stands at `first`; "" if it can.
@@ -84,21 +90,24 @@ struct MergeSiblingLinearsPass : impl::MergeSiblingLinearsBase<MergeSiblingLinea
   }
 
   void mergeSiblings(ArrayRef<LinearOp> all) {
-    llvm::MapVector<std::pair<StringAttr, StringAttr>, Siblings> groups;
+    llvm::MapVector<Kind, Siblings> groups;
     for (LinearOp op : all) {
       // The merged linear will stand where the first of them does.
       if (StringRef why = obstacle(op, all.front()); !why.empty())
         miss(op, why);
       else
-        groups[formats(op)].push_back(op);
+        groups[kindOf(op)].push_back(op);
     }
-    for (auto &[key, siblings] : groups) {
+    for (auto &[kind, siblings] : groups) {
+      auto [format, biasFormat, activation] = kind;
       if (siblings.size() > 1) {
         numMerged += siblings.size();
         merge(siblings);
       } else if (groups.size() > 1) {
-        miss(siblings.front(), key.second ? "no sibling has a weight and a bias of the same formats"
-                                          : "no sibling without a bias has a weight of its format");
+        miss(siblings.front(), activation ? "its activation would not be its epilogue"
+                               : biasFormat
+                                   ? "no sibling has a weight and a bias of the same formats"
+                                   : "no sibling without a bias has a weight of its format");
       }
     }
   }

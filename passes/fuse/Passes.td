@@ -12,6 +12,8 @@ def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"
     were several. Biases are concatenated; linears with a bias and without one stay apart.
 
     A weight with other uses (an embedding tied with the output projection) is not merged: it would be stored twice.
+    Linears whose only reader is an activation merge only with what the same activation reads (gate and up), since it
+    could not be an epilogue of a linear of which it reads a part.
   }];
   let statistics = [
     Statistic<"numMerged", "merged", "linears that became part of a merged one">,
@@ -35,12 +37,12 @@ def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"
 def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::ModuleOp"> {
   let summary = "wrap attention and kv_append in regions with the norm and rope of their rows";
   let description = [{
-    The query of an attention, the keys and values of a kv_append take with them, from their producer on: a slice, an
-    rms_norm of each head (group is the head's width), a rope. Each must have no other use.
+    The query of an attention, the keys and values of a kv_append take with them, from their producer on: a slice, and
+    in any order norms of each head (group is the head's width), ropes, clamps and scales. Each must have no other use.
   }];
   let statistics = [
-    Statistic<"numFused", "fused", "norms and ropes that joined a region">,
-    Statistic<"numMissed", "missed", "norms and ropes that could not join">,
+    Statistic<"numFused", "fused", "ops that joined a region">,
+    Statistic<"numMissed", "missed", "ops that could not join">,
   ];
 }
 
@@ -67,10 +69,13 @@ def FuseRecurrences : Pass<"quern-fuse-recurrences", "::mlir::ModuleOp"> {
 }
 
 def FuseEmbeddings : Pass<"quern-fuse-embeddings", "::mlir::ModuleOp"> {
-  let summary = "wrap every embedding in a region with the scale that follows it";
-  let description = "A `quern.scale` that alone uses the rows looked up joins the region.";
+  let summary = "wrap every embedding in a region with the elementwise ops that follow it";
+  let description = [{
+    Takes elementwise ops (a scale, the addition of learned positions) that alone use the rows looked up, and so on
+    from their results.
+  }];
   let statistics = [
-    Statistic<"numFused", "fused", "scales that joined an embedding's region">,
+    Statistic<"numFused", "fused", "elementwise ops that joined an embedding's region">,
   ];
 }
 
@@ -92,7 +97,7 @@ def VerifyFuse : Pass<"quern-verify-fuse", "::mlir::ModuleOp"> {
     - every op of an entry is a reference to a weight or state, a `quern.fused` or the return;
     - a region holds no references and no other anchor than its own;
     - a region of anchor rows works on rows of one symbol;
-    - a linear's epilogue is elementwise; an attention's or kv_append's prologue is slices, norms of heads and ropes.
+    - a linear's epilogue is elementwise; an attention's or kv_append's prologue is slices, norms, ropes, clamps and scales.
   }];
 }
 

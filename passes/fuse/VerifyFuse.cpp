@@ -41,7 +41,7 @@ LogicalResult verifyRegion(FusedOp fused) {
     if (op.hasTrait<View>() || fused.getAnchor() == "rows")
       continue;
     bool state = fused.getAnchor() == "attention" || fused.getAnchor() == "kv_append";
-    bool legal = state ? !anchored && isa<RopeOp, RmsNormOp>(op)
+    bool legal = state ? !anchored && isa<RopeOp, NormOpInterface, ClampOp, ScaleOp>(op)
                        : op.hasTrait<Elementwise>() &&
                              (anchored || fused.getAnchor() == "linear_recurrence");
     if (!legal)

@@ -31,6 +31,22 @@ bool computesResult(FusedOp fused) {
   });
 }
 
+/// The op in the weight's expression that would have to cut its format's blocks; null if none does.
+Operation *cutsBlocks(Value weight) {
+  Operation *op = weight.getDefiningOp();
+  if (!op)
+    return nullptr;
+  if (auto type = cast<WeightType>(weight.getType());
+      isa<WeightTransposeOp>(op) || (isa<WeightRowsOp>(op) && type.getShape().size() == 1))
+    if (const formats::Format *format = formats::find_format(type.getFormat().getValue());
+        format && format->block() > 1)
+      return op;
+  for (Value operand : op->getOperands())
+    if (Operation *found = cutsBlocks(operand))
+      return found;
+  return nullptr;
+}
+
 struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   using QuantizeWeightsBase::QuantizeWeightsBase;
 
@@ -73,6 +89,13 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   }
 
   LogicalResult checkKnown(Value weight, WeightType type, FusedOp fused) {
+    if (Operation *op = cutsBlocks(weight))
+      return fused.emitError("weight '")
+             << weightName(weight) << "' is stored as "
+             << cast<WeightType>(op->getResult(0).getType()).getFormat()
+             << ", whose blocks cannot be "
+             << (isa<WeightTransposeOp>(op) ? "transposed" : "taken apart")
+             << "; convert the model to f32, f16 or bf16";
     if (formats::find_format(type.getFormat().getValue()))
       return success();
     SmallVector<StringRef> known =

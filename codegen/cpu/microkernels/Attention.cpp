@@ -62,8 +62,8 @@ QK_INLINE void score_rows(const float *q, int64_t q_stride, const float *keys, i
 
 /// Turns a row's scores into weights, 0 beyond what it sees, and brings its state to the new
 /// maximum.
-QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softcap, float *row_max,
-                         float *row_sum, float *acc, int64_t v) {
+QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softcap,
+                         const float *bias, float *row_max, float *row_sum, float *acc, int64_t v) {
   constexpr int kBlocks = kPage / 16;
   constexpr float kNone = -__builtin_inff();
   const int first = lo / 16;
@@ -77,6 +77,8 @@ QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softc
     F32x16 score = load<F32x16>(scores + 16 * b) * scale;
     if (softcap != 0.0f)
       score = hyperbolic_tangent(score / softcap) * softcap;
+    if (bias)
+      score += load<F32x16>(bias + 16 * b);
     const I32x16 position = lane_index() + 16 * b;
     block[b] = ((position >= lo) & (position < hi)) ? score : F32x16(kNone);
     most = Max()(most, block[b]);
@@ -152,8 +154,9 @@ QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage :
 
 template <int M>
 QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const float *values,
-                      const int32_t *lo, const int32_t *hi, float scale, float softcap, int64_t d,
-                      int64_t v, float *row_max, float *row_sum, float *acc, int64_t acc_stride) {
+                      const int32_t *lo, const int32_t *hi, float scale, float softcap,
+                      const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum,
+                      float *acc, int64_t acc_stride) {
   // Some row sees [any_lo, any_hi); every row sees [all_lo, all_hi).
   int from[M], to[M];
   int any_lo = kPage, any_hi = 0, all_lo = 0, all_hi = kPage;
@@ -178,8 +181,8 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const
   score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0]);
   for (int m = 0; m < M; ++m)
     if (from[m] < to[m])
-      weigh_row(weights[m], from[m], to[m], scale, softcap, row_max + m, row_sum + m,
-                acc + m * acc_stride, v);
+      weigh_row(weights[m], from[m], to[m], scale, softcap, bias ? bias + m * kPage : nullptr,
+                row_max + m, row_sum + m, acc + m * acc_stride, v);
 
   // Positions in ascending order for each row: those before the shared ones, the shared ones, those
   // after.
@@ -204,10 +207,10 @@ QK_BEGIN
 #define QK_ATTN_BLOCK(M)                                                                           \
   QK_KERNEL void qk_attn_block_m##M(                                                               \
       const float *q, int64_t q_stride, const float *keys, const float *values, const int32_t *lo, \
-      const int32_t *hi, float scale, float softcap, int64_t d, int64_t v, float *row_max,         \
-      float *row_sum, float *acc, int64_t acc_stride) {                                            \
-    attend<M>(q, q_stride, keys, values, lo, hi, scale, softcap, d, v, row_max, row_sum, acc,      \
-              acc_stride);                                                                         \
+      const int32_t *hi, float scale, float softcap, const float *bias, int64_t d, int64_t v,      \
+      float *row_max, float *row_sum, float *acc, int64_t acc_stride) {                            \
+    attend<M>(q, q_stride, keys, values, lo, hi, scale, softcap, bias, d, v, row_max, row_sum,     \
+              acc, acc_stride);                                                                    \
   }
 QK_FOR_EACH_ATTN_HEIGHT(QK_ATTN_BLOCK)
 

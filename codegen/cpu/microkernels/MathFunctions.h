@@ -135,6 +135,21 @@ template <class T> QK_INLINE T gelu_erf(T x) {
   return 0.5f * x * (error_function(x * 0.70710678118654752f) + 1.0f);
 }
 
+template <class T> QK_INLINE T quick_gelu(T x) { return x * sigmoid(x * 1.702f); }
+
+template <class T> QK_INLINE T relu_squared(T x) {
+  const T positive = x < 0.0f ? T(0.0f) : x;
+  return positive * positive;
+}
+
+/// Its upper 16 bits, rounded to nearest even. NaN stays as it is: the addition might carry into
+/// its sign.
+QK_INLINE float round_to_bf16(float x) {
+  const auto bits = __builtin_bit_cast(uint32_t, x);
+  const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+  return x == x ? __builtin_bit_cast(float, rounded) : x;
+}
+
 /// log(1 + e^x) = max(x, 0) + log(1 + e^-|x|); above 20 the second term is lost in rounding anyway.
 template <class T> QK_INLINE T softplus(T x) {
   const T positive = x < 0.0f ? T(0.0f) : x;

@@ -53,6 +53,9 @@
   X(erf)                                                                                           \
   X(softplus)                                                                                      \
   X(relu)                                                                                          \
+  X(relu2)                                                                                         \
+  X(quick_gelu)                                                                                    \
+  X(round_bf16)                                                                                    \
   X(sqrt)                                                                                          \
   X(rsqrt)                                                                                         \
   X(sin)                                                                                           \
@@ -142,6 +145,8 @@ QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_DECODE_ROW)
 float qk_sum(const float *x, int64_t n);
 // Each lane: p = fma(x, x, p).
 float qk_sum_squares(const float *x, int64_t n);
+// Each lane: d = x - center; p = fma(d, d, p).
+float qk_sum_squares_around(const float *x, float center, int64_t n);
 // Each lane: p = fma(x, y, p).
 float qk_dot(const float *x, const float *y, int64_t n);
 // -infinity if n is 0; NaN's are passed over.
@@ -166,10 +171,13 @@ float qk_gelu_erf(float x);  // x * (1 + erf(x / sqrt 2)) / 2: within 2 ulp of x
 float qk_softplus(
     float x);            // log(1 + e^x), x itself for x > 20 (torch: beta 1, threshold 20): 2 ulp
 float qk_relu(float x);  // exact
-float qk_sqrt(float x);  // correctly rounded
-float qk_rsqrt(float x); // 1 / sqrt(x), two roundings
-float qk_sin(float x);   // 1 ulp for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
-float qk_cos(float x);   // the same
+float qk_relu2(float x); // max(x, 0)^2, correctly rounded
+float qk_quick_gelu(float x); // x * sigmoid(1.702 x): within 3 ulp of x
+float qk_round_bf16(float x); // the nearest bfloat16, ties to even; overflows to infinity
+float qk_sqrt(float x);       // correctly rounded
+float qk_rsqrt(float x);      // 1 / sqrt(x), two roundings
+float qk_sin(float x); // 1 ulp for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
+float qk_cos(float x); // the same
 
 // ---- Attention
 // ---------------------------------------------------------------------------------------------------
@@ -183,17 +191,19 @@ float qk_cos(float x);   // the same
 //             be uninitialised or NaN. Where it is empty, the row's state stays as it was, bit for
 //             bit
 //   scale     multiplies the scores; then, unless softcap is 0, score = softcap * tanh(score /
-//   softcap) row_max, row_sum [M], acc [M][v] (rows acc_stride floats apart): the state
+//   softcap)
+//   bias      null, or [M][P]: added to the scores last; not used for what a row does not see
+//   row_max, row_sum [M], acc [M][v] (rows acc_stride floats apart): the state
 // For each row:
-//   score[p] = (fma over i ascending of q[i] * keys[i][p]) * scale, capped
+//   score[p] = (fma over i ascending of q[i] * keys[i][p]) * scale, capped, + bias[p]
 //   new_max  = max(row_max, scores);  w[p] = exp(score[p] - new_max);  c = exp(row_max - new_max)
 //   row_sum  = fma(row_sum, c, sum of w as qk_sum has it, position p in lane p mod 16)
 //   acc      = acc * c, then fma(w[p], values[p], acc) over p ascending
 #define QK_DECLARE_ATTN_BLOCK(M)                                                                   \
   void qk_attn_block_m##M(const float *q, int64_t q_stride, const float *keys,                     \
                           const float *values, const int32_t *lo, const int32_t *hi, float scale,  \
-                          float softcap, int64_t d, int64_t v, float *row_max, float *row_sum,     \
-                          float *acc, int64_t acc_stride);
+                          float softcap, const float *bias, int64_t d, int64_t v, float *row_max,  \
+                          float *row_sum, float *acc, int64_t acc_stride);
 #define QK_FOR_EACH_ATTN_HEIGHT(X) X(1) X(2) X(3) X(4) X(8)
 QK_FOR_EACH_ATTN_HEIGHT(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
@@ -248,13 +258,15 @@ QK_END
   QK_EACH_GEMM_(X, bf16)                                                                           \
   X(qk_decode_row_q4_g32_z8_f16)                                                                   \
   X(qk_decode_row_q4_g32_z0_min_f16)                                                               \
-  X(qk_decode_row_q8_g32_z128_f16) X(qk_decode_row_q8_g32_z16_f16)                                 \
-      X(qk_decode_row_q8_g32_z0_min_f16) X(qk_decode_row_q4_g32_z0_min_f32)                        \
-          X(qk_decode_row_q8_g32_z0_min_f32) X(qk_decode_row_q8_g16_z32_f32) X(qk_decode_row_f32)  \
-              X(qk_decode_row_f16) X(qk_decode_row_bf16) X(qk_quantize_row) X(qk_sum)              \
-                  X(qk_sum_squares) X(qk_dot) X(qk_max) X(qk_exp) X(qk_log) X(qk_log1p)            \
-                      X(qk_sigmoid) X(qk_silu) X(qk_tanh) X(qk_gelu_tanh) X(qk_gelu_erf) X(qk_erf) \
-                          X(qk_softplus) X(qk_relu) X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos)     \
+  X(qk_decode_row_q8_g32_z128_f16)                                                                 \
+  X(qk_decode_row_q8_g32_z16_f16)                                                                  \
+  X(qk_decode_row_q8_g32_z0_min_f16) X(qk_decode_row_q4_g32_z0_min_f32)                            \
+      X(qk_decode_row_q8_g32_z0_min_f32) X(qk_decode_row_q8_g16_z32_f32) X(qk_decode_row_f32)      \
+          X(qk_decode_row_f16) X(qk_decode_row_bf16) X(qk_quantize_row) X(qk_sum)                  \
+              X(qk_sum_squares) X(qk_sum_squares_around) X(qk_dot) X(qk_max) X(qk_exp) X(qk_log)   \
+                  X(qk_log1p) X(qk_sigmoid) X(qk_silu) X(qk_tanh) X(qk_gelu_tanh) X(qk_gelu_erf)   \
+                      X(qk_erf) X(qk_softplus) X(qk_relu) X(qk_relu2) X(qk_quick_gelu)             \
+                          X(qk_round_bf16) X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos)              \
                               X(qk_attn_block_m1) X(qk_attn_block_m2) X(qk_attn_block_m3)          \
                                   X(qk_attn_block_m4) X(qk_attn_block_m8) X(qk_attn_init_row)      \
                                       X(qk_attn_finish_row) X(qk_recurrence_step)                  \

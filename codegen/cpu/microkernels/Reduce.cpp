@@ -41,6 +41,15 @@ QK_KERNEL float qk_sum_squares(const float *x, int64_t n) {
   return combine_lanes(sums, Add());
 }
 
+QK_KERNEL float qk_sum_squares_around(const float *x, float center, int64_t n) {
+  const F32x16 sums =
+      partials(n, F32x16(0.0f), [=](F32x16 p, auto at) __attribute__((always_inline)) {
+        const F32x16 value = at(x, center) - center;
+        return fma(value, value, p);
+      });
+  return combine_lanes(sums, Add());
+}
+
 QK_KERNEL float qk_dot(const float *x, const float *y, int64_t n) {
   const F32x16 sums =
       partials(n, F32x16(0.0f), [=](F32x16 p, auto at) __attribute__((always_inline)) {

@@ -8,6 +8,9 @@
 #include "frontends/Import.h"
 #include "ir/quern/QuernDialect.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -15,7 +18,7 @@
 
 namespace quern::test {
 
-std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &config,
+std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
                                                      const std::string &quant,
                                                      const std::string &variant) {
   auto model = std::make_unique<CompiledModel>();
@@ -25,60 +28,84 @@ std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &config,
                        .string();
   model->variant_ = variant;
   std::filesystem::create_directories(model->folder_);
-  std::string path = model->folder_ + "/config.json";
-  std::ofstream(path) << config;
-
   model->context_ = std::make_unique<mlir::MLIRContext>();
   model->context_->loadDialect<QuernDialect, mlir::func::FuncDialect>();
-  ImportOptions import;
-  import.synthetic = 5;
-  auto imported = importModel(path, import, *model->context_);
+  if (!(text.ends_with(".mlir") ? model->parse(text) : model->import(text)) ||
+      !model->compile(quant))
+    return nullptr;
+  return model;
+}
+
+bool CompiledModel::import(const std::string &config) {
+  std::string path = folder_ + "/config.json";
+  std::ofstream(path) << config;
+  ImportOptions options;
+  options.synthetic = 5;
+  auto imported = importModel(path, options, *context_);
   if (!imported.ok()) {
     ADD_FAILURE() << imported.status();
-    return nullptr;
+    return false;
   }
-  model->vocab_ = imported->vocab;
-  model->imported_ = std::move(imported->module);
-  model->planned_ = model->imported_->clone();
+  vocab_ = imported->vocab;
+  length_ = imported->context;
+  imported_ = std::move(imported->module);
+  return true;
+}
+
+bool CompiledModel::parse(const std::string &module) {
+  imported_ = mlir::parseSourceFile<mlir::ModuleOp>(
+      QUERN_SOURCE_DIR "/tests/codegen/cpu/modules/" + module, context_.get());
+  if (!imported_) {
+    ADD_FAILURE() << module << " does not parse";
+    return false;
+  }
+  auto model = imported_.get()->getAttrOfType<mlir::DictionaryAttr>("quern.model");
+  vocab_ = model.getAs<mlir::IntegerAttr>("vocab").getInt();
+  length_ = model.getAs<mlir::IntegerAttr>("context").getInt();
+  return true;
+}
+
+bool CompiledModel::compile(const std::string &quant) {
+  planned_ = imported_->clone();
   PipelineOptions options;
   options.quant = quant;
   options.max_tokens = 64;
   options.max_seqs = 4;
-  if (mlir::failed(runTo(*model->planned_, Phase::plan, options))) {
+  if (mlir::failed(runTo(*planned_, Phase::plan, options))) {
     ADD_FAILURE() << "the pipeline failed";
-    return nullptr;
+    return false;
   }
 
-  const cpu::Variant *target = cpu::findVariant(variant);
-  auto code = cpu::generate(*model->planned_, *target, {});
+  const cpu::Variant *target = cpu::findVariant(variant_);
+  auto code = cpu::generate(*planned_, *target, {});
   if (!code.ok()) {
     ADD_FAILURE() << code.status();
-    return nullptr;
+    return false;
   }
   artifact::Contents contents;
-  contents.planned = *model->planned_;
+  contents.planned = *planned_;
   contents.extras.producer = "test";
-  contents.extras.context = imported->context;
+  contents.extras.context = length_;
   contents.extras.max_tokens = options.max_tokens;
   contents.extras.max_seqs = options.max_seqs;
   contents.extras.variants.push_back({target->name, target->required});
   contents.code.push_back(*code);
-  model->artifact_ = model->folder_ + "/model.quern";
-  auto file = artifact::AtomicFile::create(model->artifact_);
+  artifact_ = folder_ + "/model.quern";
+  auto file = artifact::AtomicFile::create(artifact_);
   if (!file.ok()) {
     ADD_FAILURE() << file.status();
-    return nullptr;
+    return false;
   }
   auto written = artifact::write_artifact(contents, weights::WeightStore(), **file, {});
   if (!written.ok()) {
     ADD_FAILURE() << written.status();
-    return nullptr;
+    return false;
   }
-  auto opened = session::Engine::open(model->artifact_, {.ctx = 64, .threads = 1});
-  model->runs_ = opened.ok();
+  auto opened = session::Engine::open(artifact_, {.ctx = 64, .threads = 1});
+  runs_ = opened.ok();
   if (!opened.ok())
     EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition) << opened.status();
-  return model;
+  return true;
 }
 
 CompiledModel::~CompiledModel() {

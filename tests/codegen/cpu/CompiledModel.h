@@ -15,8 +15,9 @@ namespace quern::test {
 
 class CompiledModel {
 public:
-  /// Compiles config.json's text, its weights made up, for one variant. Failures end the test.
-  static std::unique_ptr<CompiledModel> create(const std::string &config, const std::string &quant,
+  /// Compiles a model for one variant: config.json's text, its weights made up, or NAME.mlir, a
+  /// module of the import phase in modules/. Failures end the test.
+  static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
                                                const std::string &variant);
   ~CompiledModel();
 
@@ -31,10 +32,14 @@ public:
   int64_t vocab() const { return vocab_; }
 
 private:
+  bool import(const std::string &config);
+  bool parse(const std::string &module);
+  bool compile(const std::string &quant);
+
   std::unique_ptr<mlir::MLIRContext> context_;
   mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;
   std::string folder_, artifact_, variant_;
-  int64_t vocab_ = 0;
+  int64_t vocab_ = 0, length_ = 0; ///< length: the model's context
   bool runs_ = false;
 };
 

@@ -34,7 +34,7 @@ constexpr const char *kMamba2 = R"({"model_type": "mamba2", "architectures": ["M
 
 struct Case {
   const char *name;
-  const char *config;
+  const char *model; // as CompiledModel::create takes it
   const char *quant;
   bool exact; // integer matrix products: bits do not depend on the steps
 };
@@ -48,6 +48,17 @@ const Case kCases[] = {
     {"qwen3_int8", kQwen3, "int8", true},
     {"mamba2_f32", kMamba2, "f32", false},
     {"mamba2_int4", kMamba2, "int4", true},
+    {"gpt2_f32", "gpt2.mlir", "f32", false},
+    {"gpt2_keep", "gpt2.mlir", "keep", false},
+    {"gpt2_int8", "gpt2.mlir", "int8", true},
+    {"bloom_f32", "bloom.mlir", "f32", false},
+    {"bloom_int4", "bloom.mlir", "int4", true},
+    {"cohere_f32", "cohere.mlir", "f32", false},
+    {"cohere_int8", "cohere.mlir", "int8", true},
+    {"falcon_f32", "falcon.mlir", "f32", false},
+    {"falcon_int4", "falcon.mlir", "int4", true},
+    {"olmo_f32", "olmo.mlir", "f32", false},
+    {"olmo_int8", "olmo.mlir", "int8", true},
 };
 
 std::vector<int32_t> randomTokens(int seed, int count, int64_t vocab) {
@@ -110,7 +121,7 @@ protected:
     static std::map<std::string, std::unique_ptr<CompiledModel>> compiled;
     auto [entry, fresh] = compiled.try_emplace(std::string(variant) + which.name);
     if (fresh)
-      entry->second = CompiledModel::create(which.config, which.quant, variant);
+      entry->second = CompiledModel::create(which.model, which.quant, variant);
     model = entry->second.get();
     ASSERT_TRUE(model);
   }

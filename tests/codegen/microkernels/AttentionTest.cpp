@@ -18,8 +18,8 @@ struct Problem {
   int rows, d, v, q_stride, acc_stride, pages;
   float scale, softcap;
   std::vector<float> q;
-  std::vector<std::vector<float>> keys, values;
-  std::vector<std::vector<int32_t>> lo, hi; // [page][row]
+  std::vector<std::vector<float>> keys, values, bias; // bias: [page], empty or [row][position]
+  std::vector<std::vector<int32_t>> lo, hi;           // [page][row]
 };
 
 Problem random_problem(Random &random, int rows) {
@@ -59,6 +59,7 @@ Problem random_problem(Random &random, int rows) {
       }
     p.keys.push_back(keys);
     p.values.push_back(values);
+    p.bias.push_back(random.below(2) == 0 ? std::vector<float>() : random.units(rows * kPage, 3));
     p.lo.push_back(lo);
     p.hi.push_back(hi);
   }
@@ -77,7 +78,8 @@ State initial(const Kernels &k, const Problem &p) {
 void run(const Problem &p, Block block, int first, State &state) {
   for (int page = 0; page < p.pages; ++page)
     block(p.q.data() + first * p.q_stride, p.q_stride, p.keys[page].data(), p.values[page].data(),
-          p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap, p.d, p.v,
+          p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap,
+          p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
           state.max.data() + first, state.sum.data() + first,
           state.acc.data() + first * p.acc_stride, p.acc_stride);
 }
@@ -96,6 +98,8 @@ void model(const Kernels &k, const Problem &p, int m, State &state) {
       score *= p.scale;
       if (p.softcap != 0)
         score = k.qk_tanh(score / p.softcap) * p.softcap;
+      if (!p.bias[page].empty())
+        score += p.bias[page][m * kPage + position];
       weight[position] = score;
       most = std::max(most, score);
     }
@@ -127,6 +131,8 @@ std::vector<double> exact(const Problem &p, int m) {
       score *= p.scale;
       if (p.softcap != 0)
         score = p.softcap * std::tanh(score / p.softcap);
+      if (!p.bias[page].empty())
+        score += p.bias[page][m * kPage + position];
       sum += std::exp(score);
       for (int j = 0; j < p.v; ++j)
         out[j] += std::exp(score) * p.values[page][position * p.v + j];

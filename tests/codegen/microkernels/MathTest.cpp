@@ -45,6 +45,14 @@ struct FunctionCase {
 };
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+/// To the 8 bits that a bfloat16 has, fewer below the normal numbers.
+double round_to_bf16(double x) {
+  if (x == 0 || !std::isfinite(x))
+    return x;
+  const int last = std::max(std::ilogb(x), -126) - 7;
+  const double rounded = std::ldexp(std::nearbyint(std::ldexp(x, -last)), last);
+  return std::abs(rounded) >= 0x1p128 ? std::copysign(INFINITY, x) : rounded;
+}
 double gelu_tanh(double x) {
   // 0.5 x (1 + tanh(u)) without cancellation
   return std::isinf(x) ? (x > 0 ? x : NAN)
@@ -66,6 +74,10 @@ const FunctionCase kFunctions[] = {
      [](double x) { return x > 20 ? x : std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); },
      2},
     {"relu", &Kernels::qk_relu, [](double x) { return x < 0 ? 0 : x; }, 0},
+    {"relu2", &Kernels::qk_relu2, [](double x) { return x < 0 ? 0 : x * x; }, 0.5},
+    {"quick_gelu", &Kernels::qk_quick_gelu, [](double x) { return x * sigmoid(1.702 * x); }, 3,
+     true},
+    {"round_bf16", &Kernels::qk_round_bf16, round_to_bf16, 0},
     {"sqrt", &Kernels::qk_sqrt, [](double x) { return std::sqrt(x); }, 0.5},
     {"rsqrt", &Kernels::qk_rsqrt, [](double x) { return 1 / std::sqrt(x); }, 1.5},
     {"sin", &Kernels::qk_sin, [](double x) { return std::sin(x); }, 1, false, 1e7f},

@@ -23,18 +23,21 @@ TEST(Reduce, EqualsTheModel) {
   for (int n = 0; n < 100; n += 1 + n / 40) {
     // Exactly n elements, on the heap: reading one more is what the sanitizers see.
     const auto x = random.units(n), y = random.units(n);
-    std::vector<float> sum(16, 0), squares(16, 0), dot(16, 0), most(16, -INFINITY);
+    std::vector<float> sum(16, 0), squares(16, 0), around(16, 0), dot(16, 0), most(16, -INFINITY);
+    constexpr float kCenter = 0.375f;
     for (int i = 0; i < n; ++i) {
       sum[i % 16] += x[i];
       squares[i % 16] = std::fma(x[i], x[i], squares[i % 16]);
+      around[i % 16] = std::fma(x[i] - kCenter, x[i] - kCenter, around[i % 16]);
       dot[i % 16] = std::fma(x[i], y[i], dot[i % 16]);
       most[i % 16] = larger(most[i % 16], x[i]);
     }
-    const std::vector<float> want = {tree(sum, add), tree(squares, add), tree(dot, add),
-                                     tree(most, larger)};
+    const std::vector<float> want = {tree(sum, add), tree(squares, add), tree(around, add),
+                                     tree(dot, add), tree(most, larger)};
     for (const Build &build : usable_builds()) {
       const Kernels &k = *build.kernels;
       const std::vector<float> got = {k.qk_sum(x.data(), n), k.qk_sum_squares(x.data(), n),
+                                      k.qk_sum_squares_around(x.data(), kCenter, n),
                                       k.qk_dot(x.data(), y.data(), n), k.qk_max(x.data(), n)};
       expect_same_bits(got, want, std::string(build.name) + " n=" + std::to_string(n));
     }

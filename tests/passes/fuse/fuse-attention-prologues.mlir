@@ -79,3 +79,47 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
   %r = quern.gather_rows %b, %rows : (!T8, !rows) -> !R8
   return %r : !R8
 }
+
+// -----
+
+// Tests that norms after the rope and bounds join as well, and a layer norm of heads with a weight for all columns.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R8 = tensor<?x8xf32, #quern.dims<"R">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: quern.fused "kv_append"
+// CHECK: quern.clamp
+// CHECK-NEXT: quern.rope
+// CHECK-NEXT: quern.rms_norm
+// CHECK-NEXT: quern.slice
+// CHECK-NEXT: quern.clamp
+// CHECK-NEXT: quern.kv_append
+// CHECK: quern.fused "attention"
+// CHECK: quern.layer_norm
+// CHECK-NEXT: quern.scale
+// CHECK-NEXT: quern.attention
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.clamp, quern.rope, quern.rms_norm, quern.clamp joined the kv_append"
+quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @norm : !quern.weight<8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.declare_state @kv : !quern.state<kv, 1x4x4>
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x8, "f32">
+  %norm = quern.weight_ref @norm : !quern.weight<8, "f32">
+  %kv = quern.state_ref @kv : !quern.state<kv, 1x4x4>
+  %cs = quern.rope_table %batch {inv_freq = array<f32: 1.0, 0.5>} : !T4
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x8, "f32">) -> !T8
+  %k0 = quern.slice %x {offset = 0 : i64} : !T8 -> !T4
+  %k1 = quern.clamp %k0 {min = -0.25 : f32, max = 0.25 : f32} : !T4
+  %k2 = quern.rope %k1, %cs {head_dim = 4 : i64} : (!T4, !T4) -> !T4
+  %k = quern.rms_norm %k2 {eps = 1.0e-5 : f32} : (!T4) -> !T4
+  %v0 = quern.slice %x {offset = 4 : i64} : !T8 -> !T4
+  %v = quern.clamp %v0 {min = -0.25 : f32, max = 0.25 : f32} : !T4
+  quern.kv_append %k, %v, %batch, %kv : !T4, !T4, !quern.batch, !quern.state<kv, 1x4x4>
+  %q0 = quern.layer_norm %x weight %norm {eps = 1.0e-5 : f32, group = 4 : i64} : (!T8, !quern.weight<8, "f32">) -> !T8
+  %q = quern.scale %q0 {factor = 0.5 : f32} : !T8
+  %a = quern.attention %q, %batch, %kv {heads = 2 : i64, scale = 1.0 : f32, alibi = array<f32: 0.5, 0.25>} : (!T8, !quern.batch, !quern.state<kv, 1x4x4>) -> !T8
+  %r = quern.gather_rows %a, %rows : (!T8, !rows) -> !R8
+  return %r : !R8
+}

@@ -52,3 +52,20 @@ func.func @unknown(%x: !T32) -> !T16 {
   }
   return %y : !T16
 }
+
+// -----
+
+// Tests that a weight whose blocks would have to be cut is named.
+!T32 = tensor<?x32xf32, #quern.dims<"T">>
+quern.weight @"h.0.c_fc.weight" : !quern.weight<32x32, "q8_0"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @blocks(%x: !T32) -> !T32 {
+  %w = quern.weight_ref @"h.0.c_fc.weight" : !quern.weight<32x32, "q8_0">
+  %t = quern.weight_transpose %w : !quern.weight<32x32, "q8_0"> -> !quern.weight<32x32, "q8_0">
+  // expected-error @+1 {{weight 'h.0.c_fc.weight' is stored as "q8_0", whose blocks cannot be transposed; convert the model to f32, f16 or bf16}}
+  %y = quern.fused "linear"(%x, %t) : (!T32, !quern.weight<32x32, "q8_0">) -> !T32 {
+  ^bb0(%a: !T32, %b: !quern.weight<32x32, "q8_0">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<32x32, "q8_0">) -> !T32
+    quern.yield %c : !T32
+  }
+  return %y : !T32
+}

@@ -1,0 +1,190 @@
+#include "codegen/artifact/WeightLayouts.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace quern::artifact {
+namespace {
+
+using formats::ErrorStats;
+
+// Weights one below the other. Vectors are one row each, so theirs lie one behind the other.
+class ConcatRows : public WeightRows {
+public:
+  ConcatRows(WeightType type, std::vector<std::unique_ptr<WeightRows>> parts)
+      : WeightRows(type), parts_(std::move(parts)), vectors_(type.getShape().size() == 1) {}
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    ErrorStats &error) const override {
+    for (const auto &part : parts_) {
+      const int64_t here =
+          vectors_ ? count : std::clamp<int64_t>(part->rows() - first, int64_t{0}, count);
+      if (here > 0) {
+        if (absl::Status status = part->read(first, here, dst, error); !status.ok())
+          return status;
+        dst += here * part->row_bytes();
+      }
+      if (vectors_)
+        continue;
+      count -= here;
+      first = std::max<int64_t>(0, first - part->rows());
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  std::vector<std::unique_ptr<WeightRows>> parts_;
+  bool vectors_;
+};
+
+// The same bytes cut into other rows: both kinds of row are whole blocks, without padding.
+class ReshapedRows : public WeightRows {
+public:
+  ReshapedRows(WeightType type, std::unique_ptr<WeightRows> input)
+      : WeightRows(type), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    ErrorStats &error) const override {
+    const int64_t from = first * row_bytes();
+    const int64_t bytes = count * row_bytes();
+    const int64_t width = input_->row_bytes();
+    const int64_t row = from / width;
+    const int64_t end = (from + bytes + width - 1) / width;
+    std::vector<std::byte> rows(static_cast<size_t>((end - row) * width));
+    if (absl::Status status = input_->read(row, end - row, rows.data(), error); !status.ok())
+      return status;
+    std::memcpy(dst, rows.data() + (from - row * width), static_cast<size_t>(bytes));
+    return absl::OkStatus();
+  }
+
+private:
+  std::unique_ptr<WeightRows> input_;
+};
+
+// Columns of the input as rows.
+class TransposedRows : public WeightRows {
+public:
+  TransposedRows(WeightType type, std::unique_ptr<WeightRows> input)
+      : WeightRows(type), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    ErrorStats &error) const override {
+    switch (input_->format().row_bytes(1)) {
+    case 1:
+      return turn<uint8_t>(first, count, dst, error);
+    case 2:
+      return turn<uint16_t>(first, count, dst, error);
+    default:
+      return turn<uint32_t>(first, count, dst, error);
+    }
+  }
+
+private:
+  // `Element` stands for an encoded number, whatever it is.
+  template <class Element>
+  absl::Status turn(int64_t first, int64_t count, std::byte *dst, ErrorStats &error) const {
+    const int64_t step = batch_rows(count);
+    std::vector<Element> batch(static_cast<size_t>(step * count));
+    for (int64_t k = 0; k < row_elements(); k += step) {
+      const int64_t here = std::min(step, row_elements() - k);
+      auto *bytes = reinterpret_cast<std::byte *>(batch.data());
+      if (absl::Status status = input_->read_columns(k, here, first, count, bytes, error);
+          !status.ok())
+        return status;
+      for (int64_t n = 0; n < count; ++n) {
+        std::byte *row = dst + n * row_bytes() + k * int64_t{sizeof(Element)};
+        for (int64_t i = 0; i < here; ++i, row += sizeof(Element))
+          std::memcpy(row, &batch[static_cast<size_t>(i * count + n)], sizeof(Element));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<WeightRows> input_;
+};
+
+// Blocks of the input's rows, or of a vector's elements, at even distances.
+class ChosenRows : public WeightRows {
+public:
+  ChosenRows(WeightRowsOp op, std::unique_ptr<WeightRows> input)
+      : WeightRows(op.getType()), input_(std::move(input)),
+        offset_(static_cast<int64_t>(op.getOffset())), block_(op.blockRows()),
+        stride_(op.strideRows()), vector_(op.getType().getShape().size() == 1),
+        inner_(vector_ ? 1 : rows() / op.getType().getShape().front()) {}
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    ErrorStats &error) const override {
+    // A vector is one row, and its elements stand for rows here.
+    const int64_t begin = vector_ ? 0 : first;
+    const int64_t end = vector_ ? row_elements() * std::min<int64_t>(count, 1) : first + count;
+    const int64_t bytes = vector_ ? format().row_bytes(1) : row_bytes();
+    const int64_t block = block_ * inner_;
+    for (int64_t row = begin; row < end;) {
+      const int64_t here = std::min(end - row, block - row % block);
+      const int64_t from = (offset_ + row / block * stride_) * inner_ + row % block;
+      absl::Status status = vector_ ? input_->read_columns(0, 1, from, here, dst, error)
+                                    : input_->read(from, here, dst, error);
+      if (!status.ok())
+        return status;
+      row += here;
+      dst += here * bytes;
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  std::unique_ptr<WeightRows> input_;
+  int64_t offset_, block_, stride_;
+  bool vector_;
+  int64_t inner_; // rows that one of the first dimension has
+};
+
+absl::StatusOr<std::unique_ptr<WeightRows>> reshaped(WeightReshapeOp op,
+                                                     std::unique_ptr<WeightRows> input) {
+  const int block = input->format().block();
+  if (input->row_elements() % block != 0 || op.getType().getShape().back() % block != 0)
+    return absl::InvalidArgumentError(
+        absl::StrCat(source_name(op), ": cannot be reshaped, its rows are not whole blocks of ",
+                     input->format().name()));
+  return std::make_unique<ReshapedRows>(op.getType(), std::move(input));
+}
+
+// An error where the weight's elements cannot be told apart.
+absl::Status check_elements(mlir::Operation *op, const WeightRows &input, const char *what) {
+  if (input.format().block() == 1)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(source_name(op), ": is stored in blocks of ",
+                                                 input.format().name(), " and cannot be ", what,
+                                                 "; f32, f16 and bf16 can"));
+}
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<WeightRows>>
+weight_layout(mlir::Operation *op, std::vector<std::unique_ptr<WeightRows>> inputs) {
+  auto type = mlir::cast<WeightType>(op->getResult(0).getType());
+  if (mlir::isa<WeightConcatOp>(op)) {
+    if (type.getShape().size() == 1)
+      for (const auto &input : inputs)
+        if (input->row_elements() % input->format().block() != 0)
+          return absl::InvalidArgumentError(
+              absl::StrCat(source_name(op), ": vectors in ", input->format().name(),
+                           " that do not fill its blocks cannot be joined"));
+    return std::make_unique<ConcatRows>(type, std::move(inputs));
+  }
+  if (auto reshape = mlir::dyn_cast<WeightReshapeOp>(op))
+    return reshaped(reshape, std::move(inputs[0]));
+  if (mlir::isa<WeightTransposeOp>(op)) {
+    if (absl::Status status = check_elements(op, *inputs[0], "transposed"); !status.ok())
+      return status;
+    return std::make_unique<TransposedRows>(type, std::move(inputs[0]));
+  }
+  if (type.getShape().size() == 1)
+    if (absl::Status status = check_elements(op, *inputs[0], "taken apart"); !status.ok())
+      return status;
+  return std::make_unique<ChosenRows>(mlir::cast<WeightRowsOp>(op), std::move(inputs[0]));
+}
+
+} // namespace quern::artifact
