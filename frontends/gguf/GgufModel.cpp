@@ -112,8 +112,18 @@ public:
     m.eos_id = value<int64_t>("tokenizer.ggml.eos_token_id", &GgufFile::get_int);
     m.eot_id = value<int64_t>("tokenizer.ggml.eot_token_id", &GgufFile::get_int);
     m.eom_id = value<int64_t>("tokenizer.ggml.eom_token_id", &GgufFile::get_int);
-    m.add_bos = value<bool>("tokenizer.ggml.add_bos_token", &GgufFile::get_bool);
-    m.add_eos = value<bool>("tokenizer.ggml.add_eos_token", &GgufFile::get_bool);
+    m.unk_id = value<int64_t>("tokenizer.ggml.unknown_token_id", &GgufFile::get_int);
+    m.sep_id = value<int64_t>("tokenizer.ggml.seperator_token_id", &GgufFile::get_int);
+    m.add_bos = flag("tokenizer.ggml.add_bos_token");
+    m.add_eos = flag("tokenizer.ggml.add_eos_token");
+    m.add_space_prefix = flag("tokenizer.ggml.add_space_prefix");
+    m.remove_extra_whitespaces = flag("tokenizer.ggml.remove_extra_whitespaces");
+    m.lowercase = flag("tokenizer.ggml.normalizer.lowercase");
+    m.strip_accents = flag("tokenizer.ggml.normalizer.strip_accents");
+    for (int64_t byte : value("tokenizer.ggml.precompiled_charsmap", &GgufFile::get_ints)
+                            .value_or(std::vector<int64_t>()))
+      m.precompiled_charsmap += static_cast<char>(byte);
+    m.name = text("general.name");
     return m;
   }
 
@@ -129,6 +139,7 @@ private:
     problems_.add(std::string(key), value.status());
     return std::nullopt;
   }
+  std::optional<bool> flag(std::string_view key) { return value<bool>(key, &GgufFile::get_bool); }
   std::string text(std::string_view key) {
     return std::string(value(key, &GgufFile::get_string).value_or(""));
   }

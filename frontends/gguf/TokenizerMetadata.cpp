@@ -1,74 +1,20 @@
 #include "frontends/gguf/TokenizerMetadata.h"
 
+#include "frontends/gguf/PreTokenizers.h"
+#include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
 
-#include "runtime/text/Message.h"
-
 #include <algorithm>
-#include <span>
+#include <cctype>
+#include <cmath>
 
 namespace quern::gguf {
 namespace {
 
+using text::NormalizerStep;
 using text::TokenKind;
 
-// The patterns, as published in the models' own tokenizer.json. llama.cpp spells some differently
-// to the same effect.
-constexpr const char *kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr const char *kLlama3 =
-    R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char *kQwen2 =
-    R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char *kQwen35 =
-    R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char *kDeepSeek3 =
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char *kDigit = R"(\p{N})";
-constexpr const char *kDigits = R"(\p{N}+)";
-constexpr const char *kUpTo3Digits = R"(\p{N}{1,3})";
-constexpr const char *kCjk = "[一-龥\u3040-ゟ゠-ヿ]+";
-
-/// Patterns, each applied to the words the one before it left.
-struct Pre {
-  std::vector<const char *> names;
-  std::vector<const char *> patterns;
-  bool ignore_merges = false;
-  bool add_bos = false; ///< where tokenizer.ggml.add_bos_token is absent
-};
-
-const std::vector<Pre> &known_pres() {
-  static const std::vector<Pre> pres = {
-      // "default" is what llama.cpp takes for files too old to say.
-      {{"", "default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, kDigits, "[0-9][0-9][0-9]"}},
-      {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4",
-        "modern-bert", "gigachat", "a.x-4.0", "mellum"},
-       {kGpt2}},
-      {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b",
-        "mellum2"},
-       {kDigit, kGpt2}},
-      {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
-      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
-       {kLlama3},
-       /*ignore_merges=*/true,
-       /*add_bos=*/true},
-      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {kLlama3}},
-      {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez", "hunyuan", "grok-2",
-        "solar-open"},
-       {kQwen2}},
-      {{"qwen35"}, {kQwen35}},
-      {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, {kUpTo3Digits, kCjk, kDeepSeek3}},
-  };
-  return pres;
-}
-
-absl::StatusOr<const Pre *> find_pre(const std::string &name) {
-  for (const Pre &pre : known_pres())
-    if (std::find(pre.names.begin(), pre.names.end(), name) != pre.names.end())
-      return &pre;
-  return absl::UnimplementedError(
-      text::concat("tokenizer.ggml.pre: \"", name, "\" is not a pre-tokenizer Quern knows"));
-}
+constexpr const char *kSpace = "\u2581";
 
 // Spellings that end an answer even where no key says so, as llama.cpp has it: chat models are
 // often published with the base model's eos_token_id.
@@ -131,42 +77,53 @@ void add_end(int32_t id, std::vector<int32_t> &ends) {
     ends.push_back(id);
 }
 
-absl::Status read_special_ids(const TokenizerMetadata &metadata, const Pre &pre,
+/// What a model has where the keys are absent.
+struct Defaults {
+  int32_t bos = -1, eos = -1, unk = -1, sep = -1;
+  bool add_bos = false, add_eos = false;
+};
+
+absl::Status read_special_ids(const TokenizerMetadata &metadata, const Defaults &defaults,
                               text::TokenizerSpec &spec) {
-  const struct {
-    const char *key;
-    std::optional<int64_t> id;
-  } ends[] = {{"tokenizer.ggml.eos_token_id", metadata.eos_id},
-              {"tokenizer.ggml.eot_token_id", metadata.eot_id},
-              {"tokenizer.ggml.eom_token_id", metadata.eom_id}};
-  for (const auto &[key, value] : ends) {
-    absl::StatusOr<int32_t> id = token_id(key, value, spec.tokens.size());
-    if (!id.ok())
-      return id.status();
-    add_end(*id, spec.eos_ids);
-  }
-  const bool has_eos = metadata.eos_id.has_value();
-  absl::StatusOr<int32_t> bos =
-      token_id("tokenizer.ggml.bos_token_id", metadata.bos_id, spec.tokens.size());
-  if (!bos.ok())
-    return bos.status();
+  const auto token = [&](const char *key, std::optional<int64_t> id, int32_t fallback) {
+    if (!id && fallback >= 0 && static_cast<size_t>(fallback) < spec.tokens.size())
+      return absl::StatusOr<int32_t>(fallback);
+    return token_id(key, id, spec.tokens.size());
+  };
+  absl::StatusOr<int32_t> eos = token("tokenizer.ggml.eos_token_id", metadata.eos_id, defaults.eos);
+  absl::StatusOr<int32_t> bos = token("tokenizer.ggml.bos_token_id", metadata.bos_id, defaults.bos);
+  absl::StatusOr<int32_t> unk =
+      token("tokenizer.ggml.unknown_token_id", metadata.unk_id, defaults.unk);
+  absl::StatusOr<int32_t> sep =
+      token("tokenizer.ggml.seperator_token_id", metadata.sep_id, defaults.sep);
+  absl::StatusOr<int32_t> eot = token("tokenizer.ggml.eot_token_id", metadata.eot_id, -1);
+  absl::StatusOr<int32_t> eom = token("tokenizer.ggml.eom_token_id", metadata.eom_id, -1);
+  for (const absl::StatusOr<int32_t> *id : {&eos, &bos, &unk, &sep, &eot, &eom})
+    if (!id->ok())
+      return id->status();
+  for (const int32_t id : {*eos, *eot, *eom})
+    add_end(id, spec.eos_ids);
   spec.bos_id = *bos;
+  if (spec.model != text::ModelKind::ByteLevelBpe) // which drops what it has no token for
+    spec.unk_id = *unk;
   if (spec.bos_id >= 0)
     spec.bos_token = spec.tokens[static_cast<size_t>(spec.bos_id)];
-  if (has_eos)
-    spec.eos_token = spec.tokens[static_cast<size_t>(*metadata.eos_id)];
-  if (metadata.add_bos.value_or(pre.add_bos)) {
+  if (*eos >= 0)
+    spec.eos_token = spec.tokens[static_cast<size_t>(*eos)];
+  if (metadata.add_bos.value_or(defaults.add_bos)) {
     if (spec.bos_id < 0)
       return absl::InvalidArgumentError(
           "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is absent");
     spec.prefix_ids = {spec.bos_id};
   }
-  if (metadata.add_eos.value_or(false)) {
-    if (!has_eos)
+  if (metadata.add_eos.value_or(defaults.add_eos)) {
+    if (*eos < 0)
       return absl::InvalidArgumentError(
           "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is absent");
-    spec.suffix_ids = {static_cast<int32_t>(*metadata.eos_id)};
+    spec.suffix_ids = {*eos};
   }
+  if (defaults.sep >= 0 && *sep >= 0)
+    spec.suffix_ids = {*sep};
   // gpt-oss's <|end|> ends a message of an answer, not the answer; its <|return|> tells it apart.
   const auto is_control = [&](std::string_view spelling) {
     const auto it = std::find(spec.tokens.begin(), spec.tokens.end(), spelling);
@@ -182,38 +139,170 @@ absl::Status read_special_ids(const TokenizerMetadata &metadata, const Pre &pre,
   return absl::OkStatus();
 }
 
+absl::Status read_byte_level(const TokenizerMetadata &metadata, Defaults &defaults,
+                             text::TokenizerSpec &spec) {
+  absl::StatusOr<const PreTokenizer *> pre = find_pre_tokenizer(metadata.pre);
+  if (!pre.ok())
+    return pre.status();
+  absl::StatusOr<std::vector<text::Merge>> merges = read_merges(metadata);
+  if (!merges.ok())
+    return merges.status();
+  spec.model = text::ModelKind::ByteLevelBpe;
+  spec.merges = *std::move(merges);
+  spec.ignore_merges = (*pre)->ignore_merges;
+  for (const char *pattern : (*pre)->patterns) {
+    text::PreTokenizerStep step;
+    step.pattern = pattern;
+    spec.pre_tokenizer.push_back(std::move(step));
+  }
+  defaults.add_bos = (*pre)->add_bos;
+  return absl::OkStatus();
+}
+
+absl::Status check_scores(const TokenizerMetadata &metadata) {
+  if (metadata.scores.size() != metadata.tokens.size())
+    return absl::InvalidArgumentError(
+        text::concat("tokenizer.ggml.scores: ", metadata.scores.size(), " scores for ",
+                     metadata.tokens.size(), " tokens"));
+  for (float score : metadata.scores)
+    if (!std::isfinite(score))
+      return absl::InvalidArgumentError("tokenizer.ggml.scores: a score is not a number");
+  return absl::OkStatus();
+}
+
+void add_normalizer(text::TokenizerSpec &spec, NormalizerStep::Kind kind, std::string pattern,
+                    std::string content, unsigned flags = 0) {
+  spec.normalizers.push_back(
+      {kind, std::move(pattern), std::move(content), static_cast<uint8_t>(flags)});
+}
+
+/// Llama 2, Mistral, Gemma: merges by score over text with its spaces spelled U+2581.
+absl::Status read_sentence_piece(const TokenizerMetadata &metadata, Defaults &defaults,
+                                 text::TokenizerSpec &spec) {
+  if (absl::Status s = check_scores(metadata); !s.ok())
+    return s;
+  spec.model = text::ModelKind::SentencePieceBpe;
+  spec.byte_fallback = true;
+  spec.merges =
+      text::merges_from_scores(spec.tokens, spec.kinds, metadata.scores, spec.merge_ranks);
+  const bool prefix = metadata.add_space_prefix.value_or(true);
+  if (prefix)
+    add_normalizer(spec, NormalizerStep::Kind::Prepend, "", " ");
+  add_normalizer(spec, NormalizerStep::Kind::Replace, " ", kSpace);
+  spec.decoding.replacements.push_back({kSpace, " "});
+  spec.decoding.strip = prefix ? 1 : 0;
+  defaults = {.bos = 1, .eos = 2, .unk = 0, .add_bos = true};
+  return absl::OkStatus();
+}
+
+/// T5: unigram.
+absl::Status read_unigram(const TokenizerMetadata &metadata, Defaults &defaults,
+                          text::TokenizerSpec &spec) {
+  if (absl::Status s = check_scores(metadata); !s.ok())
+    return s;
+  spec.model = text::ModelKind::Unigram;
+  spec.scores.assign(metadata.scores.begin(), metadata.scores.end());
+  const bool prefix = metadata.add_space_prefix.value_or(true);
+  add_normalizer(spec, NormalizerStep::Kind::SentencePiece, "", metadata.precompiled_charsmap,
+                 NormalizerStep::kEscapeSpace | NormalizerStep::kMarksAreText |
+                     (prefix ? NormalizerStep::kDummySpace : 0) |
+                     (metadata.remove_extra_whitespaces.value_or(false)
+                          ? NormalizerStep::kRemoveExtraSpace
+                          : 0));
+  spec.decoding.replacements.push_back({kSpace, " "});
+  spec.decoding.strip = prefix ? 1 : 0;
+  defaults = {.eos = 1, .unk = 2, .add_eos = true};
+  return absl::OkStatus();
+}
+
+/// BERT. GGUF spells a token that begins a word with U+2581 and one inside a word as it is; here it
+/// is the other way round, as BERT was published.
+absl::Status read_word_piece(const TokenizerMetadata &metadata, Defaults &defaults,
+                             text::TokenizerSpec &spec) {
+  spec.model = text::ModelKind::WordPiece;
+  spec.continuation = "##";
+  spec.max_word_characters = 100;
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    std::string &token = spec.tokens[i];
+    if (spec.kinds[i] == TokenKind::Control || spec.kinds[i] == TokenKind::Unknown)
+      continue;
+    if (token.starts_with(kSpace) && token != kSpace)
+      token.erase(0, std::string_view(kSpace).size());
+    else
+      token.insert(0, spec.continuation);
+  }
+  const bool lowercase = metadata.lowercase.value_or(true);
+  add_normalizer(
+      spec, NormalizerStep::Kind::Bert, "", "",
+      NormalizerStep::kCleanText | NormalizerStep::kChinese |
+          (lowercase ? NormalizerStep::kLowercase : 0) |
+          (metadata.strip_accents.value_or(lowercase) ? NormalizerStep::kStripAccents : 0));
+  for (const auto &[pattern, behavior] :
+       {std::pair{R"(\s+)", text::SplitBehavior::Removed},
+        std::pair{R"([\p{P}!-/:-@\[-`{-~])", text::SplitBehavior::Isolated}}) {
+    text::PreTokenizerStep step;
+    step.pattern = pattern;
+    step.behavior = behavior;
+    spec.pre_tokenizer.push_back(std::move(step));
+  }
+  spec.decoding.separator = " ";
+  spec.decoding.continuation = spec.continuation;
+  spec.decoding.clean_up = true;
+  defaults = {.bos = 101, .unk = 100, .sep = 102, .add_bos = true};
+  return absl::OkStatus();
+}
+
+/// As llama.cpp, which knows these models by their name: the file does not say it.
+bool tokens_take_space_behind(const TokenizerMetadata &metadata) {
+  std::string name = metadata.name;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
+}
+
+void add_tokens(const TokenizerMetadata &metadata, text::TokenizerSpec &spec) {
+  const bool rstrip = tokens_take_space_behind(metadata);
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    const TokenKind kind = spec.kinds[i];
+    if (kind != TokenKind::Control && kind != TokenKind::UserDefined && kind != TokenKind::Unknown)
+      continue;
+    text::AddedToken token;
+    token.content = spec.tokens[i];
+    token.id = static_cast<int32_t>(i);
+    token.special = kind != TokenKind::UserDefined;
+    token.rstrip = rstrip && token.content != "<unk>" && token.content != "<s>" &&
+                   token.content != "<|endoftext|>";
+    spec.added_tokens.push_back(std::move(token));
+  }
+}
+
 } // namespace
 
 absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetadata &metadata) {
-  if (metadata.model != "gpt2")
-    return absl::UnimplementedError(text::concat(
-        "tokenizer.ggml.model: \"", metadata.model,
-        "\" is not supported; byte-level BPE (\"gpt2\") is. The model runs on raw ids"));
-  absl::StatusOr<const Pre *> pre = find_pre(metadata.pre);
-  if (!pre.ok())
-    return pre.status();
-
   text::TokenizerSpec spec;
   spec.tokens = metadata.tokens;
   absl::StatusOr<std::vector<TokenKind>> kinds = token_kinds(metadata);
   if (!kinds.ok())
     return kinds.status();
   spec.kinds = *std::move(kinds);
-  absl::StatusOr<std::vector<text::Merge>> merges = read_merges(metadata);
-  if (!merges.ok())
-    return merges.status();
-  spec.merges = *std::move(merges);
-  spec.ignore_merges = (*pre)->ignore_merges;
-  for (const char *pattern : (*pre)->patterns)
-    spec.pre_tokenizer.push_back({.pattern = pattern});
-  for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    const TokenKind kind = spec.kinds[i];
-    if (kind == TokenKind::Control || kind == TokenKind::UserDefined || kind == TokenKind::Unknown)
-      spec.added_tokens.push_back({.content = spec.tokens[i],
-                                   .id = static_cast<int32_t>(i),
-                                   .special = kind != TokenKind::UserDefined});
-  }
-  if (absl::Status s = read_special_ids(metadata, **pre, spec); !s.ok())
+  static constexpr struct {
+    std::string_view model;
+    absl::Status (*read)(const TokenizerMetadata &, Defaults &, text::TokenizerSpec &);
+  } kModels[] = {{"gpt2", read_byte_level},
+                 {"llama", read_sentence_piece},
+                 {"t5", read_unigram},
+                 {"bert", read_word_piece}};
+  const auto *const model = std::find_if(std::begin(kModels), std::end(kModels),
+                                         [&](const auto &m) { return m.model == metadata.model; });
+  if (model == std::end(kModels))
+    return absl::UnimplementedError(text::concat(
+        "tokenizer.ggml.model: \"", metadata.model,
+        "\" is not supported; gpt2, llama, t5 and bert are. The model runs on raw ids"));
+  Defaults defaults;
+  if (absl::Status s = model->read(metadata, defaults, spec); !s.ok())
+    return s;
+  add_tokens(metadata, spec);
+  if (absl::Status s = read_special_ids(metadata, defaults, spec); !s.ok())
     return s;
   spec.chat_template = metadata.chat_template;
   // What the runtime would refuse is refused here, where the model's author can be named.

@@ -4,11 +4,15 @@
 // generation_config.json, config.json and chat_template.jinja name the BOS and EOS tokens and the
 // chat template. As in transformers, whether BOS and EOS are added is tokenizer.json's
 // post_processor to say: tokenizer_config.json's add_bos_token is for models without a
-// tokenizer.json.
+// tokenizer.json. Those have a SentencePiece model (SentencePieceModel.h).
 //
-// Understood: model BPE with a ByteLevel pre-tokenizer, after Split, Digits or Punctuation;
-// normalizer NFC or none; post_processor ByteLevel, TemplateProcessing, RobertaProcessing or
-// BertProcessing. Anything else is an error that names it.
+// Understood: models BPE (byte-level, or by characters with byte fallback), Unigram and WordPiece;
+// normalizers NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Replace, Prepend, Precompiled,
+// BertNormalizer, Nmt; pre-tokenizers ByteLevel, Split, Digits, Punctuation, Whitespace,
+// WhitespaceSplit, BertPreTokenizer, Metaspace, CharDelimiterSplit, FixedLength; decoders
+// ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace, WordPiece; post_processors ByteLevel,
+// TemplateProcessing, RobertaProcessing, BertProcessing; and Sequences of them. Anything else is an
+// error that names it.
 #ifndef QUERN_FRONTENDS_HF_TOKENIZERJSON_H
 #define QUERN_FRONTENDS_HF_TOKENIZERJSON_H
 
@@ -24,7 +28,8 @@ namespace quern::hf {
 
 /// The contents of the files; empty: there is no such file.
 struct TokenizerFiles {
-  std::string tokenizer_json; ///< the only one that is needed
+  std::string tokenizer_json;       ///< this one or
+  std::string sentence_piece_model; ///< this one is needed: tokenizer.model or spiece.model
   std::string tokenizer_config_json;
   std::string special_tokens_map_json;
   std::string generation_config_json;
@@ -36,7 +41,8 @@ struct TokenizerFiles {
 /// the part of it.
 absl::StatusOr<text::TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files);
 
-/// Reads the files of a model's folder; nullopt if it has no tokenizer.json.
+/// Reads the files of a model's folder; nullopt if it has neither tokenizer.json nor a
+/// SentencePiece model. tokenizer.json goes first.
 absl::StatusOr<std::optional<text::TokenizerSpec>>
 load_tokenizer(const std::filesystem::path &folder);
 

@@ -2,6 +2,8 @@
 
 #include "runtime/text/Utf8.h"
 
+#include <utf8proc.h>
+
 namespace quern::text {
 namespace {
 
@@ -33,11 +35,50 @@ size_t leading_space(std::string_view text) {
   return at;
 }
 
+/// What \w matches: letters, marks, digits, connectors, joiners and circled letters.
+bool is_word(char32_t value) {
+  if (value < 0x80)
+    return (value >= '0' && value <= '9') || (value >= 'A' && value <= 'Z') || value == '_' ||
+           (value >= 'a' && value <= 'z');
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(value))) {
+  case UTF8PROC_CATEGORY_LU:
+  case UTF8PROC_CATEGORY_LL:
+  case UTF8PROC_CATEGORY_LT:
+  case UTF8PROC_CATEGORY_LM:
+  case UTF8PROC_CATEGORY_LO:
+  case UTF8PROC_CATEGORY_NL:
+  case UTF8PROC_CATEGORY_MN:
+  case UTF8PROC_CATEGORY_MC:
+  case UTF8PROC_CATEGORY_ME:
+  case UTF8PROC_CATEGORY_ND:
+  case UTF8PROC_CATEGORY_PC:
+    return true;
+  default:
+    return value == 0x200c || value == 0x200d || (value >= 0x24b6 && value <= 0x24e9) ||
+           (value >= 0x1f130 && value <= 0x1f149) || (value >= 0x1f150 && value <= 0x1f169) ||
+           (value >= 0x1f170 && value <= 0x1f189);
+  }
+}
+
+bool ends_with_word(std::string_view text) {
+  if (text.empty())
+    return false;
+  size_t start = text.size() - 1;
+  while (start > 0 && (static_cast<uint8_t>(text[start]) & 0xc0) == 0x80)
+    --start;
+  return is_word(first_code_point(text.substr(start)).value);
+}
+
+bool starts_with_word(std::string_view text) {
+  return !text.empty() && is_word(first_code_point(text).value);
+}
+
 } // namespace
 
 void AddedTokens::add(const AddedToken &token) {
   if (token.content.empty())
     return;
+  starts_[static_cast<uint8_t>(token.content.front())] = true;
   uint32_t node = 0;
   for (char byte : token.content) {
     const auto [it, fresh] =
@@ -70,12 +111,21 @@ AddedTokens::Match AddedTokens::longest_at(std::string_view text, bool special) 
 void AddedTokens::cut(std::string_view text, bool special, std::vector<Segment> &segments) const {
   size_t done = 0;
   for (size_t at = 0; !tokens_.empty() && at < text.size();) {
+    if (!starts_[static_cast<uint8_t>(text[at])]) {
+      ++at;
+      continue;
+    }
     const Match match = longest_at(text.substr(at), special);
     if (match.token < 0) {
       ++at;
       continue;
     }
     const AddedToken &token = tokens_[static_cast<size_t>(match.token)];
+    if (token.single_word &&
+        (ends_with_word(text.substr(0, at)) || starts_with_word(text.substr(at + match.size)))) {
+      at += match.size;
+      continue;
+    }
     size_t end = at;
     if (token.lstrip)
       end = done + trailing_space(text.substr(done, at - done));

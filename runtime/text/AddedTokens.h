@@ -6,6 +6,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,8 @@ public:
   /// Tokens with an empty content are never found. Of equal contents the first wins.
   void add(const AddedToken &token);
 
-  /// Cuts `text` at its added tokens: the leftmost, and of those that start there the longest.
+  /// Cuts `text` at its added tokens: the leftmost, and of those that start there the longest. A
+  /// token that must be a single word and is not is text; none is looked for inside it.
   /// `special`: whether special tokens count; if not, one that would match is passed over.
   void cut(std::string_view text, bool special, std::vector<Segment> &segments) const;
 
@@ -38,6 +40,7 @@ private:
   // position at most, however many tokens share a beginning.
   absl::flat_hash_map<uint64_t, uint32_t> edges_;
   std::vector<int32_t> token_at_ = {-1}; ///< by node
+  std::array<bool, 256> starts_{};       ///< by byte: a token begins with it
   std::vector<AddedToken> tokens_;
 };
 

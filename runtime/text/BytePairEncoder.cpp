@@ -16,11 +16,13 @@ uint64_t pair_key(int32_t left, int32_t right) {
 
 } // namespace
 
-BytePairEncoder::BytePairEncoder(const std::vector<Merge> &merges) {
-  products_.reserve(merges.size());
-  for (size_t rank = 0; rank < merges.size(); ++rank)
-    products_.try_emplace(pair_key(merges[rank].left, merges[rank].right),
-                          Product{static_cast<uint32_t>(rank), merges[rank].result});
+BytePairEncoder::BytePairEncoder(const TokenizerSpec &spec) {
+  products_.reserve(spec.merges.size());
+  for (size_t i = 0; i < spec.merges.size(); ++i) {
+    const Merge &merge = spec.merges[i];
+    const uint32_t rank = spec.merge_ranks.empty() ? static_cast<uint32_t>(i) : spec.merge_ranks[i];
+    products_.try_emplace(pair_key(merge.left, merge.right), Product{rank, merge.result});
+  }
 }
 
 const BytePairEncoder::Product *BytePairEncoder::find(int32_t left, int32_t right) const {

@@ -16,8 +16,8 @@ namespace quern::text {
 
 class BytePairEncoder {
 public:
-  /// Of equal merges the first wins.
-  explicit BytePairEncoder(const std::vector<Merge> &merges);
+  /// Takes the merges of `spec`; of equal ones the first wins.
+  explicit BytePairEncoder(const TokenizerSpec &spec);
 
   /// Merges `symbols` (ids; negative ones never merge) and appends what is left to `out`.
   /// O(n log n) in the number of symbols.

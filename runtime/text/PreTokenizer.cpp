@@ -1,39 +1,73 @@
 #include "runtime/text/PreTokenizer.h"
 
-#include "runtime/text/PatternDialect.h"
-#include "runtime/text/Utf8.h"
-
 #include "runtime/text/Message.h"
+#include "runtime/text/Normalize.h"
+#include "runtime/text/Regex.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include <optional>
 
 namespace quern::text {
 namespace {
 
-// A match may backtrack once a character over a run of white space, so the limit is far above any
-// text that fits in memory for a published pattern and still ends an exponential one.
-constexpr uint32_t kMatchLimit = 100'000'000;
+using Words = std::vector<std::string_view>;
 
-template <auto Free> struct Freed {
-  template <typename T> void operator()(T *pointer) const { Free(pointer); }
-};
-using Code = std::unique_ptr<pcre2_code, Freed<pcre2_code_free>>;
-using CompileContext = std::unique_ptr<pcre2_compile_context, Freed<pcre2_compile_context_free>>;
-using MatchContext = std::unique_ptr<pcre2_match_context, Freed<pcre2_match_context_free>>;
-using MatchData = std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>>;
-
-std::string pcre2_message(int code) {
-  PCRE2_UCHAR buffer[256];
-  pcre2_get_error_message(code, buffer, sizeof buffer);
-  return reinterpret_cast<const char *>(buffer);
-}
-
-void add_word(std::string_view text, size_t begin, size_t end,
-              std::vector<std::string_view> &words) {
+void add_word(std::string_view text, size_t begin, size_t end, Words &words) {
   if (begin < end)
     words.push_back(text.substr(begin, end - begin));
 }
+
+/// Gives out a word's parts, matches and what is between them, as one split behavior says.
+class Cutter {
+public:
+  Cutter(std::string_view word, SplitBehavior behavior, Words &out)
+      : word_(word), behavior_(behavior), out_(out) {}
+
+  /// The next part ends at `end`.
+  void part(size_t end, bool match) {
+    const size_t begin = done_;
+    done_ = end;
+    switch (behavior_) {
+    case SplitBehavior::Isolated:
+      return add_word(word_, begin, end, out_);
+    case SplitBehavior::Removed:
+      if (!match)
+        add_word(word_, begin, end, out_);
+      return;
+    case SplitBehavior::Contiguous:
+      if (match == last_match_)
+        return;
+      flush(begin);
+      break;
+    case SplitBehavior::MergedWithPrevious: // a match joins the part before it, unless a match too
+      if (!match || last_match_)
+        flush(begin);
+      break;
+    case SplitBehavior::MergedWithNext: // a match joins the part behind it, unless a match too
+      if (match || !last_match_)
+        flush(begin);
+      break;
+    }
+    last_match_ = match;
+  }
+
+  void finish() {
+    if (behavior_ > SplitBehavior::Removed)
+      flush(word_.size());
+  }
+
+private:
+  void flush(size_t end) {
+    add_word(word_, start_, end, out_);
+    start_ = end;
+  }
+
+  std::string_view word_;
+  SplitBehavior behavior_;
+  Words &out_;
+  size_t done_ = 0;  ///< where the next part begins
+  size_t start_ = 0; ///< where the word that is being put together begins
+  bool last_match_ = false;
+};
 
 } // namespace
 
@@ -42,95 +76,80 @@ public:
   static absl::StatusOr<std::unique_ptr<Step>> create(const PreTokenizerStep &spec) {
     auto step = std::make_unique<Step>();
     step->spec_ = spec;
-    if (spec.kind == PreTokenizerStep::Kind::PrefixSpace)
+    if (spec.kind != PreTokenizerStep::Kind::Split)
       return step;
-    absl::StatusOr<std::string> pattern = to_pcre2(spec.pattern);
-    if (!pattern.ok())
-      return pattern.status();
-    const CompileContext context(pcre2_compile_context_create(nullptr));
-    step->context_.reset(pcre2_match_context_create(nullptr));
-    if (!context || !step->context_)
-      return absl::ResourceExhaustedError("no memory for a pre-tokenizer pattern");
-    pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-    pcre2_set_match_limit(step->context_.get(), kMatchLimit);
-    int error = 0;
-    PCRE2_SIZE offset = 0;
-    step->code_.reset(
-        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern->data()), pattern->size(),
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
-                      &offset, context.get()));
-    if (!step->code_)
-      return absl::InvalidArgumentError(
-          concat("pre-tokenizer pattern \"", spec.pattern, "\": ", pcre2_message(error)));
-    // Where machine code may not be made, the interpreter gives the same matches.
-    pcre2_jit_compile(step->code_.get(), PCRE2_JIT_COMPLETE);
+    absl::StatusOr<Regex> regex = Regex::create(spec.pattern);
+    if (!regex.ok())
+      return regex.status();
+    step->regex_ = *std::move(regex);
     return step;
   }
 
-  absl::Status apply(const std::vector<std::string_view> &in, std::deque<std::string> &storage,
-                     std::vector<std::string_view> &out) const {
-    if (spec_.kind == PreTokenizerStep::Kind::PrefixSpace) {
+  absl::Status apply(const Words &in, bool first, std::deque<std::string> &storage,
+                     Words &out) const {
+    switch (spec_.kind) {
+    case PreTokenizerStep::Kind::Split:
+      for (std::string_view word : in)
+        if (absl::Status s = split_word(word, out); !s.ok())
+          return s;
+      break;
+    case PreTokenizerStep::Kind::PrefixSpace:
       for (std::string_view word : in)
         out.push_back(word.starts_with(' ')
                           ? word
                           : std::string_view(storage.emplace_back(concat(" ", word))));
-      return absl::OkStatus();
+      break;
+    case PreTokenizerStep::Kind::Metaspace:
+      for (size_t i = 0; i < in.size(); ++i)
+        metaspace(in[i], first && i == 0, storage, out);
+      break;
     }
-    const MatchData match(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
-    if (!match)
-      return absl::ResourceExhaustedError("no memory for a pre-tokenizer match");
-    for (std::string_view word : in)
-      if (absl::Status s = split_word(word, match.get(), out); !s.ok())
-        return s;
     return absl::OkStatus();
   }
+
+  /// Words change but none goes.
+  bool rewrites() const { return spec_.kind != PreTokenizerStep::Kind::Split; }
 
 private:
-  absl::Status split_word(std::string_view word, pcre2_match_data *match,
-                          std::vector<std::string_view> &out) const {
-    const bool keep_matches = spec_.behavior == SplitBehavior::Isolated || spec_.invert;
-    const bool keep_between = spec_.behavior == SplitBehavior::Isolated || !spec_.invert;
-    size_t search = 0, done = 0;
-    while (search <= word.size()) {
-      int count = find(word, search, 0, match);
-      if (count == PCRE2_ERROR_JIT_STACKLIMIT) // the interpreter keeps its stack on the heap
-        count = find(word, search, PCRE2_NO_JIT, match);
-      if (count == PCRE2_ERROR_NOMATCH)
-        break;
-      if (count < 0)
-        return absl::ResourceExhaustedError(concat("pre-tokenizer pattern \"", spec_.pattern,
-                                                   "\" on ", word.size(),
-                                                   " bytes of text: ", pcre2_message(count)));
-      const PCRE2_SIZE *range = pcre2_get_ovector_pointer(match);
-      // \K in a lookahead can put the start behind the end or before the search; neither may move
-      // us backwards.
-      const size_t begin = std::max(std::min(range[0], range[1]), done);
-      const size_t end = std::max(range[1], begin);
-      if (keep_between)
-        add_word(word, done, begin, out);
-      if (keep_matches)
-        add_word(word, begin, end, out);
-      done = end;
-      search = end;
-      if (begin == end) { // an empty match cuts, and the search goes on behind the next character
-        if (end == word.size())
-          break;
-        search += first_code_point(word.substr(end)).size;
-      }
+  absl::Status split_word(std::string_view word, Words &out) const {
+    Cutter cutter(word, spec_.behavior, out);
+    size_t done = 0;
+    Regex::Matches matches(*regex_, word);
+    while (matches.next()) {
+      if (done < matches.begin())
+        cutter.part(matches.begin(), spec_.invert);
+      cutter.part(matches.end(), !spec_.invert); // an empty match cuts, too
+      done = matches.end();
     }
-    if (keep_between)
-      add_word(word, done, word.size(), out);
-    return absl::OkStatus();
+    if (done < word.size())
+      cutter.part(word.size(), spec_.invert);
+    cutter.finish();
+    return matches.status();
   }
 
-  int find(std::string_view word, size_t from, uint32_t options, pcre2_match_data *match) const {
-    return pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(word.data()), word.size(), from,
-                       PCRE2_NO_UTF_CHECK | options, match, context_.get());
+  void metaspace(std::string_view word, bool first, std::deque<std::string> &storage,
+                 Words &out) const {
+    const std::string_view mark = spec_.pattern;
+    std::string text;
+    const bool wants_prefix = spec_.prepend == MetaspacePrepend::Always ||
+                              (spec_.prepend == MetaspacePrepend::First && first);
+    if (wants_prefix && !word.starts_with(' ') && !word.starts_with(mark))
+      text = mark;
+    append_replaced(word, " ", mark, text);
+    const std::string_view whole = storage.emplace_back(std::move(text));
+    if (!spec_.split)
+      return add_word(whole, 0, whole.size(), out);
+    size_t start = 0; // each mark begins a word
+    for (size_t at = whole.find(mark); at != std::string_view::npos;
+         at = whole.find(mark, at + mark.size())) {
+      add_word(whole, start, at, out);
+      start = at;
+    }
+    add_word(whole, start, whole.size(), out);
   }
 
   PreTokenizerStep spec_;
-  Code code_;
-  MatchContext context_;
+  std::optional<Regex> regex_;
 };
 
 PreTokenizer::PreTokenizer(std::vector<std::unique_ptr<Step>> steps) : steps_(std::move(steps)) {}
@@ -149,15 +168,18 @@ absl::StatusOr<PreTokenizer> PreTokenizer::create(const std::vector<PreTokenizer
   return PreTokenizer(std::move(steps));
 }
 
-absl::Status PreTokenizer::split(std::string_view text, std::deque<std::string> &storage,
-                                 std::vector<std::string_view> &words) const {
+absl::Status PreTokenizer::split(std::string_view text, bool first,
+                                 std::deque<std::string> &storage, Words &words) const {
   if (text.empty())
     return absl::OkStatus();
-  std::vector<std::string_view> current = {text}, next;
+  Words current = {text}, next;
   for (const std::unique_ptr<Step> &step : steps_) {
     next.clear();
-    if (absl::Status s = step->apply(current, storage, next); !s.ok())
+    if (absl::Status s = step->apply(current, first, storage, next); !s.ok())
       return s;
+    // The first word may be gone, and what is first now did not begin the text.
+    first = first && !next.empty() &&
+            (step->rewrites() || next.front().data() == current.front().data());
     std::swap(current, next);
   }
   words.insert(words.end(), current.begin(), current.end());

@@ -26,9 +26,10 @@ public:
 
   /// Appends the words of `text`, which must be valid UTF-8 and outlive them, to `words`. Words
   /// that are not parts of `text` lie in `storage`. No word is empty. Each step sees a word alone:
-  /// what a pattern looks ahead or behind at ends where the word does. Fails only where a pattern
-  /// exceeds its work limit.
-  absl::Status split(std::string_view text, std::deque<std::string> &storage,
+  /// what a pattern looks ahead or behind at ends where the word does. `first`: `text` is the
+  /// beginning of what is encoded (for steps that treat its first word apart). Fails only where a
+  /// pattern exceeds its work limit.
+  absl::Status split(std::string_view text, bool first, std::deque<std::string> &storage,
                      std::vector<std::string_view> &words) const;
 
 private:

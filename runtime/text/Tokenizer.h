@@ -5,14 +5,14 @@
 #define QUERN_RUNTIME_TEXT_TOKENIZER_H
 
 #include "runtime/text/AddedTokens.h"
-#include "runtime/text/BytePairEncoder.h"
+#include "runtime/text/Normalize.h"
+#include "runtime/text/Pieces.h"
 #include "runtime/text/PreTokenizer.h"
 #include "runtime/text/TokenizerSpec.h"
+#include "runtime/text/WordModel.h"
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/status/statusor.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -32,21 +32,23 @@ struct EncodeOptions {
 
 class Tokenizer {
 public:
-  /// Fails where the spec does not validate, names a model or pattern this build does not run, or
-  /// lacks what its model needs.
+  /// Fails where the spec does not validate, or holds a pattern or charsmap that cannot be run.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> create(TokenizerSpec spec);
 
-  /// The ids of `text`. Bytes that are not UTF-8 are read as U+FFFD. Fails only where a
-  /// pre-tokenizer pattern exceeds its work limit (PreTokenizer.h).
+  /// The ids of `text`. Bytes that are not UTF-8 are read as U+FFFD. Fails only where a pattern or
+  /// normalizer exceeds its work limit (PreTokenizer.h, Normalize.h) or the text 1 GiB.
   absl::StatusOr<std::vector<int32_t>> encode(std::string_view text,
                                               const EncodeOptions &options = {}) const;
 
   /// The text of `ids`: their pieces joined, what is not UTF-8 replaced by U+FFFD. Ids outside the
   /// vocabulary (a model's logits may be wider than its vocabulary) have no text.
-  /// `skip_special`: leave out control and unknown tokens.
+  /// `skip_special`: leave out control and unknown tokens. Where bytes spelled by byte tokens are
+  /// no UTF-8, only the broken ones are replaced (`tokenizers` replaces all in a row, which a
+  /// stream could not).
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
 
-  /// The bytes of one token, perhaps a part of a code point; empty outside the vocabulary.
+  /// The bytes of one token inside a text, perhaps a part of a code point; empty outside the
+  /// vocabulary. Words of some vocabularies bring the space before them.
   std::string_view piece(int32_t id) const;
 
   int32_t vocab_size() const { return static_cast<int32_t>(spec_.tokens.size()); }
@@ -58,25 +60,21 @@ public:
   /// The id of the token stored as `token` ("Ġthe", "<|im_end|>"), -1 if there is none. Searches.
   int32_t find(std::string_view token) const;
 
-  /// What it was made from, but for `merges`, which are emptied.
+  /// What it was made from, but for `merges`, `merge_ranks` and `scores`, which are emptied.
   const TokenizerSpec &spec() const { return spec_; }
 
 private:
-  Tokenizer(TokenizerSpec spec, PreTokenizer pre_tokenizer);
-  absl::Status encode_text(std::string_view text, std::vector<int32_t> &ids) const;
-  void encode_word(std::string_view word, std::vector<int32_t> &symbols,
-                   std::vector<int32_t> &ids) const;
+  friend class StreamDecoder;
+  Tokenizer(TokenizerSpec spec, Normalizer normalizer, PreTokenizer pre_tokenizer, Pieces pieces);
+  absl::Status encode_text(std::string_view text, bool first, std::vector<int32_t> &ids) const;
 
   TokenizerSpec spec_;
+  Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
-  BytePairEncoder merger_;
+  Pieces pieces_;
+  std::unique_ptr<WordModel> model_;
   AddedTokens raw_added_;        ///< found in raw text
   AddedTokens normalized_added_; ///< found in normalized text
-  std::array<int32_t, 256> byte_ids_;
-  std::string piece_bytes_; ///< of all tokens, one after the other
-  std::vector<uint32_t> piece_ends_;
-  /// Normal tokens by their bytes, if ignore_merges.
-  absl::flat_hash_map<std::string_view, int32_t, std::hash<std::string_view>> words_;
 };
 
 /// Turns a stream of ids into text as it comes, never cutting a code point: what push returned plus
@@ -85,7 +83,7 @@ class StreamDecoder {
 public:
   /// `tokenizer` must outlive this.
   explicit StreamDecoder(const Tokenizer &tokenizer, bool skip_special = false)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+      : tokenizer_(tokenizer), skip_special_(skip_special), place_(tokenizer.pieces_.start()) {}
 
   /// The text that is certain after one more id.
   std::string push(int32_t id);
@@ -96,6 +94,7 @@ public:
 private:
   const Tokenizer &tokenizer_;
   bool skip_special_;
+  TextPlace place_;
   std::string held_; ///< the beginning of a code point
 };
 

@@ -1,12 +1,16 @@
 #include "runtime/text/TokenizerSpec.h"
 
+#include "runtime/text/Message.h"
+#include "runtime/text/Utf8.h"
 #include "runtime/text/tokenizer_generated.h"
 
-#include "runtime/text/Message.h"
-#include <absl/container/flat_hash_map.h>
+#include <cmath>
 
 namespace quern::text {
 namespace {
+
+// What the section's `normalizer` may say. A runtime from before there were steps refuses the last.
+constexpr uint8_t kNoNormalizer = 0, kNfcNormalizer = 1, kNormalizerSteps = 2;
 
 absl::Status bad(const std::string &what) {
   return absl::InvalidArgumentError("tokenizer: " + what);
@@ -22,6 +26,66 @@ template <typename Enum> absl::Status check_enum(std::string_view field, Enum va
   if (value <= last)
     return absl::OkStatus();
   return bad(concat(field, " has unknown value ", static_cast<int>(value)));
+}
+
+absl::Status check_normalizer(const NormalizerStep &step) {
+  using Kind = NormalizerStep::Kind;
+  if (absl::Status s = check_enum("normalizer step", step.kind, Kind::SentencePiece); !s.ok())
+    return s;
+  const bool charsmap = step.kind == Kind::Precompiled || step.kind == Kind::SentencePiece;
+  if (step.pattern.size() > kMaxText ||
+      step.content.size() > (charsmap ? kMaxCharsmap : kMaxInsert))
+    return bad(concat("a normalizer step of ", step.pattern.size(), " and ", step.content.size(),
+                      " bytes is too long"));
+  if (step.kind == Kind::Replace && step.pattern.empty())
+    return bad("a normalizer step replaces nothing");
+  return absl::OkStatus();
+}
+
+absl::Status check_pre_tokenizer(const PreTokenizerStep &step) {
+  using Kind = PreTokenizerStep::Kind;
+  if (absl::Status s = check_enum("pre-tokenizer step", step.kind, Kind::Metaspace); !s.ok())
+    return s;
+  if (absl::Status s = check_enum("split behavior", step.behavior, SplitBehavior::Contiguous);
+      !s.ok())
+    return s;
+  if (absl::Status s = check_enum("metaspace prepend", step.prepend, MetaspacePrepend::Never);
+      !s.ok())
+    return s;
+  if (step.pattern.size() > kMaxText)
+    return bad("a pre-tokenizer pattern exceeds 1 MiB");
+  if (step.kind == Kind::Metaspace &&
+      (!is_valid_utf8(step.pattern) || count_code_points(step.pattern) != 1))
+    return bad("a metaspace is not one character");
+  return absl::OkStatus();
+}
+
+absl::Status check_decoding(const Decoding &decoding) {
+  if (decoding.replacements.size() > 64)
+    return bad(concat(decoding.replacements.size(), " replacements in decoding, at most 64"));
+  for (const Replacement &replacement : decoding.replacements)
+    if (replacement.from.empty() || replacement.from.size() > kMaxInsert ||
+        replacement.to.size() > kMaxInsert)
+      return bad("a replacement in decoding is empty or exceeds 4 KiB");
+  for (const std::string *text : {&decoding.space, &decoding.separator, &decoding.continuation})
+    if (text->size() > kMaxInsert)
+      return bad("a text in decoding exceeds 4 KiB");
+  return absl::OkStatus();
+}
+
+absl::Status check_model(const TokenizerSpec &spec) {
+  if (absl::Status s = check_enum("model", spec.model, ModelKind::WordPiece); !s.ok())
+    return s;
+  if (!spec.merge_ranks.empty() && spec.merge_ranks.size() != spec.merges.size())
+    return bad(concat(spec.merge_ranks.size(), " merge ranks for ", spec.merges.size(), " merges"));
+  if (spec.model == ModelKind::Unigram && spec.scores.size() != spec.tokens.size())
+    return bad(concat(spec.scores.size(), " scores for ", spec.tokens.size(), " tokens"));
+  for (double score : spec.scores)
+    if (!std::isfinite(score))
+      return bad("a score is not a number");
+  if (spec.continuation.size() > kMaxInsert)
+    return bad("the continuation exceeds 4 KiB");
+  return absl::OkStatus();
 }
 
 absl::Status check_ids(const TokenizerSpec &spec) {
@@ -84,6 +148,45 @@ absl::Status read_tokens(const fb::Tokenizer &in, TokenizerSpec &spec) {
   return absl::OkStatus();
 }
 
+absl::Status read_normalizers(const fb::Tokenizer &in, TokenizerSpec &spec) {
+  if (in.normalizer() > kNormalizerSteps)
+    return bad(concat("normalizer has unknown value ", static_cast<int>(in.normalizer())));
+  if (in.normalizer() == kNfcNormalizer)
+    spec.normalizers.push_back({.kind = NormalizerStep::Kind::Nfc, .pattern = "", .content = ""});
+  if (const auto *steps = in.normalizers())
+    for (const fb::NormalizerStep *step : *steps)
+      spec.normalizers.push_back({static_cast<NormalizerStep::Kind>(step->kind()),
+                                  string_of(step->pattern()), string_of(step->content()),
+                                  step->flags()});
+  return absl::OkStatus();
+}
+
+void read_decoding(const fb::Decoding *in, Decoding &decoding) {
+  if (!in)
+    return;
+  if (const auto *replacements = in->replacements())
+    for (const fb::Replacement *replacement : *replacements)
+      decoding.replacements.push_back(
+          {string_of(replacement->from()), string_of(replacement->to())});
+  decoding.space = string_of(in->space());
+  decoding.separator = string_of(in->separator());
+  decoding.continuation = string_of(in->continuation());
+  decoding.clean_up = in->clean_up();
+  decoding.strip = in->strip();
+}
+
+flatbuffers::Offset<fb::Decoding> write_decoding(flatbuffers::FlatBufferBuilder &builder,
+                                                 const Decoding &decoding) {
+  std::vector<flatbuffers::Offset<fb::Replacement>> replacements;
+  for (const Replacement &replacement : decoding.replacements)
+    replacements.push_back(fb::CreateReplacement(builder, builder.CreateString(replacement.from),
+                                                 builder.CreateString(replacement.to)));
+  return fb::CreateDecoding(
+      builder, builder.CreateVector(replacements), builder.CreateString(decoding.space),
+      builder.CreateString(decoding.separator), builder.CreateString(decoding.continuation),
+      decoding.clean_up, decoding.strip);
+}
+
 } // namespace
 
 absl::Status validate(const TokenizerSpec &spec) {
@@ -104,23 +207,20 @@ absl::Status validate(const TokenizerSpec &spec) {
   for (TokenKind kind : spec.kinds)
     if (absl::Status s = check_enum("token kind", kind, TokenKind::Unused); !s.ok())
       return s;
-  if (absl::Status s = check_enum("model", spec.model, ModelKind::WordPiece); !s.ok())
+  if (absl::Status s = check_model(spec); !s.ok())
     return s;
-  if (absl::Status s = check_enum("normalizer", spec.normalizer, Normalizer::Nfc); !s.ok())
-    return s;
+  if (spec.normalizers.size() > 64)
+    return bad(concat(spec.normalizers.size(), " normalizer steps, at most 64"));
+  for (const NormalizerStep &step : spec.normalizers)
+    if (absl::Status s = check_normalizer(step); !s.ok())
+      return s;
   if (spec.pre_tokenizer.size() > 64)
     return bad(concat(spec.pre_tokenizer.size(), " pre-tokenizer steps, at most 64"));
-  for (const PreTokenizerStep &step : spec.pre_tokenizer) {
-    if (absl::Status s =
-            check_enum("pre-tokenizer step", step.kind, PreTokenizerStep::Kind::PrefixSpace);
-        !s.ok())
+  for (const PreTokenizerStep &step : spec.pre_tokenizer)
+    if (absl::Status s = check_pre_tokenizer(step); !s.ok())
       return s;
-    if (absl::Status s = check_enum("split behavior", step.behavior, SplitBehavior::Removed);
-        !s.ok())
-      return s;
-    if (step.pattern.size() > kMaxText)
-      return bad("a pre-tokenizer pattern exceeds 1 MiB");
-  }
+  if (absl::Status s = check_decoding(spec.decoding); !s.ok())
+    return s;
   for (const AddedToken &token : spec.added_tokens) {
     if (token.content.size() > kMaxText)
       return bad(concat("an added token of ", token.content.size(), " bytes"));
@@ -154,12 +254,18 @@ std::string serialize(const TokenizerSpec &spec) {
   for (const PreTokenizerStep &step : spec.pre_tokenizer)
     steps.push_back(fb::CreatePreTokenizerStep(builder, static_cast<uint8_t>(step.kind),
                                                builder.CreateString(step.pattern),
-                                               static_cast<uint8_t>(step.behavior), step.invert));
+                                               static_cast<uint8_t>(step.behavior), step.invert,
+                                               static_cast<uint8_t>(step.prepend), step.split));
+  std::vector<flatbuffers::Offset<fb::NormalizerStep>> normalizers;
+  for (const NormalizerStep &step : spec.normalizers)
+    normalizers.push_back(fb::CreateNormalizerStep(builder, static_cast<uint8_t>(step.kind),
+                                                   builder.CreateString(step.pattern),
+                                                   bytes_of(builder, step.content), step.flags));
   std::vector<flatbuffers::Offset<fb::AddedToken>> added;
   for (const AddedToken &token : spec.added_tokens)
     added.push_back(fb::CreateAddedToken(builder, builder.CreateString(token.content), token.id,
                                          token.special, token.lstrip, token.rstrip,
-                                         token.normalized));
+                                         token.normalized, token.single_word));
 
   const auto token_bytes = bytes_of(builder, blob);
   const auto token_ends = builder.CreateVector(ends);
@@ -173,6 +279,11 @@ std::string serialize(const TokenizerSpec &spec) {
   const auto bos_token = bytes_of(builder, spec.bos_token);
   const auto eos_token = bytes_of(builder, spec.eos_token);
   const auto chat_template = bytes_of(builder, spec.chat_template);
+  const auto normalizer_list = builder.CreateVector(normalizers);
+  const auto merge_ranks = builder.CreateVector(spec.merge_ranks);
+  const auto scores = builder.CreateVector(spec.scores);
+  const auto continuation = builder.CreateString(spec.continuation);
+  const auto decoding = write_decoding(builder, spec.decoding);
   fb::TokenizerBuilder root(builder);
   root.add_model(static_cast<uint8_t>(spec.model));
   root.add_token_bytes(token_bytes);
@@ -182,7 +293,7 @@ std::string serialize(const TokenizerSpec &spec) {
   root.add_ignore_merges(spec.ignore_merges);
   root.add_unk_id(spec.unk_id);
   root.add_fuse_unk(spec.fuse_unk);
-  root.add_normalizer(static_cast<uint8_t>(spec.normalizer));
+  root.add_normalizer(spec.normalizers.empty() ? kNoNormalizer : kNormalizerSteps);
   root.add_pre_tokenizer(step_list);
   root.add_added_tokens(added_list);
   root.add_prefix_ids(prefix);
@@ -192,6 +303,13 @@ std::string serialize(const TokenizerSpec &spec) {
   root.add_bos_token(bos_token);
   root.add_eos_token(eos_token);
   root.add_chat_template(chat_template);
+  root.add_normalizers(normalizer_list);
+  root.add_merge_ranks(merge_ranks);
+  root.add_scores(scores);
+  root.add_byte_fallback(spec.byte_fallback);
+  root.add_continuation(continuation);
+  root.add_max_word_characters(spec.max_word_characters);
+  root.add_decoding(decoding);
   fb::FinishTokenizerBuffer(builder, root.Finish());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
@@ -222,16 +340,19 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
   spec.ignore_merges = in.ignore_merges();
   spec.unk_id = in.unk_id();
   spec.fuse_unk = in.fuse_unk();
-  spec.normalizer = static_cast<Normalizer>(in.normalizer());
+  if (absl::Status s = read_normalizers(in, spec); !s.ok())
+    return s;
   if (const auto *steps = in.pre_tokenizer())
     for (const fb::PreTokenizerStep *step : *steps)
       spec.pre_tokenizer.push_back({static_cast<PreTokenizerStep::Kind>(step->kind()),
                                     string_of(step->pattern()),
-                                    static_cast<SplitBehavior>(step->behavior()), step->invert()});
+                                    static_cast<SplitBehavior>(step->behavior()), step->invert(),
+                                    static_cast<MetaspacePrepend>(step->prepend()), step->split()});
   if (const auto *added = in.added_tokens())
     for (const fb::AddedToken *token : *added)
       spec.added_tokens.push_back({string_of(token->content()), token->id(), token->special(),
-                                   token->lstrip(), token->rstrip(), token->normalized()});
+                                   token->lstrip(), token->rstrip(), token->normalized(),
+                                   token->single_word()});
   spec.prefix_ids = ids_of(in.prefix_ids());
   spec.suffix_ids = ids_of(in.suffix_ids());
   spec.bos_id = in.bos_id();
@@ -239,36 +360,17 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
   spec.bos_token = string_of(in.bos_token());
   spec.eos_token = string_of(in.eos_token());
   spec.chat_template = string_of(in.chat_template());
+  if (const auto *ranks = in.merge_ranks())
+    spec.merge_ranks.assign(ranks->begin(), ranks->end());
+  if (const auto *scores = in.scores())
+    spec.scores.assign(scores->begin(), scores->end());
+  spec.byte_fallback = in.byte_fallback();
+  spec.continuation = string_of(in.continuation());
+  spec.max_word_characters = in.max_word_characters();
+  read_decoding(in.decoding(), spec.decoding);
   if (absl::Status s = validate(spec); !s.ok())
     return s;
   return spec;
-}
-
-absl::StatusOr<std::vector<Merge>> resolve_merges(const std::vector<std::string> &tokens,
-                                                  const std::vector<MergeText> &merges) {
-  absl::flat_hash_map<std::string_view, int32_t, std::hash<std::string_view>> ids;
-  ids.reserve(tokens.size());
-  for (size_t i = 0; i < tokens.size(); ++i)
-    ids.try_emplace(tokens[i], static_cast<int32_t>(i));
-  std::vector<Merge> resolved;
-  resolved.reserve(merges.size());
-  std::string result;
-  for (const MergeText &merge : merges) {
-    result.assign(merge.left);
-    result += merge.right;
-    Merge ids_of_merge;
-    for (const auto &[part, id] :
-         {std::pair{merge.left, &ids_of_merge.left}, std::pair{merge.right, &ids_of_merge.right},
-          std::pair{std::string_view(result), &ids_of_merge.result}}) {
-      const auto it = ids.find(part);
-      if (it == ids.end())
-        return bad(concat("merge ", resolved.size(), " (\"", merge.left, "\" + \"", merge.right,
-                          "\") uses \"", part, "\", which is not a token"));
-      *id = it->second;
-    }
-    resolved.push_back(ids_of_merge);
-  }
-  return resolved;
 }
 
 } // namespace quern::text

@@ -90,7 +90,8 @@ TEST(TokenizerJson, ReadsTheFilesBesideIt) {
   EXPECT_EQ(qwen.bos_id, -1);
   EXPECT_THAT(qwen.eos_ids, ElementsAre(2, 0));
   EXPECT_EQ(qwen.chat_template, "{{ messages[0].content }}");
-  EXPECT_EQ(qwen.normalizer, text::Normalizer::Nfc);
+  ASSERT_EQ(qwen.normalizers.size(), 1u);
+  EXPECT_EQ(qwen.normalizers[0].kind, text::NormalizerStep::Kind::Nfc);
 }
 
 TEST(TokenizerJson, AFolderWithoutOneIsNoError) {
@@ -110,7 +111,9 @@ TEST(TokenizerJson, RefusesByName) {
       {"", "tokenizer.json: not a JSON object"},
       {"[1]", "tokenizer.json: not a JSON object"},
       {"{}", "model of no type"},
-      {with("/model/type", "Unigram"), "model Unigram"},
+      {with("/model/type", "WordLevel"), "model WordLevel"},
+      {with("/model/type", "Unigram"), "model.vocab is not a list"},
+      {with("/model/type", "WordPiece"), "model.unk_token is missing"},
       {with("/model/byte_fallback", true), "byte_fallback"},
       {with("/model/dropout", 0.1), "dropout"},
       {with("/model/vocab", json::array()), "model.vocab"},
@@ -120,10 +123,19 @@ TEST(TokenizerJson, RefusesByName) {
       {with("/model/merges/3", "nospace"), "entry 3"},
       {with("/model/merges/0", json::array({"xyzzy", "a"})), "xyzzy"},
       {with("/model/unk_token", "xyzzy"), "unk_token \"xyzzy\""},
-      {with("/normalizer", json{{"type", "Lowercase"}}), "normalizer Lowercase"},
-      {with("/pre_tokenizer", nullptr), "pre_tokenizer of no type"},
-      {with("/pre_tokenizer", json{{"type", "Metaspace"}}), "pre_tokenizer Metaspace"},
-      {with("/pre_tokenizer", json{{"type", "Digits"}}), "without ByteLevel"},
+      {with("/normalizer", json{{"type", "ByteLevel"}}), "normalizer ByteLevel"},
+      {with("/normalizer", json{{"type", "Replace"}}), "Replace has no pattern"},
+      {with("/normalizer", json{{"type", "Precompiled"}, {"precompiled_charsmap", "AAAA"}}),
+       "charsmap"},
+      {with("/normalizer", json{{"type", "Precompiled"}, {"precompiled_charsmap", "?"}}),
+       "not Base64"},
+      {with("/pre_tokenizer", json::object()), "pre_tokenizer of no type"},
+      {with("/pre_tokenizer", json{{"type", "UnicodeScripts"}}), "pre_tokenizer UnicodeScripts"},
+      {with("/pre_tokenizer/pretokenizers/0", json{{"type", "Metaspace"}}),
+       "metaspace is not one character"},
+      {with("/pre_tokenizer", json{{"type", "Digits"}}), "decoder ByteLevel"},
+      {with("/pre_tokenizer", json{{"type", "Metaspace"}, {"prepend_scheme", "often"}}),
+       "\"often\""},
       {with("/pre_tokenizer/pretokenizers/2", json{{"type", "Digits"}}), "Digits after ByteLevel"},
       {with("/pre_tokenizer/pretokenizers/0",
             json{{"type", "Split"}, {"pattern", {{"Regex", "[a&&b]"}}}, {"behavior", "Isolated"}}),
@@ -132,11 +144,12 @@ TEST(TokenizerJson, RefusesByName) {
             json{{"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}}),
        "pattern \"(a\""},
       {with("/pre_tokenizer/pretokenizers/0",
-            json{{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "MergedWithNext"}}),
-       "MergedWithNext"},
-      {with("/decoder", json{{"type", "WordPiece"}}), "decoder WordPiece"},
+            json{{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "MergedWithNone"}}),
+       "MergedWithNone"},
+      {with("/decoder", json{{"type", "CTC"}}), "decoder CTC"},
+      {with("/decoder", json{{"type", "Strip"}, {"content", " "}, {"start", 0}, {"stop", 1}}),
+       "decoder Strip"},
       {with("/post_processor", json{{"type", "Odd"}}), "post_processor Odd"},
-      {with("/added_tokens/0/single_word", true), "single_word"},
       {with("/added_tokens/0/id", nullptr), "added token"},
   };
   for (const auto &[content, message] : cases) {

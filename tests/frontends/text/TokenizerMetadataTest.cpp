@@ -51,7 +51,7 @@ class PreName : public testing::TestWithParam<std::pair<const char *, const char
 TEST_P(PreName, GivesTheIdsOfTokenizerJson) {
   const auto &[pre, style] = GetParam();
   text::TokenizerSpec reference = load(style);
-  reference.normalizer = text::Normalizer::None; // GGUF has none
+  reference.normalizers.clear(); // GGUF has none
   // tokenizer.json finds some added tokens after normalization; GGUF finds all before.
   for (text::AddedToken &token : reference.added_tokens)
     token.lstrip = token.rstrip = token.normalized = false;
@@ -113,8 +113,11 @@ TEST(TokenizerMetadata, RefusesByKey) {
     const auto spec = tokenizer_from_metadata(metadata);
     return spec.ok() ? std::string("accepted") : std::string(text::message_of(spec.status()));
   };
-  EXPECT_THAT(refused([](auto &m) { m.model = "llama"; }),
-              HasSubstr("tokenizer.ggml.model: \"llama\""));
+  EXPECT_THAT(refused([](auto &m) { m.model = "rwkv"; }),
+              HasSubstr("tokenizer.ggml.model: \"rwkv\""));
+  for (const char *model : {"llama", "t5"})
+    EXPECT_THAT(refused([model](auto &m) { m.model = model; }),
+                HasSubstr("tokenizer.ggml.scores: 0 scores"));
   EXPECT_THAT(refused([](auto &m) { m.pre = "xyzzy"; }),
               HasSubstr("tokenizer.ggml.pre: \"xyzzy\""));
   EXPECT_THAT(refused([](auto &m) { m.token_types.pop_back(); }),

@@ -230,7 +230,7 @@ TEST(Tokenizer, RefusesWhatItCannotRun) {
     const auto tokenizer = Tokenizer::create(std::move(spec));
     return tokenizer.ok() ? std::string("created") : std::string(message_of(tokenizer.status()));
   };
-  EXPECT_THAT(error([](auto &s) { s.model = ModelKind::Unigram; }), HasSubstr("unigram"));
+  EXPECT_THAT(error([](auto &s) { s.model = ModelKind::Unigram; }), HasSubstr("0 scores"));
   EXPECT_THAT(error([](auto &s) { s.model = static_cast<ModelKind>(99); }), HasSubstr("model"));
   EXPECT_THAT(error([](auto &s) { s.tokens.clear(); }), HasSubstr("empty"));
   EXPECT_THAT(error([](auto &s) { s.kinds.pop_back(); }), HasSubstr("token kinds"));
@@ -261,7 +261,7 @@ TokenizerSpec everything() {
   const int32_t id = add(spec, token);
   spec.ignore_merges = spec.fuse_unk = true;
   spec.unk_id = 3;
-  spec.normalizer = Normalizer::Nfc;
+  spec.normalizers = {{.kind = NormalizerStep::Kind::Nfc, .pattern = "", .content = ""}};
   spec.pre_tokenizer = {
       {.kind = PreTokenizerStep::Kind::PrefixSpace, .pattern = ""},
       {.pattern = R"(\p{L}+|\s+)", .behavior = SplitBehavior::Removed, .invert = true}};

@@ -1,0 +1,278 @@
+#include "frontends/hf/SentencePieceModel.h"
+
+#include "frontends/hf/TokenizerParts.h"
+#include "runtime/text/Message.h"
+#include "runtime/text/Tokenizer.h"
+
+#include <bit>
+#include <cmath>
+
+namespace quern::hf {
+namespace {
+
+using nlohmann::json;
+using text::NormalizerStep;
+using text::TokenKind;
+
+constexpr const char *kFile = "tokenizer.model";
+
+absl::Status invalid(std::string_view what) {
+  return absl::InvalidArgumentError(text::concat(kFile, ": ", what));
+}
+
+/// Walks over the fields of one message of the Protocol Buffers wire format
+/// (protobuf.dev/programming-guides/encoding). Nothing is copied.
+class Message {
+public:
+  explicit Message(std::string_view bytes) : bytes_(bytes) {}
+
+  /// Reads the next field. False: the message has ended, or is damaged (see ok()).
+  bool next() {
+    if (bytes_.empty())
+      return false;
+    uint64_t tag = 0;
+    ok_ = read_varint(tag) && read_value(tag & 7);
+    number_ = tag >> 3;
+    return ok_;
+  }
+  bool ok() const { return ok_; }
+
+  uint64_t number() const { return number_; }
+  /// The field's value; empty or zero where it is of another type.
+  std::string_view bytes() const { return value_bytes_; }
+  uint64_t varint() const { return value_; }
+  float float32() const { return std::bit_cast<float>(static_cast<uint32_t>(value_)); }
+
+private:
+  bool read_varint(uint64_t &value) {
+    value = 0;
+    for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
+      const auto byte = static_cast<uint8_t>(bytes_.front());
+      bytes_.remove_prefix(1);
+      value |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80)
+        return true;
+    }
+    return false;
+  }
+
+  bool read_value(uint64_t wire_type) {
+    value_ = 0;
+    value_bytes_ = {};
+    switch (wire_type) {
+    case 0:
+      return read_varint(value_);
+    case 1:
+      return read_fixed(8);
+    case 2: {
+      uint64_t size = 0;
+      if (!read_varint(size) || size > bytes_.size())
+        return false;
+      value_bytes_ = bytes_.substr(0, size);
+      bytes_.remove_prefix(size);
+      return true;
+    }
+    case 5:
+      return read_fixed(4);
+    default: // groups, which the format has given up
+      return false;
+    }
+  }
+
+  bool read_fixed(size_t size) {
+    if (bytes_.size() < size)
+      return false;
+    for (size_t i = 0; i < size; ++i) // little-endian
+      value_ |= uint64_t{static_cast<uint8_t>(bytes_[i])} << (8 * i);
+    bytes_.remove_prefix(size);
+    return true;
+  }
+
+  std::string_view bytes_;
+  bool ok_ = true;
+  uint64_t number_ = 0, value_ = 0;
+  std::string_view value_bytes_;
+};
+
+/// What is read of a ModelProto, with the defaults of its schema.
+struct Model {
+  std::vector<std::string> pieces;
+  std::vector<TokenKind> kinds;
+  std::vector<float> scores;
+  uint64_t type = 1; ///< 1 unigram, 2 BPE, 3 words, 4 characters
+  bool byte_fallback = false, space_suffix = false;
+  int32_t unk_id = 0, bos_id = 1, eos_id = 2;
+  std::string charsmap;
+  bool dummy_prefix = true, remove_extra_space = true, escape_space = true;
+};
+
+absl::Status read_piece(std::string_view bytes, Model &model) {
+  static constexpr TokenKind kByType[] = {
+      TokenKind::Normal,      TokenKind::Normal, TokenKind::Unknown, TokenKind::Control,
+      TokenKind::UserDefined, TokenKind::Unused, TokenKind::Byte};
+  Message piece(bytes);
+  std::string text;
+  float score = 0;
+  uint64_t type = 1;
+  while (piece.next()) {
+    if (piece.number() == 1)
+      text = piece.bytes();
+    else if (piece.number() == 2)
+      score = piece.float32();
+    else if (piece.number() == 3)
+      type = piece.varint();
+  }
+  if (!piece.ok() || text.empty() || type >= std::size(kByType) || !std::isfinite(score))
+    return invalid(text::concat("piece ", model.pieces.size(), " is damaged"));
+  model.pieces.push_back(std::move(text));
+  model.kinds.push_back(kByType[type]);
+  model.scores.push_back(score);
+  return absl::OkStatus();
+}
+
+bool read_trainer(std::string_view bytes, Model &model) {
+  Message trainer(bytes);
+  while (trainer.next()) {
+    const auto id = static_cast<int32_t>(trainer.varint()); // negative ones take 64 bits
+    switch (trainer.number()) {
+    case 3:
+      model.type = trainer.varint();
+      break;
+    case 24:
+      model.space_suffix = trainer.varint() != 0;
+      break;
+    case 35:
+      model.byte_fallback = trainer.varint() != 0;
+      break;
+    case 40:
+      model.unk_id = id;
+      break;
+    case 41:
+      model.bos_id = id;
+      break;
+    case 42:
+      model.eos_id = id;
+      break;
+    }
+  }
+  return trainer.ok();
+}
+
+bool read_normalizer_spec(std::string_view bytes, Model &model) {
+  Message normalizer(bytes);
+  while (normalizer.next()) {
+    switch (normalizer.number()) {
+    case 2:
+      model.charsmap = normalizer.bytes();
+      break;
+    case 3:
+      model.dummy_prefix = normalizer.varint() != 0;
+      break;
+    case 4:
+      model.remove_extra_space = normalizer.varint() != 0;
+      break;
+    case 5:
+      model.escape_space = normalizer.varint() != 0;
+      break;
+    }
+  }
+  return normalizer.ok();
+}
+
+absl::StatusOr<Model> read(std::string_view bytes) {
+  Model model;
+  Message root(bytes);
+  while (root.next()) {
+    bool ok = true;
+    if (root.number() == 1) {
+      if (absl::Status s = read_piece(root.bytes(), model); !s.ok())
+        return s;
+    } else if (root.number() == 2) {
+      ok = read_trainer(root.bytes(), model);
+    } else if (root.number() == 3) {
+      ok = read_normalizer_spec(root.bytes(), model);
+    }
+    if (!ok)
+      return invalid("the trainer's or the normalizer's part is damaged");
+  }
+  if (!root.ok() || model.pieces.empty())
+    return invalid("not a SentencePiece model, or a damaged one");
+  if (model.type != 1 && model.type != 2)
+    return absl::UnimplementedError(text::concat(kFile, ": model type ", model.type,
+                                                 " is not supported; unigram (1) and BPE (2) are"));
+  return model;
+}
+
+/// The id if it is a token, else -1.
+int32_t known(int32_t id, size_t tokens) {
+  return id >= 0 && static_cast<size_t>(id) < tokens ? id : -1;
+}
+
+} // namespace
+
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const TokenizerFiles &files) {
+  absl::StatusOr<Model> read_model = read(files.sentence_piece_model);
+  if (!read_model.ok())
+    return read_model.status();
+  Model &model = *read_model;
+  SpecBuilder to;
+  to.id_limit = std::min(text::kMaxTokens,
+                         files.sentence_piece_model.size() + files.tokenizer_config_json.size());
+  text::TokenizerSpec &spec = to.spec;
+  spec.tokens = std::move(model.pieces);
+  spec.kinds = std::move(model.kinds);
+  spec.byte_fallback = model.byte_fallback;
+  spec.fuse_unk = true;
+  const size_t pieces = spec.tokens.size();
+  spec.unk_id = known(model.unk_id, pieces);
+  const int32_t bos = known(model.bos_id, pieces), eos = known(model.eos_id, pieces);
+  const bool bpe = model.type == 2;
+  spec.model = bpe ? text::ModelKind::SentencePieceBpe : text::ModelKind::Unigram;
+  if (bpe)
+    spec.merges = text::merges_from_scores(spec.tokens, spec.kinds, model.scores, spec.merge_ranks);
+  const auto flag = [](bool set, uint8_t bit) { return static_cast<uint8_t>(set ? bit : 0); };
+  spec.normalizers.push_back(
+      {NormalizerStep::Kind::SentencePiece, "", std::move(model.charsmap),
+       static_cast<uint8_t>(flag(model.dummy_prefix, NormalizerStep::kDummySpace) |
+                            flag(model.remove_extra_space, NormalizerStep::kRemoveExtraSpace) |
+                            flag(model.escape_space, NormalizerStep::kEscapeSpace) |
+                            flag(model.space_suffix, NormalizerStep::kSpaceSuffix))});
+  spec.decoding.replacements.push_back({"\u2581", " "});
+  spec.decoding.strip = model.remove_extra_space ? UINT32_MAX : model.dummy_prefix ? 1 : 0;
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    const TokenKind kind = spec.kinds[i];
+    if (kind != TokenKind::Control && kind != TokenKind::Unknown && kind != TokenKind::UserDefined)
+      continue;
+    text::AddedToken token;
+    token.content = spec.tokens[i];
+    token.id = static_cast<int32_t>(i);
+    token.special = kind != TokenKind::UserDefined;
+    token.normalized = !token.special; // found in what the normalizer passed through
+    spec.added_tokens.push_back(std::move(token));
+  }
+  if (eos >= 0)
+    spec.eos_ids.push_back(eos);
+  if (absl::Status s = read_configs(files, to); !s.ok())
+    return s;
+  if (spec.bos_id < 0)
+    spec.bos_id = bos;
+  if (spec.bos_token.empty() && spec.bos_id >= 0)
+    spec.bos_token = spec.tokens[static_cast<size_t>(spec.bos_id)];
+  if (spec.eos_token.empty() && eos >= 0)
+    spec.eos_token = spec.tokens[static_cast<size_t>(eos)];
+  const json config = json::parse(files.tokenizer_config_json, nullptr, false);
+  if (flag_of(config, "add_bos_token", bpe) && spec.bos_id >= 0)
+    spec.prefix_ids = {spec.bos_id};
+  if (flag_of(config, "add_eos_token", !bpe) && !spec.eos_ids.empty())
+    spec.suffix_ids = {spec.eos_ids.front()};
+  if (!bpe) {
+    spec.scores.assign(model.scores.begin(), model.scores.end());
+    spec.scores.resize(spec.tokens.size()); // tokens that the config adds
+  }
+  if (absl::StatusOr<std::unique_ptr<text::Tokenizer>> trial = text::Tokenizer::create(spec);
+      !trial.ok())
+    return invalid(text::message_of(trial.status()));
+  return std::move(spec);
+}
+
+} // namespace quern::hf

@@ -1,0 +1,52 @@
+// The text of tokens, as a TokenizerSpec's Decoding says.
+#ifndef QUERN_RUNTIME_TEXT_PIECES_H
+#define QUERN_RUNTIME_TEXT_PIECES_H
+
+#include "runtime/text/TokenizerSpec.h"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern::text {
+
+/// Where in a text the next token stands.
+struct TextPlace {
+  bool first = true; ///< no token has come yet
+  uint32_t strip;    ///< spaces still to be taken off the start
+};
+
+class Pieces {
+public:
+  /// `spellings`: by id, what the tokens are spelled like where that is not `spec.tokens` (added
+  /// tokens that are found in normalized text); empty: as there. Fails where the pieces are far
+  /// longer than the tokens.
+  static absl::StatusOr<Pieces> create(const TokenizerSpec &spec,
+                                       std::vector<std::pair<int32_t, std::string>> spellings);
+
+  /// The bytes of token `id`, which must be one, inside a text.
+  std::string_view get(int32_t id) const;
+
+  TextPlace start() const { return {true, decoding_.strip}; }
+  /// Appends the bytes of token `id` at `place`, which moves on.
+  void append(int32_t id, TextPlace &place, std::string &out) const;
+
+private:
+  std::string first_piece(int32_t id) const;
+  static std::string spell(const Decoding &decoding, std::string_view token, bool first);
+
+  Decoding decoding_;
+  std::string bytes_; ///< of all pieces, one after the other
+  std::vector<uint32_t> ends_;
+  /// How tokens are spelled, where the first of a text differs from others; else empty.
+  std::string spelled_;
+  std::vector<uint32_t> spelled_ends_;
+  std::vector<bool> literal_; ///< by id: the bytes are the piece, wherever it stands
+};
+
+} // namespace quern::text
+
+#endif // QUERN_RUNTIME_TEXT_PIECES_H

@@ -1,0 +1,356 @@
+#include "runtime/text/WordModel.h"
+
+#include "runtime/text/ByteAlphabet.h"
+#include "runtime/text/BytePairEncoder.h"
+#include "runtime/text/Trie.h"
+#include "runtime/text/Utf8.h"
+
+#include <absl/container/flat_hash_map.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+namespace quern::text {
+namespace {
+
+constexpr std::string_view kMetaspace = "\u2581";
+// What is added to the lowest score for a character without a token (SentencePiece).
+constexpr double kUnknownPenalty = 10;
+
+bool is_text(TokenKind kind) { return kind != TokenKind::Control && kind != TokenKind::Unknown; }
+
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+using WordMap = absl::flat_hash_map<std::string, int32_t, TextHash, std::equal_to<>>;
+
+/// Ids of the tokens <0x00>..<0xFF>, -1 where there is none.
+std::array<int32_t, 256> byte_tokens(const TokenizerSpec &spec) {
+  std::array<int32_t, 256> ids;
+  ids.fill(-1);
+  if (spec.byte_fallback)
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      if (const int byte = byte_of_token(spec.tokens[i]); byte >= 0)
+        ids[static_cast<size_t>(byte)] = static_cast<int32_t>(i);
+  return ids;
+}
+
+/// Appends the ids of the bytes of `text`; false: one has none, and nothing was appended.
+bool append_bytes(const std::array<int32_t, 256> &bytes, std::string_view text,
+                  std::vector<int32_t> &ids) {
+  for (char c : text)
+    if (bytes[static_cast<uint8_t>(c)] < 0)
+      return false;
+  for (char c : text)
+    ids.push_back(bytes[static_cast<uint8_t>(c)]);
+  return true;
+}
+
+class ByteLevelModel : public WordModel {
+public:
+  explicit ByteLevelModel(const TokenizerSpec &spec)
+      : merger_(spec), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk) {
+    byte_ids_.fill(-1);
+    for (size_t i = 0; i < spec.tokens.size(); ++i) {
+      const TokenKind kind = spec.kinds[i];
+      if (kind != TokenKind::Normal && kind != TokenKind::Byte)
+        continue;
+      const std::optional<std::string> bytes = token_to_bytes(spec.tokens[i]);
+      if (!bytes)
+        continue;
+      if (bytes->size() == 1)
+        if (int32_t &id = byte_ids_[static_cast<uint8_t>((*bytes)[0])]; id < 0)
+          id = static_cast<int32_t>(i);
+      if (spec.ignore_merges && kind == TokenKind::Normal)
+        words_.try_emplace(*bytes, static_cast<int32_t>(i));
+    }
+  }
+
+  void encode(std::string_view word, WordScratch &scratch,
+              std::vector<int32_t> &ids) const override {
+    if (!words_.empty())
+      if (const auto it = words_.find(word); it != words_.end()) {
+        ids.push_back(it->second);
+        return;
+      }
+    scratch.symbols.clear();
+    for (char byte : word)
+      scratch.symbols.push_back(byte_ids_[static_cast<uint8_t>(byte)]);
+    const size_t begin = ids.size();
+    merger_.encode(scratch.symbols, ids);
+
+    // Bytes without a token came through as -1: they become the unknown token, or nothing.
+    size_t kept = begin;
+    for (size_t i = begin; i < ids.size(); ++i) {
+      if (ids[i] >= 0) {
+        ids[kept++] = ids[i];
+      } else if (unk_id_ >= 0) {
+        const bool fused = fuse_unk_ && i > begin && kept > begin && ids[kept - 1] == unk_id_;
+        if (!fused)
+          ids[kept++] = unk_id_;
+      }
+    }
+    ids.resize(kept);
+  }
+
+private:
+  BytePairEncoder merger_;
+  std::array<int32_t, 256> byte_ids_;
+  int32_t unk_id_;
+  bool fuse_unk_;
+  WordMap words_; ///< normal tokens by their bytes, if ignore_merges
+};
+
+class CharacterBpeModel : public WordModel {
+public:
+  explicit CharacterBpeModel(const TokenizerSpec &spec)
+      : merger_(spec), bytes_(byte_tokens(spec)), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk) {
+    ascii_.fill(-1);
+    for (size_t i = 0; i < spec.tokens.size(); ++i) {
+      if (!is_text(spec.kinds[i]) || spec.tokens[i].empty())
+        continue;
+      const std::string_view token = spec.tokens[i];
+      const auto id = static_cast<int32_t>(i);
+      const CodePoint point = first_code_point(token);
+      if (point.state == CodePoint::State::Valid && point.size == token.size()) {
+        if (point.value < ascii_.size())
+          ascii_[point.value] = id;
+        else
+          characters_.try_emplace(point.value, id);
+      }
+      if (spec.ignore_merges)
+        words_.try_emplace(std::string(token), id);
+      for (size_t at = token.find(kMetaspace, 1); at != std::string_view::npos;
+           at = token.find(kMetaspace, at + 1))
+        joined_[static_cast<uint8_t>(token[at - 1])] = true;
+    }
+    // A run of spaces is always one part.
+    joined_[static_cast<uint8_t>(kMetaspace.back())] = true;
+    cuts_ = !spec.ignore_merges && find(first_code_point(kMetaspace).value) >= 0;
+  }
+
+  /// Cuts before each space that no token joins to the character before it: no merge crosses.
+  void cut(std::string_view word, std::vector<std::string_view> &words) const override {
+    size_t start = 0;
+    if (cuts_)
+      for (size_t at = word.find(kMetaspace, 1); at != std::string_view::npos;
+           at = word.find(kMetaspace, at + kMetaspace.size()))
+        if (!joined_[static_cast<uint8_t>(word[at - 1])]) {
+          words.push_back(word.substr(start, at - start));
+          start = at;
+        }
+    words.push_back(word.substr(start));
+  }
+
+  void encode(std::string_view word, WordScratch &scratch,
+              std::vector<int32_t> &ids) const override {
+    if (!words_.empty())
+      if (const auto it = words_.find(word); it != words_.end()) {
+        ids.push_back(it->second);
+        return;
+      }
+    std::vector<int32_t> &symbols = scratch.symbols;
+    symbols.clear();
+    // An unknown token is held until the next character with a token of its own: bytes come first
+    // (as in `tokenizers`; it only shows where some bytes have no token).
+    bool held = false;
+    for (size_t at = 0; at < word.size();) {
+      const CodePoint point = first_code_point(word.substr(at));
+      const std::string_view character = word.substr(at, point.size);
+      at += point.size;
+      if (const int32_t id = find(point.value); id >= 0) {
+        if (held)
+          symbols.push_back(unk_id_);
+        held = false;
+        symbols.push_back(id);
+      } else if (!append_bytes(bytes_, character, symbols) && unk_id_ >= 0) {
+        if (held && !fuse_unk_)
+          symbols.push_back(unk_id_);
+        held = true;
+      }
+    }
+    if (held)
+      symbols.push_back(unk_id_);
+    merger_.encode(symbols, ids);
+  }
+
+private:
+  int32_t find(char32_t value) const {
+    if (value < ascii_.size())
+      return ascii_[value];
+    const auto it = characters_.find(value);
+    return it == characters_.end() ? -1 : it->second;
+  }
+
+  BytePairEncoder merger_;
+  std::array<int32_t, 256> bytes_;
+  int32_t unk_id_;
+  bool fuse_unk_;
+  std::array<int32_t, 128> ascii_;
+  absl::flat_hash_map<char32_t, int32_t> characters_;
+  std::array<bool, 256> joined_{}; ///< by a character's last byte: a token has it before a space
+  bool cuts_ = false;
+  WordMap words_; ///< tokens by their text, if ignore_merges
+};
+
+/// Kudo, "Subword Regularization", 2018: the cut into tokens with the highest sum of scores.
+class UnigramModel : public WordModel {
+public:
+  explicit UnigramModel(const TokenizerSpec &spec)
+      : trie_(keys(spec)), scores_(spec.scores), bytes_(byte_tokens(spec)), unk_id_(spec.unk_id) {
+    double lowest = std::numeric_limits<double>::infinity();
+    for (size_t i = 0; i < spec.scores.size(); ++i)
+      if (spec.kinds[i] == TokenKind::Normal)
+        lowest = std::min(lowest, spec.scores[i]);
+    unknown_score_ =
+        (lowest < std::numeric_limits<double>::infinity() ? lowest : 0) - kUnknownPenalty;
+  }
+
+  void encode(std::string_view word, WordScratch &scratch,
+              std::vector<int32_t> &ids) const override {
+    constexpr int32_t kUnknown = -1, kUnreached = -2;
+    std::vector<WordScratch::Best> &best = scratch.best;
+    best.assign(word.size() + 1, {0, kUnreached, 0});
+    for (size_t at = 0; at < word.size();) {
+      const size_t character = first_code_point(word.substr(at)).size;
+      const double so_far = best[at].score;
+      const auto reach = [&](size_t end, int32_t id, double score) {
+        WordScratch::Best &to = best[end];
+        if (to.id == kUnreached || so_far + score > to.score)
+          to = {so_far + score, id, static_cast<uint32_t>(at)};
+      };
+      bool single = false;
+      uint32_t node = Trie::kRoot;
+      for (size_t end = at; end < word.size();) {
+        node = trie_.next(node, static_cast<uint8_t>(word[end++]));
+        if (node == Trie::kNone)
+          break;
+        if (const int32_t id = trie_.value(node); id >= 0) {
+          reach(end, id, scores_[static_cast<size_t>(id)]);
+          single = single || end - at == character;
+        }
+      }
+      if (!single)
+        reach(at + character, kUnknown, unknown_score_);
+      at += character;
+    }
+    // Back from the end, unknown characters in a row as one.
+    const size_t first = ids.size();
+    for (size_t end = word.size(); end > 0;) {
+      size_t begin = best[end].begin;
+      if (best[end].id >= 0) {
+        ids.push_back(best[end].id);
+      } else {
+        while (begin > 0 && best[begin].id == kUnknown)
+          begin = best[begin].begin;
+        append_unknown(word.substr(begin, end - begin), ids);
+      }
+      end = begin;
+    }
+    std::reverse(ids.begin() + static_cast<ptrdiff_t>(first), ids.end());
+  }
+
+private:
+  static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
+    std::vector<Trie::Key> keys;
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      if (is_text(spec.kinds[i]) && spec.kinds[i] != TokenKind::Byte)
+        keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
+    return keys;
+  }
+
+  /// Appends, last first.
+  void append_unknown(std::string_view text, std::vector<int32_t> &ids) const {
+    const size_t first = ids.size();
+    if (append_bytes(bytes_, text, ids))
+      std::reverse(ids.begin() + static_cast<ptrdiff_t>(first), ids.end());
+    else if (unk_id_ >= 0)
+      ids.push_back(unk_id_);
+  }
+
+  Trie trie_;
+  std::vector<double> scores_;
+  std::array<int32_t, 256> bytes_;
+  int32_t unk_id_;
+  double unknown_score_;
+};
+
+/// Wu et al., "Google's Neural Machine Translation System", 2016, as BERT has it: the longest token
+/// first; a word that cannot be made of tokens is unknown as a whole.
+class WordPieceModel : public WordModel {
+public:
+  explicit WordPieceModel(const TokenizerSpec &spec)
+      : trie_(keys(spec)), continuation_(trie_.next(Trie::kRoot, spec.continuation)),
+        unk_id_(spec.unk_id), max_characters_(spec.max_word_characters) {}
+
+  void encode(std::string_view word, WordScratch &scratch,
+              std::vector<int32_t> &ids) const override {
+    const size_t first = ids.size();
+    const bool too_long = max_characters_ > 0 && word.size() > max_characters_ &&
+                          count_code_points(word) > max_characters_;
+    for (size_t at = 0; at < word.size() && !too_long;) {
+      uint32_t node = at == 0 ? Trie::kRoot : continuation_;
+      int32_t id = -1;
+      size_t stop = at;
+      for (size_t end = at; end < word.size() && node != Trie::kNone;) {
+        node = trie_.next(node, static_cast<uint8_t>(word[end++]));
+        if (node != Trie::kNone && trie_.value(node) >= 0) {
+          id = trie_.value(node);
+          stop = end;
+        }
+      }
+      if (id < 0) {
+        ids.resize(first);
+        break;
+      }
+      ids.push_back(id);
+      at = stop;
+    }
+    if (ids.size() == first && unk_id_ >= 0)
+      ids.push_back(unk_id_);
+  }
+
+private:
+  static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
+    std::vector<Trie::Key> keys;
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      if (is_text(spec.kinds[i]))
+        keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
+    return keys;
+  }
+
+  Trie trie_;
+  uint32_t continuation_; ///< where tokens inside a word begin
+  int32_t unk_id_;
+  size_t max_characters_; ///< 0: no limit
+};
+
+} // namespace
+
+std::unique_ptr<WordModel> WordModel::create(const TokenizerSpec &spec) {
+  switch (spec.model) {
+  case ModelKind::ByteLevelBpe:
+    return std::make_unique<ByteLevelModel>(spec);
+  case ModelKind::SentencePieceBpe:
+    return std::make_unique<CharacterBpeModel>(spec);
+  case ModelKind::Unigram:
+    return std::make_unique<UnigramModel>(spec);
+  case ModelKind::WordPiece:
+    return std::make_unique<WordPieceModel>(spec);
+  }
+  return nullptr;
+}
+
+int byte_of_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>')
+    return -1;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
+  const int high = digit(token[3]), low = digit(token[4]);
+  return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+} // namespace quern::text
