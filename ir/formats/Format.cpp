@@ -24,8 +24,8 @@ void Format::unpack_block(const std::byte *, uint8_t *, float *, float *) const 
 std::span<const Format *const> all_formats() {
   static const std::vector<const Format *> table = [] {
     std::vector<const Format *> formats;
-    for (const auto family :
-         {float_formats(), legacy_block_formats(), k_quant_formats(), int_formats()})
+    for (const auto family : {float_formats(), legacy_block_formats(), k_quant_formats(),
+                              codebook_formats(), ternary_formats(), int_formats()})
       formats.insert(formats.end(), family.begin(), family.end());
     return formats;
   }();

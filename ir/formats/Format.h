@@ -12,17 +12,24 @@
 //   q5_0            32     22     5.5          d*(q-16)
 //   q5_1            32     24     6.0          d*q + m
 //   q8_0            32     34     8.5          d*q
+//   q2_k            256    84     2.625        (d*s)*q - dmin*m      s, m: 4 bits for each 16
+//   q3_k            256    110    3.4375       (d*s)*(q-4)           s: 6 bits, -32, for each 16
 //   q4_k            256    144    4.5          (d*s)*q - dmin*m      s, m: 6 bits for each 32
 //   q5_k            256    176    5.5          (d*s)*q - dmin*m
 //   q6_k            256    210    6.5625       (d*s)*(q-32)          s: int8 for each 16
+//   iq4_nl          32     18     4.5          d*t[q]                t: 16 integers
+//   iq4_xs          256    136    4.25         (d*s)*t[q]            s: 6 bits, -32, for each 32
+//   mxfp4           32     17     4.25         2^(e-128)*t[q]        t: E2M1's values, doubled
+//   tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2
+//   tq2_0           256    66     2.0625       d*(q-1)
 //   int8            32     34     8.5          s*q                   Quern's own, also below
 //   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
 //   int4:gG:asym    G      G/2+4  4 + 32/G     s*q + min
 //
-// The q formats are GGUF's blocks (source: the GGUF specification and the `gguf` Python package, to
-// which decoding is bit-exact). int8 is stored as q8_0 and int4:g32 as q4_0/q4_1 are; longer groups
-// continue the same way: f16 scale, f16 min if asymmetric, then G/2 bytes whose low nibbles are
-// elements 0..G/2-1 and high nibbles the rest.
+// All but the float, int8 and int4 formats are GGUF's blocks (source: the GGUF specification and
+// the `gguf` Python package, to which decoding is bit-exact). int8 is stored as q8_0 and int4:g32
+// as q4_0/q4_1 are; longer groups continue the same way: f16 scale, f16 min if asymmetric, then G/2
+// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest.
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
 
@@ -54,8 +61,11 @@ public:
   /// Bytes of a row of `n` elements: whole blocks.
   int64_t row_bytes(int64_t n) const { return (n + block_ - 1) / block_ * block_bytes_; }
 
-  /// f32, f16, bf16: elements stand alone, without codes and scales.
+  /// Whether kernels read floats: f32, f16, bf16, and the quantized formats that no packing of
+  /// codes and scales holds exactly (q2_k, iq4_xs), which are expanded to f32.
   bool is_float() const { return packing_.is_float(); }
+  /// Whether packing holds the elements as they are stored, not expanded.
+  bool is_stored_float() const { return is_float() && block_ == 1; }
   /// The one packing that holds this format's weights exactly.
   const Packing &packing() const { return packing_; }
 
@@ -74,7 +84,7 @@ public:
 
   /// Takes block at `src` apart: block() codes (unsigned, with packing().zero_point), and a scale
   /// and, if packing().has_min, a min for each packing().group elements, widened to float32.
-  /// Quantized formats only.
+  /// Only if not is_float().
   virtual void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *mins) const;
 
 protected:

@@ -1,9 +1,54 @@
-// GGUF's super-blocks of 256: q4_k, q5_k (6-bit scales and mins for each 32) and q6_k (int8 scales
-// for each 16).
+// GGUF's super-blocks of 256: q2_k (4-bit scales and mins for each 16), q3_k (6-bit scales for each
+// 16), q4_k, q5_k (6-bit scales and mins for each 32) and q6_k (int8 scales for each 16).
 #include "ir/formats/QuantFormat.h"
 
 namespace quern::formats {
 namespace {
+
+/// [16 bytes: scale low, min high][64 bytes of bit pairs][d f16][dmin f16]
+///
+/// Mins for each 16 are in no packing (a min meets the activations' sums, which are of 32).
+class Q2K final : public ExpandedFormat {
+public:
+  Q2K() : ExpandedFormat("q2_k", 256, 84) {}
+
+  void expand_block(const std::byte *src, float *values) const override {
+    const float d = load_f16(src + 80);
+    const float dmin = load_f16(src + 82);
+    uint8_t codes[256];
+    unpack_bit_pairs(src + 16, codes);
+    for (int i = 0; i < 256; ++i) {
+      const unsigned packed = load_u8(src + i / 16);
+      const float scale = d * static_cast<float>(packed & 15);
+      const float min = dmin * static_cast<float>(packed >> 4);
+      values[i] = scale * static_cast<float>(codes[i]) - min;
+    }
+  }
+};
+
+/// [32 bytes of third bits][64 bytes of bit pairs][12 bytes of scales][d f16]
+///
+/// A code is -4..3. Scales are six bits, less 32: low nibbles in bytes 0-7 (eight low, then eight
+/// high), top bit pairs in bytes 8-11 (four lowest, and so on).
+class Q3K final : public QuantFormat {
+public:
+  Q3K() : QuantFormat("q3_k", 256, 110, quant_packing(8, 16, 32, false, ScaleType::F32)) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
+    unpack_bit_pairs(src + 32, codes);
+    for (int i = 0; i < 256; ++i) { // bit g of byte i belongs to element 32*g + i
+      const unsigned third = load_u8(src + i % 32) >> (i / 32) & 1;
+      codes[i] = static_cast<uint8_t>((codes[i] | third << 2) - 4 + packing().zero_point);
+    }
+    const std::byte *packed = src + 96;
+    const float d = load_f16(src + 108);
+    for (int i = 0; i < 16; ++i) {
+      const unsigned low = load_u8(packed + i % 8) >> (i / 8 * 4) & 15;
+      const unsigned high = load_u8(packed + 8 + i % 4) >> (i / 4 * 2) & 3;
+      scales[i] = d * static_cast<float>(static_cast<int>(low | high << 4) - 32);
+    }
+  }
+};
 
 /// The 12 bytes of eight 6-bit scales and eight 6-bit mins. The first four of each are the low six
 /// bits of bytes 0-3 and 4-7; the last four have their low nibbles in bytes 8-11 (scale low, min
@@ -73,12 +118,14 @@ public:
 } // namespace
 
 std::span<const Format *const> k_quant_formats() {
+  static const Q2K q2_k;
+  static const Q3K q3_k;
   static const ScaleMinSuperblock q4_k("q4_k", 4, 144,
                                        quant_packing(4, 32, 0, true, ScaleType::F32));
   static const ScaleMinSuperblock q5_k("q5_k", 5, 176,
                                        quant_packing(8, 32, 0, true, ScaleType::F32));
   static const Q6K q6_k;
-  static const Format *const formats[] = {&q4_k, &q5_k, &q6_k};
+  static const Format *const formats[] = {&q2_k, &q3_k, &q4_k, &q5_k, &q6_k};
   return formats;
 }
 

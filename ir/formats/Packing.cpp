@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace quern::formats {
 namespace {
@@ -21,6 +22,21 @@ void pack_float_panel(int element_bytes, std::span<const std::byte *const, kPane
       std::memcpy(dst + (k * kPanelLanes + lane) * element_bytes, rows[lane] + k * element_bytes,
                   static_cast<size_t>(element_bytes));
   }
+}
+
+/// For formats that are expanded: their rows, decoded, are what is packed.
+void pack_expanded_panel(const Format &format, std::span<const std::byte *const, kPanelLanes> rows,
+                         int64_t inputs, std::byte *dst) {
+  std::vector<float> values(static_cast<size_t>(kPanelLanes * inputs));
+  const std::byte *decoded[kPanelLanes] = {};
+  for (int lane = 0; lane < kPanelLanes; ++lane) {
+    if (rows[lane] == nullptr)
+      continue;
+    float *row = values.data() + lane * inputs;
+    format.decode_row(rows[lane], inputs, row);
+    decoded[lane] = reinterpret_cast<const std::byte *>(row);
+  }
+  pack_float_panel(format.packing().element_bytes(), decoded, inputs, dst);
 }
 
 void store_scale(ScaleType type, std::byte *at, int lane, float value) {
@@ -78,6 +94,10 @@ absl::StatusOr<Packing> parse_packing(std::string_view name) {
 void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLanes> rows,
                 int64_t inputs, std::byte *dst) {
   const Packing &packing = format.packing();
+  if (packing.is_float() && !format.is_stored_float()) {
+    pack_expanded_panel(format, rows, inputs, dst);
+    return;
+  }
   if (packing.is_float()) {
     pack_float_panel(packing.element_bytes(), rows, inputs, dst);
     return;

@@ -3,13 +3,16 @@
 //
 //   format                         packing
 //   f32, f16, bf16                 f32, f16, bf16
+//   q2_k, iq4_xs                   f32                    expanded: no packing of codes is exact
 //   q4_0, int4:*:sym               q4.g32.z8.f16
+//   tq1_0, tq2_0                   q4.g32.z8.f16          codes 7..10
 //   q4_1, int4:*:asym              q4.g32.z0.min.f16
 //   q5_0                           q8.g32.z16.f16
 //   q5_1                           q8.g32.z0.min.f16
-//   q8_0, int8                     q8.g32.z128.f16
+//   q8_0, int8, iq4_nl             q8.g32.z128.f16        iq4_nl: the table's integers, + 128
 //   q4_k                           q4.g32.z0.min.f32      scale = d*s, min = -(dmin*m), computed in
-//   float32 q5_k                           q8.g32.z0.min.f32 q6_k q8.g16.z32.f32
+//   float32 q5_k                           q8.g32.z0.min.f32 q3_k, q6_k, mxfp4 q8.g16.z32.f32 q3_k:
+//   codes + 28; mxfp4: table + 32
 //
 // Groups longer than 32 repeat their scale in each record. So a row decoded by its format and the
 // row unpacked from its panel are the same floats, bit for bit.

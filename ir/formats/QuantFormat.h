@@ -39,6 +39,13 @@ inline void unpack_nibbles(const std::byte *src, int half, uint8_t *codes) {
   }
 }
 
+/// The codes of 256 elements from 64 bytes: two bits each; byte i of a half of 32 bytes has the
+/// elements i, 32 + i, 64 + i and 96 + i of that half's 128, lowest bits first.
+inline void unpack_bit_pairs(const std::byte *src, uint8_t *codes) {
+  for (int i = 0; i < 256; ++i)
+    codes[i] = static_cast<uint8_t>(load_u8(src + i / 128 * 32 + i % 32) >> (i % 128 / 32 * 2) & 3);
+}
+
 /// A format whose unpack_block says everything.
 class QuantFormat : public Format {
 public:
@@ -61,10 +68,30 @@ public:
   }
 };
 
+/// A quantized format that no packing of codes holds exactly: kernels read its values, as f32.
+class ExpandedFormat : public Format {
+public:
+  ExpandedFormat(std::string name, int block, int block_bytes)
+      : Format(std::move(name), block, block_bytes, {.kind = Packing::F32}) {}
+
+  /// Decodes the block at `src` to block() values.
+  virtual void expand_block(const std::byte *src, float *values) const = 0;
+
+  void decode_row(const std::byte *src, int64_t n, float *dst) const final {
+    float values[kMaxBlock];
+    for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
+      expand_block(src, values);
+      std::copy_n(values, std::min<int64_t>(block(), n - first), dst + first);
+    }
+  }
+};
+
 // The families, each in its own file; Format.cpp makes one table of them.
 std::span<const Format *const> float_formats();
 std::span<const Format *const> legacy_block_formats();
 std::span<const Format *const> k_quant_formats();
+std::span<const Format *const> codebook_formats();
+std::span<const Format *const> ternary_formats();
 std::span<const Format *const> int_formats();
 
 } // namespace quern::formats

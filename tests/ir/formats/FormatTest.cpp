@@ -48,11 +48,11 @@ ErrorStats encoding_error(const Format &format, const std::vector<float> &values
 TEST(Format, NamesAreUniqueAndFound) {
   for (const Format *format : all_formats())
     EXPECT_EQ(find_format(format->name()), format);
-  EXPECT_EQ(all_formats().size(), 18u);
-  EXPECT_EQ(find_format("q3_k"), nullptr);
-  const auto missing = require_format("q3_k");
+  EXPECT_EQ(all_formats().size(), 25u);
+  EXPECT_EQ(find_format("iq3_s"), nullptr);
+  const auto missing = require_format("iq3_s");
   ASSERT_FALSE(missing.ok());
-  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("'q3_k'; there are f32, f16"));
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("'iq3_s'; there are f32, f16"));
 }
 
 TEST(Format, DecodesGgufBlocksBitExactly) {
@@ -85,7 +85,7 @@ TEST(Format, DecodesGgufBlocksBitExactly) {
     EXPECT_EQ(std::memcmp(part.data(), decoded.data(), (size_t{floats} - 7) * 4), 0) << name;
     EXPECT_EQ(part[floats - 1], 0) << name;
   }
-  EXPECT_EQ(formats, 8);
+  EXPECT_EQ(formats, 15);
 }
 
 TEST(Format, FloatFormatsRoundOnce) {

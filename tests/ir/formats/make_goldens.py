@@ -23,6 +23,13 @@ FORMATS = {
     "q4_k": [0, 2],
     "q5_k": [0, 2],
     "q6_k": [208],
+    "q2_k": [80, 82],
+    "q3_k": [108],
+    "iq4_nl": [0],
+    "iq4_xs": [0],
+    "mxfp4": [],
+    "tq1_0": [52],
+    "tq2_0": [64],
 }
 
 
@@ -38,6 +45,8 @@ def main():
                 scales = random.standard_normal(count).astype(np.float16)
                 scales[-1] = np.float16(3.1e-6)  # subnormal in f16
                 blocks[:, offset : offset + 2] = scales.view(np.uint8).reshape(count, 2)
+            if name == "mxfp4":  # exponents around 1, and the two whose scales are subnormal
+                blocks[:, 0] = [0, 1, 2, 120, 127, 135]
             values = gguf.quants.dequantize(blocks.reshape(1, -1), kind)
             values = values.astype("<f4").reshape(-1)
             assert values.size == count * elements and np.isfinite(values).all()
