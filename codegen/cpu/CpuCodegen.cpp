@@ -4,6 +4,7 @@
 #include "codegen/cpu/Backend.h"
 #include "codegen/cpu/Bucket.h"
 #include "codegen/cpu/Kernel.h"
+#include "runtime/abi/Variants.h"
 
 #include "absl/strings/str_cat.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -13,15 +14,18 @@ using namespace mlir;
 namespace quern::cpu {
 
 const std::vector<Variant> &variants() {
-  // Required features are spelt as the runtime's CPUID table spells them.
-  static const std::vector<Variant> all = {
-      {"x86-64-v3", "x86-64-v3", "", {"avx2", "fma", "f16c", "bmi2"}},
-      {"x86-64-v4",
-       "x86-64-v4",
-       "+avx512vnni",
-       {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx2", "fma", "f16c",
-        "bmi2"}},
-  };
+  static const std::vector<Variant> all = [] {
+    std::vector<Variant> made;
+    for (const CpuVariant &known : llvm::reverse(kCpuVariants)) {
+      std::string name(known.name);
+      // LLVM's level of that name, and what Quern asks for beyond it.
+      made.push_back({name,
+                      name,
+                      name == "x86-64-v4" ? "+avx512vnni" : "",
+                      {known.features.begin(), known.features.end()}});
+    }
+    return made;
+  }();
   return all;
 }
 

@@ -45,14 +45,15 @@ absl::StatusOr<const cpu::Variant *> native_variant() {
       "\nhint: name the variant of the machine that will run it: --variant x86-64-v3"));
 }
 
-bool is_gpu_variant(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kKnown = {"sm_80", "sm_90a", "a100", "h100"};
+// Names that are right, of variants that no target of this build makes.
+bool is_planned_variant(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kKnown = {"sm_80", "sm_90a", "a100", "h100", "amx"};
   return std::ranges::find(kKnown, name) != kKnown.end();
 }
 
-absl::Status no_cuda(const std::string &what) {
+absl::Status not_built(const std::string &what) {
   return absl::FailedPreconditionError(absl::StrCat(
-      what, ": this build has no cuda target\nhint: it compiles for cpu: ", variant_names()));
+      what, ": this build does not make it\nhint: it compiles for cpu: ", variant_names()));
 }
 
 struct TargetFlags {
@@ -70,7 +71,7 @@ struct TargetFlags {
     if (variant.empty())
       return absl::OkStatus();
     for (const std::string &name : names_in(variant)) {
-      if (name == "native" || cpu::findVariant(name) || is_gpu_variant(name))
+      if (name == "native" || cpu::findVariant(name) || is_planned_variant(name))
         continue;
       std::vector<std::string_view> names = {"native"};
       for (const cpu::Variant &known : cpu::variants())
@@ -88,7 +89,7 @@ struct TargetFlags {
   absl::StatusOr<std::vector<const cpu::Variant *>> variants() const {
     for (const std::string &name : names_in(target))
       if (name == "cuda")
-        return no_cuda("--target cuda");
+        return not_built("--target cuda");
     std::vector<const cpu::Variant *> chosen;
     for (const cpu::Variant &known : cpu::variants())
       if (variant.empty())
@@ -96,8 +97,8 @@ struct TargetFlags {
     if (!chosen.empty())
       return chosen;
     for (const std::string &name : names_in(variant)) {
-      if (is_gpu_variant(name))
-        return no_cuda(absl::StrCat("--variant ", name));
+      if (is_planned_variant(name))
+        return not_built(absl::StrCat("--variant ", name));
       if (name != "native") {
         chosen.push_back(cpu::findVariant(name));
         continue;

@@ -64,9 +64,7 @@ int plan(Args args) {
   const cli::Command command{
       "quern plan MODEL [flags]",
       "Says what a model will take in memory, to the byte, without compiling it: weights, arena, "
-      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough, "
-      "with "
-      "--synthetic.",
+      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough.",
       flags.flags() +
           std::vector<cli::Flag>{{"--slots", "N", "sequences alive at once (default: 1)", &slots},
                                  {"--memory", "BYTES",

@@ -1,4 +1,4 @@
-// The phases of a compilation, in one table: it drives --to, --from, dumps, timing and docs.
+// The phases of a compilation, in one table: it drives --to, dumps and timing.
 #ifndef QUERN_COMPILER_PIPELINE_PHASE_H
 #define QUERN_COMPILER_PIPELINE_PHASE_H
 

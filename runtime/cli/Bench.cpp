@@ -131,12 +131,9 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
   std::fflush(stdout);
 }
 
-absl::Status bench_model(const BenchOptions &options) {
-  auto tests = make_tests(options);
-  if (!tests.ok())
-    return tests.status();
+absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest> tests) {
   session::EngineOptions engine_options = options.model.engine();
-  for (const BenchTest &test : *tests) {
+  for (const BenchTest &test : tests) {
     if (options.model.ctx == 0)
       engine_options.ctx = std::max(engine_options.ctx, test.depth + test.tokens);
     engine_options.slots = std::max(engine_options.slots, test.batch * (test.depth != 0 ? 2 : 1));
@@ -151,7 +148,7 @@ absl::Status bench_model(const BenchOptions &options) {
   const Bounds bounds{device.probe_read_bytes_per_s((*engine)->memory().weights),
                       device.probe_ops_per_s(is_quantized((*engine)->manifest()))};
   bool first = true;
-  for (const BenchTest &test : *tests) {
+  for (const BenchTest &test : tests) {
     auto row = run_bench(**engine, test, options.repetitions, bounds);
     if (!row.ok())
       return row.status();
@@ -175,7 +172,12 @@ int bench(Args args) {
     options.output = "json";
   if (options.output != "md" && options.output != "json" && options.output != "csv")
     return wrong_usage(absl::StrCat("-o ", options.output, " is no format"), "-o md, json or csv");
-  const absl::Status status = bench_model(options);
+  const auto tests = make_tests(options);
+  if (!tests.ok()) {
+    fail(tests.status());
+    return kWrongUsage;
+  }
+  const absl::Status status = bench_model(options, *tests);
   return status.ok() ? kDone : fail(status);
 }
 

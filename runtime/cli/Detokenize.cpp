@@ -24,8 +24,10 @@ int detokenize(Args args) {
   if (auto code = parse(command, args))
     return *code;
   auto ids = parse_ids(tokens);
-  if (!ids.ok())
-    return fail(ids.status());
+  if (!ids.ok()) {
+    fail(ids.status());
+    return kWrongUsage;
+  }
   auto artifact = artifact::Artifact::open(model.model);
   if (!artifact.ok())
     return fail(artifact.status());

@@ -1,5 +1,6 @@
 // quern-run devices: what this machine offers, which variant would be chosen, and why not the
 // others.
+#include "runtime/abi/Variants.h"
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
@@ -19,7 +20,7 @@ namespace {
 // Without an artifact: the ISA levels that the compiler makes code for.
 std::vector<device::VariantStatus> known_to_runtime() {
   std::vector<device::VariantStatus> variants;
-  for (const device::KnownVariant &known : device::known_variants()) {
+  for (const CpuVariant &known : kCpuVariants) {
     const std::string missing = device::missing_features(known.features);
     variants.push_back(
         {std::string(known.name), missing.empty(),

@@ -1,5 +1,6 @@
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/abi/Variants.h"
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
 #include "runtime/device/cpu/Peak.h"
@@ -20,12 +21,11 @@ namespace {
 using artifact::items;
 using artifact::text;
 
-// Lower is better.
+// Lower is better; a variant that is not in the table ranks after all of it.
 size_t rank(std::string_view variant) {
-  const auto known = known_variants();
-  const auto it = std::find_if(known.begin(), known.end(),
-                               [&](const KnownVariant &v) { return v.name == variant; });
-  return static_cast<size_t>(it - known.begin());
+  const auto it = std::find_if(kCpuVariants.begin(), kCpuVariants.end(),
+                               [&](const CpuVariant &v) { return v.name == variant; });
+  return static_cast<size_t>(it - kCpuVariants.begin());
 }
 
 bool is_for_cpu(std::string_view variant) { return !variant.starts_with("sm_"); }

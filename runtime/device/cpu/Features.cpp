@@ -5,6 +5,7 @@
 #include <cstring>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 namespace quern::device {
 namespace {
@@ -62,15 +63,6 @@ std::string cpu_model() {
   text.erase(text.find_last_not_of(' ') + 1);
   text.erase(0, text.find_first_not_of(' '));
   return text;
-}
-
-std::span<const KnownVariant> known_variants() {
-  static const std::vector<KnownVariant> variants = {
-      {"amx", {"avx512f", "avx512bw", "avx512vl", "avx512vnni", "amx-tile", "amx-int8"}},
-      {"x86-64-v4", {"avx2", "fma", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}},
-      {"x86-64-v3", {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt"}},
-  };
-  return variants;
 }
 
 std::string missing_features(std::span<const std::string_view> features) {

@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace quern::device {
 
@@ -20,15 +19,6 @@ std::span<const Feature> cpu_features();
 
 // The CPU's own name, e.g. "AMD EPYC 7763 64-Core Processor".
 std::string cpu_model();
-
-// An ISA level that artifacts may hold code for, as `devices` lists them without an artifact.
-struct KnownVariant {
-  std::string_view name;
-  std::vector<std::string_view> features;
-};
-
-// Best first; a variant that is not in this list ranks after all of it.
-std::span<const KnownVariant> known_variants();
 
 // Of `features`, those that are missing here, joined by ", "; empty if none is. A name that this
 // runtime does not know counts as missing.

@@ -1,4 +1,5 @@
 #include "runtime/device/cpu/Features.h"
+#include "runtime/abi/Variants.h"
 #include "runtime/device/cpu/Cores.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ TEST(Features, NamesWhatIsMissing) {
 }
 
 TEST(Features, KnownVariantsNeedKnownFeatures) {
-  for (const KnownVariant &variant : known_variants())
+  for (const CpuVariant &variant : kCpuVariants)
     for (std::string_view name : variant.features) {
       bool known = false;
       for (const Feature &feature : cpu_features())

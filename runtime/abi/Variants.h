@@ -1,0 +1,26 @@
+// The variants of the cpu target, best first, and the CPU features each needs: what the compiler
+// makes code for, what the runtime looks for. Names of features are those of
+// runtime/device/cpu/Features.cpp.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace quern {
+
+struct CpuVariant {
+  std::string_view name;
+  std::span<const std::string_view> features;
+};
+
+inline constexpr std::array<std::string_view, 10> kV4Features = {
+    "avx2",     "fma",      "f16c",     "bmi2",     "avx512f",
+    "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni"};
+inline constexpr std::array<std::string_view, 8> kV3Features = {"avx2", "fma",   "f16c",  "bmi",
+                                                                "bmi2", "lzcnt", "movbe", "popcnt"};
+
+inline constexpr std::array<CpuVariant, 2> kCpuVariants = {
+    {{"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
+
+} // namespace quern
