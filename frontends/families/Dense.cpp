@@ -1,7 +1,5 @@
 #include "frontends/families/Dense.h"
 
-#include "frontends/families/Rotary.h"
-
 #include <absl/strings/str_cat.h>
 
 #include <cmath>
@@ -72,6 +70,8 @@ recipe::Activation read_activation(ModelReader &model, std::string_view key,
       {"gelu_python_tanh", GeluTanh},
       {"relu", Relu},
       {"tanh", Tanh},
+      {"relu2", Relu2},
+      {"quick_gelu", QuickGelu},
   };
   std::string name = model.text(key, std::string(fallback));
   if (auto it = kKnown.find(name); it != kKnown.end())
@@ -89,26 +89,38 @@ std::string head_module(const ModelReader &model, bool tied, const std::string &
   return tied && !model.has_tensor(head + ".weight") ? embedding : head;
 }
 
-Dense dense_from_hf(ModelReader &model, std::optional<int64_t> default_head_dim) {
+void Dense::slide(const std::vector<bool> &layers_that_do, int64_t window) {
+  windows.clear();
+  for (bool slides : layers_that_do)
+    windows.push_back(slides ? window : 0);
+}
+
+Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   Dense d;
   d.vocab = model.integer("vocab_size", 1, kMaxVocab);
-  d.hidden = model.integer("hidden_size", 1, kMaxWidth);
-  d.layers = model.integer("num_hidden_layers", 1, kMaxLayers);
-  d.mlp = model.integer("intermediate_size", 1, kMaxWidth);
-  int64_t max_positions = model.integer("max_position_embeddings", 1, kMaxContext);
-  d.context = model.context(max_positions);
-  d.heads = model.integer("num_attention_heads", 1, kMaxHeads);
-  d.kv_heads = model.integer("num_key_value_heads", 1, kMaxHeads, d.heads);
-  if (!default_head_dim && !model.has("head_dim") && d.hidden % d.heads)
-    model.problem("num_attention_heads",
-                  absl::StrCat(d.heads, " heads do not divide hidden_size ", d.hidden),
+  d.hidden = model.integer(keys.hidden, 1, kMaxWidth);
+  d.layers = model.integer(keys.layers, 1, kMaxLayers);
+  std::optional<int64_t> mlp;
+  if (keys.default_mlp_factor)
+    mlp = *keys.default_mlp_factor * d.hidden;
+  d.mlp = keys.mlp ? model.integer(keys.mlp, 1, kMaxWidth, mlp) : mlp.value_or(d.hidden);
+  d.max_positions = model.integer(keys.context, 1, kMaxContext, keys.default_context);
+  d.context = model.context(d.max_positions);
+  d.heads = model.integer(keys.heads, 1, kMaxHeads);
+  d.kv_heads = keys.kv_heads ? model.integer(keys.kv_heads, 1, kMaxHeads, d.heads) : d.heads;
+  if (!keys.default_head_dim && !(keys.head_dim && model.has(keys.head_dim)) && d.hidden % d.heads)
+    model.problem(keys.heads,
+                  absl::StrCat(d.heads, " heads do not divide ", keys.hidden, " ", d.hidden),
                   "a config with heads of another width says so in head_dim");
-  d.head_dim =
-      model.integer("head_dim", 1, kMaxHeadDim, default_head_dim.value_or(d.hidden / d.heads));
-  d.eps = model.number("rms_norm_eps", 0, 1, 1e-6);
-  d.activation = read_activation(model, "hidden_act", "silu");
-  d.tied = model.boolean("tie_word_embeddings", false);
-  d.rope = rope_from_hf(model, d.head_dim, max_positions, d.context);
+  d.head_dim = keys.default_head_dim.value_or(d.hidden / d.heads);
+  if (keys.head_dim)
+    d.head_dim = model.integer(keys.head_dim, 1, kMaxHeadDim, d.head_dim);
+  d.eps = keys.eps ? model.number(keys.eps, 0, 1, keys.default_eps) : keys.default_eps;
+  if (keys.activation)
+    d.activation = read_activation(model, keys.activation, keys.default_activation);
+  d.tied = model.boolean("tie_word_embeddings", keys.default_tied);
+  if (keys.rope)
+    d.ropes = {rope_from_hf(model, d.head_dim, d.max_positions, d.context, *keys.rope)};
   return d;
 }
 
@@ -130,7 +142,7 @@ Dense dense_from_gguf(ModelReader &model) {
   model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
   d.eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   int64_t rotary = model.integer("rope.dimension_count", 2, d.head_dim, d.head_dim);
-  d.rope = rope_from_gguf(model, rotary, max_positions);
+  d.ropes = {rope_from_gguf(model, rotary, max_positions)};
   // 0 is how files say "not a mixture of experts".
   model.expect_number("expert_count", 0);
   model.expect_number("expert_used_count", 0);
@@ -177,48 +189,191 @@ void read_qwen_windows(ModelReader &model, Dense &dense) {
   }
 }
 
+std::vector<bool> read_sliding_layers(ModelReader &model, int64_t layers, int64_t pattern) {
+  std::vector<bool> slides;
+  std::vector<std::string> kinds = model.texts("layer_types");
+  if (!kinds.empty() && static_cast<int64_t>(kinds.size()) != layers) {
+    model.problem("layer_types", absl::StrCat(kinds.size(), " entries for ", layers, " layers"));
+    kinds.clear();
+  }
+  for (int64_t i = 0; i < layers; ++i) {
+    if (kinds.empty()) {
+      slides.push_back(pattern == 1 || (pattern > 1 && (i + 1) % pattern != 0));
+      continue;
+    }
+    const std::string &kind = kinds[static_cast<size_t>(i)];
+    slides.push_back(kind == "sliding_attention");
+    if (!slides.back() && kind != "full_attention") {
+      model.problem("layer_types", absl::StrCat("'", kind, "' is not a layer of this family"),
+                    "Quern knows full_attention and sliding_attention");
+      kinds.clear();
+    }
+  }
+  return slides;
+}
+
+void read_window(ModelReader &model, Dense &dense) {
+  if (model.has("sliding_window"))
+    dense.windows.assign(static_cast<size_t>(dense.layers),
+                         model.integer("sliding_window", 1, kMaxContext));
+}
+
+std::vector<float> alibi_slopes(int64_t heads) {
+  int64_t power = 1;
+  while (2 * power <= heads)
+    power *= 2;
+  std::vector<float> slopes;
+  for (int64_t i = 0; i < heads; ++i) {
+    const bool between = i >= power;
+    const double step = (between ? 4.0 : 8.0) / double(power);
+    const int64_t at = between ? 2 * (i - power) + 1 : i + 1;
+    slopes.push_back(static_cast<float>(std::exp2(-step * double(at))));
+  }
+  return slopes;
+}
+
+namespace {
+
+/// Makes the parts of layer `i`.
+class LayerMaker {
+public:
+  LayerMaker(const Dense &d, const DenseNames &names, int64_t i) : d_(d), names_(names), i_(i) {}
+
+  recipe::Norm norm(const char *name, int64_t size) const {
+    return {.module = recipe::layer_name(name, i_),
+            .size = size,
+            .eps = d_.eps,
+            .kind = d_.norm,
+            .weight = d_.norm_weight,
+            .bias = d_.norm_bias,
+            .add_one = d_.norm_add_one};
+  }
+
+  recipe::Attention attention() const {
+    const int64_t d = d_.head_dim, q = d_.heads * d, kv = d_.kv_heads * d;
+    recipe::Attention a{.module = recipe::layer_name(names_.attention, i_),
+                        .heads = d_.heads,
+                        .kv_heads = d_.kv_heads,
+                        .head_dim = d,
+                        .q = linear(names_.q, d_.hidden, q, d_.qkv_bias),
+                        .k = linear(names_.k, d_.hidden, kv, d_.qkv_bias),
+                        .v = linear(names_.v, d_.hidden, kv, d_.qkv_bias),
+                        .o = linear(names_.o, q, d_.hidden, d_.o_bias),
+                        .clip = d_.clip,
+                        .norm_after_rope = d_.qk_norm_after_rope,
+                        .rope = d_.ropes.empty() ? recipe::kNoRope : 0,
+                        .rope_interleaved = d_.rope_interleaved,
+                        .scale = d_.attention_scale,
+                        .softcap = d_.softcap,
+                        .alibi = d_.alibi,
+                        .alibi_bf16 = d_.alibi_bf16};
+    if (a.scale == 0)
+      a.scale = 1 / std::sqrt(static_cast<double>(d));
+    const int64_t all = q + 2 * kv;
+    if (d_.fused == FusedQkv::Stacked) {
+      a.q.rows = {all, 0, q, q};
+      a.k.rows = {all, q, kv, kv};
+      a.v.rows = {all, q + kv, kv, kv};
+    } else if (d_.fused == FusedQkv::Groups && d_.heads % d_.kv_heads == 0) {
+      const int64_t queries = q / d_.kv_heads, stride = queries + 2 * d;
+      a.q.rows = {all, 0, queries, stride};
+      a.k.rows = {all, queries, d, stride};
+      a.v.rows = {all, queries + d, d, stride};
+    }
+    if (d_.qk_norm != QkNorm::None) {
+      a.q_norm = head_norm(names_.q_norm, d_.heads);
+      a.k_norm = head_norm(names_.k_norm, d_.kv_heads);
+    }
+    if (!d_.windows.empty())
+      a.window = d_.windows[static_cast<size_t>(i_)];
+    if (!d_.layer_ropes.empty())
+      a.rope = d_.layer_ropes[static_cast<size_t>(i_)];
+    return a;
+  }
+
+  recipe::Block mlp() const {
+    std::string module = recipe::layer_name(names_.mlp, i_);
+    recipe::Linear up = linear(names_.up, d_.hidden, d_.mlp, d_.mlp_bias);
+    recipe::Linear down = linear(names_.down, d_.mlp, d_.hidden, d_.mlp_bias);
+    if (!d_.gated)
+      return recipe::Mlp{module, up, down, d_.activation};
+    recipe::Linear gate = linear(names_.gate, d_.hidden, d_.mlp, d_.mlp_bias);
+    if (d_.fused_gate_up) {
+      gate.rows = {2 * d_.mlp, 0, d_.mlp, d_.mlp};
+      up.rows = {2 * d_.mlp, d_.mlp, d_.mlp, d_.mlp};
+    }
+    return recipe::GatedMlp{module, gate, up, down, d_.activation};
+  }
+
+  recipe::Layer layer() const {
+    recipe::Sublayer mix{.block = attention(), .scale = d_.residual_scale};
+    recipe::Sublayer feed{.block = mlp(), .scale = d_.residual_scale};
+    mix.norm.kind = feed.norm.kind = recipe::NormKind::None;
+    if (d_.wiring != Wiring::PostNorm) {
+      mix.norm = norm(names_.attention_norm, d_.hidden);
+      if (d_.wiring != Wiring::OneNorm)
+        feed.norm = norm(names_.mlp_norm, d_.hidden);
+    }
+    if (d_.wiring == Wiring::PostNorm || d_.wiring == Wiring::Sandwich) {
+      mix.post = norm(names_.attention_post, d_.hidden);
+      feed.post = norm(names_.mlp_post, d_.hidden);
+    }
+    if (d_.wiring == Wiring::Parallel)
+      feed.input = recipe::Input::Layer;
+    if (d_.wiring == Wiring::OneNorm)
+      feed.input = recipe::Input::Shared;
+    return {{std::move(mix), std::move(feed)}};
+  }
+
+private:
+  recipe::Linear linear(const char *name, int64_t in, int64_t out, bool bias) const {
+    return {.module = recipe::layer_name(name, i_),
+            .in = in,
+            .out = out,
+            .bias = bias,
+            .transposed = d_.transposed};
+  }
+  recipe::Norm head_norm(const char *name, int64_t heads) const {
+    const bool one = d_.qk_norm == QkNorm::Head;
+    recipe::Norm n = norm(name, one ? d_.head_dim : heads * d_.head_dim);
+    n.bias = d_.qk_norm_bias;
+    if (d_.qk_norm != QkNorm::Row)
+      n.group = d_.head_dim;
+    if (d_.qk_norm == QkNorm::Each)
+      n.heads = heads;
+    n.apart = d_.qk_norm_apart;
+    return n;
+  }
+
+  const Dense &d_;
+  const DenseNames &names_;
+  int64_t i_;
+};
+
+} // namespace
+
 recipe::Decoder dense_decoder(const ModelReader &model, const Dense &d, const DenseNames &names) {
   recipe::Decoder decoder{.family = d.family,
                           .vocab = d.vocab,
                           .hidden = d.hidden,
                           .context = d.context,
-                          .embedding = names.embedding};
-  decoder.ropes = {d.rope};
-  for (int64_t i = 0; i < d.layers; ++i) {
-    auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };
-    auto norm = [&](const char *name_template, int64_t size, int64_t group = 0) {
-      return recipe::Norm{name(name_template), size, d.eps, group};
-    };
-    auto linear = [&](const char *name_template, int64_t in, int64_t out, bool bias) {
-      return recipe::Linear{name(name_template), in, out, bias};
-    };
-    const int64_t q_width = d.heads * d.head_dim, kv_width = d.kv_heads * d.head_dim;
-    recipe::Attention a{.module = name(names.attention),
-                        .heads = d.heads,
-                        .kv_heads = d.kv_heads,
-                        .head_dim = d.head_dim,
-                        .q = linear(names.q, d.hidden, q_width, d.qkv_bias),
-                        .k = linear(names.k, d.hidden, kv_width, d.qkv_bias),
-                        .v = linear(names.v, d.hidden, kv_width, d.qkv_bias),
-                        .o = linear(names.o, q_width, d.hidden, d.o_bias),
-                        .rope_interleaved = d.rope_interleaved,
-                        .scale = 1 / std::sqrt(static_cast<double>(d.head_dim))};
-    if (d.qk_norm) {
-      a.q_norm = norm(names.q_norm, d.head_dim, d.head_dim);
-      a.k_norm = norm(names.k_norm, d.head_dim, d.head_dim);
-    }
-    if (!d.windows.empty())
-      a.window = d.windows[static_cast<size_t>(i)];
-    recipe::GatedMlp mlp{.module = name(names.mlp),
-                         .gate = linear(names.gate, d.hidden, d.mlp, d.mlp_bias),
-                         .up = linear(names.up, d.hidden, d.mlp, d.mlp_bias),
-                         .down = linear(names.down, d.mlp, d.hidden, d.mlp_bias),
-                         .activation = d.activation};
-    decoder.layers.push_back({{{norm(names.attention_norm, d.hidden), std::move(a)},
-                               {norm(names.mlp_norm, d.hidden), std::move(mlp)}}});
-  }
-  decoder.final_norm = {names.final_norm, d.hidden, d.eps};
-  decoder.head = {head_module(model, d.tied, names.embedding, names.head), d.hidden, d.vocab};
+                          .embedding = names.embedding,
+                          .embedding_scale = d.embedding_scale,
+                          .ropes = d.ropes,
+                          .logit_scale = d.logit_scale,
+                          .logit_softcap = d.logit_softcap};
+  if (d.position_rows)
+    decoder.positions = {names.positions, d.position_rows, d.position_offset};
+  if (names.embedding_norm)
+    decoder.embedding_norm = LayerMaker(d, names, 0).norm(names.embedding_norm, d.hidden);
+  for (int64_t i = 0; i < d.layers; ++i)
+    decoder.layers.push_back(LayerMaker(d, names, i).layer());
+  decoder.final_norm = LayerMaker(d, names, 0).norm(names.final_norm, d.hidden);
+  decoder.head = {.module = head_module(model, d.tied, names.embedding, names.head),
+                  .in = d.hidden,
+                  .out = d.vocab,
+                  .bias = d.head_bias,
+                  .bias_module = names.head};
   return decoder;
 }
 

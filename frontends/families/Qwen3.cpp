@@ -6,9 +6,9 @@
 namespace quern {
 
 recipe::Decoder qwen3_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, /*default_head_dim=*/128);
+  Dense d = dense_from_hf(model, {.default_head_dim = 128});
   d.family = "qwen3";
-  d.qk_norm = true;
+  d.qk_norm = QkNorm::Head;
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   read_qwen_windows(model, d);
   return dense_decoder(model, d, kHfDenseNames);
@@ -17,7 +17,7 @@ recipe::Decoder qwen3_from_hf(ModelReader &model) {
 recipe::Decoder qwen3_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model);
   d.family = "qwen3";
-  d.qk_norm = true;
+  d.qk_norm = QkNorm::Head;
   return dense_decoder(model, d, kGgufDenseNames);
 }
 

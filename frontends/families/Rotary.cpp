@@ -81,16 +81,32 @@ recipe::Rope rope_of(const std::vector<double> &frequencies, double scale) {
 
 } // namespace
 
-recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions, int64_t context) {
+recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, int64_t dim) {
+  return rope_of(plain(model, key, theta, dim), 1);
+}
+
+recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_positions,
+                          int64_t context, const RopeKeys &keys) {
   // transformers gives the old spelling precedence where a config has both.
-  const std::string in = model.has("rope_scaling") ? "rope_scaling." : "rope_parameters.";
+  std::string in = "rope_parameters.";
+  if (!keys.section.empty() && (model.has(in + keys.section) || !keys.scaled))
+    in += keys.section + ".";
+  else if (model.has("rope_scaling"))
+    in = "rope_scaling.";
   if (in == "rope_scaling." && model.has("rope_parameters"))
     model.ignore({"rope_parameters"});
 
-  double theta = model.number("rope_theta", kMinTheta, kMaxTheta, 10'000.0);
+  double theta = model.number(keys.theta_key, kMinTheta, kMaxTheta, keys.theta);
   theta = model.number(in + "rope_theta", kMinTheta, kMaxTheta, theta);
-  model.expect_number("partial_rotary_factor", 1);
-  model.expect_number(in + "partial_rotary_factor", 1);
+  int64_t dim = head_dim;
+  if (keys.partial) {
+    double part = model.number(keys.partial_key, 0, 1, *keys.partial);
+    part = model.number(in + "partial_rotary_factor", 0, 1, part);
+    dim = static_cast<int64_t>(double(head_dim) * part);
+  } else {
+    model.expect_number(keys.partial_key, 1);
+    model.expect_number(in + "partial_rotary_factor", 1);
+  }
   std::string type = model.text(in + "type", "default");
   type = model.text(in + "rope_type", type);
 
@@ -109,6 +125,39 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions
     for (double &f : frequencies)
       f /= factor;
     return rope_of(frequencies, 1);
+  }
+  if (type == "dynamic" && model.has(in + "alpha")) {
+    // Hunyuan's: a base stretched once and for all. The rest is of scalings it does not use.
+    double alpha = model.number(in + "alpha", 1 / kMaxFactor, kMaxFactor);
+    model.ignore(
+        {in + "factor", in + "beta_fast", in + "beta_slow", in + "mscale", in + "mscale_all_dim"});
+    theta *= std::pow(alpha, double(dim) / double(dim - 2));
+    return plain_rope(model, "head_dim", theta, dim);
+  }
+  if (type == "longrope" || type == "su") {
+    std::vector<double> short_factor = model.numbers(in + "short_factor");
+    std::vector<double> long_factor = model.numbers(in + "long_factor");
+    const double limit = double(original());
+    double factor =
+        model.number(in + "factor", 1 / kMaxFactor, kMaxFactor, double(max_positions) / limit);
+    double scale = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(limit));
+    scale = model.number(in + "attention_factor", 1 / kMaxFactor, kMaxFactor, scale);
+    const bool is_long = double(context) > limit;
+    const std::vector<double> &factors = is_long ? long_factor : short_factor;
+    const char *which = is_long ? "long_factor" : "short_factor";
+    if (factors.size() != frequencies.size()) {
+      model.problem(in + which, absl::StrCat("it has ", factors.size(), " factors for ",
+                                             frequencies.size(), " frequencies"));
+      return rope_of(frequencies, scale);
+    }
+    for (size_t i = 0; i < frequencies.size(); ++i) {
+      if (!(factors[i] >= 1 / kMaxFactor && factors[i] <= kMaxFactor)) {
+        model.problem(in + which, absl::StrCat("factor ", i, " is not above 0"));
+        break;
+      }
+      frequencies[i] /= factors[i];
+    }
+    return rope_of(frequencies, scale);
   }
   if (type == "dynamic") {
     model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
@@ -153,7 +202,7 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions
     return rope_of(frequencies, scale);
   }
   model.problem(in + "rope_type", absl::StrCat("the scaling '", type, "' is not known"),
-                "Quern knows default, linear, dynamic, llama3 and yarn");
+                "Quern knows default, linear, dynamic, llama3, longrope and yarn");
   return rope_of(frequencies, 1);
 }
 

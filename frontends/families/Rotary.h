@@ -7,14 +7,36 @@
 #include "frontends/recipe/Recipe.h"
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace quern {
 
+/// Where a family's config.json says how positions are rotated, and what it means where it does
+/// not.
+struct RopeKeys {
+  double theta = 10'000;
+  const char *theta_key = "rope_theta";
+  /// The part of a head's columns that rotate; nullopt: the family knows no part, all rotate.
+  std::optional<double> partial = std::nullopt;
+  const char *partial_key = "partial_rotary_factor";
+  /// The object of rope_parameters that holds one kind of layer's, where the family has kinds.
+  std::string section = "";
+  bool scaled = true; ///< rope_scaling, which has no sections, is of this kind
+};
+
+/// Frequencies theta^(-2i/dim). `key` is what a problem names.
+recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, int64_t dim);
+
 /// From config.json: `rope_parameters` (transformers 5) or `rope_scaling` and `rope_theta`, with
-/// the meaning of transformers' modeling_rope_utils. `dim`: columns of a head that rotate.
+/// the meaning of transformers' modeling_rope_utils.
 /// `max_positions`: max_position_embeddings. `context`: the longest sequence. Dynamic NTK scaling,
 /// which changes with the length of the sequence, is refused where sequences may grow beyond that.
-recipe::Rope rope_from_hf(ModelReader &model, int64_t dim, int64_t max_positions, int64_t context);
+/// LongRoPE has two sets of factors, for short and for long sequences: `context` says which is
+/// meant.
+recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_positions,
+                          int64_t context, const RopeKeys &keys = {});
 
 /// From GGUF metadata: rope.freq_base, rope.scaling.* and the tensor rope_freqs.weight, with the
 /// meaning of llama.cpp.

@@ -30,6 +30,10 @@ UnaryKind unary_kind(Activation activation) {
     return UnaryKind::relu;
   case Activation::Tanh:
     return UnaryKind::tanh;
+  case Activation::Relu2:
+    return UnaryKind::relu2;
+  case Activation::QuickGelu:
+    return UnaryKind::quick_gelu;
   }
   llvm_unreachable("an Activation of no name");
 }
@@ -46,6 +50,7 @@ public:
   Value operator()(const Attention &a);
   Value operator()(const Mamba2 &m);
   Value operator()(const GatedMlp &m);
+  Value operator()(const Mlp &m);
 
 private:
   void declare_weights();
@@ -61,6 +66,18 @@ private:
     return rowsType(b_.getContext(), rowsOf(x.getType()), cols);
   }
   FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
+  WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
+    return WeightType::get(b_.getContext(), shape, cast<WeightType>(like.getType()).getFormat());
+  }
+  Value rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape);
+  Value norm_weight(const Norm &n);
+  Value scale(Value x, double factor) {
+    return factor == 1 ? x : ScaleOp::create(b_, loc_, x.getType(), x, f32(factor));
+  }
+  Value clip(Value x, double bound) {
+    return bound == 0 ? x : ClampOp::create(b_, loc_, x.getType(), x, f32(-bound), f32(bound));
+  }
+  Value embedded(Value tokens);
   Value linear(const Linear &l, Value x);
   Value norm(const Norm &n, Value x);
   Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }
@@ -117,16 +134,61 @@ Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int6
   return StateRefOp::create(b_, loc_, type, FlatSymbolRefAttr::get(b_.getContext(), name));
 }
 
+/// The rows of a weight that is stored with others.
+Value Writer::rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape) {
+  if (!l.rows.stored)
+    return stored;
+  return WeightRowsOp::create(
+      b_, loc_, weight_type(stored, shape), stored, b_.getI64IntegerAttr(l.rows.offset),
+      b_.getI64IntegerAttr(l.rows.block), b_.getI64IntegerAttr(l.rows.stride));
+}
+
 Value Writer::linear(const Linear &l, Value x) {
   at(l.module);
-  Value bias = l.bias ? weight(l.module + ".bias") : Value();
-  return LinearOp::create(b_, loc_, rows_like(x, l.out), x, weight(l.module + ".weight"), bias);
+  Value w = weight(l.module + ".weight");
+  if (l.transposed)
+    w = WeightTransposeOp::create(b_, loc_,
+                                  weight_type(w, {l.rows.stored ? l.rows.stored : l.out, l.in}), w);
+  w = rows_of(l, w, {l.out, l.in});
+  Value bias;
+  if (l.bias)
+    bias =
+        rows_of(l, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
+  return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
+}
+
+Value Writer::norm_weight(const Norm &n) {
+  if (!n.weight)
+    return {};
+  Value w;
+  if (n.apart) {
+    llvm::SmallVector<Value> heads;
+    for (int64_t h = 0; h < n.heads; ++h)
+      heads.push_back(weight(n.module + ".norms." + std::to_string(h) + ".weight"));
+    w = WeightConcatOp::create(b_, loc_, weight_type(heads.front(), {n.size}), heads);
+  } else {
+    w = weight(n.module + ".weight");
+    if (n.heads)
+      w = WeightReshapeOp::create(b_, loc_, weight_type(w, {n.size}), w);
+  }
+  if (n.add_one)
+    w = WeightMapOp::create(b_, loc_,
+                            WeightType::get(b_.getContext(), {n.size}, b_.getStringAttr("f32")), w,
+                            b_.getStringAttr("add_one"));
+  return w;
 }
 
 Value Writer::norm(const Norm &n, Value x) {
+  if (n.kind == NormKind::None)
+    return x;
   at(n.module);
-  return RmsNormOp::create(b_, loc_, x.getType(), x, weight(n.module + ".weight"), f32(n.eps),
-                           b_.getI64IntegerAttr(n.group));
+  Value w = norm_weight(n);
+  if (n.kind == NormKind::Rms)
+    return RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
+                             b_.getI64IntegerAttr(n.group));
+  Value bias = n.bias ? weight(n.module + ".bias") : Value();
+  return LayerNormOp::create(b_, loc_, x.getType(), x, w, bias, f32(n.eps),
+                             b_.getI64IntegerAttr(n.group));
 }
 
 Value Writer::rope(const Attention &a, Value x) {
@@ -135,21 +197,34 @@ Value Writer::rope(const Attention &a, Value x) {
 }
 
 Value Writer::operator()(const Attention &a) {
-  Value q = linear(a.q, x_);
-  Value k = linear(a.k, x_);
-  Value v = linear(a.v, x_);
-  if (a.q_norm)
-    q = norm(*a.q_norm, q);
-  if (a.k_norm)
-    k = norm(*a.k_norm, k);
+  Value q = clip(linear(a.q, x_), a.clip);
+  Value k = clip(linear(a.k, x_), a.clip);
+  Value v = clip(linear(a.v, x_), a.clip);
+  auto norms = [&] {
+    if (a.q_norm)
+      q = norm(*a.q_norm, q);
+    if (a.k_norm)
+      k = norm(*a.k_norm, k);
+  };
+  if (!a.norm_after_rope)
+    norms();
   at(a.module);
-  q = rope(a, q);
-  k = rope(a, k);
+  if (a.rope != kNoRope) {
+    q = rope(a, q);
+    k = rope(a, k);
+  }
+  if (a.norm_after_rope)
+    norms();
+  at(a.module);
   Value kv = state(a.module + ".kv", StateKind::kv, {a.kv_heads, a.head_dim, a.head_dim});
   KvAppendOp::create(b_, loc_, k, v, batch_, kv);
+  DenseF32ArrayAttr alibi;
+  if (!a.alibi.empty())
+    alibi = b_.getDenseF32ArrayAttr(a.alibi);
   Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
                                 /*sinks=*/Value(), b_.getI64IntegerAttr(a.heads), f32(a.scale),
-                                b_.getI64IntegerAttr(a.window), f32(0), /*alibi=*/{});
+                                b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi,
+                                b_.getBoolAttr(a.alibi_bf16));
   return linear(a.o, y);
 }
 
@@ -200,6 +275,27 @@ Value Writer::operator()(const GatedMlp &m) {
   return linear(m.down, gated(m.activation, gate, up));
 }
 
+Value Writer::operator()(const Mlp &m) {
+  Value up = linear(m.up, x_);
+  at(m.module);
+  return linear(m.down, unary(unary_kind(m.activation), up));
+}
+
+Value Writer::embedded(Value tokens) {
+  at(decoder_.embedding);
+  RankedTensorType rows = rowsType(b_.getContext(), "T", decoder_.hidden);
+  Value x = EmbeddingOp::create(b_, loc_, rows, tokens, weight(decoder_.embedding + ".weight"));
+  x = scale(x, decoder_.embedding_scale);
+  if (const auto &p = decoder_.positions) {
+    at(p->module);
+    Value ids = PositionsOp::create(b_, loc_, indicesType(b_.getContext(), "T"), batch_,
+                                    b_.getI64IntegerAttr(p->offset));
+    Value row = EmbeddingOp::create(b_, loc_, rows, ids, weight(p->module + ".weight"));
+    x = binary(BinaryKind::add, x, row);
+  }
+  return norm(decoder_.embedding_norm, x);
+}
+
 Value Writer::logits(Value tokens, Value rows) {
   for (const Rope &rope : decoder_.ropes) {
     at("rope");
@@ -207,19 +303,24 @@ Value Writer::logits(Value tokens, Value rows) {
     tables_.push_back(RopeTableOp::create(b_, loc_, type, batch_,
                                           b_.getDenseF32ArrayAttr(rope.inv_freq), f32(rope.scale)));
   }
-  at(decoder_.embedding);
-  Value x = EmbeddingOp::create(b_, loc_, rowsType(b_.getContext(), "T", decoder_.hidden), tokens,
-                                weight(decoder_.embedding + ".weight"));
-  for (const Layer &layer : decoder_.layers)
+  Value x = embedded(tokens);
+  for (const Layer &layer : decoder_.layers) {
+    const Value input = x;
     for (const Sublayer &sublayer : layer.sublayers) {
-      x_ = norm(sublayer.norm, x);
-      Value y = std::visit(*this, sublayer.block);
-      x = binary(BinaryKind::add, x, y);
+      if (sublayer.input != Input::Shared)
+        x_ = norm(sublayer.norm, sublayer.input == Input::Layer ? input : x);
+      Value y = norm(sublayer.post, std::visit(*this, sublayer.block));
+      x = binary(BinaryKind::add, x, scale(y, sublayer.scale));
     }
+  }
   // Only the rows whose logits are wanted go through the head.
   at(decoder_.final_norm.module);
   x = GatherRowsOp::create(b_, loc_, rowsType(b_.getContext(), "R", decoder_.hidden), x, rows);
-  return linear(decoder_.head, norm(decoder_.final_norm, x));
+  x = linear(decoder_.head, norm(decoder_.final_norm, x));
+  x = scale(x, decoder_.logit_scale);
+  if (const double cap = decoder_.logit_softcap; cap != 0)
+    x = scale(unary(UnaryKind::tanh, scale(x, 1 / cap)), cap);
+  return x;
 }
 
 OwningOpRef<ModuleOp> Writer::write() {

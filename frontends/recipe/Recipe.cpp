@@ -4,6 +4,7 @@
 #include <absl/strings/str_replace.h>
 
 #include <cmath>
+#include <set>
 #include <utility>
 
 namespace quern::recipe {
@@ -17,15 +18,38 @@ class Lister {
 public:
   std::vector<Tensor> take() { return std::move(out_); }
 
+  /// A tensor that is there already is one that more than one linear takes rows of.
   void add(std::string name, std::vector<int64_t> shape, Init init) {
-    out_.push_back({std::move(name), std::move(shape), {}, init});
+    if (names_.insert(name).second)
+      out_.push_back({std::move(name), std::move(shape), {}, init});
   }
   void linear(const Linear &l) {
-    add(l.module + ".weight", {l.out, l.in}, {0, 1 / std::sqrt(double(l.in))});
-    if (l.bias)
-      add(l.module + ".bias", {l.out}, {0, 0.1});
+    const int64_t rows = l.rows.stored ? l.rows.stored : l.out;
+    std::vector<int64_t> shape = {rows, l.in};
+    if (l.transposed)
+      std::swap(shape[0], shape[1]);
+    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))});
+    bias(l);
   }
-  void norm(const Norm &n) { add(n.module + ".weight", {n.size}, {1, 0.1}); }
+  void bias(const Linear &l) {
+    if (l.bias)
+      add((l.bias_module.empty() ? l.module : l.bias_module) + ".bias",
+          {l.rows.stored ? l.rows.stored : l.out}, {0, 0.1});
+  }
+  void norm(const Norm &n) {
+    if (n.kind == NormKind::None)
+      return;
+    const Init init = {n.add_one ? 0.0 : 1.0, 0.1};
+    if (n.weight && n.apart)
+      for (int64_t h = 0; h < n.heads; ++h)
+        add(absl::StrCat(n.module, ".norms.", h, ".weight"), {n.size / n.heads}, init);
+    else if (n.weight && n.heads)
+      add(n.module + ".weight", {n.heads, n.size / n.heads}, init);
+    else if (n.weight)
+      add(n.module + ".weight", {n.size}, init);
+    if (n.bias)
+      add(n.module + ".bias", {n.size}, {0, 0.1});
+  }
   void norm(const std::optional<Norm> &n) {
     if (n)
       norm(*n);
@@ -58,9 +82,14 @@ public:
     linear(m.up);
     linear(m.down);
   }
+  void operator()(const Mlp &m) {
+    linear(m.up);
+    linear(m.down);
+  }
 
 private:
   std::vector<Tensor> out_;
+  std::set<std::string> names_;
 };
 
 /// Checks what no family's keys may say.
@@ -73,8 +102,9 @@ public:
     if (a.heads < 1 || a.kv_heads < 1 || a.heads % a.kv_heads)
       problems_.add(a.module, absl::StrCat(a.heads, " attention heads cannot share ", a.kv_heads,
                                            " kv heads evenly"));
-    if (a.head_dim < 2 || a.rope >= ropes_ ||
-        2 * static_cast<int64_t>(table_[a.rope].inv_freq.size()) > a.head_dim)
+    if (a.rope != kNoRope &&
+        (a.head_dim < 2 || a.rope >= ropes_ ||
+         2 * static_cast<int64_t>(table_[a.rope].inv_freq.size()) > a.head_dim))
       problems_.add(a.module,
                     absl::StrCat("heads of ", a.head_dim, " cannot be rotated in ",
                                  a.rope < ropes_ ? table_[a.rope].inv_freq.size() : 0, " pairs"));
@@ -91,12 +121,15 @@ public:
     if (!(m.dt_min <= m.dt_max))
       problems_.add(m.module, "the limits of the time step are crossed");
   }
-  void operator()(const GatedMlp &m) {
-    if (m.down.in < 1 || m.down.out != hidden_)
-      problems_.add(m.module, "its widths do not fit the model");
-  }
+  void operator()(const GatedMlp &m) { mlp(m.module, m.down); }
+  void operator()(const Mlp &m) { mlp(m.module, m.down); }
 
 private:
+  void mlp(const std::string &module, const Linear &down) {
+    if (down.in < 1 || down.out != hidden_)
+      problems_.add(module, "its widths do not fit the model");
+  }
+
   int64_t hidden_;
   size_t ropes_;
   const std::vector<Rope> &table_;
@@ -113,14 +146,22 @@ std::vector<Tensor> tensors(const Decoder &decoder) {
   Lister list;
   list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.hidden},
            {0, 1 / std::sqrt(double(decoder.hidden))});
+  if (decoder.positions)
+    list.add(decoder.positions->module + ".weight", {decoder.positions->rows, decoder.hidden},
+             {0, 1 / std::sqrt(double(decoder.hidden))});
+  list.norm(decoder.embedding_norm);
   for (const Layer &layer : decoder.layers)
     for (const Sublayer &sublayer : layer.sublayers) {
-      list.norm(sublayer.norm);
+      if (sublayer.input != Input::Shared)
+        list.norm(sublayer.norm);
       std::visit(list, sublayer.block);
+      list.norm(sublayer.post);
     }
   list.norm(decoder.final_norm);
   if (!decoder.tied())
     list.linear(decoder.head);
+  else
+    list.bias(decoder.head);
   return list.take();
 }
 
@@ -134,6 +175,11 @@ void check(const Decoder &decoder, Problems &problems) {
       if (problems.size() > before)
         return;
     }
+  if (const auto &p = decoder.positions; p && decoder.context > p->rows - p->offset)
+    problems.add(p->module,
+                 absl::StrCat("the model has learned ", p->rows - p->offset, " positions, and ",
+                              decoder.context, " are asked for"),
+                 absl::StrCat("compile with -c ", p->rows - p->offset));
   double elements = 0;
   for (const Tensor &tensor : tensors(decoder)) {
     double count = 1;

@@ -4,7 +4,7 @@
 // turns them into IR (Builder.h), and neither knows the other.
 //
 // A new block is a struct here, an entry of `Block`, its tensors in Recipe.cpp and its IR in the
-// builder. A new wiring (parallel branches, a norm after the block) is a field of Sublayer.
+// builder. A new wiring of the residual stream is a field of Sublayer.
 //
 // Names are the model's own: a module `m` has its weight in the tensor `m.weight` and its bias in
 // `m.bias`, in Hugging Face's files and in GGUF's.
@@ -48,24 +48,45 @@ struct Tensor {
   Init init;
 };
 
+/// Where the rows of a weight lie in one that the model stores fused: row r of it is row
+/// offset + (r / block) * stride + r % block.
+struct Rows {
+  int64_t stored = 0; ///< rows of the stored tensor; 0: the weight is stored alone
+  int64_t offset = 0;
+  int64_t block = 0;
+  int64_t stride = 0;
+};
+
 /// y = x W^T + b, W [out, in].
 struct Linear {
-  std::string module;
+  std::string module{};
   int64_t in = 0;
   int64_t out = 0;
   bool bias = false;
+  Rows rows{};
+  bool transposed = false;   ///< stored [in, out]
+  std::string bias_module{}; ///< whose bias it has, where that is not `module`
 };
 
-/// Root-mean-square norm with a weight.
+enum class NormKind { Rms, Layer, None };
+
 struct Norm {
-  std::string module;
+  std::string module{};
   int64_t size = 0; ///< of the weight
   double eps = 0;
   int64_t group = 0; ///< columns normalized together; 0: the whole row
+  NormKind kind = NormKind::Rms;
+  bool weight = true;
+  bool bias = false;    ///< layer norms only
+  bool add_one = false; ///< the weight is stored as its distance from 1
+  /// Above 0: the weight is stored [heads, size / heads], or in as many tensors
+  /// `module.norms.H.weight` where `apart`.
+  int64_t heads = 0;
+  bool apart = false;
 };
 
 /// The activation functions that model files name.
-enum class Activation { Silu, Sigmoid, GeluErf, GeluTanh, Relu, Tanh };
+enum class Activation { Silu, Sigmoid, GeluErf, GeluTanh, Relu, Tanh, Relu2, QuickGelu };
 
 /// Rotary positions: the frequencies with every scaling applied.
 struct Rope {
@@ -74,18 +95,26 @@ struct Rope {
   bool operator==(const Rope &) const = default;
 };
 
+/// In the place of an index into Decoder::ropes: positions are not rotated.
+inline constexpr size_t kNoRope = std::numeric_limits<size_t>::max();
+
 /// Causal softmax attention with grouped kv heads.
 struct Attention {
-  std::string module;
+  std::string module{};
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   Linear q{}, k{}, v{}, o{};
-  std::optional<Norm> q_norm{}, k_norm{}; ///< per head, before rope
-  size_t rope = 0;                        ///< index into Decoder::ropes
-  bool rope_interleaved = false;          ///< pairs are (2i, 2i+1), not (i, i+n)
-  double scale = 0;                       ///< of the scores
-  int64_t window = 0;                     ///< keys seen by a query, itself included; 0: all
+  double clip = 0;                        ///< bound of queries, keys and values; 0: none
+  std::optional<Norm> q_norm{}, k_norm{}; ///< of queries and keys, per head or of the whole row
+  bool norm_after_rope = false;
+  size_t rope = 0;               ///< index into Decoder::ropes, or kNoRope
+  bool rope_interleaved = false; ///< pairs are (2i, 2i+1), not (i, i+n)
+  double scale = 0;              ///< of the scores
+  int64_t window = 0;            ///< keys seen by a query, itself included; 0: all
+  double softcap = 0;            ///< of the scaled scores; 0: none
+  std::vector<float> alibi{};    ///< slope of each head; empty: none
+  bool alibi_bf16 = false;       ///< biases rounded to bfloat16, then scaled (Falcon)
 };
 
 /// Mamba-2's selective state space (Dao and Gu, 2024): in_proj gives gate z, [x B C] and dt; the
@@ -111,21 +140,43 @@ struct Mamba2 {
 
 /// down(act(gate(x)) * up(x)).
 struct GatedMlp {
-  std::string module;
+  std::string module{};
   Linear gate{}, up{}, down{};
   Activation activation = Activation::Silu;
 };
 
-using Block = std::variant<Attention, Mamba2, GatedMlp>;
+/// down(act(up(x))).
+struct Mlp {
+  std::string module{};
+  Linear up{}, down{};
+  Activation activation = Activation::GeluErf;
+};
 
-/// x = x + block(norm(x)).
+using Block = std::variant<Attention, Mamba2, GatedMlp, Mlp>;
+
+/// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
+/// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer
+/// before took.
+enum class Input { Stream, Layer, Shared };
+
+/// stream = stream + scale * post(block(norm(input))).
 struct Sublayer {
-  Norm norm;
-  Block block;
+  Norm norm{};
+  Block block{};
+  Norm post{.kind = NormKind::None};
+  double scale = 1;
+  Input input = Input::Stream;
 };
 
 struct Layer {
   std::vector<Sublayer> sublayers;
+};
+
+/// Learned positions: row position + offset of the table is added to each token's embedding.
+struct Positions {
+  std::string module{};
+  int64_t rows = 0;
+  int64_t offset = 0;
 };
 
 /// A causal language model.
@@ -135,10 +186,15 @@ struct Decoder {
   int64_t hidden = 0;
   int64_t context = 0;   ///< the longest sequence the model's author says it can take
   std::string embedding; ///< module; its weight is [vocab, hidden]
+  double embedding_scale = 1;
+  std::optional<Positions> positions{};
+  Norm embedding_norm{.kind = NormKind::None};
   std::vector<Rope> ropes{};
   std::vector<Layer> layers{};
   Norm final_norm{};
   Linear head{}; ///< `head.module` equal to `embedding`: the head is the embedding's weight
+  double logit_scale = 1;
+  double logit_softcap = 0; ///< of the scaled logits; 0: none
 
   bool tied() const { return head.module == embedding; }
 };

@@ -24,6 +24,14 @@ DENSE = dict(vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_lay
 MAMBA2 = dict(vocab_size=23, hidden_size=24, state_size=10, num_hidden_layers=3, expand=2, conv_kernel=4, num_heads=6,
               head_dim=8, n_groups=2, chunk_size=4)
 
+GPT2 = dict(vocab_size=23, n_embd=24, n_layer=2, n_head=4, n_positions=32, bos_token_id=1, eos_token_id=2)
+OPT = dict(model_type="opt", vocab_size=23, hidden_size=24, ffn_dim=20, num_hidden_layers=2, num_attention_heads=4,
+           max_position_embeddings=32, word_embed_proj_dim=24, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+BLOOM = dict(model_type="bloom", vocab_size=23, hidden_size=24, n_layer=2, n_head=6, bos_token_id=1, eos_token_id=2)
+MPT = dict(model_type="mpt", vocab_size=23, d_model=24, n_layers=2, n_heads=3, max_seq_len=32)
+FALCON = dict(model_type="falcon", vocab_size=23, hidden_size=24, num_hidden_layers=2, num_attention_heads=6,
+              ffn_hidden_size=40, bos_token_id=1, eos_token_id=2)
+
 
 def dense(model_type, **changes):
     return dict(DENSE, model_type=model_type, **changes)
@@ -56,6 +64,68 @@ CASES = {
     "qwen3-bias-tied": (dense("qwen3", head_dim=6, attention_bias=True, tie_word_embeddings=True,
                               layer_types=["full_attention", "sliding_attention", "full_attention"],
                               use_sliding_window=True, sliding_window=3), {}),
+    "mistral": (dense("mistral", sliding_window=4), {}),
+    "mistral-no-window": (dense("mistral", sliding_window=None, head_dim=10), {}),
+    "ministral": (dense("ministral", sliding_window=4, head_dim=8, layer_types=["sliding_attention", "full_attention",
+                                                                               "sliding_attention"]), {}),
+    "gemma": (dense("gemma", head_dim=10), {}),
+    "gemma2": (dense("gemma2", head_dim=8, sliding_window=4, query_pre_attn_scalar=5, attn_logit_softcapping=1.5,
+                     final_logit_softcapping=2.0), {}),
+    "gemma3": (dense("gemma3_text", head_dim=8, sliding_window=4, query_pre_attn_scalar=5, sliding_window_pattern=3), {}),
+    "gemma3-old-keys": (dense("gemma3_text", head_dim=8, sliding_window=4, sliding_window_pattern=2, query_pre_attn_scalar=8,
+                              rope_parameters=dict(full_attention=dict(rope_type="linear", factor=4.0, rope_theta=5e4),
+                                                   sliding_attention=dict(rope_type="default", rope_theta=500.0))),
+                        dict(rope_parameters=None, layer_types=None, rope_theta=5e4, rope_local_base_freq=500.0,
+                             rope_scaling=dict(rope_type="linear", factor=4.0))),
+    "phi": (dense("phi"), {}),
+    "phi-norms": (dense("phi", qk_layernorm=True, num_key_value_heads=6), {}),
+    "phi3": (dense("phi3", sliding_window=5), {}),
+    "phi3-longrope": (dense("phi3", original_max_position_embeddings=64, max_position_embeddings=64, rope_parameters=dict(
+        rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.5], long_factor=[2.0, 4.0],
+        original_max_position_embeddings=64)), {}),
+    "gpt2": (dict(GPT2, model_type="gpt2"), {}),
+    "gpt2-unscaled": (dict(GPT2, model_type="gpt2", scale_attn_weights=False, n_inner=20, activation_function="relu"), {}),
+    "gpt_neox": (dense("gpt_neox", num_key_value_heads=None, num_attention_heads=3, rotary_pct=0.5), {}),
+    "gpt_neox-sequential": (dense("gpt_neox", num_key_value_heads=None, rotary_pct=1.0, use_parallel_residual=False,
+                                  attention_bias=False), dict(rope_parameters=None, rotary_pct=1.0, rotary_emb_base=10000)),
+    "gptj": (dict(GPT2, model_type="gptj", n_head=3, rotary_dim=4), {}),
+    "opt": (dict(OPT), {}),
+    "opt-no-bias": (dict(OPT, enable_bias=False, activation_function="gelu", tie_word_embeddings=False), {}),
+    "bloom": (dict(BLOOM), {}),
+    "mpt": (dict(MPT), {}),
+    "mpt-clip": (dict(MPT, n_heads=4, attn_config=dict(clip_qkv=0.7, softmax_scale=0.4)), {}),
+    "falcon": (dict(FALCON), {}),
+    "falcon-new-decoder": (dict(FALCON, new_decoder_architecture=True, num_kv_heads=2, bias=True), {}),
+    "falcon-new-decoder-one-norm": (dict(FALCON, new_decoder_architecture=True, num_kv_heads=3, num_ln_in_parallel_attn=1), {}),
+    "falcon-alibi": (dict(FALCON, multi_query=False, alibi=True, parallel_attn=False, bias=True), {}),
+    "stablelm": (dense("stablelm", partial_rotary_factor=0.5), {}),
+    "stablelm-parallel-norms": (dense("stablelm", use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
+                                      partial_rotary_factor=1.0), {}),
+    "olmo": (dense("olmo"), {}),
+    "olmo-clip": (dense("olmo", clip_qkv=0.8, attention_bias=True), {}),
+    "olmo2": (dense("olmo2"), {}),
+    "olmo3": (dense("olmo3", num_hidden_layers=4, sliding_window=4), {}),
+    "smollm3": (dense("smollm3", no_rope_layer_interval=2), {}),
+    "smollm3-windows": (dense("smollm3", use_sliding_window=True, sliding_window=4, no_rope_layers=[0, 1, 1],
+                              layer_types=["full_attention", "sliding_attention", "full_attention"], mlp_bias=True), {}),
+    "granite": (dense("granite", embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.7,
+                      logits_scaling=1.7), {}),
+    "cohere": (dense("cohere"), {}),
+    "cohere-norms": (dense("cohere", use_qk_norm=True, attention_bias=True, logit_scale=0.3), {}),
+    "cohere2": (dense("cohere2", sliding_window=4, num_hidden_layers=4), {}),
+    "starcoder2": (dense("starcoder2", sliding_window=5), {}),
+    "starcoder2-no-bias": (dense("starcoder2", use_bias=False, sliding_window=None, tie_word_embeddings=False), {}),
+    "glm": (dense("glm", head_dim=8, attention_bias=True), {}),
+    "glm4": (dense("glm4", head_dim=8), {}),
+    "nemotron": (dense("nemotron", head_dim=8, attention_bias=True), {}),
+    "exaone4": (dense("exaone4", num_hidden_layers=4, sliding_window=4), {}),
+    "exaone4-no-windows": (dense("exaone4", sliding_window=None,
+                                 layer_types=["full_attention"] * 3, tie_word_embeddings=True), {}),
+    "ernie4_5": (dense("ernie4_5", head_dim=8), {}),
+    "ernie4_5-bias": (dense("ernie4_5", head_dim=6, use_bias=True), {}),
+    "hunyuan_v1_dense": (dense("hunyuan_v1_dense", head_dim=8), {}),
+    "hunyuan_v1_dense-alpha": (dense("hunyuan_v1_dense", head_dim=8, attention_bias=True,
+                                     **rope(rope_type="dynamic", alpha=50.0, factor=1.0)), {}),
     "mamba2": (dict(MAMBA2, model_type="mamba2"), {}),
     "mamba2-bias-limits": (dict(MAMBA2, model_type="mamba2", use_bias=True, use_conv_bias=False, n_groups=1, conv_kernel=3,
                                 time_step_limit=(0.3, 0.9), tie_word_embeddings=True, hidden_act="gelu"), {}),
@@ -92,13 +162,21 @@ def statistics(name, shape):
     return 0.0, round(1.5 / float(np.sqrt(shape[-1])), 4)
 
 
+# Where transformers' parameters have other names than in the files it saves.
+SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
+
+
 def golden(config, rewritten):
     settings = dict(config)
+    saved = SAVED.get(settings["model_type"], {})
     cfg = AutoConfig.for_model(settings.pop("model_type"), **settings)
-    model = AutoModelForCausalLM.from_config(cfg, dtype=torch.float32, attn_implementation="eager").eval()
+    # Falcon's eager attention adds ALiBi's biases twice: once to the scores, once in the mask.
+    attention = "sdpa" if settings.get("alibi") else "eager"
+    model = AutoModelForCausalLM.from_config(cfg, dtype=torch.float32, attn_implementation=attention).eval()
     tensors = {}
     with torch.no_grad():
         for name, parameter in model.named_parameters():  # each once, however often it is used
+            name = saved.get(name, name)
             mean, spread = statistics(name, parameter.shape)
             values = generate(name, parameter.numel(), mean, spread).reshape(parameter.shape)
             parameter.copy_(torch.from_numpy(values))

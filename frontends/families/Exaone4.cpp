@@ -1,0 +1,31 @@
+// EXAONE 4: norms after the sublayers and of each head; where there are windows, layers that see
+// everything do not rotate.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+namespace quern {
+
+recipe::Decoder exaone4_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model, {.default_eps = 1e-5});
+  d.family = "exaone4";
+  d.wiring = Wiring::PostNorm;
+  d.qk_norm = QkNorm::Head;
+  int64_t pattern = 4;
+  if (model.has("layer_types"))
+    model.ignore({"sliding_window_pattern"}); // which may be a text there, "LLLG"
+  else
+    pattern = model.integer("sliding_window_pattern", 1, recipe::kMaxLayers, pattern);
+  const bool windows = model.has("sliding_window");
+  std::vector<bool> slides = read_sliding_layers(model, d.layers, windows ? pattern : 0);
+  if (windows) {
+    d.slide(slides, model.integer("sliding_window", 1, recipe::kMaxContext));
+    for (bool rotates : slides)
+      d.layer_ropes.push_back(rotates ? 0 : recipe::kNoRope);
+  }
+  DenseNames names = kHfDenseNames;
+  names.attention_post = "model.layers.*.post_attention_layernorm";
+  names.mlp_post = "model.layers.*.post_feedforward_layernorm";
+  return dense_decoder(model, d, names);
+}
+
+} // namespace quern

@@ -1,0 +1,78 @@
+// Gemma 1, 2 and 3 (text): norms around one, scaled embeddings; since 2 norms after the sublayers
+// too, and windows in most layers; 3 norms queries and keys, and rotates windowed layers by another
+// base.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+#include <cmath>
+
+namespace quern {
+
+namespace {
+
+DenseNames sandwich_names() {
+  DenseNames names = kHfDenseNames;
+  names.attention_post = "model.layers.*.post_attention_layernorm";
+  names.mlp_norm = "model.layers.*.pre_feedforward_layernorm";
+  names.mlp_post = "model.layers.*.post_feedforward_layernorm";
+  return names;
+}
+
+Dense gemma(ModelReader &model, HfKeys keys) {
+  keys.default_head_dim = 256;
+  keys.default_activation = "gelu_pytorch_tanh";
+  keys.default_tied = true;
+  Dense d = dense_from_hf(model, keys);
+  d.norm_add_one = true;
+  d.embedding_scale = std::sqrt(static_cast<double>(d.hidden));
+  d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
+  model.expect("use_bidirectional_attention", false);
+  return d;
+}
+
+void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides) {
+  d.wiring = Wiring::Sandwich;
+  d.attention_scale =
+      1 / std::sqrt(model.number("query_pre_attn_scalar", 1e-6, recipe::kMaxWidth, 256.0));
+  d.softcap = model.number("attn_logit_softcapping", 1e-3, 1e9, 0.0);
+  d.logit_softcap = model.number("final_logit_softcapping", 1e-3, 1e9, 0.0);
+  d.slide(slides, model.integer("sliding_window", 1, recipe::kMaxContext, 4096));
+  // How transformers keeps the cache.
+  model.ignore({"cache_implementation"});
+}
+
+} // namespace
+
+recipe::Decoder gemma_from_hf(ModelReader &model) {
+  Dense d = gemma(model, {});
+  d.family = "gemma";
+  // transformers reads hidden_act only.
+  model.ignore({"hidden_activation"});
+  return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder gemma2_from_hf(ModelReader &model) {
+  Dense d = gemma(model, {.activation = "hidden_activation"});
+  d.family = "gemma2";
+  model.ignore({"hidden_act"});
+  read_gemma2(model, d, read_sliding_layers(model, d.layers, /*pattern=*/2));
+  return dense_decoder(model, d, sandwich_names());
+}
+
+recipe::Decoder gemma3_from_hf(ModelReader &model) {
+  Dense d = gemma(model, {.activation = "hidden_activation",
+                          .rope = RopeKeys{.theta = 1e6, .section = "full_attention"}});
+  d.family = "gemma3_text";
+  d.qk_norm = QkNorm::Head;
+  model.ignore({"_sliding_window_pattern"});
+  const int64_t pattern = model.integer("sliding_window_pattern", 1, recipe::kMaxLayers, 6);
+  std::vector<bool> slides = read_sliding_layers(model, d.layers, pattern);
+  read_gemma2(model, d, slides);
+  d.ropes.push_back(rope_from_hf(
+      model, d.head_dim, d.max_positions, d.context,
+      {.theta_key = "rope_local_base_freq", .section = "sliding_attention", .scaled = false}));
+  d.layer_ropes.assign(slides.begin(), slides.end()); // rope 1 where a layer slides
+  return dense_decoder(model, d, sandwich_names());
+}
+
+} // namespace quern
