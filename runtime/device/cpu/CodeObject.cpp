@@ -50,7 +50,8 @@ absl::StatusOr<std::unique_ptr<CodeObject>> CodeObject::load(std::span<const uin
   void *handle = nullptr;
   if (written.ok())
     handle = dlopen(absl::StrCat("/proc/self/fd/", fd).c_str(), RTLD_NOW | RTLD_LOCAL);
-  close(fd); // the loader has mapped it
+  if (!handle)
+    close(fd);
   if (!written.ok())
     return written;
   if (!handle) {
@@ -58,10 +59,15 @@ absl::StatusOr<std::unique_ptr<CodeObject>> CodeObject::load(std::span<const uin
     return absl::DataLossError(
         absl::StrCat("variant ", name, ": the loader refuses its code: ", why ? why : "no reason"));
   }
-  return std::unique_ptr<CodeObject>(new CodeObject(handle));
+  // glibc takes a path it has loaded before for the same library: the number must not be used again
+  // while this one is loaded, or a second model would run the first one's code.
+  return std::unique_ptr<CodeObject>(new CodeObject(handle, fd));
 }
 
-CodeObject::~CodeObject() { dlclose(handle_); }
+CodeObject::~CodeObject() {
+  dlclose(handle_);
+  close(fd_);
+}
 
 void *CodeObject::function(const std::string &symbol) const {
   return dlsym(handle_, symbol.c_str());

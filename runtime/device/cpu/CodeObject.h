@@ -26,8 +26,9 @@ public:
   void *function(const std::string &symbol) const;
 
 private:
-  explicit CodeObject(void *handle) : handle_(handle) {}
+  CodeObject(void *handle, int fd) : handle_(handle), fd_(fd) {}
   void *handle_;
+  int fd_; // open as long as the code is loaded: the loader knows it by this number's name
 };
 
 } // namespace quern::device
