@@ -260,17 +260,47 @@ QK_END
   X(qk_decode_row_q4_g32_z0_min_f16)                                                               \
   X(qk_decode_row_q8_g32_z128_f16)                                                                 \
   X(qk_decode_row_q8_g32_z16_f16)                                                                  \
-  X(qk_decode_row_q8_g32_z0_min_f16) X(qk_decode_row_q4_g32_z0_min_f32)                            \
-      X(qk_decode_row_q8_g32_z0_min_f32) X(qk_decode_row_q8_g16_z32_f32) X(qk_decode_row_f32)      \
-          X(qk_decode_row_f16) X(qk_decode_row_bf16) X(qk_quantize_row) X(qk_sum)                  \
-              X(qk_sum_squares) X(qk_sum_squares_around) X(qk_dot) X(qk_max) X(qk_exp) X(qk_log)   \
-                  X(qk_log1p) X(qk_sigmoid) X(qk_silu) X(qk_tanh) X(qk_gelu_tanh) X(qk_gelu_erf)   \
-                      X(qk_erf) X(qk_softplus) X(qk_relu) X(qk_relu2) X(qk_quick_gelu)             \
-                          X(qk_round_bf16) X(qk_sqrt) X(qk_rsqrt) X(qk_sin) X(qk_cos)              \
-                              X(qk_attn_block_m1) X(qk_attn_block_m2) X(qk_attn_block_m3)          \
-                                  X(qk_attn_block_m4) X(qk_attn_block_m8) X(qk_attn_init_row)      \
-                                      X(qk_attn_finish_row) X(qk_recurrence_step)                  \
-                                          X(qk_recurrence_step_delta) X(qk_barrier)
+  X(qk_decode_row_q8_g32_z0_min_f16)                                                               \
+  X(qk_decode_row_q4_g32_z0_min_f32)                                                               \
+  X(qk_decode_row_q8_g32_z0_min_f32)                                                               \
+  X(qk_decode_row_q8_g16_z32_f32)                                                                  \
+  X(qk_decode_row_f32)                                                                             \
+  X(qk_decode_row_f16)                                                                             \
+  X(qk_decode_row_bf16)                                                                            \
+  X(qk_quantize_row)                                                                               \
+  X(qk_sum)                                                                                        \
+  X(qk_sum_squares)                                                                                \
+  X(qk_sum_squares_around)                                                                         \
+  X(qk_dot)                                                                                        \
+  X(qk_max)                                                                                        \
+  X(qk_exp)                                                                                        \
+  X(qk_log)                                                                                        \
+  X(qk_log1p)                                                                                      \
+  X(qk_sigmoid)                                                                                    \
+  X(qk_silu)                                                                                       \
+  X(qk_tanh)                                                                                       \
+  X(qk_gelu_tanh)                                                                                  \
+  X(qk_gelu_erf)                                                                                   \
+  X(qk_erf)                                                                                        \
+  X(qk_softplus)                                                                                   \
+  X(qk_relu)                                                                                       \
+  X(qk_relu2)                                                                                      \
+  X(qk_quick_gelu)                                                                                 \
+  X(qk_round_bf16)                                                                                 \
+  X(qk_sqrt)                                                                                       \
+  X(qk_rsqrt)                                                                                      \
+  X(qk_sin)                                                                                        \
+  X(qk_cos)                                                                                        \
+  X(qk_attn_block_m1)                                                                              \
+  X(qk_attn_block_m2)                                                                              \
+  X(qk_attn_block_m3)                                                                              \
+  X(qk_attn_block_m4)                                                                              \
+  X(qk_attn_block_m8)                                                                              \
+  X(qk_attn_init_row)                                                                              \
+  X(qk_attn_finish_row)                                                                            \
+  X(qk_recurrence_step)                                                                            \
+  X(qk_recurrence_step_delta)                                                                      \
+  X(qk_barrier)
 
 #ifdef __cplusplus
 namespace quern {

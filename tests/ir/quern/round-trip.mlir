@@ -34,3 +34,10 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.di
   %y = quern.dispatch @linear_0(%q, %p) "model.layers.0.q_proj" at [-1] : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
   return %y : tensor<?x8xf32, #quern.dims<"T">>
 }
+func.func @g(%x: tensor<?x8xf32, #quern.dims<"T">>, %b: !quern.weight<8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">> {
+  // CHECK: %[[N:.*]] = quern.layer_norm %{{.*}} bias %{{.*}} {eps = 1.250000e-01 : f32, group = 4 : i64} :
+  %0 = quern.layer_norm %x bias %b {eps = 0.125 : f32, group = 4 : i64} : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">>
+  // CHECK: quern.layer_norm %[[N]] weight %[[B:.*]] bias %[[B]] {eps = 0.000000e+00 : f32} :
+  %1 = quern.layer_norm %0 weight %b bias %b {eps = 0.0 : f32} : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8, "f32">, !quern.weight<8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">>
+  return %1 : tensor<?x8xf32, #quern.dims<"T">>
+}
