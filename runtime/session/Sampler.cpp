@@ -9,13 +9,14 @@
 namespace quern::session {
 namespace {
 
+// Times any count it is finite: what is added to a logit that is a number is one.
+constexpr float kLargestPenalty = 1e6f;
+
 absl::Status not_numbers() {
   return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
 }
 
-} // namespace
-
-absl::StatusOr<Sampler> Sampler::create(const SamplerOptions &options, uint32_t vocab) {
+absl::Status check(const SamplerOptions &options, uint32_t vocab) {
   auto refuse = [](auto... what) { return absl::InvalidArgumentError(absl::StrCat(what...)); };
   if (!(options.temperature >= 0) || std::isinf(options.temperature))
     return refuse("--temp ", options.temperature,
@@ -26,16 +27,59 @@ absl::StatusOr<Sampler> Sampler::create(const SamplerOptions &options, uint32_t 
     return refuse("--top-p ", options.top_p, " is not in (0, 1]\nhint: 1 keeps all");
   if (!(options.min_p >= 0 && options.min_p <= 1))
     return refuse("--min-p ", options.min_p, " is not in [0, 1]\nhint: 0 keeps all");
+  if (!(options.typical_p > 0 && options.typical_p <= 1))
+    return refuse("--typical ", options.typical_p, " is not in (0, 1]\nhint: 1 keeps all");
   if (!(options.repeat_penalty > 0) || std::isinf(options.repeat_penalty))
     return refuse("--repeat-penalty ", options.repeat_penalty, " is not above 0\nhint: 1 is off");
   if (options.repeat_last < 0)
-    return refuse("a negative number of tokens to penalize: ", options.repeat_last);
+    return refuse("--repeat-last-n ", options.repeat_last, " is negative\nhint: 0 is none");
+  if (!(std::abs(options.frequency_penalty) <= kLargestPenalty))
+    return refuse("--frequency-penalty ", options.frequency_penalty,
+                  " is no penalty\nhint: 0 is off, 1 is much");
+  if (!(std::abs(options.presence_penalty) <= kLargestPenalty))
+    return refuse("--presence-penalty ", options.presence_penalty,
+                  " is no penalty\nhint: 0 is off, 1 is much");
+  if (!(options.dry.multiplier >= 0) || std::isinf(options.dry.multiplier))
+    return refuse("--dry-multiplier ", options.dry.multiplier, " is negative\nhint: 0 is off");
+  if (!(options.dry.base >= 1) || std::isinf(options.dry.base))
+    return refuse("--dry-base ", options.dry.base, " is below 1\nhint: 1.75 is usual");
+  if (options.dry.allowed_length < 0)
+    return refuse("--dry-allowed-length ", options.dry.allowed_length,
+                  " is negative\nhint: 2 is usual");
+  if (options.mirostat != 0 && options.mirostat != 2)
+    return refuse("--mirostat ", options.mirostat, " is not known\nhint: 2, or 0 for none");
+  if (!(options.mirostat_rate >= 0 && options.mirostat_rate <= 1))
+    return refuse("--mirostat-lr ", options.mirostat_rate, " is not in [0, 1]\nhint: 0.1 is usual");
+  if (!(options.mirostat_entropy >= 0) || std::isinf(options.mirostat_entropy))
+    return refuse("--mirostat-ent ", options.mirostat_entropy, " is negative\nhint: 5 is usual");
+  for (const LogitBias &bias : options.logit_bias) {
+    if (bias.token < 0 || static_cast<uint32_t>(bias.token) >= vocab)
+      return refuse("--logit-bias ", bias.token, "=", bias.bias,
+                    ": no such token\nhint: ids are 0 to ", int64_t{vocab} - 1);
+    if (std::isnan(bias.bias) || bias.bias == std::numeric_limits<float>::infinity())
+      return refuse("--logit-bias ", bias.token, "=", bias.bias,
+                    ": not a bias\nhint: a number, or -inf to ban the token");
+  }
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::StatusOr<Sampler> Sampler::create(const SamplerOptions &options, uint32_t vocab) {
+  if (absl::Status status = check(options, vocab); !status.ok())
+    return status;
   return Sampler(options, vocab);
 }
 
 Sampler::Sampler(const SamplerOptions &options, uint32_t vocab)
-    : options_(options), weights_(vocab), seen_(vocab) {
+    : options_(options), scratch_(vocab), tally_(vocab), mu_(2.0 * options.mirostat_entropy) {
   candidates_.reserve(vocab);
+  if (options.dry.multiplier > 0) {
+    breaks_.resize(vocab);
+    for (int32_t token : options.dry_breakers)
+      if (token >= 0 && static_cast<uint32_t>(token) < vocab)
+        breaks_[token] = 1;
+  }
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014) of the seed and the number of the draw: uniform in [0, 1).
@@ -47,40 +91,52 @@ double Sampler::next_uniform() {
   return static_cast<double>(z >> 11) * 0x1p-53;
 }
 
-// Divides positive and multiplies negative logits of recent tokens (Keskar et al. 2019, CTRL).
-void Sampler::penalize(std::span<const int32_t> history) {
-  const size_t recent = std::min<size_t>(history.size(), options_.repeat_last);
-  const auto last = history.last(recent);
-  for (int32_t token : last)
-    if (token >= 0 && static_cast<size_t>(token) < seen_.size())
-      seen_[token] = 1;
-  for (Candidate &candidate : candidates_)
-    if (seen_[candidate.token])
-      candidate.logit = candidate.logit > 0 ? candidate.logit / options_.repeat_penalty
-                                            : candidate.logit * options_.repeat_penalty;
-  for (int32_t token : last)
-    if (token >= 0 && static_cast<size_t>(token) < seen_.size())
-      seen_[token] = 0;
+bool Sampler::changes_logits() const {
+  return !options_.logit_bias.empty() || options_.repeat_penalty != 1 ||
+         options_.frequency_penalty != 0 || options_.presence_penalty != 0 ||
+         options_.dry.multiplier != 0;
 }
 
-// The k highest, in descending order; the lower id first among equals, so that order is total.
-void Sampler::keep_top(size_t k) {
-  auto higher = [](const Candidate &a, const Candidate &b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  if (k < candidates_.size()) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<int64_t>(k),
-                     candidates_.end(), higher);
-    candidates_.resize(k);
+void Sampler::change_logits(std::span<const int32_t> history) {
+  stages::add_bias(candidates_, options_.logit_bias);
+  const Penalties penalties{options_.repeat_penalty, options_.frequency_penalty,
+                            options_.presence_penalty};
+  if (penalties.repeat != 1 || penalties.frequency != 0 || penalties.presence != 0)
+    stages::penalize(candidates_,
+                     history.last(std::min<size_t>(history.size(), options_.repeat_last)),
+                     penalties, tally_);
+  if (options_.dry.multiplier != 0)
+    stages::dont_repeat(candidates_, history, options_.dry, breaks_, tally_);
+}
+
+int32_t Sampler::draw() {
+  if (options_.mirostat == 2) {
+    stages::keep_top_k(candidates_, 0);
+    stages::divide_by_temperature(candidates_, options_.temperature);
+    const float highest = candidates_.front().logit;
+    const double total = stages::keep_below_surprise(candidates_, mu_);
+    const stages::Candidate &drawn = stages::draw(candidates_, next_uniform(), scratch_);
+    mu_ -= options_.mirostat_rate *
+           (stages::surprise(drawn, highest, total) - options_.mirostat_entropy);
+    return drawn.token;
   }
-  std::sort(candidates_.begin(), candidates_.end(), higher);
+  // Sorting a whole vocabulary costs milliseconds: only where top-k does not cut it short.
+  stages::keep_top_k(candidates_, static_cast<size_t>(options_.top_k));
+  if (options_.typical_p < 1)
+    stages::keep_typical(candidates_, options_.typical_p, scratch_);
+  if (options_.top_p < 1)
+    stages::keep_top_p(candidates_, options_.top_p, scratch_);
+  stages::keep_min_p(candidates_, options_.min_p);
+  stages::divide_by_temperature(candidates_, options_.temperature);
+  return stages::draw(candidates_, next_uniform(), scratch_).token;
 }
 
 absl::StatusOr<int32_t> Sampler::sample(std::span<const float> logits,
                                         std::span<const int32_t> history) {
   candidates_.clear();
-  const size_t vocab = std::min(logits.size(), seen_.size());
-  if (options_.temperature == 0 && options_.repeat_penalty == 1) {
+  const size_t vocab = std::min(logits.size(), tally_.size());
+  const bool changes = changes_logits();
+  if (options_.temperature == 0 && !changes) {
     // One pass, the usual case of tests and benchmarks. Comparisons with NaN are false.
     size_t best = vocab;
     for (size_t i = 0; i < vocab; ++i)
@@ -92,48 +148,19 @@ absl::StatusOr<int32_t> Sampler::sample(std::span<const float> logits,
   }
   for (size_t i = 0; i < vocab; ++i)
     if (!std::isnan(logits[i]))
-      candidates_.push_back({logits[i], static_cast<int32_t>(i)});
-  if (options_.repeat_penalty != 1 && options_.repeat_last > 0)
-    penalize(history);
+      candidates_.push_back({logits[i], static_cast<int32_t>(i), 0});
+  if (changes)
+    change_logits(history);
   const auto best =
       std::max_element(candidates_.begin(), candidates_.end(),
-                       [](const Candidate &a, const Candidate &b) { return a.logit < b.logit; });
+                       [](const auto &a, const auto &b) { return a.logit < b.logit; });
   if (best == candidates_.end() || std::isinf(best->logit)) {
     // All NaN, all -inf, or a +inf that leaves no probability to anything else.
     if (best != candidates_.end() && best->logit > 0)
       return best->token;
     return not_numbers();
   }
-  if (options_.temperature == 0)
-    return best->token;
-  const float highest = best->logit;
-
-  // Sorting a whole vocabulary costs milliseconds: only where top-k does not cut it short.
-  keep_top(options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : candidates_.size());
-  double total = 0;
-  for (size_t i = 0; i < candidates_.size(); ++i)
-    total += weights_[i] = std::exp(static_cast<double>(candidates_[i].logit) - highest);
-  size_t kept = candidates_.size();
-  if (options_.top_p < 1) {
-    double sum = 0;
-    for (kept = 0; kept < candidates_.size() && sum < options_.top_p * total; ++kept)
-      sum += weights_[kept];
-  }
-  while (kept > 1 &&
-         weights_[kept - 1] < options_.min_p) // relative to the highest, whose weight is 1
-    --kept;
-
-  total = 0;
-  for (size_t i = 0; i < kept; ++i)
-    total += weights_[i] =
-        std::exp((static_cast<double>(candidates_[i].logit) - highest) / options_.temperature);
-  double point = next_uniform() * total;
-  for (size_t i = 0; i + 1 < kept; ++i) {
-    point -= weights_[i];
-    if (point < 0)
-      return candidates_[i].token;
-  }
-  return candidates_[kept - 1].token;
+  return options_.temperature == 0 ? best->token : draw();
 }
 
 } // namespace quern::session

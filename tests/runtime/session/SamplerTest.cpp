@@ -112,6 +112,69 @@ TEST(Sampler, SeedsReproduce) {
   EXPECT_THAT(first, testing::ElementsAre(44, 21, 1));
 }
 
+// Tests that a bias of -infinity bans, also what is infinitely likely.
+TEST(Sampler, BiasBans) {
+  SamplerOptions options = plain();
+  options.logit_bias = {{1, -kInf}, {2, 3}};
+  for (float temperature : {0.0f, 1.0f}) {
+    options.temperature = temperature;
+    Sampler sampler = make(options, 3);
+    EXPECT_EQ(*sampler.sample(std::array{-kInf, kInf, 0.f}, {}), 2);
+  }
+}
+
+// Tests mirostat's promise: the mean surprise of what is drawn comes to tau. And its state: draws
+// are again the same from the same seed.
+TEST(Sampler, MirostatHoldsTheSurprise) {
+  std::vector<float> logits;
+  double total = 0;
+  for (int i = 0; i < 500; ++i) {
+    logits.push_back(-1.1f * std::log(i + 1.0f)); // Zipf, as words are
+    total += std::exp(logits.back());
+  }
+  for (float tau : {3.5f, 4.5f}) {
+    SamplerOptions options = plain();
+    options.mirostat = 2;
+    options.mirostat_entropy = tau;
+    Sampler sampler = make(options, 500), again = make(options, 500);
+    double mean = 0;
+    for (int i = 0; i < 2000; ++i) {
+      const int32_t token = *sampler.sample(logits, {});
+      EXPECT_EQ(token, *again.sample(logits, {}));
+      mean -= std::log2(std::exp(logits[token]) / total) / 2000;
+    }
+    EXPECT_NEAR(mean, tau, 0.05);
+  }
+}
+
+// Tests every stage at once on logits with holes: always a token that is a number, and the same
+// one from the same seed.
+TEST(Sampler, AllStagesTogether) {
+  SamplerOptions options;
+  options.repeat_penalty = 1.3f;
+  options.frequency_penalty = 0.2f;
+  options.presence_penalty = -0.1f;
+  options.typical_p = 0.9f;
+  options.dry.multiplier = 0.8f;
+  options.dry_breakers = {3, -1, 99};
+  options.logit_bias = {{0, 2}, {5, -kInf}};
+  for (int mirostat : {0, 2}) {
+    options.mirostat = mirostat;
+    Sampler sampler = make(options, 40), again = make(options, 40);
+    std::vector<int32_t> history = {-3, 1000};
+    std::vector<float> logits(40);
+    for (int i = 0; i < 300; ++i) {
+      for (int j = 0; j < 40; ++j)
+        logits[j] = (i + j) % 7 == 0 ? kNan : std::sin(static_cast<float>(i * j));
+      const int32_t token = *sampler.sample(logits, history);
+      ASSERT_EQ(token, *again.sample(logits, history));
+      ASSERT_FALSE(std::isnan(logits[token]));
+      ASSERT_NE(token, 5);
+      history.push_back(token);
+    }
+  }
+}
+
 TEST(Sampler, RefusesNonsense) {
   auto refused = [](auto change) {
     SamplerOptions options;
@@ -125,6 +188,17 @@ TEST(Sampler, RefusesNonsense) {
   EXPECT_TRUE(refused([](SamplerOptions &o) { o.min_p = 1.5f; }));
   EXPECT_TRUE(refused([](SamplerOptions &o) { o.repeat_penalty = 0; }));
   EXPECT_TRUE(refused([](SamplerOptions &o) { o.repeat_last = -1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.frequency_penalty = kNan; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.presence_penalty = kInf; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.typical_p = 0; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.dry.multiplier = -1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.dry.base = 0.5f; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.dry.allowed_length = -1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.mirostat = 1; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.mirostat_rate = 2; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.mirostat_entropy = kInf; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.logit_bias = {{10, 1}}; }));
+  EXPECT_TRUE(refused([](SamplerOptions &o) { o.logit_bias = {{1, kInf}}; }));
 }
 
 } // namespace
