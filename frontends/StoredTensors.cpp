@@ -24,7 +24,14 @@ weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
 }
 
 /// Buffers that checkpoints carry though they are computed, not learned.
-bool is_computed(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+bool is_computed(std::string_view name, const StoredTensor &tensor) {
+  if (name.ends_with("rotary_emb.inv_freq"))
+    return true;
+  // The causal masks [1, 1, n, n] of GPT-2, GPT-J and GPT-NeoX, and the score of what is masked.
+  const bool attention = name.find(".attn.") != name.npos || name.find(".attention.") != name.npos;
+  return attention && ((name.ends_with(".bias") && tensor.shape.size() == 4) ||
+                       (name.ends_with(".masked_bias") && tensor.shape.size() <= 1));
+}
 
 } // namespace
 
@@ -90,7 +97,7 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
     place = {stored.file, static_cast<int64_t>(stored.offset), stored.format};
   }
   for (const auto &[name, stored] : list)
-    if (!used.contains(name) && !is_computed(name))
+    if (!used.contains(name) && !is_computed(name, stored))
       problems.add(name, "this model should have no such tensor",
                    "the config may not belong to these files, or the family has a part that Quern "
                    "does not know");

@@ -83,6 +83,9 @@ CASES = {
     "phi3-longrope": (dense("phi3", original_max_position_embeddings=64, max_position_embeddings=64, rope_parameters=dict(
         rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.5], long_factor=[2.0, 4.0],
         original_max_position_embeddings=64)), {}),
+    "phi3-longrope-long": (dense("phi3", original_max_position_embeddings=8, rope_parameters=dict(
+        rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.5], long_factor=[2.0, 4.0],
+        original_max_position_embeddings=8)), {}),
     "gpt2": (dict(GPT2, model_type="gpt2"), {}),
     "gpt2-unscaled": (dict(GPT2, model_type="gpt2", scale_attn_weights=False, n_inner=20, activation_function="relu"), {}),
     "gpt_neox": (dense("gpt_neox", num_key_value_heads=None, num_attention_heads=3, rotary_pct=0.5), {}),
