@@ -38,13 +38,19 @@ bool is_identifier(std::string_view name) {
   return true;
 }
 
+// FlatBuffers' verifier checks where a vector begins, not that its 8-byte elements lie as the CPU
+// likes.
+bool is_aligned(const flatbuffers::Vector<int64_t> *shape) {
+  return !shape || reinterpret_cast<uintptr_t>(shape->data()) % alignof(int64_t) == 0;
+}
+
 absl::Status check_tensor(const TensorDesc &tensor, const std::string &where) {
   if (tensor.type() < ElementType::MIN || tensor.type() > ElementType::MAX)
     return wrong(where, "unknown element type");
   const auto shape = items(tensor.shape());
   const auto symbols = items(tensor.symbols());
-  if (shape.size() > kMaxRank)
-    return wrong(where, "too many dimensions");
+  if (shape.size() > kMaxRank || !is_aligned(tensor.shape()))
+    return wrong(where, "too many dimensions, or misplaced ones");
   if (!symbols.empty() && symbols.size() != shape.size())
     return wrong(where, "as many symbols as dimensions are needed");
   uint64_t elements = 1;
@@ -178,7 +184,7 @@ absl::Status check_states(const Manifest &manifest) {
         return wrong(where, "it belongs to a kv group that is not there");
       room = groups[state->group()]->page_bytes();
     }
-    if (!inside(state->offset(), state->bytes(), room))
+    if (!inside(state->offset(), state->bytes(), room) || !is_aligned(state->shape()))
       return wrong(where, "it lies outside its page or slot");
   }
   return absl::OkStatus();
@@ -188,7 +194,7 @@ absl::Status check_states(const Manifest &manifest) {
 
 absl::Status validate(const Manifest &manifest, uint64_t weights_bytes) {
   for (const Weight *weight : items(manifest.weights()))
-    if (!inside(weight->offset(), weight->bytes(), weights_bytes))
+    if (!inside(weight->offset(), weight->bytes(), weights_bytes) || !is_aligned(weight->shape()))
       return wrong(absl::StrCat("weight '", str(weight->name()), "'"),
                    "it lies outside the weights section");
   if (items(manifest.variants()).empty())
