@@ -3,6 +3,7 @@
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Prompt.h"
 #include "runtime/cli/Report.h"
+#include "runtime/cli/StopTexts.h"
 #include "runtime/cli/Verbs.h"
 
 #include <algorithm>
@@ -19,6 +20,7 @@ constexpr const char *kHelp = "/help   this list\n"
                               "/clear  forget the conversation\n"
                               "/stats  positions used, speed of the last reply\n"
                               "/quit   leave (or Ctrl-D)\n"
+                              "A line that ends with \\ goes on in the next one.\n"
                               "Ctrl-C stops a reply, and leaves at the prompt.\n";
 
 std::atomic<bool> interrupted{false};
@@ -34,6 +36,7 @@ struct ChatOptions {
   ModelOptions model;
   SamplingFlags sampling;
   std::string system;
+  std::vector<std::string> stop;
   uint64_t max_tokens = UINT64_MAX;
 };
 
@@ -81,21 +84,23 @@ private:
       return known.status();
     interrupted = false;
     text::StreamDecoder decoder(tokenizer_, /*skip_special=*/true);
+    StopTexts stops(options_.stop);
     std::string reply;
     auto show = [&](const std::string &text) {
       reply += text;
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
     };
-    auto generated =
-        generate(engine_, slot_, sampler_, std::span(*ids).subspan(*known),
-                 {options_.max_tokens, &tokenizer_, /*feed_last=*/true}, [&](int32_t token) {
-                   show(decoder.push(token));
-                   return !interrupted;
-                 });
+    auto generated = generate(engine_, slot_, sampler_, std::span(*ids).subspan(*known),
+                              {options_.max_tokens, &tokenizer_, /*feed_last=*/true},
+                              [&](int32_t token, std::span<const float>) {
+                                show(stops.push(decoder.push(token)));
+                                return !interrupted && !stops.stopped();
+                              });
     if (!generated.ok())
       return generated.status();
-    show(decoder.flush() + "\n");
+    show(stops.push(decoder.flush()));
+    show(stops.flush() + "\n");
     reply.pop_back();
     last_ = *std::move(generated);
     return reply;
@@ -125,16 +130,34 @@ private:
   Generated last_;
 };
 
-// Reads lines until the input ends. In a terminal a failed message is only reported.
+// A message: a line, and the lines after it while one ends with a backslash. False at the input's
+// end.
+bool read_message(std::string &message, bool terminal) {
+  message.clear();
+  interrupted = false; // by what stopped a reply
+  const char *prompt = "> ";
+  for (std::string line;; prompt = ". ") {
+    if (terminal)
+      std::fputs(prompt, stderr);
+    if (!std::getline(std::cin, line))
+      return !message.empty() && !interrupted;
+    const bool more = line.ends_with('\\');
+    if (more)
+      line.back() = '\n';
+    message += line;
+    if (!more)
+      return true;
+  }
+}
+
+// Reads messages until the input ends. In a terminal a failed message is only reported.
 absl::Status converse(Conversation &conversation) {
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal)
     std::fputs("/help lists the commands.\n", stderr);
   std::string line;
   while (true) {
-    if (terminal)
-      std::fputs("> ", stderr);
-    if (!std::getline(std::cin, line)) {
+    if (!read_message(line, terminal)) {
       if (terminal)
         std::fputs("\n", stderr);
       return absl::OkStatus();
@@ -164,7 +187,7 @@ absl::Status chat_with(ChatOptions &options) {
   auto tokenizer = load_tokenizer((*engine)->artifact());
   if (!tokenizer.ok())
     return tokenizer.status();
-  auto sampler = options.sampling.make_sampler((*engine)->vocab());
+  auto sampler = options.sampling.make_sampler((*engine)->vocab(), tokenizer->get());
   if (!sampler.ok())
     return sampler.status();
   auto slot = (*engine)->create_slot();
@@ -181,11 +204,14 @@ int chat(Args args) {
   ChatOptions options;
   const Command command{
       "quern-run chat -m FILE",
-      "A conversation, line by line, in the model's chat template. Ctrl-C stops a reply.",
+      "A conversation in the model's chat template. A line that ends with \\ goes on in the next\n"
+      "one; Ctrl-C stops a reply.",
       options.model.flags() +
           std::vector<Flag>{
               {"--system", "TEXT", "a system message to begin with", &options.system},
-              {"-n, --n-predict", "N", "longest reply in tokens", &options.max_tokens}} +
+              {"-n, --n-predict", "N", "longest reply in tokens", &options.max_tokens},
+              {"--stop", "TEXT", "end a reply where this text begins; may be repeated",
+               &options.stop}} +
           options.sampling.flags(),
       "quern-run chat -m model.quern --temp 0.7"};
   if (auto code = parse(command, args))

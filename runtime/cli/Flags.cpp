@@ -12,6 +12,8 @@
 namespace quern::cli {
 namespace {
 
+constexpr size_t kHelpWidth = 100;
+
 std::string_view trim(std::string_view text) {
   while (text.starts_with(' '))
     text.remove_prefix(1);
@@ -173,9 +175,23 @@ std::string help(const Command &command) {
     width = std::max(width, std::min<size_t>(heads.back().size(), 30));
   }
   for (size_t i = 0; i < heads.size(); ++i) {
+    if (command.flags[i].help.empty())
+      continue;
     heads[i].resize(std::max(heads[i].size(), width), ' ');
     absl::StrAppend(&text, heads[i], "  ", std::string(command.flags[i].help), "\n");
   }
+  std::string line;
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (!command.flags[i].help.empty())
+      continue;
+    if (line.size() + heads[i].size() > kHelpWidth) {
+      absl::StrAppend(&text, line, "\n");
+      line.clear();
+    }
+    absl::StrAppend(&line, line.empty() ? heads[i] : heads[i].substr(1));
+  }
+  if (!line.empty())
+    absl::StrAppend(&text, line, "\n");
   absl::StrAppend(&text, "\nexample: ", std::string(command.example), "\n");
   return text;
 }

@@ -26,7 +26,7 @@ using Target = std::variant<bool *, int *, int64_t *, uint64_t *, float *, doubl
 struct Flag {
   std::string_view names; // "-m, --model": any number, the first one is used in messages
   std::string_view value; // what the help calls its value, "FILE"; empty for a switch
-  std::string_view help;
+  std::string_view help;  // empty: the help names it, in a list with others that need no words
   Target target;
   bool required = false;
 };

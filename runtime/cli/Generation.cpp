@@ -1,33 +1,83 @@
 #include "runtime/cli/Generation.h"
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
 #include <algorithm>
 #include <chrono>
 #include <random>
 
 namespace quern::cli {
+namespace {
+
+absl::StatusOr<std::vector<session::LogitBias>> parse_bias(const std::vector<std::string> &lists) {
+  std::vector<session::LogitBias> result;
+  for (const std::string &list : lists)
+    for (absl::string_view entry : absl::StrSplit(list, ',')) {
+      const std::pair<std::string, std::string> parts =
+          absl::StrSplit(entry, absl::MaxSplits('=', 1));
+      session::LogitBias bias{};
+      if (!absl::SimpleAtoi(parts.first, &bias.token) ||
+          !absl::SimpleAtof(parts.second, &bias.bias))
+        return absl::InvalidArgumentError(absl::StrCat("--logit-bias ", list,
+                                                       " is not a list of biases\n",
+                                                       "hint: --logit-bias 15=+2.5,198=-inf"));
+      result.push_back(bias);
+    }
+  return result;
+}
+
+std::vector<int32_t> breakers(const text::Tokenizer &tokenizer) {
+  std::vector<int32_t> result;
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+    if (tokenizer.is_special(id) || tokenizer.is_end(id) ||
+        tokenizer.piece(id).find_first_of("\n:\"*") != std::string_view::npos)
+      result.push_back(id);
+  return result;
+}
+
+} // namespace
 
 std::vector<Flag> SamplingFlags::flags() {
   return {
       {"--temp", "T", "temperature; 0 is greedy (default 0.8)", &options.temperature},
       {"--top-k", "K", "keep the K likeliest; 0: all (default 40)", &options.top_k},
       {"--top-p", "P", "keep the likeliest that make up P (default 0.95)", &options.top_p},
-      {"--min-p", "P", "drop what is below P times the likeliest (default 0.05)", &options.min_p},
-      {"--repeat-penalty", "R", "above 1: make recent tokens less likely (default 1)",
-       &options.repeat_penalty},
       {"--seed", "N", "makes an answer reproducible (default: a new one each time)", &seed},
+      // docs/guides/sampling.md says what each does; the help only names them.
+      {"--min-p", "P", "", &options.min_p},
+      {"--typical", "P", "", &options.typical_p},
+      {"--repeat-penalty", "R", "", &options.repeat_penalty},
+      {"--repeat-last-n", "N", "", &options.repeat_last},
+      {"--frequency-penalty", "F", "", &options.frequency_penalty},
+      {"--presence-penalty", "F", "", &options.presence_penalty},
+      {"--dry-multiplier", "M", "", &options.dry.multiplier},
+      {"--dry-base", "B", "", &options.dry.base},
+      {"--dry-allowed-length", "N", "", &options.dry.allowed_length},
+      {"--mirostat", "2", "", &options.mirostat},
+      {"--mirostat-lr", "ETA", "", &options.mirostat_rate},
+      {"--mirostat-ent", "TAU", "", &options.mirostat_entropy},
+      {"--logit-bias", "ID=+B,..", "", &logit_bias},
   };
 }
 
-absl::StatusOr<session::Sampler> SamplingFlags::make_sampler(uint32_t vocab) {
+absl::StatusOr<session::Sampler> SamplingFlags::make_sampler(uint32_t vocab,
+                                                             const text::Tokenizer *tokenizer) {
   std::random_device random;
   options.seed = seed ? *seed : uint64_t{random()} << 32 | random();
+  auto bias = parse_bias(logit_bias);
+  if (!bias.ok())
+    return bias.status();
+  options.logit_bias = *std::move(bias);
+  if (tokenizer && options.dry.multiplier > 0)
+    options.dry_breakers = breakers(*tokenizer);
   return session::Sampler::create(options, vocab);
 }
 
 absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot,
                                    session::Sampler &sampler, std::span<const int32_t> prompt,
-                                   const GenerateOptions &options,
-                                   const std::function<bool(int32_t)> &on_token) {
+                                   const GenerateOptions &options, const OnToken &on_token) {
   using Clock = std::chrono::steady_clock;
   auto since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -58,7 +108,7 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
       break;
     }
     generated.tokens.push_back(*token);
-    if (!on_token(*token)) {
+    if (!on_token(*token, logits)) {
       generated.stopped = true;
       break;
     }

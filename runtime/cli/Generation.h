@@ -21,9 +21,12 @@ namespace quern::cli {
 struct SamplingFlags {
   session::SamplerOptions options;
   std::optional<uint64_t> seed;
+  std::vector<std::string> logit_bias; // "ID=+B,ID=-B"
 
   std::vector<Flag> flags();
-  absl::StatusOr<session::Sampler> make_sampler(uint32_t vocab);
+  // DRY takes no repetition across line ends, ':', '"', '*' and special tokens, which it finds with
+  // `tokenizer` (null: the model has none). InvalidArgument for values that mean nothing.
+  absl::StatusOr<session::Sampler> make_sampler(uint32_t vocab, const text::Tokenizer *tokenizer);
 };
 
 struct GenerateOptions {
@@ -45,11 +48,12 @@ struct Generated {
   }
 };
 
-// Feeds `prompt` (at least one token) to `slot` and answers. `on_token` sees each token as it
-// comes; false ends the answer.
+// Sees each token as it comes, and the logits it was drawn from; false ends the answer.
+using OnToken = std::function<bool(int32_t token, std::span<const float> logits)>;
+
+// Feeds `prompt` (at least one token) to `slot` and answers.
 absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot,
                                    session::Sampler &sampler, std::span<const int32_t> prompt,
-                                   const GenerateOptions &options,
-                                   const std::function<bool(int32_t)> &on_token);
+                                   const GenerateOptions &options, const OnToken &on_token);
 
 } // namespace quern::cli

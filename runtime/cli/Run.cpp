@@ -1,5 +1,6 @@
 // quern-run run: continues a prompt.
 #include "runtime/cli/Generation.h"
+#include "runtime/cli/Logprobs.h"
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Prompt.h"
 #include "runtime/cli/Report.h"
@@ -23,6 +24,7 @@ struct RunOptions {
   bool ignore_eos = false;
   std::string save_state, load_state;
   bool json = false;
+  std::optional<uint64_t> logprobs;
 
   Command command() {
     return {"quern-run run -m FILE -p TEXT [-n N]",
@@ -37,7 +39,9 @@ struct RunOptions {
                     {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
                     {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
                     {"--load-state", "F", "go on from a saved sequence", &load_state},
-                    {"--json", "", "print one JSON object at the end", &json}},
+                    {"--json", "", "print one JSON object at the end", &json},
+                    {"--logprobs", "N", "in the JSON: each token's N likeliest, with logprobs",
+                     &logprobs}},
             "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
   }
 };
@@ -87,19 +91,23 @@ private:
 };
 
 void report(const RunOptions &options, const session::Engine &engine,
-            const std::vector<int32_t> &prompt, const Generated &answer, const std::string &text) {
+            const std::vector<int32_t> &prompt, const Generated &answer, const std::string &text,
+            const nlohmann::ordered_json &logprobs) {
   const double prefill_rate = static_cast<double>(prompt.size()) / answer.prefill_seconds;
   if (options.json) {
-    print_json({{"prompt_tokens", prompt},
-                {"tokens", answer.tokens},
-                {"text", text},
-                {"finish_reason", answer.stopped ? "stop" : "length"},
-                {"prefill_tokens_per_s", prefill_rate},
-                {"decode_tokens_per_s", answer.decode_tokens_per_s()},
-                {"time_to_first_token_s", answer.first_token_seconds},
-                {"seed", options.sampling.options.seed},
-                {"variant", engine.variant()},
-                {"memory", to_json(engine.memory())}});
+    nlohmann::ordered_json json = {{"prompt_tokens", prompt},
+                                   {"tokens", answer.tokens},
+                                   {"text", text},
+                                   {"finish_reason", answer.stopped ? "stop" : "length"},
+                                   {"prefill_tokens_per_s", prefill_rate},
+                                   {"decode_tokens_per_s", answer.decode_tokens_per_s()},
+                                   {"time_to_first_token_s", answer.first_token_seconds},
+                                   {"seed", options.sampling.options.seed},
+                                   {"variant", engine.variant()},
+                                   {"memory", to_json(engine.memory())}};
+    if (options.logprobs)
+      json["logprobs"] = logprobs;
+    print_json(json);
     return;
   }
   std::fprintf(
@@ -144,7 +152,7 @@ absl::Status run_prompt(RunOptions &options) {
   }
   if (prompt.empty())
     return absl::InvalidArgumentError("the prompt has no tokens\nhint: -p TEXT or --tokens 1,2,3");
-  auto sampler = options.sampling.make_sampler((*engine)->vocab());
+  auto sampler = options.sampling.make_sampler((*engine)->vocab(), tokenizer.get());
   if (!sampler.ok())
     return sampler.status();
   auto slot = options.load_state.empty() ? (*engine)->create_slot()
@@ -157,15 +165,21 @@ absl::Status run_prompt(RunOptions &options) {
   generation.max_tokens = options.max_tokens.value_or(UINT64_MAX);
   generation.tokenizer = options.ignore_eos ? nullptr : tokenizer.get();
   generation.feed_last = !options.save_state.empty();
+  auto logprobs = nlohmann::ordered_json::array();
   auto answer = generate(**engine, *slot, *sampler, prompt, generation,
-                         [&](int32_t token) { return printer.push(token); });
+                         [&](int32_t token, std::span<const float> logits) {
+                           if (options.logprobs)
+                             logprobs.push_back(
+                                 logprobs_json(logits, token, *options.logprobs, tokenizer.get()));
+                           return printer.push(token);
+                         });
   if (!answer.ok())
     return answer.status();
   printer.finish();
   if (!options.save_state.empty())
     if (absl::Status status = (*engine)->save_state(*slot, options.save_state); !status.ok())
       return status;
-  report(options, **engine, prompt, *answer, printer.text());
+  report(options, **engine, prompt, *answer, printer.text(), logprobs);
   return absl::OkStatus();
 }
 
@@ -178,6 +192,8 @@ int run(Args args) {
     return *code;
   if (options.tokens && (options.prompt.given || !options.prompt.file.empty()))
     return wrong_usage("--tokens and a text are both given", "one of -p, -f and --tokens");
+  if (options.logprobs && !options.json)
+    return wrong_usage("--logprobs is part of the JSON", "--logprobs N --json");
   const absl::Status status = run_prompt(options);
   return status.ok() ? kDone : fail(status);
 }

@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <sstream>
 #include <sys/wait.h>
 
@@ -184,6 +186,77 @@ TEST(Cli, ChatsLineByLine) {
       << "the same question, after /clear";
 }
 
+// Tests that a trailing backslash continues a message, and that a reply ends before a stop text.
+TEST(Cli, ChatsOverLinesAndStops) {
+  const std::string model = write_fake("m.quern");
+  const std::vector<std::string> flags = {"-m", model, "--temp", "0", "-n", "6"};
+  auto with = [&](std::vector<std::string> args, const std::vector<std::string> &more) {
+    args.insert(args.end(), flags.begin(), flags.end());
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  };
+  const Result whole = call(with({"run", "--chat"}, {"-p", "ab\nc"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(call(with({"chat"}, {}), "ab\\\nc\n").out, whole.out);
+  EXPECT_NE(call(with({"chat"}, {}), "ab\nc\n").out, whole.out) << "two messages";
+  ASSERT_GE(whole.out.size(), 4u);
+  const std::string stop = whole.out.substr(1, 2); // across a border: a token is a letter
+  const Result stopped = call(with({"chat"}, {"--stop", stop}), "ab\\\nc\n");
+  EXPECT_EQ(stopped.out, whole.out.substr(0, whole.out.find(stop)) + "\n");
+}
+
+// Tests --logprobs against the softmax of the model's logits, which no sampling flag changes.
+TEST(Cli, RunGivesLogprobs) {
+  const std::string model = write_fake("m.quern");
+  const Result result = call({"run", "-m", model, "--tokens", "5,6", "-n", "2", "--ignore-eos",
+                              "--json", "--logprobs", "3", "--logit-bias", "2=100,3=-inf"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json answer = json::parse(result.out);
+  EXPECT_EQ(answer["tokens"], json({2, 2})) << "by the bias";
+  std::vector<int32_t> tokens = {5, 6};
+  for (const json &entry : answer["logprobs"]) {
+    const std::vector<float> logits = fake_logits(tokens);
+    double total = 0;
+    for (float logit : logits)
+      total += std::exp(logit);
+    EXPECT_EQ(entry["token"], 2);
+    EXPECT_EQ(entry["piece"], "c");
+    EXPECT_NEAR(entry["logprob"], std::log(std::exp(logits[2]) / total), 1e-6);
+    ASSERT_EQ(entry["top"].size(), 3u);
+    EXPECT_EQ(entry["top"][0]["token"], greedy(tokens));
+    std::vector<float> sorted = logits;
+    std::sort(sorted.begin(), sorted.end(), std::greater<>());
+    for (int i = 0; i < 3; ++i)
+      EXPECT_NEAR(entry["top"][i]["logprob"], std::log(std::exp(sorted[i]) / total), 1e-6);
+    tokens.push_back(2);
+  }
+  EXPECT_EQ(answer["logprobs"].size(), 2u);
+  EXPECT_EQ(call({"run", "-m", model, "--tokens", "5", "--logprobs", "3"}).code, 2);
+}
+
+// Tests that every sampling flag is taken, and that nonsense is refused by name.
+TEST(Cli, SamplingFlags) {
+  const std::string model = write_fake("m.quern");
+  const std::vector<std::string> plain = {"run", "-m", model,    "-p", "ab",
+                                          "-n",  "20", "--seed", "7",  "--json"};
+  auto with = [&](const std::vector<std::string> &more) {
+    std::vector<std::string> args = plain;
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  };
+  const std::vector<std::string> all = {
+      "--typical",           "0.9", "--repeat-penalty",     "1.1", "--repeat-last-n",  "32",
+      "--frequency-penalty", "0.1", "--presence-penalty",   "0.1", "--dry-multiplier", "0.8",
+      "--dry-base",          "1.5", "--dry-allowed-length", "1",   "--logit-bias",     "1=+1,2=-1"};
+  const json first = json::parse(call(with(all)).out), second = json::parse(call(with(all)).out);
+  EXPECT_EQ(first["tokens"], second["tokens"]);
+  EXPECT_EQ(call(with({"--mirostat", "2", "--mirostat-lr", "0.2", "--mirostat-ent", "3"})).code, 0);
+  for (const char *flag : {"--typical", "--frequency-penalty", "--dry-base", "--mirostat-ent"})
+    EXPECT_THAT(refused(with({flag, "-inf"})), HasSubstr(flag));
+  EXPECT_THAT(refused(with({"--logit-bias", "5"})), HasSubstr("hint: --logit-bias 15=+2.5"));
+  EXPECT_THAT(refused(with({"--logit-bias", "99999=1"})), HasSubstr("no such token"));
+}
+
 TEST(Cli, VerifyReplaysTheProof) {
   const Result good = call({"verify", "-m", write_fake("m.quern")});
   EXPECT_EQ(good.code, 0) << good.err;
@@ -300,6 +373,8 @@ TEST(Cli, HelpFitsAScreen) {
     EXPECT_EQ(help.code, 0);
     EXPECT_LE(std::count(help.out.begin(), help.out.end(), '\n'), 32) << verb;
     EXPECT_THAT(help.out, HasSubstr(std::string("\nexample: quern-run ") + verb)) << verb;
+    if (std::string(verb) == "run" || std::string(verb) == "chat")
+      EXPECT_THAT(help.out, HasSubstr("--mirostat-ent TAU --logit-bias ID=+B,..\n"));
   }
 }
 
