@@ -122,6 +122,8 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
     auto type = cast<WeightType>(weight.getType());
     if (type.getFormat() == format) {
       ++numKept;
+      if (role == WeightRole::matrix)
+        remarkIfExpanded(weight, format);
       return;
     }
     ++numConverted;
@@ -140,6 +142,16 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
           .setType(converted);
     kRemarks.hit(op) << say("'{0}': {1} becomes {2}", weightName(weight),
                             type.getFormat().getValue(), format);
+  }
+
+  /// A format that no packing of codes holds exactly costs memory: say so.
+  static void remarkIfExpanded(Value weight, StringRef format) {
+    const formats::Format *found = formats::find_format(format);
+    if (Operation *op = weight.getDefiningOp();
+        op && found && found->is_float() && !found->is_stored_float())
+      kRemarks.miss(op) << say(
+          "'{0}': no packing of codes holds {1} exactly, so it is packed as f32",
+          weightName(weight), format);
   }
 
   std::string target; ///< the format of matrices; "": their own
