@@ -1,6 +1,7 @@
 // The contract between generated code and the runtime: what a bucket's function receives.
 //
-// Every bucket of an entry is one native function with C linkage, run by all workers at once (SPMD):
+// Every bucket of an entry is one native function with C linkage, run by all workers at once
+// (SPMD):
 //
 //     void quern_<entry>_<bucket>(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
 //
@@ -36,9 +37,9 @@ typedef struct QuernBarrier {
 // fixed offset inside the page. Page `block_tables[b][i]` holds positions
 // [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b.
 typedef struct QuernKvGroup {
-  uint8_t *pages;                      // base of the pool; 64-byte aligned
-  int64_t page_bytes;                  // bytes of one page, a multiple of 64
-  const int32_t *const *block_tables;  // [B] pointers to page numbers
+  uint8_t *pages;                     // base of the pool; 64-byte aligned
+  int64_t page_bytes;                 // bytes of one page, a multiple of 64
+  const int32_t *const *block_tables; // [B] pointers to page numbers
 } QuernKvGroup;
 
 // Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values):
@@ -48,21 +49,22 @@ typedef struct QuernKvGroup {
 // lanes over V: neither needs a horizontal reduction.
 
 typedef struct QuernStepArgs {
-  const uint8_t *weights;        // packed weights section
-  uint8_t *arena;                // the bucket's activations; 64-byte aligned
-  const void *const *inputs;     // the entry's tensor inputs, in order (step: tokens int32 [T])
-  void *const *outputs;          // the entry's tensor results, in order (step: logits float32 [R, vocab])
-  int64_t num_tokens;            // T: tokens of this step, all sequences packed
-  int64_t num_seqs;              // B: sequences of this step
-  int64_t num_rows;              // R: tokens whose outputs are wanted
-  const int32_t *cu_seqlens;     // [B+1] first token of each sequence; cu_seqlens[B] = T
-  const int32_t *positions;      // [T] position of each token in its own sequence
-  const int32_t *token_seq;      // [T] which of the B sequences each token belongs to
-  const int32_t *rows;           // [R] indices of the wanted tokens, ascending
-  const QuernKvGroup *kv;        // kv groups, in the manifest's order
-  uint8_t *const *fixed_state;   // [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
+  const uint8_t *weights;    // packed weights section
+  uint8_t *arena;            // the bucket's activations; 64-byte aligned
+  const void *const *inputs; // the entry's tensor inputs, in order (step: tokens int32 [T])
+  void *const *outputs; // the entry's tensor results, in order (step: logits float32 [R, vocab])
+  int64_t num_tokens;   // T: tokens of this step, all sequences packed
+  int64_t num_seqs;     // B: sequences of this step
+  int64_t num_rows;     // R: tokens whose outputs are wanted
+  const int32_t *cu_seqlens; // [B+1] first token of each sequence; cu_seqlens[B] = T
+  const int32_t *positions;  // [T] position of each token in its own sequence
+  const int32_t *token_seq;  // [T] which of the B sequences each token belongs to
+  const int32_t *rows;       // [R] indices of the wanted tokens, ascending
+  const QuernKvGroup *kv;    // kv groups, in the manifest's order
+  uint8_t *const
+      *fixed_state; // [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
   QuernBarrier *barrier;
-  void (*yield)(void);           // called by a worker that has waited long at a barrier
+  void (*yield)(void); // called by a worker that has waited long at a barrier
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
@@ -72,7 +74,8 @@ typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t
 // groups (32 codes, as many as a record of weights has).
 //   value[k] = scale[g] * code[k] for the codes of group g of the pair
 //   code_sum[g] is the sum of the group's codes
-//   sum = scale[0] * code_sum[0] + scale[1] * code_sum[1], what the weights' mins are multiplied with
+//   sum = scale[0] * code_sum[0] + scale[1] * code_sum[1], what the weights' mins are multiplied
+//   with
 // Bytes a row: Kp + Kp/32*16, rounded up to a multiple of 64.
 typedef struct QuernQ8Pair {
   float scale[2];
