@@ -7,7 +7,12 @@
 namespace quern::text {
 namespace {
 
-uint64_t edge(uint32_t node, char byte) { return uint64_t{node} << 8 | static_cast<uint8_t>(byte); }
+std::vector<Trie::Key> keys(const std::vector<AddedToken> &tokens) {
+  std::vector<Trie::Key> keys;
+  for (const AddedToken &token : tokens)
+    keys.push_back({token.content, static_cast<int32_t>(keys.size())});
+  return keys;
+}
 
 /// Where the white space at the end of `text` begins.
 size_t trailing_space(std::string_view text) {
@@ -75,33 +80,17 @@ bool starts_with_word(std::string_view text) {
 
 } // namespace
 
-void AddedTokens::add(const AddedToken &token) {
-  if (token.content.empty())
-    return;
-  starts_[static_cast<uint8_t>(token.content.front())] = true;
-  uint32_t node = 0;
-  for (char byte : token.content) {
-    const auto [it, fresh] =
-        edges_.try_emplace(edge(node, byte), static_cast<uint32_t>(token_at_.size()));
-    node = it->second;
-    if (fresh)
-      token_at_.push_back(-1);
-  }
-  if (token_at_[node] >= 0)
-    return;
-  token_at_[node] = static_cast<int32_t>(tokens_.size());
-  tokens_.push_back(token);
-}
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens)
+    : tokens_(std::move(tokens)), trie_(keys(tokens_)) {}
 
 AddedTokens::Match AddedTokens::longest_at(std::string_view text, bool special) const {
   Match match;
-  uint32_t node = 0;
+  uint32_t node = Trie::kRoot;
   for (size_t i = 0; i < text.size(); ++i) {
-    const auto it = edges_.find(edge(node, text[i]));
-    if (it == edges_.end())
+    node = trie_.next(node, static_cast<uint8_t>(text[i]));
+    if (node == Trie::kNone)
       break;
-    node = it->second;
-    const int32_t token = token_at_[node];
+    const int32_t token = trie_.value(node);
     if (token >= 0 && (special || !tokens_[static_cast<size_t>(token)].special))
       match = {token, i + 1};
   }
@@ -111,10 +100,6 @@ AddedTokens::Match AddedTokens::longest_at(std::string_view text, bool special) 
 void AddedTokens::cut(std::string_view text, bool special, std::vector<Segment> &segments) const {
   size_t done = 0;
   for (size_t at = 0; !tokens_.empty() && at < text.size();) {
-    if (!starts_[static_cast<uint8_t>(text[at])]) {
-      ++at;
-      continue;
-    }
     const Match match = longest_at(text.substr(at), special);
     if (match.token < 0) {
       ++at;

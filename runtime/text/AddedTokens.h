@@ -3,10 +3,8 @@
 #define QUERN_RUNTIME_TEXT_ADDEDTOKENS_H
 
 #include "runtime/text/TokenizerSpec.h"
+#include "runtime/text/Trie.h"
 
-#include <absl/container/flat_hash_map.h>
-
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -22,7 +20,7 @@ struct Segment {
 class AddedTokens {
 public:
   /// Tokens with an empty content are never found. Of equal contents the first wins.
-  void add(const AddedToken &token);
+  explicit AddedTokens(std::vector<AddedToken> tokens);
 
   /// Cuts `text` at its added tokens: the leftmost, and of those that start there the longest. A
   /// token that must be a single word and is not is text; none is looked for inside it.
@@ -36,12 +34,8 @@ private:
   };
   Match longest_at(std::string_view text, bool special) const;
 
-  // A trie: node and byte give the next node. Walking it costs the length of the longest token a
-  // position at most, however many tokens share a beginning.
-  absl::flat_hash_map<uint64_t, uint32_t> edges_;
-  std::vector<int32_t> token_at_ = {-1}; ///< by node
-  std::array<bool, 256> starts_{};       ///< by byte: a token begins with it
   std::vector<AddedToken> tokens_;
+  Trie trie_; ///< indices into tokens_
 };
 
 } // namespace quern::text

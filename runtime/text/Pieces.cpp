@@ -52,24 +52,18 @@ std::string Pieces::spell(const Decoding &decoding, std::string_view token, bool
 }
 
 absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
-                                      std::vector<std::pair<int32_t, std::string>> spellings) {
+                                      const std::vector<std::string_view> &spellings) {
   Pieces pieces;
   pieces.decoding_ = spec.decoding;
   const Decoding &decoding = spec.decoding;
   const bool first_differs =
       !decoding.space.empty() || !decoding.separator.empty() || !decoding.continuation.empty();
-  std::sort(spellings.begin(), spellings.end());
   size_t limit = size_t{1} << 20;
-  for (const std::string &token : spec.tokens)
+  for (std::string_view token : spellings)
     limit += 8 * token.size() + 64;
   pieces.ends_.reserve(spec.tokens.size());
-  auto spelling = spellings.begin();
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    std::string_view token = spec.tokens[i];
-    while (spelling != spellings.end() && spelling->first < static_cast<int32_t>(i))
-      ++spelling;
-    if (spelling != spellings.end() && spelling->first == static_cast<int32_t>(i))
-      token = spelling->second;
+    const std::string_view token = spellings[i];
     const TokenKind kind = spec.kinds[i];
     std::optional<std::string> bytes;
     if (spec.model == ModelKind::ByteLevelBpe) {

@@ -21,11 +21,10 @@ struct TextPlace {
 
 class Pieces {
 public:
-  /// `spellings`: by id, what the tokens are spelled like where that is not `spec.tokens` (added
-  /// tokens that are found in normalized text); empty: as there. Fails where the pieces are far
-  /// longer than the tokens.
+  /// `spellings`: by id, what the tokens are spelled like; they need not outlive the call. Fails
+  /// where the pieces are far longer than the tokens.
   static absl::StatusOr<Pieces> create(const TokenizerSpec &spec,
-                                       std::vector<std::pair<int32_t, std::string>> spellings);
+                                       const std::vector<std::string_view> &spellings);
 
   /// The bytes of token `id`, which must be one, inside a text.
   std::string_view get(int32_t id) const;

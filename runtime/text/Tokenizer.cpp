@@ -12,6 +12,14 @@ namespace {
 
 constexpr size_t kLongestText = size_t{1} << 30;
 
+std::vector<AddedToken> found_in(const TokenizerSpec &spec, bool normalized) {
+  std::vector<AddedToken> tokens;
+  for (const AddedToken &token : spec.added_tokens)
+    if (token.normalized == normalized)
+      tokens.push_back(token);
+  return tokens;
+}
+
 } // namespace
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
@@ -27,17 +35,18 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::create(TokenizerSpec spec)
   absl::StatusOr<PreTokenizer> pre_tokenizer = PreTokenizer::create(spec.pre_tokenizer);
   if (!pre_tokenizer.ok())
     return pre_tokenizer.status();
-  std::vector<std::pair<int32_t, std::string>> spellings;
-  if (!normalizer->empty())
-    for (AddedToken &token : spec.added_tokens)
-      if (token.normalized) {
-        absl::StatusOr<std::string> content = normalizer->apply_to_token(token.content);
-        if (!content.ok())
-          return content.status();
-        token.content = *std::move(content);
-        spellings.emplace_back(token.id, token.content);
-      }
-  absl::StatusOr<Pieces> pieces = Pieces::create(spec, std::move(spellings));
+  // A token that is found in normalized text is spelled as it is found.
+  std::vector<std::string_view> spellings(spec.tokens.begin(), spec.tokens.end());
+  for (AddedToken &token : spec.added_tokens) {
+    if (!token.normalized || normalizer->empty())
+      continue;
+    absl::StatusOr<std::string> content = normalizer->apply_to_token(token.content);
+    if (!content.ok())
+      return content.status();
+    token.content = *std::move(content);
+    spellings[static_cast<size_t>(token.id)] = token.content;
+  }
+  absl::StatusOr<Pieces> pieces = Pieces::create(spec, spellings);
   if (!pieces.ok())
     return pieces.status();
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(spec), *std::move(normalizer),
@@ -48,12 +57,11 @@ Tokenizer::Tokenizer(TokenizerSpec spec, Normalizer normalizer, PreTokenizer pre
                      Pieces pieces)
     : spec_(std::move(spec)), normalizer_(std::move(normalizer)),
       pre_tokenizer_(std::move(pre_tokenizer)), pieces_(std::move(pieces)),
-      model_(WordModel::create(spec_)) {
+      model_(WordModel::create(spec_)), raw_added_(found_in(spec_, false)),
+      normalized_added_(found_in(spec_, true)) {
   spec_.merges = {};
   spec_.merge_ranks = {};
   spec_.scores = {};
-  for (const AddedToken &token : spec_.added_tokens)
-    (token.normalized ? normalized_added_ : raw_added_).add(token);
 }
 
 absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,

@@ -5,11 +5,11 @@
 #include "runtime/text/Trie.h"
 #include "runtime/text/Utf8.h"
 
-#include <absl/container/flat_hash_map.h>
-
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <limits>
+#include <optional>
 
 namespace quern::text {
 namespace {
@@ -19,12 +19,6 @@ constexpr std::string_view kMetaspace = "\u2581";
 constexpr double kUnknownPenalty = 10;
 
 bool is_text(TokenKind kind) { return kind != TokenKind::Control && kind != TokenKind::Unknown; }
-
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-using WordMap = absl::flat_hash_map<std::string, int32_t, TextHash, std::equal_to<>>;
 
 /// Ids of the tokens <0x00>..<0xFF>, -1 where there is none.
 std::array<int32_t, 256> byte_tokens(const TokenizerSpec &spec) {
@@ -53,6 +47,8 @@ public:
   explicit ByteLevelModel(const TokenizerSpec &spec)
       : merger_(spec), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk) {
     byte_ids_.fill(-1);
+    std::deque<std::string> words;
+    std::vector<Trie::Key> keys;
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
       const TokenKind kind = spec.kinds[i];
       if (kind != TokenKind::Normal && kind != TokenKind::Byte)
@@ -64,15 +60,17 @@ public:
         if (int32_t &id = byte_ids_[static_cast<uint8_t>((*bytes)[0])]; id < 0)
           id = static_cast<int32_t>(i);
       if (spec.ignore_merges && kind == TokenKind::Normal)
-        words_.try_emplace(*bytes, static_cast<int32_t>(i));
+        keys.push_back({words.emplace_back(*bytes), static_cast<int32_t>(i)});
     }
+    if (spec.ignore_merges)
+      words_.emplace(std::move(keys));
   }
 
   void encode(std::string_view word, WordScratch &scratch,
               std::vector<int32_t> &ids) const override {
-    if (!words_.empty())
-      if (const auto it = words_.find(word); it != words_.end()) {
-        ids.push_back(it->second);
+    if (words_)
+      if (const int32_t id = words_->find(word); id >= 0) {
+        ids.push_back(id);
         return;
       }
     scratch.symbols.clear();
@@ -100,7 +98,7 @@ private:
   std::array<int32_t, 256> byte_ids_;
   int32_t unk_id_;
   bool fuse_unk_;
-  WordMap words_; ///< normal tokens by their bytes, if ignore_merges
+  std::optional<Trie> words_; ///< normal tokens by their bytes, if ignore_merges
 };
 
 class CharacterBpeModel : public WordModel {
@@ -108,6 +106,7 @@ public:
   explicit CharacterBpeModel(const TokenizerSpec &spec)
       : merger_(spec), bytes_(byte_tokens(spec)), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk) {
     ascii_.fill(-1);
+    std::vector<Trie::Key> characters, words;
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
       if (!is_text(spec.kinds[i]) || spec.tokens[i].empty())
         continue;
@@ -118,17 +117,20 @@ public:
         if (point.value < ascii_.size())
           ascii_[point.value] = id;
         else
-          characters_.try_emplace(point.value, id);
+          characters.push_back({token, id});
       }
       if (spec.ignore_merges)
-        words_.try_emplace(std::string(token), id);
+        words.push_back({token, id});
       for (size_t at = token.find(kMetaspace, 1); at != std::string_view::npos;
            at = token.find(kMetaspace, at + 1))
         joined_[static_cast<uint8_t>(token[at - 1])] = true;
     }
+    characters_.emplace(std::move(characters));
+    if (spec.ignore_merges)
+      words_.emplace(std::move(words));
     // A run of spaces is always one part.
     joined_[static_cast<uint8_t>(kMetaspace.back())] = true;
-    cuts_ = !spec.ignore_merges && find(first_code_point(kMetaspace).value) >= 0;
+    cuts_ = !spec.ignore_merges && find(kMetaspace) >= 0;
   }
 
   /// Cuts before each space that no token joins to the character before it: no merge crosses.
@@ -146,9 +148,9 @@ public:
 
   void encode(std::string_view word, WordScratch &scratch,
               std::vector<int32_t> &ids) const override {
-    if (!words_.empty())
-      if (const auto it = words_.find(word); it != words_.end()) {
-        ids.push_back(it->second);
+    if (words_)
+      if (const int32_t id = words_->find(word); id >= 0) {
+        ids.push_back(id);
         return;
       }
     std::vector<int32_t> &symbols = scratch.symbols;
@@ -160,7 +162,7 @@ public:
       const CodePoint point = first_code_point(word.substr(at));
       const std::string_view character = word.substr(at, point.size);
       at += point.size;
-      if (const int32_t id = find(point.value); id >= 0) {
+      if (const int32_t id = find(character); id >= 0) {
         if (held)
           symbols.push_back(unk_id_);
         held = false;
@@ -177,11 +179,9 @@ public:
   }
 
 private:
-  int32_t find(char32_t value) const {
-    if (value < ascii_.size())
-      return ascii_[value];
-    const auto it = characters_.find(value);
-    return it == characters_.end() ? -1 : it->second;
+  int32_t find(std::string_view character) const {
+    return character.size() == 1 ? ascii_[static_cast<uint8_t>(character[0])]
+                                 : characters_->find(character);
   }
 
   BytePairEncoder merger_;
@@ -189,10 +189,10 @@ private:
   int32_t unk_id_;
   bool fuse_unk_;
   std::array<int32_t, 128> ascii_;
-  absl::flat_hash_map<char32_t, int32_t> characters_;
+  std::optional<Trie> characters_; ///< tokens of one character
   std::array<bool, 256> joined_{}; ///< by a character's last byte: a token has it before a space
   bool cuts_ = false;
-  WordMap words_; ///< tokens by their text, if ignore_merges
+  std::optional<Trie> words_; ///< tokens by their text, if ignore_merges
 };
 
 /// Kudo, "Subword Regularization", 2018: the cut into tokens with the highest sum of scores.
