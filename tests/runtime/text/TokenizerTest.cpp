@@ -4,6 +4,7 @@
 
 #include "runtime/text/ByteAlphabet.h"
 #include "runtime/text/Message.h"
+#include "runtime/text/tokenizer_generated.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -261,10 +262,29 @@ TokenizerSpec everything() {
   const int32_t id = add(spec, token);
   spec.ignore_merges = spec.fuse_unk = true;
   spec.unk_id = 3;
-  spec.normalizers = {{.kind = NormalizerStep::Kind::Nfc, .pattern = "", .content = ""}};
+  using Kind = NormalizerStep::Kind;
+  for (const Kind kind : {Kind::Nfc, Kind::Lowercase, Kind::Bert, Kind::SentencePiece})
+    spec.normalizers.push_back({kind, "", "", 6});
+  spec.normalizers.push_back({Kind::Replace, "x", "yz", 0});
+  spec.normalizers.push_back({Kind::ReplaceRegex, "q+", "k", 0});
   spec.pre_tokenizer = {
       {.kind = PreTokenizerStep::Kind::PrefixSpace, .pattern = ""},
-      {.pattern = R"(\p{L}+|\s+)", .behavior = SplitBehavior::Removed, .invert = true}};
+      {.pattern = R"(\p{L}+|\s+)", .behavior = SplitBehavior::Removed, .invert = true},
+      {.kind = PreTokenizerStep::Kind::Metaspace,
+       .pattern = "\u2581",
+       .prepend = MetaspacePrepend::First,
+       .split = false}};
+  spec.merge_ranks = {0, 0};
+  spec.scores.assign(spec.tokens.size(), -1.5);
+  spec.byte_fallback = true;
+  spec.continuation = "##";
+  spec.max_word_characters = 100;
+  spec.decoding = {.replacements = {{"a", "bc"}},
+                   .space = "_",
+                   .separator = " ",
+                   .continuation = "@",
+                   .clean_up = true,
+                   .strip = 3};
   spec.prefix_ids = {id, 1};
   spec.suffix_ids = {2};
   spec.bos_id = 4;
@@ -292,6 +312,43 @@ TEST(TokenizerSpec, SurvivesStorage) {
   EXPECT_EQ(back.prefix_ids, spec.prefix_ids);
   EXPECT_EQ(back.eos_ids, spec.eos_ids);
   EXPECT_EQ(back.chat_template, spec.chat_template);
+  ASSERT_EQ(back.normalizers.size(), 6u);
+  EXPECT_EQ(back.normalizers[2].kind, NormalizerStep::Kind::Bert);
+  EXPECT_EQ(back.normalizers[4].content, "yz");
+  EXPECT_EQ(back.pre_tokenizer[2].prepend, MetaspacePrepend::First);
+  EXPECT_FALSE(back.pre_tokenizer[2].split);
+  EXPECT_EQ(back.scores, spec.scores);
+  EXPECT_EQ(back.decoding.replacements[0].to, "bc");
+  EXPECT_EQ(back.decoding.strip, 3u);
+  for (const ModelKind kind :
+       {ModelKind::SentencePieceBpe, ModelKind::Unigram, ModelKind::WordPiece}) {
+    TokenizerSpec other = back;
+    other.model = kind;
+    EXPECT_EQ(deserialize(serialize(other))->model, kind);
+  }
+}
+
+// What an artifact from before there were normalizer steps holds.
+TEST(TokenizerSpec, ReadsTheNormalizerOfOldArtifacts) {
+  const auto section = [](uint8_t normalizer) {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto bytes = builder.CreateVector(std::vector<uint8_t>{'a'});
+    const auto ends = builder.CreateVector(std::vector<uint32_t>{1});
+    const auto kinds = builder.CreateVector(std::vector<uint8_t>{0});
+    fb::TokenizerBuilder root(builder);
+    root.add_token_bytes(bytes);
+    root.add_token_ends(ends);
+    root.add_token_kinds(kinds);
+    root.add_normalizer(normalizer);
+    fb::FinishTokenizerBuffer(builder, root.Finish());
+    return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()),
+                       builder.GetSize());
+  };
+  EXPECT_TRUE(deserialize(section(0))->normalizers.empty());
+  const TokenizerSpec nfc = *deserialize(section(1));
+  ASSERT_EQ(nfc.normalizers.size(), 1u);
+  EXPECT_EQ(nfc.normalizers[0].kind, NormalizerStep::Kind::Nfc);
+  EXPECT_FALSE(deserialize(section(3)).ok());
 }
 
 TEST(TokenizerSpec, ReadsNoDamagedBytes) {
