@@ -7,6 +7,9 @@
 #include "runtime/text/template/PythonText.h"
 #include "runtime/text/template/SequenceFilters.h"
 
+#include <absl/strings/charconv.h>
+#include <absl/strings/str_format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -101,6 +104,11 @@ Value filter_tojson(Machine &machine, const Value &value, const Arguments &argum
   return machine.string(json_dumps(machine, value, style));
 }
 
+/// Whether a from_chars took all of its text.
+template <typename Result> bool read_all(const Result &result, const char *end) {
+  return result.ec == std::errc() && result.ptr == end;
+}
+
 /// A number as int() and float() read it from text.
 std::optional<Value> parse_number(std::string_view text, int base, bool as_float) {
   text = strip(text, StripSide::Both);
@@ -109,9 +117,9 @@ std::optional<Value> parse_number(std::string_view text, int base, bool as_float
   int64_t integer = 0;
   double number = 0;
   const char *end = text.data() + text.size();
-  const auto result = as_float ? std::from_chars(text.data(), end, number)
-                               : std::from_chars(text.data(), end, integer, base);
-  if (text.empty() || result.ec != std::errc() || result.ptr != end)
+  const bool read = as_float ? read_all(absl::from_chars(text.data(), end, number), end)
+                             : read_all(std::from_chars(text.data(), end, integer, base), end);
+  if (text.empty() || !read)
     return std::nullopt;
   return as_float ? Value(number) : Value(integer);
 }
@@ -171,11 +179,10 @@ Value filter_round(Machine &machine, const Value &value, const Arguments &argume
   // Rounding the decimal digits, not the scaled product, is what makes round(2.675, 2) 2.67.
   if (precision >= 0) {
     char buffer[700];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value.as_double(),
-                                   std::chars_format::fixed, static_cast<int>(precision))
-                         .ptr;
+    const int size = absl::SNPrintF(buffer, sizeof buffer, "%.*f", static_cast<int>(precision),
+                                    value.as_double());
     double rounded = 0;
-    std::from_chars(buffer, end, rounded);
+    absl::from_chars(buffer, buffer + size, rounded);
     return value.is_integer() ? Value(value.as_int()) : Value(rounded);
   }
   return Value(std::nearbyint(scaled) / scale);

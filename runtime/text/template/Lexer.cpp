@@ -4,6 +4,8 @@
 #include "runtime/text/Utf8.h"
 #include "runtime/text/template/PythonText.h"
 
+#include <absl/strings/charconv.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -276,9 +278,11 @@ private:
     }
     Token &token = push(is_float ? Token::Kind::Float : Token::Kind::Integer, digits);
     const char *last = digits.data() + digits.size();
-    const auto result = is_float ? std::from_chars(digits.data(), last, token.number)
-                                 : std::from_chars(digits.data(), last, token.integer, base);
-    if (result.ec != std::errc() || result.ptr != last)
+    const auto read_all = [last](const auto &result) {
+      return result.ec == std::errc() && result.ptr == last;
+    };
+    if (!(is_float ? read_all(absl::from_chars(digits.data(), last, token.number))
+                   : read_all(std::from_chars(digits.data(), last, token.integer, base))))
       return fail(concat("the number ", in_.substr(at_, end - at_), " is out of range"));
     advance(end - at_);
   }

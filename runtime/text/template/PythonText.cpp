@@ -3,6 +3,8 @@
 #include "runtime/text/Message.h"
 #include "runtime/text/Utf8.h"
 
+#include <absl/strings/charconv.h>
+#include <absl/strings/str_format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -199,23 +201,36 @@ std::string float_repr(double value) {
     return "nan";
   if (std::isinf(value))
     return value < 0 ? "-inf" : "inf";
+  // The fewest digits that read back as the same number, laid out as Python does: plain from 1e-4
+  // up to 1e16. (std::to_chars would do; its tables take 160 KB of quern-run.)
   char buffer[64];
-  // Shortest digits in scientific form, laid out as Python does: plain from 1e-4 up to 1e16.
-  const auto end =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
-  const std::string_view text(buffer, static_cast<size_t>(end - buffer));
+  std::string_view text;
+  for (int digits = 0; digits <= 16; ++digits) {
+    const int size = absl::SNPrintF(buffer, sizeof buffer, "%.*e", digits, value);
+    text = std::string_view(buffer, static_cast<size_t>(size));
+    double back = 0;
+    absl::from_chars(text.data(), text.data() + text.size(), back);
+    if (back == value)
+      break;
+  }
   const size_t e = text.find('e');
+  const bool negative = text.front() == '-';
+  std::string mantissa;
+  for (char c : text.substr(negative, e - negative))
+    if (c != '.')
+      mantissa += c;
   int exponent = 0;
-  const size_t digits = e + 1 + (text[e + 1] == '+'); // from_chars knows no plus sign
-  std::from_chars(text.data() + digits, end, exponent);
-  if (exponent < -4 || exponent >= 16) // to_chars writes at least two exponent digits, as Python
+  const size_t sign = e + 1 + (text[e + 1] == '+'); // from_chars knows no plus sign
+  std::from_chars(text.data() + sign, text.data() + text.size(), exponent);
+  if (exponent < -4 || exponent >= 16) // %e writes at least two exponent digits, as Python
     return std::string(text);
-  const auto fixed =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed).ptr;
-  std::string plain(buffer, fixed);
-  if (plain.find('.') == std::string::npos)
-    plain += ".0";
-  return plain;
+  if (exponent < 0)
+    mantissa.insert(0, static_cast<size_t>(-exponent), '0');
+  const size_t whole = exponent < 0 ? 1 : static_cast<size_t>(exponent) + 1;
+  if (mantissa.size() < whole + 1)
+    mantissa.append(whole + 1 - mantissa.size(), '0');
+  mantissa.insert(whole, ".");
+  return (negative ? "-" : "") + mantissa;
 }
 
 void append_repr(Machine &machine, const Value &value, std::string &out) {
