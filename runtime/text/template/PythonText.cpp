@@ -209,8 +209,8 @@ std::string float_repr(double value) {
     const int size = absl::SNPrintF(buffer, sizeof buffer, "%.*e", digits, value);
     text = std::string_view(buffer, static_cast<size_t>(size));
     double back = 0;
-    absl::from_chars(text.data(), text.data() + text.size(), back);
-    if (back == value)
+    const auto read = absl::from_chars(text.data(), text.data() + text.size(), back);
+    if (read.ec == std::errc() && back == value) // 2e308 reads as the largest, and an error
       break;
   }
   const size_t e = text.find('e');
