@@ -68,8 +68,15 @@ absl::Status add_token(const char *file, const json &token, std::optional<int32_
   for (const text::AddedToken &known : to.spec.added_tokens)
     if (known.id == added.id || known.content == added.content)
       return absl::OkStatus();
-  to.put_token(added.content, added.id,
-               added.special ? text::TokenKind::Control : text::TokenKind::UserDefined);
+  // A token of the model's own stays one: words may become it where it is not found as an added
+  // token. But no text becomes a special token that was not found.
+  const auto i = static_cast<size_t>(added.id);
+  const bool own = !added.special && i < to.spec.tokens.size() &&
+                   to.spec.kinds[i] == text::TokenKind::Normal &&
+                   to.spec.tokens[i] == added.content;
+  if (!own)
+    to.put_token(added.content, added.id,
+                 added.special ? text::TokenKind::Control : text::TokenKind::UserDefined);
   to.spec.added_tokens.push_back(std::move(added));
   return absl::OkStatus();
 }

@@ -16,8 +16,9 @@ using NormalizerKind = NormalizerStep::Kind;
 
 constexpr const char *kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-// The joiners are words to the regular expressions of Rust, not to Oniguruma's.
-constexpr const char *kWhitespacePattern = R"([\w\u200c\u200d]+|[^\w\s\u200c\u200d]+)";
+// What \w and \s are to the regular expressions of Rust, which differ from Oniguruma's.
+constexpr const char *kWhitespacePattern =
+    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]+|[^\s\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]+)";
 
 absl::Status invalid(const std::string &what) { return absl::InvalidArgumentError(what); }
 

@@ -18,7 +18,11 @@ constexpr std::string_view kMetaspace = "\u2581";
 // What is added to the lowest score for a character without a token (SentencePiece).
 constexpr double kUnknownPenalty = 10;
 
-bool is_text(TokenKind kind) { return kind != TokenKind::Control && kind != TokenKind::Unknown; }
+/// Whether words may become the token: those of other kinds are found before words are made, and
+/// what is not found there is not meant.
+bool is_text(TokenKind kind) {
+  return kind == TokenKind::Normal || kind == TokenKind::Byte || kind == TokenKind::Unused;
+}
 
 /// Ids of the tokens <0x00>..<0xFF>, -1 where there is none.
 std::array<int32_t, 256> byte_tokens(const TokenizerSpec &spec) {
@@ -108,10 +112,14 @@ public:
     ascii_.fill(-1);
     std::vector<Trie::Key> characters, words;
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
-      if (!is_text(spec.kinds[i]) || spec.tokens[i].empty())
-        continue;
       const std::string_view token = spec.tokens[i];
       const auto id = static_cast<int32_t>(i);
+      // Of any kind: merges may lead to it.
+      for (size_t at = token.find(kMetaspace, 1); at != std::string_view::npos;
+           at = token.find(kMetaspace, at + 1))
+        joined_[static_cast<uint8_t>(token[at - 1])] = true;
+      if (!is_text(spec.kinds[i]) || token.empty())
+        continue;
       const CodePoint point = first_code_point(token);
       if (point.state == CodePoint::State::Valid && point.size == token.size()) {
         if (point.value < ascii_.size())
@@ -121,16 +129,15 @@ public:
       }
       if (spec.ignore_merges)
         words.push_back({token, id});
-      for (size_t at = token.find(kMetaspace, 1); at != std::string_view::npos;
-           at = token.find(kMetaspace, at + 1))
-        joined_[static_cast<uint8_t>(token[at - 1])] = true;
     }
     characters_.emplace(std::move(characters));
     if (spec.ignore_merges)
       words_.emplace(std::move(words));
     // A run of spaces is always one part.
     joined_[static_cast<uint8_t>(kMetaspace.back())] = true;
-    cuts_ = !spec.ignore_merges && find(kMetaspace) >= 0;
+    // A character that is dropped would bring its neighbours together.
+    const bool drops = unk_id_ < 0 && std::find(bytes_.begin(), bytes_.end(), -1) != bytes_.end();
+    cuts_ = !spec.ignore_merges && !drops && find(kMetaspace) >= 0;
   }
 
   /// Cuts before each space that no token joins to the character before it: no merge crosses.

@@ -274,5 +274,28 @@ TEST(SentencePieceModel, SurvivesMutation) {
   }
 }
 
+// Each folder's tokenizer.json with bytes changed outside its vocabulary and in it.
+TEST(TokenizerJson, StylesSurviveMutation) {
+  std::mt19937 random(6);
+  for (const char *style : {"llama", "t5", "bert", "xlmr", "odd"}) {
+    const std::string good = bytes_of(kModels / style / "tokenizer.json");
+    const size_t head = good.find("\"vocab\"");
+    for (int round = 0; round < 120; ++round) {
+      hf::TokenizerFiles files;
+      files.tokenizer_json = good;
+      for (unsigned n = 1 + random() % 2; n > 0; --n) {
+        const size_t at = random() % (random() % 8 ? head : good.size());
+        files.tokenizer_json[at] ^= static_cast<char>(1u << random() % 7);
+      }
+      const auto spec = hf::tokenizer_from_json(files);
+      if (!spec.ok())
+        continue;
+      const auto ids = tokenizer_of(*spec)->encode("Hello <s> e\u0301 \uff41 [MASK] user\t1");
+      if (ids.ok())
+        (void)tokenizer_of(*spec)->decode(*ids);
+    }
+  }
+}
+
 } // namespace
 } // namespace quern

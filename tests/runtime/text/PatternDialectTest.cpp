@@ -52,6 +52,7 @@ TEST(PatternDialect, SpaceIsUnicodesWhiteSpace) {
   EXPECT_THAT(split(R"([\S]+)", "a\u180eb\u0085c"), ElementsAre("a\u180eb", "\u0085", "c"));
   EXPECT_THAT(split(R"(\w+)", "e\u0301_1-x"), ElementsAre("e\u0301_1", "-", "x"));
   EXPECT_THAT(split(R"(\bb)", "ab b"), ElementsAre("ab ", "b"));
+  EXPECT_THAT(split(R"(\w+)", "a\u00b2\u00bd\u2074"), ElementsAre("a\u00b2\u00bd", "\u2074"));
 }
 
 TEST(PatternDialect, RefusesByName) {
@@ -82,6 +83,35 @@ TEST(PreTokenizer, MatchesCanGo) {
   EXPECT_THAT(split({step}, "xaayb"), ElementsAre("x", "y"));
   step.invert = true;
   EXPECT_THAT(split({step}, "xaayb"), ElementsAre("a", "a", "b"));
+}
+
+TEST(PreTokenizer, MatchesJoinTheirNeighbours) {
+  const auto with = [](SplitBehavior behavior, std::string_view text) {
+    return split({{.pattern = "-", .behavior = behavior}}, text);
+  };
+  EXPECT_THAT(with(SplitBehavior::MergedWithPrevious, "-a--b-"), ElementsAre("-", "a-", "-", "b-"));
+  EXPECT_THAT(with(SplitBehavior::MergedWithNext, "-a--b-"), ElementsAre("-a", "-", "-b", "-"));
+  EXPECT_THAT(with(SplitBehavior::Contiguous, "-a--b-"), ElementsAre("-", "a", "--", "b", "-"));
+  EXPECT_THAT(
+      split({{.pattern = "-", .behavior = SplitBehavior::MergedWithNext, .invert = true}}, "a--b"),
+      ElementsAre("a-", "-", "b"));
+}
+
+TEST(PreTokenizer, MetaspaceMarksWords) {
+  const auto with = [](MetaspacePrepend prepend, bool cuts, std::string_view text) {
+    return split({{.pattern = "[|]", .behavior = SplitBehavior::Removed},
+                  {.kind = PreTokenizerStep::Kind::Metaspace,
+                   .pattern = "\u2581",
+                   .prepend = prepend,
+                   .split = cuts}},
+                 text);
+  };
+  using enum MetaspacePrepend;
+  EXPECT_THAT(with(Always, true, "a  b|c"), ElementsAre("\u2581a", "\u2581", "\u2581b", "\u2581c"));
+  EXPECT_THAT(with(First, false, "a b|c"), ElementsAre("\u2581a\u2581b", "c"));
+  EXPECT_THAT(with(First, false, "|c"), ElementsAre("c")) << "the text does not begin with it";
+  EXPECT_THAT(with(Never, true, "a b"), ElementsAre("a", "\u2581b"));
+  EXPECT_THAT(with(Always, false, " a|\u2581b"), ElementsAre("\u2581a", "\u2581b"));
 }
 
 TEST(PreTokenizer, EmptyMatchesCut) {
