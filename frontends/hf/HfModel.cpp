@@ -183,7 +183,8 @@ void load_folder_tokenizer(const fs::path &folder, LoadedModel &model, Problems 
     return;
   }
   if (!*spec) {
-    model.notes.push_back("there is no tokenizer.json: what needs text will refuse");
+    model.notes.push_back(
+        "there is no tokenizer.json and no tokenizer.model: what needs text will refuse");
     return;
   }
   if (static_cast<int64_t>((*spec)->tokens.size()) > model.decoder.vocab)
