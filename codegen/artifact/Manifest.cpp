@@ -246,7 +246,8 @@ private:
       table.push_back(CreateState(fbb_, fbb_.CreateString(state.getSymName().str()), kind,
                                   fbb_.CreateVector(type.getShape().vec()),
                                   static_cast<uint32_t>(state.getGroup().value_or(0)),
-                                  state.getOffset().value_or(0), state_bytes(type)));
+                                  state.getOffset().value_or(0),
+                                  static_cast<uint64_t>(stateBytes(type))));
     }
     return fbb_.CreateVector(table);
   }

@@ -102,14 +102,6 @@ absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned) {
   return sizes;
 }
 
-uint64_t state_bytes(StateType type) {
-  const auto shape = type.getShape();
-  if (type.getKind() != StateKind::kv)
-    return elements(shape) * sizeof(float);
-  const auto heads = static_cast<uint64_t>(shape[0]);
-  return heads * static_cast<uint64_t>(shape[1] + shape[2]) * QUERN_KV_PAGE * sizeof(float);
-}
-
 PackedOp packed_weight(mlir::Value value) {
   auto ref = value.getDefiningOp<WeightRefOp>();
   if (!ref)

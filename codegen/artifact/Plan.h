@@ -39,9 +39,6 @@ absl::StatusOr<std::vector<PlannedBucket>> planned_buckets(mlir::ModuleOp planne
 
 absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned);
 
-/// Bytes of a state: a kv state's part of a page, all of another's.
-uint64_t state_bytes(StateType type);
-
 /// The packed weight that `value` refers to; null if it is none.
 PackedOp packed_weight(mlir::Value value);
 

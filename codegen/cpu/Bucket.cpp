@@ -2,8 +2,8 @@
 #include "codegen/cpu/Bucket.h"
 
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/microkernels/Microkernels.h"
 #include "ir/quern/QuernDialect.h"
+#include "passes/analysis/Buffers.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "mlir/IR/SymbolTable.h"
@@ -18,21 +18,11 @@ using namespace quern::cpu;
 
 namespace {
 
-/// Bytes a value of the schedule takes at the bucket's largest step.
-int64_t bufferBytes(mlir::Value value) {
-  auto bucket = value.getDefiningOp()->getParentOfType<func::FuncOp>();
-  StringRef symbol = rowsOf(value.getType());
-  StringRef attribute = symbol == "T"   ? "quern.max_tokens"
-                        : symbol == "R" ? "quern.max_rows"
-                                        : "quern.max_seqs";
-  int64_t cols = colsOf(value.getType());
-  int64_t row = isa<Q8RowsType>(value.getType()) ? q8_row_bytes(cols) : cols * 4;
-  return bucket->getAttrOfType<IntegerAttr>(attribute).getInt() * row;
-}
-
 /// What dispatches since the last barrier have touched, to see whether the next one has to wait.
 class Touched {
 public:
+  explicit Touched(const BucketShape &shape) : shape(shape) {}
+
   bool conflicts(DispatchOp dispatch) const {
     for (mlir::Value input : dispatch.getInputs()) {
       if (written.contains(input))
@@ -62,14 +52,15 @@ public:
 private:
   using Range = std::pair<int64_t, int64_t>;
   /// Where a dispatch's results lie in the arena.
-  static SmallVector<Range> ranges(DispatchOp dispatch) {
+  SmallVector<Range> ranges(DispatchOp dispatch) const {
     SmallVector<Range> result;
     for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
       if (offset >= 0)
-        result.push_back({offset, offset + bufferBytes(value)});
+        result.push_back({offset, offset + bufferBytes(value.getType(), shape)});
     return result;
   }
 
+  BucketShape shape;
   llvm::DenseSet<mlir::Value> written;
   llvm::SmallSet<StringRef, 4> states;
   SmallVector<Range> used;
@@ -78,13 +69,13 @@ private:
 } // namespace
 
 std::string quern::cpu::bucketSymbol(func::FuncOp bucket) {
-  return ("quern_" + bucket->getAttrOfType<StringAttr>("quern.entry").getValue() + "_" +
-          bucket->getAttrOfType<StringAttr>("quern.bucket").getValue())
+  return ("quern_" + bucket->getAttrOfType<StringAttr>(attrs::kEntry).getValue() + "_" +
+          bucket->getAttrOfType<StringAttr>(attrs::kBucket).getValue())
       .str();
 }
 
 bool quern::cpu::isSingle(func::FuncOp bucket) {
-  return bucket->getAttrOfType<IntegerAttr>("quern.max_tokens").getInt() == 1;
+  return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1;
 }
 
 LogicalResult
@@ -118,7 +109,10 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
   }
   auto returned = cast<func::ReturnOp>(bucket.getBody().front().getTerminator());
 
-  Touched touched;
+  FailureOr<BucketShape> shape = bucketShape(bucket);
+  if (failed(shape))
+    return failure();
+  Touched touched(*shape);
   for (Operation &inner : bucket.getBody().front()) {
     if (auto ref = dyn_cast<WeightRefOp>(inner)) {
       auto packed = SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
@@ -138,7 +132,7 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
         return failure();
       if (touched.conflicts(dispatch)) {
         code.call("qk_barrier", {args, entry->getArgument(1), entry->getArgument(2)});
-        touched = Touched();
+        touched = Touched(*shape);
       }
       touched.add(dispatch);
       SmallVector<Value> operands = {args, worker, workers};

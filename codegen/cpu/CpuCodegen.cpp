@@ -4,6 +4,7 @@
 #include "codegen/cpu/Backend.h"
 #include "codegen/cpu/Bucket.h"
 #include "codegen/cpu/Kernel.h"
+#include "passes/analysis/Entries.h"
 #include "runtime/abi/Variants.h"
 
 #include "absl/strings/str_cat.h"
@@ -62,7 +63,7 @@ absl::StatusOr<std::string> generate(ModuleOp planned, const Variant &variant,
     return functions[name] = function;
   };
   for (auto bucket : planned.getOps<func::FuncOp>())
-    if (bucket->hasAttr("quern.bucket") && failed(generateBucket(code, bucket, kernelFor)))
+    if (bucket->hasAttr(attrs::kBucket) && failed(generateBucket(code, bucket, kernelFor)))
       return absl::InternalError("code generation failed; see the diagnostics above");
 
   if (options.emit) {

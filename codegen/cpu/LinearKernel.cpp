@@ -139,11 +139,7 @@ LogicalResult Kernel::generateLinear() {
       code.loop(fours, lastRow, [&](Value row) { tile(row, panel, col, 1); });
     });
   };
-  if (single && rowsOf(linear.getInput().getType()) != "R") {
-    panels(code.c(0), code.c(1));
-    return success();
-  }
-  if (single) { // The output projection: one row, or none where no logits are wanted.
+  if (single) { // One row; the output projection may have none, where no logits are wanted.
     code.when(code.less(code.c(0), rows), [&] { panels(code.c(0), code.c(1)); });
     return success();
   }

@@ -53,10 +53,8 @@ int check(Args args) {
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern check MODEL");
-  if (absl::Status status = flags.check(); !status.ok()) {
-    cli::fail(status);
-    return cli::kWrongUsage;
-  }
+  if (absl::Status status = flags.check(); !status.ok())
+    return cli::wrong_usage(status);
   const std::vector<Problem> problems = checkModel(models[0], flags.import_options());
   if (json)
     print_json(problems);

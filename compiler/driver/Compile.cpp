@@ -17,11 +17,6 @@
 namespace quern::driver {
 namespace {
 
-int wrong(const absl::Status &status) {
-  cli::fail(status);
-  return cli::kWrongUsage;
-}
-
 std::vector<std::string> names_in(const std::string &list) { return absl::StrSplit(list, ','); }
 
 std::string variant_names() {
@@ -150,7 +145,7 @@ int compile(Args args) {
   if (!to.empty()) {
     options.to = parsePhase(to);
     if (!options.to)
-      return wrong(absl::InvalidArgumentError(
+      return cli::wrong_usage(absl::InvalidArgumentError(
           absl::StrCat("--to ", to, ": no such phase\nhint: ",
                        absl::StrJoin(phases(), ", ", [](std::string *out, const PhaseInfo &phase) {
                          out->append(phase.name.str());
@@ -161,7 +156,7 @@ int compile(Args args) {
     return cli::wrong_usage("no output is given", "-o FILE.quern");
   for (const absl::Status &status : {options.model_flags.check(), targets.check()})
     if (!status.ok())
-      return wrong(status);
+      return cli::wrong_usage(status);
   if (options.jobs < 0 || options.jobs > kMostJobs)
     return cli::wrong_usage(absl::StrCat("-j takes 1 to ", kMostJobs), "-j 2");
   if (options.jobs == 0)

@@ -78,10 +78,8 @@ int plan(Args args) {
                             "quern plan MODEL");
   if (slots == 0)
     return cli::wrong_usage("--slots takes 1 or more", "--slots 1");
-  if (absl::Status status = flags.check(); !status.ok()) {
-    cli::fail(status);
-    return cli::kWrongUsage;
-  }
+  if (absl::Status status = flags.check(); !status.ok())
+    return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
     flags.synthetic = "0";
   const auto sizes = sizes_of(models[0], flags, slots);

@@ -15,7 +15,10 @@ using namespace mlir;
 namespace quern {
 
 namespace {
-struct PhaseFlags : PassPipelineOptions<PhaseFlags> {
+/// The flags that every pipeline has.
+template <typename Flags> struct CommonFlags : PassPipelineOptions<Flags> {
+  template <typename T> using Option = detail::PassOptions::Option<T>;
+
   Option<std::string> quant{*this, "quant", llvm::cl::desc("keep, or the format of matrices"),
                             llvm::cl::init(PipelineOptions().quant)};
   Option<int64_t> maxTokens{*this, "max-tokens", llvm::cl::desc("largest step, in tokens"),
@@ -26,7 +29,9 @@ struct PhaseFlags : PassPipelineOptions<PhaseFlags> {
   PipelineOptions options() const { return {quant, maxTokens, maxSeqs}; }
 };
 
-struct ToFlags : PassPipelineOptions<ToFlags> {
+struct PhaseFlags : CommonFlags<PhaseFlags> {};
+
+struct ToFlags : CommonFlags<ToFlags> {
   Option<Phase> to{*this, "phase", llvm::cl::desc("the phase to end with"),
                    llvm::cl::init(Phase::plan),
                    llvm::cl::values(clEnumValN(Phase::normalize, "normalize", ""),
@@ -34,14 +39,6 @@ struct ToFlags : PassPipelineOptions<ToFlags> {
                                     clEnumValN(Phase::quantize, "quantize", ""),
                                     clEnumValN(Phase::schedule, "schedule", ""),
                                     clEnumValN(Phase::plan, "plan", ""))};
-  Option<std::string> quant{*this, "quant", llvm::cl::desc("keep, or the format of matrices"),
-                            llvm::cl::init(PipelineOptions().quant)};
-  Option<int64_t> maxTokens{*this, "max-tokens", llvm::cl::desc("largest step, in tokens"),
-                            llvm::cl::init(PipelineOptions().max_tokens)};
-  Option<int64_t> maxSeqs{*this, "max-seqs", llvm::cl::desc("most sequences of a step"),
-                          llvm::cl::init(PipelineOptions().max_seqs)};
-
-  PipelineOptions options() const { return {quant, maxTokens, maxSeqs}; }
 };
 } // namespace
 

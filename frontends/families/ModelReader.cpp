@@ -1,10 +1,22 @@
 #include "frontends/families/ModelReader.h"
 
+#include "frontends/StoredTensors.h"
+
 #include <absl/strings/str_cat.h>
 
 #include <utility>
 
 namespace quern {
+
+std::optional<std::vector<int64_t>> ModelReader::tensor_shape(const std::string &name) const {
+  auto it = tensors_.list.find(name);
+  return it == tensors_.list.end() ? std::nullopt : std::optional(it->second.shape);
+}
+
+absl::StatusOr<std::vector<float>> ModelReader::tensor_values(const std::string &name) {
+  taken_.insert(name);
+  return tensors_.values(name);
+}
 
 void ModelReader::problem(std::string_view key, std::string what, std::string hint) {
   problems_.add(spelling(key), std::move(what), std::move(hint));

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,11 +22,13 @@
 
 namespace quern {
 
+class StoredTensors;
+
 class ModelReader {
 public:
-  /// `context`: the longest sequence the user asked for, if any.
-  ModelReader(Problems &problems, std::optional<int64_t> context)
-      : problems_(problems), context_(context) {}
+  /// `tensors` must outlive the reader. `context`: the longest sequence the user asked for, if any.
+  ModelReader(const StoredTensors &tensors, Problems &problems, std::optional<int64_t> context)
+      : tensors_(tensors), problems_(problems), context_(context) {}
   virtual ~ModelReader() = default;
   ModelReader(const ModelReader &) = delete;
   ModelReader &operator=(const ModelReader &) = delete;
@@ -66,10 +69,12 @@ public:
 
   /// The tensor's shape as the files have it; nullopt if there is no such tensor, or if the weights
   /// are synthetic.
-  virtual std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const = 0;
+  std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const;
   /// A small tensor's values (at most 2^20 of them), which the recipe then holds in some form: the
   /// tensor itself need not be a weight of the recipe.
-  virtual absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) = 0;
+  absl::StatusOr<std::vector<float>> tensor_values(const std::string &name);
+  /// Tensors whose values a family took.
+  const std::set<std::string> &taken() const { return taken_; }
   bool has_tensor(const std::string &name) const { return tensor_shape(name).has_value(); }
 
 protected:
@@ -94,6 +99,8 @@ private:
   std::optional<T> read(std::string_view key, bool required,
                         absl::StatusOr<T> (ModelReader::*get)(std::string_view) const);
 
+  const StoredTensors &tensors_;
+  std::set<std::string> taken_;
   Problems &problems_;
   std::optional<int64_t> context_;
   std::vector<std::string> notes_;

@@ -19,19 +19,8 @@ class GgufReader final : public ModelReader {
 public:
   GgufReader(const GgufFile &file, std::string architecture, const StoredTensors &tensors,
              Problems &problems, std::optional<int64_t> context)
-      : ModelReader(problems, context), file_(file), prefix_(std::move(architecture) + "."),
-        tensors_(tensors) {}
-
-  std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const override {
-    auto it = tensors_.list.find(name);
-    return it == tensors_.list.end() ? std::nullopt : std::optional(it->second.shape);
-  }
-  absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) override {
-    taken_.insert(name);
-    return tensors_.values(name);
-  }
-  /// Tensors whose values a family took.
-  const std::set<std::string> &taken() const { return taken_; }
+      : ModelReader(tensors, problems, context), file_(file),
+        prefix_(std::move(architecture) + ".") {}
 
 private:
   bool lookup(std::string_view key) const override { return file_.has(spelling(key)); }
@@ -79,8 +68,6 @@ private:
 
   const GgufFile &file_;
   std::string prefix_;
-  const StoredTensors &tensors_;
-  std::set<std::string> taken_;
   std::set<std::string> read_;
 };
 

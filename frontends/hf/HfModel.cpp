@@ -27,18 +27,7 @@ class HfReader final : public ModelReader {
 public:
   HfReader(ConfigJson config, const StoredTensors &tensors, Problems &problems,
            std::optional<int64_t> context)
-      : ModelReader(problems, context), config_(std::move(config)), tensors_(tensors) {}
-
-  std::optional<std::vector<int64_t>> tensor_shape(const std::string &name) const override {
-    auto it = tensors_.list.find(name);
-    return it == tensors_.list.end() ? std::nullopt : std::optional(it->second.shape);
-  }
-  absl::StatusOr<std::vector<float>> tensor_values(const std::string &name) override {
-    taken_.insert(name);
-    return tensors_.values(name);
-  }
-  /// Tensors whose values a family took.
-  const std::set<std::string> &taken() const { return taken_; }
+      : ModelReader(tensors, problems, context), config_(std::move(config)) {}
 
 private:
   /// The object a key lies in, and its name there; nullopt if there is no such object.
@@ -96,8 +85,6 @@ private:
   std::vector<std::string> unread() const override { return config_.unused_keys(); }
 
   ConfigJson config_;
-  const StoredTensors &tensors_;
-  std::set<std::string> taken_;
 };
 
 /// Keys that say nothing of what the model computes. (Token ids are the tokenizer importer's.)

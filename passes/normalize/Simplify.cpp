@@ -12,11 +12,12 @@ namespace quern {
 
 namespace {
 
-struct SliceOfAll : OpRewritePattern<SliceOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
+/// A slice of all columns; weight_convert and weight_reshape to what the weight is already.
+template <typename OpTy> struct ToSameType : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
     if (op.getType() != op.getInput().getType())
-      return rewriter.notifyMatchFailure(op, "it leaves columns out");
+      return rewriter.notifyMatchFailure(op, "it changes the type");
     rewriter.replaceOp(op, op.getInput());
     return success();
   }
@@ -74,17 +75,6 @@ struct ConcatOfOne : OpRewritePattern<WeightConcatOp> {
   }
 };
 
-/// weight_convert and weight_reshape to what the weight is already.
-template <typename OpTy> struct SameWeight : OpRewritePattern<OpTy> {
-  using OpRewritePattern<OpTy>::OpRewritePattern;
-  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
-    if (op.getType() != op.getInput().getType())
-      return rewriter.notifyMatchFailure(op, "it changes the type");
-    rewriter.replaceOp(op, op.getInput());
-    return success();
-  }
-};
-
 struct ReshapeOfReshape : OpRewritePattern<WeightReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(WeightReshapeOp op, PatternRewriter &rewriter) const override {
@@ -106,8 +96,8 @@ struct Counter : RewriterBase::Listener {
 struct SimplifyPass : impl::SimplifyBase<SimplifyPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<SliceOfAll, SliceOfSlice, ScaleByOne, RaiseGatedAct, ConcatOfOne,
-                 SameWeight<WeightConvertOp>, SameWeight<WeightReshapeOp>, ReshapeOfReshape>(
+    patterns.add<ToSameType<SliceOp>, ToSameType<WeightConvertOp>, ToSameType<WeightReshapeOp>,
+                 SliceOfSlice, ScaleByOne, RaiseGatedAct, ConcatOfOne, ReshapeOfReshape>(
         &getContext());
     Counter counter(numRewritten);
     GreedyRewriteConfig config;

@@ -173,10 +173,8 @@ int bench(Args args) {
   if (options.output != "md" && options.output != "json" && options.output != "csv")
     return wrong_usage(absl::StrCat("-o ", options.output, " is no format"), "-o md, json or csv");
   const auto tests = make_tests(options);
-  if (!tests.ok()) {
-    fail(tests.status());
-    return kWrongUsage;
-  }
+  if (!tests.ok())
+    return wrong_usage(tests.status());
   const absl::Status status = bench_model(options, *tests);
   return status.ok() ? kDone : fail(status);
 }

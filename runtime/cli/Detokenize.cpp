@@ -24,10 +24,8 @@ int detokenize(Args args) {
   if (auto code = parse(command, args))
     return *code;
   auto ids = parse_ids(tokens);
-  if (!ids.ok()) {
-    fail(ids.status());
-    return kWrongUsage;
-  }
+  if (!ids.ok())
+    return wrong_usage(ids.status());
   auto artifact = artifact::Artifact::open(model.model);
   if (!artifact.ok())
     return fail(artifact.status());

@@ -11,6 +11,11 @@ int fail(const absl::Status &status) {
   return kFailed;
 }
 
+int wrong_usage(const absl::Status &status) {
+  fail(status);
+  return kWrongUsage;
+}
+
 int wrong_usage(const std::string &what, const std::string &hint) {
   std::fprintf(stderr, "error: %s\nhint: %s\n", what.c_str(), hint.c_str());
   return kWrongUsage;

@@ -17,6 +17,8 @@ int fail(const absl::Status &status);
 
 // Prints the mistake and what to type instead, and returns kWrongUsage.
 int wrong_usage(const std::string &what, const std::string &hint);
+// The same for a status that has both, as fail prints it.
+int wrong_usage(const absl::Status &status);
 
 // Ok if everything printed to stdout so far has arrived: a full disk or a closed pipe is an error.
 absl::Status flush_output();

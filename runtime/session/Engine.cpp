@@ -240,15 +240,20 @@ const artifact::Bucket &Engine::bucket(uint32_t num_tokens, uint32_t num_seqs) c
   return *buckets[bucket_index(num_tokens, num_seqs)];
 }
 
-absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
-                                float *logits) {
-  const void *inputs[] = {tokens_.data()};
-  void *outputs[] = {logits};
+QuernStepArgs Engine::step_args(const void *const *inputs, void *const *outputs) const {
   QuernStepArgs args = {};
   args.weights = device_->weights();
   args.arena = arena_->data();
   args.inputs = inputs;
   args.outputs = outputs;
+  return args;
+}
+
+absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
+                                float *logits) {
+  const void *inputs[] = {tokens_.data()};
+  void *outputs[] = {logits};
+  QuernStepArgs args = step_args(inputs, outputs);
   args.num_tokens = num_tokens;
   args.num_seqs = num_seqs;
   args.num_rows = num_rows;

@@ -125,6 +125,8 @@ private:
   // that is being packed, and its wanted rows after the first `num_rows`.
   void pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq, uint32_t first_token,
             uint32_t &num_rows);
+  // With the model's weights and arena; the batch is still to be filled in.
+  QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
 
   std::unique_ptr<artifact::Artifact> artifact_;

@@ -180,11 +180,7 @@ absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
     }
   }
   std::iota(rows.begin(), rows.end(), 0);
-  QuernStepArgs args = {};
-  args.weights = device_->weights();
-  args.arena = arena_->data();
-  args.inputs = input_data.data();
-  args.outputs = output_data.data();
+  QuernStepArgs args = step_args(input_data.data(), output_data.data());
   args.num_tokens = num_tokens;
   args.num_seqs = num_seqs;
   args.num_rows = num_rows;

@@ -1,6 +1,7 @@
 // Tests that a compiled model computes what transformers computes: the goldens of
 // tests/frontends/goldens, from a folder on the disk to logits in a file.
 #include "tests/conformance/Programs.h"
+#include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
 
 #include <cmath>
@@ -8,21 +9,10 @@
 namespace quern::conformance {
 namespace {
 
-const std::string kGoldens = QUERN_SOURCE_DIR "/tests/frontends/goldens";
-
-std::vector<std::string> golden_names() {
-  std::vector<std::string> names;
-  for (const auto &entry : std::filesystem::directory_iterator(kGoldens))
-    if (entry.path().extension() == ".json")
-      names.push_back(entry.path().stem().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 class Families : public testing::TestWithParam<std::string> {};
 
 TEST_P(Families, ComputeWhatTransformersComputes) {
-  const auto golden = nlohmann::json::parse(std::ifstream(kGoldens + "/" + GetParam() + ".json"));
+  const auto golden = read_golden(GetParam());
   const ModelFolder model;
   model.write_config(golden["config"]);
   model.write_tensors(golden["tensors"]);

@@ -1,8 +1,9 @@
-// The goldens of tests/frontends/goldens, and a module held to one of them.
+// A module held to one of the goldens of tests/frontends/goldens.
 #ifndef QUERN_TESTS_FRONTENDS_FAMILIES_GOLDEN_H
 #define QUERN_TESTS_FRONTENDS_FAMILIES_GOLDEN_H
 
 #include "ir/reference/Interpreter.h"
+#include "tests/frontends/families/GoldenFiles.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -10,18 +11,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
 
 namespace quern {
-
-inline const std::string kGoldens = QUERN_SOURCE_DIR "/tests/frontends/goldens/";
-
-inline nlohmann::json read_golden(const std::string &name) {
-  return nlohmann::json::parse(std::ifstream(kGoldens + name + ".json"));
-}
 
 /// Runs the module on the golden's tokens in float64 and compares all logits: within 1e-4 of their
 /// standard deviation (make_goldens.py says why).

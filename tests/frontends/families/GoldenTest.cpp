@@ -7,20 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
-
 namespace quern {
 namespace {
-
-std::vector<std::string> golden_names() {
-  std::vector<std::string> names;
-  for (const auto &entry : std::filesystem::directory_iterator(kGoldens))
-    if (entry.path().extension() == ".json")
-      names.push_back(entry.path().stem().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 class Golden : public testing::TestWithParam<std::string> {};
 
