@@ -1,0 +1,1 @@
+"""Quern beside its peers: the program behind benchmarks/compare."""

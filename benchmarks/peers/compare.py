@@ -1,0 +1,172 @@
+"""benchmarks/compare: Quern, llama.cpp and OpenVINO GenAI on one model, alternately, in one run.
+
+Every engine has a process of its own and keeps its model loaded. A round gives each test to each engine once, engines in
+turn, so that what else the machine does falls on all of them alike; the first round warms up and is not counted. Prefix
+caches are off: every prompt is fed whole.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+
+from peers import race, synthetic, table
+from peers.quern_engine import BUILD
+from peers.worker import ENGINES
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+class Entrant:
+    """An engine's process."""
+
+    def __init__(self, name, model, options):
+        self.name = name
+        self.process = subprocess.Popen([sys.executable, "-m", "peers.worker", name, model, json.dumps(options)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.loaded = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else {"error": f"its process ended ({self.process.wait()})"}
+
+    def ask(self, key):
+        if self.process.poll() is not None:
+            return {"error": "its process has ended"}
+        self.process.stdin.write(key + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        text = info.read()
+    flags = next((line.split(":")[1].split() for line in text.splitlines() if line.startswith("flags")), [])
+    isa = "AMX" if "amx_int8" in flags else "AVX-512 VNNI" if "avx512_vnni" in flags else "AVX2"
+    cpu = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), platform.machine())
+    return {"cpu": cpu, "isa": isa, "cores": os.cpu_count()}
+
+
+def commit():
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def bounds(artifact, threads, prompts, generate, depths, sequences):
+    """What `quern-run bench` says each test of Quern's moves and computes, and the machine's probes."""
+    shares, probes = {}, {}
+
+    def bench(names, *flags):
+        out = subprocess.run([os.path.join(BUILD, "bin", "quern-run"), "bench", "-m", artifact, "-t", str(threads), "-r", "1",
+                              "-o", "json", *flags], capture_output=True, text=True, check=True).stdout
+        for name, line in zip(names, out.splitlines()):
+            row = json.loads(line)
+            probes.update(read_gbps=row["read_probe_gbps"], ops_gops=row["ops_probe_gops"])
+            # Seconds at the bound are the measured ones times the share: what is left depends on no speed of ours.
+            kind = "mfu" if name.startswith("pp") else "mbu"
+            shares[name] = (row[kind] / row["tokens_per_s"], "arithmetic" if kind == "mfu" else "reading")
+
+    bench([f"pp{n}" for n in prompts], "-p", ",".join(map(str, prompts)), "-n", "0")
+    for depth in depths:
+        bench([f"tg{generate}" + (f" @ d{depth}" if depth else "")], "-p", "0", "-n", str(generate), "-d", str(depth))
+    if sequences > 1:
+        bench([f"tg{generate} x {sequences}"], "-p", "0", "-n", str(generate), "-b", str(sequences))
+    return shares, probes
+
+
+def run(args):
+    model = synthetic.write(args.synthetic, os.path.join(ROOT, "models")) if args.synthetic else os.path.abspath(args.model)
+    settings = {"prompts": args.prompt, "generate": args.generate, "depths": args.depth, "sequences": args.sequences}
+    first = max(args.prompt)
+    ctx = max([first, *(depth + args.generate for depth in args.depth)]) + 16
+    options = {"threads": args.threads, "ctx": ctx, "first": first, "tests": settings}
+    entrants, files, rows = [], {}, []
+    starts = {}
+    for name in args.engines:
+        try:
+            files[name] = ENGINES[name].prepare(model, args.threads)
+        except Exception as error:
+            starts[name] = [{"error": str(error)}]
+            continue
+        # Loading is measured in processes of its own, the file warm.
+        starts[name] = []
+        for _ in range(args.rounds):
+            entrant = Entrant(name, files[name], options)
+            starts[name].append(entrant.loaded)
+            if "error" in entrant.loaded:
+                break
+            entrant.end()
+    for name in files:
+        if "error" not in starts[name][-1]:
+            entrants.append(Entrant(name, files[name], options))
+
+    found = {}
+    for test in race.tests(**settings):
+        for turn in range(args.rounds + 1):
+            for entrant in entrants:
+                reply = entrant.ask(test.key)
+                if turn or "error" in reply:
+                    found.setdefault(test.key, {}).setdefault(entrant.name, []).append(reply)
+            print(f"\r{test.key}: round {turn} of {args.rounds}   ", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    memory = {entrant.name: entrant.ask("memory") for entrant in entrants}
+    for entrant in entrants:
+        entrant.end()
+
+    def row(test, unit, replies, value):
+        figures = {}
+        for name, list_ in replies.items():
+            bad = next((r for r in list_ if "error" in r), None)
+            figures[name] = bad or table.figure([value(r) for r in list_], unit)
+        rows.append({"test": test, "figures": figures})
+
+    for test in race.tests(**settings):
+        row(test.key, "tokens_per_s", found.get(test.key, {}), lambda r, t=test: t.tokens / r["seconds"])
+    row(f"load to first token of pp{first}", "seconds", starts, lambda r: r["first_token_s"])
+    row("peak memory", "bytes", {n: [m] for n, m in memory.items()}, lambda r: r["peak"])
+    row("size on disk", "bytes", {n: [{"size": os.path.getsize(f)}] for n, f in files.items()}, lambda r: r["size"])
+
+    shares, probes = bounds(files["Quern"], args.threads, args.prompt, args.generate, args.depth, args.sequences)
+    for entry in rows:
+        ours = entry["figures"].get("Quern", {})
+        if entry["test"] in shares and "median" in ours:
+            per_token, entry["bound"] = shares[entry["test"]]
+            entry["share_of_bound"] = ours["median"] * per_token
+    return {"model": os.path.basename(model), "threads": args.threads, "rounds": args.rounds, "machine": machine(),
+            "date": datetime.date.today().isoformat(), "commit": commit(), "probes": probes,
+            "engines": [{"name": n, "detail": starts[n][0].get("detail", "")} for n in args.engines], "rows": rows}
+
+
+def main():
+    numbers = lambda text: [int(n) for n in text.split(",")]  # noqa: E731
+    parser = argparse.ArgumentParser(prog="benchmarks/compare", description=__doc__.split("\n\n")[0],
+                                     epilog="example: benchmarks/compare models/smollm2-135m-instruct-q4_1.gguf -r 5")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("model", nargs="?", metavar="MODEL.gguf")
+    what.add_argument("--synthetic", choices=synthetic.SHAPES, help="a random model of that shape, the same for every engine")
+    parser.add_argument("-p", dest="prompt", type=numbers, default=[128, 512], metavar="N,N", help="prompts (128,512)")
+    parser.add_argument("-n", dest="generate", type=int, default=128, metavar="N", help="tokens generated (128)")
+    parser.add_argument("-d", dest="depth", type=numbers, default=[0, 4096], metavar="N,N", help="history before them (0,4096)")
+    parser.add_argument("-b", dest="sequences", type=int, default=race.SEQUENCES, metavar="B",
+                        help=f"sequences at once, at most {race.SEQUENCES}; 1: no such test")
+    parser.add_argument("-r", dest="rounds", type=int, default=5, metavar="N", help="measured rounds (5)")
+    parser.add_argument("-t", dest="threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="threads")
+    parser.add_argument("-e", dest="engines", type=lambda t: ["Quern"] + [n for n in ENGINES if n != "Quern" and any(
+        w in n.lower() for w in t.lower().split(","))], default=list(ENGINES), metavar="llama,openvino", help="peers to race")
+    parser.add_argument("-o", dest="output", choices=("md", "json"), default="md", help="md or json")
+    args = parser.parse_args()
+    if not 1 <= args.sequences <= race.SEQUENCES:
+        parser.error(f"-b takes 1 to {race.SEQUENCES}")
+    if args.model and not os.path.exists(args.model):
+        parser.error(f"{args.model}: no such file")
+    print(table.show(run(args), args.output))
+
+
+if __name__ == "__main__":
+    main()
