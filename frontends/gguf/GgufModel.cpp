@@ -152,7 +152,9 @@ private:
 };
 
 void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems) {
-  if (!file.has("tokenizer.ggml.model")) {
+  const absl::StatusOr<std::string_view> kind = file.get_string("tokenizer.ggml.model");
+  if (!file.has("tokenizer.ggml.model") ||
+      (kind.ok() && (*kind == "none" || *kind == "no_vocab"))) { // llama.cpp's words for it
     model.notes.push_back("the file has no tokenizer: what needs text will refuse");
     return;
   }

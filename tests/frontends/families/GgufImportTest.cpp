@@ -207,6 +207,19 @@ TEST_F(GgufImport, ListsProblems) {
               ElementsAre(Field(&Problem::where, "tokenizer")));
 }
 
+// Tests that a file may say that it has no vocabulary, as llama.cpp spells it.
+TEST_F(GgufImport, TakesFilesWithoutVocabulary) {
+  for (const char *word : {"none", "no_vocab"}) {
+    EXPECT_THAT(problems([&](GgufWriter &w) { w.string("tokenizer.ggml.model", word); }),
+                IsEmpty());
+    mlir::MLIRContext context;
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_TRUE(model->tokenizer.empty());
+    EXPECT_THAT(model->notes, ElementsAre(HasSubstr("no tokenizer")));
+  }
+}
+
 TEST_F(GgufImport, RefusesWhatIsNoModel) {
   auto refused = [&](const GgufWriter &writer, const std::string &where) {
     folder_.write("m.gguf", writer.bytes());
