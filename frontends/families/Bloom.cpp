@@ -1,5 +1,6 @@
 // BLOOM (2022): ALiBi, a norm of the embeddings, queries, keys and values fused by head.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 #include <cstring>
@@ -52,6 +53,18 @@ recipe::Decoder bloom_from_hf(ModelReader &model) {
                         .up = name("transformer.h.*.mlp.dense_h_to_4h"),
                         .down = name("transformer.h.*.mlp.dense_4h_to_h"),
                         .embedding_norm = name("transformer.word_embeddings_layernorm")});
+}
+
+// The queries of all heads come first, then all keys, then all values.
+recipe::Decoder bloom_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(
+      model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
+  d.family = "bloom";
+  d.activation = recipe::Activation::GeluTanh;
+  d.alibi = alibi_slopes(d.heads);
+  DenseNames names = kGgufDenseNames;
+  names.embedding_norm = "token_embd_norm";
+  return gguf_decoder(model, d, names);
 }
 
 } // namespace quern

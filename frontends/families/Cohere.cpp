@@ -1,6 +1,7 @@
 // Command R (Cohere) and Command R7B (Cohere 2): both branches behind one layer norm without bias,
 // neighbours rotated; in 2 windowed layers rotate, and those that see everything do not.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -24,6 +25,16 @@ Dense cohere(ModelReader &model, double theta) {
   model.expect_number("rotary_pct", 1);
   return d;
 }
+
+Dense cohere_gguf(ModelReader &model, const GgufKeys &keys) {
+  Dense d = dense_from_gguf(model, keys);
+  d.wiring = Wiring::OneNorm;
+  d.rope_interleaved = true;
+  // 0 is "none".
+  const double scale = model.number("logit_scale", -1e9, 1e9, 0.0);
+  d.logit_scale = scale == 0 ? 1 : scale;
+  return d;
+}
 } // namespace
 
 recipe::Decoder cohere_from_hf(ModelReader &model) {
@@ -44,6 +55,24 @@ recipe::Decoder cohere2_from_hf(ModelReader &model) {
   for (bool rotates : slides)
     d.layer_ropes.push_back(rotates ? 0 : recipe::kNoRope);
   return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder cohere_from_gguf(ModelReader &model) {
+  Dense d = cohere_gguf(model, {.norm = recipe::NormKind::Layer});
+  d.family = "cohere";
+  if (model.has_tensor("blk.0.attn_q_norm.weight"))
+    d.qk_norm = QkNorm::Each;
+  return gguf_decoder(model, d);
+}
+
+recipe::Decoder cohere2_from_gguf(ModelReader &model) {
+  Dense d = cohere_gguf(
+      model, {.norm = recipe::NormKind::Layer,
+              .rope = GgufRopeKeys{.base_key = kSlidingRopeBase, .base = gguf_rope_base(model)},
+              .windows = true});
+  d.family = "cohere2";
+  rotate_only_sliding_layers(d, read_gguf_windows(model, d, /*pattern=*/4));
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <cmath>
-#include <limits>
 #include <map>
 
 namespace quern {
@@ -32,25 +31,6 @@ const DenseNames kHfDenseNames = {
     .gate = "model.layers.*.mlp.gate_proj",
     .up = "model.layers.*.mlp.up_proj",
     .down = "model.layers.*.mlp.down_proj",
-};
-
-const DenseNames kGgufDenseNames = {
-    .embedding = "token_embd",
-    .final_norm = "output_norm",
-    .head = "output",
-    .attention_norm = "blk.*.attn_norm",
-    .attention = "blk.*.attn",
-    .q = "blk.*.attn_q",
-    .k = "blk.*.attn_k",
-    .v = "blk.*.attn_v",
-    .o = "blk.*.attn_output",
-    .q_norm = "blk.*.attn_q_norm",
-    .k_norm = "blk.*.attn_k_norm",
-    .mlp_norm = "blk.*.ffn_norm",
-    .mlp = "blk.*.ffn",
-    .gate = "blk.*.ffn_gate",
-    .up = "blk.*.ffn_up",
-    .down = "blk.*.ffn_down",
 };
 
 recipe::Activation read_activation(ModelReader &model, std::string_view key,
@@ -124,40 +104,6 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   return d;
 }
 
-Dense dense_from_gguf(ModelReader &model) {
-  Dense d;
-  std::optional<std::vector<int64_t>> embedding = model.tensor_shape("token_embd.weight");
-  std::optional<int64_t> rows;
-  if (embedding && embedding->size() == 2)
-    rows = embedding->front();
-  d.vocab = model.integer("vocab_size", 1, kMaxVocab, rows);
-  d.hidden = model.integer("embedding_length", 1, kMaxWidth);
-  d.layers = model.integer("block_count", 1, kMaxLayers);
-  d.mlp = model.integer("feed_forward_length", 1, kMaxWidth);
-  int64_t max_positions = model.integer("context_length", 1, kMaxContext);
-  d.context = model.context(max_positions);
-  d.heads = model.integer("attention.head_count", 1, kMaxHeads);
-  d.kv_heads = model.integer("attention.head_count_kv", 1, kMaxHeads, d.heads);
-  d.head_dim = model.integer("attention.key_length", 2, kMaxHeadDim, d.hidden / d.heads);
-  model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
-  d.eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
-  int64_t rotary = model.integer("rope.dimension_count", 2, d.head_dim, d.head_dim);
-  d.ropes = {rope_from_gguf(model, rotary, max_positions)};
-  // 0 is how files say "not a mixture of experts".
-  model.expect_number("expert_count", 0);
-  model.expect_number("expert_used_count", 0);
-  // The order of Q's and K's rows in files from before GGUF; converters write what llama.cpp wants.
-  model.ignore({"tensor_data_layout"});
-  if (model.has("attention.sliding_window"))
-    model.integer("attention.sliding_window", d.context, std::numeric_limits<int64_t>::max(),
-                  d.context);
-  d.tied = !model.has_tensor("output.weight");
-  d.qkv_bias = model.has_tensor("blk.0.attn_q.bias");
-  d.o_bias = model.has_tensor("blk.0.attn_output.bias");
-  d.mlp_bias = model.has_tensor("blk.0.ffn_gate.bias");
-  return d;
-}
-
 void read_qwen_windows(ModelReader &model, Dense &dense) {
   bool use = model.boolean("use_sliding_window", false);
   int64_t window = model.integer("sliding_window", 1, kMaxContext, 4096);
@@ -218,14 +164,14 @@ void read_window(ModelReader &model, Dense &dense) {
                          model.integer("sliding_window", 1, kMaxContext));
 }
 
-std::vector<float> alibi_slopes(int64_t heads) {
+std::vector<float> alibi_slopes(int64_t heads, double steepest) {
   int64_t power = 1;
   while (2 * power <= heads)
     power *= 2;
   std::vector<float> slopes;
   for (int64_t i = 0; i < heads; ++i) {
     const bool between = i >= power;
-    const double step = (between ? 4.0 : 8.0) / double(power);
+    const double step = (between ? steepest / 2 : steepest) / double(power);
     const int64_t at = between ? 2 * (i - power) + 1 : i + 1;
     slopes.push_back(static_cast<float>(std::exp2(-step * double(at))));
   }

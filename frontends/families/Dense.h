@@ -27,8 +27,7 @@ struct DenseNames {
   const char *attention_post = nullptr, *mlp_post = nullptr;
   const char *positions = nullptr, *embedding_norm = nullptr;
 };
-extern const DenseNames kHfDenseNames;   ///< model.layers.*.self_attn.q_proj ...
-extern const DenseNames kGgufDenseNames; ///< blk.*.attn_q ...
+extern const DenseNames kHfDenseNames; ///< model.layers.*.self_attn.q_proj ...
 
 /// Which norms a layer has, and what its MLP works on.
 enum class Wiring {
@@ -101,9 +100,6 @@ struct HfKeys {
 /// Reads the keys that every such family has in config.json.
 Dense dense_from_hf(ModelReader &model, const HfKeys &keys = {});
 
-/// Reads the keys that every such architecture has in GGUF. Biases are there if their tensors are.
-Dense dense_from_gguf(ModelReader &model);
-
 /// Which layers slide: those that layer_types says; if it is not there, all but every `pattern`th
 /// (0: none, 1: all).
 std::vector<bool> read_sliding_layers(ModelReader &model, int64_t layers, int64_t pattern);
@@ -111,9 +107,9 @@ std::vector<bool> read_sliding_layers(ModelReader &model, int64_t layers, int64_
 /// sliding_window of all layers, where it is there.
 void read_window(ModelReader &model, Dense &dense);
 
-/// The slopes of ALiBi's published code, 2^(-8i/n) for n heads; heads beyond a power of two take
-/// those between.
-std::vector<float> alibi_slopes(int64_t heads);
+/// The slopes of ALiBi's published code, 2^(-steepest * i/n) for n heads; heads beyond a power of
+/// two take those between.
+std::vector<float> alibi_slopes(int64_t heads, double steepest = 8);
 
 /// use_sliding_window, sliding_window, max_window_layers and layer_types as Qwen's configs have
 /// them: fills `windows`.

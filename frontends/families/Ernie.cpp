@@ -1,5 +1,6 @@
 // ERNIE 4.5 (dense): Llama with neighbours rotated.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -13,6 +14,13 @@ recipe::Decoder ernie4_5_from_hf(ModelReader &model) {
   d.rope_interleaved = true;
   d.qkv_bias = d.o_bias = d.mlp_bias = model.boolean("use_bias", false);
   return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder ernie4_5_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model);
+  d.family = "ernie4_5";
+  d.rope_interleaved = true;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

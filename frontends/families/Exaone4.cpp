@@ -1,6 +1,7 @@
 // EXAONE 4: norms after the sublayers and of each head; where there are windows, layers that see
 // everything do not rotate.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -26,6 +27,23 @@ recipe::Decoder exaone4_from_hf(ModelReader &model) {
   names.attention_post = "model.layers.*.post_attention_layernorm";
   names.mlp_post = "model.layers.*.post_feedforward_layernorm";
   return dense_decoder(model, d, names);
+}
+
+recipe::Decoder exaone4_from_gguf(ModelReader &model) {
+  // llama.cpp has windows in the 32B model only, which it knows by its 64 layers.
+  const bool windows = model.integer("block_count", 1, recipe::kMaxLayers) == 64;
+  GgufKeys keys{.windows = windows};
+  if (windows)
+    keys.rope = GgufRopeKeys{.base_key = kSlidingRopeBase, .base = gguf_rope_base(model)};
+  Dense d = dense_from_gguf(model, keys);
+  d.family = "exaone4";
+  d.wiring = Wiring::PostNorm;
+  d.qk_norm = QkNorm::Head;
+  if (windows)
+    rotate_only_sliding_layers(d, read_gguf_windows(model, d, /*pattern=*/4, /*window=*/4096));
+  else
+    model.ignore({"attention.sliding_window_pattern"});
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

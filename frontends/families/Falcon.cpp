@@ -1,6 +1,7 @@
 // Falcon (Almazrouei et al., 2023): 7B has one kv head and one norm a layer, 40B and 180B groups of
 // kv heads and two norms, RW heads of their own and ALiBi.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 #include <bit>
@@ -72,6 +73,23 @@ recipe::Decoder falcon_from_hf(ModelReader &model) {
     names.mlp_norm = "transformer.h.*.ln_mlp";
   }
   return dense_decoder(model, d, names);
+}
+
+// Only models with rotated positions and parallel branches have a GGUF form. The queries of all
+// heads come first, then all keys, then all values. llama.cpp approximates the activation, which no
+// key names, by GELU's tanh form; this is the published one.
+recipe::Decoder falcon_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
+  d.family = "falcon";
+  d.activation = recipe::Activation::GeluErf;
+  d.wiring = Wiring::OneNorm;
+  DenseNames names = kGgufDenseNames;
+  if (model.has_tensor("blk.0.attn_norm_2.weight")) {
+    d.wiring = Wiring::Parallel;
+    names.attention_norm = "blk.*.attn_norm_2";
+    names.mlp_norm = "blk.*.attn_norm";
+  }
+  return gguf_decoder(model, d, names);
 }
 
 } // namespace quern

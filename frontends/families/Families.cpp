@@ -6,63 +6,74 @@ namespace quern {
 
 namespace {
 constexpr Family kFamilies[] = {
-    {"bloom", "BloomForCausalLM", bloom_from_hf, nullptr},
-    {"cohere", "CohereForCausalLM", cohere_from_hf, nullptr},
-    {"cohere2", "Cohere2ForCausalLM", cohere2_from_hf, nullptr},
-    {"ernie4_5", "Ernie4_5ForCausalLM", ernie4_5_from_hf, nullptr},
-    {"exaone4", "Exaone4ForCausalLM", exaone4_from_hf, nullptr},
-    {"falcon", "FalconForCausalLM", falcon_from_hf, nullptr},
-    {"gemma", "GemmaForCausalLM", gemma_from_hf, nullptr},
-    {"gemma2", "Gemma2ForCausalLM", gemma2_from_hf, nullptr},
-    {"gemma3_text", "Gemma3ForCausalLM", gemma3_from_hf, nullptr},
-    {"glm", "GlmForCausalLM", glm_from_hf, nullptr},
-    {"glm4", "Glm4ForCausalLM", glm4_from_hf, nullptr},
-    {"gpt2", "GPT2LMHeadModel", gpt2_from_hf, nullptr},
-    {"gpt_neox", "GPTNeoXForCausalLM", gpt_neox_from_hf, nullptr},
-    {"gptj", "GPTJForCausalLM", gptj_from_hf, nullptr},
-    {"granite", "GraniteForCausalLM", granite_from_hf, nullptr},
-    {"hunyuan_v1_dense", "HunYuanDenseV1ForCausalLM", hunyuan_from_hf, nullptr},
-    {"llama", "LlamaForCausalLM", llama_from_hf, llama_from_gguf},
-    {"mamba2", "Mamba2ForCausalLM", mamba2_from_hf, nullptr},
-    {"ministral", "MinistralForCausalLM", ministral_from_hf, nullptr},
-    {"mistral", "MistralForCausalLM", mistral_from_hf, nullptr},
-    {"mpt", "MptForCausalLM", mpt_from_hf, nullptr},
-    {"nemotron", "NemotronForCausalLM", nemotron_from_hf, nullptr},
-    {"olmo", "OlmoForCausalLM", olmo_from_hf, nullptr},
-    {"olmo2", "Olmo2ForCausalLM", olmo2_from_hf, nullptr},
-    {"olmo3", "Olmo3ForCausalLM", olmo3_from_hf, nullptr},
-    {"opt", "OPTForCausalLM", opt_from_hf, nullptr},
-    {"phi", "PhiForCausalLM", phi_from_hf, nullptr},
-    {"phi3", "Phi3ForCausalLM", phi3_from_hf, nullptr},
-    {"qwen2", "Qwen2ForCausalLM", qwen2_from_hf, qwen2_from_gguf},
-    {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, qwen3_from_gguf},
-    {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, nullptr},
-    {"stablelm", "StableLmForCausalLM", stablelm_from_hf, nullptr},
-    {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, nullptr},
+    {"bloom", "BloomForCausalLM", bloom_from_hf, "bloom", bloom_from_gguf},
+    {"cohere", "CohereForCausalLM", cohere_from_hf, "command-r", cohere_from_gguf},
+    {"cohere2", "Cohere2ForCausalLM", cohere2_from_hf, "cohere2", cohere2_from_gguf},
+    {"ernie4_5", "Ernie4_5ForCausalLM", ernie4_5_from_hf, "ernie4_5", ernie4_5_from_gguf},
+    {"exaone4", "Exaone4ForCausalLM", exaone4_from_hf, "exaone4", exaone4_from_gguf},
+    {"falcon", "FalconForCausalLM", falcon_from_hf, "falcon", falcon_from_gguf},
+    {"gemma", "GemmaForCausalLM", gemma_from_hf, "gemma", gemma_from_gguf},
+    {"gemma2", "Gemma2ForCausalLM", gemma2_from_hf, "gemma2", gemma2_from_gguf},
+    {"gemma3_text", "Gemma3ForCausalLM", gemma3_from_hf, "gemma3", gemma3_from_gguf},
+    {"glm", "GlmForCausalLM", glm_from_hf, "chatglm", glm_from_gguf},
+    {"glm4", "Glm4ForCausalLM", glm4_from_hf, "glm4", glm4_from_gguf},
+    {"gpt2", "GPT2LMHeadModel", gpt2_from_hf, "gpt2", gpt2_from_gguf},
+    {"gpt_neox", "GPTNeoXForCausalLM", gpt_neox_from_hf, "gptneox", gpt_neox_from_gguf},
+    {"gptj", "GPTJForCausalLM", gptj_from_hf, nullptr, nullptr},
+    {"granite", "GraniteForCausalLM", granite_from_hf, "granite", granite_from_gguf},
+    {"hunyuan_v1_dense", "HunYuanDenseV1ForCausalLM", hunyuan_from_hf, "hunyuan-dense",
+     hunyuan_from_gguf},
+    {"llama", "LlamaForCausalLM", llama_from_hf, "llama", llama_from_gguf},
+    {"mamba2", "Mamba2ForCausalLM", mamba2_from_hf, "mamba2", mamba2_from_gguf},
+    {"ministral", "MinistralForCausalLM", ministral_from_hf, nullptr, nullptr},
+    {"mistral", "MistralForCausalLM", mistral_from_hf, nullptr, nullptr},
+    {"mistral3", nullptr, nullptr, "mistral3", mistral3_from_gguf},
+    {"mpt", "MptForCausalLM", mpt_from_hf, "mpt", mpt_from_gguf},
+    {"nemotron", "NemotronForCausalLM", nemotron_from_hf, "nemotron", nemotron_from_gguf},
+    {"olmo", "OlmoForCausalLM", olmo_from_hf, "olmo", olmo_from_gguf},
+    {"olmo2", "Olmo2ForCausalLM", olmo2_from_hf, "olmo2", olmo2_from_gguf},
+    {"olmo3", "Olmo3ForCausalLM", olmo3_from_hf, nullptr, nullptr},
+    {"opt", "OPTForCausalLM", opt_from_hf, nullptr, nullptr},
+    {"phi", "PhiForCausalLM", phi_from_hf, "phi2", phi_from_gguf},
+    {"phi3", "Phi3ForCausalLM", phi3_from_hf, "phi3", phi3_from_gguf},
+    {"qwen2", "Qwen2ForCausalLM", qwen2_from_hf, "qwen2", qwen2_from_gguf},
+    {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, "qwen3", qwen3_from_gguf},
+    {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
+    {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
+    {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
 };
 
-template <typename Has> const Family *find(std::string_view name, Has has) {
+std::string add_name(std::string list, const char *name) {
+  return name ? absl::StrCat(list, list.empty() ? "" : ", ", name) : list;
+}
+} // namespace
+
+const Family *find_hf_family(std::string_view model_type) {
   for (const Family &family : kFamilies)
-    if (family.name == name && has(family))
+    if (family.from_hf && family.name == model_type)
       return &family;
   return nullptr;
 }
 
-template <typename Has> std::string names(Has has) {
+const Family *find_gguf_family(std::string_view architecture) {
+  for (const Family &family : kFamilies)
+    if (family.from_gguf && family.gguf_architecture == architecture)
+      return &family;
+  return nullptr;
+}
+
+std::string hf_family_names() {
   std::string list;
   for (const Family &family : kFamilies)
-    if (has(family))
-      absl::StrAppend(&list, list.empty() ? "" : ", ", family.name);
+    list = add_name(list, family.from_hf ? family.name : nullptr);
   return list;
 }
 
-constexpr auto kHasHf = [](const Family &f) { return f.from_hf != nullptr; };
-constexpr auto kHasGguf = [](const Family &f) { return f.from_gguf != nullptr; };
-} // namespace
-
-const Family *find_hf_family(std::string_view model_type) { return find(model_type, kHasHf); }
-const Family *find_gguf_family(std::string_view name) { return find(name, kHasGguf); }
-std::string hf_family_names() { return names(kHasHf); }
-std::string gguf_family_names() { return names(kHasGguf); }
+std::string gguf_family_names() {
+  std::string list;
+  for (const Family &family : kFamilies)
+    list = add_name(list, family.gguf_architecture);
+  return list;
+}
 
 } // namespace quern

@@ -12,12 +12,14 @@
 namespace quern {
 
 struct Family {
-  const char *name; ///< model_type in config.json, general.architecture in GGUF
+  const char *name; ///< model_type in config.json
   /// `architectures` in config.json; null: the family is not read from Hugging Face's files.
   const char *hf_architecture;
   /// Fills a recipe. What is wrong goes to the reader's problems; the recipe is then not used.
   recipe::Decoder (*from_hf)(ModelReader &model);
-  /// The same from GGUF; null: the family is not read from GGUF.
+  /// `general.architecture` in GGUF, and the same from there; null: the family is not read from
+  /// GGUF, as llama.cpp does not have it or calls it by another's name (Mistral is `llama`).
+  const char *gguf_architecture;
   recipe::Decoder (*from_gguf)(ModelReader &model);
 };
 
@@ -31,34 +33,59 @@ std::string gguf_family_names();
 
 // One a file.
 recipe::Decoder bloom_from_hf(ModelReader &model);
+recipe::Decoder bloom_from_gguf(ModelReader &model);
 recipe::Decoder cohere_from_hf(ModelReader &model);
+recipe::Decoder cohere_from_gguf(ModelReader &model);
 recipe::Decoder cohere2_from_hf(ModelReader &model);
+recipe::Decoder cohere2_from_gguf(ModelReader &model);
 recipe::Decoder ernie4_5_from_hf(ModelReader &model);
+recipe::Decoder ernie4_5_from_gguf(ModelReader &model);
 recipe::Decoder exaone4_from_hf(ModelReader &model);
+recipe::Decoder exaone4_from_gguf(ModelReader &model);
 recipe::Decoder falcon_from_hf(ModelReader &model);
+recipe::Decoder falcon_from_gguf(ModelReader &model);
 recipe::Decoder gemma_from_hf(ModelReader &model);
+recipe::Decoder gemma_from_gguf(ModelReader &model);
 recipe::Decoder gemma2_from_hf(ModelReader &model);
+recipe::Decoder gemma2_from_gguf(ModelReader &model);
 recipe::Decoder gemma3_from_hf(ModelReader &model);
+recipe::Decoder gemma3_from_gguf(ModelReader &model);
 recipe::Decoder glm_from_hf(ModelReader &model);
+recipe::Decoder glm_from_gguf(ModelReader &model);
 recipe::Decoder glm4_from_hf(ModelReader &model);
+recipe::Decoder glm4_from_gguf(ModelReader &model);
 recipe::Decoder gpt2_from_hf(ModelReader &model);
+recipe::Decoder gpt2_from_gguf(ModelReader &model);
 recipe::Decoder gpt_neox_from_hf(ModelReader &model);
+recipe::Decoder gpt_neox_from_gguf(ModelReader &model);
 recipe::Decoder gptj_from_hf(ModelReader &model);
 recipe::Decoder granite_from_hf(ModelReader &model);
+recipe::Decoder granite_from_gguf(ModelReader &model);
 recipe::Decoder hunyuan_from_hf(ModelReader &model);
+recipe::Decoder hunyuan_from_gguf(ModelReader &model);
 recipe::Decoder ministral_from_hf(ModelReader &model);
 recipe::Decoder mistral_from_hf(ModelReader &model);
+recipe::Decoder mistral3_from_gguf(ModelReader &model);
 recipe::Decoder mpt_from_hf(ModelReader &model);
+recipe::Decoder mpt_from_gguf(ModelReader &model);
 recipe::Decoder nemotron_from_hf(ModelReader &model);
+recipe::Decoder nemotron_from_gguf(ModelReader &model);
 recipe::Decoder olmo_from_hf(ModelReader &model);
+recipe::Decoder olmo_from_gguf(ModelReader &model);
 recipe::Decoder olmo2_from_hf(ModelReader &model);
+recipe::Decoder olmo2_from_gguf(ModelReader &model);
 recipe::Decoder olmo3_from_hf(ModelReader &model);
 recipe::Decoder opt_from_hf(ModelReader &model);
 recipe::Decoder phi_from_hf(ModelReader &model);
+recipe::Decoder phi_from_gguf(ModelReader &model);
 recipe::Decoder phi3_from_hf(ModelReader &model);
+recipe::Decoder phi3_from_gguf(ModelReader &model);
 recipe::Decoder smollm3_from_hf(ModelReader &model);
+recipe::Decoder smollm3_from_gguf(ModelReader &model);
 recipe::Decoder stablelm_from_hf(ModelReader &model);
+recipe::Decoder stablelm_from_gguf(ModelReader &model);
 recipe::Decoder starcoder2_from_hf(ModelReader &model);
+recipe::Decoder starcoder2_from_gguf(ModelReader &model);
 recipe::Decoder llama_from_hf(ModelReader &model);
 recipe::Decoder llama_from_gguf(ModelReader &model);
 recipe::Decoder qwen2_from_hf(ModelReader &model);
@@ -66,6 +93,7 @@ recipe::Decoder qwen2_from_gguf(ModelReader &model);
 recipe::Decoder qwen3_from_hf(ModelReader &model);
 recipe::Decoder qwen3_from_gguf(ModelReader &model);
 recipe::Decoder mamba2_from_hf(ModelReader &model);
+recipe::Decoder mamba2_from_gguf(ModelReader &model);
 
 } // namespace quern
 

@@ -2,6 +2,7 @@
 // too, and windows in most layers; 3 norms queries and keys, and rotates windowed layers by another
 // base.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 #include <cmath>
@@ -28,6 +29,20 @@ Dense gemma(ModelReader &model, HfKeys keys) {
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   model.expect("use_bidirectional_attention", false);
   return d;
+}
+
+Dense gemma_gguf(ModelReader &model, const GgufKeys &keys) {
+  Dense d = dense_from_gguf(model, keys);
+  d.activation = recipe::Activation::GeluTanh;
+  d.embedding_scale = std::sqrt(static_cast<double>(d.hidden));
+  return d;
+}
+
+/// query_pre_attn_scalar is not in the files: llama.cpp knows the 27B models, where it is not the
+/// heads' width, by their number of layers.
+void scale_scores(Dense &d, int64_t layers_of_27b) {
+  if (d.layers == layers_of_27b)
+    d.attention_scale = 1 / std::sqrt(static_cast<double>(d.hidden / d.heads));
 }
 
 void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides) {
@@ -73,6 +88,39 @@ recipe::Decoder gemma3_from_hf(ModelReader &model) {
       {.theta_key = "rope_local_base_freq", .section = "sliding_attention", .scaled = false}));
   d.layer_ropes.assign(slides.begin(), slides.end()); // rope 1 where a layer slides
   return dense_decoder(model, d, sandwich_names());
+}
+
+// Converters have added the 1 to the norms' weights.
+
+recipe::Decoder gemma_from_gguf(ModelReader &model) {
+  Dense d = gemma_gguf(model, {});
+  d.family = "gemma";
+  return gguf_decoder(model, d);
+}
+
+recipe::Decoder gemma2_from_gguf(ModelReader &model) {
+  Dense d = gemma_gguf(model, {.windows = true});
+  d.family = "gemma2";
+  d.wiring = Wiring::Sandwich;
+  d.softcap = model.number("attn_logit_softcapping", 1e-3, 1e9, 50.0);
+  d.logit_softcap = model.number("final_logit_softcapping", 1e-3, 1e9, 30.0);
+  const std::vector<bool> slides = read_gguf_windows(model, d, /*pattern=*/2, /*window=*/4096);
+  rotate_sliding_layers(model, d, slides,
+                        {.base_key = kSlidingRopeBase, .base = gguf_rope_base(model)});
+  scale_scores(d, /*layers_of_27b=*/46);
+  return gguf_decoder(model, d);
+}
+
+recipe::Decoder gemma3_from_gguf(ModelReader &model) {
+  Dense d = gemma_gguf(model, {.windows = true});
+  d.family = "gemma3_text";
+  d.wiring = Wiring::Sandwich;
+  d.qk_norm = QkNorm::Head;
+  d.logit_softcap = model.number("final_logit_softcapping", 0, 1e9, 0.0);
+  const std::vector<bool> slides = read_gguf_windows(model, d, /*pattern=*/6);
+  rotate_sliding_layers(model, d, slides, {.base_key = kSlidingRopeBase, .scaled = false});
+  scale_scores(d, /*layers_of_27b=*/62);
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,6 +1,7 @@
 // GLM-4 as `glm` and `glm4` (0414): a half of each head rotated by neighbours, gate and up fused;
 // glm4 norms after the sublayers too.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -36,6 +37,22 @@ recipe::Decoder glm4_from_hf(ModelReader &model) {
   d.family = "glm4";
   d.wiring = Wiring::Sandwich;
   return dense_decoder(model, d, glm_names());
+}
+
+// `chatglm` in GGUF, as its ancestors are.
+recipe::Decoder glm_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.fused_gate_up = true});
+  d.family = "glm";
+  d.rope_interleaved = true;
+  return gguf_decoder(model, d);
+}
+
+recipe::Decoder glm4_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.fused_gate_up = true});
+  d.family = "glm4";
+  d.rope_interleaved = true;
+  d.wiring = Wiring::Sandwich;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

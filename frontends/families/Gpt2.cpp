@@ -1,5 +1,6 @@
 // GPT-2 (Radford et al., 2019): learned positions, layer norms, weights stored [in, out].
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 #include <cstring>
@@ -53,6 +54,16 @@ recipe::Decoder gpt2_from_hf(ModelReader &model) {
                         .up = name("transformer.h.*.mlp.c_fc"),
                         .down = name("transformer.h.*.mlp.c_proj"),
                         .positions = name("transformer.wpe")});
+}
+
+// Converters have transposed the weights to [out, in].
+recipe::Decoder gpt2_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(
+      model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
+  d.family = "gpt2";
+  d.activation = recipe::Activation::GeluTanh;
+  d.position_rows = d.max_positions;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,6 +1,7 @@
 // GPT-NeoX (Black et al., 2022), Pythia, RedPajama: attention and MLP side by side or in sequence,
 // queries, keys and values fused by head, a part of each head rotated.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -37,6 +38,17 @@ recipe::Decoder gpt_neox_from_hf(ModelReader &model) {
                         .mlp = "gpt_neox.layers.*.mlp",
                         .up = "gpt_neox.layers.*.mlp.dense_h_to_4h",
                         .down = "gpt_neox.layers.*.mlp.dense_4h_to_h"});
+}
+
+// The queries of all heads come first, then all keys, then all values. llama.cpp approximates the
+// activation, which no key names, by GELU's tanh form; this is the published one.
+recipe::Decoder gpt_neox_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
+  d.family = "gpt_neox";
+  d.activation = recipe::Activation::GeluErf;
+  if (model.boolean("use_parallel_residual", true))
+    d.wiring = Wiring::Parallel;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

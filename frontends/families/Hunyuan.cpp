@@ -1,5 +1,6 @@
 // Hunyuan (dense): Llama with queries and keys normed by head after they are rotated.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -17,6 +18,14 @@ recipe::Decoder hunyuan_from_hf(ModelReader &model) {
   names.q_norm = "model.layers.*.self_attn.query_layernorm";
   names.k_norm = "model.layers.*.self_attn.key_layernorm";
   return dense_decoder(model, d, names);
+}
+
+recipe::Decoder hunyuan_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.rope = GgufRopeKeys{.alpha = true}});
+  d.family = "hunyuan_v1_dense";
+  d.qk_norm = QkNorm::Head;
+  d.qk_norm_after_rope = true;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

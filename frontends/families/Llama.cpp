@@ -1,5 +1,6 @@
 // Llama (Touvron et al., 2023; Llama 2, 3, SmolLM, and the many models of its shape).
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -20,7 +21,7 @@ recipe::Decoder llama_from_gguf(ModelReader &model) {
   d.family = "llama";
   // Converters reorder Q's and K's rows for llama.cpp, which rotates neighbours.
   d.rope_interleaved = true;
-  return dense_decoder(model, d, kGgufDenseNames);
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -60,6 +60,10 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   for (int64_t i = 0; i < layers; ++i) {
     auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };
     m.module = name("backbone.layers.*.mixer");
+    m.conv = m.module + ".conv1d";
+    m.dt_bias = m.module + ".dt_bias";
+    m.a = m.module + ".A_log";
+    m.d = m.module + ".D";
     m.in_proj = {m.module + ".in_proj", hidden, m.inner() + m.conv_channels() + m.heads, bias};
     m.out_proj = {m.module + ".out_proj", m.inner(), hidden, bias};
     m.norm = {m.module + ".norm", m.inner(), eps, m.inner() / m.groups};
@@ -68,6 +72,60 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   decoder.final_norm = {"backbone.norm_f", hidden, eps};
   bool tied = model.boolean("tie_word_embeddings", false);
   decoder.head = {head_module(model, tied, decoder.embedding, "lm_head"), hidden, decoder.vocab};
+  return decoder;
+}
+
+recipe::Decoder mamba2_from_gguf(ModelReader &model) {
+  const std::optional<std::vector<int64_t>> embedding = model.tensor_shape("token_embd.weight");
+  recipe::Decoder decoder{
+      .family = "mamba2",
+      .vocab = model.integer("vocab_size", 1, kMaxVocab,
+                             embedding && !embedding->empty() ? std::optional(embedding->front())
+                                                              : std::nullopt),
+      .hidden = model.integer("embedding_length", 1, kMaxWidth),
+      .context = model.context(model.integer("context_length", 1, recipe::kMaxContext, kContext)),
+      .embedding = "token_embd"};
+  const int64_t hidden = decoder.hidden;
+  const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
+  const int64_t layers = model.integer("block_count", 1, kMaxLayers);
+
+  recipe::Mamba2 m;
+  m.heads = model.integer("ssm.time_step_rank", 1, kMaxHeads);
+  const int64_t inner = model.integer("ssm.inner_size", 1, kMaxWidth);
+  if (inner % m.heads)
+    model.problem("ssm.inner_size",
+                  absl::StrCat(m.heads, " heads (ssm.time_step_rank) do not divide ", inner));
+  m.head_dim = inner / m.heads;
+  m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
+  m.groups = model.integer("ssm.group_count", 1, kMaxHeads);
+  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
+  if (m.heads % m.groups)
+    model.problem("ssm.group_count",
+                  absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
+  m.conv_bias = model.has_tensor("blk.0.ssm_conv1d.bias");
+  m.a_is_log = false;
+  // What such a model does not have, and converters write as 0.
+  model.ignore({"feed_forward_length", "attention.head_count", "attention.layer_norm_epsilon"});
+
+  for (int64_t i = 0; i < layers; ++i) {
+    auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };
+    m.module = name("blk.*.ssm");
+    m.conv = m.module + "_conv1d";
+    m.dt_bias = m.module + "_dt.bias";
+    m.a = m.module + "_a";
+    m.d = m.module + "_d";
+    m.in_proj = {m.module + "_in", hidden, m.inner() + m.conv_channels() + m.heads};
+    m.out_proj = {m.module + "_out", m.inner(), hidden};
+    m.norm = {.module = m.module + "_norm",
+              .size = m.inner(),
+              .eps = eps,
+              .group = m.inner() / m.groups,
+              .heads = m.groups};
+    decoder.layers.push_back({{{{name("blk.*.attn_norm"), hidden, eps}, m}}});
+  }
+  decoder.final_norm = {"output_norm", hidden, eps};
+  decoder.head = {head_module(model, /*tied=*/true, decoder.embedding, "output"), hidden,
+                  decoder.vocab};
   return decoder;
 }
 

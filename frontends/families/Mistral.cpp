@@ -1,6 +1,10 @@
-// Mistral 7B (Jiang et al., 2023) and Ministral: Llama with windows, in all layers or in some.
+// Mistral 7B (Jiang et al., 2023) and Ministral: Llama with windows, in all layers or in some; and
+// Ministral 3. (The first two are `llama` in GGUF.)
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
+
+#include <string>
 
 namespace quern {
 
@@ -19,6 +23,21 @@ recipe::Decoder ministral_from_hf(ModelReader &model) {
   if (slides)
     d.slide(layers, model.integer("sliding_window", 1, recipe::kMaxContext));
   return dense_decoder(model, d, kHfDenseNames);
+}
+
+recipe::Decoder mistral3_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.rope = GgufRopeKeys{.yarn_keys = true}});
+  d.family = "mistral3";
+  d.rope_interleaved = true; // as in llama
+  // Queries are scaled by 1 + t * log(1 + position / original), rounded down, which is 1 up to
+  // there.
+  const int64_t original = model.integer("rope.scaling.original_context_length", 1,
+                                         recipe::kMaxContext, d.max_positions);
+  if (model.number("attention.temperature_scale", 0, 1e9, 0.0) != 0 && d.context > original)
+    model.problem("attention.temperature_scale",
+                  "Quern does not scale the queries of positions beyond the original context",
+                  "compile with -c " + std::to_string(original));
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -42,6 +42,8 @@ public:
   /// Whether the key is there and not null. Keys of nested objects are joined by dots:
   /// "rope_parameters.factor".
   bool has(std::string_view key) const { return lookup(key); }
+  /// Whether the key is there and its value is a list.
+  virtual bool is_list(std::string_view key) const = 0;
 
   // Without a fallback the key is required. What is out of bounds or of another type is a problem,
   // and the lower bound (or the fallback) is returned.
@@ -52,7 +54,7 @@ public:
   bool boolean(std::string_view key, bool fallback);
   std::string text(std::string_view key, std::optional<std::string> fallback = std::nullopt);
   std::vector<std::string> texts(std::string_view key);
-  /// Some of them may be infinite.
+  /// Some of them may be infinite; false and true are 0 and 1.
   std::vector<double> numbers(std::string_view key);
 
   /// Marks keys as known not to change what the model computes.
@@ -65,6 +67,7 @@ public:
   void check_unread();
 
   /// What a user should know though it is no problem.
+  void note(std::string text) { notes_.push_back(std::move(text)); }
   std::vector<std::string> take_notes() { return std::move(notes_); }
 
   /// The tensor's shape as the files have it; nullopt if there is no such tensor, or if the weights

@@ -1,5 +1,6 @@
 // MPT (MosaicML, 2023): ALiBi, no biases.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -75,6 +76,26 @@ recipe::Decoder mpt_from_hf(ModelReader &model) {
                         .mlp = "transformer.blocks.*.ffn",
                         .up = "transformer.blocks.*.ffn.up_proj",
                         .down = "transformer.blocks.*.ffn.down_proj"});
+}
+
+// Biases, norms of queries and keys, and learned positions are there if their tensors are.
+// llama.cpp approximates the activation, which no key names, by GELU's tanh form; this is the
+// published one.
+recipe::Decoder mpt_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(
+      model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
+  d.family = "mpt";
+  d.activation = recipe::Activation::GeluErf;
+  d.clip = model.number("attention.clamp_kqv", 0, 1e9, 0.0);
+  if (const double steepest = model.number("attention.max_alibi_bias", 0, 1e3, 0.0))
+    d.alibi = alibi_slopes(d.heads, steepest);
+  if (model.has_tensor("position_embd.weight"))
+    d.position_rows = d.max_positions;
+  if (model.has_tensor("blk.0.attn_q_norm.weight")) {
+    d.qk_norm = QkNorm::Row;
+    d.qk_norm_bias = model.has_tensor("blk.0.attn_q_norm.bias");
+  }
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,5 +1,6 @@
 // Nemotron-4 and Minitron: layer norms around one, squared ReLU, a half of each head rotated.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -16,6 +17,14 @@ recipe::Decoder nemotron_from_hf(ModelReader &model) {
   d.mlp_bias = model.boolean("mlp_bias", false);
   d.gated = false;
   return dense_decoder(model, d, kHfDenseNames);
+}
+
+// Converters have added the 1 to the norms' weights.
+recipe::Decoder nemotron_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
+  d.family = "nemotron";
+  d.activation = recipe::Activation::Relu2;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

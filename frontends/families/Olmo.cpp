@@ -1,7 +1,10 @@
 // OLMo 1 (layer norms without weights), 2 (norms after the sublayers, and of queries and keys) and
 // 3 (windows in three layers of four).
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
+
+#include <algorithm>
 
 namespace quern {
 
@@ -51,6 +54,29 @@ recipe::Decoder olmo3_from_hf(ModelReader &model) {
                    {.theta = 500'000, .section = "sliding_attention", .scaled = false}));
   d.layer_ropes.assign(slides.begin(), slides.end()); // rope 1 where a layer slides
   return dense_decoder(model, d, post_norm_names());
+}
+
+recipe::Decoder olmo_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer});
+  d.family = "olmo";
+  d.norm_weight = false;
+  d.rope_interleaved = true; // as in llama
+  d.clip = model.number("attention.clamp_kqv", 0, 1e9, 0.0);
+  return gguf_decoder(model, d);
+}
+
+// OLMo 3 is `olmo2` with windows.
+recipe::Decoder olmo2_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.windows = true});
+  d.wiring = Wiring::PostNorm;
+  d.qk_norm = QkNorm::Row;
+  const std::vector<bool> slides = read_gguf_windows(model, d, /*pattern=*/4);
+  const bool windows = std::find(slides.begin(), slides.end(), true) != slides.end();
+  d.family = windows ? "olmo3" : "olmo2";
+  rotate_sliding_layers(
+      model, d, slides,
+      {.base_key = kSlidingRopeBase, .base = gguf_rope_base(model), .scaled = false});
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

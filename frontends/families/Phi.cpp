@@ -1,6 +1,7 @@
 // Phi-1 and Phi-2: attention and MLP side by side behind one layer norm, biases everywhere; and
 // Phi-3: Llama with its projections stored fused, and LongRoPE.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -44,6 +45,20 @@ recipe::Decoder phi3_from_hf(ModelReader &model) {
   names.q = names.k = names.v = "model.layers.*.self_attn.qkv_proj";
   names.gate = names.up = "model.layers.*.mlp.gate_up_proj";
   return dense_decoder(model, d, names);
+}
+
+recipe::Decoder phi_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
+  d.family = "phi";
+  d.activation = recipe::Activation::GeluTanh;
+  d.wiring = Wiring::OneNorm;
+  return gguf_decoder(model, d);
+}
+
+recipe::Decoder phi3_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.fused_gate_up = true});
+  d.family = "phi3";
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

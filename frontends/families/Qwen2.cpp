@@ -1,5 +1,6 @@
 // Qwen 2 and 2.5: Llama with biases on Q, K and V, and windows in some layers of some models.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -15,8 +16,7 @@ recipe::Decoder qwen2_from_hf(ModelReader &model) {
 recipe::Decoder qwen2_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model);
   d.family = "qwen2";
-  d.qkv_bias = true;
-  return dense_decoder(model, d, kGgufDenseNames);
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,6 +1,7 @@
 // Qwen 3 (dense): Llama with RMS norms on each head of the queries and keys, and a head width of
 // its own.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -18,7 +19,7 @@ recipe::Decoder qwen3_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model);
   d.family = "qwen3";
   d.qk_norm = QkNorm::Head;
-  return dense_decoder(model, d, kGgufDenseNames);
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -206,57 +206,113 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
   return rope_of(frequencies, 1);
 }
 
-recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positions) {
-  double theta = model.number("rope.freq_base", kMinTheta, kMaxTheta, 10'000.0);
-  std::vector<double> frequencies = plain(model, "rope.dimension_count", theta, dim);
+namespace {
 
-  static constexpr char kFactors[] = "rope_freqs.weight";
-  if (model.has_tensor(kFactors)) {
-    absl::StatusOr<std::vector<float>> factors = model.tensor_values(kFactors);
-    if (!factors.ok())
-      model.problems().add(kFactors, factors.status());
-    else if (factors->size() != frequencies.size())
-      model.problems().add(kFactors, absl::StrCat("it has ", factors->size(), " factors for ",
-                                                  frequencies.size(), " frequencies"));
-    else
-      for (size_t i = 0; i < frequencies.size(); ++i) {
-        if (!((*factors)[i] > 0)) {
-          model.problems().add(kFactors, absl::StrCat("factor ", i, " is not above 0"));
-          break;
-        }
-        frequencies[i] /= (*factors)[i];
-      }
+/// Divides frequencies by the values of one of GGUF's tensors of factors.
+void divide_by_tensor(ModelReader &model, const std::string &tensor,
+                      std::vector<double> &frequencies) {
+  absl::StatusOr<std::vector<float>> factors = model.tensor_values(tensor);
+  if (!factors.ok()) {
+    model.problems().add(tensor, factors.status());
+    return;
   }
+  if (factors->size() != frequencies.size()) {
+    model.problems().add(tensor, absl::StrCat("it has ", factors->size(), " factors for ",
+                                              frequencies.size(), " frequencies"));
+    return;
+  }
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    if (!((*factors)[i] > 0)) {
+      model.problems().add(tensor, absl::StrCat("factor ", i, " is not above 0"));
+      return;
+    }
+    frequencies[i] /= (*factors)[i];
+  }
+}
 
+/// The tensors of factors: one for all lengths (Llama 3), or one of two (LongRoPE).
+void apply_factors(ModelReader &model, int64_t original, int64_t context,
+                   std::vector<double> &frequencies) {
+  static const std::string kAll = "rope_freqs.weight";
+  static const std::string kLong = "rope_factors_long.weight";
+  static const std::string kShort = "rope_factors_short.weight";
+  if (model.has_tensor(kAll))
+    divide_by_tensor(model, kAll, frequencies);
+  if (!model.has_tensor(kLong) && !model.has_tensor(kShort))
+    return;
+  const bool is_long = context > original;
+  for (const std::string &tensor : {kLong, kShort})
+    if (model.has_tensor(tensor)) {
+      if ((tensor == kLong) == is_long)
+        divide_by_tensor(model, tensor, frequencies);
+      else
+        (void)model.tensor_values(tensor); // it has its place, and is not used
+    }
+  if (is_long)
+    model.note(absl::StrCat("positions are rotated as for sequences of more than ", original,
+                            " tokens, short ones too; -c ", original,
+                            " takes the factors for short sequences"));
+}
+
+} // namespace
+
+double gguf_rope_base(ModelReader &model) {
+  const GgufRopeKeys keys;
+  return model.number(keys.base_key, kMinTheta, kMaxTheta, keys.base);
+}
+
+recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positions, int64_t context,
+                            const GgufRopeKeys &keys) {
+  double theta = model.number(keys.base_key, kMinTheta, kMaxTheta, keys.base);
+  if (const double alpha =
+          keys.alpha ? model.number("rope.scaling.alpha", 0, kMaxFactor, 0.0) : 0.0;
+      alpha > 0 && dim > 2)
+    theta *= std::pow(alpha, double(dim) / double(dim - 2));
+  std::vector<double> frequencies = plain(model, "rope.dimension_count", theta, dim);
+  if (!keys.scaled)
+    return rope_of(frequencies, 1);
+
+  const int64_t original =
+      model.integer("rope.scaling.original_context_length", 1, recipe::kMaxContext, max_positions);
+  apply_factors(model, original, context, frequencies);
   std::string type = model.text("rope.scaling.type", "linear");
   // rope.scale_linear is how files from before rope.scaling spelled the factor; 0 means none.
   double factor = model.number("rope.scale_linear", 0, kMaxFactor, 0.0);
   factor = model.number("rope.scaling.factor", 0, kMaxFactor, factor);
   if (factor == 0)
     factor = 1;
-  double attention = model.number("rope.scaling.attn_factor", 1 / kMaxFactor, kMaxFactor, 1.0);
-  int64_t original =
-      model.integer("rope.scaling.original_context_length", 1, recipe::kMaxContext, max_positions);
+  const double attention =
+      model.number("rope.scaling.attn_factor", 1 / kMaxFactor, kMaxFactor, 1.0);
   model.ignore({"rope.scaling.finetuned"});
+  // llama.cpp has YaRN with the paper's values in architectures where it does not read these keys.
+  if (!keys.yarn_keys || type != "yarn")
+    model.ignore({"rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
+                  "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor",
+                  "rope.scaling.yarn_log_multiplier"});
 
   if (type == "none")
     return rope_of(frequencies, attention);
-  if (type == "linear") {
+  if (type == "linear" || type == "longrope") {
     for (double &f : frequencies)
       f /= factor;
     return rope_of(frequencies, attention);
   }
   if (type == "yarn") {
     Yarn yarn{theta, dim, factor, double(original)};
-    yarn.fast = model.number("rope.scaling.yarn_beta_fast", 1 / kMaxFactor, kMaxFactor, 32.0);
-    yarn.slow = model.number("rope.scaling.yarn_beta_slow", 1 / kMaxFactor, kMaxFactor, 1.0);
-    model.expect_number("rope.scaling.yarn_ext_factor", 1);
-    model.expect_number("rope.scaling.yarn_attn_factor", 1);
+    double scale = yarn_attention(factor);
+    if (keys.yarn_keys) {
+      yarn.fast = model.number("rope.scaling.yarn_beta_fast", 1 / kMaxFactor, kMaxFactor, 32.0);
+      yarn.slow = model.number("rope.scaling.yarn_beta_slow", 1 / kMaxFactor, kMaxFactor, 1.0);
+      // DeepSeek's mscale_all_dim, over an mscale of 1.
+      if (double weight = model.number("rope.scaling.yarn_log_multiplier", 0, kMaxFactor, 0.0))
+        scale /= yarn_attention(factor, weight);
+      model.ignore({"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"});
+    }
     yarn.apply(frequencies);
-    return rope_of(frequencies, attention * yarn_attention(factor));
+    return rope_of(frequencies, attention * scale);
   }
   model.problem("rope.scaling.type", absl::StrCat("the scaling '", type, "' is not known"),
-                "Quern knows none, linear and yarn");
+                "Quern knows none, linear, longrope and yarn");
   return rope_of(frequencies, 1);
 }
 

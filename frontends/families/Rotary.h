@@ -38,9 +38,23 @@ recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, 
 recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_positions,
                           int64_t context, const RopeKeys &keys = {});
 
-/// From GGUF metadata: rope.freq_base, rope.scaling.* and the tensor rope_freqs.weight, with the
-/// meaning of llama.cpp.
-recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positions);
+/// How a GGUF architecture rotates positions.
+struct GgufRopeKeys {
+  const char *base_key = "rope.freq_base";
+  double base = 10'000;   ///< where the key is not there
+  bool scaled = true;     ///< rope.scaling.* and the tensors of factors are of this rope
+  bool yarn_keys = false; ///< rope.scaling.yarn_* are read
+  bool alpha = false;     ///< rope.scaling.alpha stretches the base
+};
+/// The base of layers that slide, where they have their own.
+inline constexpr const char *kSlidingRopeBase = "rope.freq_base_swa";
+double gguf_rope_base(ModelReader &model);
+
+/// From GGUF metadata: rope.freq_base, rope.scaling.* and the tensors rope_freqs.weight,
+/// rope_factors_long.weight and rope_factors_short.weight, with the meaning of llama.cpp. `context`
+/// says which of the last two is meant, as in rope_from_hf.
+recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positions, int64_t context,
+                            const GgufRopeKeys &keys = {});
 
 } // namespace quern
 

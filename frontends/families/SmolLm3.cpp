@@ -1,5 +1,6 @@
 // SmolLM3: Llama with layers whose positions are not rotated.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -31,6 +32,16 @@ recipe::Decoder smollm3_from_hf(ModelReader &model) {
   if (use && window)
     d.slide(slides, window);
   return dense_decoder(model, d, kHfDenseNames);
+}
+
+// Every fourth layer is not rotated, whatever the model's config said, as in llama.cpp.
+recipe::Decoder smollm3_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model);
+  d.family = "smollm3";
+  d.rope_interleaved = true; // as in llama
+  for (int64_t i = 0; i < d.layers; ++i)
+    d.layer_ropes.push_back((i + 1) % 4 != 0 ? 0 : recipe::kNoRope);
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,6 +1,7 @@
 // StableLM: layer norms, a part of each head rotated, in some models a norm for each head or both
 // branches behind one norm.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -24,6 +25,18 @@ recipe::Decoder stablelm_from_hf(ModelReader &model) {
   names.q_norm = "model.layers.*.self_attn.q_layernorm";
   names.k_norm = "model.layers.*.self_attn.k_layernorm";
   return dense_decoder(model, d, names);
+}
+
+recipe::Decoder stablelm_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer});
+  d.family = "stablelm";
+  // llama.cpp goes by the tensor.
+  model.ignore({"use_parallel_residual"});
+  if (!model.has_tensor("blk.0.ffn_norm.weight"))
+    d.wiring = Wiring::OneNorm;
+  if (model.has_tensor("blk.0.attn_q_norm.weight"))
+    d.qk_norm = QkNorm::Each;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -1,5 +1,6 @@
 // StarCoder 2 (Lozhkov et al., 2024): layer norms, an MLP without gate, windows.
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -22,6 +23,13 @@ recipe::Decoder starcoder2_from_hf(ModelReader &model) {
   names.up = "model.layers.*.mlp.c_fc";
   names.down = "model.layers.*.mlp.c_proj";
   return dense_decoder(model, d, names);
+}
+
+recipe::Decoder starcoder2_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
+  d.family = "starcoder2";
+  d.activation = recipe::Activation::GeluTanh;
+  return gguf_decoder(model, d);
 }
 
 } // namespace quern

@@ -24,6 +24,10 @@ public:
 
 private:
   bool lookup(std::string_view key) const override { return file_.has(spelling(key)); }
+  bool is_list(std::string_view key) const override {
+    const Value *value = file_.find(spelling(key));
+    return value && value->type == ValueType::Array;
+  }
   absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
     return file_.get_int(spelling(key));
   }
@@ -48,10 +52,14 @@ private:
     return std::vector<std::string>(list->begin(), list->end());
   }
   absl::StatusOr<std::vector<double>> get_numbers(std::string_view key) const override {
-    absl::StatusOr<std::vector<float>> list = file_.get_floats(spelling(key));
-    if (!list.ok())
-      return list.status();
-    return std::vector<double>(list->begin(), list->end());
+    absl::StatusOr<std::vector<float>> floats = file_.get_floats(spelling(key));
+    if (floats.ok())
+      return std::vector<double>(floats->begin(), floats->end());
+    if (absl::StatusOr<std::vector<int64_t>> list = file_.get_ints(spelling(key)); list.ok())
+      return std::vector<double>(list->begin(), list->end());
+    if (absl::StatusOr<std::vector<bool>> list = file_.get_bools(spelling(key)); list.ok())
+      return std::vector<double>(list->begin(), list->end());
+    return floats.status();
   }
   void mark(std::string_view key) override { read_.insert(spelling(key)); }
   std::vector<std::string> unread() const override {
@@ -144,7 +152,9 @@ private:
 };
 
 void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems) {
-  if (!file.has("tokenizer.ggml.model")) {
+  const absl::StatusOr<std::string_view> kind = file.get_string("tokenizer.ggml.model");
+  if (!file.has("tokenizer.ggml.model") ||
+      (kind.ok() && (*kind == "none" || *kind == "no_vocab"))) { // llama.cpp's words for it
     model.notes.push_back("the file has no tokenizer: what needs text will refuse");
     return;
   }

@@ -60,6 +60,10 @@ private:
     auto at = inside(key);
     return at && at->first.has(at->second);
   }
+  bool is_list(std::string_view key) const override {
+    auto at = inside(key);
+    return at && at->first.is_array(at->second);
+  }
   absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
     return get<int64_t>(key, [](auto &object, auto &name) { return object.get_int(name); });
   }

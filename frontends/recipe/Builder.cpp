@@ -235,12 +235,11 @@ Value Writer::operator()(const Mamba2 &m) {
   Value xbc = slice(projected, m.inner(), m.conv_channels());
   Value dt = slice(projected, m.inner() + m.conv_channels(), m.heads);
 
-  at(m.module + ".conv1d");
-  Value window =
-      state(m.module + ".conv1d.window", StateKind::window, {m.conv_channels(), m.kernel - 1});
-  Value conv_bias = m.conv_bias ? weight(m.module + ".conv1d.bias") : Value();
+  at(m.conv);
+  Value window = state(m.conv + ".window", StateKind::window, {m.conv_channels(), m.kernel - 1});
+  Value conv_bias = m.conv_bias ? weight(m.conv + ".bias") : Value();
   xbc = CausalConv1dOp::create(b_, loc_, xbc.getType(), xbc, batch_, window,
-                               weight(m.module + ".conv1d.weight"), conv_bias);
+                               weight(m.conv + ".weight"), conv_bias);
   xbc = unary(unary_kind(m.activation), xbc);
 
   at(m.module);
@@ -248,20 +247,21 @@ Value Writer::operator()(const Mamba2 &m) {
   Value b = slice(xbc, m.inner(), m.groups * m.state);
   Value c = slice(xbc, m.inner() + m.groups * m.state, m.groups * m.state);
 
-  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.module + ".dt_bias")));
+  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
   if (m.dt_min > 0 || std::isfinite(m.dt_max))
     dt = ClampOp::create(b_, loc_, dt.getType(), dt, f32(m.dt_min), f32(m.dt_max));
-  Value a_log = weight(m.module + ".A_log");
-  Value a = WeightMapOp::create(
-      b_, loc_, WeightType::get(b_.getContext(), {m.heads}, b_.getStringAttr("f32")), a_log,
-      b_.getStringAttr("neg_exp"));
+  Value a = weight(m.a);
+  if (m.a_is_log)
+    a = WeightMapOp::create(b_, loc_,
+                            WeightType::get(b_.getContext(), {m.heads}, b_.getStringAttr("f32")), a,
+                            b_.getStringAttr("neg_exp"));
   Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, a));
   Value v = binary(BinaryKind::mul, x, dt, m.head_dim);
   Value memory = state(m.module + ".ssm", StateKind::recurrent, {m.heads, m.state, m.head_dim});
   Value y = LinearRecurrenceOp::create(b_, loc_, x.getType(), c, b, v, decay, Value(), Value(),
                                        batch_, memory, b_.getI64IntegerAttr(m.groups),
                                        DecayKindAttr::get(b_.getContext(), DecayKind::head));
-  Value skip = binary(BinaryKind::mul, x, weight(m.module + ".D"), m.head_dim);
+  Value skip = binary(BinaryKind::mul, x, weight(m.d), m.head_dim);
   y = binary(BinaryKind::add, y, skip);
   y = gated(Activation::Silu, z, y);
   y = norm(m.norm, y);

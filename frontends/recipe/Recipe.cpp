@@ -65,15 +65,17 @@ public:
   }
   void operator()(const Mamba2 &m) {
     linear(m.in_proj);
-    add(m.module + ".conv1d.weight", {m.conv_channels(), m.kernel},
-        {0, 1 / std::sqrt(double(m.kernel))});
+    add(m.conv + ".weight", {m.conv_channels(), m.kernel}, {0, 1 / std::sqrt(double(m.kernel))});
     out_.back().stored = {m.conv_channels(), 1, m.kernel};
     if (m.conv_bias)
-      add(m.module + ".conv1d.bias", {m.conv_channels()}, {0, 0.1});
+      add(m.conv + ".bias", {m.conv_channels()}, {0, 0.1});
     // softplus(-3) is 0.05 and -exp(1) is -2.7: memories of some ten tokens, and of some hundred.
-    add(m.module + ".dt_bias", {m.heads}, {-3, 1});
-    add(m.module + ".A_log", {m.heads}, {1, 0.5});
-    add(m.module + ".D", {m.heads}, {1, 0.1});
+    add(m.dt_bias, {m.heads}, {-3, 1});
+    for (const auto &[name, init] : {std::pair(m.a, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5}),
+                                     std::pair(m.d, Init{1, 0.1})}) {
+      add(name, {m.heads}, init);
+      out_.back().stored = {m.heads, 1}; // GGUF's
+    }
     norm(m.norm);
     linear(m.out_proj);
   }

@@ -122,6 +122,9 @@ struct Attention {
 /// then normed by groups.
 struct Mamba2 {
   std::string module;
+  std::string conv;          ///< module of the convolution
+  std::string dt_bias, a, d; ///< tensors
+  bool a_is_log = true;      ///< `a` holds log(-A); else A itself
   int64_t heads = 0;
   int64_t head_dim = 0;
   int64_t state = 0;  ///< state_size: key dim of the recurrence

@@ -1,7 +1,9 @@
 // Importing GGUF: the goldens' models, converted as llama.cpp's converters would, give the same
 // logits.
 #include "frontends/Import.h"
+#include "frontends/families/Families.h"
 #include "ir/quern/QuernDialect.h"
+#include "tests/frontends/families/GgufConverter.h"
 #include "tests/frontends/families/Golden.h"
 #include "tests/frontends/families/ModelFolder.h"
 #include "tests/frontends/gguf/GgufWriter.h"
@@ -9,12 +11,15 @@
 
 #include "mlir/IR/MLIRContext.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <functional>
+#include <set>
 
 namespace quern {
 namespace {
@@ -26,133 +31,165 @@ using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// Hugging Face's name of a tensor in GGUF.
-std::string gguf_name(const std::string &name) {
-  return absl::StrReplaceAll(name, {{"model.layers.", "blk."},
-                                    {"model.embed_tokens", "token_embd"},
-                                    {"model.norm", "output_norm"},
-                                    {"lm_head", "output"},
-                                    {"self_attn.q_proj", "attn_q"},
-                                    {"self_attn.k_proj", "attn_k"},
-                                    {"self_attn.v_proj", "attn_v"},
-                                    {"self_attn.o_proj", "attn_output"},
-                                    {"self_attn.q_norm", "attn_q_norm"},
-                                    {"self_attn.k_norm", "attn_k_norm"},
-                                    {"input_layernorm", "attn_norm"},
-                                    {"post_attention_layernorm", "ffn_norm"},
-                                    {"mlp.gate_proj", "ffn_gate"},
-                                    {"mlp.up_proj", "ffn_up"},
-                                    {"mlp.down_proj", "ffn_down"}});
-}
-
-/// Puts the rows of each head from halves into neighbouring pairs, as converters do for llama.
-std::vector<float> pair_rows(const std::vector<float> &values, int64_t rows, int64_t heads) {
-  const int64_t cols = static_cast<int64_t>(values.size()) / rows, dim = rows / heads;
-  std::vector<float> paired(values.size());
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t in_head = row % dim;
-    int64_t from = row - in_head + in_head % 2 * (dim / 2) + in_head / 2;
-    std::copy_n(values.begin() + from * cols, cols, paired.begin() + row * cols);
-  }
-  return paired;
-}
-
-GgufWriter &f32(GgufWriter &writer, const std::string &key, double value) {
-  return writer.key(key, 6, GgufWriter::raw(static_cast<float>(value)));
-}
-
-/// A golden as a GGUF file; `more` adds keys and tensors.
-GgufWriter convert(const json &golden, const std::function<void(GgufWriter &)> &more = {}) {
-  const json &config = golden["config"];
-  std::string arch = config["model_type"];
-  GgufWriter writer;
-  writer.string("general.architecture", arch).string("general.type", "model");
-  auto u32 = [&](const char *key, const char *from) {
-    writer.u32(arch + "." + key, config[from].get<uint32_t>());
-  };
-  u32("block_count", "num_hidden_layers");
-  u32("context_length", "max_position_embeddings");
-  u32("embedding_length", "hidden_size");
-  u32("feed_forward_length", "intermediate_size");
-  u32("attention.head_count", "num_attention_heads");
-  u32("attention.head_count_kv", "num_key_value_heads");
-  if (config.contains("head_dim")) {
-    u32("attention.key_length", "head_dim");
-    u32("attention.value_length", "head_dim");
-    u32("rope.dimension_count", "head_dim");
-  }
-  f32(writer, arch + ".attention.layer_norm_rms_epsilon", config["rms_norm_eps"]);
-  f32(writer, arch + ".rope.freq_base", 10000);
-  for (const auto &[name, tensor] : golden["tensors"].items()) {
-    std::vector<uint64_t> shape = tensor["shape"];
-    uint64_t count = 1;
-    for (uint64_t n : shape)
-      count *= n;
-    std::vector<float> values(count);
-    weights::generate({.seed = 1,
-                       .name = name,
-                       .scale = tensor["spread"].get<float>(),
-                       .offset = tensor["mean"].get<float>()},
-                      0, static_cast<int64_t>(count), values.data());
-    for (const char *kind : {"q_proj", "k_proj"})
-      if (arch == "llama" && name.find(kind) != std::string::npos)
-        values = pair_rows(values, static_cast<int64_t>(shape[0]),
-                           config[*kind == 'q' ? "num_attention_heads" : "num_key_value_heads"]);
-    std::reverse(shape.begin(), shape.end());
-    writer.tensor(gguf_name(name), shape, 0,
-                  std::string(reinterpret_cast<const char *>(values.data()), count * 4));
-  }
-  if (more)
-    more(writer);
-  return writer;
-}
+using testing::UnorderedElementsAreArray;
 
 class GgufImport : public testing::Test {
 protected:
-  void expect_same(const std::string &name, const std::function<void(GgufWriter &)> &more = {}) {
+  using More = std::function<void(GgufWriter &)>; ///< adds keys and tensors
+
+  /// A golden's model under the name of an architecture, that of its model_type if empty.
+  void expect_same(const std::string &name, const std::string &architecture = "",
+                   const More &more = {}) {
     SCOPED_TRACE(name);
     json golden = read_golden(name);
-    folder_.write("m.gguf", convert(golden, more).bytes());
+    write(golden, architecture, more);
+    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
     mlir::MLIRContext context;
     auto model = importModel(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->vocab, 23);
+    if (architecture.empty() && golden["config"]["model_type"] != "mistral")
+      EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
     expect_logits(*model->module, golden);
   }
-  std::vector<Problem> problems(const std::function<void(GgufWriter &)> &more = {}) {
-    folder_.write("m.gguf", convert(read_golden("llama"), more).bytes());
+  std::vector<Problem> problems(const More &more = {}, const std::string &name = "llama",
+                                const std::string &architecture = "") {
+    write(read_golden(name), architecture, more);
     return checkModel(folder_.path("m.gguf"));
+  }
+  void write(const json &golden, const std::string &architecture, const More &more) {
+    GgufWriter writer = to_gguf(golden, architecture);
+    if (more)
+      more(writer);
+    folder_.write("m.gguf", writer.bytes());
   }
   ModelFolder folder_;
 };
 
-TEST_F(GgufImport, GivesTransformersLogits) {
-  expect_same("llama");
-  expect_same("llama-tied-bias");
-  expect_same("qwen2");
-  expect_same("qwen3");
+// Goldens whose models have a GGUF form in which llama.cpp computes the same.
+constexpr const char *kConverted[] = {"llama",
+                                      "llama-tied-bias",
+                                      "llama-llama3",
+                                      "llama-old-keys",
+                                      "llama-dynamic",
+                                      "llama-yarn",
+                                      "mistral-no-window",
+                                      "qwen2",
+                                      "qwen3",
+                                      "gemma",
+                                      "gemma2-scaled-by-width",
+                                      "gemma3-old-keys",
+                                      "phi",
+                                      "phi3-longrope",
+                                      "phi3-longrope-long",
+                                      "gpt2",
+                                      "gpt_neox",
+                                      "gpt_neox-sequential",
+                                      "bloom",
+                                      "mpt",
+                                      "mpt-clip-scaled-by-width",
+                                      "falcon",
+                                      "falcon-new-decoder-no-bias",
+                                      "falcon-new-decoder-one-norm",
+                                      "stablelm",
+                                      "stablelm-parallel-norms",
+                                      "olmo",
+                                      "olmo-clip",
+                                      "olmo2",
+                                      "olmo3",
+                                      "olmo3-yarn",
+                                      "smollm3-four-layers",
+                                      "granite",
+                                      "cohere",
+                                      "cohere-norms",
+                                      "cohere2",
+                                      "starcoder2-no-window",
+                                      "starcoder2-no-bias",
+                                      "glm",
+                                      "glm4",
+                                      "nemotron",
+                                      "exaone4-no-windows",
+                                      "ernie4_5",
+                                      "ernie4_5-bias",
+                                      "hunyuan_v1_dense",
+                                      "hunyuan_v1_dense-alpha",
+                                      "mamba2"};
+
+class GgufGolden : public GgufImport, public testing::WithParamInterface<const char *> {};
+
+TEST_P(GgufGolden, GivesTransformersLogits) { expect_same(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
+                         [](const testing::TestParamInfo<const char *> &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(GgufGoldens, CoverEveryArchitecture) {
+  std::set<std::string> covered = {"mistral3"}; // below
+  for (const char *name : kConverted)
+    covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
+  EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
+              UnorderedElementsAreArray(covered));
 }
 
-TEST_F(GgufImport, ScalesRope) {
-  expect_same("llama-old-keys", [](GgufWriter &w) {
-    w.string("llama.rope.scaling.type", "linear");
-    f32(w, "llama.rope.scaling.factor", 2.5);
-  });
-  expect_same("llama-yarn", [](GgufWriter &w) {
-    w.string("llama.rope.scaling.type", "yarn");
-    f32(w, "llama.rope.scaling.factor", 4);
-    w.u32("llama.rope.scaling.original_context_length", 16);
-  });
-  // Converters write Llama 3.1's scaling as a tensor of factors.
-  expect_same("llama-llama3", [](GgufWriter &w) {
-    std::string factors;
-    for (double i : {0, 1}) {
-      double turns = 16 * std::pow(10000, -i / 2) / (2 * M_PI);
-      double keep = std::clamp((turns - 1) / 3, 0.0, 1.0);
-      factors += GgufWriter::raw(static_cast<float>(1 / ((1 - keep) / 8 + keep)));
+// Ministral 3 is Llama with YaRN's keys, and queries scaled beyond the original context.
+TEST_F(GgufImport, ReadsMinistral3) {
+  expect_same("llama-yarn-mscale-one", "mistral3");
+  const auto temperature = [](GgufWriter &w) {
+    add_f32(w, "mistral3.attention.temperature_scale", 0.1);
+  };
+  EXPECT_THAT(problems(temperature, "llama-yarn", "mistral3"),
+              ElementsAre(Field(&Problem::where, "mistral3.attention.temperature_scale")));
+  EXPECT_THAT(checkModel(folder_.path("m.gguf"), {.context = 16}), IsEmpty());
+}
+
+// EXAONE 4's 32B model, which llama.cpp knows by its 64 layers, has windows.
+TEST_F(GgufImport, WindowsExaone4By64Layers) {
+  for (const uint64_t layers : {4, 64}) {
+    json golden = read_golden("exaone4");
+    golden["config"]["num_hidden_layers"] = layers;
+    golden["config"]["layer_types"] = json::array();
+    json tensors;
+    for (uint64_t i = 0; i < layers; ++i) {
+      golden["config"]["layer_types"].push_back(i % 4 == 3 ? "full_attention"
+                                                           : "sliding_attention");
+      for (const auto &[name, tensor] : golden["tensors"].items())
+        tensors[absl::StrReplaceAll(name, {{".0.", absl::StrCat(".", i, ".")}})] = tensor;
     }
-    w.tensor("rope_freqs.weight", {2}, 0, factors);
+    golden["tensors"] = tensors;
+    write(golden, "", {});
+    mlir::MLIRContext context;
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    uint64_t windows = 0, rotated = 0;
+    model->module->walk([&](AttentionOp op) { windows += op.getWindow() != 0; });
+    model->module->walk([&](RopeOp) { ++rotated; });
+    EXPECT_EQ(windows, layers == 64 ? 48 : 0);
+    EXPECT_EQ(rotated, layers == 64 ? 2 * 48 : 2 * 4);
+  }
+}
+
+// Projections may be stored fused in any architecture; llama.cpp's converter does so if asked to.
+TEST_F(GgufImport, ReadsFusedProjections) {
+  json golden = read_golden("qwen2");
+  folder_.write("m.gguf", to_gguf(golden, "", /*fuse_qkv=*/true).bytes());
+  mlir::MLIRContext context;
+  auto model = importModel(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_logits(*model->module, golden);
+}
+
+// What is not llama.cpp's is not ours: windows where its graph has none, and YaRN's keys where it
+// reads none.
+TEST_F(GgufImport, PassesOverWhatLlamaCppDoesNotRead) {
+  expect_same("llama-yarn", "", [](GgufWriter &w) {
+    w.u32("llama.attention.sliding_window", 4);
+    add_f32(w, "llama.rope.scaling.yarn_beta_fast", 7);
+  });
+  expect_same("granite", "", [](GgufWriter &w) {
+    w.key("granite.rope.scaling.finetuned", 7, std::string(1, '\1'));
   });
 }
 
@@ -168,6 +205,19 @@ TEST_F(GgufImport, ListsProblems) {
               ElementsAre(Field(&Problem::where, "rope_freqs.weight")));
   EXPECT_THAT(problems([](GgufWriter &w) { w.string("tokenizer.ggml.model", "magic"); }),
               ElementsAre(Field(&Problem::where, "tokenizer")));
+}
+
+// Tests that a file may say that it has no vocabulary, as llama.cpp spells it.
+TEST_F(GgufImport, TakesFilesWithoutVocabulary) {
+  for (const char *word : {"none", "no_vocab"}) {
+    EXPECT_THAT(problems([&](GgufWriter &w) { w.string("tokenizer.ggml.model", word); }),
+                IsEmpty());
+    mlir::MLIRContext context;
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_TRUE(model->tokenizer.empty());
+    EXPECT_THAT(model->notes, ElementsAre(HasSubstr("no tokenizer")));
+  }
 }
 
 TEST_F(GgufImport, RefusesWhatIsNoModel) {
@@ -187,9 +237,8 @@ TEST_F(GgufImport, RefusesWhatIsNoModel) {
 TEST_F(GgufImport, NamesUnreadTypes) {
   json golden = read_golden("llama");
   golden["tensors"].erase("model.norm.weight");
-  folder_.write("m.gguf", convert(golden, [](GgufWriter &w) {
-                            w.tensor("output_norm.weight", {24}, 26, std::string(96, '\0'));
-                          }).bytes());
+  write(golden, "",
+        [](GgufWriter &w) { w.tensor("output_norm.weight", {24}, 26, std::string(96, '\0')); });
   EXPECT_THAT(checkModel(folder_.path("m.gguf")),
               ElementsAre(testing::AllOf(Field(&Problem::where, "output_norm.weight"),
                                          Field(&Problem::what, HasSubstr("I32")))));
@@ -197,11 +246,11 @@ TEST_F(GgufImport, NamesUnreadTypes) {
 
 // Tests that no damage to a file crashes: it is refused, or it is a model that verifies.
 TEST_F(GgufImport, SurvivesDamage) {
-  std::string bytes = convert(read_golden("llama"), [](GgufWriter &w) {
-                        w.string("llama.rope.scaling.type", "yarn");
-                        f32(w, "llama.rope.scaling.factor", 4);
-                        w.tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'));
-                      }).bytes();
+  std::string bytes = to_gguf(read_golden("llama"))
+                          .string("llama.rope.scaling.type", "yarn")
+                          .u32("llama.rope.scaling.factor", 4)
+                          .tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'))
+                          .bytes();
   // Damage the head, where the file says what it is; the weights may be anything.
   std::string head = bytes.substr(0, bytes.size() / 8), rest = bytes.substr(head.size());
   mlir::MLIRContext context;

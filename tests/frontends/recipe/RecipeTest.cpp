@@ -20,6 +20,10 @@ using testing::SizeIs;
 Mamba2 mamba2() {
   Mamba2 m;
   m.module = "mixer";
+  m.conv = "mixer.conv1d";
+  m.dt_bias = "mixer.dt_bias";
+  m.a = "mixer.A_log";
+  m.d = "mixer.D";
   m.heads = 6;
   m.head_dim = 8;
   m.state = 10;

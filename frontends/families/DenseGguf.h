@@ -1,0 +1,51 @@
+// What the dense architectures of GGUF share. What a file means is what llama.cpp computes of it:
+// where that is not what the model's published code computes, a family says so.
+#ifndef QUERN_FRONTENDS_FAMILIES_DENSEGGUF_H
+#define QUERN_FRONTENDS_FAMILIES_DENSEGGUF_H
+
+#include "frontends/families/Dense.h"
+#include "frontends/families/ModelReader.h"
+#include "frontends/families/Rotary.h"
+#include "frontends/recipe/Recipe.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace quern {
+
+/// blk.*.attn_q and the like, as llama.cpp's tables have them.
+extern const DenseNames kGgufDenseNames;
+
+/// What an architecture has that its files do not say.
+struct GgufKeys {
+  recipe::NormKind norm = recipe::NormKind::Rms;
+  bool gated = true;
+  bool fused_gate_up = false;                        ///< as the gate's rows, then up's
+  std::optional<GgufRopeKeys> rope = GgufRopeKeys{}; ///< nullopt: positions are not rotated
+  bool windows = false; ///< some layers slide: the family calls read_gguf_windows
+};
+
+/// Reads the keys that every such architecture has. Biases, and projections stored fused, are there
+/// if their tensors are.
+Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys = {});
+
+/// attention.sliding_window (`window` where it is not there) and attention.sliding_window_pattern,
+/// which is a flag a layer or a number n: all but every nth layer slide, all of them if it is 0.
+/// Fills `windows` and returns which layers slide; none if the window is 0.
+std::vector<bool> read_gguf_windows(ModelReader &model, Dense &dense, int64_t pattern,
+                                    int64_t window = 0);
+
+/// Layers that slide rotate by a rope of their own, of which `rope` is as in GgufKeys.
+void rotate_sliding_layers(ModelReader &model, Dense &dense, const std::vector<bool> &slides,
+                           const GgufRopeKeys &rope);
+/// Layers that do not slide are not rotated.
+void rotate_only_sliding_layers(Dense &dense, const std::vector<bool> &slides);
+
+/// The recipe.
+recipe::Decoder gguf_decoder(const ModelReader &model, const Dense &dense,
+                             DenseNames names = kGgufDenseNames);
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_FAMILIES_DENSEGGUF_H

@@ -1,0 +1,26 @@
+// A golden's model as the GGUF file that llama.cpp's converters would make of it: the test's own
+// table of keys, names and transformed weights, to hold the importer's against.
+#ifndef QUERN_TESTS_FRONTENDS_FAMILIES_GGUFCONVERTER_H
+#define QUERN_TESTS_FRONTENDS_FAMILIES_GGUFCONVERTER_H
+
+#include "tests/frontends/gguf/GgufWriter.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace quern {
+
+/// `architecture`: what the file says it is, where that is not what the golden's model_type
+/// becomes. `fuse_qkv`: queries, keys and values in one tensor.
+gguf::GgufWriter to_gguf(const nlohmann::json &golden, const std::string &architecture = "",
+                         bool fuse_qkv = false);
+
+/// What a model_type is called in GGUF.
+std::string gguf_architecture(const std::string &model_type);
+
+gguf::GgufWriter &add_f32(gguf::GgufWriter &writer, const std::string &key, double value);
+
+} // namespace quern
+
+#endif // QUERN_TESTS_FRONTENDS_FAMILIES_GGUFCONVERTER_H
