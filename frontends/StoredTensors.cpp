@@ -20,6 +20,7 @@ weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
   ref.format = tensor.format;
   ref.shape = tensor.shape;
   ref.synthetic.name = name;
+  ref.coded = tensor.coded;
   return ref;
 }
 
@@ -67,6 +68,8 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
     recipe::Place &place = places.emplace_back();
     used.insert(tensor.name);
     auto it = list.find(tensor.name);
+    if (reported.contains(tensor.name))
+      continue;
     if (it == list.end()) {
       problems.add(tensor.name,
                    absl::StrCat("this tensor is missing; it should be ", shape_text(tensor.shape)),
@@ -75,10 +78,13 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
       continue;
     }
     const StoredTensor &stored = it->second;
-    if (stored.shape != tensor.shape && stored.shape != tensor.stored) {
+    std::vector<int64_t> shape = tensor.shape;
+    if (stored.coded && tensor.transposed)
+      std::reverse(shape.begin(), shape.end());
+    if (stored.shape != shape && (stored.coded || stored.shape != tensor.stored)) {
       problems.add(tensor.name,
                    absl::StrCat("its shape is ", shape_text(stored.shape), ", and should be ",
-                                shape_text(tensor.stored.empty() ? tensor.shape : tensor.stored)),
+                                shape_text(tensor.stored.empty() ? shape : tensor.stored)),
                    "the files may not belong to this config");
       continue;
     }
@@ -89,15 +95,15 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
       continue;
     }
     weights::WeightRef ref = ref_of(tensor.name, stored);
-    ref.shape = tensor.shape;
+    ref.shape = shape;
     if (absl::Status status = store.check(ref); !status.ok()) {
       problems.add(tensor.name, status);
       continue;
     }
-    place = {stored.file, static_cast<int64_t>(stored.offset), stored.format};
+    place = {stored.file, static_cast<int64_t>(stored.offset), stored.format, stored.coded};
   }
   for (const auto &[name, stored] : list)
-    if (!used.contains(name) && !is_computed(name, stored))
+    if (!used.contains(name) && !reported.contains(name) && !is_computed(name, stored))
       problems.add(name, "this model should have no such tensor",
                    "the config may not belong to these files, or the family has a part that Quern "
                    "does not know");
@@ -120,15 +126,27 @@ absl::StatusOr<uint64_t> StoredTensors::hash() const {
     mix(tensor.shape.data(), tensor.shape.size() * sizeof(int64_t));
     if (tensor.format.empty())
       continue;
-    absl::StatusOr<int64_t> bytes = store.bytes(ref_of(name, tensor));
-    if (!bytes.ok())
-      return bytes.status();
-    uint64_t size = static_cast<uint64_t>(*bytes), piece = std::min<uint64_t>(size, 4096);
-    for (uint64_t at : {tensor.offset, tensor.offset + size - piece}) {
-      absl::StatusOr<std::span<const std::byte>> part = store.file(tensor.file).range(at, piece);
-      if (!part.ok())
-        return part.status();
-      mix(part->data(), part->size());
+    std::vector<weights::SizedPart> parts;
+    if (tensor.coded) {
+      absl::StatusOr<std::vector<weights::SizedPart>> coded =
+          weights::parts_of(*tensor.coded, tensor.shape);
+      if (!coded.ok())
+        return coded.status();
+      parts = *std::move(coded);
+    } else {
+      absl::StatusOr<int64_t> bytes = store.bytes(ref_of(name, tensor));
+      if (!bytes.ok())
+        return bytes.status();
+      parts = {{"", {tensor.file, tensor.offset, {}}, *bytes}};
+    }
+    for (const auto &[part_name, part, bytes] : parts) {
+      uint64_t size = static_cast<uint64_t>(bytes), piece = std::min<uint64_t>(size, 4096);
+      for (uint64_t at : {part.offset, part.offset + size - piece}) {
+        absl::StatusOr<std::span<const std::byte>> range = store.file(part.file).range(at, piece);
+        if (!range.ok())
+          return range.status();
+        mix(range->data(), range->size());
+      }
     }
   }
   return hash;

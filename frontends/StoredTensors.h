@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,12 +25,16 @@ struct StoredTensor {
   std::string type;           ///< what the file calls it, for messages
   int file = 0;               ///< index into the store's files
   uint64_t offset = 0;
+  /// A weight [outputs, inputs] made of several tensors, which are no longer in the list.
+  std::shared_ptr<const weights::Coded> coded{};
 };
 
 class StoredTensors {
 public:
   weights::WeightStore store;
   std::map<std::string, StoredTensor, std::less<>> list;
+  /// Tensors of which a problem was said already: neither missing nor too many.
+  std::set<std::string, std::less<>> reported;
 
   /// A small tensor's values, at most 2^20.
   absl::StatusOr<std::vector<float>> values(const std::string &name) const;

@@ -1,6 +1,7 @@
 #include "codegen/artifact/WeightRows.h"
 
 #include "codegen/artifact/WeightLayouts.h"
+#include "ir/quern/WeightRefs.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -129,11 +130,11 @@ absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
   if (!declaration)
     return absl::InternalError(
         absl::StrCat("a packed weight refers to ", op.getName().str(), ", which is no weight"));
-  weights::WeightRef ref = weight_ref(declaration);
+  absl::StatusOr<weights::WeightRef> ref = weight_ref(declaration);
   std::string name = declaration.getSymName().str();
-  if (absl::Status status = store.check(ref); !status.ok())
+  if (absl::Status status = ref.ok() ? store.check(*ref) : ref.status(); !status.ok())
     return absl::Status(status.code(), absl::StrCat(name, ": ", std::string(status.message())));
-  return std::make_unique<DeclaredRows>(op.getType(), std::move(ref), std::move(name), store);
+  return std::make_unique<DeclaredRows>(op.getType(), *std::move(ref), std::move(name), store);
 }
 
 } // namespace
@@ -186,24 +187,6 @@ absl::Status WeightRows::read_floats(int64_t first, int64_t count, float *dst,
   for (int64_t i = 0; i < count; ++i)
     format_->decode_row(encoded.data() + i * row_bytes(), row_elements_, dst + i * row_elements_);
   return absl::OkStatus();
-}
-
-weights::WeightRef weight_ref(WeightOp declaration) {
-  weights::WeightRef ref;
-  ref.file = static_cast<int32_t>(declaration.getFile());
-  ref.offset = declaration.getOffset();
-  ref.format = declaration.getType().getFormat().str();
-  ref.shape.assign(declaration.getType().getShape().begin(),
-                   declaration.getType().getShape().end());
-  if (ref.file == weights::WeightRef::kSynthetic) {
-    ref.synthetic.name = declaration.getSymName().str();
-    ref.synthetic.seed = static_cast<uint64_t>(declaration.getSeed().value_or(0));
-    if (const auto spread = declaration.getSpread())
-      ref.synthetic.scale = spread->convertToFloat();
-    if (const auto mean = declaration.getMean())
-      ref.synthetic.offset = mean->convertToFloat();
-  }
-  return ref;
 }
 
 absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,

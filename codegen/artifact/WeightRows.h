@@ -58,10 +58,6 @@ private:
   int64_t row_elements_;
 };
 
-/// What `declaration` refers to: a place in the module's files, which are `store`'s in the same
-/// order, or a generator.
-weights::WeightRef weight_ref(WeightOp declaration);
-
 /// The rows of `expression`, a value in the body of a `quern.packed`. `store` must outlive them.
 /// Errors name what cannot be computed.
 absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,

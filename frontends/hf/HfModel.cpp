@@ -5,6 +5,7 @@
 #include "frontends/hf/ConfigJson.h"
 #include "frontends/hf/Safetensors.h"
 #include "frontends/hf/TokenizerJson.h"
+#include "frontends/hf/quantized/Quantized.h"
 #include "ir/formats/Format.h"
 
 #include <absl/strings/str_cat.h>
@@ -121,11 +122,6 @@ void read_common_keys(ModelReader &reader) {
     reader.ignore({std::string_view(key.data(), key.size())});
   reader.expect("is_encoder_decoder", false);
   reader.expect("add_cross_attention", false);
-  if (reader.has("quantization_config")) {
-    reader.ignore({"quantization_config"});
-    reader.problem("quantization_config", "Quern does not read weights quantized in this way",
-                   "take the unquantized model, and quantize with --quant");
-  }
 }
 
 /// The family of model_type, if the config's architecture is the family's language model.
@@ -223,9 +219,18 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   size_t before = problems.size();
   HfReader reader(*config, tensors, problems, options.context);
   read_common_keys(reader);
+  if (reader.has("quantization_config") && options.synthetic) {
+    reader.ignore({"quantization_config"});
+    model.notes.push_back("the made-up weights are not quantized as quantization_config says: "
+                          "--quant says how");
+  } else if (reader.has("quantization_config") &&
+             make_quantized_weights(*config, reader, tensors, model.notes)) {
+    before = problems.size(); // what is wrong with a weight does not spoil the recipe
+  }
   model.decoder = family->from_hf(reader);
   reader.check_unread();
-  model.notes = reader.take_notes();
+  for (std::string &note : reader.take_notes())
+    model.notes.push_back(std::move(note));
   const bool recipe_is_real = problems.size() == before;
   load_folder_tokenizer(folder, model, problems);
   if (!recipe_is_real)

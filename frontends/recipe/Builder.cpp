@@ -1,11 +1,13 @@
 #include "frontends/recipe/Builder.h"
 
 #include "ir/quern/QuernDialect.h"
+#include "ir/quern/WeightRefs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <cassert>
 #include <cmath>
@@ -98,6 +100,7 @@ private:
   OpBuilder declarations_{b_}; ///< at the end of the module's declarations
   Location loc_ = UnknownLoc::get(b_.getContext());
   llvm::StringMap<WeightType> weights_;
+  llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
   llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
   Value x_;                         ///< the block's input
   Value batch_;
@@ -108,7 +111,14 @@ void Writer::declare_weights() {
   assert(list.size() == source_.places.size() && "a place for each tensor");
   for (auto [tensor, place] : llvm::zip_equal(list, source_.places)) {
     at(tensor.name);
-    auto type = WeightType::get(b_.getContext(), tensor.shape, b_.getStringAttr(place.format));
+    std::vector<int64_t> shape = tensor.shape;
+    CodedAttr coded;
+    if (place.coded) {
+      coded = coded_attr(b_.getContext(), *place.coded);
+      if (tensor.transposed)
+        std::swap(shape[0], shape[1]);
+    }
+    auto type = WeightType::get(b_.getContext(), shape, b_.getStringAttr(place.format));
     IntegerAttr seed;
     FloatAttr mean, spread;
     if (place.file < 0) {
@@ -117,8 +127,10 @@ void Writer::declare_weights() {
       spread = f32(tensor.init.spread);
     }
     WeightOp::create(declarations_, loc_, tensor.name, type, place.file, place.offset, seed, mean,
-                     spread);
+                     spread, coded);
     weights_[tensor.name] = type;
+    if (coded && tensor.transposed)
+      upright_.insert(tensor.name);
   }
 }
 
@@ -146,7 +158,7 @@ Value Writer::rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> sha
 Value Writer::linear(const Linear &l, Value x) {
   at(l.module);
   Value w = weight(l.module + ".weight");
-  if (l.transposed)
+  if (l.transposed && !upright_.contains(l.module + ".weight"))
     w = WeightTransposeOp::create(b_, loc_,
                                   weight_type(w, {l.rows.stored ? l.rows.stored : l.out, l.in}), w);
   w = rows_of(l, w, {l.out, l.in});

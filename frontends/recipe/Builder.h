@@ -3,11 +3,13 @@
 #define QUERN_FRONTENDS_RECIPE_BUILDER_H
 
 #include "frontends/recipe/Recipe.h"
+#include "ir/weights/CodedWeight.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +21,9 @@ struct Place {
   int32_t file = -1; ///< index into Source::files; -1: made up from the seed
   int64_t offset = 0;
   std::string format; ///< a name in ir/formats
+  /// Made of several tensors; a linear's weight is then [out, in] even where the recipe has it
+  /// transposed.
+  std::shared_ptr<const weights::Coded> coded{};
 };
 
 /// Where the model's values come from.

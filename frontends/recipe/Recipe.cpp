@@ -19,16 +19,16 @@ public:
   std::vector<Tensor> take() { return std::move(out_); }
 
   /// A tensor that is there already is one that more than one linear takes rows of.
-  void add(std::string name, std::vector<int64_t> shape, Init init) {
+  void add(std::string name, std::vector<int64_t> shape, Init init, bool transposed = false) {
     if (names_.insert(name).second)
-      out_.push_back({std::move(name), std::move(shape), {}, init});
+      out_.push_back({std::move(name), std::move(shape), {}, init, transposed});
   }
   void linear(const Linear &l) {
     const int64_t rows = l.rows.stored ? l.rows.stored : l.out;
     std::vector<int64_t> shape = {rows, l.in};
     if (l.transposed)
       std::swap(shape[0], shape[1]);
-    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))});
+    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed);
     bias(l);
   }
   void bias(const Linear &l) {

@@ -46,6 +46,7 @@ struct Tensor {
   std::vector<int64_t> shape;  ///< as the IR sees it
   std::vector<int64_t> stored; ///< as Hugging Face stores it, where that has more dimensions of 1
   Init init;
+  bool transposed = false; ///< a linear's weight whose shape is [in, out]
 };
 
 /// Where the rows of a weight lie in one that the model stores fused: row r of it is row

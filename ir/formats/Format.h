@@ -25,11 +25,16 @@
 //   int8            32     34     8.5          s*q                   Quern's own, also below
 //   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
 //   int4:gG:asym    G      G/2+4  4 + 32/G     s*q + min
+//   int4:g32:sym:f32     32   20   5.0         s*(q-8)           s (and min) in float32
+//   int4:g32:asym:f32    32   24   6.0         s*q + min
+//   int8:sym:f32         32   36   9.0         s*q
+//   int8:asym:f32        32   40   10.0        s*q + min
 //
 // All but the float, int8 and int4 formats are GGUF's blocks (source: the GGUF specification and
 // the `gguf` Python package, to which decoding is bit-exact). int8 is stored as q8_0 and int4:g32
 // as q4_0/q4_1 are; longer groups continue the same way: f16 scale, f16 min if asymmetric, then G/2
-// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest.
+// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest. The last four hold what
+// other quantizers made (ir/weights/CodedWeight.h); nothing is quantized to them.
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
 

@@ -1,5 +1,5 @@
 // Quern's own integer formats: int8 and int4, scales (and mins) in f16 for each group of 32, 64 or
-// 128.
+// 128; and the same in groups of 32 with float32 scales, for what other quantizers made.
 #include "ir/formats/GroupSearch.h"
 #include "ir/formats/QuantFormat.h"
 
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace quern::formats {
 namespace {
@@ -107,6 +108,35 @@ private:
   bool symmetric_;
 };
 
+/// [scale f32][min f32, if asymmetric][16 bytes of nibbles, or 32 int8]
+///
+/// Nothing is quantized to these: they hold what comes in a checkpoint, whose scales may be bf16 or
+/// f32 and whose zero points, times a scale, are mins of more than f16's 11 bits.
+class WideScales final : public QuantFormat {
+public:
+  WideScales(std::string name, int bits, bool symmetric)
+      : QuantFormat(std::move(name), 32, 4 * bits + (symmetric ? 4 : 8),
+                    quant_packing(bits, 32,
+                                  bits == 8   ? 128
+                                  : symmetric ? 8
+                                              : 0,
+                                  !symmetric, ScaleType::F32)) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
+                    float *mins) const override {
+    std::memcpy(scales, src, 4);
+    src += 4;
+    if (packing().has_min) {
+      std::memcpy(mins, src, 4);
+      src += 4;
+    }
+    if (packing().bits == 4)
+      return unpack_nibbles(src, 16, codes);
+    for (int i = 0; i < 32; ++i)
+      codes[i] = static_cast<uint8_t>(load_u8(src + i) ^ 128);
+  }
+};
+
 } // namespace
 
 std::span<const Format *const> int_formats() {
@@ -114,8 +144,12 @@ std::span<const Format *const> int_formats() {
   static const Int4 g32_sym(32, true), g32_asym(32, false);
   static const Int4 g64_sym(64, true), g64_asym(64, false);
   static const Int4 g128_sym(128, true), g128_asym(128, false);
-  static const Format *const formats[] = {&int8,     &g32_sym,  &g32_asym, &g64_sym,
-                                          &g64_asym, &g128_sym, &g128_asym};
+  static const WideScales int8_f32("int8:sym:f32", 8, true), int8_asym("int8:asym:f32", 8, false);
+  static const WideScales int4_f32("int4:g32:sym:f32", 4, true);
+  static const WideScales int4_asym("int4:g32:asym:f32", 4, false);
+  static const Format *const formats[] = {&int8,      &g32_sym,  &g32_asym,  &g64_sym,
+                                          &g64_asym,  &g128_sym, &g128_asym, &int8_f32,
+                                          &int8_asym, &int4_f32, &int4_asym};
   return formats;
 }
 

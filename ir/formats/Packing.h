@@ -12,6 +12,10 @@
 //   q8_0, int8, iq4_nl             q8.g32.z128.f16        iq4_nl: the table's integers, + 128
 //   q4_k                           q4.g32.z0.min.f32      scale = d*s, min = -(dmin*m), as f32
 //   q5_k                           q8.g32.z0.min.f32      likewise
+//   int4:g32:asym:f32              q4.g32.z0.min.f32
+//   int4:g32:sym:f32               q4.g32.z8.f32
+//   int8:sym:f32                   q8.g32.z128.f32
+//   int8:asym:f32                  q8.g32.z128.min.f32
 //   q3_k, q6_k, mxfp4              q8.g16.z32.f32         q3_k: codes + 28; mxfp4: table + 32
 //
 // Groups longer than 32 repeat their scale in each record. So a row decoded by its format and the

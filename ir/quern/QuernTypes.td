@@ -21,6 +21,27 @@ def Quern_DimsAttr : Quern_Attr<"Dims", "dims"> {
   let assemblyFormat = "`<` $names `>`";
 }
 
+def Quern_PartAttr : Quern_Attr<"Part", "part"> {
+  let summary = "a tensor that is a part of a weight: file, offset and type of its elements";
+  let parameters = (ins "int32_t":$file, "int64_t":$offset, StringRefParameter<>:$element);
+  let assemblyFormat = "`<` $file `,` $offset `,` $element `>`";
+}
+
+def Quern_CodedAttr : Quern_Attr<"Coded", "coded"> {
+  let summary = "how a weight is made of codes, scales and what else a checkpoint has in tensors of their own";
+  let description = [{
+    What ir/weights/CodedWeight.h calls a Coded, by the same names. `codes` is the type of the codes' elements; they lie
+    where the weight's `file` and `offset` say.
+  }];
+  let parameters = (ins StringRefParameter<>:$layout, "int64_t":$bits, "int64_t":$group,
+                        DefaultValuedParameter<"int64_t", "1">:$group_rows, DefaultValuedParameter<"bool", "false">:$zeros_less_one,
+                        OptionalParameter<"::mlir::FloatAttr">:$scale_offset, OptionalParameter<"int64_t">:$scale_group,
+                        StringRefParameter<>:$codes, "::quern::PartAttr":$scales, OptionalParameter<"::quern::PartAttr">:$zeros,
+                        OptionalParameter<"::quern::PartAttr">:$groups, OptionalParameter<"::quern::PartAttr">:$table,
+                        OptionalParameter<"::quern::PartAttr">:$scale_table, OptionalParameter<"::quern::PartAttr">:$scale_scales);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Quern_StateKind : I32EnumAttr<"StateKind", "what a sequence carries between steps", [
     I32EnumAttrCase<"kv", 0>, I32EnumAttrCase<"recurrent", 1>, I32EnumAttrCase<"window", 2>]> {
   let cppNamespace = "::quern";

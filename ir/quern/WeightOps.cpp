@@ -1,5 +1,6 @@
 // Verifiers of weight and state declarations and of what is done to weights.
 #include "ir/quern/QuernDialect.h"
+#include "ir/quern/WeightRefs.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -11,6 +12,15 @@ LogicalResult WeightOp::verify() {
     return emitOpError("C1: file is an index into quern.files, or -1");
   if (static_cast<int64_t>(getOffset()) < 0)
     return emitOpError("C2: offset is not negative");
+  if (getCoded()) {
+    const absl::StatusOr<weights::WeightRef> ref = weight_ref(*this);
+    const absl::Status status =
+        ref.ok() ? weights::parts_of(*ref->coded, ref->shape).status() : ref.status();
+    if (!status.ok())
+      return emitOpError("C3: ") << std::string(status.message());
+    if (!weights::can_hold(*ref->coded, ref->shape, ref->format))
+      return emitOpError("C3: ") << getType().getFormat() << " does not hold such codes";
+  }
   return success();
 }
 

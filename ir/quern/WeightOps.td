@@ -9,17 +9,21 @@ def Quern_WeightOp : Quern_Op<"weight", [Symbol]> {
   let description = [{
     Names `count(shape)` elements in `format`, at `offset` bytes into `file` (an index into the
     module's `quern.files`). File -1 is synthetic: elements come from the counter-based generator
-    keyed by `seed` and the symbol's name, as `mean + spread * normal`.
+    keyed by `seed` and the symbol's name, as `mean + spread * normal`. With `coded`, the elements in
+    `format` are made of several tensors of the files, of which the codes are the one at `offset`.
 
-    Constraints: C1: file >= -1. C2: offset >= 0.
+    Constraints: C1: file >= -1. C2: offset >= 0. C3: what `coded` describes is a weight of that shape, and `format`
+    holds it.
 
     ```mlir
     quern.weight @"blk.0.attn_q.weight" : !quern.weight<64x64, "f32"> {file = 0 : i32, offset = 4096 : i64}
+    quern.weight @k : !quern.weight<64x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 2048, "f16">>, file = 0 : i32, offset = 0 : i64}
     quern.weight @norm : !quern.weight<64, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 1.0 : f32, spread = 0.1 : f32}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Quern_Weight>:$type, I32Attr:$file, I64Attr:$offset,
-                       OptionalAttr<I64Attr>:$seed, OptionalAttr<F32Attr>:$mean, OptionalAttr<F32Attr>:$spread);
+                       OptionalAttr<I64Attr>:$seed, OptionalAttr<F32Attr>:$mean, OptionalAttr<F32Attr>:$spread,
+                       OptionalAttr<Quern_CodedAttr>:$coded);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
 }

@@ -1,4 +1,5 @@
 // Weights and what is done to them. Declarations give their weight to whoever refers to them.
+#include "ir/quern/WeightRefs.h"
 #include "ir/reference/Frame.h"
 
 namespace quern::reference {
@@ -6,18 +7,11 @@ namespace {
 
 template <class S> absl::Status eval_weight(Frame<S> &frame, WeightOp op) {
   WeightContext &context = frame.step.weights;
-  frame.returned = {context.make(op, {}, [&] {
-    weights::WeightRef ref;
-    ref.file = static_cast<int32_t>(op.getFile());
-    ref.offset = static_cast<uint64_t>(op.getOffset());
-    ref.format = op.getType().getFormat().str();
-    ref.shape = op.getType().getShape().vec();
-    ref.synthetic = {.seed = static_cast<uint64_t>(op.getSeed().value_or(0)),
-                     .name = op.getSymName().str(),
-                     .scale = op.getSpread() ? op.getSpread()->convertToFloat() : 1.0f,
-                     .offset = op.getMean() ? op.getMean()->convertToFloat() : 0.0f};
-    return stored_weight(context.store, std::move(ref));
-  })};
+  absl::StatusOr<weights::WeightRef> ref = weight_ref(op);
+  if (!ref.ok())
+    return ref.status();
+  frame.returned = {
+      context.make(op, {}, [&] { return stored_weight(context.store, *std::move(ref)); })};
   return absl::OkStatus();
 }
 

@@ -57,6 +57,15 @@ absl::StatusOr<WeightStore::Checked> WeightStore::checked(const WeightRef &ref) 
         absl::StrCat(describe(ref), ": its rows, padded to blocks, are larger than any memory"));
   result.bytes = elements == 0 ? 0 : ref.rows() * result.row_bytes;
 
+  if (ref.coded) {
+    if (absl::StatusOr<PartBytes> parts = part_bytes(*ref.coded, ref.shape); !parts.ok())
+      return absl::Status(parts.status().code(),
+                          absl::StrCat(describe(ref), ": ", std::string(parts.status().message())));
+    if (!can_hold(*ref.coded, ref.shape, ref.format))
+      return absl::InvalidArgumentError(
+          absl::StrCat(describe(ref), ": this format does not hold its codes"));
+    return result;
+  }
   if (ref.file == WeightRef::kSynthetic) {
     if (!(*format)->can_encode())
       return absl::InvalidArgumentError(
@@ -83,6 +92,30 @@ absl::StatusOr<int64_t> WeightStore::bytes(const WeightRef &ref) const {
   return weight->bytes;
 }
 
+absl::StatusOr<PartBytes> WeightStore::part_bytes(const Coded &coded,
+                                                  std::span<const int64_t> shape) const {
+  const absl::StatusOr<std::vector<SizedPart>> parts = parts_of(coded, shape);
+  if (!parts.ok())
+    return parts.status();
+  PartBytes bytes;
+  for (const SizedPart &part : *parts) {
+    const auto in_part = [&](const absl::Status &status) {
+      return absl::Status(
+          status.code(), absl::StrCat(std::string(part.name), ": ", std::string(status.message())));
+    };
+    if (part.part.file < 0 || part.part.file >= files())
+      return in_part(absl::InvalidArgumentError(absl::StrCat("there are ", files(), " files")));
+    const MappedFile &mapped = file(part.part.file);
+    if (absl::Status status = mapped.check_unchanged(); !status.ok())
+      return in_part(status);
+    const auto range = mapped.range(part.part.offset, static_cast<uint64_t>(part.bytes));
+    if (!range.ok())
+      return in_part(range.status());
+    bytes.push_back(*range);
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::span<const std::byte>>
 WeightStore::encoded_rows(const WeightRef &ref, int64_t first, int64_t count,
                           std::vector<std::byte> &scratch) const {
@@ -94,6 +127,18 @@ WeightStore::encoded_rows(const WeightRef &ref, int64_t first, int64_t count,
                                               " on are not in its ", ref.rows(), " rows"));
   const auto offset = static_cast<uint64_t>(first * weight->row_bytes);
   const auto length = static_cast<uint64_t>(count * weight->row_bytes);
+  if (ref.coded) {
+    const absl::StatusOr<PartBytes> parts = part_bytes(*ref.coded, ref.shape);
+    if (!parts.ok())
+      return parts.status();
+    scratch.resize(static_cast<size_t>(length));
+    if (absl::Status status = coded_rows(*ref.coded, ref.shape, *parts, *weight->format, first,
+                                         count, scratch.data());
+        !status.ok())
+      return absl::Status(status.code(),
+                          absl::StrCat(describe(ref), ": ", std::string(status.message())));
+    return std::span<const std::byte>(scratch);
+  }
   if (ref.file != WeightRef::kSynthetic) {
     const MappedFile &mapped = file(ref.file);
     if (absl::Status status = mapped.check_unchanged(); !status.ok())

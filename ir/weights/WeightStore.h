@@ -7,6 +7,7 @@
 #define QUERN_IR_WEIGHTS_WEIGHTSTORE_H
 
 #include "ir/formats/Format.h"
+#include "ir/weights/CodedWeight.h"
 #include "ir/weights/MappedFile.h"
 #include "ir/weights/SyntheticWeights.h"
 
@@ -22,7 +23,8 @@
 
 namespace quern::weights {
 
-/// A weight: a tensor in a file, in row-major order, or a synthetic one.
+/// A weight: a tensor in a file, in row-major order; or several tensors that make one; or a
+/// synthetic one.
 struct WeightRef {
   /// Stands in `file` for a synthetic weight.
   static constexpr int kSynthetic = -1;
@@ -32,6 +34,8 @@ struct WeightRef {
   std::string format;    ///< a name in ir/formats/Format.h
   std::vector<int64_t> shape;
   Synthetic synthetic; ///< used if file is kSynthetic; the values are rounded to `format`
+  /// Several tensors: rows are made of them in `format`. `file` and `offset` are then the codes'.
+  std::shared_ptr<const Coded> coded{};
 
   /// A row is what the last dimension spans; a scalar is one row of one element.
   int64_t row_elements() const { return shape.empty() ? 1 : shape.back(); }
@@ -54,8 +58,8 @@ public:
   const MappedFile &file(int number) const { return *files_[static_cast<size_t>(number)]; }
 
   /// Checks that the reference makes sense: format known, shape non-negative and of a size that
-  /// fits in memory, data inside its file, synthetic weights in a format Quern can encode. The
-  /// other calls check it too.
+  /// fits in memory, data (every part's) inside its file, synthetic weights in a format Quern can
+  /// encode, weights of codes in one that holds them. The other calls check it too.
   absl::Status check(const WeightRef &ref) const;
 
   /// Bytes of the whole weight as encoded.
@@ -63,8 +67,8 @@ public:
 
   /// The encoded rows first .. first+count-1, format->row_bytes apart. For a weight in a file they
   /// lie in the mapping (alive as long as the store) and `scratch` is not touched; a synthetic
-  /// weight is made in `scratch`. Fails if the rows are out of range or the file has changed since
-  /// it was opened.
+  /// weight, or one of codes, is made in `scratch`. Fails if the rows are out of range or the file
+  /// has changed since it was opened.
   absl::StatusOr<std::span<const std::byte>> encoded_rows(const WeightRef &ref, int64_t first,
                                                           int64_t count,
                                                           std::vector<std::byte> &scratch) const;
@@ -72,6 +76,9 @@ public:
   /// Decodes the rows first .. first+count-1 to count * row_elements() floats. Errors as
   /// encoded_rows.
   absl::Status read_rows(const WeightRef &ref, int64_t first, int64_t count, float *out) const;
+
+  /// The bytes of a weight's parts, in the order of parts_of, each checked to lie inside its file.
+  absl::StatusOr<PartBytes> part_bytes(const Coded &coded, std::span<const int64_t> shape) const;
 
 private:
   struct Checked {

@@ -144,9 +144,26 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
                             type.getFormat().getValue(), format);
   }
 
+  /// The declared weight that is made of codes and, in that format, of floats; null if none is.
+  static WeightOp expandedCodes(Value weight, StringRef format) {
+    Operation *op = weight.getDefiningOp();
+    if (auto ref = dyn_cast_or_null<WeightRefOp>(op)) {
+      auto declared = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, ref.getNameAttr());
+      return declared && declared.getCoded() && format == kPlain ? declared : WeightOp();
+    }
+    for (Value operand : op ? op->getOperands() : OperandRange(nullptr, 0))
+      if (WeightOp found = expandedCodes(operand, format))
+        return found;
+    return {};
+  }
+
   /// A format that no packing of codes holds exactly costs memory: say so.
   static void remarkIfExpanded(Value weight, StringRef format) {
     const formats::Format *found = formats::find_format(format);
+    if (WeightOp coded = expandedCodes(weight, format))
+      kRemarks.miss(weight.getDefiningOp())
+          << say("'{0}': no packing holds its codes (layout {1}) exactly, so it is packed as f32",
+                 weightName(weight), coded.getCoded()->getLayout());
     if (Operation *op = weight.getDefiningOp();
         op && found && found->is_float() && !found->is_stored_float())
       kRemarks.miss(op) << say(

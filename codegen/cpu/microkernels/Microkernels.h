@@ -32,6 +32,9 @@
   X(q8_g32_z0_min_f16, 8, 32, 0, true, F16, 31)                                                    \
   X(q4_g32_z0_min_f32, 4, 32, 0, true, F32, 15)                                                    \
   X(q8_g32_z0_min_f32, 8, 32, 0, true, F32, 31)                                                    \
+  X(q4_g32_z8_f32, 4, 32, 8, false, F32, 15)                                                       \
+  X(q8_g32_z128_f32, 8, 32, 128, false, F32, 255)                                                  \
+  X(q8_g32_z128_min_f32, 8, 32, 128, true, F32, 255)                                               \
   X(q8_g16_z32_f32, 8, 16, 32, false, F32, 63)
 
 // The float packings: name and element type.
@@ -252,6 +255,9 @@ QK_END
   QK_EACH_GEMM_(X, q8_g32_z0_min_f16)                                                              \
   QK_EACH_GEMM_(X, q4_g32_z0_min_f32)                                                              \
   QK_EACH_GEMM_(X, q8_g32_z0_min_f32)                                                              \
+  QK_EACH_GEMM_(X, q4_g32_z8_f32)                                                                  \
+  QK_EACH_GEMM_(X, q8_g32_z128_f32)                                                                \
+  QK_EACH_GEMM_(X, q8_g32_z128_min_f32)                                                            \
   QK_EACH_GEMM_(X, q8_g16_z32_f32)                                                                 \
   QK_EACH_GEMM_(X, f32)                                                                            \
   QK_EACH_GEMM_(X, f16)                                                                            \
@@ -263,6 +269,9 @@ QK_END
   X(qk_decode_row_q8_g32_z0_min_f16)                                                               \
   X(qk_decode_row_q4_g32_z0_min_f32)                                                               \
   X(qk_decode_row_q8_g32_z0_min_f32)                                                               \
+  X(qk_decode_row_q4_g32_z8_f32)                                                                   \
+  X(qk_decode_row_q8_g32_z128_f32)                                                                 \
+  X(qk_decode_row_q8_g32_z128_min_f32)                                                             \
   X(qk_decode_row_q8_g16_z32_f32)                                                                  \
   X(qk_decode_row_f32)                                                                             \
   X(qk_decode_row_f16)                                                                             \

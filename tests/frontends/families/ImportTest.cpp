@@ -142,13 +142,13 @@ TEST_F(Import, ListsAllProblemsAtOnce) {
   config_["rope_parameters"]["rope_type"] = "spiral";
   config_["num_attention_heads"] = 0;
   config_["vocab_size"] = "many";
-  config_["quantization_config"] = {{"quant_method", "gptq"}};
+  config_["quantization_config"] = {{"quant_method", "hqq"}};
   config_["rope_parameters"]["twist"] = 3;
   EXPECT_THAT(problems(),
               UnorderedElementsAre(problem_at("hidden_act"), problem_at("novel_trick"),
                                    problem_at("rope_parameters.rope_type"),
                                    problem_at("num_attention_heads"), problem_at("vocab_size"),
-                                   problem_at("quantization_config"),
+                                   problem_at("quantization_config.quant_method"),
                                    problem_at("rope_parameters.twist")));
   auto model = import();
   ASSERT_FALSE(model.ok());

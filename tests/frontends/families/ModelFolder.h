@@ -3,7 +3,7 @@
 #ifndef QUERN_TESTS_FRONTENDS_FAMILIES_MODELFOLDER_H
 #define QUERN_TESTS_FRONTENDS_FAMILIES_MODELFOLDER_H
 
-#include "ir/weights/SyntheticWeights.h"
+#include "tests/frontends/families/GoldenTensors.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -40,26 +40,18 @@ public:
   }
   void write_config(const nlohmann::json &config) const { write("config.json", config.dump()); }
 
-  /// A safetensors file of float32 tensors. `tensors` is an object: name to
-  /// {"shape", "mean", "spread"}; the values are generated from seed 1.
+  /// A safetensors file of tensors as a golden describes them (make_goldens.py and
+  /// make_quantized_goldens.py), by name.
   void write_tensors(const nlohmann::json &tensors,
                      const std::string &file = "model.safetensors") const {
     nlohmann::json header = nlohmann::json::object();
     std::string data;
     for (const auto &[name, tensor] : tensors.items()) {
-      int64_t count = 1;
-      for (int64_t n : tensor["shape"])
-        count *= n;
-      std::vector<float> values(static_cast<size_t>(count));
-      weights::generate({.seed = 1,
-                         .name = name,
-                         .scale = tensor["spread"].get<float>(),
-                         .offset = tensor["mean"].get<float>()},
-                        0, count, values.data());
-      header[name] = {{"dtype", "F32"},
+      const size_t begin = data.size();
+      data += golden_bytes(name, tensor);
+      header[name] = {{"dtype", golden_dtype(tensor)},
                       {"shape", tensor["shape"]},
-                      {"data_offsets", {data.size(), data.size() + values.size() * 4}}};
-      data.append(reinterpret_cast<const char *>(values.data()), values.size() * 4);
+                      {"data_offsets", {begin, data.size()}}};
     }
     std::string text = header.dump();
     uint64_t length = text.size();

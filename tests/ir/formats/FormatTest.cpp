@@ -48,7 +48,7 @@ ErrorStats encoding_error(const Format &format, const std::vector<float> &values
 TEST(Format, NamesAreUniqueAndFound) {
   for (const Format *format : all_formats())
     EXPECT_EQ(find_format(format->name()), format);
-  EXPECT_EQ(all_formats().size(), 25u);
+  EXPECT_EQ(all_formats().size(), 29u);
   EXPECT_EQ(find_format("iq3_s"), nullptr);
   const auto missing = require_format("iq3_s");
   ASSERT_FALSE(missing.ok());

@@ -8,6 +8,10 @@
 
 // CHECK: quern.weight @w : !quern.weight<8x8, "f32"> {file = 0 : i32, offset = 64 : i64}
 quern.weight @w : !quern.weight<8x8, "f32"> {file = 0 : i32, offset = 64 : i64}
+// CHECK: quern.weight @c : !quern.weight<8x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, zeros_less_one = true, codes = "i32", scales = <0, 320, "f16">, zeros = <1, 64, "i32">>, file = 0 : i32, offset = 64 : i64}
+quern.weight @c : !quern.weight<8x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, zeros_less_one = true, codes = "i32", scales = <0, 320, "f16">, zeros = <1, 64, "i32">>, file = 0 : i32, offset = 64 : i64}
+// CHECK: quern.weight @n : !quern.weight<8x64, "f32"> {coded = #quern.coded<layout = "nibbles", bits = 4, group = 64, scale_offset = 2.500000e-01 : f32, scale_group = 256, codes = "u8", scales = <0, 320, "u8">, table = <0, 328, "f32">, scale_table = <0, 392, "f32">, scale_scales = <0, 1416, "f32">>, file = 0 : i32, offset = 64 : i64}
+quern.weight @n : !quern.weight<8x64, "f32"> {coded = #quern.coded<layout = "nibbles", bits = 4, group = 64, scale_offset = 0.25 : f32, scale_group = 256, codes = "u8", scales = <0, 320, "u8">, table = <0, 328, "f32">, scale_table = <0, 392, "f32">, scale_scales = <0, 1416, "f32">>, file = 0 : i32, offset = 64 : i64}
 // CHECK: quern.declare_state @s : !quern.state<recurrent, 2x4x4> {group = 1 : i32, offset = 128 : i64}
 quern.declare_state @s : !quern.state<recurrent, 2x4x4> {group = 1 : i32, offset = 128 : i64}
 // CHECK: quern.packed @p : !quern.weight<8x8, "int8"> packing "q8.g32.z128.f16" attributes {bytes = 4096 : i64, offset = 0 : i64} {

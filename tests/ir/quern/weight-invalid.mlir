@@ -18,6 +18,30 @@ quern.weight @w : !quern.weight<4, "f32"> {file = 0 : i32, offset = -4 : i64}
 
 // -----
 
+// Tests that weight C3: a layout is one of those there are.
+// expected-error @+1 {{'quern.weight' op C3: there is no layout 'diagonal' of codes}}
+quern.weight @w : !quern.weight<8x64, "f32"> {coded = #quern.coded<layout = "diagonal", bits = 4, group = 32, codes = "i32", scales = <0, 8, "f16">>, file = 0 : i32, offset = 0 : i64}
+
+// -----
+
+// Tests that weight C3: elements are of a type that there is.
+// expected-error @+1 {{'quern.weight' op C3: there are no tensors with elements of 'f64'}}
+quern.weight @w : !quern.weight<8x64, "f32"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 8, "f64">>, file = 0 : i32, offset = 0 : i64}
+
+// -----
+
+// Tests that weight C3: codes fill a weight of its shape.
+// expected-error @+1 {{'quern.weight' op C3: a weight of codes in the layout gptq fills whole words in both dimensions}}
+quern.weight @w : !quern.weight<8x65, "f32"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 8, "f16">>, file = 0 : i32, offset = 0 : i64}
+
+// -----
+
+// Tests that weight C3: the format holds the codes.
+// expected-error @+1 {{'quern.weight' op C3: "int8" does not hold such codes}}
+quern.weight @w : !quern.weight<8x64, "int8"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 8, "bf16">>, file = 0 : i32, offset = 0 : i64}
+
+// -----
+
 // Tests that packed C1: the body yields the declared type.
 quern.weight @w : !quern.weight<4, "f32"> {file = 0 : i32, offset = 0 : i64}
 // expected-error @+1 {{'quern.packed' op C1: the body yields one weight of type '!quern.weight<8, "f32">'}}

@@ -1,0 +1,255 @@
+// compressed-tensors, as llm-compressor writes it: weight-only integers, and e4m3 floats.
+//
+// config_groups says by name or class which modules are quantized how. Packed, a module has
+// `weight_packed` (words along the inputs), `weight_shape`, `weight_scale`, `weight_zero_point` if
+// asymmetric and `weight_g_idx` if columns were reordered; unpacked, `weight` is i8 or e4m3. The
+// library multiplies in the type of the scales; here products of a 16-bit scale are exact.
+#include "frontends/hf/quantized/Modules.h"
+#include "frontends/hf/quantized/Quantized.h"
+#include "runtime/text/Regex.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace quern::hf::quantized {
+namespace {
+
+using weights::Element;
+
+/// How the modules that `targets` name are quantized.
+struct Scheme {
+  std::vector<std::string> targets;
+  int bits = 8;
+  bool e4m3 = false;
+  bool symmetric = true;
+  std::string strategy; ///< of scales: tensor, channel, group or block
+  int64_t group = 0;
+  std::vector<int64_t> block;
+};
+
+/// Whether `target` is the module's name, or `re:` and a pattern that matches from its beginning.
+absl::StatusOr<bool> names(const std::string &target, const std::string &module) {
+  if (!absl::StartsWith(target, "re:"))
+    return target == module;
+  const absl::StatusOr<text::Regex> pattern = text::Regex::create(target.substr(3));
+  if (!pattern.ok())
+    return pattern.status();
+  text::Regex::Matches matches(*pattern, module);
+  const bool found = matches.next() && matches.begin() == 0;
+  return matches.status().ok() ? absl::StatusOr<bool>(found) : matches.status();
+}
+
+/// Reads quantization_config; problems go to the reader.
+class Config {
+public:
+  Config(const ConfigJson &config, ModelReader &reader) : config_(config), reader_(reader) {}
+
+  void read() {
+    const std::string format = reader_.text(key("format"), "");
+    check_format("format", format);
+    for (const char *name : {"kv_cache_scheme", "sparsity_config", "transform_config"})
+      check_absent(name);
+    ignored_ = reader_.texts(key("ignore"));
+    for (const char *name :
+         {"global_compression_ratio", "quantization_status", "version", "compression_ratio"})
+      reader_.ignore({key(name)});
+    const auto top = config_.get_object("quantization_config");
+    const auto groups = top.ok() ? top->get_object("config_groups") : top.status();
+    if (!groups.ok() || groups->keys().empty()) {
+      reader_.ignore({key("config_groups")});
+      return reader_.problem(key("config_groups"), "it should say how modules are quantized",
+                             "take config.json as it was published with the model");
+    }
+    for (const std::string &name : groups->keys())
+      read_group("config_groups." + name);
+  }
+
+  bool ignores(const std::string &module) const {
+    for (const std::string &target : ignored_)
+      if (absl::StatusOr<bool> is = names(target, module); is.ok() && *is)
+        return true;
+    return false;
+  }
+
+  /// The scheme of a module: of the group that names it, else of one for all linears.
+  const Scheme *scheme_of(const std::string &module) const {
+    const Scheme *found = nullptr;
+    for (const Scheme &scheme : schemes_)
+      for (const std::string &target : scheme.targets) {
+        if (absl::StatusOr<bool> is = names(target, module); is.ok() && *is)
+          return &scheme;
+        // Classes: an embedding and a linear are told apart by the one name all families' have.
+        if (!found && target == (absl::EndsWith(module, "embed_tokens") ? "Embedding" : "Linear"))
+          found = &scheme;
+      }
+    return found;
+  }
+
+private:
+  void check_format(const std::string &where, const std::string &format) {
+    if (format != "" && format != "pack-quantized" && format != "int-quantized" &&
+        format != "naive-quantized" && format != "float-quantized")
+      reader_.problem(key(where),
+                      absl::StrCat("compressed-tensors of the format '", format, "' are not read"),
+                      "Quern reads pack-quantized, int-quantized, naive-quantized and "
+                      "float-quantized; or take the unquantized model, and quantize with --quant");
+  }
+
+  /// A section that would change what is computed; empty, or dense, it does not.
+  void check_absent(const char *name) {
+    const std::string path = key(name);
+    if (reader_.has(path) && reader_.text(path + ".format", "") != "dense") {
+      const auto top = config_.get_object("quantization_config");
+      const auto object = top.ok() && top->is_object(name) ? top->get_object(name) : top;
+      if (!object.ok() || !top->is_object(name) || !object->keys().empty())
+        reader_.problem(path, "Quern does not read compressed-tensors that have this",
+                        "take the unquantized model, and quantize with --quant");
+    }
+    reader_.ignore({path});
+  }
+
+  void read_group(const std::string &group) {
+    Scheme scheme;
+    scheme.targets = reader_.texts(key(group + ".targets"));
+    for (const std::string &target : scheme.targets)
+      if (absl::StatusOr<bool> is = names(target, ""); !is.ok())
+        reader_.problem(key(group + ".targets"), std::string(is.status().message()));
+    check_format(group + ".format", reader_.text(key(group + ".format"), ""));
+    const std::string weights = group + ".weights.", type_key = weights + "type";
+    scheme.bits = static_cast<int>(reader_.integer(key(weights + "num_bits"), 1, 8, 8));
+    const std::string type = reader_.text(key(type_key), "int");
+    scheme.e4m3 = type == "float";
+    if ((type != "int" && type != "float") || (scheme.e4m3 && scheme.bits != 8))
+      reader_.problem(key(type_key),
+                      absl::StrCat("weights of ", scheme.bits, "-bit ", type, "s are not read"),
+                      "take the unquantized model, and quantize with --quant");
+    check_activations(group + ".input_activations", scheme.e4m3);
+    check_activations(group + ".output_activations", false);
+    scheme.symmetric = reader_.boolean(key(weights + "symmetric"), true);
+    reader_.expect(key(weights + "dynamic"), false);
+    const int64_t group_size =
+        reader_.integer(key(weights + "group_size"), -1, int64_t{1} << 30, 0);
+    scheme.strategy = reader_.text(key(weights + "strategy"), group_size > 0     ? "group"
+                                                              : group_size == -1 ? "channel"
+                                                                                 : "tensor");
+    if (scheme.strategy == "group" && (scheme.group = group_size) < 1)
+      reader_.problem(key(weights + "group_size"), "groups have no size");
+    for (const double size : reader_.numbers(key(weights + "block_structure")))
+      scheme.block.push_back(size >= 1 && size <= 1 << 20 ? static_cast<int64_t>(size) : 0);
+    if (scheme.strategy == "block"
+            ? scheme.block.size() != 2 || scheme.block[0] < 1 || scheme.block[1] < 1
+            : scheme.strategy != "group" && scheme.strategy != "channel" &&
+                  scheme.strategy != "tensor")
+      reader_.problem(key(weights + "strategy"),
+                      absl::StrCat("scales by '", scheme.strategy, "' are not read"),
+                      "Quern reads tensor, channel, group and block, of two sizes");
+    // Columns that were reordered say so by weight_g_idx.
+    for (const char *name : {"actorder", "observer", "observer_kwargs", "scale_dtype", "zp_dtype"})
+      reader_.ignore({key(weights + name)});
+    schemes_.push_back(std::move(scheme));
+  }
+
+  /// Rows of activations are no business of the weights'; but only floats quantized on the fly are
+  /// so close to what they were that leaving them alone is not another model.
+  void check_activations(const std::string &where, bool floats) {
+    if (reader_.has(key(where))) {
+      if (!floats || !reader_.boolean(key(where + ".dynamic"), false))
+        reader_.problem(key(where), "Quern does not read models with quantized activations",
+                        "take one with quantized weights alone, or the unquantized model, and "
+                        "quantize with --quant");
+    }
+    reader_.ignore({key(where)});
+  }
+
+  const ConfigJson &config_;
+  ModelReader &reader_;
+  std::vector<std::string> ignored_;
+  std::vector<Scheme> schemes_;
+};
+
+/// The two numbers of `weight_shape`.
+Shape written_shape(Module &module) {
+  const auto bytes = module.bytes("weight_shape", 16);
+  Shape shape;
+  if (bytes.size() == 16) {
+    shape.resize(2);
+    std::memcpy(shape.data(), bytes.data(), 16);
+  } else if (bytes.size() == 8) {
+    int32_t narrow[2];
+    std::memcpy(narrow, bytes.data(), 8);
+    shape = {narrow[0], narrow[1]};
+  }
+  const auto bad = [](int64_t n) { return n < 1 || n >= int64_t{1} << 40; };
+  if (module.ok() && (shape.size() != 2 || bad(shape[0]) || bad(shape[1])))
+    module.problem("weight_shape", "it should be two sizes", "take all of the model's files again");
+  return module.ok() ? shape : Shape{1, 1};
+}
+
+void make(const Scheme &scheme, bool packed, Module module) {
+  const char *codes_name = packed ? "weight_packed" : "weight";
+  const Shape stored = module.shape(codes_name, 2);
+  Shape shape = packed ? written_shape(module) : stored;
+  if (!module.ok())
+    return module.finish({}, 0, 0, "");
+  const int64_t outputs = shape[0], inputs = shape[1];
+  weights::Coded coded{.layout = packed ? weights::Layout::Words : weights::Layout::Bytes,
+                       .bits = scheme.bits,
+                       .group = scheme.strategy == "group"   ? scheme.group
+                                : scheme.strategy == "block" ? scheme.block[1]
+                                                             : inputs,
+                       .group_rows = scheme.strategy == "block"    ? scheme.block[0]
+                                     : scheme.strategy == "tensor" ? outputs
+                                                                   : 1};
+  const int64_t groups = (inputs - 1) / coded.group + 1;
+  const int64_t row_groups = (outputs - 1) / coded.group_rows + 1;
+  Shape scales = {row_groups, groups}, one = scheme.strategy == "tensor" ? Shape{1} : scales,
+        none = scheme.strategy == "tensor" ? Shape{} : scales;
+  if (packed)
+    coded.codes =
+        module.part(codes_name, {Element::I32}, {{outputs, (inputs * scheme.bits - 1) / 32 + 1}});
+  else
+    coded.codes = module.part(codes_name, {scheme.e4m3 ? Element::E4M3 : Element::I8}, {});
+  coded.scales =
+      module.part("weight_scale", {Element::F16, Element::BF16, Element::F32}, {scales, one, none});
+  if (!scheme.symmetric && !scheme.e4m3) {
+    const bool words = packed && scheme.strategy != "tensor";
+    if (words)
+      coded.zeros = module.part("weight_zero_point", {Element::I32},
+                                {{(row_groups * scheme.bits - 1) / 32 + 1, groups}});
+    else
+      coded.zeros = module.part("weight_zero_point", {Element::I8}, {scales, one, none});
+  }
+  if (module.has("weight_g_idx"))
+    coded.groups = module.part("weight_g_idx", {Element::I32}, {{inputs}});
+  module.finish(
+      coded, outputs, inputs,
+      absl::StrCat("compressed-tensors, ", scheme.bits, scheme.e4m3 ? " bits (e4m3)" : " bits"));
+}
+
+} // namespace
+
+bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &modules) {
+  const size_t before = reader.problems().size();
+  Config config(json, reader);
+  config.read();
+  if (reader.problems().size() > before)
+    return false;
+  for (const bool packed : {true, false})
+    for (const std::string &name : modules.with("weight_scale")) {
+      Module module(modules, name);
+      if (module.has("weight_packed") != packed)
+        continue;
+      const Scheme *scheme = config.scheme_of(name);
+      if (!scheme || config.ignores(name))
+        modules.problems().add(name, "the files have it quantized, and config.json has it not",
+                               "take all of the model's files again");
+      else
+        make(*scheme, packed, std::move(module));
+    }
+  return true;
+}
+
+} // namespace quern::hf::quantized

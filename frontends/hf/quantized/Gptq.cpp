@@ -1,0 +1,123 @@
+// GPTQ's checkpoints, as AutoGPTQ and GPTQModel write them (Frantar et al., 2022).
+//
+// A module has `qweight` (words of codes down the inputs), `scales`, `qzeros` (words along the
+// outputs) and `g_idx`, the group of each input: in order, unless columns were quantized in the
+// order of their importance (desc_act). In the format "gptq" zero points are stored less one,
+// modulo 2^bits: what was 0 is all ones; in "gptq_v2" they are stored as they are.
+#include "frontends/hf/quantized/Modules.h"
+#include "frontends/hf/quantized/Quantized.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace quern::hf::quantized {
+namespace {
+
+using weights::Element;
+
+struct Settings {
+  int bits;
+  int64_t group; // -1: all inputs
+  bool zeros_less_one;
+};
+
+void make(const Settings &settings, Module module) {
+  const Shape packed = module.shape("qweight", 2);
+  if (packed.empty())
+    return module.finish({}, 0, 0, "");
+  const int64_t outputs = packed[1], codes = packed[0] * 32;
+  const int64_t inputs = codes / settings.bits;
+  if (codes % settings.bits || outputs * settings.bits % 32)
+    module.problem("qweight",
+                   absl::StrCat(shape_text(packed), " words hold no whole number of ",
+                                settings.bits, "-bit codes"),
+                   "config.json may have the bits of another model");
+  weights::Coded coded{.layout = weights::Layout::Gptq,
+                       .bits = settings.bits,
+                       .group = settings.group < 0 ? inputs : settings.group,
+                       .zeros_less_one = settings.zeros_less_one};
+  const int64_t groups = (inputs - 1) / coded.group + 1;
+  coded.codes = module.part("qweight", {Element::I32}, {});
+  coded.scales =
+      module.part("scales", {Element::F16, Element::BF16, Element::F32}, {{groups, outputs}});
+  coded.zeros = module.part("qzeros", {Element::I32}, {{groups, outputs * settings.bits / 32}});
+  if (module.has("g_idx"))
+    coded.groups = module.part("g_idx", {Element::I32}, {{inputs}});
+  module.finish(coded, outputs, inputs, absl::StrCat("gptq, ", settings.bits, " bits"));
+}
+
+} // namespace
+
+bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
+  const size_t before = reader.problems().size();
+  Settings settings{
+      .bits = static_cast<int>(reader.integer(key("bits"), 2, 8)),
+      .group = reader.integer(key("group_size"), -1, int64_t{1} << 30, 128),
+      .zeros_less_one = true,
+  };
+  if (settings.group == 0)
+    reader.problem(key("group_size"), "groups of 0 inputs", "-1 stands for all inputs");
+  for (const char *name : {"checkpoint_format", "format"}) {
+    const std::string format = reader.text(key(name), "gptq");
+    if (format == "gptq_v2")
+      settings.zeros_less_one = false;
+    else if (format != "gptq")
+      reader.problem(key(name),
+                     absl::StrCat("GPTQ checkpoints of the format '", format, "' are not read"),
+                     "Quern reads gptq and gptq_v2");
+  }
+  reader.expect(key("is_marlin_format"), false);
+  if (const std::string words = reader.text(key("pack_dtype"), "int32"); words != "int32")
+    reader.problem(key("pack_dtype"), absl::StrCat("codes packed in ", words, " are not read"),
+                   "Quern reads int32");
+  const auto settings_of = config.get_object("quantization_config");
+  // What would make modules differ from what the settings above say.
+  for (const char *name : {"dynamic", "adapter", "rotation"}) {
+    const auto object = settings_of.ok() && settings_of->is_object(name)
+                            ? settings_of->get_object(name)
+                            : absl::StatusOr<ConfigJson>(absl::NotFoundError(""));
+    if (reader.has(key(name)) && !(object.ok() && object->keys().empty()))
+      reader.problem(key(name), "Quern does not read GPTQ checkpoints that have this");
+    reader.ignore({key(name)});
+  }
+  // Whether zero points are symmetric, and columns in order, the tensors say.
+  for (const char *name : {"sym",
+                           "desc_act",
+                           "method",
+                           "lm_head",
+                           "static_groups",
+                           "true_sequential",
+                           "damp_percent",
+                           "damp_auto_increment",
+                           "act_group_aware",
+                           "hyb_act",
+                           "mse",
+                           "meta",
+                           "tokenizer",
+                           "dataset",
+                           "batch_size",
+                           "pad_token_id",
+                           "model_seqlen",
+                           "block_name_to_quantize",
+                           "module_name_preceding_first_block",
+                           "modules_in_block_to_quantize",
+                           "cache_block_outputs",
+                           "model_name_or_path",
+                           "model_file_base_name",
+                           "use_cuda_fp16",
+                           "use_exllama",
+                           "disable_exllama",
+                           "exllama_config",
+                           "max_input_length",
+                           "backend",
+                           "v2",
+                           "failsafe",
+                           "modules_to_not_convert"})
+    reader.ignore({key(name)});
+  if (reader.problems().size() > before)
+    return false;
+  for (const std::string &name : modules.with("qweight"))
+    make(settings, Module(modules, name));
+  return true;
+}
+
+} // namespace quern::hf::quantized

@@ -1,0 +1,42 @@
+// Checkpoints whose weights are quantized: what `quantization_config` in config.json says.
+//
+// Each scheme has a file here that finds the tensors its modules are stored as and describes the
+// weight they make (ir/weights/CodedWeight.h). Families know nothing of it: they ask for `m.weight`
+// and find it. What is quantized the files themselves say, by the tensors a module has; modules
+// that were left out (lm_head, `modules_to_not_convert`, `ignore`) have a plain `m.weight`.
+#ifndef QUERN_FRONTENDS_HF_QUANTIZED_QUANTIZED_H
+#define QUERN_FRONTENDS_HF_QUANTIZED_QUANTIZED_H
+
+#include "frontends/families/ModelReader.h"
+#include "frontends/hf/ConfigJson.h"
+
+#include <string>
+#include <vector>
+
+namespace quern::hf {
+
+/// Puts the weights of quantized modules into `tensors`, in the place of the tensors they are made
+/// of. Settings are read through `reader`, of which `config` is the config. Notes are for the user.
+/// False: the scheme is none that Quern reads, which is a problem, and nothing was done.
+bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, StoredTensors &tensors,
+                            std::vector<std::string> &notes);
+
+namespace quantized {
+
+class Modules;
+
+/// The path of a key in quantization_config.
+inline std::string key(std::string_view name) { return "quantization_config." + std::string(name); }
+
+// One a file. What is wrong with the settings goes to the reader's problems; false if there was
+// such.
+bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules);
+bool awq(const ConfigJson &config, ModelReader &reader, Modules &modules);
+bool compressed_tensors(const ConfigJson &config, ModelReader &reader, Modules &modules);
+bool bits_and_bytes(const ConfigJson &config, ModelReader &reader, Modules &modules);
+bool fp8(const ConfigJson &config, ModelReader &reader, Modules &modules);
+
+} // namespace quantized
+} // namespace quern::hf
+
+#endif // QUERN_FRONTENDS_HF_QUANTIZED_QUANTIZED_H

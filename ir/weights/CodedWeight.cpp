@@ -1,0 +1,182 @@
+#include "ir/weights/CodedWeight.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <array>
+#include <utility>
+
+namespace quern::weights {
+namespace {
+
+struct ElementInfo {
+  Element element;
+  std::string_view name;
+  int bytes;
+};
+constexpr ElementInfo kElements[] = {
+    {Element::U8, "u8", 1},     {Element::I8, "i8", 1},     {Element::I32, "i32", 4},
+    {Element::F16, "f16", 2},   {Element::BF16, "bf16", 2}, {Element::F32, "f32", 4},
+    {Element::E4M3, "e4m3", 1}, {Element::E8M0, "e8m0", 1},
+};
+
+constexpr std::pair<Layout, std::string_view> kLayouts[] = {
+    {Layout::Gptq, "gptq"},   {Layout::Awq, "awq"},         {Layout::Words, "words"},
+    {Layout::Bytes, "bytes"}, {Layout::Nibbles, "nibbles"},
+};
+
+const ElementInfo &info(Element element) { return kElements[static_cast<size_t>(element)]; }
+
+int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
+absl::Status wrong(std::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("a weight of codes ", std::string(what)));
+}
+
+bool one_of(Element element, std::initializer_list<Element> elements) {
+  for (const Element other : elements)
+    if (element == other)
+      return true;
+  return false;
+}
+
+absl::Status check_numbers(const Coded &coded, std::span<const int64_t> shape) {
+  constexpr int64_t kMaxElements = int64_t{1} << 44; // times a code's bits, far from overflow
+  if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > kMaxElements / shape[1])
+    return wrong("is a matrix of at most 2^44 elements");
+  if (coded.bits < 1 || coded.bits > 8)
+    return wrong("has 1 to 8 bits");
+  if (coded.group < 1 || coded.group_rows < 1)
+    return wrong("has groups of at least one");
+  const bool bytes = coded.layout == Layout::Bytes, rows = bytes || coded.layout == Layout::Words;
+  if (bytes && coded.bits != 8)
+    return wrong("of bytes has 8 bits");
+  if ((coded.layout == Layout::Awq || coded.layout == Layout::Nibbles) && coded.bits != 4)
+    return wrong(absl::StrCat("of layout ", std::string(layout_name(coded.layout)), " has 4 bits"));
+  if (!rows && coded.group_rows != 1)
+    return wrong("shares scales among rows only in the layouts words and bytes");
+  if (coded.zeros_less_one && coded.layout != Layout::Gptq)
+    return wrong("has zeros less one only in the layout gptq");
+  if (coded.layout == Layout::Gptq && (shape[1] * coded.bits % 32 || shape[0] * coded.bits % 32))
+    return wrong("in the layout gptq fills whole words in both dimensions");
+  if (coded.layout == Layout::Awq && shape[0] % 8)
+    return wrong("in the layout awq has a multiple of 8 outputs");
+  return absl::OkStatus();
+}
+
+absl::Status check_elements(const Coded &coded) {
+  using enum Element;
+  const bool words =
+      coded.layout == Layout::Gptq || coded.layout == Layout::Awq || coded.layout == Layout::Words;
+  const bool nibbles = coded.layout == Layout::Nibbles;
+  if (words ? coded.codes.element != I32
+            : !one_of(coded.codes.element, nibbles ? std::initializer_list<Element>{U8}
+                                                   : std::initializer_list<Element>{I8, E4M3}))
+    return wrong("has i32 codes, or i8 or e4m3 in the layout bytes, or u8 in nibbles");
+  const bool nested = coded.scales.element == U8;
+  if (!one_of(coded.scales.element, {F16, BF16, F32}) && !(nested && nibbles) &&
+      !(coded.scales.element == E8M0 && coded.codes.element == E4M3))
+    return wrong("has scales of f16, bf16 or f32, or u8 in the layout nibbles, or e8m0 of e4m3");
+  if (coded.zeros && (!coded.is_integer() ||
+                      !(coded.zeros->element == (coded.layout == Layout::Bytes ? I8 : I32) ||
+                        (coded.layout == Layout::Words && coded.zeros->element == I8))))
+    return wrong("of integers has zeros of i32, or of i8 in the layouts words and bytes");
+  if (coded.groups && (!coded.is_integer() || coded.groups->element != I32))
+    return wrong("of integers has groups of i32");
+  if (nibbles != coded.table.has_value() || (nibbles && coded.table->element != F32))
+    return wrong("has an f32 table in the layout nibbles, and else none");
+  if (nested != coded.scale_table.has_value() || nested != coded.scale_scales.has_value() ||
+      (nested && (coded.scale_table->element != F32 || coded.scale_scales->element != F32 ||
+                  coded.scale_group < 1)))
+    return wrong("with u8 scales has an f32 table and f32 scales of them, in groups of at least "
+                 "one, and else none");
+  return absl::OkStatus();
+}
+
+} // namespace
+
+int element_bytes(Element element) { return info(element).bytes; }
+std::string_view element_name(Element element) { return info(element).name; }
+std::optional<Element> find_element(std::string_view name) {
+  for (const ElementInfo &each : kElements)
+    if (each.name == name)
+      return each.element;
+  return std::nullopt;
+}
+
+std::string_view layout_name(Layout layout) { return kLayouts[static_cast<size_t>(layout)].second; }
+std::optional<Layout> find_layout(std::string_view name) {
+  for (const auto &[layout, spelling] : kLayouts)
+    if (spelling == name)
+      return layout;
+  return std::nullopt;
+}
+
+absl::StatusOr<std::vector<SizedPart>> parts_of(const Coded &coded,
+                                                std::span<const int64_t> shape) {
+  if (absl::Status status = check_numbers(coded, shape); !status.ok())
+    return status;
+  if (absl::Status status = check_elements(coded); !status.ok())
+    return status;
+  const int64_t outputs = shape[0], inputs = shape[1], bits = coded.bits;
+  const auto words = [&](int64_t codes) { return ceil_div(codes * bits, 32); };
+  const int64_t groups = ceil_div(inputs, coded.group);
+  const int64_t row_groups = ceil_div(outputs, coded.group_rows);
+  int64_t codes = 0, scales = row_groups * groups, zeros = scales;
+  switch (coded.layout) {
+  case Layout::Gptq:
+    codes = words(inputs) * outputs;
+    zeros = groups * words(outputs);
+    break;
+  case Layout::Awq:
+    codes = inputs * words(outputs);
+    zeros = groups * words(outputs);
+    break;
+  case Layout::Words:
+    codes = outputs * words(inputs);
+    if (coded.zeros && coded.zeros->element == Element::I32)
+      zeros = words(row_groups) * groups;
+    break;
+  case Layout::Bytes:
+    codes = outputs * inputs;
+    break;
+  case Layout::Nibbles:
+    codes = ceil_div(outputs * inputs, 2);
+    scales = ceil_div(outputs * inputs, coded.group);
+    break;
+  }
+  std::vector<SizedPart> parts;
+  const auto add = [&](std::string_view name, const std::optional<Part> &part, int64_t elements) {
+    if (part)
+      parts.push_back({name, *part, elements * element_bytes(part->element)});
+  };
+  add("codes", coded.codes, codes);
+  add("scales", coded.scales, scales);
+  add("zeros", coded.zeros, zeros);
+  add("groups", coded.groups, inputs);
+  add("table", coded.table, 16);
+  add("scale_table", coded.scale_table, 256);
+  add("scale_scales", coded.scale_scales,
+      coded.scale_scales ? ceil_div(scales, coded.scale_group) : 0);
+  return parts;
+}
+
+bool can_hold(const Coded &coded, std::span<const int64_t> shape, std::string_view format) {
+  if (format == "f32")
+    return true;
+  if (!coded.is_integer())
+    return format == "bf16" && coded.codes.element == Element::E4M3;
+  // A block of 32 has one scale.
+  if (coded.groups || (coded.group % 32 != 0 && coded.group < shape[1]))
+    return false;
+  const bool f16 = coded.scales.element == Element::F16;
+  if (format == "int8" || format == "int4:g32:sym")
+    return f16;
+  const bool narrow = f16 || coded.scales.element == Element::BF16;
+  if (format == "int4:g32:asym:f32")
+    return narrow && coded.bits <= 4;
+  if (format == "int8:asym:f32")
+    return narrow;
+  return format == "int4:g32:sym:f32" || format == "int8:sym:f32";
+}
+
+} // namespace quern::weights
