@@ -47,7 +47,7 @@ struct CallbackStreamer : remark::detail::MLIRRemarkStreamerBase {
 void listenToRemarks(MLIRContext &context,
                      std::function<void(const remark::detail::Remark &)> receive) {
   remark::RemarkCategories all;
-  all.all = ".*";
+  all.all = all.passed = all.missed = all.analysis = all.failed = ".*";
   // It fails only if the context has an engine already, and then this is a bug of the caller.
   if (failed(remark::enableOptimizationRemarks(
           context, std::make_unique<CallbackStreamer>(std::move(receive)),

@@ -17,7 +17,7 @@ def Quern_WeightOp : Quern_Op<"weight", [Symbol]> {
 
     ```mlir
     quern.weight @"blk.0.attn_q.weight" : !quern.weight<64x64, "f32"> {file = 0 : i32, offset = 4096 : i64}
-    quern.weight @k : !quern.weight<64x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 2048, "f16">>, file = 0 : i32, offset = 0 : i64}
+    quern.weight @"blk.0.attn_k.weight" : !quern.weight<64x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 2048, "f16">>, file = 0 : i32, offset = 0 : i64}
     quern.weight @norm : !quern.weight<64, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 1.0 : f32, spread = 0.1 : f32}
     ```
   }];

@@ -136,8 +136,10 @@ TEST_F(Driver, CheckListsEveryProblem) {
 }
 
 TEST_F(Driver, EmitDirHasEveryStep) {
-  done("quern", compile({"--emit-dir", folder_.path("steps"), "--timing", "--remarks",
-                         "--quant-report", folder_.path("report.json")}));
+  const Result compiled =
+      done("quern", compile({"--emit-dir", folder_.path("steps"), "--timing", "--remarks",
+                             "--quant-report", folder_.path("report.json")}));
+  EXPECT_THAT(compiled.err, HasSubstr("merged 3 linears of one input"));
   const std::string names = [&] {
     std::string all;
     for (const auto &entry : std::filesystem::directory_iterator(folder_.path("steps")))

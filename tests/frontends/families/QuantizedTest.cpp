@@ -1,0 +1,197 @@
+// Tests what is said of quantized checkpoints that are damaged, or quantized as Quern does not
+// read: every problem by name, none twice.
+#include "frontends/Import.h"
+#include "tests/frontends/families/GoldenFiles.h"
+#include "tests/frontends/families/ModelFolder.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace quern {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+constexpr char kQ[] = "model.layers.0.self_attn.q_proj.";
+
+class QuantizedImport : public testing::Test {
+protected:
+  void load(const char *golden) { golden_ = read_golden(golden); }
+  json &settings() { return golden_["config"]["quantization_config"]; }
+  json &tensor(const std::string &suffix, const char *module = kQ) {
+    return golden_["tensors"][module + suffix];
+  }
+  void erase(const std::string &suffix) { golden_["tensors"].erase(kQ + suffix); }
+
+  std::vector<Problem> problems(const ImportOptions &options = {}) {
+    folder_.write_config(golden_["config"]);
+    folder_.write_tensors(golden_["tensors"]);
+    return checkModel(folder_.path(), options);
+  }
+  static auto at(const std::string &where, const std::string &what = "") {
+    return AllOf(Field(&Problem::where, where), Field(&Problem::what, HasSubstr(what)));
+  }
+
+  json golden_;
+  ModelFolder folder_;
+};
+
+TEST_F(QuantizedImport, NamesWhatItDoesNotRead) {
+  for (const char *method : {"hqq", "aqlm", "eetq", "quanto", "fbgemm_fp8", "mxfp4", "torchao"}) {
+    load("llama-gptq");
+    settings()["quant_method"] = method;
+    EXPECT_THAT(
+        problems(),
+        ElementsAre(AllOf(at("quantization_config.quant_method", method),
+                          Field(&Problem::hint, AllOf(HasSubstr("gptq"), HasSubstr("--quant"))))))
+        << method;
+  }
+  settings().erase("quant_method");
+  EXPECT_THAT(problems(), ElementsAre(at("quantization_config.quant_method", "does not say")));
+}
+
+TEST_F(QuantizedImport, NamesSettingsItDoesNotRead) {
+  const auto expect = [&](const char *golden, const char *key, const json &value,
+                          const std::string &where) {
+    load(golden);
+    settings()[json::json_pointer(key)] = value;
+    EXPECT_THAT(problems(), ElementsAre(at("quantization_config." + where))) << key;
+  };
+  expect("llama-gptq", "/checkpoint_format", "marlin", "checkpoint_format");
+  expect("llama-gptq", "/bits", 16, "bits");
+  expect("llama-gptq", "/group_size", 0, "group_size");
+  expect("llama-gptq", "/pack_dtype", "int64", "pack_dtype");
+  expect("llama-gptq", "/dynamic", {{"-:.*mlp.*", json::object()}}, "dynamic");
+  expect("llama-gptq", "/novel_trick", true, "novel_trick");
+  expect("llama-awq", "/version", "gemv", "version");
+  expect("llama-awq", "/bits", 8, "bits");
+  expect("llama-awq", "/zero_point", false, "zero_point");
+  expect("llama-bnb", "/load_in_8bit", true, "load_in_8bit");
+  expect("llama-fp8", "/activation_scheme", "static", "activation_scheme");
+  expect("llama-fp8", "/fmt", "e5m2", "fmt");
+  expect("llama-fp8", "/weight_block_size", {0, 4}, "weight_block_size");
+  expect("llama-ct-int8", "/format", "marlin-24", "format");
+  expect("llama-ct-int8", "/kv_cache_scheme", {{"num_bits", 8}}, "kv_cache_scheme");
+  expect("llama-ct-int8", "/transform_config", {{"config_groups", {{"R1", 1}}}},
+         "transform_config");
+  expect("llama-ct-int8", "/sparsity_config", {{"format", "sparse-24-bitmask"}}, "sparsity_config");
+  const std::string group = "/config_groups/group_0", dotted = "config_groups.group_0";
+  expect("llama-ct-int8", (group + "/input_activations").c_str(), {{"num_bits", 8}},
+         dotted + ".input_activations");
+  expect("llama-ct-int8", (group + "/weights/type").c_str(), "fraction", dotted + ".weights.type");
+  expect("llama-ct-int8", (group + "/weights/strategy").c_str(), "tensor_group",
+         dotted + ".weights.strategy");
+  expect("llama-ct-int8", (group + "/targets").c_str(), {"re:("}, dotted + ".targets");
+  expect("llama-ct-int8", (group + "/weights/novel_trick").c_str(), 1,
+         dotted + ".weights.novel_trick");
+}
+
+TEST_F(QuantizedImport, NamesMissingAndMisshapenTensors) {
+  load("llama-gptq");
+  erase("scales");
+  tensor("qzeros", "model.layers.1.mlp.up_proj.")["shape"] = {2, 11};
+  tensor("g_idx", "model.layers.0.mlp.down_proj.") = {
+      {"dtype", "I32"}, {"shape", {3}}, {"values", {0, 0, 0}}};
+  tensor("scales", "model.layers.1.mlp.gate_proj.")["dtype"] = "F64";
+  tensor("scales", "model.layers.1.mlp.gate_proj.")["values"] = json::array();
+  tensor("scales", "model.layers.1.mlp.gate_proj.")["shape"] = {0, 96};
+  golden_["tensors"].erase("model.norm.weight"); // and what else is wrong is still said
+  EXPECT_THAT(problems(),
+              UnorderedElementsAre(
+                  at(kQ + std::string("scales"), "missing"),
+                  at("model.layers.1.mlp.up_proj.qzeros", "[2, 11], and should be [2, 12]"),
+                  at("model.layers.0.mlp.down_proj.g_idx", "[3], and should be [96]"),
+                  at("model.layers.1.mlp.gate_proj.scales", "[0, 96], and should be [2, 96]"),
+                  at("model.layers.1.mlp.gate_proj.scales", "F64, and should be F16"),
+                  at("model.norm.weight", "missing")));
+}
+
+TEST_F(QuantizedImport, RefusesGroupsThatThereAreNoneOf) {
+  load("llama-gptq-act-order");
+  tensor("g_idx")["values"][7] = 2;
+  EXPECT_THAT(problems(),
+              ElementsAre(at(kQ + std::string("weight"), "input 7 is said to be in group 2")));
+  tensor("g_idx")["values"][7] = -5;
+  EXPECT_THAT(problems(), ElementsAre(at(kQ + std::string("weight"), "group -5")));
+}
+
+TEST_F(QuantizedImport, RefusesAWeightThatIsThereTwice) {
+  load("llama-awq");
+  tensor("weight") = {{"shape", {64, 64}}, {"mean", 0}, {"spread", 1}};
+  EXPECT_THAT(problems(), ElementsAre(at(kQ + std::string("weight"), "twice")));
+}
+
+TEST_F(QuantizedImport, RefusesBitsOfAnotherModel) {
+  load("llama-gptq");
+  settings()["bits"] = 8;
+  const auto found = problems();
+  ASSERT_FALSE(found.empty());
+  EXPECT_THAT(found.front().what, HasSubstr("and should be"));
+}
+
+TEST_F(QuantizedImport, ReadsTheStateOfBitsAndBytesWithCare) {
+  const std::string state = "weight.quant_state.bitsandbytes__nf4";
+  for (const char *text :
+       {"", "[]", "{", "{\"shape\":[64,64]}", "{\"blocksize\":64,\"shape\":[64]}",
+        "{\"blocksize\":0,\"shape\":[64,64]}", "{\"blocksize\":64,\"shape\":[-1,64]}",
+        "{\"blocksize\":64,\"shape\":[1099511627776,1099511627776],\"nested_blocksize\":256,"
+        "\"nested_offset\":0.1}",
+        "{\"blocksize\":64,\"shape\":[64,64],\"nested_blocksize\":256,\"nested_offset\":\"x\"}"}) {
+    load("llama-bnb");
+    tensor(state)["text"] = text;
+    tensor(state)["shape"] = {std::string(text).size()};
+    EXPECT_THAT(problems(), Not(IsEmpty())) << text;
+  }
+  load("llama-bnb");
+  erase("weight.absmax");
+  EXPECT_THAT(problems(), ElementsAre(at(kQ + std::string("weight.absmax"), "missing")));
+}
+
+TEST_F(QuantizedImport, ReadsTheShapesOfCompressedTensorsWithCare) {
+  for (const json &values : {json{64}, json{64, 0}, json{64, -3}, json{64, 128},
+                             json{int64_t{1} << 62, 64}, json{1, 2, 3}}) {
+    load("llama-ct-int4");
+    tensor("weight_shape") = {{"dtype", "I64"}, {"shape", {values.size()}}, {"values", values}};
+    EXPECT_THAT(problems(), Not(IsEmpty())) << values;
+  }
+}
+
+TEST_F(QuantizedImport, TakesIgnoredModulesAtTheirWord) {
+  load("llama-ct-int4");
+  settings()["ignore"] = {"re:.*layers\\.0\\.self_attn\\.q_proj", "lm_head"};
+  const std::vector<Problem> found = problems();
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found.front().where, "model.layers.0.self_attn.q_proj");
+}
+
+TEST_F(QuantizedImport, MadeUpWeightsAreNotQuantized) {
+  load("llama-gptq");
+  EXPECT_THAT(problems({.synthetic = 1}), IsEmpty());
+}
+
+TEST_F(QuantizedImport, NotesWhatIsExpanded) {
+  for (const auto &[golden, expanded] :
+       {std::pair{"llama-gptq", false}, {"llama-gptq-act-order", true}, {"llama-bnb", true}}) {
+    load(golden);
+    ASSERT_THAT(problems(), IsEmpty());
+    mlir::MLIRContext context;
+    const auto model = importModel(folder_.path(), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    bool noted = false;
+    for (const std::string &note : model->notes)
+      noted |= note.find("14 weights have codes") != note.npos;
+    EXPECT_EQ(noted, expanded) << golden;
+  }
+}
+
+} // namespace
+} // namespace quern
