@@ -94,6 +94,14 @@ LogicalResult Kernel::generateLinear() {
   // `height` rows from `row` on, for the panel of columns [col, col + 16).
   auto tile = [&](Value row, Value panel, Value col, Value height) {
     Value x = code.atBytes(input, code.mul(row, rowBytes));
+    // Rows of many columns are far apart: each would miss the caches, one after the other.
+    if (!single)
+      code.loop(code.c(0), height, [&](Value m) {
+        for (size_t i = 0; i < yield.getValues().size(); ++i) {
+          Value column = code.add(code.mul(code.add(row, m), cols), col);
+          code.call("qk_prefetch", {code.at(result(i), code.f32(), column)});
+        }
+      });
     for (auto [i, shift] : llvm::enumerate(shifts)) {
       Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
       SmallVector<Value> operands = {w, x, code.c(quantized ? rowBytes : inputs), code.c(padded)};

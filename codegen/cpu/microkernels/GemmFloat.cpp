@@ -77,4 +77,6 @@ QK_BEGIN
     gemm_rows<TYPE>(panel, x, x_stride, k, rows, acc);                                             \
   }
 QK_FOR_EACH_FLOAT_PACKING(QK_GEMM)
+
+QK_KERNEL void qk_prefetch(const void *address) { __builtin_prefetch(address); }
 QK_END

@@ -93,7 +93,7 @@ QK_BEGIN
 // A record of 16 inputs has one:
 //   acc = fma(scale_w, scale_h * float(dot_h), acc)
 // m1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next one.
-// So do rows with 4-bit codes; they are not inlined.
+// So do rows, which are not inlined.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
                            int64_t k_padded, float *acc);                                          \
@@ -123,6 +123,9 @@ void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
                              int64_t rows, float *acc);
 QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
+
+// Fetches the cache line that `address` lies in: for results that a product is about to write.
+void qk_prefetch(const void *address);
 
 // qk_decode_row_<packing>: output channel `row` of the panels (panel_bytes apart) back to k floats,
 // bitwise what formats::decode_packed_row gives. For looking up an embedding tied to the output
@@ -267,6 +270,7 @@ QK_END
   X(qk_decode_row_f32)                                                                             \
   X(qk_decode_row_f16)                                                                             \
   X(qk_decode_row_bf16)                                                                            \
+  X(qk_prefetch)                                                                                   \
   X(qk_quantize_row)                                                                               \
   X(qk_sum)                                                                                        \
   X(qk_sum_squares)                                                                                \
