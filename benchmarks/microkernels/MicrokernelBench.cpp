@@ -133,23 +133,19 @@ __attribute__((target("avx2"))) void bound_read(benchmark::State &state, size_t 
 
 // ---- Microkernels
 
-using QuantizedGemm = void (*)(const uint8_t *, const uint8_t *, int64_t, int64_t, float *);
-using FloatGemm = void (*)(const uint8_t *, const float *, int64_t, int64_t, float *);
-
-/// Prefill: 64 rows by 16 panels of K = 2048, a panel staying in cache over the rows.
-template <class Gemm, class X>
-void prefill(benchmark::State &state, Gemm gemm, int height, const Packing &packing, const X *x,
-             int64_t stride) {
-  constexpr int64_t k = 2048, kPanels = 16, kRows = 64;
+/// Prefill: `rows` rows by 16 panels of K = 2048.
+template <class GemmRows, class X>
+void prefill(benchmark::State &state, GemmRows gemm, int64_t rows, const Packing &packing,
+             const X *x, int64_t stride) {
+  constexpr int64_t k = 2048, kPanels = 16;
   const uint8_t *panels = large_buffer().bytes();
-  std::vector<float> acc(height * 16);
+  std::vector<float> acc(rows * 16);
   for (auto _ : state)
-    for (int64_t panel = 0; panel < kPanels; ++panel)
-      for (int64_t row = 0; row < kRows; row += height) {
-        gemm(panels + panel * packing.panel_bytes(k), x + row * stride, stride, k, acc.data());
-        benchmark::DoNotOptimize(acc.data());
-      }
-  rate(state, "GOP/s", 2.0 * k * kPanels * 16 * kRows);
+    for (int64_t panel = 0; panel < kPanels; ++panel) {
+      gemm(panels + panel * packing.panel_bytes(k), x, stride, k, rows, acc.data());
+      benchmark::DoNotOptimize(acc.data());
+    }
+  rate(state, "GOP/s", 2.0 * k * kPanels * 16 * static_cast<double>(rows));
 }
 
 /// Decode: one row by panels of K = 2048, `size` bytes of them.
@@ -167,16 +163,17 @@ void decode(benchmark::State &state, Gemm gemm, const Packing &packing, const X 
   rate(state, "GB/s", static_cast<double>(count * packing.panel_bytes(k)));
 }
 
-template <class Gemm, class X>
-void register_gemm(const std::string &name, Gemm m1, Gemm m4, Gemm m8, const Packing &packing,
+template <class Gemm, class GemmRows, class X>
+void register_gemm(const std::string &name, Gemm m1, GemmRows rows, const Packing &packing,
                    const X *x, int64_t stride) {
   const auto add = [](const std::string &full, auto run) {
     benchmark::RegisterBenchmark(full.c_str(), run);
   };
   add(name + "/m1/memory", [=](auto &s) { decode(s, m1, packing, x, kBeyondCaches); });
   add(name + "/m1/L2", [=](auto &s) { decode(s, m1, packing, x, 1 << 20); });
-  add(name + "/m4", [=](auto &s) { prefill(s, m4, 4, packing, x, stride); });
-  add(name + "/m8", [=](auto &s) { prefill(s, m8, 8, packing, x, stride); });
+  for (const int64_t height : {4, 8, 64})
+    add(name + "/rows" + std::to_string(height),
+        [=](auto &s) { prefill(s, rows, height, packing, x, stride); });
 }
 
 /// Attention of `height` rows over pages of one head, d = v = 64: `pages` of them, 32 KiB each.
@@ -257,18 +254,17 @@ void register_all() {
     const Kernels *kernels = build.kernels;
     const std::string prefix = std::string(build.name.substr(build.name.size() - 2)) + "/";
 #define QK_REGISTER(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                             \
-  register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_m4,        \
-                kernels->qk_gemm_##NAME##_m8,                                                      \
+  register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
                 {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},               \
                 static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER
-    register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_m4,
-                  kernels->qk_gemm_f32_m8, {Packing::F32}, x.data(), k);
-    register_gemm(prefix + "f16", kernels->qk_gemm_f16_m1, kernels->qk_gemm_f16_m4,
-                  kernels->qk_gemm_f16_m8, {Packing::F16}, x.data(), k);
-    register_gemm(prefix + "bf16", kernels->qk_gemm_bf16_m1, kernels->qk_gemm_bf16_m4,
-                  kernels->qk_gemm_bf16_m8, {Packing::BF16}, x.data(), k);
+    register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_rows,
+                  {Packing::F32}, x.data(), k);
+    register_gemm(prefix + "f16", kernels->qk_gemm_f16_m1, kernels->qk_gemm_f16_rows,
+                  {Packing::F16}, x.data(), k);
+    register_gemm(prefix + "bf16", kernels->qk_gemm_bf16_m1, kernels->qk_gemm_bf16_rows,
+                  {Packing::BF16}, x.data(), k);
     const auto add = [&](const std::string &name, auto run) {
       benchmark::RegisterBenchmark((prefix + name).c_str(), run);
     };

@@ -195,9 +195,7 @@ private:
   flatbuffers::Offset<Bucket> bucket(const PlannedBucket &planned) {
     Offsets<Dispatch> dispatches;
     for (DispatchOp dispatch : planned.dispatches)
-      dispatches.push_back(CreateDispatch(fbb_, kernel_index_[dispatch.getKernel()],
-                                          fbb_.CreateString(dispatch.getLabel().str()),
-                                          weight_bytes(dispatch)));
+      dispatches.push_back(this->dispatch(dispatch));
     Offsets<Buffer> buffers;
     for (const LiveBuffer &buffer : liveBuffers(planned.func, planned.shape)) {
       if (buffer.is_output)
@@ -219,6 +217,29 @@ private:
                         static_cast<uint32_t>(planned.shape.max_seqs), planned.arena,
                         planned.arena_bound, fbb_.CreateVector(dispatches),
                         fbb_.CreateVector(buffers));
+  }
+
+  flatbuffers::Offset<Dispatch> dispatch(DispatchOp planned) {
+    auto kernel =
+        mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(planned, planned.getKernelAttr());
+    const KernelFlops flops = kernel_flops(kernel);
+    const bool wanted =
+        planned->getNumResults() > 0 && rowsOf(planned->getResult(0).getType()) == "R";
+    std::vector<uint32_t> states;
+    for (mlir::Value input : planned.getInputs())
+      if (auto ref = input.getDefiningOp<StateRefOp>())
+        states.push_back(state_index(ref.getName()));
+    return CreateDispatch(fbb_, kernel_index_[planned.getKernel()],
+                          fbb_.CreateString(planned.getLabel().str()), weight_bytes(planned),
+                          wanted, flops.row, flops.position, fbb_.CreateVector(states));
+  }
+
+  // A state's place in the table that states() makes.
+  uint32_t state_index(llvm::StringRef name) {
+    if (state_index_.empty())
+      for (auto state : module_.getOps<DeclareStateOp>())
+        state_index_.try_emplace(state.getSymName(), state_index_.size());
+    return state_index_.lookup(name);
   }
 
   // Packed bytes that a dispatch reads for one token: of a table that is looked up, one row.
@@ -303,6 +324,7 @@ private:
   const ManifestExtras &extras_;
   flatbuffers::FlatBufferBuilder fbb_;
   llvm::StringMap<uint32_t> kernel_index_;
+  llvm::StringMap<uint32_t> state_index_;
 };
 
 } // namespace

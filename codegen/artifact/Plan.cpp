@@ -109,14 +109,26 @@ PackedOp packed_weight(mlir::Value value) {
   return mlir::SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
 }
 
+KernelFlops kernel_flops(KernelOp kernel) {
+  KernelFlops flops;
+  for (mlir::Operation &op : kernel.getBody().front()) {
+    flops.row += 2 * multiply_adds(op);
+    if (auto attention = mlir::dyn_cast<AttentionOp>(op)) {
+      const auto shape = attention.getState().getType().getShape();
+      flops.position += 2 * static_cast<uint64_t>(attention.getHeads()) *
+                        static_cast<uint64_t>(shape[1] + shape[2]);
+    }
+  }
+  return flops;
+}
+
 uint64_t flops_per_token(const PlannedBucket &bucket) {
   uint64_t sum = 0;
   for (DispatchOp dispatch : bucket.dispatches)
     if (auto kernel = mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(
             dispatch, dispatch.getKernelAttr()))
-      for (mlir::Operation &op : kernel.getBody().front())
-        sum += multiply_adds(op);
-  return 2 * sum;
+      sum += kernel_flops(kernel).row;
+  return sum;
 }
 
 } // namespace quern::artifact

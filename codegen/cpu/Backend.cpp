@@ -110,13 +110,6 @@ absl::Status linkMicrokernels(llvm::Module &module, const Variant &variant) {
   llvm::internalizeModule(module, [&](const llvm::GlobalValue &value) {
     return exported.count(value.getName().str()) > 0;
   });
-  for (llvm::Function &function : module)
-    if (function.getName().starts_with("qk_") && !function.isDeclaration() &&
-        function.getName() != "qk_barrier") {
-      function.removeFnAttr(llvm::Attribute::NoInline);
-      function.removeFnAttr(llvm::Attribute::OptimizeNone);
-      function.addFnAttr(llvm::Attribute::AlwaysInline);
-    }
   return absl::OkStatus();
 }
 

@@ -18,10 +18,31 @@ using namespace quern::cpu;
 
 namespace {
 
+/// A bucket of one token: kernels of a single row that no more than one worker could share are run
+/// by every worker, for itself, in memory of its own. It saves the barrier behind each (the others
+/// would have waited for as long), and the row's next reader finds it in its own cache.
+class Replicated {
+public:
+  Replicated(bool single, int64_t arenaBytes) : possible(single && arenaBytes <= kMostBytes) {}
+
+  bool contains(DispatchOp dispatch) const {
+    auto kernel =
+        SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+    return possible && (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
+           llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
+  }
+
+private:
+  /// Of the stack, which holds a second arena.
+  static constexpr int64_t kMostBytes = 1 << 20;
+  bool possible;
+};
+
 /// What dispatches since the last barrier have touched, to see whether the next one has to wait.
 class Touched {
 public:
-  explicit Touched(const BucketShape &shape) : shape(shape) {}
+  Touched(const BucketShape &shape, const Replicated &replicated)
+      : shape(&shape), replicated(&replicated) {}
 
   bool conflicts(DispatchOp dispatch) const {
     for (mlir::Value input : dispatch.getInputs()) {
@@ -38,8 +59,8 @@ public:
   }
 
   void add(DispatchOp dispatch) {
-    for (mlir::Value result : dispatch.getResults())
-      written.insert(result);
+    if (!replicated->contains(dispatch))
+      written.insert(dispatch.getResults().begin(), dispatch.getResults().end());
     for (mlir::Value input : dispatch.getInputs()) {
       if (auto state = input.getDefiningOp<StateRefOp>())
         states.insert(state.getName());
@@ -51,16 +72,19 @@ public:
 
 private:
   using Range = std::pair<int64_t, int64_t>;
-  /// Where a dispatch's results lie in the arena.
+  /// Where a dispatch's results lie in the arena that all workers share.
   SmallVector<Range> ranges(DispatchOp dispatch) const {
     SmallVector<Range> result;
+    if (replicated->contains(dispatch))
+      return result;
     for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
       if (offset >= 0)
-        result.push_back({offset, offset + bufferBytes(value.getType(), shape)});
+        result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
     return result;
   }
 
-  BucketShape shape;
+  const BucketShape *shape;
+  const Replicated *replicated;
   llvm::DenseSet<mlir::Value> written;
   llvm::SmallSet<StringRef, 4> states;
   SmallVector<Range> used;
@@ -112,7 +136,11 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
   FailureOr<BucketShape> shape = bucketShape(bucket);
   if (failed(shape))
     return failure();
-  Touched touched(*shape);
+  int64_t arenaBytes = bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt();
+  Replicated replicated(isSingle(bucket), arenaBytes);
+  Value own; // this worker's second arena
+  Touched touched(*shape, replicated);
+  int64_t dispatches = 0;
   for (Operation &inner : bucket.getBody().front()) {
     if (auto ref = dyn_cast<WeightRefOp>(inner)) {
       auto packed = SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
@@ -132,16 +160,19 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
         return failure();
       if (touched.conflicts(dispatch)) {
         code.call("qk_barrier", {args, entry->getArgument(1), entry->getArgument(2)});
-        touched = Touched(*shape);
+        touched = Touched(*shape, replicated);
       }
       touched.add(dispatch);
-      SmallVector<Value> operands = {args, worker, workers};
+      bool alone = replicated.contains(dispatch);
+      if (alone && !own)
+        own = code.scratch(code.b.getI8Type(), arenaBytes);
+      SmallVector<Value> operands = {args, alone ? code.c(0) : worker, alone ? code.c(1) : workers};
       for (mlir::Value input : dispatch.getInputs())
         llvm::append_range(operands, places[input]);
       for (auto [i, value] : llvm::enumerate(dispatch.getResults())) {
         int64_t offset = (*dispatch.getOffsets())[i];
         if (offset >= 0) {
-          places[value] = {code.atBytes(arena, code.c(offset))};
+          places[value] = {code.atBytes(alone ? own : arena, code.c(offset))};
         } else {
           auto position =
               llvm::find(returned.getOperands(), value) - returned.getOperands().begin();
@@ -149,6 +180,7 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
         }
         operands.push_back(places[value].front());
       }
+      code.call("qk_note_time", {args, entry->getArgument(1), code.c(dispatches++)});
       LLVM::CallOp::create(code.b, function, operands);
     } else if (!isa<func::ReturnOp>(inner)) {
       return inner.emitError("a schedule holds dispatches only");

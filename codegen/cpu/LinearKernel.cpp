@@ -17,8 +17,9 @@ using namespace quern::cpu;
 
 namespace {
 
-// Rows that pass over a panel while it is in the first cache; their activations stay in the second.
-constexpr int64_t kRowBlock = 128;
+// Rows that pass over a panel together; their activations stay in the second cache. A multiple of
+// what the microkernels take at once, 4 or 6 (AVX2) or 8.
+constexpr int64_t kRowBlock = 96;
 constexpr int64_t kLanes = 16;
 
 /// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
@@ -62,7 +63,7 @@ LogicalResult Kernel::generateLinear() {
   FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
-  std::string microkernel = "qk_gemm_" + symbolOf(*packing) + "_m";
+  std::string microkernel = "qk_gemm_" + symbolOf(*packing);
   bool quantized = isa<Q8RowsType>(linear.getInput().getType());
   int64_t inputs = colsOf(linear.getInput().getType());
   int64_t padded = quantized ? (inputs + 31) / 32 * 32 : inputs;
@@ -88,15 +89,26 @@ LogicalResult Kernel::generateLinear() {
   auto [from, to] = code.share(code.c((cols + kLanes - 1) / kLanes), worker, workers);
   SmallVector<Value> tiles;
   for (size_t i = 0; i < shifts.size(); ++i)
-    tiles.push_back(code.scratch(code.f32(), 8 * kLanes));
+    tiles.push_back(code.scratch(code.f32(), (single ? 1 : kRowBlock) * kLanes));
 
   // `height` rows from `row` on, for the panel of columns [col, col + 16).
-  auto tile = [&](Value row, Value panel, Value col, int64_t height) {
+  auto tile = [&](Value row, Value panel, Value col, Value height) {
     Value x = code.atBytes(input, code.mul(row, rowBytes));
+    // Rows of many columns are far apart: each would miss the caches, one after the other.
+    if (!single)
+      code.loop(code.c(0), height, [&](Value m) {
+        for (size_t i = 0; i < yield.getValues().size(); ++i) {
+          Value column = code.add(code.mul(code.add(row, m), cols), col);
+          code.call("qk_prefetch", {code.at(result(i), code.f32(), column)});
+        }
+      });
     for (auto [i, shift] : llvm::enumerate(shifts)) {
       Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
-      code.call(microkernel + std::to_string(height),
-                {w, x, code.c(quantized ? rowBytes : inputs), code.c(padded), tiles[i]});
+      SmallVector<Value> operands = {w, x, code.c(quantized ? rowBytes : inputs), code.c(padded)};
+      if (!single)
+        operands.push_back(height);
+      operands.push_back(tiles[i]);
+      code.call(microkernel + (single ? "_m1" : "_rows"), operands);
     }
     Value lanes =
         cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
@@ -120,23 +132,15 @@ LogicalResult Kernel::generateLinear() {
         });
       }
     };
-    if (height == 1)
+    if (single)
       finish(code.c(0));
     else
-      code.loop(height, finish);
+      code.loop(code.c(0), height, finish);
   };
 
   auto panels = [&](Value firstRow, Value lastRow) {
     code.loop(from, to, [&](Value panel) {
-      Value col = code.mul(panel, kLanes);
-      if (single)
-        return tile(firstRow, panel, col, 1);
-      Value height = code.sub(lastRow, firstRow);
-      Value eights = code.add(firstRow, code.mul(code.div(height, 8), 8));
-      Value fours = code.add(firstRow, code.mul(code.div(height, 4), 4));
-      code.loop(firstRow, eights, code.c(8), [&](Value row) { tile(row, panel, col, 8); });
-      code.loop(eights, fours, code.c(4), [&](Value row) { tile(row, panel, col, 4); });
-      code.loop(fours, lastRow, [&](Value row) { tile(row, panel, col, 1); });
+      tile(firstRow, panel, code.mul(panel, kLanes), code.sub(lastRow, firstRow));
     });
   };
   if (single) { // One row; the output projection may have none, where no logits are wanted.

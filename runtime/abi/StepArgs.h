@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 2
+#define QUERN_ABI_VERSION 3
 
 // Positions a page of kv state holds; also the key block over which attention sums, so that the
 // order of its float additions never depends on how a sequence was cut into steps.
@@ -65,6 +65,9 @@ typedef struct QuernStepArgs {
       *fixed_state; // [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
   QuernBarrier *barrier;
   void (*yield)(void); // called by a worker that has waited long at a barrier
+  // Null, or [dispatches]: the device's clock when worker 0 begins each dispatch of the bucket, all
+  // that it had to wait for being there.
+  uint64_t *ticks;
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);

@@ -72,7 +72,8 @@ absl::Status check_tensor(const TensorDesc &tensor, const std::string &where) {
   return absl::OkStatus();
 }
 
-absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, const std::string &where) {
+absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, uint32_t num_states,
+                          const std::string &where) {
   if (!is_identifier(text(bucket.symbol())))
     return wrong(where, "its symbol is not a function's name");
   if (bucket.min_tokens() > bucket.max_tokens() || bucket.max_tokens() > kMaxTokens ||
@@ -81,9 +82,13 @@ absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, const std:
   if (bucket.arena() > kMaxBytes)
     return wrong(where, "impossible arena");
   const auto dispatches = items(bucket.dispatches());
-  for (const Dispatch *dispatch : dispatches)
+  for (const Dispatch *dispatch : dispatches) {
     if (dispatch->kernel() >= num_kernels)
       return wrong(where, "a dispatch of a kernel that is not there");
+    for (uint32_t state : items(dispatch->states()))
+      if (state >= num_states)
+        return wrong(where, "a dispatch on a state that is not there");
+  }
   for (const Buffer *buffer : items(bucket.buffers())) {
     if (!inside(buffer->offset(), buffer->size(), bucket.arena()))
       return wrong(where,
@@ -136,6 +141,7 @@ absl::Status check_step(const Manifest &manifest, const Entry &entry) {
 absl::Status check_entries(const Manifest &manifest) {
   const auto entries = items(manifest.entries());
   const uint32_t num_kernels = items(manifest.kernels()).size();
+  const uint32_t num_states = items(manifest.states()).size();
   if (entries.size() > kMaxEntries)
     return wrong("entries", "too many");
   for (uint32_t e = 0; e < entries.size(); ++e) {
@@ -155,8 +161,9 @@ absl::Status check_entries(const Manifest &manifest) {
     if (items(entry.buckets()).empty() || items(entry.buckets()).size() > kMaxEntries)
       return wrong(where, "it has no bucket, or too many");
     for (const Bucket *bucket : items(entry.buckets()))
-      if (absl::Status status = check_bucket(
-              *bucket, num_kernels, absl::StrCat(where, " bucket '", str(bucket->name()), "'"));
+      if (absl::Status status =
+              check_bucket(*bucket, num_kernels, num_states,
+                           absl::StrCat(where, " bucket '", str(bucket->name()), "'"));
           !status.ok())
         return status;
     if (text(entry.name()) == "step")

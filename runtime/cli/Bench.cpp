@@ -22,7 +22,7 @@ struct BenchOptions {
   std::string prompt = "512", generate = "128", depth = "0";
   uint64_t batch = 1, repetitions = 5;
   std::string output = "md";
-  bool json = false;
+  bool json = false, ops = false;
 
   Command command() {
     return {"quern-run bench -m FILE [-p 512] [-n 128] [-d DEPTH] [-b B] [-r 5]",
@@ -36,6 +36,7 @@ struct BenchOptions {
                     {"-b, --batch", "B", "sequences at once", &batch},
                     {"-r, --repetitions", "N", "measured repetitions", &repetitions},
                     {"-o, --output", "F", "md, json or csv", &output},
+                    {"--ops", "", "each kernel's time, bytes and share of its bound", &ops},
                     {"--json", "", "the same as -o json", &json}},
             "quern-run bench -m model.quern -p 512 -n 128 -r 5"};
   }
@@ -82,19 +83,49 @@ bool is_quantized(const artifact::Manifest &manifest) {
 
 nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads,
                                const Bounds &bounds) {
-  return {{"test", row.test.name()},
-          {"depth", row.test.depth},
-          {"batch", row.test.batch},
-          {"threads", threads},
-          {"variant", engine.variant()},
-          {"tokens_per_s", row.tokens_per_s},
-          {"stddev", row.stddev},
-          {"bytes_per_token", row.bytes_per_token},
-          {"read_probe_gbps", bounds.read_bytes_per_s / 1e9},
-          {"mbu", row.mbu},
-          {"ops_probe_gops", bounds.ops_per_s / 1e9},
-          {"mfu", row.mfu},
-          {"time_to_first_token_s", row.first_token_seconds}};
+  nlohmann::ordered_json json = {{"test", row.test.name()},
+                                 {"depth", row.test.depth},
+                                 {"batch", row.test.batch},
+                                 {"threads", threads},
+                                 {"variant", engine.variant()},
+                                 {"tokens_per_s", row.tokens_per_s},
+                                 {"stddev", row.stddev},
+                                 {"bytes_per_token", row.bytes_per_token},
+                                 {"read_probe_gbps", bounds.read_bytes_per_s / 1e9},
+                                 {"mbu", row.mbu},
+                                 {"ops_probe_gops", bounds.ops_per_s / 1e9},
+                                 {"mfu", row.mfu},
+                                 {"time_to_first_token_s", row.first_token_seconds}};
+  for (const KernelRow &kernel : row.kernels)
+    json["kernels"].push_back({{"name", kernel.name},
+                               {"label", kernel.label},
+                               {"calls", kernel.calls},
+                               {"seconds", kernel.seconds},
+                               {"bytes", kernel.bytes},
+                               {"share_of_bound", kernel.share_of_bound}});
+  return json;
+}
+
+// Where a repetition's time went, as a table of its own.
+void print_kernels(const BenchRow &row) {
+  std::printf("\n| kernel | of | calls | us a call | share of time | GB/s | share of bound |\n"
+              "|---|---|--:|--:|--:|--:|--:|\n");
+  double sum = 0;
+  for (const KernelRow &kernel : row.kernels) {
+    sum += kernel.seconds;
+    const bool bounded = kernel.share_of_bound >= 0.001;
+    std::printf(
+        "%s\n",
+        absl::StrFormat("| %s | %s | %d | %.1f | %.1f%% | %s | %s |", kernel.name, kernel.label,
+                        kernel.calls,
+                        kernel.calls ? 1e6 * kernel.seconds / static_cast<double>(kernel.calls) : 0,
+                        100 * kernel.seconds / row.seconds,
+                        bounded ? absl::StrFormat("%.1f", kernel.bytes / kernel.seconds / 1e9) : "",
+                        bounded ? absl::StrFormat("%.0f%%", 100 * kernel.share_of_bound) : "")
+            .c_str());
+  }
+  std::printf("| all | %s | | | %.1f%% | | |\n\n", row.test.name().c_str(),
+              100 * sum / row.seconds);
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
@@ -113,7 +144,7 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
       std::printf("%s\n", header.c_str());
     std::printf("%s\n", line.c_str());
   } else {
-    if (first)
+    if (first || options.ops)
       std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
                   "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
     std::string test = row.test.name();
@@ -127,6 +158,8 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
                             threads, row.test.batch, test, row.tokens_per_s, row.stddev,
                             100 * row.mbu, 100 * row.mfu)
                             .c_str());
+    if (!row.kernels.empty())
+      print_kernels(row);
   }
   std::fflush(stdout);
 }
@@ -146,10 +179,11 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
         absl::StrCat(options.model.model, " is not a language model: nothing to bench"));
   device::Device &device = (*engine)->device();
   const Bounds bounds{device.probe_read_bytes_per_s((*engine)->memory().weights),
-                      device.probe_ops_per_s(is_quantized((*engine)->manifest()))};
+                      device.probe_ops_per_s(is_quantized((*engine)->manifest())),
+                      device.probe_ops_per_s(/*integer=*/false)};
   bool first = true;
   for (const BenchTest &test : tests) {
-    auto row = run_bench(**engine, test, options.repetitions, bounds);
+    auto row = run_bench(**engine, test, options.repetitions, bounds, options.ops);
     if (!row.ok())
       return row.status();
     print_row(options, first, *row, **engine, device.threads(), bounds);
@@ -172,6 +206,8 @@ int bench(Args args) {
     options.output = "json";
   if (options.output != "md" && options.output != "json" && options.output != "csv")
     return wrong_usage(absl::StrCat("-o ", options.output, " is no format"), "-o md, json or csv");
+  if (options.ops && options.output == "csv")
+    return wrong_usage("csv has one line a test, and --ops is a table for each", "-o json");
   const auto tests = make_tests(options);
   if (!tests.ok())
     return wrong_usage(tests.status());

@@ -1,6 +1,10 @@
 #include "runtime/cli/BenchRun.h"
 
+#include "runtime/cli/BenchWork.h"
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 #include <algorithm>
 #include <chrono>
@@ -73,24 +77,27 @@ public:
     return result;
   }
 
-  // Bytes of weights and state that one repetition moves: each device step reads its weights once,
-  // and of each of its sequences the kv so far; it writes the new kv, and reads and writes the
-  // fixed state.
-  double bytes() const {
-    const uint64_t max_tokens = engine_.max_tokens(), max_seqs = engine_.max_seqs();
+  // What the dispatches of each bucket do in one repetition.
+  std::vector<std::vector<Work>> work() const {
+    const auto buckets = num_buckets();
+    std::vector<std::vector<Work>> total(buckets);
     const uint64_t piece = test_.prefill ? test_.tokens : 1;
-    double total = 0;
-    for (uint64_t done = 0; done < test_.tokens; done += piece) {
-      // Engine::step packs the batch's tokens densely; a sequence is cut at most once a device
-      // step.
-      const uint64_t in_step = std::min(max_tokens, piece * std::min(test_.batch, max_seqs));
-      const double steps = std::ceil(static_cast<double>(piece * test_.batch) / in_step);
-      const auto seqs = static_cast<uint32_t>(std::min({test_.batch, max_seqs, in_step}));
-      total += steps * weight_bytes(static_cast<uint32_t>(in_step), seqs);
-      for (uint64_t p = 0; p < piece; p += std::min(piece, max_tokens))
-        total += static_cast<double>(test_.batch) *
-                 state_bytes(test_.depth + done + p, std::min(piece, max_tokens));
-    }
+    for (uint64_t done = 0; done < test_.tokens; done += piece)
+      for_each_device_step(engine_, test_.batch, test_.depth + done, piece,
+                           [&](std::span<const StepPart> parts, uint64_t wanted) {
+                             uint64_t tokens = 0;
+                             for (const StepPart &part : parts)
+                               tokens += part.count;
+                             const auto num_tokens = static_cast<uint32_t>(tokens);
+                             const auto num_seqs = static_cast<uint32_t>(parts.size());
+                             const std::vector<Work> step = step_work(
+                                 engine_, engine_.bucket(num_tokens, num_seqs), parts, wanted);
+                             std::vector<Work> &sum =
+                                 total[engine_.bucket_index(num_tokens, num_seqs)];
+                             sum.resize(step.size());
+                             for (size_t i = 0; i < step.size(); ++i)
+                               sum[i] += step[i];
+                           });
     return total;
   }
 
@@ -108,25 +115,7 @@ private:
     slots.clear();
   }
 
-  double weight_bytes(uint32_t num_tokens, uint32_t num_seqs) const {
-    double bytes = 0;
-    for (const artifact::Dispatch *dispatch :
-         items(engine_.bucket(num_tokens, num_seqs).dispatches()))
-      bytes += static_cast<double>(dispatch->weight_bytes());
-    return bytes;
-  }
-
-  // One sequence's, in a step that adds `count` positions after `position`.
-  double state_bytes(uint64_t position, uint64_t count) const {
-    double bytes = 2.0 * static_cast<double>(engine_.manifest().slot_bytes());
-    for (const artifact::KvGroup *group : items(engine_.manifest().kv_groups())) {
-      const uint64_t kept =
-          group->window() == 0 ? position : std::min<uint64_t>(position, group->window());
-      bytes += static_cast<double>(kept + count) * static_cast<double>(group->page_bytes()) /
-               QUERN_KV_PAGE;
-    }
-    return bytes;
-  }
+  size_t num_buckets() const { return items(engine_.artifact().entry("step")->buckets()).size(); }
 
   session::Engine &engine_;
   BenchTest test_;
@@ -136,35 +125,102 @@ private:
   std::vector<SequenceStep> batch_;
 };
 
+double bound_seconds(const Work &work, const Bounds &bounds) {
+  auto at = [](double amount, double rate) { return rate > 0 ? amount / rate : 0; };
+  return std::max(at(work.bytes, bounds.read_bytes_per_s),
+                  at(work.integer_ops, bounds.ops_per_s) +
+                      at(work.float_ops, bounds.float_ops_per_s));
+}
+
+// `label` where it equals `other`, with "*" for each part between dots that does not.
+std::string common_label(const std::string &label, const std::string &other) {
+  const std::vector<std::string> left = absl::StrSplit(label, '.');
+  const std::vector<std::string> right = absl::StrSplit(other, '.');
+  if (left.size() != right.size())
+    return left.size() < right.size() ? label : other;
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < left.size(); ++i)
+    parts.push_back(left[i] == right[i] ? left[i] : "*");
+  return absl::StrJoin(parts, ".");
+}
+
+// The dispatches' times and work, added up by kernel; both of one repetition.
+std::vector<KernelRow> kernel_rows(session::Engine &engine, const session::StepTimes &times,
+                                   const std::vector<std::vector<Work>> &work, double repetitions,
+                                   const Bounds &bounds) {
+  const double tick = 1 / engine.device().ticks_per_s();
+  const auto kernels = items(engine.manifest().kernels());
+  std::vector<KernelRow> rows;
+  std::vector<double> bound;
+  std::vector<int> row_of(kernels.size(), -1);
+  const auto buckets = items(engine.artifact().entry("step")->buckets());
+  for (uint32_t b = 0; b < buckets.size(); ++b) {
+    const auto dispatches = items(buckets[b]->dispatches());
+    if (times.buckets[b].steps == 0)
+      continue;
+    for (uint32_t i = 0; i < dispatches.size(); ++i) {
+      const uint32_t kernel = dispatches[i]->kernel();
+      const std::string label(artifact::text(dispatches[i]->label()));
+      if (row_of[kernel] < 0) {
+        row_of[kernel] = static_cast<int>(rows.size());
+        rows.push_back({std::string(artifact::text(kernels[kernel]->name())), label});
+        bound.push_back(0);
+      }
+      KernelRow &row = rows[row_of[kernel]];
+      row.label = common_label(row.label, label);
+      row.calls += times.buckets[b].steps / static_cast<uint64_t>(repetitions);
+      row.seconds += static_cast<double>(times.buckets[b].ticks[i]) * tick / repetitions;
+      row.bytes += work[b][i].bytes;
+      bound[row_of[kernel]] += bound_seconds(work[b][i], bounds);
+    }
+  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i].share_of_bound = rows[i].seconds > 0 ? bound[i] / rows[i].seconds : 0;
+  return rows;
+}
+
 } // namespace
 
 std::string BenchTest::name() const { return absl::StrCat(prefill ? "pp" : "tg", tokens); }
 
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, const Bounds &bounds) {
+                                   uint64_t repetitions, const Bounds &bounds, bool kernels) {
   Bench bench(engine, test);
   if (absl::Status status = bench.prepare(); !status.ok())
     return status;
   if (auto warm = bench.repeat(); !warm.ok())
     return warm.status();
   const auto tokens = static_cast<double>(test.tokens * test.batch);
-  double sum = 0, squares = 0, first = 0;
+  double sum = 0, squares = 0, first = 0, seconds = 0;
+  session::StepTimes times;
+  if (kernels)
+    engine.record(&times);
   for (uint64_t i = 0; i < repetitions; ++i) {
     auto repetition = bench.repeat();
-    if (!repetition.ok())
+    if (!repetition.ok()) {
+      engine.record(nullptr);
       return repetition.status();
+    }
     const double rate = tokens / repetition->seconds;
     sum += rate;
     squares += rate * rate;
     first += repetition->first_seconds;
+    seconds += repetition->seconds;
   }
+  engine.record(nullptr);
   const auto n = static_cast<double>(repetitions);
   BenchRow row;
   row.test = test;
   row.tokens_per_s = sum / n;
   row.stddev = repetitions > 1 ? std::sqrt(std::max(0.0, (squares - sum * sum / n) / (n - 1))) : 0;
   row.first_token_seconds = first / n;
-  row.bytes_per_token = bench.bytes() / tokens;
+  row.seconds = seconds / n;
+  const auto work = bench.work();
+  for (const std::vector<Work> &bucket : work)
+    for (const Work &dispatch : bucket)
+      row.bytes_per_token += dispatch.bytes / tokens;
+  if (kernels)
+    row.kernels = kernel_rows(engine, times, work, n, bounds);
   if (bounds.read_bytes_per_s > 0)
     row.mbu = row.tokens_per_s * row.bytes_per_token / bounds.read_bytes_per_s;
   if (bounds.ops_per_s > 0)

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace quern::cli {
 
@@ -24,7 +25,18 @@ struct BenchTest {
 // What the machine allows, probed in the same run by the same threads.
 struct Bounds {
   double read_bytes_per_s = 0;
-  double ops_per_s = 0;
+  double ops_per_s = 0;       // of the products that most of the model's weights take part in
+  double float_ops_per_s = 0; // attention's, and those of float weights
+};
+
+// A kernel's part of a repetition.
+struct KernelRow {
+  std::string name;
+  std::string label; // what it is in the model; "*" where its dispatches' names differ
+  uint64_t calls = 0;
+  double seconds = 0;
+  double bytes = 0;          // of weights and state
+  double share_of_bound = 0; // the time that bytes and operations need at the bounds, of `seconds`
 };
 
 struct BenchRow {
@@ -35,11 +47,13 @@ struct BenchRow {
   double mbu = 0;                 // tokens/s * bytes a token, of the bandwidth
   double mfu = 0;                 // tokens/s * operations a token, of the arithmetic peak
   double first_token_seconds = 0; // prefill: of the whole prompt; decode: of the first step
+  double seconds = 0;             // a repetition, mean
+  std::vector<KernelRow> kernels; // in the order in which they first run; where asked for
 };
 
 // One unmeasured repetition, then `repetitions` measured ones. The engine must have room: `batch`
-// slots, twice as many if depth is not 0, of depth + tokens positions.
+// slots, twice as many if depth is not 0, of depth + tokens positions. `kernels`: their times too.
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, const Bounds &bounds);
+                                   uint64_t repetitions, const Bounds &bounds, bool kernels);
 
 } // namespace quern::cli

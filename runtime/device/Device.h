@@ -71,11 +71,16 @@ public:
   virtual void from_host(uint8_t *to, const void *from, uint64_t bytes) = 0;
 
   // Runs the bucket to its end. `entry` and `bucket` index the manifest's. The caller fills all of
-  // `args` but `barrier` and `yield`; inputs and outputs are host memory. Allocates nothing.
+  // `args` but `barrier` and `yield` (`ticks` may be null); inputs and outputs are host memory.
+  // Allocates nothing.
   virtual absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) = 0;
 
   // Workers that take part in a step (1 for devices that have none).
   virtual int threads() const = 0;
+
+  // The clock that QuernStepArgs::ticks are read from, and how fast it ticks.
+  virtual uint64_t ticks() const = 0;
+  virtual double ticks_per_s() const = 0;
 
   // The bounds that bench compares with, measured now by the same workers; 0 where there is no
   // probe. Bytes a second at which they read `bytes` bytes (of the weights, or as many as those

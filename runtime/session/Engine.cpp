@@ -263,7 +263,32 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   args.rows = rows_.data();
   args.kv = kv_.data();
   args.fixed_state = fixed_state_.data();
-  return device_->run(step_entry_, bucket_index(num_tokens, num_seqs), args);
+  const uint32_t bucket = bucket_index(num_tokens, num_seqs);
+  args.ticks = times_ ? ticks_.data() : nullptr;
+  absl::Status status = device_->run(step_entry_, bucket, args);
+  if (times_ && status.ok())
+    add_times(times_->buckets[bucket]);
+  return status;
+}
+
+void Engine::record(StepTimes *times) {
+  times_ = times;
+  if (!times)
+    return;
+  times->buckets.clear();
+  for (const artifact::Bucket *bucket :
+       items(items(manifest().entries())[step_entry_]->buckets())) {
+    times->buckets.push_back({.ticks = std::vector<uint64_t>(items(bucket->dispatches()).size())});
+    ticks_.resize(std::max(ticks_.size(), times->buckets.back().ticks.size()));
+  }
+}
+
+void Engine::add_times(StepTimes::Bucket &bucket) const {
+  const uint64_t end = device_->ticks();
+  const size_t count = bucket.ticks.size();
+  for (size_t i = 0; i < count; ++i)
+    bucket.ticks[i] += (i + 1 < count ? ticks_[i + 1] : end) - ticks_[i];
+  ++bucket.steps;
 }
 
 } // namespace quern::session

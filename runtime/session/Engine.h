@@ -52,6 +52,16 @@ struct Tensor {
   uint64_t bytes = 0;   // that `data` holds
 };
 
+// What the dispatches of device steps took, added up: each until the next one began, waiting for
+// other workers included.
+struct StepTimes {
+  struct Bucket {
+    uint64_t steps = 0;
+    std::vector<uint64_t> ticks; // a dispatch; Device::ticks_per_s says how long one is
+  };
+  std::vector<Bucket> buckets; // the step entry's, in the manifest's order
+};
+
 class Engine {
 public:
   // Opens the artifact and takes all memory, after checking that it fits.
@@ -98,9 +108,14 @@ public:
   // numbers).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
+  // From now on device steps add their times to `times`, which must outlive that; null ends it.
+  void record(StepTimes *times);
+
   // The bucket that a device step of T tokens of B sequences runs.
   // Requires 1 <= B <= min(T, max_seqs()) and T <= max_tokens().
   const artifact::Bucket &bucket(uint32_t num_tokens, uint32_t num_seqs) const;
+  // Its place in the step entry's list.
+  uint32_t bucket_index(uint32_t num_tokens, uint32_t num_seqs) const;
 
   // Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and bind
   // the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that type
@@ -119,7 +134,6 @@ private:
   absl::Status set_limits(const EngineOptions &options);
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
-  uint32_t bucket_index(uint32_t num_tokens, uint32_t num_seqs) const;
   absl::Status check_distinct(std::span<const SequenceStep> batch);
   // Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
   // that is being packed, and its wanted rows after the first `num_rows`.
@@ -127,6 +141,7 @@ private:
             uint32_t &num_rows);
   // With the model's weights and arena; the batch is still to be filled in.
   QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
+  void add_times(StepTimes::Bucket &bucket) const;
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
 
   std::unique_ptr<artifact::Artifact> artifact_;
@@ -144,6 +159,8 @@ private:
   std::vector<const int32_t *> block_tables_;
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
+  StepTimes *times_ = nullptr;
+  std::vector<uint64_t> ticks_;   // one device step's
   std::vector<uint8_t> in_batch_; // a slot: seen in the batch that is being checked
 };
 

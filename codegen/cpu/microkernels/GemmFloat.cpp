@@ -49,6 +49,19 @@ QK_INLINE void gemm(const uint8_t *panel, const float *x, int64_t stride, int64_
 #endif
 }
 
+/// Eight rows at a time, then four, then one.
+template <class T>
+QK_INLINE void gemm_rows(const uint8_t *panel, const float *x, int64_t stride, int64_t k,
+                         int64_t rows, float *acc) {
+  int64_t row = 0;
+  for (; row + 8 <= rows; row += 8)
+    gemm<T, 8>(panel, x + row * stride, stride, k, acc + 16 * row);
+  for (; row + 4 <= rows; row += 4)
+    gemm<T, 4>(panel, x + row * stride, stride, k, acc + 16 * row);
+  for (; row < rows; ++row)
+    gemm<T, 1>(panel, x + row * stride, stride, k, acc + 16 * row);
+}
+
 } // namespace quern::micro
 
 using namespace quern::micro;
@@ -59,13 +72,11 @@ QK_BEGIN
                                      int64_t k, float *acc) {                                      \
     gemm<TYPE, 1>(panel, x, x_stride, k, acc);                                                     \
   }                                                                                                \
-  QK_KERNEL void qk_gemm_##NAME##_m4(const uint8_t *panel, const float *x, int64_t x_stride,       \
-                                     int64_t k, float *acc) {                                      \
-    gemm<TYPE, 4>(panel, x, x_stride, k, acc);                                                     \
-  }                                                                                                \
-  QK_KERNEL void qk_gemm_##NAME##_m8(const uint8_t *panel, const float *x, int64_t x_stride,       \
-                                     int64_t k, float *acc) {                                      \
-    gemm<TYPE, 8>(panel, x, x_stride, k, acc);                                                     \
+  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, const float *x, int64_t x_stride,    \
+                                        int64_t k, int64_t rows, float *acc) {                     \
+    gemm_rows<TYPE>(panel, x, x_stride, k, rows, acc);                                             \
   }
 QK_FOR_EACH_FLOAT_PACKING(QK_GEMM)
+
+QK_KERNEL void qk_prefetch(const void *address) { __builtin_prefetch(address); }
 QK_END

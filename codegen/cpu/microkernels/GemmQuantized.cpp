@@ -5,6 +5,7 @@
 // operations. So that there are no more, what depends on rows and groups but not on channels (the
 // zero point's correction; the min's factor, which the rows bring along) is broadcast from memory,
 // which needs no arithmetic port.
+#include "codegen/cpu/microkernels/GemmRows.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
@@ -42,15 +43,6 @@ template <formats::Packing P> struct Corrections {
   }
 };
 
-/// kDotLanes scales or mins of a record, from channel `first` on.
-template <formats::Packing P>
-QK_INLINE Vector<float, kDotLanes> scales(const uint8_t *at, int first) {
-  if constexpr (P.scale == formats::ScaleType::F16)
-    return load_as_float<_Float16, kDotLanes>(at + 2 * first);
-  else
-    return load_as_float<float, kDotLanes>(at + 4 * first);
-}
-
 /// Adds pair `at` for kDotLanes channels from `first` on: `panel` has its records (two if they are
 /// of 16 inputs), `codes` and `pair` the activations of M rows, `stride` bytes apart.
 template <formats::Packing P, int MaxCode, int M>
@@ -72,11 +64,13 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
       const int group = First + n;
       constexpr bool kSameRecord = P.group == 32; // for both groups
       const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
-      const F scale = scales<P>(record + P.scale_offset(), first);
+      const F scale = scales<P, kDotLanes>(record + P.scale_offset(), first);
       QK_UNROLL for (int m = 0; m < M; ++m) {
         const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + sizeof(float) * group);
         const F dot = convert<F>(dots[n][m]);
         products[m] = kSameRecord && group == 1 ? fma(scale_x, dot, products[m]) : scale_x * dot;
+        if (kZeroPointOfPair<P> && group == 1)
+          products[m] = fma(F(-P.zero_point), of_pair(m, offsetof(QuernQ8Pair, sum)), products[m]);
         if (!kSameRecord || group == 1)
           sums[m] = fma(scale, products[m], sums[m]);
       }
@@ -87,17 +81,17 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
     add_groups.template operator()<1>();
   if constexpr (P.has_min) {
     static_assert(P.group == 32, "a pair's sum is of one record");
-    const F min = scales<P>(panel + P.min_offset(), first);
+    const F min = scales<P, kDotLanes>(panel + P.min_offset(), first);
     QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
         fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m]);
   }
 }
 
-/// Adds `count` pairs for Parts * kDotLanes channels from `first` on.
+/// Adds `count` pairs for all channels, in Parts vectors.
 template <formats::Packing P, int MaxCode, int M, int Parts>
 QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8_t *pairs,
                          int64_t stride, const Corrections<P> (&corrections)[M], int count,
-                         int first, Vector<float, kDotLanes> (*total)[M]) {
+                         Vector<float, kDotLanes> (&total)[Parts][M]) {
   constexpr int kPairBytes = 32 / P.group * P.record_bytes();
   Vector<float, kDotLanes> sums[Parts][M];
   QK_UNROLL for (int part = 0; part < Parts; ++part) QK_UNROLL for (int m = 0; m < M; ++m)
@@ -108,7 +102,7 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
       QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
           __builtin_prefetch(panel + kPrefetchAhead + ahead);
     QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, MaxCode, M>(
-        panel, codes, pairs, stride, corrections, at, first + part * kDotLanes, sums[part]);
+        panel, codes, pairs, stride, corrections, at, part * kDotLanes, sums[part]);
     panel += kPairBytes;
     codes += 32;
     pairs += sizeof(QuernQ8Pair);
@@ -121,9 +115,6 @@ template <formats::Packing P, int MaxCode, int M>
 QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                     float *acc) {
   constexpr int kParts = 16 / kDotLanes;
-  // With AVX2 several rows take the channels in two halves: together they would not fit the
-  // registers.
-  constexpr int kPartsAtOnce = M == 1 ? kParts : 1;
   Vector<float, kDotLanes> sums[kParts][M] = {};
   const int64_t pairs = k_padded / 32;
   for (int64_t first = 0; first < pairs; first += kPairsAtOnce) {
@@ -132,27 +123,27 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
     Corrections<P> corrections[M];
     QK_UNROLL for (int m = 0; m < M; ++m)
         Corrections<P>::set(corrections[m], pair + m * stride, count);
-#pragma clang loop unroll(disable)
-    for (int part = 0; part < kParts; part += kPartsAtOnce)
-      add_pairs<P, MaxCode, M, kPartsAtOnce>(panel, x + first * 32, pair, stride, corrections,
-                                             count, part * kDotLanes, sums + part);
+    add_pairs<P, MaxCode, M, kParts>(panel, x + first * 32, pair, stride, corrections, count, sums);
     panel += kPairsAtOnce * (32 / P.group) * P.record_bytes();
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part)
       store(acc + m * 16 + part * kDotLanes, sums[part][m]);
 }
 
-/// Eight rows; twice four where there are 16 registers only.
+#ifdef QK_VNNI
+/// Eight rows at a time, then four, then one.
 template <formats::Packing P, int MaxCode>
-QK_INLINE void gemm8(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
-                     float *acc) {
-  if constexpr (kDotLanes == 16) {
-    gemm<P, MaxCode, 8>(panel, x, stride, k_padded, acc);
-  } else {
-    gemm<P, MaxCode, 4>(panel, x, stride, k_padded, acc);
-    gemm<P, MaxCode, 4>(panel, x + 4 * stride, stride, k_padded, acc + 64);
-  }
+QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
+                         int64_t rows, float *acc) {
+  int64_t row = 0;
+  for (; row + 8 <= rows; row += 8)
+    gemm<P, MaxCode, 8>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
+  for (; row + 4 <= rows; row += 4)
+    gemm<P, MaxCode, 4>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
+  for (; row < rows; ++row)
+    gemm<P, MaxCode, 1>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
 }
+#endif
 
 } // namespace quern::micro
 
@@ -168,13 +159,12 @@ QK_BEGIN
                                      int64_t k_padded, float *acc) {                               \
     gemm<kPacking_##NAME, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                         \
   }                                                                                                \
-  QK_KERNEL void qk_gemm_##NAME##_m4(const uint8_t *panel, const uint8_t *x, int64_t x_stride,     \
-                                     int64_t k_padded, float *acc) {                               \
-    gemm<kPacking_##NAME, MAX_CODE, 4>(panel, x, x_stride, k_padded, acc);                         \
-  }                                                                                                \
-  QK_KERNEL void qk_gemm_##NAME##_m8(const uint8_t *panel, const uint8_t *x, int64_t x_stride,     \
-                                     int64_t k_padded, float *acc) {                               \
-    gemm8<kPacking_##NAME, MAX_CODE>(panel, x, x_stride, k_padded, acc);                           \
+  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, const uint8_t *x, int64_t x_stride,  \
+                                        int64_t k_padded, int64_t rows, float *acc) {              \
+    if (rows == 1)                                                                                 \
+      gemm<kPacking_##NAME, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                       \
+    else                                                                                           \
+      gemm_rows<kPacking_##NAME, MAX_CODE>(panel, x, x_stride, k_padded, rows, acc);               \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_GEMM)
 QK_END

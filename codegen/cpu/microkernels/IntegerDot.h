@@ -50,14 +50,30 @@ template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint
   return __builtin_bit_cast(U8<Bytes>, Words((r < kStoredRows ? words : words >> 4) & 0x0f0f));
 }
 
+/// Whether the zero point is taken off a pair's products as a float: zero_point * sum, with the sum
+/// that the row brings along. Cheap, and as good where codes are as small as the zero point; 8-bit
+/// ones would lose bits to it.
+template <formats::Packing P>
+inline constexpr bool kZeroPointOfPair = P.zero_point != 0 && P.zero_point != 128 && P.group == 32;
+
+/// `Lanes` scales or mins of a record, from channel `first` on.
+template <formats::Packing P, int Lanes>
+QK_INLINE Vector<float, Lanes> scales(const uint8_t *at, int first) {
+  if constexpr (P.scale == formats::ScaleType::F16)
+    return load_as_float<_Float16, Lanes>(at + 2 * first);
+  else
+    return load_as_float<float, Lanes>(at + 4 * first);
+}
+
 #ifdef QK_VNNI
 
 inline constexpr int kDotLanes = 16;
 /// Groups taken at once: kDotGroups * M chains of additions run side by side. Eight would not hide
 /// the instruction's latency of five.
 inline constexpr int kDotGroups = 2;
-/// Whether out needs the correction: always, where the zero point is not 0.
-template <formats::Packing P> inline constexpr bool kCorrected = P.zero_point != 0;
+/// Whether out needs the correction: always, where there is a zero point in the integers.
+template <formats::Packing P>
+inline constexpr bool kCorrected = P.zero_point != 0 && !kZeroPointOfPair<P>;
 
 QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
 #ifdef __AVX512VNNI__
@@ -91,7 +107,15 @@ inline constexpr int kDotLanes = 8;
 inline constexpr int kDotGroups = 1;
 /// With zero point 128 the codes are made signed instead.
 template <formats::Packing P>
-inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128;
+inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128 && !kZeroPointOfPair<P>;
+
+/// How many rows of four inputs have products of pairs that fit into 16 bits together; their sum is
+/// widened once. All four do with codes up to 31: 4 * 2*31*127 = 31496.
+template <formats::Packing P, int MaxCode>
+inline constexpr int kRowsThatFit =
+    P.zero_point == 128                ? 1
+    : 32767 / (2 * MaxCode * 127) >= 4 ? 4
+                                       : 32767 / (2 * MaxCode * 127);
 
 /// Products of pairs, added in 16 bits: saturating, so the caller sees to it that they fit.
 template <formats::Packing P> QK_INLINE __m256i multiply_pairs(__m256i w, __m256i x) {
@@ -107,10 +131,7 @@ QK_INLINE void integer_dot(const uint8_t *codes, const uint8_t *x, int64_t strid
                            I32<8> (&out)[kDotGroups][M]) {
   using I16x16 = Vector<int16_t, 16>;
   constexpr int kRows = 4;
-  // How many rows' products of pairs fit into 16 bits; their sum is widened once. All four do with
-  // codes up to 31: 4 * 2*31*127 = 31496.
-  constexpr int kMostFit = P.zero_point == 128 ? 1 : 32767 / (2 * MaxCode * 127);
-  constexpr int kFit = kMostFit < kRows ? kMostFit : kRows;
+  constexpr int kFit = kRowsThatFit<P, MaxCode>;
   static_assert(kDotGroups == 1 && kFit > 0 && kRows % kFit == 0);
   QK_UNROLL for (int first = 0; first < kRows; first += kFit) {
     I16x16 pairs[M];

@@ -77,32 +77,31 @@ QK_BEGIN
 // ---- Matrix products with quantized weights
 // -------------------------------------------------------------------
 //
-// qk_gemm_<packing>_m<M>, M in {1, 4, 8}: M rows of activations times one panel of 16 output
-// channels.
+// qk_gemm_<packing>_m1 and _rows: one row, or `rows` rows, of activations times one panel of 16
+// output channels.
 //   panel     the packed panel, k_padded/group records
-//   x         M rows of int8 codes with their QuernQ8Pair's (StepArgs.h), x_stride bytes apart.
-//   Codes lie in
-//             [-127, 127]
+//   x         rows of int8 codes with their QuernQ8Pair's (StepArgs.h), x_stride bytes apart. Codes
+//             lie in [-127, 127]
 //   k_padded  inputs, a multiple of 32
-//   acc       [M][16] floats, written
+//   acc       [rows][16] floats, written
 // Activations have a scale for every 16 inputs. For each element, from 0 and over the panel's
 // records in ascending order:
-//   dot_h = sum over 16 inputs of (code_w - zero_point) * code_x      exact, in integers
-// A record of 32 inputs has two of these, with the two scales and the sum of an activation pair:
+//   dot_h = sum over 16 inputs of (code_w - zero) * code_x            exact, in integers
+// where zero is 0 in a record of 32 inputs unless the zero point is 128, else the zero point. Such
+// a record has two of these, with the two scales and the sum of an activation pair:
 //   t   = fma(scale_1, float(dot_1), scale_0 * float(dot_0))
+//   t   = fma(-zero_point, sum, t)                                    where it is not in the dots
 //   acc = fma(scale_w, t, acc)
 //   acc = fma(min_w, sum, acc)                                        where the packing has a min
 // A record of 16 inputs has one:
 //   acc = fma(scale_w, scale_h * float(dot_h), acc)
-// M = 1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next
-// one.
+// m1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next one.
+// So do rows, which are not inlined.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
                            int64_t k_padded, float *acc);                                          \
-  void qk_gemm_##NAME##_m4(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
-                           int64_t k_padded, float *acc);                                          \
-  void qk_gemm_##NAME##_m8(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
-                           int64_t k_padded, float *acc);
+  void qk_gemm_##NAME##_rows(const uint8_t *panel, const uint8_t *x, int64_t x_stride,             \
+                             int64_t k_padded, int64_t rows, float *acc);
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
@@ -117,18 +116,19 @@ void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
 // ---- Matrix products with float weights
 // -----------------------------------------------------------------------
 //
-// qk_gemm_{f32,f16,bf16}_m<M>, M in {1, 4, 8}: as above with rows of floats, x_stride floats apart.
+// qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart.
 //   even = fma(w[k], x[k], even) over k = 0, 2, ...; odd likewise over k = 1, 3, ...; acc = even +
 //   odd
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
                            float *acc);                                                            \
-  void qk_gemm_##NAME##_m4(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
-                           float *acc);                                                            \
-  void qk_gemm_##NAME##_m8(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
-                           float *acc);
+  void qk_gemm_##NAME##_rows(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,    \
+                             int64_t rows, float *acc);
 QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
+
+// Fetches the cache line that `address` lies in: for results that a product is about to write.
+void qk_prefetch(const void *address);
 
 // qk_decode_row_<packing>: output channel `row` of the panels (panel_bytes apart) back to k floats,
 // bitwise what formats::decode_packed_row gives. For looking up an embedding tied to the output
@@ -243,10 +243,13 @@ void qk_recurrence_step_delta(float *state, const float *r, const float *k, cons
 // barrier starts zeroed and can be used again at once.
 void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
 
+// Worker 0 writes the time stamp counter to args->ticks[dispatch], unless ticks is null.
+void qk_note_time(const QuernStepArgs *args, int32_t worker, int64_t dispatch);
+
 QK_END
 
 // Every function above, as X(name).
-#define QK_EACH_GEMM_(X, NAME) X(qk_gemm_##NAME##_m1) X(qk_gemm_##NAME##_m4) X(qk_gemm_##NAME##_m8)
+#define QK_EACH_GEMM_(X, NAME) X(qk_gemm_##NAME##_m1) X(qk_gemm_##NAME##_rows)
 #define QK_FOR_EACH_KERNEL(X)                                                                      \
   QK_EACH_GEMM_(X, q4_g32_z8_f16)                                                                  \
   QK_EACH_GEMM_(X, q4_g32_z0_min_f16)                                                              \
@@ -276,6 +279,7 @@ QK_END
   X(qk_decode_row_f32)                                                                             \
   X(qk_decode_row_f16)                                                                             \
   X(qk_decode_row_bf16)                                                                            \
+  X(qk_prefetch)                                                                                   \
   X(qk_quantize_row)                                                                               \
   X(qk_sum)                                                                                        \
   X(qk_sum_squares)                                                                                \
@@ -309,7 +313,8 @@ QK_END
   X(qk_attn_finish_row)                                                                            \
   X(qk_recurrence_step)                                                                            \
   X(qk_recurrence_step_delta)                                                                      \
-  X(qk_barrier)
+  X(qk_barrier)                                                                                    \
+  X(qk_note_time)
 
 #ifdef __cplusplus
 namespace quern {

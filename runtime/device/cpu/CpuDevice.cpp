@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <immintrin.h>
 #include <sched.h>
@@ -163,6 +164,20 @@ absl::Status CpuDevice::run(uint32_t entry, uint32_t bucket, QuernStepArgs &args
   Step step{functions_[entry][bucket], &args};
   pool_->run(run_step, &step);
   return absl::OkStatus();
+}
+
+uint64_t CpuDevice::ticks() const { return __builtin_ia32_rdtsc(); }
+
+// Counted against the system's clock: CPUID does not say it on all CPUs.
+double CpuDevice::ticks_per_s() const {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kSeconds = 0.02;
+  const auto start = Clock::now();
+  const uint64_t first = ticks();
+  double seconds = 0;
+  while (seconds < kSeconds)
+    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return static_cast<double>(ticks() - first) / seconds;
 }
 
 double CpuDevice::probe_read_bytes_per_s(uint64_t bytes) {

@@ -24,6 +24,8 @@ public:
   void from_host(uint8_t *to, const void *from, uint64_t bytes) override;
   absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
   int threads() const override { return pool_->size(); }
+  uint64_t ticks() const override;
+  double ticks_per_s() const override;
   double probe_read_bytes_per_s(uint64_t bytes) override;
   double probe_ops_per_s(bool integer) override;
 

@@ -22,6 +22,8 @@ public:
   void from_host(uint8_t *to, const void *from, uint64_t bytes) override;
   absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) override;
   int threads() const override { return 1; }
+  uint64_t ticks() const override { return 0; }
+  double ticks_per_s() const override { return 1; }
   double probe_read_bytes_per_s(uint64_t bytes) override { return 0; }
   double probe_ops_per_s(bool integer) override { return 0; }
 

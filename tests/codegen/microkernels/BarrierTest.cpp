@@ -64,5 +64,20 @@ TEST(Barrier, IsNothingForOneWorker) {
     build.kernels->qk_barrier(nullptr, 0, 1);
 }
 
+TEST(NoteTime, IsOfTheFirstWorkerWhereItIsAskedFor) {
+  for (const Build &build : usable_builds()) {
+    uint64_t ticks[3] = {};
+    QuernStepArgs args = {};
+    build.kernels->qk_note_time(&args, 0, 1);
+    args.ticks = ticks;
+    build.kernels->qk_note_time(&args, 1, 0);
+    build.kernels->qk_note_time(&args, 0, 1);
+    build.kernels->qk_note_time(&args, 0, 2);
+    EXPECT_EQ(ticks[0], 0u);
+    EXPECT_GT(ticks[1], 0u);
+    EXPECT_GE(ticks[2], ticks[1]);
+  }
+}
+
 } // namespace
 } // namespace quern::native

@@ -12,15 +12,17 @@ namespace quern::native {
 namespace {
 
 using formats::Packing;
-using QuantizedGemm = void (*)(const uint8_t *, const uint8_t *, int64_t, int64_t, float *);
-using FloatGemm = void (*)(const uint8_t *, const float *, int64_t, int64_t, float *);
+template <class X> using Gemm = void (*)(const uint8_t *, const X *, int64_t, int64_t, float *);
+template <class X>
+using GemmRows = void (*)(const uint8_t *, const X *, int64_t, int64_t, int64_t, float *);
 using DecodeRow = void (*)(const uint8_t *, int64_t, int64_t, int64_t, float *);
 
 struct QuantizedCase {
   const char *name;
   Packing packing;
   int max_code;
-  QuantizedGemm Kernels::*m1, Kernels::*m4, Kernels::*m8;
+  Gemm<uint8_t> Kernels::*m1;
+  GemmRows<uint8_t> Kernels::*rows;
   DecodeRow Kernels::*decode;
 };
 
@@ -30,8 +32,7 @@ const QuantizedCase kQuantized[] = {
    {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},                            \
    MAX_CODE,                                                                                       \
    &Kernels::qk_gemm_##NAME##_m1,                                                                  \
-   &Kernels::qk_gemm_##NAME##_m4,                                                                  \
-   &Kernels::qk_gemm_##NAME##_m8,                                                                  \
+   &Kernels::qk_gemm_##NAME##_rows,                                                                \
    &Kernels::qk_decode_row_##NAME},
     QK_FOR_EACH_QUANTIZED_PACKING(QK_CASE)
 #undef QK_CASE
@@ -70,6 +71,8 @@ std::vector<uint8_t> random_panel(const QuantizedCase &c, int64_t k, Random &ran
 /// The definition in Microkernels.h, one channel of one row.
 float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int64_t k, int lane) {
   const Packing &p = c.packing;
+  const bool of_pair = p.group == 32 && p.zero_point != 0 && p.zero_point != 128;
+  const int zero = of_pair ? 0 : p.zero_point;
   float acc = 0;
   for (int64_t first = 0; first < k; first += p.group, panel += p.record_bytes()) {
     QuernQ8Pair pair;
@@ -77,7 +80,7 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
     int32_t dot[2] = {0, 0}, sum[2] = {0, 0};
     for (int i = 0; i < p.group; ++i) {
       const int code_x = static_cast<int8_t>(x[first + i]);
-      dot[i / 16] += (formats::packed_code(p, panel, lane, i) - p.zero_point) * code_x;
+      dot[i / 16] += (formats::packed_code(p, panel, lane, i) - zero) * code_x;
       sum[i / 16] += code_x;
     }
     const float scale = formats::detail::load_scale(p.scale, panel + p.scale_offset(), lane);
@@ -85,18 +88,21 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
       acc = std::fma(scale, pair.scale[first / 16 % 2] * static_cast<float>(dot[0]), acc);
       continue;
     }
-    acc = std::fma(scale,
-                   std::fma(pair.scale[1], static_cast<float>(dot[1]),
-                            pair.scale[0] * static_cast<float>(dot[0])),
-                   acc);
+    const float pair_sum =
+        pair.scale[0] * static_cast<float>(sum[0]) + pair.scale[1] * static_cast<float>(sum[1]);
+    float t = std::fma(pair.scale[1], static_cast<float>(dot[1]),
+                       pair.scale[0] * static_cast<float>(dot[0]));
+    if (of_pair)
+      t = std::fma(static_cast<float>(-p.zero_point), pair_sum, t);
+    acc = std::fma(scale, t, acc);
     if (p.has_min)
-      acc = std::fma(formats::detail::load_scale(p.scale, panel + p.min_offset(), lane),
-                     pair.scale[0] * static_cast<float>(sum[0]) +
-                         pair.scale[1] * static_cast<float>(sum[1]),
+      acc = std::fma(formats::detail::load_scale(p.scale, panel + p.min_offset(), lane), pair_sum,
                      acc);
   }
   return acc;
 }
+
+constexpr int kRows = 11; // more than a tile of any build, and every remainder
 
 TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
   Random random(1);
@@ -107,9 +113,9 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
         const std::string what = std::string(c.name) + " k=" + std::to_string(k);
         const auto panel = random_panel(c, k, random, extreme);
         const int64_t stride = q8_row_bytes(k) + 64 * random.below(3);
-        std::vector<uint8_t> rows(8 * stride);
-        std::vector<float> want(8 * 16);
-        for (int m = 0; m < 8; ++m) {
+        std::vector<uint8_t> rows(kRows * stride);
+        std::vector<float> want(kRows * 16);
+        for (int m = 0; m < kRows; ++m) {
           auto x = random.units(k, extreme ? 1.0f : std::exp(3 * random.unit()));
           if (extreme) // every code is 127 or -127
             for (float &value : x)
@@ -132,17 +138,20 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
           }
         }
         for (const Build &build : usable_builds()) {
-          const auto check = [&](QuantizedGemm gemm, int height, int first) {
-            std::vector<float> got(height * 16, NAN);
-            gemm(panel.data(), rows.data() + first * stride, stride, k, got.data());
-            expect_same_bits(got, std::span(want).subspan(first * 16, height * 16),
-                             what + " m" + std::to_string(height) + " " + std::string(build.name));
+          const auto check = [&](const std::vector<float> &got, int first, const char *how) {
+            expect_same_bits(got, std::span(want).subspan(first * 16, got.size()),
+                             what + how + std::to_string(got.size() / 16) + " rows, " +
+                                 std::string(build.name));
           };
-          for (int m = 0; m < 8; ++m)
-            check(build.kernels->*c.m1, 1, m);
-          check(build.kernels->*c.m4, 4, 0);
-          check(build.kernels->*c.m4, 4, 4);
-          check(build.kernels->*c.m8, 8, 0);
+          for (int m = 0; m < kRows; ++m) {
+            std::vector<float> got(16, NAN);
+            (build.kernels->*c.m1)(panel.data(), rows.data() + m * stride, stride, k, got.data());
+            check(got, m, " m1, ");
+            got.assign((m + 1) * 16, NAN);
+            (build.kernels->*c.rows)(panel.data(), rows.data() + (kRows - m - 1) * stride, stride,
+                                     k, m + 1, got.data());
+            check(got, kRows - m - 1, " ");
+          }
         }
       }
 }
@@ -169,7 +178,8 @@ TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
 struct FloatCase {
   const char *name;
   Packing packing;
-  FloatGemm Kernels::*m1, Kernels::*m4, Kernels::*m8;
+  Gemm<float> Kernels::*m1;
+  GemmRows<float> Kernels::*rows;
   DecodeRow Kernels::*decode;
 };
 
@@ -177,20 +187,17 @@ const FloatCase kFloats[] = {
     {"f32",
      {Packing::F32},
      &Kernels::qk_gemm_f32_m1,
-     &Kernels::qk_gemm_f32_m4,
-     &Kernels::qk_gemm_f32_m8,
+     &Kernels::qk_gemm_f32_rows,
      &Kernels::qk_decode_row_f32},
     {"f16",
      {Packing::F16},
      &Kernels::qk_gemm_f16_m1,
-     &Kernels::qk_gemm_f16_m4,
-     &Kernels::qk_gemm_f16_m8,
+     &Kernels::qk_gemm_f16_rows,
      &Kernels::qk_decode_row_f16},
     {"bf16",
      {Packing::BF16},
      &Kernels::qk_gemm_bf16_m1,
-     &Kernels::qk_gemm_bf16_m4,
-     &Kernels::qk_gemm_bf16_m8,
+     &Kernels::qk_gemm_bf16_rows,
      &Kernels::qk_decode_row_bf16},
 };
 
@@ -215,12 +222,12 @@ TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
       const std::string what = std::string(c.name) + " k=" + std::to_string(k);
       const auto panel = random_float_panel(c.packing, k, random);
       const int64_t stride = k + random.below(5);
-      const auto x = random.units(8 * stride + 1);
-      std::vector<float> want(8 * 16);
+      const auto x = random.units(kRows * stride + 1);
+      std::vector<float> want(kRows * 16);
       for (int lane = 0; lane < 16; ++lane) {
         std::vector<float> w(k);
         formats::decode_packed_row(c.packing, panel.data(), lane, k, w.data());
-        for (int m = 0; m < 8; ++m) {
+        for (int m = 0; m < kRows; ++m) {
           float chains[2] = {0, 0};
           double exact = 0;
           for (int64_t i = 0; i < k; ++i) {
@@ -232,16 +239,20 @@ TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
         }
       }
       for (const Build &build : usable_builds()) {
-        const auto check = [&](FloatGemm gemm, int height, int first) {
-          std::vector<float> got(height * 16, NAN);
-          gemm(panel.data(), x.data() + first * stride, stride, k, got.data());
-          expect_same_bits(got, std::span(want).subspan(first * 16, height * 16),
-                           what + " m" + std::to_string(height) + " " + std::string(build.name));
+        const auto check = [&](const std::vector<float> &got, int first) {
+          expect_same_bits(got, std::span(want).subspan(first * 16, got.size()),
+                           what + " " + std::to_string(got.size() / 16) + " rows, " +
+                               std::string(build.name));
         };
-        for (int m = 0; m < 8; ++m)
-          check(build.kernels->*c.m1, 1, m);
-        check(build.kernels->*c.m4, 4, 4);
-        check(build.kernels->*c.m8, 8, 0);
+        for (int m = 0; m < kRows; ++m) {
+          std::vector<float> got(16, NAN);
+          (build.kernels->*c.m1)(panel.data(), x.data() + m * stride, stride, k, got.data());
+          check(got, m);
+          got.assign((m + 1) * 16, NAN);
+          (build.kernels->*c.rows)(panel.data(), x.data() + (kRows - m - 1) * stride, stride, k,
+                                   m + 1, got.data());
+          check(got, kRows - m - 1);
+        }
       }
     }
 }

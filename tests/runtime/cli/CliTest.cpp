@@ -329,6 +329,27 @@ TEST(Cli, BenchGivesEachRow) {
   EXPECT_EQ(call({"bench", "-m", model, "-o", "xml"}).code, 2);
 }
 
+TEST(Cli, BenchOpsGivesEachKernel) {
+  const std::string model = write_fake("m.quern");
+  const Result result = call(
+      {"bench", "-m", model, "-p", "0", "-n", "4", "-d", "30", "-r", "2", "-o", "json", "--ops"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json row = json::parse(result.out);
+  ASSERT_EQ(row["kernels"].size(), 1u);
+  const json &kernel = row["kernels"][0];
+  EXPECT_EQ(kernel["name"], "all");
+  EXPECT_EQ(kernel["calls"], 4);
+  EXPECT_GT(kernel["seconds"], 0);
+  EXPECT_LE(kernel["seconds"], 4 / row["tokens_per_s"].get<double>() * 1.5);
+  // 148 bytes of weights a step; of the two states 4 and 8 bytes for each position so far.
+  EXPECT_EQ(kernel["bytes"], 4 * 148 + 12 * (31 + 32 + 33 + 34));
+  EXPECT_EQ(kernel["bytes"].get<double>() / 4, row["bytes_per_token"]);
+  EXPECT_GT(kernel["share_of_bound"], 0);
+  EXPECT_THAT(call({"bench", "-m", model, "-p", "8", "-n", "0", "-r", "1", "--ops"}).out,
+              HasSubstr("| all | all | 1 |"));
+  EXPECT_EQ(call({"bench", "-m", model, "-o", "csv", "--ops"}).code, 2);
+}
+
 TEST(Cli, RefusesWithNumbersAndRemedy) {
   const std::string model = write_fake("m.quern");
   auto run = [&](std::vector<std::string> more) {

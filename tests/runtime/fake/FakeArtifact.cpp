@@ -76,7 +76,10 @@ struct Part {
 Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, const char *name,
                            const std::string &symbol, uint32_t max_tokens, uint32_t max_seqs,
                            uint64_t arena) {
-  std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(b, options.kernel, "all", 148)};
+  std::vector<uint32_t> states = {0, options.dispatch_state};
+  std::vector<Offset<Dispatch>> dispatches = {
+      CreateDispatchDirect(b, options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
+                           /*position_flops=*/10, options.main_entry ? nullptr : &states)};
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,

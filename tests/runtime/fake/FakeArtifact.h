@@ -23,8 +23,9 @@ struct FakeOptions {
   std::string symbol = "quern_step_prefill"; // of the prefill bucket
   std::vector<std::string> features = {"sse4.2"};
   uint32_t abi_version = QUERN_ABI_VERSION;
-  uint64_t buffer_offset = 0; // of the one buffer in the plan
-  uint32_t kernel = 0;        // that the one dispatch names
+  uint64_t buffer_offset = 0;  // of the one buffer in the plan
+  uint32_t kernel = 0;         // that the one dispatch names
+  uint32_t dispatch_state = 1; // and that it works on, with state 0
   uint32_t prefill_tokens = 16;
 };
 

@@ -26,6 +26,8 @@ static int32_t *position(const QuernStepArgs *args, int group, int32_t seq, int3
 }
 
 static void step(const QuernStepArgs *args, int32_t worker, int32_t num_workers) {
+  if (args->ticks && worker == 0)
+    args->ticks[0] = __builtin_ia32_rdtsc();
   const int32_t *tokens = args->inputs[0];
   uint32_t *memory = (uint32_t *)args->arena; // of each token, the recurrent state after it
   if (worker == 0)
