@@ -15,6 +15,9 @@ using text::NormalizerStep;
 using text::TokenKind;
 
 constexpr const char *kFile = "tokenizer.model";
+// What SentencePiece takes for the score of a user-defined symbol, whatever the file says: 0.1 less
+// than its length times the highest score, for which it takes none below 1e-38.
+constexpr float kUserDefinedScore = -0.1f;
 
 absl::Status invalid(std::string_view what) {
   return absl::InvalidArgumentError(text::concat(kFile, ": ", what));
@@ -238,11 +241,17 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const Tokenize
                             flag(model.escape_space, NormalizerStep::kEscapeSpace) |
                             flag(model.space_suffix, NormalizerStep::kSpaceSuffix))});
   spec.decoding.replacements.push_back({"\u2581", " "});
-  spec.decoding.strip = model.remove_extra_space ? UINT32_MAX : model.dummy_prefix ? 1 : 0;
+  spec.decoding.strip = model.remove_extra_space ? text::Decoding::kStripEach
+                        : model.dummy_prefix     ? 1
+                                                 : 0;
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     const TokenKind kind = spec.kinds[i];
     if (kind != TokenKind::Control && kind != TokenKind::Unknown && kind != TokenKind::UserDefined)
       continue;
+    if (kind == TokenKind::UserDefined && !bpe) { // a unigram model weighs it against the others
+      model.scores[i] = kUserDefinedScore;
+      continue;
+    }
     text::AddedToken token;
     token.content = spec.tokens[i];
     token.id = static_cast<int32_t>(i);

@@ -37,6 +37,23 @@ absl::StatusOr<std::string> read_file(const std::filesystem::path &path) {
   return content;
 }
 
+/// Byte-level BPE as most have it: words are spelled in bytes last, by nothing else, for a model
+/// whose tokens do not tell their place in a word. The runtime has a model for it that spells
+/// nothing.
+void recognize_byte_level(TokenizerSpec &spec) {
+  const auto spells = [](const auto &step) {
+    return step.kind == std::decay_t<decltype(step)>::Kind::Bytes;
+  };
+  if (spec.model == text::ModelKind::SentencePieceBpe && !spec.byte_fallback &&
+      spec.continuation.empty() && spec.word_end.empty() && !spec.pre_tokenizer.empty() &&
+      spells(spec.pre_tokenizer.back()) &&
+      std::count_if(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), spells) == 1 &&
+      std::none_of(spec.normalizers.begin(), spec.normalizers.end(), spells)) {
+    spec.model = text::ModelKind::ByteLevelBpe;
+    spec.pre_tokenizer.pop_back();
+  }
+}
+
 } // namespace
 
 absl::Status unsupported(std::string_view part, std::string_view what) {
@@ -115,6 +132,7 @@ absl::StatusOr<TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files) {
   if (absl::Status s = read_configs(files, to); !s.ok())
     return s;
   TokenizerSpec &spec = to.spec;
+  recognize_byte_level(spec);
   if (to.decodes_bytes)
     for (size_t i = 0; i < spec.tokens.size(); ++i)
       if (spec.kinds[i] == TokenKind::Normal && text::byte_of_token(spec.tokens[i]) >= 0)

@@ -6,11 +6,12 @@
 // post_processor to say: tokenizer_config.json's add_bos_token is for models without a
 // tokenizer.json. Those have a SentencePiece model (SentencePieceModel.h).
 //
-// Understood: models BPE (byte-level, or by characters with byte fallback), Unigram and WordPiece;
-// normalizers NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Replace, Prepend, Precompiled,
-// BertNormalizer, Nmt; pre-tokenizers ByteLevel, Split, Digits, Punctuation, Whitespace,
-// WhitespaceSplit, BertPreTokenizer, Metaspace, CharDelimiterSplit, FixedLength; decoders
-// ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace, WordPiece; post_processors ByteLevel,
+// Understood: models BPE (byte-level, or by characters; with byte fallback, a prefix of continuing
+// tokens, a suffix of a word's last), Unigram, WordPiece and WordLevel; normalizers NFC, NFD, NFKC,
+// NFKD, Lowercase, Strip, StripAccents, Replace, Prepend, Precompiled, BertNormalizer, Nmt,
+// ByteLevel; pre-tokenizers ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit,
+// BertPreTokenizer, Metaspace, CharDelimiterSplit, FixedLength, UnicodeScripts; decoders ByteLevel,
+// Replace, ByteFallback, Fuse, Strip, Metaspace, WordPiece, BPEDecoder; post_processors ByteLevel,
 // TemplateProcessing, RobertaProcessing, BertProcessing; and Sequences of them. Anything else is an
 // error that names it.
 #ifndef QUERN_FRONTENDS_HF_TOKENIZERJSON_H

@@ -1,6 +1,7 @@
 #include "frontends/hf/TokenizerParts.h"
 
 #include "runtime/text/Message.h"
+#include "runtime/text/Utf8.h"
 #include "runtime/text/WordModel.h"
 
 #include <cmath>
@@ -58,7 +59,8 @@ absl::Status read_merges(const json &list, SpecBuilder &to) {
                                   " is not two tokens"));
     merges.push_back(parts);
   }
-  absl::StatusOr<std::vector<text::Merge>> resolved = text::resolve_merges(to.spec.tokens, merges);
+  absl::StatusOr<std::vector<text::Merge>> resolved =
+      text::resolve_merges(to.spec.tokens, merges, text::count_code_points(to.spec.continuation));
   if (!resolved.ok())
     return invalid(
         text::concat("tokenizer.json: model.merges: ", text::message_of(resolved.status())));
@@ -67,10 +69,9 @@ absl::Status read_merges(const json &list, SpecBuilder &to) {
 }
 
 absl::Status read_bpe(const json &model, SpecBuilder &to) {
-  to.spec.model = text::ModelKind::SentencePieceBpe; // until a ByteLevel pre-tokenizer is seen
-  for (const char *key : {"continuing_subword_prefix", "end_of_word_suffix"})
-    if (!text_of(model, key).empty())
-      return unsupported("model", key);
+  to.spec.model = text::ModelKind::SentencePieceBpe; // unless the pre-tokenizer ends in ByteLevel
+  to.spec.continuation = text_of(model, "continuing_subword_prefix");
+  to.spec.word_end = text_of(model, "end_of_word_suffix");
   if (const json &dropout = member(model, "dropout");
       dropout.is_number() && dropout.get<double>() != 0)
     return unsupported("model", "dropout");
@@ -87,6 +88,7 @@ absl::Status read_bpe(const json &model, SpecBuilder &to) {
 absl::Status read_unigram(const json &model, SpecBuilder &to) {
   to.spec.model = text::ModelKind::Unigram;
   to.spec.byte_fallback = flag_of(model, "byte_fallback", false);
+  to.spec.byte_spellings = true;
   const json &vocab = member(model, "vocab"); // [["token", score], ...]
   if (!vocab.is_array())
     return invalid("tokenizer.json: model.vocab is not a list");
@@ -126,6 +128,15 @@ absl::Status read_word_piece(const json &model, SpecBuilder &to) {
                              : invalid("tokenizer.json: model.unk_token is missing");
 }
 
+absl::Status read_word_level(const json &model, SpecBuilder &to) {
+  to.spec.model = text::ModelKind::WordLevel;
+  if (absl::Status s = read_vocabulary(member(model, "vocab"), to); !s.ok())
+    return s;
+  const std::string unk = text_of(model, "unk_token"); // if it is no token, there is none
+  to.spec.unk_id = to.id_of(member(member(model, "vocab"), unk.c_str())).value_or(-1);
+  return absl::OkStatus();
+}
+
 } // namespace
 
 absl::Status read_model(const json &model, SpecBuilder &to) {
@@ -136,6 +147,8 @@ absl::Status read_model(const json &model, SpecBuilder &to) {
     return read_unigram(model, to);
   if (type == "WordPiece")
     return read_word_piece(model, to);
+  if (type == "WordLevel")
+    return read_word_level(model, to);
   return unsupported("model", type.empty() ? "of no type" : type);
 }
 

@@ -35,7 +35,6 @@ struct SpecBuilder {
   text::TokenizerSpec spec;
   /// Ids lie below this: the files' size, since a token takes more than a byte of them.
   size_t id_limit = text::kMaxTokens;
-  bool byte_level = false;    ///< the pre-tokenizer ends in ByteLevel
   bool decodes_bytes = false; ///< the decoder has ByteFallback
 
   std::optional<int32_t> id_of(const nlohmann::json &value) const {
@@ -45,6 +44,11 @@ struct SpecBuilder {
   /// The id of the token spelled so, -1 if there is none.
   int32_t find(std::string_view token) const;
 };
+
+/// What a step says it is, for messages and for finding it.
+std::string type_of(const nlohmann::json &step);
+/// A Metaspace step's prepend_scheme, in all its spellings.
+absl::StatusOr<text::MetaspacePrepend> prepend_of(const nlohmann::json &step);
 
 absl::Status read_model(const nlohmann::json &model, SpecBuilder &to);
 absl::Status read_normalizer(const nlohmann::json &normalizer, SpecBuilder &to);

@@ -22,11 +22,6 @@ constexpr const char *kWhitespacePattern =
 
 absl::Status invalid(const std::string &what) { return absl::InvalidArgumentError(what); }
 
-std::string type_of(const json &step) {
-  const std::string type = text_of(step, "type");
-  return type.empty() ? "of no type" : type;
-}
-
 void add_step(SpecBuilder &to, NormalizerKind kind, std::string pattern = "",
               std::string content = "", unsigned flags = 0) {
   to.spec.normalizers.push_back(
@@ -103,18 +98,6 @@ absl::Status read_split(const json &step, SpecBuilder &to) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<text::MetaspacePrepend> prepend_of(const json &step) {
-  const std::string scheme = text_of(step, "prepend_scheme");
-  if (scheme == "never" || !flag_of(step, "add_prefix_space", true))
-    return text::MetaspacePrepend::Never;
-  if (scheme == "first")
-    return text::MetaspacePrepend::First;
-  if (scheme == "always" || scheme.empty())
-    return text::MetaspacePrepend::Always;
-  return invalid(text::concat("tokenizer.json: Metaspace: prepend_scheme \"", scheme,
-                              "\" is not always, first or never"));
-}
-
 absl::Status read_metaspace(const json &step, SpecBuilder &to) {
   absl::StatusOr<text::MetaspacePrepend> prepend = prepend_of(step);
   if (!prepend.ok())
@@ -128,88 +111,189 @@ absl::Status read_metaspace(const json &step, SpecBuilder &to) {
   return absl::OkStatus();
 }
 
-absl::Status read_byte_level(const json &step, SpecBuilder &to) {
-  if (to.spec.model != text::ModelKind::SentencePieceBpe)
-    return unsupported("pre_tokenizer", "ByteLevel with a model other than BPE");
-  if (to.spec.byte_fallback)
-    return unsupported("pre_tokenizer", "ByteLevel with byte_fallback");
-  to.byte_level = true;
-  to.spec.model = text::ModelKind::ByteLevelBpe;
+void read_byte_level(const json &step, SpecBuilder &to) {
+  PreTokenizerStep own;
   if (flag_of(step, "add_prefix_space", true)) {
-    PreTokenizerStep prefix;
-    prefix.kind = PreTokenizerStep::Kind::PrefixSpace;
-    to.spec.pre_tokenizer.push_back(std::move(prefix));
+    own.kind = PreTokenizerStep::Kind::PrefixSpace;
+    to.spec.pre_tokenizer.push_back(own);
   }
   if (flag_of(step, "use_regex", true))
     add_split(to, kGpt2Pattern);
-  return absl::OkStatus();
+  own.kind = PreTokenizerStep::Kind::Bytes;
+  to.spec.pre_tokenizer.push_back(std::move(own));
 }
 
-/// The steps of a decoder, in order.
-class DecoderReader {
-public:
-  explicit DecoderReader(SpecBuilder &to) : to_(to), decoding_(to.spec.decoding) {}
+// Of the scripts of Unicode 15, those that most text is in first.
+constexpr const char *kScripts[] = {"Latin",
+                                    "Common",
+                                    "Inherited",
+                                    "Cyrillic",
+                                    "Arabic",
+                                    "Hangul",
+                                    "Devanagari",
+                                    "Greek",
+                                    "Hebrew",
+                                    "Thai",
+                                    "Adlam",
+                                    "Ahom",
+                                    "Anatolian_Hieroglyphs",
+                                    "Armenian",
+                                    "Avestan",
+                                    "Balinese",
+                                    "Bamum",
+                                    "Bassa_Vah",
+                                    "Batak",
+                                    "Bengali",
+                                    "Bhaiksuki",
+                                    "Bopomofo",
+                                    "Brahmi",
+                                    "Braille",
+                                    "Buginese",
+                                    "Buhid",
+                                    "Canadian_Aboriginal",
+                                    "Carian",
+                                    "Caucasian_Albanian",
+                                    "Chakma",
+                                    "Cham",
+                                    "Cherokee",
+                                    "Chorasmian",
+                                    "Coptic",
+                                    "Cuneiform",
+                                    "Cypriot",
+                                    "Cypro_Minoan",
+                                    "Deseret",
+                                    "Dives_Akuru",
+                                    "Dogra",
+                                    "Duployan",
+                                    "Egyptian_Hieroglyphs",
+                                    "Elbasan",
+                                    "Elymaic",
+                                    "Ethiopic",
+                                    "Georgian",
+                                    "Glagolitic",
+                                    "Gothic",
+                                    "Grantha",
+                                    "Gujarati",
+                                    "Gunjala_Gondi",
+                                    "Gurmukhi",
+                                    "Hanifi_Rohingya",
+                                    "Hanunoo",
+                                    "Hatran",
+                                    "Imperial_Aramaic",
+                                    "Inscriptional_Pahlavi",
+                                    "Inscriptional_Parthian",
+                                    "Javanese",
+                                    "Kaithi",
+                                    "Kannada",
+                                    "Kayah_Li",
+                                    "Kharoshthi",
+                                    "Khitan_Small_Script",
+                                    "Khmer",
+                                    "Khojki",
+                                    "Khudawadi",
+                                    "Lao",
+                                    "Lepcha",
+                                    "Limbu",
+                                    "Linear_A",
+                                    "Linear_B",
+                                    "Lisu",
+                                    "Lycian",
+                                    "Lydian",
+                                    "Mahajani",
+                                    "Makasar",
+                                    "Malayalam",
+                                    "Mandaic",
+                                    "Manichaean",
+                                    "Marchen",
+                                    "Masaram_Gondi",
+                                    "Medefaidrin",
+                                    "Meetei_Mayek",
+                                    "Mende_Kikakui",
+                                    "Meroitic_Cursive",
+                                    "Meroitic_Hieroglyphs",
+                                    "Miao",
+                                    "Modi",
+                                    "Mongolian",
+                                    "Mro",
+                                    "Multani",
+                                    "Myanmar",
+                                    "Nabataean",
+                                    "Nandinagari",
+                                    "New_Tai_Lue",
+                                    "Newa",
+                                    "Nko",
+                                    "Nushu",
+                                    "Nyiakeng_Puachue_Hmong",
+                                    "Ogham",
+                                    "Ol_Chiki",
+                                    "Old_Hungarian",
+                                    "Old_Italic",
+                                    "Old_North_Arabian",
+                                    "Old_Permic",
+                                    "Old_Persian",
+                                    "Old_Sogdian",
+                                    "Old_South_Arabian",
+                                    "Old_Turkic",
+                                    "Old_Uyghur",
+                                    "Oriya",
+                                    "Osage",
+                                    "Osmanya",
+                                    "Pahawh_Hmong",
+                                    "Palmyrene",
+                                    "Pau_Cin_Hau",
+                                    "Phags_Pa",
+                                    "Phoenician",
+                                    "Psalter_Pahlavi",
+                                    "Rejang",
+                                    "Runic",
+                                    "Samaritan",
+                                    "Saurashtra",
+                                    "Sharada",
+                                    "Shavian",
+                                    "Siddham",
+                                    "SignWriting",
+                                    "Sinhala",
+                                    "Sogdian",
+                                    "Sora_Sompeng",
+                                    "Soyombo",
+                                    "Sundanese",
+                                    "Syloti_Nagri",
+                                    "Syriac",
+                                    "Tagalog",
+                                    "Tagbanwa",
+                                    "Tai_Le",
+                                    "Tai_Tham",
+                                    "Tai_Viet",
+                                    "Takri",
+                                    "Tamil",
+                                    "Tangsa",
+                                    "Tangut",
+                                    "Telugu",
+                                    "Thaana",
+                                    "Tibetan",
+                                    "Tifinagh",
+                                    "Tirhuta",
+                                    "Toto",
+                                    "Ugaritic",
+                                    "Vai",
+                                    "Vithkuqi",
+                                    "Wancho",
+                                    "Warang_Citi",
+                                    "Yezidi",
+                                    "Yi",
+                                    "Zanabazar_Square"};
 
-  absl::Status read(const json &step) {
-    const std::string type = type_of(step);
-    if (type == "Sequence") {
-      for (const json &inner : member(step, "decoders"))
-        if (absl::Status s = read(inner); !s.ok())
-          return s;
-      return absl::OkStatus();
-    }
-    if (type == "ByteLevel" && to_.byte_level)
-      return absl::OkStatus();
-    if (type == "Strip")
-      return read_strip(step);
-    if (fused_ && type != "Fuse")
-      return unsupported("decoder", type + " after Fuse");
-    if (type == "Fuse") {
-      fused_ = true;
-    } else if (type == "ByteFallback") {
-      to_.decodes_bytes = true;
-    } else if (type == "Replace") {
-      return read_replacement(step);
-    } else if (type == "Metaspace") {
-      absl::StatusOr<text::MetaspacePrepend> prepend = prepend_of(step);
-      if (!prepend.ok())
-        return prepend.status();
-      if (*prepend == text::MetaspacePrepend::Never)
-        decoding_.replacements.push_back({text_of(step, "replacement"), " "});
-      else
-        decoding_.space = text_of(step, "replacement");
-    } else if (type == "WordPiece") {
-      decoding_.separator = " ";
-      decoding_.continuation = text_of(step, "prefix");
-      decoding_.clean_up = flag_of(step, "cleanup", true);
-    } else {
-      return unsupported("decoder", type);
-    }
-    return absl::OkStatus();
-  }
-
-private:
-  absl::Status read_replacement(const json &step) {
-    const std::string from = text_of(member(step, "pattern"), "String");
-    if (from.empty())
-      return unsupported("decoder", "Replace of anything but a text");
-    decoding_.replacements.push_back({from, text_of(step, "content")});
-    return absl::OkStatus();
-  }
-
-  absl::Status read_strip(const json &step) {
-    const std::optional<int32_t> start = number_of(member(step, "start"), INT32_MAX);
-    const std::optional<int32_t> stop = number_of(member(step, "stop"), INT32_MAX);
-    if (!start || stop != 0 || text_of(step, "content") != " " || !fused_)
-      return unsupported("decoder", "Strip of anything but spaces at the start of the text");
-    decoding_.strip = static_cast<uint32_t>(*start);
-    return absl::OkStatus();
-  }
-
-  SpecBuilder &to_;
-  text::Decoding &decoding_;
-  bool fused_ = false;
-};
+/// A word is a run of one script: Chinese and Japanese are one, spaces and unassigned characters go
+/// with what comes before them, and go where nothing does.
+void read_unicode_scripts(SpecBuilder &to) {
+  constexpr const char *kHan = R"(\p{Han}\p{Hiragana}\p{Katakana}\u30fc)";
+  constexpr const char *kAny = R"(\u0020\p{Cn}\p{Co})";
+  std::string pattern = text::concat("[", kHan, "][", kHan, kAny, "]*");
+  for (const char *script : kScripts) // the lookahead: none of these is in two sets
+    pattern += text::concat("|(?![\\u0020\\u30fc])\\p{", script, "}(?:(?!\\u30fc)[\\p{", script,
+                            "}", kAny, "])*");
+  add_split(to, std::move(pattern), SplitBehavior::Removed, /*invert=*/true);
+}
 
 absl::Status read_template(const json &processor, SpecBuilder &to) {
   const json &special = member(processor, "special_tokens");
@@ -239,6 +323,23 @@ absl::Status read_template(const json &processor, SpecBuilder &to) {
 
 } // namespace
 
+std::string type_of(const json &step) {
+  const std::string type = text_of(step, "type");
+  return type.empty() ? "of no type" : type;
+}
+
+absl::StatusOr<text::MetaspacePrepend> prepend_of(const json &step) {
+  const std::string scheme = text_of(step, "prepend_scheme");
+  if (scheme == "never" || !flag_of(step, "add_prefix_space", true))
+    return text::MetaspacePrepend::Never;
+  if (scheme == "first")
+    return text::MetaspacePrepend::First;
+  if (scheme == "always" || scheme.empty())
+    return text::MetaspacePrepend::Always;
+  return invalid(text::concat("tokenizer.json: Metaspace: prepend_scheme \"", scheme,
+                              "\" is not always, first or never"));
+}
+
 absl::Status read_normalizer(const json &step, SpecBuilder &to) {
   if (step.is_null())
     return absl::OkStatus();
@@ -256,7 +357,8 @@ absl::Status read_normalizer(const json &step, SpecBuilder &to) {
       {"NFKD", NormalizerKind::Nfkd},
       {"Lowercase", NormalizerKind::Lowercase},
       {"StripAccents", NormalizerKind::StripAccents},
-      {"Nmt", NormalizerKind::Nmt}};
+      {"Nmt", NormalizerKind::Nmt},
+      {"ByteLevel", NormalizerKind::Bytes}};
   for (const auto &[name, kind] : kPlain)
     if (type == name) {
       add_step(to, kind);
@@ -295,23 +397,23 @@ absl::Status read_pre_tokenizer(const json &step, SpecBuilder &to) {
   if (step.is_null())
     return absl::OkStatus();
   const std::string type = type_of(step);
-  if (to.byte_level)
-    return unsupported("pre_tokenizer", type + " after ByteLevel");
   if (type == "Sequence") {
     for (const json &inner : member(step, "pretokenizers"))
       if (absl::Status s = read_pre_tokenizer(inner, to); !s.ok())
         return s;
     return absl::OkStatus();
   }
-  if (type == "ByteLevel")
-    return read_byte_level(step, to);
   if (type == "Punctuation")
     return read_punctuation(step, to);
   if (type == "Split")
     return read_split(step, to);
   if (type == "Metaspace")
     return read_metaspace(step, to);
-  if (type == "Digits") {
+  if (type == "ByteLevel") {
+    read_byte_level(step, to);
+  } else if (type == "UnicodeScripts") {
+    read_unicode_scripts(to);
+  } else if (type == "Digits") {
     add_split(to, flag_of(step, "individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)");
   } else if (type == "Whitespace") {
     add_split(to, kWhitespacePattern, SplitBehavior::Removed, /*invert=*/true);
@@ -331,15 +433,6 @@ absl::Status read_pre_tokenizer(const json &step, SpecBuilder &to) {
     return unsupported("pre_tokenizer", type);
   }
   return absl::OkStatus();
-}
-
-absl::Status read_decoder(const json &decoder, SpecBuilder &to) {
-  if (decoder.is_null()) {
-    if (!to.byte_level)
-      to.spec.decoding.separator = " "; // what `tokenizers` joins tokens with
-    return absl::OkStatus();
-  }
-  return DecoderReader(to).read(decoder);
 }
 
 absl::Status read_post_processor(const json &processor, SpecBuilder &to) {

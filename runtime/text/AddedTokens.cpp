@@ -4,6 +4,8 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+
 namespace quern::text {
 namespace {
 
@@ -111,16 +113,19 @@ void AddedTokens::cut(std::string_view text, bool special, std::vector<Segment> 
       at += match.size;
       continue;
     }
-    size_t end = at;
+    // Matches do not overlap, but white space that one swallows may hold the next, of which then
+    // nothing may be left.
+    size_t begin = at, end = at + match.size;
     if (token.lstrip)
-      end = done + trailing_space(text.substr(done, at - done));
-    if (done < end)
-      segments.push_back({text.substr(done, end - done)});
-    segments.push_back({text.substr(at, match.size), token.id});
-    at += match.size;
+      begin = std::max(trailing_space(text.substr(0, at)), done);
     if (token.rstrip)
-      at += leading_space(text.substr(at));
-    done = at;
+      end += leading_space(text.substr(end));
+    if (done < begin)
+      segments.push_back({text.substr(done, begin - done)});
+    if (begin < end)
+      segments.push_back({text.substr(at, match.size), token.id});
+    at += match.size;
+    done = end;
   }
   if (done < text.size())
     segments.push_back({text.substr(done)});

@@ -14,7 +14,8 @@ using Ids = absl::flat_hash_map<std::string_view, int32_t, std::hash<std::string
 } // namespace
 
 absl::StatusOr<std::vector<Merge>> resolve_merges(const std::vector<std::string> &tokens,
-                                                  const std::vector<MergeText> &merges) {
+                                                  const std::vector<MergeText> &merges,
+                                                  size_t continuation) {
   Ids ids;
   ids.reserve(tokens.size());
   for (size_t i = 0; i < tokens.size(); ++i)
@@ -24,7 +25,7 @@ absl::StatusOr<std::vector<Merge>> resolve_merges(const std::vector<std::string>
   std::string result;
   for (const MergeText &merge : merges) {
     result.assign(merge.left);
-    result += merge.right;
+    result += merge.right.substr(std::min(continuation, merge.right.size()));
     Merge ids_of_merge;
     for (const auto &[part, id] :
          {std::pair{merge.left, &ids_of_merge.left}, std::pair{merge.right, &ids_of_merge.right},

@@ -1,5 +1,6 @@
 #include "runtime/text/Normalize.h"
 
+#include "runtime/text/ByteAlphabet.h"
 #include "runtime/text/Charsmap.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Regex.h"
@@ -233,6 +234,8 @@ public:
       return map_code_points(text, append_nmt);
     case Kind::SentencePiece:
       return sentence_piece(text, token, limit);
+    case Kind::Bytes:
+      return bytes_to_token(text);
     }
     return absl::InternalError("unknown normalizer");
   }

@@ -15,7 +15,9 @@ constexpr std::string_view kSpace =
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 constexpr std::string_view kNotSpace =
     R"(\x{0}-\x{8}\x{e}-\x{1f}\x{21}-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff})";
-// With the superscripts and fractions of Latin-1, which Oniguruma counts since its beginnings.
+constexpr std::string_view kWordInClass = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// With the superscripts and fractions of Latin-1, which Oniguruma counts since its beginnings, but
+// not in classes.
 constexpr std::string_view kWord =
     R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
 constexpr std::string_view kHex = "0-9A-Fa-f";
@@ -53,6 +55,8 @@ public:
 
 private:
   bool looking_at(std::string_view text) const { return in_.substr(at_).starts_with(text); }
+
+  static constexpr int kMaxClassDepth = 8;
 
   void fail(const std::string &what) {
     if (status_.ok())
@@ -162,27 +166,58 @@ private:
     }
   }
 
+  /// A class. PCRE2 has neither classes in classes nor their intersections: the parts of a union
+  /// become alternatives, what must be in several classes is looked at before it is taken, and
+  /// outside a union is any character that does not begin with it.
   void character_class() {
-    out_ += in_[at_++];
-    if (looking_at("^"))
-      out_ += in_[at_++];
+    if (++class_depth_ > kMaxClassDepth)
+      return fail("a class in as many classes");
+    const size_t begin = out_.size();
+    ++at_;
+    const bool negated = looking_at("^");
+    at_ += negated;
     if (looking_at("]"))
       return fail("']' at the start of a class");
-    while (at_ < in_.size()) {
+    std::string intersected, others; // of those before &&, and of this one's parts
+    size_t part = out_.size();       // of this one, what is no class of its own
+    const auto class_ends = [&] {
+      std::string own = out_.substr(part);
+      out_.resize(part);
+      if (!own.empty())
+        own =
+            concat(intersected.empty() && others.empty() && negated && looking_at("]") ? "[^" : "[",
+                   own, "]");
+      if (!others.empty())
+        own = concat("(?:", own, own.empty() ? others.substr(1) : others, ")");
+      others.clear();
+      return own;
+    };
+    while (at_ < in_.size() && status_.ok()) {
       const char c = in_[at_];
       if (c == ']') {
-        out_ += c;
+        const bool simple = intersected.empty() && others.empty();
+        const std::string last = class_ends();
         ++at_;
+        --class_depth_;
+        out_.resize(begin);
+        if (simple)
+          out_ += last;
+        else if (negated)
+          out_ += concat("(?:(?!", intersected, last, ")(?s:.))");
+        else
+          out_ += intersected.empty() ? last : concat("(?:", intersected, last, ")");
         return;
       }
-      if (c == '[')
-        return fail("a class inside a class");
-      if (looking_at("&&"))
-        return fail("an intersection of classes");
-      if (c == '\\') {
+      if (looking_at("&&")) {
+        intersected += concat("(?=", class_ends(), ")");
+        at_ += 2;
+      } else if (c == '[' || looking_at("\\W") || looking_at("\\H")) {
+        const size_t inner = out_.size();
+        c == '[' ? character_class() : escape(/*in_class=*/true);
+        others += concat("|", out_.substr(inner));
+        out_.resize(inner);
+      } else if (c == '\\') {
         escape(/*in_class=*/true);
-        if (!status_.ok())
-          return;
       } else {
         out_ += c;
         ++at_;
@@ -192,9 +227,7 @@ private:
   }
 
   void set(std::string_view inside, bool negated, bool in_class) {
-    if (in_class && negated)
-      return fail("a negated set inside a class");
-    if (in_class)
+    if (in_class && !negated)
       out_ += concat(inside);
     else
       out_ += concat(negated ? "[^" : "[", inside, "]");
@@ -217,7 +250,7 @@ private:
       return;
     case 'w':
     case 'W':
-      return set(kWord, c == 'W', in_class);
+      return set(in_class ? kWordInClass : kWord, c == 'W', in_class);
     case 'h':
     case 'H':
       return set(kHex, c == 'H', in_class);
@@ -286,6 +319,7 @@ private:
   std::string out_;
   size_t atom_ = 0;
   std::vector<size_t> groups_;
+  int class_depth_ = 0;
   absl::Status status_;
 };
 

@@ -8,6 +8,7 @@
 //   \p{Letter} \p{^L}          long names of categories; negation inside
 //   x{1,3}+                    a repeated repeat (possessive in PCRE2)
 //   (?m:                       dot matches newline: (?s: in PCRE2
+//   [a-z&&[^x]] [a[^b]] [\W]    intersections of classes, classes in classes, negated sets in them
 //
 // What it does not know it refuses by name rather than let it mean something else.
 #ifndef QUERN_RUNTIME_TEXT_PATTERNDIALECT_H

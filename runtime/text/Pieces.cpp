@@ -34,6 +34,8 @@ std::string_view part(std::string_view bytes, const std::vector<uint32_t> &ends,
 } // namespace
 
 std::string Pieces::spell(const Decoding &decoding, std::string_view token, bool first) {
+  if (!decoding.suffix.empty() && token.ends_with(decoding.suffix))
+    token.remove_suffix(decoding.suffix.size());
   std::string text(token);
   for (const Replacement &replacement : decoding.replacements)
     replace_all(text, replacement.from, replacement.to);
@@ -58,6 +60,7 @@ absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
   const Decoding &decoding = spec.decoding;
   const bool first_differs =
       !decoding.space.empty() || !decoding.separator.empty() || !decoding.continuation.empty();
+  const bool byte_level = decoding.byte_level.value_or(spec.model == ModelKind::ByteLevelBpe);
   size_t limit = size_t{1} << 20;
   for (std::string_view token : spellings)
     limit += 8 * token.size() + 64;
@@ -66,10 +69,12 @@ absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
     const std::string_view token = spellings[i];
     const TokenKind kind = spec.kinds[i];
     std::optional<std::string> bytes;
-    if (spec.model == ModelKind::ByteLevelBpe) {
+    if (byte_level) {
       // A token with a character outside the byte alphabet is text as it stands.
-      if (kind != TokenKind::Control && kind != TokenKind::UserDefined &&
-          kind != TokenKind::Unknown)
+      // An added one is its own text, unless normalizing it made it bytes.
+      if ((kind != TokenKind::Control && kind != TokenKind::UserDefined &&
+           kind != TokenKind::Unknown) ||
+          token != spec.tokens[i])
         bytes = token_to_bytes(token);
       if (!bytes)
         bytes = token;
@@ -78,6 +83,8 @@ absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
     }
     pieces.bytes_ += bytes ? *bytes : spell(decoding, token, /*first=*/false);
     pieces.ends_.push_back(static_cast<uint32_t>(pieces.bytes_.size()));
+    if (!decoding.suffix.empty())
+      pieces.spaced_.push_back(!bytes && token.ends_with(decoding.suffix));
     if (first_differs) {
       pieces.literal_.push_back(bytes.has_value());
       pieces.spelled_ += token;
@@ -99,12 +106,18 @@ std::string Pieces::first_piece(int32_t id) const {
 void Pieces::append(int32_t id, TextPlace &place, std::string &out) const {
   std::string own;
   std::string_view piece = get(id);
+  if (place.space)
+    out += ' ';
+  place.space = !spaced_.empty() && spaced_[static_cast<size_t>(id)];
   if (place.first && !literal_.empty() && !literal_[static_cast<size_t>(id)])
     piece = own = first_piece(id);
   place.first = false;
-  while (place.strip > 0 && piece.starts_with(' ')) {
-    piece.remove_prefix(1);
-    --place.strip;
+  if (place.strip == Decoding::kStripEach) {
+    if (piece.starts_with(' '))
+      piece.remove_prefix(1);
+  } else {
+    for (; place.strip > 0 && piece.starts_with(' '); --place.strip)
+      piece.remove_prefix(1);
   }
   if (!piece.empty())
     place.strip = 0;

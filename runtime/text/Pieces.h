@@ -15,8 +15,9 @@ namespace quern::text {
 
 /// Where in a text the next token stands.
 struct TextPlace {
-  bool first = true; ///< no token has come yet
-  uint32_t strip;    ///< spaces still to be taken off the start
+  bool first = true;  ///< no token has come yet
+  bool space = false; ///< a space goes before the next token, if there is one
+  uint32_t strip;     ///< spaces still to be taken off the start
 };
 
 class Pieces {
@@ -29,7 +30,7 @@ public:
   /// The bytes of token `id`, which must be one, inside a text.
   std::string_view get(int32_t id) const;
 
-  TextPlace start() const { return {true, decoding_.strip}; }
+  TextPlace start() const { return {.strip = decoding_.strip}; }
   /// Appends the bytes of token `id` at `place`, which moves on.
   void append(int32_t id, TextPlace &place, std::string &out) const;
 
@@ -44,6 +45,7 @@ private:
   std::string spelled_;
   std::vector<uint32_t> spelled_ends_;
   std::vector<bool> literal_; ///< by id: the bytes are the piece, wherever it stands
+  std::vector<bool> spaced_;  ///< by id: had Decoding::suffix; empty: none has
 };
 
 } // namespace quern::text

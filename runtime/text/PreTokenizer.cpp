@@ -1,5 +1,6 @@
 #include "runtime/text/PreTokenizer.h"
 
+#include "runtime/text/ByteAlphabet.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Normalize.h"
 #include "runtime/text/Regex.h"
@@ -102,6 +103,10 @@ public:
     case PreTokenizerStep::Kind::Metaspace:
       for (size_t i = 0; i < in.size(); ++i)
         metaspace(in[i], first && i == 0, storage, out);
+      break;
+    case PreTokenizerStep::Kind::Bytes:
+      for (std::string_view word : in)
+        out.push_back(storage.emplace_back(bytes_to_token(word)));
       break;
     }
     return absl::OkStatus();

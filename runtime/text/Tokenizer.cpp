@@ -29,6 +29,10 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::create(TokenizerSpec spec)
   for (const AddedToken &token : spec.added_tokens)
     if (token.normalized)
       kept.push_back(token.content);
+  if (spec.model == ModelKind::Unigram)
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      if (spec.kinds[i] == TokenKind::UserDefined)
+        kept.push_back(spec.tokens[i]);
   absl::StatusOr<Normalizer> normalizer = Normalizer::create(spec.normalizers, kept);
   if (!normalizer.ok())
     return normalizer.status();

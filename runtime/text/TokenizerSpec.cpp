@@ -30,7 +30,7 @@ template <typename Enum> absl::Status check_enum(std::string_view field, Enum va
 
 absl::Status check_normalizer(const NormalizerStep &step) {
   using Kind = NormalizerStep::Kind;
-  if (absl::Status s = check_enum("normalizer step", step.kind, Kind::SentencePiece); !s.ok())
+  if (absl::Status s = check_enum("normalizer step", step.kind, Kind::Bytes); !s.ok())
     return s;
   const bool charsmap = step.kind == Kind::Precompiled || step.kind == Kind::SentencePiece;
   if (step.pattern.size() > kMaxText ||
@@ -44,7 +44,7 @@ absl::Status check_normalizer(const NormalizerStep &step) {
 
 absl::Status check_pre_tokenizer(const PreTokenizerStep &step) {
   using Kind = PreTokenizerStep::Kind;
-  if (absl::Status s = check_enum("pre-tokenizer step", step.kind, Kind::Metaspace); !s.ok())
+  if (absl::Status s = check_enum("pre-tokenizer step", step.kind, Kind::Bytes); !s.ok())
     return s;
   if (absl::Status s = check_enum("split behavior", step.behavior, SplitBehavior::Contiguous);
       !s.ok())
@@ -67,14 +67,15 @@ absl::Status check_decoding(const Decoding &decoding) {
     if (replacement.from.empty() || replacement.from.size() > kMaxInsert ||
         replacement.to.size() > kMaxInsert)
       return bad("a replacement in decoding is empty or exceeds 4 KiB");
-  for (const std::string *text : {&decoding.space, &decoding.separator, &decoding.continuation})
+  for (const std::string *text :
+       {&decoding.space, &decoding.separator, &decoding.continuation, &decoding.suffix})
     if (text->size() > kMaxInsert)
       return bad("a text in decoding exceeds 4 KiB");
   return absl::OkStatus();
 }
 
 absl::Status check_model(const TokenizerSpec &spec) {
-  if (absl::Status s = check_enum("model", spec.model, ModelKind::WordPiece); !s.ok())
+  if (absl::Status s = check_enum("model", spec.model, ModelKind::WordLevel); !s.ok())
     return s;
   if (!spec.merge_ranks.empty() && spec.merge_ranks.size() != spec.merges.size())
     return bad(concat(spec.merge_ranks.size(), " merge ranks for ", spec.merges.size(), " merges"));
@@ -83,8 +84,8 @@ absl::Status check_model(const TokenizerSpec &spec) {
   for (double score : spec.scores)
     if (!std::isfinite(score))
       return bad("a score is not a number");
-  if (spec.continuation.size() > kMaxInsert)
-    return bad("the continuation exceeds 4 KiB");
+  if (spec.continuation.size() > kMaxInsert || spec.word_end.size() > kMaxInsert)
+    return bad("the continuation or the end of a word exceeds 4 KiB");
   return absl::OkStatus();
 }
 
@@ -173,6 +174,9 @@ void read_decoding(const fb::Decoding *in, Decoding &decoding) {
   decoding.continuation = string_of(in->continuation());
   decoding.clean_up = in->clean_up();
   decoding.strip = in->strip();
+  decoding.suffix = string_of(in->suffix());
+  if (in->byte_level().has_value())
+    decoding.byte_level = *in->byte_level();
 }
 
 flatbuffers::Offset<fb::Decoding> write_decoding(flatbuffers::FlatBufferBuilder &builder,
@@ -184,7 +188,9 @@ flatbuffers::Offset<fb::Decoding> write_decoding(flatbuffers::FlatBufferBuilder 
   return fb::CreateDecoding(
       builder, builder.CreateVector(replacements), builder.CreateString(decoding.space),
       builder.CreateString(decoding.separator), builder.CreateString(decoding.continuation),
-      decoding.clean_up, decoding.strip);
+      decoding.clean_up, decoding.strip, builder.CreateString(decoding.suffix),
+      decoding.byte_level ? flatbuffers::Optional<bool>(*decoding.byte_level)
+                          : flatbuffers::nullopt);
 }
 
 } // namespace
@@ -283,6 +289,7 @@ std::string serialize(const TokenizerSpec &spec) {
   const auto merge_ranks = builder.CreateVector(spec.merge_ranks);
   const auto scores = builder.CreateVector(spec.scores);
   const auto continuation = builder.CreateString(spec.continuation);
+  const auto word_end = builder.CreateString(spec.word_end);
   const auto decoding = write_decoding(builder, spec.decoding);
   fb::TokenizerBuilder root(builder);
   root.add_model(static_cast<uint8_t>(spec.model));
@@ -310,6 +317,8 @@ std::string serialize(const TokenizerSpec &spec) {
   root.add_continuation(continuation);
   root.add_max_word_characters(spec.max_word_characters);
   root.add_decoding(decoding);
+  root.add_byte_spellings(spec.byte_spellings);
+  root.add_word_end(word_end);
   fb::FinishTokenizerBuffer(builder, root.Finish());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
@@ -368,6 +377,8 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
   spec.continuation = string_of(in.continuation());
   spec.max_word_characters = in.max_word_characters();
   read_decoding(in.decoding(), spec.decoding);
+  spec.byte_spellings = in.byte_spellings();
+  spec.word_end = string_of(in.word_end());
   if (absl::Status s = validate(spec); !s.ok())
     return s;
   return spec;

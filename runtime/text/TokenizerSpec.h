@@ -15,6 +15,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,10 @@ namespace quern::text {
 enum class ModelKind : uint8_t {
   ByteLevelBpe,     ///< merges of bytes, spelled in GPT-2's alphabet
   SentencePieceBpe, ///< merges of characters; one without a token becomes bytes, or unknown
-  Unigram,          ///< the cut into tokens with the highest sum of scores
+  Unigram,          ///< the cut into tokens with the highest sum of scores; those of kind
+                    ///< UserDefined take part that are not `added_tokens`
   WordPiece,        ///< the longest token first
+  WordLevel,        ///< a word is a token, or unknown
 };
 
 /// What a token is for. Control and unknown tokens have no text of their own in an answer.
@@ -50,6 +53,7 @@ struct NormalizerStep {
     Nmt,           ///< drops control characters, makes white space spaces
     SentencePiece, ///< `content` is a charsmap or empty; kDummySpace, kRemoveExtraSpace,
                    ///< kEscapeSpace, kSpaceSuffix, kMarksAreText: SentencePiece's own
+    Bytes,         ///< spells each byte in GPT-2's alphabet (ByteAlphabet.h)
   };
   static constexpr uint8_t kLeft = 1, kRight = 2;
   static constexpr uint8_t kCleanText = 1; ///< drops control characters, makes white space spaces
@@ -86,6 +90,7 @@ struct PreTokenizerStep {
     Split,       ///< cut each word by `pattern`
     PrefixSpace, ///< put a space before each word that does not start with one
     Metaspace,   ///< spell spaces as the character `pattern`, see `prepend` and `split`
+    Bytes,       ///< spell each byte in GPT-2's alphabet (ByteAlphabet.h)
   };
   Kind kind = Kind::Split;
   /// A regular expression as published with the model: Oniguruma's syntax with Unicode classes
@@ -110,15 +115,22 @@ struct Replacement {
 ///   2. with each `space` as a space, or in the first token of a text as nothing;
 ///   3. in other tokens than the first: without `continuation`, or, if it does not begin with that,
 ///      after `separator`;
-///   4. without the spaces before English punctuation and contractions, if `clean_up`.
-/// From the start of the whole text up to `strip` spaces are taken.
+///   4. without the spaces before English punctuation and contractions, if `clean_up`;
+///   5. without `suffix` at its end, in whose place a space goes before the next token.
+/// From the start of the whole text up to `strip` spaces are taken, or (kStripEach) one from each
+/// token until one has text.
 struct Decoding {
+  static constexpr uint32_t kStripEach = UINT32_MAX;
+
   std::vector<Replacement> replacements;
   std::string space;
   std::string separator;
   std::string continuation;
+  std::string suffix;
   bool clean_up = false;
   uint32_t strip = 0;
+  /// Whether tokens are spelled in GPT-2's alphabet; absent: those of ByteLevelBpe are.
+  std::optional<bool> byte_level;
 };
 
 /// `left` followed by `right` becomes `result`. Earlier merges in the list go first.
@@ -153,10 +165,13 @@ struct TokenizerSpec {
   bool ignore_merges = false;
   /// A character without a token becomes the tokens <0x00>..<0xFF> of its bytes, if all are there.
   bool byte_fallback = false;
+  /// Those tokens are found by their spelling, too: "<0x41>" in a text becomes the one of "A".
+  bool byte_spellings = false;
   /// What a byte or character without a token becomes; -1: it is dropped.
   int32_t unk_id = -1;
   bool fuse_unk = false;            ///< neighbouring unknowns become one
-  std::string continuation;         ///< WordPiece: what tokens inside a word begin with ("##")
+  std::string continuation;         ///< WordPiece, BPE: what tokens inside a word begin with ("##")
+  std::string word_end;             ///< BPE: what tokens at the end of a word end with ("</w>")
   uint32_t max_word_characters = 0; ///< WordPiece: longer words are unknown; 0: no limit
   std::vector<NormalizerStep> normalizers;
   std::vector<PreTokenizerStep> pre_tokenizer;
@@ -194,10 +209,12 @@ struct MergeText {
   std::string_view right;
 };
 
-/// Turns spelled merges into ids. The parts and their concatenation must be tokens; the error names
-/// the merge that has one missing.
+/// Turns spelled merges into ids. The parts and their concatenation, from whose right part the
+/// first `continuation` bytes are left out, must be tokens; the error names the merge that has one
+/// missing.
 absl::StatusOr<std::vector<Merge>> resolve_merges(const std::vector<std::string> &tokens,
-                                                  const std::vector<MergeText> &merges);
+                                                  const std::vector<MergeText> &merges,
+                                                  size_t continuation = 0);
 
 /// The merges of a SentencePiece BPE vocabulary, which has scores instead: any two tokens whose
 /// concatenation is a token, the highest score first. Control and unknown tokens take no part.

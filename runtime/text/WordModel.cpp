@@ -55,10 +55,12 @@ public:
     std::vector<Trie::Key> keys;
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
       const TokenKind kind = spec.kinds[i];
-      if (kind != TokenKind::Normal && kind != TokenKind::Byte)
+      const bool text = kind == TokenKind::Normal || kind == TokenKind::Byte;
+      // A byte's own token is text, too, where it is declared special: else it had none.
+      if (!text && spec.tokens[i].size() > 2)
         continue;
       const std::optional<std::string> bytes = token_to_bytes(spec.tokens[i]);
-      if (!bytes)
+      if (!bytes || (!text && bytes->size() > 1))
         continue;
       if (bytes->size() == 1)
         if (int32_t &id = byte_ids_[static_cast<uint8_t>((*bytes)[0])]; id < 0)
@@ -78,17 +80,18 @@ public:
         return;
       }
     scratch.symbols.clear();
-    for (char byte : word)
-      scratch.symbols.push_back(byte_ids_[static_cast<uint8_t>(byte)]);
+    for (char byte : word) // one that is dropped brings its neighbours together
+      if (const int32_t id = byte_ids_[static_cast<uint8_t>(byte)]; id >= 0 || unk_id_ >= 0)
+        scratch.symbols.push_back(id);
     const size_t begin = ids.size();
     merger_.encode(scratch.symbols, ids);
 
-    // Bytes without a token came through as -1: they become the unknown token, or nothing.
+    // Bytes without a token came through as -1: they become the unknown token.
     size_t kept = begin;
     for (size_t i = begin; i < ids.size(); ++i) {
       if (ids[i] >= 0) {
         ids[kept++] = ids[i];
-      } else if (unk_id_ >= 0) {
+      } else {
         const bool fused = fuse_unk_ && i > begin && kept > begin && ids[kept - 1] == unk_id_;
         if (!fused)
           ids[kept++] = unk_id_;
@@ -108,7 +111,9 @@ private:
 class CharacterBpeModel : public WordModel {
 public:
   explicit CharacterBpeModel(const TokenizerSpec &spec)
-      : merger_(spec), bytes_(byte_tokens(spec)), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk) {
+      : merger_(spec), bytes_(byte_tokens(spec)), unk_id_(spec.unk_id), fuse_unk_(spec.fuse_unk),
+        continuation_(spec.continuation), word_end_(spec.word_end) {
+    const bool affixes = !continuation_.empty() || !word_end_.empty();
     ascii_.fill(-1);
     std::vector<Trie::Key> characters, words;
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
@@ -121,7 +126,9 @@ public:
       if (!is_text(spec.kinds[i]) || token.empty())
         continue;
       const CodePoint point = first_code_point(token);
-      if (point.state == CodePoint::State::Valid && point.size == token.size()) {
+      if (affixes) {
+        characters.push_back({token, id});
+      } else if (point.state == CodePoint::State::Valid && point.size == token.size()) {
         if (point.value < ascii_.size())
           ascii_[point.value] = id;
         else
@@ -137,7 +144,7 @@ public:
     joined_[static_cast<uint8_t>(kMetaspace.back())] = true;
     // A character that is dropped would bring its neighbours together.
     const bool drops = unk_id_ < 0 && std::find(bytes_.begin(), bytes_.end(), -1) != bytes_.end();
-    cuts_ = !spec.ignore_merges && !drops && find(kMetaspace) >= 0;
+    cuts_ = !spec.ignore_merges && !drops && !affixes && find(kMetaspace) >= 0;
   }
 
   /// Cuts before each space that no token joins to the character before it: no merge crosses.
@@ -167,7 +174,9 @@ public:
     bool held = false;
     for (size_t at = 0; at < word.size();) {
       const CodePoint point = first_code_point(word.substr(at));
-      const std::string_view character = word.substr(at, point.size);
+      std::string_view character = word.substr(at, point.size);
+      if (!continuation_.empty() || !word_end_.empty())
+        character = with_affixes(word, at, point.size, scratch.spelling);
       at += point.size;
       if (const int32_t id = find(character); id >= 0) {
         if (held)
@@ -186,7 +195,21 @@ public:
   }
 
 private:
+  /// The character at `at` as tokens of a model whose tokens tell their place in a word spell it.
+  std::string_view with_affixes(std::string_view word, size_t at, size_t size,
+                                std::string &spelling) const {
+    spelling.clear();
+    if (at > 0)
+      spelling += continuation_;
+    spelling += word.substr(at, size);
+    if (at + size == word.size())
+      spelling += word_end_;
+    return spelling;
+  }
+
   int32_t find(std::string_view character) const {
+    if (!continuation_.empty() || !word_end_.empty())
+      return characters_->find(character);
     return character.size() == 1 ? ascii_[static_cast<uint8_t>(character[0])]
                                  : characters_->find(character);
   }
@@ -196,7 +219,8 @@ private:
   int32_t unk_id_;
   bool fuse_unk_;
   std::array<int32_t, 128> ascii_;
-  std::optional<Trie> characters_; ///< tokens of one character
+  std::string continuation_, word_end_;
+  std::optional<Trie> characters_; ///< tokens of one character; all, if these two are not empty
   std::array<bool, 256> joined_{}; ///< by a character's last byte: a token has it before a space
   bool cuts_ = false;
   std::optional<Trie> words_; ///< tokens by their text, if ignore_merges
@@ -261,9 +285,17 @@ public:
 
 private:
   static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
+    std::vector<bool> text(spec.tokens.size());
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      text[i] = spec.kinds[i] == TokenKind::Byte
+                    ? spec.byte_spellings
+                    : is_text(spec.kinds[i]) || spec.kinds[i] == TokenKind::UserDefined;
+    for (const AddedToken &token : spec.added_tokens)
+      if (spec.kinds[static_cast<size_t>(token.id)] == TokenKind::UserDefined)
+        text[static_cast<size_t>(token.id)] = false;
     std::vector<Trie::Key> keys;
     for (size_t i = 0; i < spec.tokens.size(); ++i)
-      if (is_text(spec.kinds[i]) && spec.kinds[i] != TokenKind::Byte)
+      if (text[i])
         keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
     return keys;
   }
@@ -334,6 +366,29 @@ private:
   size_t max_characters_; ///< 0: no limit
 };
 
+class WordLevelModel : public WordModel {
+public:
+  explicit WordLevelModel(const TokenizerSpec &spec) : trie_(keys(spec)), unk_id_(spec.unk_id) {}
+
+  void encode(std::string_view word, WordScratch &, std::vector<int32_t> &ids) const override {
+    const int32_t known = trie_.find(word);
+    if (const int32_t id = known >= 0 ? known : unk_id_; id >= 0)
+      ids.push_back(id);
+  }
+
+private:
+  static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
+    std::vector<Trie::Key> keys;
+    for (size_t i = 0; i < spec.tokens.size(); ++i)
+      if (is_text(spec.kinds[i]))
+        keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
+    return keys;
+  }
+
+  Trie trie_;
+  int32_t unk_id_;
+};
+
 } // namespace
 
 std::unique_ptr<WordModel> WordModel::create(const TokenizerSpec &spec) {
@@ -346,6 +401,8 @@ std::unique_ptr<WordModel> WordModel::create(const TokenizerSpec &spec) {
     return std::make_unique<UnigramModel>(spec);
   case ModelKind::WordPiece:
     return std::make_unique<WordPieceModel>(spec);
+  case ModelKind::WordLevel:
+    return std::make_unique<WordLevelModel>(spec);
   }
   return nullptr;
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct WordScratch {
   };
   std::vector<int32_t> symbols;
   std::vector<Best> best;
+  std::string spelling;
 };
 
 class WordModel {

@@ -58,9 +58,14 @@ Value filter_join(Machine &machine, const Value &value, const Arguments &argumen
   return machine.string(std::move(out));
 }
 
+/// What map and select go over: Jinja takes whatever is false for nothing, None among it.
+Values iterate_if_true(Machine &machine, const Value &value) {
+  return truthy(value) ? iterate(machine, value) : Values();
+}
+
 Value filter_map(Machine &machine, const Value &value, const Arguments &arguments) {
   Values out;
-  const Values items = iterate(machine, value);
+  const Values items = iterate_if_true(machine, value);
   if (arguments.positional.empty()) {
     const Values bound = arguments.bind(machine, "map", {"attribute", "default"});
     if (bound[0].is_undefined())
@@ -99,7 +104,7 @@ Value filter_select(Machine &machine, std::string_view name, const Value &value,
       {arguments.positional.begin() + static_cast<ptrdiff_t>(used), arguments.positional.end()},
       arguments.named};
   Values out;
-  for (const Value &item : iterate(machine, value)) {
+  for (const Value &item : iterate_if_true(machine, value)) {
     const Value tested = by_attribute ? dotted(machine, item, attribute) : item;
     const bool passes =
         test.is_undefined() ? truthy(tested) : apply_test(machine, test_name, tested, rest);

@@ -5,6 +5,7 @@
 #include "frontends/hf/TokenizerJson.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
+#include "tests/frontends/text/MetadataJson.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -116,38 +117,12 @@ TEST_P(ModelStyle, EqualsSentencePiece) {
 INSTANTIATE_TEST_SUITE_P(Styles, ModelStyle, testing::Values("spm_bpe", "spm_unigram", "spm_plain"),
                          [](const auto &info) { return info.param; });
 
-gguf::TokenizerMetadata metadata_of(const json &from) {
-  gguf::TokenizerMetadata metadata;
-  metadata.model = from.value("model", "");
-  metadata.pre = from.value("pre", "");
-  metadata.tokens = from["tokens"].get<std::vector<std::string>>();
-  metadata.token_types = from["types"].get<std::vector<int32_t>>();
-  metadata.scores = from.value("scores", std::vector<float>());
-  metadata.merges = from.value("merges", std::vector<std::string>());
-  for (const auto &[key, id] : {std::pair{"bos", &metadata.bos_id},
-                                {"eos", &metadata.eos_id},
-                                {"unk", &metadata.unk_id},
-                                {"sep", &metadata.sep_id}})
-    if (from.contains(key))
-      *id = from[key].get<int64_t>();
-  for (const auto &[key, flag] : {std::pair{"add_bos_token", &metadata.add_bos},
-                                  {"add_eos_token", &metadata.add_eos},
-                                  {"add_space_prefix", &metadata.add_space_prefix},
-                                  {"remove_extra_whitespaces", &metadata.remove_extra_whitespaces}})
-    if (from.contains(key))
-      *flag = from[key].get<bool>();
-  const std::string hex = from.value("charsmap", "");
-  for (size_t i = 0; i < hex.size(); i += 2)
-    metadata.precompiled_charsmap += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-  return metadata;
-}
-
 class GgufStyle : public testing::TestWithParam<const char *> {};
 
 TEST_P(GgufStyle, EqualsLlamaCpp) {
   const json &style = goldens()["gguf"][GetParam()];
   const absl::StatusOr<text::TokenizerSpec> spec =
-      gguf::tokenizer_from_metadata(metadata_of(style["metadata"]));
+      gguf::tokenizer_from_metadata(gguf::metadata_of(style["metadata"]));
   ASSERT_TRUE(spec.ok()) << spec.status();
   const auto tokenizer = tokenizer_of(*spec);
   for (size_t i = 0; i < goldens()["texts"].size(); ++i) {
@@ -166,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Styles, GgufStyle, testing::Values("llama", "equal_scor
 // llama.cpp decomposes no Hangul and drops spacing marks; the ids here are BERT's own.
 TEST(GgufWordPiece, EqualsTokenizers) {
   const json &metadata = goldens()["gguf"]["bert"]["metadata"];
-  const auto tokenizer = tokenizer_of(*gguf::tokenizer_from_metadata(metadata_of(metadata)));
+  const auto tokenizer = tokenizer_of(*gguf::tokenizer_from_metadata(gguf::metadata_of(metadata)));
   const json &ids = goldens()["tokenizers"]["bert"]["ids"];
   for (size_t i = 0; i < ids.size(); ++i) {
     const json &text = goldens()["texts"][i];
@@ -186,7 +161,8 @@ TEST(GgufPreTokenizers, EqualLlamaCpp) {
   metadata["merges"] = merges;
   for (const auto &[pre, golden] : goldens()["pre"].items()) {
     metadata["pre"] = pre;
-    const auto tokenizer = tokenizer_of(*gguf::tokenizer_from_metadata(metadata_of(metadata)));
+    const auto tokenizer =
+        tokenizer_of(*gguf::tokenizer_from_metadata(gguf::metadata_of(metadata)));
     for (size_t i = 0; i < golden["ids"].size(); ++i) {
       const json &text = goldens()["texts"][2 * i];
       const text::EncodeOptions plain{.add_special = false, .parse_special = false};

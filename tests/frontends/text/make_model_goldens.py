@@ -16,7 +16,7 @@ import os
 import tempfile
 
 import gguf
-import llama_cpp
+
 import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -166,6 +166,7 @@ def llama_ids(metadata, texts):
     """(with special tokens, without) for each text, by llama.cpp."""
     path = os.path.join(tempfile.mkdtemp(), "v.gguf")
     vocabulary(path, metadata)
+    import llama_cpp
     llama = llama_cpp.Llama(model_path=path, vocab_only=True, verbose=False)
     call = lambda t, special: llama.tokenize(t.encode(), add_bos=special, special=special)
     return [call(t, True) for t in texts], [call(t, False) for t in texts]

@@ -55,13 +55,27 @@ TEST(PatternDialect, SpaceIsUnicodesWhiteSpace) {
   EXPECT_THAT(split(R"(\w+)", "a\u00b2\u00bd\u2074"), ElementsAre("a\u00b2\u00bd", "\u2074"));
 }
 
+TEST(PatternDialect, ClassesHaveAlgebra) {
+  EXPECT_THAT(split("[a-f&&[^bc]]+", "abcdex"), ElementsAre("a", "bc", "de", "x"));
+  EXPECT_THAT(split("[^a-f&&[^bc]]+", "abcdex"), ElementsAre("a", "bc", "de", "x"));
+  EXPECT_THAT(split("[a-f&&bcx&&[^c]]+", "abcx"), ElementsAre("a", "b", "cx"));
+  EXPECT_THAT(split("[ab[x-z]]+", "abcx"), ElementsAre("ab", "c", "x"));
+  EXPECT_THAT(split("[^ab[x-z]]+", "abcx"), ElementsAre("ab", "c", "x"));
+  EXPECT_THAT(split("[[ab][x-z]]{2}", "abcx"), ElementsAre("ab", "cx"));
+  EXPECT_THAT(split(R"([\WA]+)", "aA-b"), ElementsAre("a", "A-", "b"));
+  EXPECT_THAT(split(R"([^\WA]+)", "aA-b"), ElementsAre("a", "A-", "b"));
+  EXPECT_THAT(split(R"([\p{L}&&[^\p{Han}]]+)", "ab日本c"), ElementsAre("ab", "日本", "c"));
+  EXPECT_EQ(*to_pcre2("[^ab]"), "[^ab]");
+  EXPECT_THAT(split(R"([\w]+)", "a\u00b2b"), ElementsAre("a", "\u00b2", "b"));
+  EXPECT_THAT(split(R"([\W]+)", "a\u00b2b"), ElementsAre("a", "\u00b2", "b"));
+}
+
 TEST(PatternDialect, RefusesByName) {
   for (const auto &[pattern, what] :
-       {std::pair{"[a&&b]", "intersection"}, std::pair{"[a[b]]", "class inside"},
-        std::pair{R"(\Qa)", "\\Q"}, std::pair{"(?<n>a)", "group"}, std::pair{"a(?i)b", "group"},
-        std::pair{R"([\W])", "negated set"}, std::pair{"[ab", "unfinished"},
-        std::pair{"\\", "lone backslash"}, std::pair{"a)", "')'"}, std::pair{R"(\pL)", "braces"},
-        std::pair{"[]a]", "']'"}}) {
+       {std::pair{R"(\Qa)", "\\Q"}, std::pair{"(?<n>a)", "group"}, std::pair{"a(?i)b", "group"},
+        std::pair{"[ab", "unfinished"}, std::pair{"[a[b]", "unfinished"},
+        std::pair{"[[[[[[[[[[a]]]]]]]]]]", "as many classes"}, std::pair{"\\", "lone backslash"},
+        std::pair{"a)", "')'"}, std::pair{R"(\pL)", "braces"}, std::pair{"[]a]", "']'"}}) {
     const auto result = to_pcre2(pattern);
     ASSERT_FALSE(result.ok()) << pattern;
     EXPECT_THAT(std::string(message_of(result.status())), HasSubstr(what)) << pattern;

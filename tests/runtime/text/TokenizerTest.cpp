@@ -283,8 +283,12 @@ TokenizerSpec everything() {
                    .space = "_",
                    .separator = " ",
                    .continuation = "@",
+                   .suffix = "</w>",
                    .clean_up = true,
-                   .strip = 3};
+                   .strip = 3,
+                   .byte_level = false};
+  spec.byte_spellings = true;
+  spec.word_end = "</w>";
   spec.prefix_ids = {id, 1};
   spec.suffix_ids = {2};
   spec.bos_id = 4;
