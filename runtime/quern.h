@@ -35,7 +35,7 @@ typedef enum QuernStatus {
   QUERN_PERMISSION_DENIED = 7,
   QUERN_RESOURCE_EXHAUSTED = 8,  /* memory, slots, room in an output buffer */
   QUERN_FAILED_PRECONDITION = 9, /* this model or machine cannot do that */
-  QUERN_OUT_OF_RANGE = 11,       /* the context is full */
+  QUERN_OUT_OF_RANGE = 11,       /* more tokens than the context has room for */
   QUERN_UNIMPLEMENTED = 12,
   QUERN_INTERNAL = 13,
   QUERN_DATA_LOSS = 15 /* a damaged file */
@@ -86,7 +86,9 @@ QUERN_API QuernStatus quern_slot_create(QuernModel *model, QuernSlot *slot);
 QUERN_API QuernStatus quern_slot_free(QuernModel *model, QuernSlot slot);
 /* A new slot that goes on from where `slot` is; both then live apart. */
 QUERN_API QuernStatus quern_slot_fork(QuernModel *model, QuernSlot slot, QuernSlot *fork);
-/* Forgets all but the first `length` positions. Recurrent state can only go back to 0. */
+/* Forgets all but the first `length` positions. Recurrent state can only go back to 0; layers with
+ * a sliding window go back as far as they still hold what the next token sees: by the artifact's
+ * max_tokens always. FAILED_PRECONDITION where it cannot. */
 QUERN_API QuernStatus quern_slot_truncate(QuernModel *model, QuernSlot slot, uint64_t length);
 /* Positions fed; 0 for a slot that is not alive. */
 QUERN_API uint64_t quern_slot_length(const QuernModel *model, QuernSlot slot);

@@ -276,8 +276,8 @@ private:
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<KvGroup>>>
   groups(const PlannedSizes &sizes) {
     Offsets<KvGroup> table;
-    for (const uint64_t bytes : sizes.pages)
-      table.push_back(CreateKvGroup(fbb_, bytes, /*window=*/0));
+    for (const PlannedKvGroup &group : sizes.kv_groups)
+      table.push_back(CreateKvGroup(fbb_, group.page_bytes, static_cast<uint32_t>(group.window)));
     return fbb_.CreateVector(table);
   }
 

@@ -86,11 +86,19 @@ absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned) {
       return value.status();
     *field = *value;
   }
-  if (auto pages = planned->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kPageBytes))
-    for (const int64_t bytes : pages.asArrayRef())
-      sizes.pages.push_back(static_cast<uint64_t>(bytes));
-  else
-    return absl::InternalError("the plan phase left no quern.page_bytes on the module");
+  auto pages = planned->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kPageBytes);
+  auto windows = planned->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kKvWindows);
+  if (!pages || !windows || pages.size() != windows.size())
+    return absl::InternalError(
+        "the plan phase left no quern.page_bytes and quern.kv_windows on the module");
+  for (auto [bytes, window] : llvm::zip(pages.asArrayRef(), windows.asArrayRef()))
+    sizes.kv_groups.push_back({0, static_cast<uint64_t>(window), static_cast<uint64_t>(bytes)});
+  for (auto state : planned.getOps<DeclareStateOp>())
+    if (mlir::cast<StateType>(state.getType()).getKind() == StateKind::kv) {
+      if (!state.getGroup() || *state.getGroup() >= sizes.kv_groups.size())
+        return absl::InternalError("the plan phase left a kv state without a group");
+      ++sizes.kv_groups[*state.getGroup()].layers;
+    }
   const auto buckets = planned_buckets(planned);
   if (!buckets.ok())
     return buckets.status();

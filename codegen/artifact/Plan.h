@@ -24,13 +24,20 @@ struct PlannedBucket {
   std::vector<DispatchOp> dispatches;
 };
 
+/// The kv states whose attention has the same window.
+struct PlannedKvGroup {
+  uint64_t layers = 0;
+  uint64_t window = 0;     ///< positions that a token sees; 0: all before it
+  uint64_t page_bytes = 0; ///< of all the group's layers
+};
+
 /// The numbers of a whole module. Bytes.
 struct PlannedSizes {
   uint64_t weights = 0;
-  uint64_t arena = 0;          ///< the largest of all buckets
-  uint64_t arena_bound = 0;    ///< of that bucket
-  uint64_t slot_bytes = 0;     ///< fixed-size state of a slot
-  std::vector<uint64_t> pages; ///< of a kv page, by group
+  uint64_t arena = 0;       ///< the largest of all buckets
+  uint64_t arena_bound = 0; ///< of that bucket
+  uint64_t slot_bytes = 0;  ///< fixed-size state of a slot
+  std::vector<PlannedKvGroup> kv_groups;
 };
 
 /// The buckets in the module's order: the first that admits a step is the one that runs it.

@@ -97,12 +97,15 @@ Json kernels(const Manifest &manifest) {
 
 Json states(const Manifest &manifest) {
   Json out = Json::array();
-  for (const artifact::State *state : items(manifest.states()))
+  for (const artifact::State *state : items(manifest.states())) {
     out.push_back({{"name", text(state->name())},
                    {"kind", artifact::EnumNameStateKind(state->kind())},
                    {"shape", numbers(state->shape())},
                    {"offset", state->offset()},
                    {"bytes", state->bytes()}});
+    if (state->kind() == artifact::StateKind::kv)
+      out.back()["group"] = state->group(); // index into the plan's kv_groups
+  }
   return out;
 }
 

@@ -43,8 +43,9 @@ absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags
   sizes.model.weights = planned->weights;
   sizes.model.arena = planned->arena;
   sizes.model.slot_bytes = planned->slot_bytes;
-  for (const uint64_t page : planned->pages)
-    sizes.model.page_bytes += page;
+  sizes.model.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
+  for (const artifact::PlannedKvGroup &group : planned->kv_groups)
+    sizes.model.kv_groups.push_back({group.layers, group.window, group.page_bytes});
   const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
   sizes.model.code = kernels * kCodeKernel;
   sizes.arena_bound = planned->arena_bound;
@@ -64,7 +65,9 @@ int plan(Args args) {
   const cli::Command command{
       "quern plan MODEL [flags]",
       "Says what a model will take in memory, to the byte, without compiling it: weights, arena, "
-      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough.",
+      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough.\n"
+      "A layer with a sliding window takes state for what a step of --max-tokens sees, whatever "
+      "-c.",
       flags.flags() +
           std::vector<cli::Flag>{{"--slots", "N", "sequences alive at once (default: 1)", &slots},
                                  {"--memory", "BYTES",

@@ -1,23 +1,44 @@
 #include "compiler/driver/Sizes.h"
 
+#include "runtime/session/KvPages.h"
+
 #include <nlohmann/json.hpp>
 
 #include <cinttypes>
 #include <cstdio>
 
 namespace quern::driver {
+namespace {
+
+// Pages of the group that a slot has.
+uint64_t pages_per_slot(const Sizes &sizes, const session::KvGroupSizes &group) {
+  return session::pages_per_slot(group.window, sizes.ctx, sizes.model.max_tokens);
+}
+
+nlohmann::ordered_json kv_groups(const Sizes &sizes) {
+  auto out = nlohmann::ordered_json::array();
+  for (const session::KvGroupSizes &group : sizes.model.kv_groups)
+    out.push_back({{"layers", group.layers},
+                   {"window", group.window},
+                   {"page_bytes", group.page_bytes},
+                   {"pages_per_slot", pages_per_slot(sizes, group)}});
+  return out;
+}
+
+} // namespace
 
 nlohmann::ordered_json to_json(const Sizes &sizes) {
   const session::MemoryUse use = session::memory_use(sizes.model, sizes.ctx, sizes.slots);
   return {{"weights", use.weights},
           {"arena", use.arena},
           {"arena_bound", sizes.arena_bound},
-          {"state_per_slot", sizes.model.slot_bytes},
+          {"state_per_slot", sizes.model.state_per_slot(sizes.ctx)},
           {"state_per_token", sizes.model.state_per_token()},
           {"slots", sizes.slots},
           {"ctx", sizes.ctx},
           {"code", use.code},
-          {"total", use.total}};
+          {"total", use.total},
+          {"kv_groups", kv_groups(sizes)}};
 }
 
 void print_table(const Sizes &sizes, const char *code_note) {
@@ -32,8 +53,17 @@ void print_table(const Sizes &sizes, const char *code_note) {
   row("state", use.state,
       std::to_string(sizes.slots) + (sizes.slots == 1 ? " slot of " : " slots of ") +
           std::to_string(sizes.ctx) + " tokens");
-  row("  a slot", sizes.model.slot_bytes, "of fixed size");
-  row("  a token", sizes.model.state_per_token());
+  row("  a slot", sizes.model.state_per_slot(sizes.ctx), "whatever it holds");
+  row("  a token", sizes.model.state_per_token(), "beyond that");
+  for (const session::KvGroupSizes &group : sizes.model.kv_groups) {
+    const uint64_t pages = pages_per_slot(sizes, group);
+    row(group.window == 0 ? "  all positions" : "  last positions",
+        sizes.slots * pages * group.page_bytes,
+        std::to_string(group.layers) + (group.layers == 1 ? " layer" : " layers") +
+            (group.window == 0 ? "" : " with a window of " + std::to_string(group.window)) + ": " +
+            std::to_string(pages) + " pages a slot, of " + std::to_string(QUERN_KV_PAGE) +
+            " positions and " + std::to_string(group.page_bytes) + " bytes");
+  }
   row("code", use.code, code_note);
   row("total", use.total);
 }

@@ -18,7 +18,9 @@ struct Sizes {
 };
 
 /// INTERFACE's object: weights, arena, arena_bound, state_per_slot, state_per_token, slots, ctx,
-/// code, total.
+/// code, total; and `kv_groups`, each {layers, window, page_bytes, pages_per_slot}. A slot's state
+/// is state_per_slot (of fixed size, and in the groups that have a window) and state_per_token for
+/// each of `ctx` tokens, rounded up to a page of 64.
 nlohmann::ordered_json to_json(const Sizes &sizes);
 
 /// The same, for people, on stdout. `code_note` follows the code's size.

@@ -30,7 +30,7 @@ absl::Status ReferenceState::truncate(int64_t slot, int64_t tokens) {
   if (!kept.fixed.empty())
     return absl::FailedPreconditionError(
         absl::StrCat("slot ", slot, " has ", has, " tokens and cannot go back to ", tokens, ": ",
-                     kept.fixed.begin()->first, " is recurrent or window state"));
+                     kept.fixed.begin()->first, " is recurrent or convolution state"));
   // What lies past the end is overwritten before it is read again.
   kept.tokens = tokens;
   return absl::OkStatus();

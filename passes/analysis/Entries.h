@@ -20,6 +20,7 @@ inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";
 inline constexpr llvm::StringLiteral kWeightsBytes = "quern.weights_bytes";
 inline constexpr llvm::StringLiteral kSlotBytes = "quern.slot_bytes";
 inline constexpr llvm::StringLiteral kPageBytes = "quern.page_bytes";
+inline constexpr llvm::StringLiteral kKvWindows = "quern.kv_windows";
 } // namespace attrs
 
 /// Whether the function is a bucket of an entry (the schedule phase made it), not the entry itself.

@@ -15,9 +15,10 @@ def PlanWeights : Pass<"quern-plan-weights", "::mlir::ModuleOp"> {
 def PlanStates : Pass<"quern-plan-states", "::mlir::ModuleOp"> {
   let summary = "give every state its place in a page or a slot";
   let description = [{
-    The kv states of all layers share pages of group 0: layer after layer, each H*D*64 keys and H*64*V values in float32. The other states lie in
+    The kv states whose attention has the same window (0: none that a sequence of the model's context could leave; all positions are kept) are a group and share its pages: layer after layer, each
+    H*D*64 keys and H*64*V values in float32. Groups are numbered in the order of their first state. The other states lie in
     a slot's fixed-size part, float32, each at a multiple of 64 bytes. The module's `quern.page_bytes` has the page size of every
-    group, `quern.slot_bytes` the fixed size of a slot.
+    group, `quern.kv_windows` its window, `quern.slot_bytes` the fixed size of a slot.
   }];
 }
 
@@ -39,6 +40,7 @@ def VerifyPlan : Pass<"quern-verify-plan", "::mlir::ModuleOp"> {
   let description = [{
     - weights, states and buffers have aligned offsets inside their section, page, slot or arena;
     - no two weights, no two states and no two live buffers overlap: checked dispatch by dispatch, apart from how the plan was made;
+    - no attention looks further back than the window of its state's kv group;
     - `quern.arena_bound` is the most bytes live at once. An arena more than 1 % above it is a warning.
   }];
 }

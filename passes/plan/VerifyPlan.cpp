@@ -1,5 +1,6 @@
 // --quern-verify-plan: what holds after the plan phase.
 #include "passes/analysis/Buffers.h"
+#include "passes/analysis/Windows.h"
 #include "passes/plan/Passes.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -72,9 +73,13 @@ LogicalResult verifyWeights(ModuleOp module) {
 LogicalResult verifyStates(ModuleOp module) {
   FailureOr<int64_t> slot = sizeAttr(module, attrs::kSlotBytes);
   auto pages = module->getAttrOfType<DenseI64ArrayAttr>(attrs::kPageBytes);
-  if (failed(slot) || !pages)
-    return module.emitError("has no `")
-           << attrs::kSlotBytes << "` or `" << attrs::kPageBytes << "`";
+  auto windows = module->getAttrOfType<DenseI64ArrayAttr>(attrs::kKvWindows);
+  if (failed(slot) || !pages || !windows)
+    return module.emitError("has no `") << attrs::kSlotBytes << "`, `" << attrs::kPageBytes
+                                        << "` or `" << attrs::kKvWindows << "`";
+  if (windows.size() != pages.size())
+    return module.emitError("has ")
+           << pages.size() << " page sizes and " << windows.size() << " windows of kv groups";
   std::vector<Place> fixed;
   std::vector<std::vector<Place>> groups(pages.size());
   for (auto state : module.getOps<DeclareStateOp>()) {
@@ -96,6 +101,24 @@ LogicalResult verifyStates(ModuleOp module) {
   for (auto [index, places] : llvm::enumerate(groups))
     if (failed(verifyDisjoint(std::move(places), pages[index], "a page")))
       return failure();
+  return success();
+}
+
+/// Every position that an attention of the bucket sees is one that its state's group keeps.
+LogicalResult verifyWindows(func::FuncOp bucket) {
+  auto windows =
+      bucket->getParentOfType<ModuleOp>()->getAttrOfType<DenseI64ArrayAttr>(attrs::kKvWindows);
+  for (auto ref : bucket.getOps<StateRefOp>())
+    for (OpOperand &use : ref->getUses())
+      for (AttentionOp attention : attentionsOn(use)) {
+        auto state = SymbolTable::lookupNearestSymbolFrom<DeclareStateOp>(ref, ref.getNameAttr());
+        int64_t kept = windows[*state.getGroup()];
+        auto seen = static_cast<int64_t>(attention.getWindow());
+        if (kept != 0 && (seen == 0 || seen > kept))
+          return use.getOwner()->emitOpError("has attention that sees ")
+                 << (seen == 0 ? "all" : std::to_string(seen)) << " positions of " << ref.getName()
+                 << ", whose kv group keeps " << kept;
+      }
   return success();
 }
 
@@ -153,7 +176,7 @@ struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
     if (failed(verifyWeights(getOperation())) || failed(verifyStates(getOperation())))
       return signalPassFailure();
     for (func::FuncOp bucket : bucketsOf(getOperation()))
-      if (failed(verifyArena(bucket)))
+      if (failed(verifyWindows(bucket)) || failed(verifyArena(bucket)))
         return signalPassFailure();
     markAllAnalysesPreserved();
   }

@@ -35,7 +35,9 @@ typedef struct QuernBarrier {
 // kv state of the layers that keep the same positions (all of them, or those of one window size).
 // A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
 // fixed offset inside the page. Page `block_tables[b][i]` holds positions
-// [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b.
+// [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b; in a group of window w it is there only
+// from the page on that holds position p-w+1, where p is the position of b's first token in the
+// step.
 typedef struct QuernKvGroup {
   uint8_t *pages;                     // base of the pool; 64-byte aligned
   int64_t page_bytes;                 // bytes of one page, a multiple of 64

@@ -15,6 +15,7 @@ constexpr uint32_t kMaxTokens = 1u << 20; // of a step
 constexpr uint32_t kMaxSeqs = 1u << 16;   // of a step
 constexpr uint32_t kMaxRank = 16;
 constexpr uint32_t kMaxEntries = 256; // and buckets of an entry: what bounds the walks below
+constexpr uint32_t kMaxKvGroups = 256;
 
 std::string str(const flatbuffers::String *s) { return std::string(text(s)); }
 
@@ -175,6 +176,8 @@ absl::Status check_entries(const Manifest &manifest) {
 
 absl::Status check_states(const Manifest &manifest) {
   const auto groups = items(manifest.kv_groups());
+  if (groups.size() > kMaxKvGroups)
+    return wrong("kv groups", "too many");
   for (const KvGroup *group : groups)
     if (group->page_bytes() == 0 || group->page_bytes() % 64 != 0 ||
         group->page_bytes() > kMaxBytes)

@@ -102,6 +102,8 @@ private:
     show(stops.push(decoder.flush()));
     show(stops.flush() + "\n");
     reply.pop_back();
+    if (generated->context_full)
+      note_full_context(engine_);
     last_ = *std::move(generated);
     return reply;
   }

@@ -119,6 +119,7 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
     ++generated.decode_steps;
   }
   generated.decode_seconds = since(decode_start);
+  generated.context_full = !generated.stopped && limit < options.max_tokens;
 
   // Every token but the last was fed when the next one was asked for.
   const bool pending = generated.decode_steps < generated.tokens.size();
@@ -127,6 +128,11 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
         !status.ok())
       return status;
   return generated;
+}
+
+void note_full_context(const session::Engine &engine) {
+  std::fprintf(stderr, "note: the answer ends here: the context of %llu positions is full\n",
+               static_cast<unsigned long long>(engine.ctx()));
 }
 
 } // namespace quern::cli

@@ -38,6 +38,7 @@ struct GenerateOptions {
 struct Generated {
   std::vector<int32_t> tokens; // without the one that ended it
   bool stopped = false;        // by an end token or by on_token, rather than by length
+  bool context_full = false;   // the context ended it before max_tokens did
   double prefill_seconds = 0;
   double decode_seconds = 0;
   uint64_t decode_steps = 0;
@@ -55,5 +56,8 @@ using OnToken = std::function<bool(int32_t token, std::span<const float> logits)
 absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot,
                                    session::Sampler &sampler, std::span<const int32_t> prompt,
                                    const GenerateOptions &options, const OnToken &on_token);
+
+// Says on stderr that an answer ended because the context is full.
+void note_full_context(const session::Engine &engine);
 
 } // namespace quern::cli

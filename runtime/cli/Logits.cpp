@@ -164,6 +164,8 @@ absl::Status write_logits(LogitsOptions &options) {
     if (!slot.ok())
       return slot.status();
     const std::vector<int32_t> &tokens = (*sequences)[i];
+    if (absl::Status status = engine.check_room(*slot, tokens.size()); !status.ok())
+      return status;
     const int64_t shape[] = {static_cast<int64_t>(tokens.size()), engine.vocab()};
     auto writer =
         NpyWriter::create(many ? absl::StrCat(options.output, "/", i, ".npy") : options.output,

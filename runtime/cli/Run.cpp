@@ -176,6 +176,8 @@ absl::Status run_prompt(RunOptions &options) {
   if (!answer.ok())
     return answer.status();
   printer.finish();
+  if (answer->context_full)
+    note_full_context(**engine);
   if (!options.save_state.empty())
     if (absl::Status status = (*engine)->save_state(*slot, options.save_state); !status.ok())
       return status;

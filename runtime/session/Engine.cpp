@@ -109,13 +109,14 @@ void Engine::prepare_step() {
   token_seq_.resize(max_tokens_);
   rows_.resize(max_tokens_);
   cu_seqlens_.resize(max_seqs_ + 1);
-  block_tables_.resize(max_seqs_);
+  block_tables_.resize(pool_->num_groups() * max_seqs_);
   fixed_state_.resize(max_seqs_);
   in_batch_.resize(slots_);
-  // Groups advance together, so one table of page numbers serves them all.
-  for (size_t g = 0; g < pool_->num_groups(); ++g)
-    kv_.push_back(
-        {pool_->pages(g), static_cast<int64_t>(pool_->page_bytes(g)), block_tables_.data()});
+  for (size_t g = 0; g < pool_->num_groups(); ++g) {
+    const PagePool &pages = pool_->pages(g);
+    kv_.push_back({pages.base(), static_cast<int64_t>(pages.page_bytes()),
+                   block_tables_.data() + g * max_seqs_});
+  }
 }
 
 absl::StatusOr<SlotId> Engine::create_slot() { return pool_->create_slot(); }
@@ -139,6 +140,25 @@ absl::StatusOr<SlotId> Engine::load_state(const std::string &path) {
   return session::load_state(*pool_, artifact_->identity(), vocab_, path);
 }
 
+absl::Status Engine::check_room(SlotId slot, uint64_t tokens) const {
+  const uint64_t length = this->length(slot);
+  if (tokens <= ctx_ - length)
+    return absl::OkStatus();
+  const std::string what =
+      length == 0 ? absl::StrCat(tokens, " tokens are more than the context, which has ", ctx_,
+                                 " positions")
+                  : absl::StrCat("the context is full: ", length, " positions and ", tokens,
+                                 " more tokens exceed ", ctx_);
+  const uint64_t wanted = length + tokens;
+  return absl::OutOfRangeError(
+      wanted <= manifest().context()
+          ? absl::StrCat(what, "\nhint: -c ", wanted, " or more; ", artifact_->path(),
+                         " was compiled for up to ", manifest().context())
+          : absl::StrCat(what, "\nhint: ", artifact_->path(), " was compiled for up to ",
+                         manifest().context(), ": compile it again with -c ", wanted,
+                         " or more, or feed it less"));
+}
+
 absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
                                  std::span<float> logits) const {
   if (vocab_ == 0)
@@ -151,12 +171,8 @@ absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
       return absl::InvalidArgumentError(absl::StrCat("slot ", sequence.slot, " is not alive"));
     if (sequence.tokens.empty())
       return absl::InvalidArgumentError("a sequence of the step has no tokens");
-    const uint64_t length = pool_->length(sequence.slot);
-    if (sequence.tokens.size() > ctx_ - length)
-      return absl::OutOfRangeError(
-          absl::StrCat("the context is full: ", length, " positions and ", sequence.tokens.size(),
-                       " more tokens exceed ", ctx_, "\nhint: a longer -c (", artifact_->path(),
-                       " was compiled for up to ", manifest().context(), ")"));
+    if (absl::Status status = check_room(sequence.slot, sequence.tokens.size()); !status.ok())
+      return status;
     for (int32_t token : sequence.tokens)
       if (token < 0 || static_cast<uint32_t>(token) >= vocab_)
         return absl::InvalidArgumentError(absl::StrCat(
@@ -213,7 +229,8 @@ void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq
   pool_->append(s.slot, s.tokens.subspan(begin, take));
   cu_seqlens_[seq] = static_cast<int32_t>(first_token);
   cu_seqlens_[seq + 1] = static_cast<int32_t>(first_token + take);
-  block_tables_[seq] = pool_->block_table(s.slot);
+  for (size_t g = 0; g < pool_->num_groups(); ++g)
+    block_tables_[g * max_seqs_ + seq] = pool_->block_table(g, s.slot);
   fixed_state_[seq] = pool_->fixed_state(s.slot);
   for (size_t i = 0; i < take; ++i) {
     const size_t t = first_token + i;

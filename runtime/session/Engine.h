@@ -101,11 +101,14 @@ public:
   // was saved with another artifact, or is longer than this engine's context.
   absl::StatusOr<SlotId> load_state(const std::string &path);
 
+  // Whether `tokens` more fit into the slot's context: OutOfRange with the numbers if not. What
+  // feeds a prompt in several steps asks before the first.
+  absl::Status check_room(SlotId slot, uint64_t tokens) const;
+
   // Advances each sequence by its tokens, in as few device steps as max_tokens and max_seqs allow.
   // `logits` receives float32 [sum of num_rows, vocab], in the order of `batch`, and must hold at
   // least that. Everything is checked before anything changes.
-  // Errors: InvalidArgument (token, slot, size), OutOfRange (the context is full, with the
-  // numbers).
+  // Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
   // From now on device steps add their times to `times`, which must outlive that; null ends it.
@@ -156,7 +159,7 @@ private:
 
   // One device step's index arrays, sized by max_tokens and max_seqs when the engine opens.
   std::vector<int32_t> tokens_, positions_, token_seq_, rows_, cu_seqlens_;
-  std::vector<const int32_t *> block_tables_;
+  std::vector<const int32_t *> block_tables_; // max_seqs of each kv group
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
   StepTimes *times_ = nullptr;

@@ -1,5 +1,7 @@
 #include "runtime/session/Memory.h"
 
+#include "runtime/session/KvPages.h"
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -57,19 +59,41 @@ ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view vari
     for (const artifact::Bucket *bucket : artifact::items(entry->buckets()))
       sizes.arena = std::max<uint64_t>(sizes.arena, bucket->arena());
   sizes.slot_bytes = manifest.slot_bytes();
+  sizes.max_tokens = manifest.max_tokens();
   for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups()))
-    sizes.page_bytes = saturating_add(sizes.page_bytes, group->page_bytes());
+    sizes.kv_groups.push_back({0, group->window(), group->page_bytes()});
+  for (const artifact::State *state : artifact::items(manifest.states()))
+    if (state->kind() == artifact::StateKind::kv)
+      ++sizes.kv_groups[state->group()].layers;
   return sizes;
 }
 
+uint64_t ModelSizes::state_per_slot(uint64_t ctx) const {
+  uint64_t bytes = slot_bytes;
+  for (const KvGroupSizes &group : kv_groups)
+    if (group.window != 0)
+      bytes =
+          saturating_add(bytes, saturating_multiply(pages_per_slot(group.window, ctx, max_tokens),
+                                                    group.page_bytes));
+  return bytes;
+}
+
+uint64_t ModelSizes::state_per_token() const {
+  uint64_t bytes = 0;
+  for (const KvGroupSizes &group : kv_groups)
+    if (group.window == 0)
+      bytes = saturating_add(bytes, group.page_bytes / QUERN_KV_PAGE);
+  return bytes;
+}
+
 MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots) {
-  const uint64_t pages = ctx / QUERN_KV_PAGE + (ctx % QUERN_KV_PAGE != 0);
   MemoryUse use;
   use.weights = sizes.weights;
   use.code = sizes.code;
   use.arena = sizes.arena;
-  use.state = saturating_multiply(
-      slots, saturating_add(sizes.slot_bytes, saturating_multiply(pages, sizes.page_bytes)));
+  const uint64_t growing = saturating_multiply(
+      pages_for(ctx), saturating_multiply(QUERN_KV_PAGE, sizes.state_per_token()));
+  use.state = saturating_multiply(slots, saturating_add(sizes.state_per_slot(ctx), growing));
   use.total =
       saturating_add(saturating_add(use.weights, use.code), saturating_add(use.arena, use.state));
   return use;
@@ -79,11 +103,14 @@ uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots
                            uint64_t ceiling) {
   if (memory_use(sizes, ctx, slots).total <= ceiling)
     return ctx;
-  const uint64_t without_kv = memory_use(sizes, 0, slots).total;
-  const uint64_t page_of_all = saturating_multiply(slots, sizes.page_bytes);
-  if (without_kv > ceiling || page_of_all == 0)
-    return 0;
-  return std::min(ctx, (ceiling - without_kv) / page_of_all * QUERN_KV_PAGE);
+  // The total never falls as the context grows, by whole pages: so halving finds the last that
+  // fits.
+  uint64_t fits = 0, too_many = pages_for(ctx);
+  while (too_many - fits > 1) {
+    const uint64_t pages = fits + (too_many - fits) / 2;
+    (memory_use(sizes, pages * QUERN_KV_PAGE, slots).total <= ceiling ? fits : too_many) = pages;
+  }
+  return fits * QUERN_KV_PAGE;
 }
 
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,

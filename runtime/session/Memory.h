@@ -9,8 +9,16 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace quern::session {
+
+// Layers whose kv state keeps the same positions.
+struct KvGroupSizes {
+  uint64_t layers = 0;
+  uint64_t window = 0;     // positions that a token of them sees; 0: all before it
+  uint64_t page_bytes = 0; // QUERN_KV_PAGE positions of all of them
+};
 
 // What a model needs, by part. Bytes.
 struct ModelSizes {
@@ -18,17 +26,21 @@ struct ModelSizes {
   uint64_t code = 0;       // the used bytes of the chosen variant's code section
   uint64_t arena = 0;      // the largest arena of all buckets of all entries
   uint64_t slot_bytes = 0; // fixed-size state of one slot
-  uint64_t page_bytes = 0; // one kv page of every group: QUERN_KV_PAGE positions of one slot
+  uint64_t max_tokens = 0; // tokens of the largest step
+  std::vector<KvGroupSizes> kv_groups{};
 
-  // kv bytes of one position.
-  uint64_t state_per_token() const { return page_bytes / QUERN_KV_PAGE; }
+  // What a slot of `ctx` positions takes however long its sequence: its fixed-size state, and the
+  // pages of the kv groups that have a window.
+  uint64_t state_per_slot(uint64_t ctx) const;
+  // What a position takes beyond that: kv bytes of the groups that keep them all.
+  uint64_t state_per_token() const;
 };
 
 // The same, for a number of slots and a context. Bytes.
 struct MemoryUse {
   uint64_t weights = 0;
   uint64_t arena = 0;
-  uint64_t state = 0; // slots * (slot_bytes + ceil(ctx / QUERN_KV_PAGE) * page_bytes)
+  uint64_t state = 0; // slots * (state_per_slot + state_per_token * ctx in whole pages)
   uint64_t code = 0;
   uint64_t total = 0;
 };

@@ -10,14 +10,16 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <span>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace quern::session {
 namespace {
 
 constexpr std::array<uint8_t, 8> kStateMagic = {'Q', 'U', 'E', 'R', 'N', 'S', 'T', '\n'};
-constexpr uint32_t kStateVersion = 1;
+constexpr uint32_t kStateVersion = 2;
 
 struct StateHeader {
   std::array<uint8_t, 8> magic;
@@ -36,25 +38,41 @@ uint64_t checksum_of(const StateHeader &header) {
   return artifact::checksum(&header, offsetof(StateHeader, header_checksum));
 }
 
-// Length is at most 2^30 wherever this is called, and page bytes at most 2^46: no overflow in 128
-// bits.
-uint64_t file_size(const StatePool &pool, uint64_t length) {
-  unsigned __int128 bytes = sizeof(StateHeader) + length * sizeof(int32_t) + pool.slot_bytes();
-  for (size_t g = 0; g < pool.num_groups(); ++g)
-    bytes += static_cast<unsigned __int128>(StatePool::pages_for(length)) * pool.page_bytes(g);
+// What every file of `length` positions has: it is read before the rest is believed.
+uint64_t bytes_before_state(const StatePool &pool, uint64_t length) {
+  return sizeof(StateHeader) + length * sizeof(int32_t) + pool.num_groups() * sizeof(uint64_t);
+}
+
+// Length is at most 2^30 wherever this is called, first pages no more, and page bytes at most 2^46:
+// no overflow in 128 bits.
+uint64_t file_size(const StatePool &pool, uint64_t length, std::span<const uint64_t> first) {
+  unsigned __int128 bytes = bytes_before_state(pool, length) + pool.slot_bytes();
+  for (size_t g = 0; g < first.size(); ++g)
+    bytes +=
+        static_cast<unsigned __int128>(pages_for(length) - first[g]) * pool.pages(g).page_bytes();
   return static_cast<uint64_t>(std::min<unsigned __int128>(bytes, UINT64_MAX));
 }
 
-// Walks the device memory that the body holds after the tokens, in the file's order.
+// The first page that the slot holds of each group.
+std::vector<uint64_t> first_pages(const StatePool &pool, SlotId slot) {
+  std::vector<uint64_t> first;
+  for (size_t g = 0; g < pool.num_groups(); ++g)
+    first.push_back(pool.held(g, slot).first);
+  return first;
+}
+
+// Walks the device memory that the body ends with, in the file's order.
 template <typename Visit>
 absl::Status visit_state(const StatePool &pool, SlotId slot, Visit visit) {
   if (absl::Status status = visit(pool.fixed_state(slot), pool.slot_bytes()); !status.ok())
     return status;
-  const uint64_t pages = StatePool::pages_for(pool.length(slot));
-  for (size_t g = 0; g < pool.num_groups(); ++g)
-    for (uint64_t i = 0; i < pages; ++i)
-      if (absl::Status status = visit(pool.page(g, slot, i), pool.page_bytes(g)); !status.ok())
+  for (size_t g = 0; g < pool.num_groups(); ++g) {
+    const auto [first, end] = pool.held(g, slot);
+    for (uint64_t i = first; i < end; ++i)
+      if (absl::Status status = visit(pool.page(g, slot, i), pool.pages(g).page_bytes());
+          !status.ok())
         return status;
+  }
   return absl::OkStatus();
 }
 
@@ -95,6 +113,10 @@ private:
   int fd_;
 };
 
+absl::Status wrong_size(uint64_t size, uint64_t wanted) {
+  return absl::DataLossError(absl::StrCat("it has ", size, " bytes, and should have ", wanted));
+}
+
 absl::Status check_header(const StatePool &pool, const StateHeader &header, uint64_t identity,
                           uint64_t size) {
   if (header.magic != kStateMagic)
@@ -112,9 +134,8 @@ absl::Status check_header(const StatePool &pool, const StateHeader &header, uint
     return absl::OutOfRangeError(absl::StrCat("it holds ", header.length,
                                               " positions, and the context is ", pool.ctx(),
                                               "\nhint: -c ", header.length, " or more"));
-  if (header.file_size != size || file_size(pool, header.length) != size)
-    return absl::DataLossError(
-        absl::StrCat("it has ", size, " bytes, and should have ", file_size(pool, header.length)));
+  if (header.file_size != size || bytes_before_state(pool, header.length) > size)
+    return wrong_size(size, std::max(header.file_size, bytes_before_state(pool, header.length)));
   return absl::OkStatus();
 }
 
@@ -130,7 +151,18 @@ absl::Status read_body(StatePool &pool, SlotId slot, const StateHeader &header, 
   for (int32_t token : tokens)
     if (token < 0 || static_cast<uint32_t>(token) >= vocab)
       return absl::DataLossError(absl::StrCat("token ", token, " is not in the vocabulary"));
-  pool.append(slot, tokens);
+  std::vector<uint64_t> first(pool.num_groups());
+  if (absl::Status status = reader.read(first.data(), first.size() * sizeof(uint64_t));
+      !status.ok())
+    return status;
+  sum.add(first.data(), first.size() * sizeof(uint64_t));
+  for (size_t g = 0; g < first.size(); ++g)
+    if (!pool.can_hold(g, first[g], header.length))
+      return absl::DataLossError(absl::StrCat("page ", first[g], " cannot be the first of ",
+                                              header.length, " positions that are kept"));
+  if (const uint64_t wanted = file_size(pool, header.length, first); wanted != header.file_size)
+    return wrong_size(header.file_size, wanted);
+  pool.restore(slot, tokens, first);
 
   std::vector<uint8_t> buffer;
   absl::Status status = visit_state(pool, slot, [&](uint8_t *to, uint64_t bytes) {
@@ -163,7 +195,8 @@ absl::Status save_state(const StatePool &pool, SlotId slot, uint64_t identity,
   header.identity = identity;
   header.length = tokens.size();
   header.slot_bytes = pool.slot_bytes();
-  header.file_size = file_size(pool, tokens.size());
+  const std::vector<uint64_t> first = first_pages(pool, slot);
+  header.file_size = file_size(pool, tokens.size(), first);
 
   artifact::Checksum sum;
   auto write = [&](const void *data, uint64_t bytes) {
@@ -173,6 +206,8 @@ absl::Status save_state(const StatePool &pool, SlotId slot, uint64_t identity,
   absl::Status status = (*file)->write(&header, sizeof header); // its place; checksums come last
   if (status.ok())
     status = write(tokens.data(), tokens.size_bytes());
+  if (status.ok())
+    status = write(first.data(), first.size() * sizeof(uint64_t));
   std::vector<uint8_t> buffer;
   if (status.ok())
     status = visit_state(pool, slot, [&](const uint8_t *from, uint64_t bytes) {

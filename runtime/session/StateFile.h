@@ -2,9 +2,10 @@
 //
 // A 64-byte header {magic "QUERNST\n", version, identity of the artifact, positions, fixed state
 // bytes, file size, checksum of the body, checksum of the header}, then the body: the tokens fed
-// (int32), the fixed state, and of every kv group the pages in use. It is tied to the artifact that
+// (int32), of every kv group the first page it holds (uint64; 0 where it keeps all positions), the
+// fixed state, and of every kv group the pages from that one on. It is tied to the artifact that
 // wrote it: state means nothing to other weights. Any variant, thread count, context and number of
-// slots may read it.
+// slots may read it, and the loaded slot can do what the saved one could.
 #pragma once
 
 #include "runtime/session/StatePool.h"

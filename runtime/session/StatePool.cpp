@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include <algorithm>
 #include <exception>
 
 namespace quern::session {
@@ -12,12 +13,12 @@ absl::StatusOr<std::unique_ptr<StatePool>> StatePool::create(device::Device &dev
   auto pool = std::unique_ptr<StatePool>(new StatePool(device));
   pool->ctx_ = ctx;
   pool->slot_bytes_ = manifest.slot_bytes();
-  const uint64_t num_pages = slots * pages_for(ctx);
   for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups())) {
-    auto memory = device.allocate(num_pages * group->page_bytes());
-    if (!memory.ok())
-      return memory.status();
-    pool->groups_.push_back({group->page_bytes(), *std::move(memory)});
+    const uint64_t kept = pages_per_slot(group->window(), ctx, manifest.max_tokens());
+    auto pages = PagePool::create(device, group->page_bytes(), slots * kept);
+    if (!pages.ok())
+      return pages.status();
+    pool->groups_.push_back({group->window(), kept, *std::move(pages)});
   }
   auto fixed = device.allocate(slots * pool->slot_bytes_);
   if (!fixed.ok())
@@ -26,11 +27,11 @@ absl::StatusOr<std::unique_ptr<StatePool>> StatePool::create(device::Device &dev
   try {
     pool->slots_.resize(slots);
     for (Slot &slot : pool->slots_) {
-      slot.pages.resize(pages_for(ctx));
+      slot.held.resize(pool->groups_.size());
+      for (HeldPages &held : slot.held)
+        held.table.resize(pages_for(ctx));
       slot.tokens.reserve(ctx);
     }
-    pool->references_.resize(num_pages);
-    pool->free_.reserve(num_pages);
   } catch (const std::exception &) { // bad_alloc or length_error
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory to keep track of ", slots, " slots of ", ctx, " positions"));
@@ -59,10 +60,13 @@ absl::StatusOr<SlotId> StatePool::fork(SlotId parent) {
     return child;
   const Slot &from = slots_[parent];
   Slot &to = slots_[*child];
-  const uint64_t num_pages = pages_for(from.length());
-  for (uint64_t i = 0; i < num_pages; ++i) {
-    to.pages[i] = from.pages[i];
-    ++references_[to.pages[i]];
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const PageRange range = held(g, parent);
+    to.held[g].first = range.first;
+    for (uint64_t i = range.first; i < range.end; ++i) {
+      to.held[g].table[i] = from.held[g].table[i];
+      groups_[g].pages.share(to.held[g].table[i]);
+    }
   }
   to.tokens.assign(from.tokens.begin(), from.tokens.end());
   device_.copy(fixed_state(*child), fixed_state(parent), slot_bytes_);
@@ -72,8 +76,7 @@ absl::StatusOr<SlotId> StatePool::fork(SlotId parent) {
 absl::Status StatePool::free_slot(SlotId id) {
   if (absl::Status status = check_alive(id); !status.ok())
     return status;
-  release_pages_from(slots_[id], 0);
-  slots_[id].tokens.clear();
+  shorten(slots_[id], 0);
   slots_[id].alive = false;
   return absl::OkStatus();
 }
@@ -90,14 +93,29 @@ absl::Status StatePool::truncate(SlotId id, uint64_t length) {
   if (slot_bytes_ != 0 && length != 0)
     return absl::FailedPreconditionError(absl::StrCat(
         "cannot truncate to ", length, " of ", slot.length(),
-        " positions: this model carries recurrent or window state, which does not remember its "
-        "past\n"
+        " positions: this model carries recurrent or convolution state, which does not remember "
+        "its past\n"
         "hint: fork or save the slot at the position to come back to, or truncate to 0"));
-  release_pages_from(slot, pages_for(length));
-  slot.tokens.resize(length);
+  const uint64_t shortest = shortest_truncation(id);
+  if (length != 0 && length < shortest)
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot truncate to ", length, " of ", slot.length(),
+        " positions: layers with a sliding window no longer hold what the next token would see; ",
+        shortest,
+        " is the least they can go back to\n"
+        "hint: fork or save the slot at the position to come back to, or truncate to 0"));
+  shorten(slot, length);
   if (length == 0)
     device_.zero(fixed_state(id), slot_bytes_);
   return absl::OkStatus();
+}
+
+uint64_t StatePool::shortest_truncation(SlotId id) const {
+  uint64_t shortest = 0;
+  for (size_t g = 0; g < groups_.size(); ++g)
+    if (const uint64_t first = slots_[id].held[g].first; first != 0)
+      shortest = std::max(shortest, first * QUERN_KV_PAGE + groups_[g].window - 1);
+  return shortest;
 }
 
 bool StatePool::alive(SlotId id) const {
@@ -114,24 +132,41 @@ void StatePool::append(SlotId id, std::span<const int32_t> tokens) {
   if (tokens.empty())
     return;
   Slot &slot = slots_[id];
-  const uint64_t end = slot.length() + tokens.size();
-  uint64_t index = pages_for(slot.length());
-  // Writing goes on inside the last page, if it is partial: it must be this slot's alone.
-  if (slot.length() % QUERN_KV_PAGE != 0 && references_[slot.pages[index - 1]] > 1) {
-    const int32_t shared = slot.pages[index - 1];
-    const int32_t own = take_page();
-    for (size_t g = 0; g < groups_.size(); ++g)
-      device_.copy(page_address(g, own), page_address(g, shared), groups_[g].page_bytes);
-    release_page(shared);
-    slot.pages[index - 1] = own;
+  const uint64_t end = pages_for(slot.length() + tokens.size());
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    auto &[window, kept, pages] = groups_[g];
+    auto &[table, first] = slot.held[g];
+    while (first + kept < end)
+      pages.release(table[first++]);
+    uint64_t next = pages_for(slot.length());
+    // Writing goes on inside the last page, if it is partial: it must be this slot's alone.
+    if (slot.length() % QUERN_KV_PAGE != 0)
+      table[next - 1] = pages.own(table[next - 1]);
+    for (; next < end; ++next)
+      table[next] = pages.take();
   }
-  for (; index < pages_for(end); ++index)
-    slot.pages[index] = take_page();
   slot.tokens.insert(slot.tokens.end(), tokens.begin(), tokens.end()); // reserved: ctx entries
 }
 
+bool StatePool::can_hold(size_t g, uint64_t first, uint64_t length) const {
+  const Group &group = groups_[g];
+  return first <= first_page(group.window, length) &&
+         pages_for(length) - first <= group.pages_per_slot;
+}
+
 uint8_t *StatePool::page(size_t group, SlotId id, uint64_t index) const {
-  return page_address(group, slots_[id].pages[index]);
+  return groups_[group].pages.address(slots_[id].held[group].table[index]);
+}
+
+void StatePool::restore(SlotId id, std::span<const int32_t> tokens,
+                        std::span<const uint64_t> first) {
+  Slot &slot = slots_[id];
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    slot.held[g].first = first[g];
+    for (uint64_t i = first[g]; i < pages_for(tokens.size()); ++i)
+      slot.held[g].table[i] = groups_[g].pages.take();
+  }
+  slot.tokens.assign(tokens.begin(), tokens.end());
 }
 
 absl::Status StatePool::check_alive(SlotId id) const {
@@ -140,34 +175,15 @@ absl::Status StatePool::check_alive(SlotId id) const {
   return absl::InvalidArgumentError(absl::StrCat("slot ", id, " is not alive"));
 }
 
-// A page of zeros. What a freed page still holds must not leak into another sequence: attention
-// masks positions beyond a sequence's end by a weight of zero, and zero times a stale NaN is NaN.
-int32_t StatePool::take_page() {
-  int32_t page;
-  if (!free_.empty()) {
-    page = free_.back();
-    free_.pop_back();
-    for (size_t g = 0; g < groups_.size(); ++g)
-      device_.zero(page_address(g, page), groups_[g].page_bytes);
-  } else {
-    page = never_used_++;
+void StatePool::shorten(Slot &slot, uint64_t length) {
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    auto &[table, first] = slot.held[g];
+    for (uint64_t i = std::max(first, pages_for(length)); i < pages_for(slot.length()); ++i)
+      groups_[g].pages.release(table[i]);
+    if (length == 0)
+      first = 0;
   }
-  references_[page] = 1;
-  return page;
-}
-
-void StatePool::release_page(int32_t page) {
-  if (--references_[page] == 0)
-    free_.push_back(page);
-}
-
-void StatePool::release_pages_from(Slot &slot, uint64_t first) {
-  for (uint64_t i = first; i < pages_for(slot.length()); ++i)
-    release_page(slot.pages[i]);
-}
-
-uint8_t *StatePool::page_address(size_t group, int32_t page) const {
-  return pages(group) + static_cast<uint64_t>(page) * groups_[group].page_bytes;
+  slot.tokens.resize(length);
 }
 
 } // namespace quern::session

@@ -1,13 +1,22 @@
 // The state of every slot: kv in pages shared by reference count, fixed-size state one block a
 // slot.
 //
-// A page number names QUERN_KV_PAGE positions in every kv group at once (groups advance together),
-// so a slot has one block table. The pool holds slots * ceil(ctx / QUERN_KV_PAGE) pages: forks
-// share, so a slot that stays inside its context never finds the pool empty.
+// The layers of a kv group keep the same positions: all of them, or those of one window size. Each
+// group has its own pages, and a slot a block table for each. In a group of a window a slot keeps
+// its latest pages_per_slot pages (KvPages.h); older ones go back to the pool as it goes on.
+//
+// A group's pool has slots * pages_per_slot pages, and a slot that stays inside its context never
+// finds it empty. Proof: no slot holds more than pages_per_slot pages, for append gives back before
+// it takes. Pages that slots share count once, so pages in use are at most the sum over slots of
+// those they hold. A slot that takes a page holds fewer than pages_per_slot, so that sum is below
+// the pool's size; a slot that takes one to copy a shared page into holds up to pages_per_slot, but
+// then the shared page is counted twice in the sum, and pages in use are below the pool's size too.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
+#include "runtime/session/KvPages.h"
+#include "runtime/session/PagePool.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,61 +42,75 @@ public:
   // fixed state is copied.
   absl::StatusOr<SlotId> fork(SlotId slot);
   absl::Status free_slot(SlotId slot);
-  // Forgets all but the first `length` positions. A model with recurrent or window state can only
-  // go back to 0 (or stay), since that state does not remember its past: FailedPrecondition says
-  // so.
+  // Forgets all but the first `length` positions. It can always go back to 0. Otherwise
+  // FailedPrecondition says why where it cannot: recurrent and convolution state does not remember
+  // its past; a window group remembers what the token at shortest_truncation sees, no more.
   absl::Status truncate(SlotId slot, uint64_t length);
+  // The least length but 0 to which the windows let the slot go back: at least the manifest's
+  // max_tokens less than the longest it was, which undoes any one step of the device.
+  uint64_t shortest_truncation(SlotId slot) const;
 
   bool alive(SlotId slot) const;
   // Requires alive(slot), like everything below.
   uint64_t length(SlotId slot) const { return slots_[slot].length(); }
   std::span<const int32_t> tokens(SlotId slot) const;
-  const int32_t *block_table(SlotId slot) const { return slots_[slot].pages.data(); }
+  const int32_t *block_table(size_t group, SlotId slot) const {
+    return slots_[slot].held[group].table.data();
+  }
   uint8_t *fixed_state(SlotId slot) const;
 
   // Makes room for `tokens` at the slot's end, all pages there its own, and records them as fed.
-  // Requires length + tokens.size() <= ctx. Allocates nothing.
+  // Requires length + tokens.size() <= ctx and tokens.size() <= max_tokens. Allocates nothing.
   void append(SlotId slot, std::span<const int32_t> tokens);
 
   uint64_t ctx() const { return ctx_; }
   uint64_t slot_bytes() const { return slot_bytes_; }
   size_t num_groups() const { return groups_.size(); }
-  uint64_t page_bytes(size_t group) const { return groups_[group].page_bytes; }
-  uint8_t *pages(size_t group) const { return groups_[group].memory->data(); }
-  // The page of `slot` that holds positions [index * QUERN_KV_PAGE, ...), in `group`.
-  uint8_t *page(size_t group, SlotId slot, uint64_t index) const;
-  device::Device &device() const { return device_; }
+  const PagePool &pages(size_t group) const { return groups_[group].pages; }
 
-  static uint64_t pages_for(uint64_t positions) {
-    return (positions + QUERN_KV_PAGE - 1) / QUERN_KV_PAGE;
+  // The pages of `group` that the slot holds are [first, end), by what they hold of the sequence.
+  struct PageRange {
+    uint64_t first, end;
+  };
+  PageRange held(size_t group, SlotId slot) const {
+    return {slots_[slot].held[group].first, pages_for(length(slot))};
   }
+  // Whether a slot of `length` positions can hold the pages from `first` on, and those suffice.
+  bool can_hold(size_t group, uint64_t first, uint64_t length) const;
+  uint8_t *page(size_t group, SlotId slot, uint64_t index) const;
+  // Makes an empty slot one that `tokens` were fed to, and that holds pages from first[group] on,
+  // for the caller to fill. Requires tokens.size() <= ctx, and can_hold for each group.
+  void restore(SlotId slot, std::span<const int32_t> tokens, std::span<const uint64_t> first);
+
+  device::Device &device() const { return device_; }
 
 private:
   struct Group {
-    uint64_t page_bytes;
-    std::unique_ptr<device::Allocation> memory;
+    uint64_t window; // 0: all positions
+    uint64_t pages_per_slot;
+    PagePool pages;
+  };
+  // Of one group. Entries of the table outside [first, pages_for(length)) mean nothing.
+  struct HeldPages {
+    std::vector<int32_t> table; // pages_for(ctx) entries
+    uint64_t first = 0;
   };
   struct Slot {
     bool alive = false;
-    std::vector<int32_t> pages;  // block table, pages_for(ctx) entries
+    std::vector<HeldPages> held; // by group
     std::vector<int32_t> tokens; // one a position; ctx reserved
     uint64_t length() const { return tokens.size(); }
   };
   explicit StatePool(device::Device &device) : device_(device) {}
   absl::Status check_alive(SlotId slot) const;
-  int32_t take_page();
-  void release_page(int32_t page);
-  void release_pages_from(Slot &slot, uint64_t first);
-  uint8_t *page_address(size_t group, int32_t page) const;
+  // Gives back the pages beyond the first `length` positions, which become all there are.
+  void shorten(Slot &slot, uint64_t length);
 
   device::Device &device_;
   uint64_t ctx_ = 0, slot_bytes_ = 0;
   std::vector<Group> groups_;
   std::unique_ptr<device::Allocation> fixed_;
   std::vector<Slot> slots_;
-  std::vector<int32_t> references_; // a page
-  std::vector<int32_t> free_;       // pages that were used and are free again
-  int32_t never_used_ = 0;          // pages from here on are still as allocated: zero
 };
 
 } // namespace quern::session

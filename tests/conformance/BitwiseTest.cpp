@@ -46,6 +46,26 @@ TEST_P(Bitwise, ChunksAndThreadsAndState) {
   EXPECT_TRUE(both.values == whole.values);
 }
 
+// Tests the same on a sequence that leaves the windows of its layers, and the pages they lay in,
+// many times over.
+TEST_P(Bitwise, SlidingWindows) {
+  folder_.write("config.json", small_ministral().dump());
+  done("quern", {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
+                 "--quant", GetParam(), "--max-tokens", "16", "--max-seqs", "4"});
+  const auto tokens = sequence(1, 400);
+  const Logits whole = logits(artifact_, tokens);
+  ASSERT_EQ(whole.rows, 400);
+  for (const char *chunk : {"1", "7"})
+    EXPECT_TRUE(logits(artifact_, tokens, {"--chunk", chunk, "-t", "1"}) == whole)
+        << "--chunk " << chunk;
+  const std::string state = folder_.path("s.state");
+  Logits both = logits(artifact_, {tokens.begin(), tokens.begin() + 333}, {"--save-state", state});
+  const Logits rest =
+      logits(artifact_, {tokens.begin() + 333, tokens.end()}, {"--load-state", state});
+  both.values.insert(both.values.end(), rest.values.begin(), rest.values.end());
+  EXPECT_TRUE(both.values == whole.values);
+}
+
 TEST_P(Bitwise, ARaggedBatch) {
   const std::vector<std::vector<int32_t>> sequences = {sequence(2, 41), sequence(3, 1),
                                                        sequence(4, 17)};

@@ -38,8 +38,10 @@ void expect_refused(const Result &result, int code = 1) {
 }
 
 TEST_F(Driver, PlanIsWhatInspectSaysAndWhatTheProcessUses) {
-  for (const auto &[quant, ctx, slots] :
-       {std::tuple{"f32", "512", "1"}, std::tuple{"int4", "100", "4"}}) {
+  for (const auto &[quant, ctx, slots, windows] :
+       {std::tuple{"f32", "512", "1", false}, std::tuple{"int4", "100", "4", false},
+        std::tuple{"int8", "500", "3", true}}) {
+    folder_.write("config.json", (windows ? small_ministral() : small_llama()).dump());
     done("quern", compile({"--quant", quant, "-c", ctx}));
     const auto plan = done("quern", {"plan", config_, "--synthetic", "5", "--quant", quant, "-c",
                                      ctx, "--slots", slots, "--json"})
@@ -49,7 +51,7 @@ TEST_F(Driver, PlanIsWhatInspectSaysAndWhatTheProcessUses) {
         done("quern-run", {"run", "-m", artifact_, "--tokens", "5,6,7", "-n", "4", "-c", ctx,
                            "--slots", slots, "--temp", "0", "--ignore-eos", "--json"})
             .json()["memory"];
-    for (const char *key : {"weights", "arena", "state_per_slot", "state_per_token"})
+    for (const char *key : {"weights", "arena", "state_per_slot", "state_per_token", "kv_groups"})
       EXPECT_EQ(plan[key], inspect[key]) << key;
     for (const char *key : {"weights", "arena"})
       EXPECT_EQ(plan[key], memory[key]) << key;
@@ -58,6 +60,42 @@ TEST_F(Driver, PlanIsWhatInspectSaysAndWhatTheProcessUses) {
               memory["state"].get<int64_t>());
     EXPECT_LE(plan["arena"].get<double>(), 1.01 * plan["arena_bound"].get<double>());
   }
+}
+
+// Tests that a layer with a sliding window takes what a step of its window takes, whatever the
+// context, and that a context that would fit is named by what grows.
+TEST_F(Driver, PlanOfWindowsDoesNotGrowWithTheContext) {
+  folder_.write("config.json", small_ministral().dump());
+  auto plan = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"plan",         config_, "--synthetic", "5",
+                                     "--max-tokens", "16",    "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return done("quern", args).json();
+  };
+  // Of 2 kv heads of 16, keys and values: 256 bytes a position in float32, 16 KiB a page. 20 + 16 -
+  // 1 positions touch at most 2 pages.
+  constexpr int64_t kPage = 16384;
+  for (const char *ctx : {"128", "300", "512"}) {
+    const auto json = plan({"-c", ctx, "--slots", "3"});
+    EXPECT_EQ(json["state_per_slot"], 2 * 2 * kPage) << ctx;
+    EXPECT_EQ(json["state_per_token"], kPage / 64) << ctx;
+    const int64_t pages = (std::stoi(ctx) + 63) / 64;
+    EXPECT_EQ(
+        json["kv_groups"],
+        nlohmann::json::array(
+            {{{"layers", 2}, {"window", 20}, {"page_bytes", 2 * kPage}, {"pages_per_slot", 2}},
+             {{"layers", 1}, {"window", 0}, {"page_bytes", kPage}, {"pages_per_slot", pages}}}));
+    EXPECT_EQ(json["total"].get<int64_t>() - json["weights"].get<int64_t>() -
+                  json["arena"].get<int64_t>() - json["code"].get<int64_t>(),
+              3 * (2 * 2 + pages) * kPage);
+  }
+  EXPECT_EQ(plan({"-c", "20"})["state_per_slot"], 0) << "a window as long as the context is none";
+  const int64_t total = plan({"-c", "256"})["total"];
+  const Result result = call("quern", {"plan", config_, "--synthetic", "5", "--max-tokens", "16",
+                                       "--memory", std::to_string(total)});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("hint: -c 256 would fit"));
+  EXPECT_THAT(result.out, HasSubstr("2 layers with a window of 20: 2 pages a slot"));
 }
 
 TEST_F(Driver, PlanRefusesWhatDoesNotFitAndSaysWhatWould) {

@@ -149,6 +149,17 @@ inline nlohmann::json small_llama() {
           {"eos_token_id", 2}};
 }
 
+/// The same with a sliding window in two layers of three.
+inline nlohmann::json small_ministral() {
+  auto config = small_llama();
+  config["model_type"] = "ministral";
+  config["architectures"] = {"MinistralForCausalLM"};
+  config["head_dim"] = 16;
+  config["sliding_window"] = 20;
+  config["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention"};
+  return config;
+}
+
 } // namespace quern::conformance
 
 #endif // QUERN_TESTS_CONFORMANCE_PROGRAMS_H

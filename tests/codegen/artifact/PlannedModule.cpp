@@ -13,7 +13,7 @@ const char *const kPlannedModule = R"mlir(
 #t = #quern.dims<"T">
 #r = #quern.dims<"R">
 module attributes {quern.files = [], quern.model = {family = "toy", vocab = 48 : i64, context = 100 : i64, synthetic},
-                   quern.weights_bytes = 8192 : i64, quern.slot_bytes = 128 : i64, quern.page_bytes = array<i64: 4096>} {
+                   quern.weights_bytes = 8192 : i64, quern.slot_bytes = 128 : i64, quern.page_bytes = array<i64: 4096>, quern.kv_windows = array<i64: 0>} {
   quern.weight @embed : !quern.weight<48x32, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.5 : f32}
   quern.weight @q : !quern.weight<24x32, "bf16"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64}
   quern.weight @k : !quern.weight<16x32, "bf16"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64}

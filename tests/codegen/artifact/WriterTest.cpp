@@ -246,7 +246,10 @@ TEST_F(WriterTest, SizesAreThePlans) {
   ASSERT_TRUE(sizes.ok());
   EXPECT_EQ(sizes->weights, 8192u);
   EXPECT_EQ(sizes->arena, 2048u);
-  EXPECT_THAT(sizes->pages, ElementsAre(4096u));
+  ASSERT_EQ(sizes->kv_groups.size(), 1u);
+  EXPECT_EQ(sizes->kv_groups[0].layers, 1u);
+  EXPECT_EQ(sizes->kv_groups[0].window, 0u);
+  EXPECT_EQ(sizes->kv_groups[0].page_bytes, 4096u);
 }
 
 } // namespace

@@ -20,7 +20,7 @@ namespace quern::test {
 
 std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
                                                      const std::string &quant,
-                                                     const std::string &variant) {
+                                                     const std::string &variant, Windows windows) {
   auto model = std::make_unique<CompiledModel>();
   static int number = 0;
   model->folder_ = (std::filesystem::temp_directory_path() /
@@ -31,7 +31,7 @@ std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
   model->context_ = std::make_unique<mlir::MLIRContext>();
   model->context_->loadDialect<QuernDialect, mlir::func::FuncDialect>();
   if (!(text.ends_with(".mlir") ? model->parse(text) : model->import(text)) ||
-      !model->compile(quant))
+      !model->compile(quant, windows))
     return nullptr;
   return model;
 }
@@ -65,7 +65,7 @@ bool CompiledModel::parse(const std::string &module) {
   return true;
 }
 
-bool CompiledModel::compile(const std::string &quant) {
+bool CompiledModel::compile(const std::string &quant, Windows windows) {
   planned_ = imported_->clone();
   PipelineOptions options;
   options.quant = quant;
@@ -74,6 +74,11 @@ bool CompiledModel::compile(const std::string &quant) {
   if (mlir::failed(runTo(*planned_, Phase::plan, options))) {
     ADD_FAILURE() << "the pipeline failed";
     return false;
+  }
+  if (windows == Windows::ignored) {
+    auto kept = planned_.get()->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kKvWindows);
+    std::vector<int64_t> all(static_cast<size_t>(kept.size()), 0);
+    planned_.get()->setAttr(attrs::kKvWindows, mlir::DenseI64ArrayAttr::get(context_.get(), all));
   }
 
   const cpu::Variant *target = cpu::findVariant(variant_);
@@ -113,8 +118,8 @@ CompiledModel::~CompiledModel() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
-std::unique_ptr<session::Engine> CompiledModel::engine(int threads) const {
-  auto engine = session::Engine::open(artifact_, {.ctx = 256, .slots = 4, .threads = threads});
+std::unique_ptr<session::Engine> CompiledModel::engine(int threads, uint64_t ctx) const {
+  auto engine = session::Engine::open(artifact_, {.ctx = ctx, .slots = 4, .threads = threads});
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? std::move(*engine) : nullptr;
 }

@@ -15,16 +15,20 @@ namespace quern::test {
 
 class CompiledModel {
 public:
+  /// Whether state keeps no more than the layers' windows, or everything.
+  enum class Windows { kept, ignored };
+
   /// Compiles a model for one variant: config.json's text, its weights made up, or NAME.mlir, a
   /// module of the import phase in modules/. Failures end the test.
   static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
-                                               const std::string &variant);
+                                               const std::string &variant,
+                                               Windows windows = Windows::kept);
   ~CompiledModel();
 
   /// Whether this machine can run the variant.
   bool runs() const { return runs_; }
 
-  std::unique_ptr<session::Engine> engine(int threads) const;
+  std::unique_ptr<session::Engine> engine(int threads, uint64_t ctx = 256) const;
   /// The interpreter on the module as codegen saw it: the same formats and roundings to int8.
   std::unique_ptr<reference::Interpreter> planned() const;
   /// The interpreter, in float64, on the module as it was imported.
@@ -34,7 +38,7 @@ public:
 private:
   bool import(const std::string &config);
   bool parse(const std::string &module);
-  bool compile(const std::string &quant);
+  bool compile(const std::string &quant, Windows windows);
 
   std::unique_ptr<mlir::MLIRContext> context_;
   mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;

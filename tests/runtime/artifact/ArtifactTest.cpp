@@ -47,7 +47,7 @@ TEST(Artifact, OpensAndDescribes) {
   const Artifact &artifact = **opened;
   EXPECT_TRUE(artifact.verify_all_checksums().ok());
   EXPECT_EQ(artifact.manifest().vocab(), FAKE_VOCAB);
-  EXPECT_EQ(artifact.weights().size(), FAKE_VOCAB * 4);
+  EXPECT_EQ(artifact.weights().size(), FAKE_VOCAB * 4 + 4);
   EXPECT_FALSE(artifact.tokenizer().empty());
   EXPECT_FALSE(artifact.code("x86-64-v3").empty());
   EXPECT_TRUE(artifact.code("sm_80").empty());

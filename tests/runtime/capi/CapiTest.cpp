@@ -82,6 +82,25 @@ TEST(Capi, StepsSlotsAndStates) {
   EXPECT_EQ(quern_slot_length(model.get(), b), 0u);
 }
 
+// Tests that tokens the context has no room for are refused with the numbers, and change nothing.
+TEST(Capi, NothingIsCutToTheContext) {
+  const Model model = open();
+  QuernSlot slot;
+  ASSERT_EQ(quern_slot_create(model.get(), &slot), QUERN_OK);
+  const std::vector<int32_t> tokens(201, 1);
+  std::vector<float> logits(FAKE_VOCAB);
+  QuernSequence sequence = {slot, QUERN_ROWS_LAST, tokens.data(), tokens.size()};
+  EXPECT_EQ(quern_step(model.get(), &sequence, 1, logits.data(), 1), QUERN_OUT_OF_RANGE);
+  EXPECT_THAT(quern_last_error(), HasSubstr("201 tokens are more than the context, which has 200"));
+  EXPECT_EQ(quern_slot_length(model.get(), slot), 0u);
+  sequence.num_tokens = 199;
+  ASSERT_EQ(quern_step(model.get(), &sequence, 1, logits.data(), 1), QUERN_OK);
+  sequence.num_tokens = 2;
+  EXPECT_EQ(quern_step(model.get(), &sequence, 1, logits.data(), 1), QUERN_OUT_OF_RANGE);
+  EXPECT_THAT(quern_last_error(), HasSubstr("199 positions and 2 more tokens exceed 200"));
+  EXPECT_EQ(quern_slot_length(model.get(), slot), 199u);
+}
+
 // Tests that failures are codes and messages.
 TEST(Capi, FailuresSayWhatAndWhere) {
   QuernModel *none = nullptr;

@@ -362,7 +362,8 @@ TEST(Cli, RefusesWithNumbersAndRemedy) {
   EXPECT_THAT(run({"5,99999999999999"}), HasSubstr("not a token id"));
   EXPECT_THAT(run({"5", "-c", "1073741824"}), HasSubstr("hint: -c 200 fits"));
   EXPECT_THAT(run({""}), HasSubstr("no tokens"));
-  EXPECT_THAT(run({"1,2,3", "-c", "2"}), HasSubstr("exceed 2"));
+  EXPECT_THAT(run({"1,2,3", "-c", "2"}),
+              HasSubstr("3 tokens are more than the context, which has 2 positions"));
   EXPECT_THAT(run({"5", "--device", "abacus"}), HasSubstr("--device cpu"));
   EXPECT_THAT(run({"5", "--load-state", "/nonexistent.state"}), HasSubstr("/nonexistent.state"));
   const Result unsaved =
@@ -373,6 +374,47 @@ TEST(Cli, RefusesWithNumbersAndRemedy) {
   EXPECT_THAT(refused({"run", "-m", model + ".gone", "--tokens", "1"}), HasSubstr(".gone"));
   EXPECT_THAT(refused({"logits", "-m", model, "--tokens", "1", "-o", "/nonexistent/x.npy"}),
               HasSubstr("/nonexistent/x.npy"));
+}
+
+// Tests that no verb cuts what is longer than the context: refused with the numbers, and an answer
+// that the context ends says so.
+TEST(Cli, NothingIsCutToTheContext) {
+  const std::string model = write_fake("m.quern");
+  const std::string out = test::fresh_path("long.npy"), state = test::fresh_path("long.state");
+  std::string ids = "1";
+  for (int i = 1; i < 201; ++i)
+    ids += ",1";
+  EXPECT_THAT(refused({"run", "-m", model, "--tokens", ids}),
+              HasSubstr("201 tokens are more than the context, which has 200 positions\nhint: "));
+  EXPECT_THAT(
+      refused({"run", "-m", model, "-p", "abcdefgh", "-c", "7"}),
+      HasSubstr("8 tokens are more than the context, which has 7 positions\nhint: -c 8 or"));
+  for (const char *chunk : {"1", "5"})
+    EXPECT_THAT(refused({"logits", "-m", model, "--tokens", "1,2,3", "-c", "2", "--chunk", chunk,
+                         "-o", out, "--save-state", state}),
+                HasSubstr("3 tokens are more than the context, which has 2 positions"));
+  EXPECT_THAT(refused({"logits", "-m", model, "--tokens", ids, "-o", out}),
+              HasSubstr("201 is longer than the 200 positions"));
+  EXPECT_EQ(test::read_file(out).size() + test::read_file(state).size(), 0u);
+  const Result chat = call({"chat", "-m", model, "-c", "5", "--temp", "0"}, "abcdef\n");
+  EXPECT_EQ(chat.code, 1);
+  EXPECT_THAT(chat.err, HasSubstr("6 tokens are more than the context, which has 5 positions"));
+  ASSERT_EQ(
+      call({"logits", "-m", model, "--tokens", "1,2,3", "-o", out, "--save-state", state}).code, 0);
+  EXPECT_THAT(refused({"run", "-m", model, "--tokens", "1,2", "--load-state", state, "-c", "4"}),
+              HasSubstr("the context is full: 3 positions and 2 more tokens exceed 4"));
+  EXPECT_THAT(refused({"run", "-m", model, "--tokens", "1", "--load-state", state, "-c", "2"}),
+              HasSubstr("3 positions, and the context is 2"));
+  const std::string note = "note: the answer ends here: the context of 9 positions is full";
+  for (const std::vector<std::string> &length : {std::vector<std::string>{}, {"-n", "8"}}) {
+    std::vector<std::string> args = {"run", "-m", model,    "--tokens", "1,2,3",
+                                     "-c",  "9",  "--temp", "0",        "--ignore-eos"};
+    args.insert(args.end(), length.begin(), length.end());
+    EXPECT_THAT(call(args).err, HasSubstr(note));
+  }
+  EXPECT_THAT(
+      call({"run", "-m", model, "--tokens", "1,2,3", "-c", "9", "--ignore-eos", "-n", "7"}).err,
+      testing::Not(HasSubstr("note: ")));
 }
 
 TEST(Cli, WrongUsageIsTwo) {

@@ -22,8 +22,9 @@ using flatbuffers::Offset;
 
 using Bytes = std::vector<uint8_t>;
 
-Bytes fake_weights() {
-  Bytes bytes(FAKE_VOCAB * sizeof(float));
+Bytes fake_weights(const FakeOptions &options) {
+  Bytes bytes((FAKE_VOCAB + 1) * sizeof(float));
+  std::memcpy(&bytes[FAKE_VOCAB * sizeof(float)], &options.window, sizeof options.window);
   for (uint32_t v = 0; v < FAKE_VOCAB; ++v) {
     const float weight = fake_weight(v);
     std::memcpy(&bytes[v * sizeof weight], &weight, sizeof weight);
@@ -56,8 +57,9 @@ Bytes fake_proof(const FakeOptions &options) {
     texts.push_back(CreateTokenizerVectorDirect(builder, "bad", &ids));
   }
   const std::vector<int32_t> tokens = {5, 6, 7, 8, 9}, rows = {0, 4};
-  std::vector<float> logits = fake_logits(std::span(tokens).first(1));
-  for (float logit : fake_logits(tokens))
+  std::vector<float> logits =
+      fake_logits(std::span(tokens).first(1), options.recurrent, options.window);
+  for (float logit : fake_logits(tokens, options.recurrent, options.window))
     logits.push_back(logit);
   if (options.wrong_proof)
     logits[FAKE_VOCAB + 3] += 1;
@@ -139,7 +141,7 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
     states.push_back(CreateStateDirect(b, "kv1", StateKind::kv, &shape, 1, 0, 512));
     if (options.recurrent)
       states.push_back(CreateStateDirect(b, "hash", StateKind::recurrent, &shape, 0, 0, 4));
-    groups = {CreateKvGroup(b, 256, 0), CreateKvGroup(b, 512, 0)};
+    groups = {CreateKvGroup(b, 256, 0), CreateKvGroup(b, 512, options.window)};
   }
   std::vector<int64_t> weight_shape = {FAKE_VOCAB};
   std::vector<Offset<Weight>> weights = {
@@ -177,7 +179,7 @@ std::filesystem::path folder() {
 
 std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
   std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
-                             {SectionKind::weights, "", fake_weights()}};
+                             {SectionKind::weights, "", fake_weights(options)}};
   if (options.tokenizer)
     parts.push_back({SectionKind::tokenizer, "", fake_tokenizer()});
   if (options.proof && !options.main_entry)

@@ -16,6 +16,7 @@ namespace quern::test {
 struct FakeOptions {
   uint32_t context = 200;
   bool recurrent = true; // false: kv only, so that slots can be truncated
+  uint32_t window = 0;   // of the second kv group; 0: it keeps all positions
   bool tokenizer = true;
   bool proof = true;
   bool wrong_proof = false;                  // one reference logit off by 1
@@ -35,8 +36,10 @@ inline float fake_weight(uint32_t v) { return static_cast<float>(v % 5) / 8; }
 std::vector<uint8_t> fake_artifact(const FakeOptions &options = {});
 
 // The logits after `tokens`, [vocab], and after each prefix of them, [T, vocab].
-std::vector<float> fake_logits(std::span<const int32_t> tokens, bool recurrent = true);
-std::vector<float> fake_logits_of_all(std::span<const int32_t> tokens, bool recurrent = true);
+std::vector<float> fake_logits(std::span<const int32_t> tokens, bool recurrent = true,
+                               uint32_t window = 0);
+std::vector<float> fake_logits_of_all(std::span<const int32_t> tokens, bool recurrent = true,
+                                      uint32_t window = 0);
 
 // Writes a file into the test's temporary folder and returns its path. `name` is unique a test.
 std::string write_file(const std::string &name, std::span<const uint8_t> bytes);

@@ -42,9 +42,12 @@ static void step(const QuernStepArgs *args, int32_t worker, int32_t num_workers)
   meet(args->barrier, num_workers, args->yield);
   for (int64_t r = worker; r < args->num_rows; r += num_workers) {
     const int32_t t = args->rows[r], seq = args->token_seq[t];
+    const int32_t window = ((const int32_t *)args->weights)[FAKE_VOCAB];
     uint32_t seen = 0;
     for (int32_t p = 0; p <= args->positions[t]; ++p) {
       seen = fake_mix(seen, (uint32_t)position(args, 0, seq, p)[0]);
+      if (window != 0 && p <= args->positions[t] - window)
+        continue;
       seen = fake_mix(seen, (uint32_t)position(args, 1, seq, p)[1] -
                                 (uint32_t)position(args, 1, seq, p)[0]);
     }

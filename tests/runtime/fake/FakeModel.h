@@ -2,9 +2,9 @@
  * answer.
  *
  * Its logits after a sequence are a hash of the sequence, computed twice: from the kv pages (two
- * groups, so that offsets and page sizes differ) and from recurrent state (4 bytes of a 64-byte
- * slot). A token that was lost, doubled, misplaced or taken from another sequence changes every
- * logit. */
+ * groups, so that offsets and page sizes differ; the second may have a window) and from recurrent
+ * state (4 bytes of a 64-byte slot). A token that was lost, doubled, misplaced or taken from
+ * another sequence changes every logit. Weights are a float for each logit, and the window. */
 #ifndef QUERN_TESTS_FAKEMODEL_H
 #define QUERN_TESTS_FAKEMODEL_H
 

@@ -1,4 +1,5 @@
 #include "runtime/session/Memory.h"
+#include "runtime/session/KvPages.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +9,18 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr ModelSizes kModel{
-    .weights = 1000, .code = 10, .arena = 100, .slot_bytes = 64, .page_bytes = 640};
+const ModelSizes kModel{.weights = 1000,
+                        .code = 10,
+                        .arena = 100,
+                        .slot_bytes = 64,
+                        .max_tokens = 32,
+                        .kv_groups = {{.layers = 2, .window = 0, .page_bytes = 640}}};
+// As many layers again that see 100 positions.
+const ModelSizes kWindowed = [] {
+  ModelSizes sizes = kModel;
+  sizes.kv_groups.push_back({.layers = 2, .window = 100, .page_bytes = 640});
+  return sizes;
+}();
 
 TEST(Memory, CountsWholePagesForEverySlot) {
   EXPECT_EQ(memory_use(kModel, 64, 1).state, 64u + 640);
@@ -18,16 +29,52 @@ TEST(Memory, CountsWholePagesForEverySlot) {
   EXPECT_EQ(kModel.state_per_token(), 10u);
 }
 
+// Tests that a window bounds its group's pages: 100 + 32 - 1 positions touch 4, wherever they
+// begin, and a context that has fewer needs fewer.
+TEST(Memory, WindowsAreBoundedByTheSlot) {
+  EXPECT_EQ(kWindowed.state_per_token(), 10u);
+  EXPECT_EQ(kWindowed.state_per_slot(64), 64u + 640);
+  EXPECT_EQ(kWindowed.state_per_slot(129), 64u + 3 * 640);
+  EXPECT_EQ(kWindowed.state_per_slot(1 << 20), 64u + 4 * 640);
+  EXPECT_EQ(memory_use(kWindowed, 65, 2).state, 2u * (64 + 2 * 640 + 2 * 640));
+  EXPECT_EQ(memory_use(kWindowed, 640, 2).state, 2u * (64 + 4 * 640 + 10 * 640));
+}
+
+// Tests pages_per_slot against every place where a step can begin: no fewer pages than it touches,
+// and no more than some step does.
+TEST(Memory, PagesPerSlotAreWhatAStepTouches) {
+  for (uint64_t window : {1, 2, 63, 64, 65, 66, 100, 128, 129})
+    for (uint64_t tokens : {1, 2, 16, 63, 64, 65, 200}) {
+      uint64_t most = 0;
+      for (uint64_t position = 0; position < 1000; ++position)
+        most = std::max(most, pages_for(position + tokens) - first_page(window, position));
+      EXPECT_EQ(pages_per_slot(window, 10000, tokens), most) << window << ", " << tokens;
+    }
+  EXPECT_EQ(pages_per_slot(0, 1000, 16), 16u);
+  EXPECT_EQ(pages_per_slot(1000, 70, 16), 2u);
+}
+
 // Tests that the context named as fitting does fit, and that the next page would not.
 TEST(Memory, NamesTheContextThatFits) {
-  for (uint64_t ceiling : {1174u, 1813u, 1814u, 5000u, 100000u})
-    for (uint64_t slots : {1u, 3u}) {
-      const uint64_t fits = context_that_fits(kModel, 4096, slots, ceiling);
-      if (fits > 0)
-        EXPECT_LE(memory_use(kModel, fits, slots).total, ceiling);
-      if (fits < 4096)
-        EXPECT_GT(memory_use(kModel, fits + 1, slots).total, ceiling);
-    }
+  for (const ModelSizes &sizes : {kModel, kWindowed})
+    for (uint64_t ceiling : {1174u, 1813u, 1814u, 3733u, 5000u, 100000u})
+      for (uint64_t slots : {1u, 3u})
+        for (uint64_t ctx : {4096u, 4095u}) {
+          const uint64_t fits = context_that_fits(sizes, ctx, slots, ceiling);
+          if (fits > 0)
+            EXPECT_LE(memory_use(sizes, fits, slots).total, ceiling);
+          if (fits < ctx)
+            EXPECT_GT(memory_use(sizes, fits + 1, slots).total, ceiling);
+        }
+}
+
+// Tests that where all layers have windows, a context that fits is as long as any.
+TEST(Memory, WindowsAloneFitAnyContext) {
+  ModelSizes sizes = kModel;
+  sizes.kv_groups = {{.layers = 2, .window = 100, .page_bytes = 640}};
+  EXPECT_EQ(sizes.state_per_token(), 0u);
+  EXPECT_EQ(context_that_fits(sizes, 1 << 30, 1, 1110 + 64 + 4 * 640), 1u << 30);
+  EXPECT_EQ(context_that_fits(sizes, 1 << 30, 1, 1110 + 64 + 4 * 640 - 1), 192u);
 }
 
 TEST(Memory, SaysWhatWouldFit) {
