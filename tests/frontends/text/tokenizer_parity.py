@@ -6,6 +6,7 @@ usage: tokenizer_parity.py PROBE hf [SEED] [COUNT]             trained on the sp
        tokenizer_parity.py PROBE gguf SEED FILE.gguf...        vocabularies of GGUF files, beside llama.cpp
        tokenizer_parity.py PROBE pre SEED FILE.gguf NAME...    a byte-level vocabulary under other pre-tokenizers' names
        tokenizer_parity.py PROBE ggufspm [SEED] [COUNT]        trained on the spot with `sentencepiece`, beside llama.cpp
+       tokenizer_parity.py PROBE goldens [SEED] [COUNT]        writes data/pipelines.json, what ctest holds of the first kind
        tokenizer_parity.py PROBE files SEED FOLDER...          folders with a tokenizer.json
 
 needs: tokenizers; for spm sentencepiece; for gguf gguf and llama-cpp-python. PROBE is the program tokenizer_probe
@@ -114,7 +115,7 @@ def make_hf(rng, charsmaps):
     if byte_level:
         steps = [s for s in steps if type(s).__name__ != "ByteLevel"] + [pre_tokenizers.ByteLevel(add_prefix_space=maybe(rng, 0.3), use_regex=maybe(rng))]
     fallback = kind in ("bpe", "unigram") and maybe(rng, 0.4)
-    options, train = {}, {"vocab_size": rng.choice([200, 400, 700]), "special_tokens": SPECIAL}
+    options, train = {}, {"vocab_size": rng.choice([160, 200, 400, 700]), "special_tokens": SPECIAL}
     if kind == "bpe" or byte_level:
         model = models.BPE(unk_token=rng.choice([None, "<unk>"]), fuse_unk=maybe(rng), ignore_merges=maybe(rng, 0.3))
         if kind == "bpe" and maybe(rng, 0.4):
@@ -308,6 +309,40 @@ def run_hf(probe, seed, count):
     score.finish()
 
 
+def write_goldens(probe, seed, count):
+    """data/pipelines.json: [{"tokenizer", "texts", "ids", "text"}], small tokenizers made as above. Texts that a decision
+    concerns are left out; where an id or a text differs nothing is written."""
+    from make_tokenizer_goldens import DATA
+    maps = [m for m in charsmaps() if len(m) < 10000]
+    score = Score()
+    goldens = []
+    for i in range(20 * count):
+        rng = random.Random(f"{seed}/{i}")
+        folder = tempfile.mkdtemp()
+        path = os.path.join(folder, "tokenizer.json")
+        try:
+            make_hf(rng, maps).save(path)
+            tokenizer = Tokenizer.from_file(path)
+        except BaseException:
+            continue
+        root = json.loads(tokenizer.to_str())
+        if "error" in probe.ask({"load": folder}) or len(json.dumps(root)) > 9000:
+            continue
+        compare_hf(probe, score, tokenizer, folder, [random_text(rng) for _ in range(60)])
+        texts = [t for t in [random_text(rng) for _ in range(40)] if len(t) < 60]
+        specials = {t["id"]: t["content"] for t in root["added_tokens"] if t["special"]}
+        ours = probe.ask({"texts": texts})["ids"]
+        entries = [(t, e.ids, tokenizer.decode(e.ids)) for t, e, got in ((t, tokenizer.encode(t), got) for t, got in zip(texts, ours)) if not decided(root, specials, got, e.ids)]
+        entries = [e for e in entries if "\ufffd" not in e[2]][:12]
+        goldens.append({"tokenizer": root, "texts": [e[0] for e in entries], "ids": [e[1] for e in entries], "text": [e[2] for e in entries]})
+        if len(goldens) == count:
+            break
+    if not score.failed:
+        with open(os.path.join(DATA, "pipelines.json"), "w") as file:
+            file.write("[\n" + ",\n".join(json.dumps(g, separators=(",", ":")) for g in goldens) + "\n]\n")
+    score.finish()
+
+
 def run_files(probe, seed, folders):
     score = Score()
     rng = random.Random(seed)
@@ -482,6 +517,8 @@ def main():
     probe, what, rest = Probe(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if what in ("hf", "spm"):
         (run_hf if what == "hf" else run_spm)(probe, rest[0] if rest else "1", int(rest[1]) if len(rest) > 1 else 100)
+    elif what == "goldens":
+        write_goldens(probe, rest[0] if rest else "1", int(rest[1]) if len(rest) > 1 else 40)
     elif what == "ggufspm":
         run_gguf_spm(probe, rest[0] if rest else "1", int(rest[1]) if len(rest) > 1 else 20)
     elif what == "pre":
