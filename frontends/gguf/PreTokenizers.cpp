@@ -22,6 +22,8 @@ constexpr const char *kDeepSeek3 =
 constexpr const char *kDigit = R"(\p{N})";
 constexpr const char *kDigits = R"(\p{N}+)";
 constexpr const char *kUpTo3Digits = R"(\p{N}{1,3})";
+// Digits in threes, counted from the last one; the first of them go with what is before.
+constexpr const char *kThousands = R"(\P{N}*\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))";
 constexpr const char *kCjk = "[一-龥\u3040-ゟ゠-ヿ]+";
 // Cased letters, where llama.cpp takes ASCII's case and counts every other letter as both.
 #define QUERN_UPPER R"((?:(?=\p{L})[^a-z]))"
@@ -39,6 +41,21 @@ constexpr const char *kSeedCoder =
     QUERN_CONTRACTION R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)" QUERN_SPACES;
 constexpr const char *kMiniCpm5 =
     QUERN_CONTRACTION R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)" QUERN_SPACES;
+// Letters and marks, of which only ASCII's have a case.
+constexpr const char *kGraniteEmbedding =
+    R"([^\r\n\p{L}\p{N}]?[\p{L}\p{M}&&[^a-z]]*[\p{L}\p{M}&&[^A-Z]]+)" QUERN_CONTRACTION
+    R"(?|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}&&[^a-z]]+[\p{L}\p{M}&&[^A-Z]]*)" QUERN_CONTRACTION
+    R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" QUERN_SPACES;
+// GPT-4o's with letters of no case at all.
+constexpr const char *kTinyAya = R"([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+)" QUERN_CONTRACTION
+                                 R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" QUERN_SPACES;
+constexpr const char *kYoutu = R"([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+)" QUERN_CONTRACTION
+                               R"(?|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" QUERN_SPACES;
+constexpr const char *kKimiK2 =
+    R"(\p{Han}+|[^\r\n\p{L}\p{N}]?[\p{L}&&[^\p{Han}]]+)" QUERN_CONTRACTION
+    R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" QUERN_SPACES;
+constexpr const char *kUfakzeka =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)" QUERN_SPACES;
 constexpr const char *kBailingMoe =
     QUERN_CONTRACTION R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
                       R"(|\s*[\r\n]|\s+(?!\S)|\s+)";
@@ -72,25 +89,37 @@ constexpr const char *kDeepSeekLetters =
     R"(\uff21-\uff3a\uff41-\uff5a𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃)"
     R"(]+)";
 constexpr const char *kDeepSeekMarks =
-    R"(\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+)";
-constexpr const char *kDeepSeekCjk = R"([\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+)";
+    R"(\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3001\u3002]+)";
+// White space is none of it, as it is none of the marks.
+constexpr const char *kDeepSeekCjk = R"([\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff&&\S]+)";
+constexpr const char *kSpark =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+    R"(| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)";
+constexpr const char *kYoutuScripts =
+    R"([가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥\u3040-ゟ゠-ヿ]+)";
+constexpr const char *kAfMoeScripts =
+    R"([一-鿿㐀-䶿豈-﫿\u3040-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-\u17ffက-႟ꩠ-ꩿ\ua9e0-\ua9ff)"
+    R"(가-\ud7afᄀ-ᇿ]+)";
 
 const std::vector<PreTokenizer> &known() {
   static const std::vector<PreTokenizer> pres = {
       // "default" is what llama.cpp takes for files too old to say.
       {{"", "default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, kDigits, "[0-9][0-9][0-9]"}},
       {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4",
-        "modern-bert", "gigachat", "a.x-4.0", "mellum"},
+        "modern-bert", "gigachat", "a.x-4.0", "mellum", "jina-es", "jina-de", "jina-v2-es",
+        "jina-v2-de"},
        {kGpt2}},
       {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b",
         "mellum2"},
        {kDigit, kGpt2}},
       {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
-      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+      {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+        "jina-v5-nano"},
        {kLlama3},
        /*ignore_merges=*/true,
        /*add_bos=*/true},
-      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {kLlama3}},
+      {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {kLlama3}},
+      {{"glm4", "glm5"}, {kLlama3}, /*ignore_merges=*/true},
       {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez", "hunyuan", "grok-2",
         "solar-open"},
        {kQwen2}},
@@ -107,6 +136,20 @@ const std::vector<PreTokenizer> &known() {
       {{"bailingmoe", "bailingmoe2", "llada-moe"}, {kBailingMoe}},
       {{"exaone-moe"}, {kExaoneMoe}},
       {{"jais-2"}, {kJais2}},
+      {{"granite-embed-multi-97m"}, {kGraniteEmbedding}, /*ignore_merges=*/true},
+      {{"tiny_aya", "cohere2moe"}, {kThousands, kTinyAya}},
+      {{"youtu"}, {kYoutuScripts, kYoutu}, /*ignore_merges=*/true},
+      {{"kimi-k2"}, {kKimiK2}},
+      {{"ufakzeka"}, {kUfakzeka}},
+      {{"superbpe"}, {kDigits, R"((?=(\d{3})+(?!\d)))"}},
+      {{"laguna"}, {R"([^\n]+|\n+)", kQwen2}},
+      {{"afmoe"}, {kThousands, kAfMoeScripts, kDeepSeek3}},
+      {{"spark2_5"}, {kUpTo3Digits, kCjk, kSpark, kDigit}},
+      {{"chameleon"},
+       {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\t\n]|    |  ", kDigit,
+        R"([\p{P}!-/:-@\[-`{-~])", kGpt2},
+       /*ignore_merges=*/false,
+       /*add_bos=*/true},
       {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, {kUpTo3Digits, kCjk, kDeepSeek3}},
   };
   return pres;

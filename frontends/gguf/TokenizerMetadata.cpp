@@ -4,6 +4,8 @@
 #include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
 
+#include <absl/container/flat_hash_map.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -16,12 +18,47 @@ using text::TokenKind;
 
 constexpr const char *kSpace = "\u2581";
 
-// Spellings that end an answer even where no key says so, as llama.cpp has it: chat models are
-// often published with the base model's eos_token_id.
-constexpr std::string_view kEndSpellings[] = {
-    "<|eot_id|>",      "<|im_end|>",         "<|end|>",    "<|return|>", "<|call|>",
-    "<end_of_turn>",   "<|endoftext|>",      "<|eom_id|>", "<EOT>",      "_<EOT>",
-    "<|end_of_text|>", "<end_of_utterance>", "<eos>",      "</s>",       "<｜end▁of▁sentence｜>"};
+// What files get wrong about their tokens is put right by spelling, as llama.cpp has it.
+//
+// These end an answer even where no key says so, and are control tokens whatever their type: chat
+// models are often published with the base model's eos_token_id.
+constexpr std::string_view kEndSpellings[] = {"<|eot_id|>",
+                                              "<|im_end|>",
+                                              "<|end|>",
+                                              "<|return|>",
+                                              "<|call|>",
+                                              "<|flush|>",
+                                              "<|calls|>",
+                                              "<eos>",
+                                              "<|tool_response>",
+                                              "</s>",
+                                              "<end_of_turn>",
+                                              "<|endoftext|>",
+                                              "<|eom_id|>",
+                                              "<EOT>",
+                                              "_<EOT>",
+                                              "[EOT]",
+                                              "[EOS]",
+                                              "<turn|>",
+                                              "<|end_of_text|>",
+                                              "<end_of_utterance>",
+                                              "[e~[",
+                                              "<｜end▁of▁sentence｜>"};
+// Control tokens of filling in the middle. The first three groups only mark a place; the others
+// end an answer. Of a group the first that is found counts.
+constexpr std::string_view kFillIn[][8] = {
+    {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",
+     "<|code_prefix|>", "<|prefix|>"},
+    {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",
+     "<|code_suffix|>", "<|suffix|>"},
+    {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>",
+     "<|code_middle|>", "<|middle|>"},
+    {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"},
+    {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"},
+    {"<|file_sep|>"}};
+constexpr size_t kFillInPlaces = 3;
+// gpt-oss's, which are part of an answer.
+constexpr std::string_view kParts[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"};
 
 absl::StatusOr<std::vector<TokenKind>> token_kinds(const TokenizerMetadata &metadata) {
   if (metadata.token_types.empty())
@@ -124,19 +161,54 @@ absl::Status read_special_ids(const TokenizerMetadata &metadata, const Defaults 
   }
   if (defaults.sep >= 0 && *sep >= 0)
     spec.suffix_ids = {*sep};
-  // gpt-oss's <|end|> ends a message of an answer, not the answer; its <|return|> tells it apart.
-  const auto is_control = [&](std::string_view spelling) {
-    const auto it = std::find(spec.tokens.begin(), spec.tokens.end(), spelling);
-    return it != spec.tokens.end() &&
-           spec.kinds[static_cast<size_t>(it - spec.tokens.begin())] == TokenKind::Control;
-  };
-  const bool harmony = is_control("<|return|>") && is_control("<|call|>");
-  for (size_t i = 0; i < spec.tokens.size(); ++i)
-    if (spec.kinds[i] == TokenKind::Control && !(harmony && spec.tokens[i] == "<|end|>") &&
-        std::find(std::begin(kEndSpellings), std::end(kEndSpellings), spec.tokens[i]) !=
-            std::end(kEndSpellings))
-      add_end(static_cast<int32_t>(i), spec.eos_ids);
   return absl::OkStatus();
+}
+
+/// Puts right by spelling what tokens are, and which of them end an answer.
+std::vector<int32_t> correct_kinds(text::TokenizerSpec &spec) {
+  absl::flat_hash_map<std::string_view, size_t, std::hash<std::string_view>> known;
+  for (const std::string_view spelling : kEndSpellings)
+    known.emplace(spelling, spec.tokens.size());
+  for (const auto &group : kFillIn)
+    for (const std::string_view spelling : group)
+      known.emplace(spelling, spec.tokens.size());
+  for (const std::string_view spelling : kParts)
+    known.emplace(spelling, spec.tokens.size());
+  for (size_t i = 0; i < spec.tokens.size(); ++i)
+    if (const auto it = known.find(spec.tokens[i]); it != known.end())
+      it->second = i;
+  const auto find = [&](std::string_view spelling) {
+    const size_t i = spelling.empty() ? spec.tokens.size() : known.at(spelling);
+    return i < spec.tokens.size() ? std::optional<size_t>(i) : std::nullopt;
+  };
+
+  std::vector<int32_t> ends;
+  for (const auto &group : kFillIn)
+    for (const std::string_view spelling : group)
+      if (const std::optional<size_t> token = find(spelling)) {
+        spec.kinds[*token] = TokenKind::Control;
+        if (&group >= kFillIn + kFillInPlaces)
+          add_end(static_cast<int32_t>(*token), ends);
+        break;
+      }
+  // <|end|> ends a message of an answer, not the answer, where others end answers; Gemma 4 has a
+  // </s> that is mere text.
+  const bool call = find("<|call|>") || find("<|calls|>");
+  const bool only_message = call && (find("<|return|>") || find("<|flush|>"));
+  for (const std::string_view spelling : kEndSpellings)
+    if (const std::optional<size_t> token = find(spelling)) {
+      const bool part = spelling == "<|end|>" && only_message;
+      const bool text = spelling == "</s>" && find("<|tool_response>");
+      spec.kinds[*token] = part   ? TokenKind::UserDefined
+                           : text ? TokenKind::Normal
+                                  : TokenKind::Control;
+      if (!part && !text)
+        add_end(static_cast<int32_t>(*token), ends);
+    }
+  for (const std::string_view spelling : kParts)
+    if (const std::optional<size_t> token = find(spelling))
+      spec.kinds[*token] = TokenKind::UserDefined;
+  return ends;
 }
 
 absl::Status read_byte_level(const TokenizerMetadata &metadata, Defaults &defaults,
@@ -298,12 +370,16 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetad
     return absl::UnimplementedError(text::concat(
         "tokenizer.ggml.model: \"", metadata.model,
         "\" is not supported; gpt2, llama, t5 and bert are. The model runs on raw ids"));
+  // WordPiece's tokens are respelled when they are read.
+  const std::vector<int32_t> ends = correct_kinds(spec);
   Defaults defaults;
   if (absl::Status s = model->read(metadata, defaults, spec); !s.ok())
     return s;
   add_tokens(metadata, spec);
   if (absl::Status s = read_special_ids(metadata, defaults, spec); !s.ok())
     return s;
+  for (const int32_t id : ends)
+    add_end(id, spec.eos_ids);
   spec.chat_template = metadata.chat_template;
   // What the runtime would refuse is refused here, where the model's author can be named.
   if (absl::StatusOr<std::unique_ptr<text::Tokenizer>> trial = text::Tokenizer::create(spec);

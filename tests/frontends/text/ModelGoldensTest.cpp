@@ -97,6 +97,27 @@ INSTANTIATE_TEST_SUITE_P(Styles, JsonStyle,
                                          "bert_plain", "odd", "odder"),
                          [](const auto &info) { return info.param; });
 
+// Pipelines made at random (tokenizer_parity.py, goldens).
+TEST(Pipelines, EqualTokenizers) {
+  const json pipelines = json::parse(std::ifstream(kData / "pipelines.json"));
+  ASSERT_FALSE(pipelines.empty());
+  for (size_t i = 0; i < pipelines.size(); ++i) {
+    const json &pipeline = pipelines[i];
+    hf::TokenizerFiles files;
+    files.tokenizer_json = pipeline["tokenizer"].dump();
+    const auto spec = hf::tokenizer_from_json(files);
+    ASSERT_TRUE(spec.ok()) << i << ": " << spec.status();
+    const auto tokenizer = tokenizer_of(*spec);
+    for (size_t j = 0; j < pipeline["texts"].size(); ++j) {
+      const json &text = pipeline["texts"][j];
+      const auto want = pipeline["ids"][j].get<Ids>();
+      expect_ids(*tokenizer, spec->scores, std::to_string(i) + " " + shown(text),
+                 *tokenizer->encode(text.get<std::string>()), want);
+      expect_text(*tokenizer, want, pipeline["text"][j], i);
+    }
+  }
+}
+
 class ModelStyle : public testing::TestWithParam<const char *> {};
 
 TEST_P(ModelStyle, EqualsSentencePiece) {
