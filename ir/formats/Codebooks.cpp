@@ -34,24 +34,21 @@ public:
 
 /// [d f16][eight top bit pairs of scales u16][eight low nibbles of scales][128 bytes of nibbles]
 ///
-/// A scale is six bits, less 32, for each 32 elements. Times d it is no f16, and no packing has
-/// f32 scales with codes that wide, so kernels read the values.
-class IQ4XS final : public ExpandedFormat {
+/// A scale is six bits, less 32, for each 32 elements; times d it is no f16.
+class IQ4XS final : public QuantFormat {
 public:
-  IQ4XS() : ExpandedFormat("iq4_xs", 256, 136) {}
+  IQ4XS() : QuantFormat("iq4_xs", 256, 136, quant_packing(8, 32, 128, false, ScaleType::F32)) {}
 
-  void expand_block(const std::byte *src, float *values) const override {
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     const float d = load_f16(src);
     const unsigned high = load_u16(src + 2);
     for (int group = 0; group < 8; ++group) {
       const unsigned low = load_u8(src + 4 + group / 2) >> (group % 2 * 4) & 15;
       const int sub_scale = static_cast<int>(low | (high >> 2 * group & 3) << 4) - 32;
-      const float scale = d * static_cast<float>(sub_scale);
-      uint8_t indices[32];
-      unpack_nibbles(src + 8 + 16 * group, 16, indices);
-      for (int i = 0; i < 32; ++i)
-        values[32 * group + i] = scale * static_cast<float>(kIq4Values[indices[i]]);
+      scales[group] = d * static_cast<float>(sub_scale);
+      unpack_nibbles(src + 8 + 16 * group, 16, codes + 32 * group);
     }
+    look_up(kIq4Values, packing().zero_point, 256, codes);
   }
 };
 

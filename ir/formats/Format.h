@@ -67,7 +67,7 @@ public:
   int64_t row_bytes(int64_t n) const { return (n + block_ - 1) / block_ * block_bytes_; }
 
   /// Whether kernels read floats: f32, f16, bf16, and the quantized formats that no packing of
-  /// codes and scales holds exactly (q2_k, iq4_xs), which are expanded to f32.
+  /// codes and scales holds exactly (q2_k), which is expanded to f32.
   bool is_float() const { return packing_.is_float(); }
   /// Whether packing holds the elements as they are stored, not expanded.
   bool is_stored_float() const { return is_float() && block_ == 1; }

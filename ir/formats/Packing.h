@@ -3,13 +3,14 @@
 //
 //   format                         packing
 //   f32, f16, bf16                 f32, f16, bf16
-//   q2_k, iq4_xs                   f32                    expanded: no packing of codes is exact
+//   q2_k                           f32                    expanded: no packing of codes is exact
 //   q4_0, int4:*:sym               q4.g32.z8.f16
 //   tq1_0, tq2_0                   q4.g32.z8.f16          codes 7..10
 //   q4_1, int4:*:asym              q4.g32.z0.min.f16
 //   q5_0                           q8.g32.z16.f16
 //   q5_1                           q8.g32.z0.min.f16
 //   q8_0, int8, iq4_nl             q8.g32.z128.f16        iq4_nl: the table's integers, + 128
+//   iq4_xs                         q8.g32.z128.f32        likewise; scale = d*s
 //   q4_k                           q4.g32.z0.min.f32      scale = d*s, min = -(dmin*m), as f32
 //   q5_k                           q8.g32.z0.min.f32      likewise
 //   int4:g32:asym:f32              q4.g32.z0.min.f32

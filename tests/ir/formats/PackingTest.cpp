@@ -142,7 +142,7 @@ TEST(Packing, SizesAndNames) {
   EXPECT_EQ(packing("tq1_0"), packing("q4_0"));
   EXPECT_EQ(packing("tq2_0"), packing("q4_0"));
   EXPECT_EQ(packing("q2_k"), packing("f32"));
-  EXPECT_EQ(packing("iq4_xs"), packing("f32"));
+  EXPECT_EQ(packing_name(packing("iq4_xs")), "q8.g32.z128.f32");
   EXPECT_EQ(packing("bf16").bytes(17, 3), 2 * 16 * 3 * 2);
   EXPECT_EQ(packing("int8").panel_bytes(33), 2 * 544);
   EXPECT_EQ(packing("int4:g128:sym"), packing("q4_0"));
