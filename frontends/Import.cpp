@@ -2,6 +2,7 @@
 
 #include "frontends/gguf/GgufModel.h"
 #include "frontends/hf/HfModel.h"
+#include "frontends/recipe/Builder.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -46,6 +47,10 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
     if (fs::exists(fs::path(path) / "config.json", error))
       return hf::load_model(path, options, problems);
     problems.add(path, "the folder has no config.json", kWhatModelsAre);
+    return {};
+  }
+  if (!fs::is_regular_file(status)) { // opening a pipe would wait for its writer
+    problems.add(path, "this is no regular file", kWhatModelsAre);
     return {};
   }
   if (absl::EndsWithIgnoreCase(path, ".gguf") || begins_with_gguf(path))

@@ -3,8 +3,8 @@
 #define QUERN_FRONTENDS_LOADEDMODEL_H
 
 #include "frontends/Problem.h"
-#include "frontends/recipe/Builder.h"
 #include "frontends/recipe/Recipe.h"
+#include "frontends/recipe/Source.h"
 
 #include <cstdint>
 #include <optional>

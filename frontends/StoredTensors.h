@@ -4,8 +4,8 @@
 #define QUERN_FRONTENDS_STOREDTENSORS_H
 
 #include "frontends/Problem.h"
-#include "frontends/recipe/Builder.h"
 #include "frontends/recipe/Recipe.h"
+#include "frontends/recipe/Source.h"
 #include "ir/weights/WeightStore.h"
 
 #include <absl/status/statusor.h>

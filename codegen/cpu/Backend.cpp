@@ -174,10 +174,13 @@ absl::StatusOr<std::string> linkShared(const std::string &object) {
     llvm::raw_fd_ostream stream(input->path, error);
     stream << object;
     stream.close();
-    if (error || stream.has_error()) {
-      stream.clear_error();
-      return absl::ResourceExhaustedError("the object could not be written to a temporary file");
-    }
+    if (stream.has_error())
+      error = stream.error();
+    stream.clear_error();
+    if (error)
+      return absl::ResourceExhaustedError(absl::StrCat(input->path.str().str(),
+                                                       ": cannot write: ", error.message(),
+                                                       "\nhint: set TMPDIR to a folder with room"));
   }
   std::string messages;
   llvm::raw_string_ostream errors(messages);

@@ -7,14 +7,18 @@
 #include "compiler/driver/Prove.h"
 #include "compiler/driver/QuantReport.h"
 #include "compiler/driver/TextFile.h"
+#include "runtime/artifact/Layout.h"
 #include "runtime/session/Memory.h"
 #include "runtime/version/Version.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 namespace quern::driver {
 namespace {
@@ -26,15 +30,43 @@ std::string text_of(mlir::ModuleOp module) {
   return text;
 }
 
-// The output must be a file, and not one that is read while it is written.
+// /dev/stdout and its like, which are files where the shell made them so.
+bool is_descriptor(const std::filesystem::path &path) {
+  const std::filesystem::path normal = path.lexically_normal();
+  return normal.string().starts_with("/dev/") || normal.string().starts_with("/proc/");
+}
+
+bool begins_as_artifact(const std::filesystem::path &path) {
+  std::array<char, artifact::kMagic.size()> magic{};
+  std::ifstream file(path, std::ios::binary);
+  return file.read(magic.data(), magic.size()) &&
+         std::equal(magic.begin(), magic.end(), artifact::kMagic.begin(),
+                    [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
+}
+
+// The output must be a file, and none of the model's.
 absl::Status check_output(const std::string &output, const std::string &model) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  if (std::filesystem::exists(output, error) && !std::filesystem::is_regular_file(output, error))
+  const bool exists = fs::exists(output, error);
+  if ((exists && !fs::is_regular_file(output, error)) || is_descriptor(output))
     return absl::InvalidArgumentError(
         absl::StrCat(output, ": is no regular file\nhint: -o a file's name"));
-  if (std::filesystem::equivalent(output, model, error))
+  if (!exists)
+    return absl::OkStatus();
+  if (fs::equivalent(output, model, error))
     return absl::InvalidArgumentError(
         absl::StrCat(output, ": is the model itself\nhint: -o another file"));
+  // What lies in the model's folder and is no artifact may be any part of it: a shard, a tokenizer.
+  const auto folder = [](const fs::path &file) {
+    return file.has_parent_path() ? file.parent_path() : fs::path(".");
+  };
+  const fs::path models = fs::is_directory(model, error) ? fs::path(model) : folder(model);
+  if (fs::equivalent(folder(output), models, error) && fs::file_size(output, error) != 0 &&
+      !begins_as_artifact(output))
+    return absl::InvalidArgumentError(
+        absl::StrCat(output, ": lies with the model and is no artifact: it may be a part of the "
+                             "model\nhint: -o another file, or remove it first"));
   return absl::OkStatus();
 }
 

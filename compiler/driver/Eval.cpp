@@ -77,6 +77,8 @@ int eval(Args args) {
       "quern eval -m int4.quern --text README.md --against keep.quern"};
   if (auto code = cli::parse(command, args))
     return *code;
+  if (auto code = cli::first_mistake({options.model.check()}))
+    return *code;
   const auto result = run(options);
   if (!result.ok())
     return cli::fail(result.status());

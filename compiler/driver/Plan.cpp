@@ -5,6 +5,7 @@
 #include "compiler/driver/Verbs.h"
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Report.h"
+#include "runtime/session/Engine.h"
 
 #include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
@@ -79,8 +80,8 @@ int plan(Args args) {
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern plan MODEL");
-  if (slots == 0)
-    return cli::wrong_usage("--slots takes 1 or more", "--slots 1");
+  if (slots == 0 || slots > session::kMaxSlots)
+    return cli::wrong_usage(absl::StrCat("--slots takes 1 to ", session::kMaxSlots), "--slots 1");
   if (absl::Status status = flags.check(); !status.ok())
     return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))

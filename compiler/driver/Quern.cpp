@@ -2,9 +2,11 @@
 #include "compiler/driver/Verbs.h"
 
 #include "codegen/cpu/CpuCodegen.h"
+#include "runtime/cli/Endings.h"
 #include "runtime/version/Version.h"
 
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/ErrorHandling.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -38,7 +40,8 @@ constexpr cli::Verb kVerbs[] = {
     {"devices", "what this machine offers (quern-run)", hand_over<"devices">},
 };
 
-} // namespace
+void on_fatal_error(void *, const char *reason, bool) { cli::end_with_error(reason); }
+void on_no_memory(void *, const char *, bool) { cli::end_with_error("out of memory"); }
 
 cli::Program quern() {
   std::string targets;
@@ -47,6 +50,14 @@ cli::Program quern() {
   return {"quern", "Compiles language models to one file that runs.", kVerbs,
           absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()),
                        "), LLVM ", LLVM_VERSION_STRING, ", targets: cpu (", targets, ")")};
+}
+
+} // namespace
+
+int run_quern(int argc, char **argv) {
+  llvm::install_fatal_error_handler(on_fatal_error);
+  llvm::install_bad_alloc_error_handler(on_no_memory);
+  return cli::run_program(quern(), argc, argv);
 }
 
 } // namespace quern::driver

@@ -17,8 +17,9 @@ int plan(Args args);
 /// Becomes `quern-run VERB ARGS...`, the program beside this one. Returns only if it cannot.
 int become_runtime(std::string_view verb, Args args);
 
-/// quern itself: the table of the above.
-cli::Program quern();
+/// quern itself: runs the verb that the command line names. What LLVM cannot go on from is an error
+/// like any other.
+int run_quern(int argc, char **argv);
 
 } // namespace quern::driver
 

@@ -89,9 +89,9 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   d.heads = model.integer(keys.heads, 1, kMaxHeads);
   d.kv_heads = keys.kv_heads ? model.integer(keys.kv_heads, 1, kMaxHeads, d.heads) : d.heads;
   if (!keys.default_head_dim && !(keys.head_dim && model.has(keys.head_dim)) && d.hidden % d.heads)
-    model.problem(keys.heads,
-                  absl::StrCat(d.heads, " heads do not divide ", keys.hidden, " ", d.hidden),
-                  "a config with heads of another width says so in head_dim");
+    model.wrong_size(keys.heads,
+                     absl::StrCat(d.heads, " heads do not divide ", keys.hidden, " ", d.hidden),
+                     "a config with heads of another width says so in head_dim");
   d.head_dim = keys.default_head_dim.value_or(d.hidden / d.heads);
   if (keys.head_dim)
     d.head_dim = model.integer(keys.head_dim, 1, kMaxHeadDim, d.head_dim);

@@ -40,8 +40,8 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   m.activation = read_activation(model, "hidden_act", "silu");
   const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
   if (double(hidden) * expand != double(m.inner()))
-    model.problem("expand",
-                  absl::StrCat("hidden_size * expand is not num_heads * head_dim, ", m.inner()));
+    model.wrong_size("expand",
+                     absl::StrCat("hidden_size * expand is not num_heads * head_dim, ", m.inner()));
   if (m.heads % m.groups)
     model.problem("n_groups", absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
   if (model.has("time_step_limit")) {

@@ -22,11 +22,19 @@ void ModelReader::problem(std::string_view key, std::string what, std::string hi
   problems_.add(spelling(key), std::move(what), std::move(hint));
 }
 
+void ModelReader::wrong_size(std::string_view key, std::string what, std::string hint) {
+  sizes_are_real_ = false;
+  problem(key, std::move(what), std::move(hint));
+}
+
 template <typename T>
 std::optional<T> ModelReader::read(std::string_view key, bool required,
                                    absl::StatusOr<T> (ModelReader::*get)(std::string_view) const) {
+  constexpr bool kIsSize = std::is_same_v<T, int64_t> || std::is_same_v<T, bool>;
   mark(key);
   if (!lookup(key)) {
+    if (required && kIsSize)
+      sizes_are_real_ = false;
     if (required)
       problem(key, "this key is missing", "take the file as it was published with the model");
     return std::nullopt;
@@ -34,6 +42,8 @@ std::optional<T> ModelReader::read(std::string_view key, bool required,
   absl::StatusOr<T> value = (this->*get)(key);
   if (value.ok())
     return *std::move(value);
+  if (kIsSize)
+    sizes_are_real_ = false;
   problems_.add(spelling(key), value.status());
   return std::nullopt;
 }
@@ -45,7 +55,7 @@ int64_t ModelReader::integer(std::string_view key, int64_t low, int64_t high,
     return fallback.value_or(low);
   if (*value >= low && *value <= high)
     return *value;
-  problem(key, absl::StrCat(*value, " is not in ", low, "..", high));
+  wrong_size(key, absl::StrCat(*value, " is not in ", low, "..", high));
   return fallback.value_or(low);
 }
 

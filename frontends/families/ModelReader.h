@@ -38,6 +38,11 @@ public:
   /// may have been asked for otherwise.
   int64_t context(int64_t limit);
   void problem(std::string_view key, std::string what, std::string hint = "");
+  /// The same, of a value that tensors' shapes follow from.
+  void wrong_size(std::string_view key, std::string what, std::string hint = "");
+  /// Whether the shapes that the recipe gives its tensors are the model's: no integer and no
+  /// boolean had to be made up. Where one was, every tensor that depends on it would look wrong.
+  bool sizes_are_real() const { return sizes_are_real_; }
 
   /// Whether the key is there and not null. Keys of nested objects are joined by dots:
   /// "rope_parameters.factor".
@@ -105,6 +110,7 @@ private:
   const StoredTensors &tensors_;
   std::set<std::string> taken_;
   Problems &problems_;
+  bool sizes_are_real_ = true;
   std::optional<int64_t> context_;
   std::vector<std::string> notes_;
 };

@@ -196,6 +196,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   }
   const Family *family = find_gguf_family(*architecture);
   if (!family) {
+    load_tokenizer(*file, model, problems); // what else is wrong is said too
     problems.add("general.architecture",
                  absl::StrCat("the architecture '", std::string(*architecture), "' is not known"),
                  absl::StrCat("Quern reads ", gguf_family_names(), " from GGUF"));
@@ -207,9 +208,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   model.decoder = family->from_gguf(reader);
   reader.check_unread();
   model.notes = reader.take_notes();
-  const bool recipe_is_real = problems.empty();
   load_tokenizer(*file, model, problems);
-  if (!recipe_is_real)
+  if (!reader.sizes_are_real())
     return model; // a recipe made of fallbacks would complain of every tensor
   if (size_t before = problems.size();
       recipe::check(model.decoder, problems), problems.size() > before)

@@ -163,21 +163,28 @@ std::string synthetic_format(const ConfigJson &config) {
   return "f32";
 }
 
-void load_folder_tokenizer(const fs::path &folder, LoadedModel &model, Problems &problems) {
+/// Serialized; and how many tokens it has.
+struct FolderTokenizer {
+  std::string bytes;
+  int64_t tokens = 0;
+};
+
+FolderTokenizer load_folder_tokenizer(const fs::path &folder, Problems &problems) {
   absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder);
-  if (!spec.ok()) {
+  if (!spec.ok())
     problems.add("tokenizer", spec.status());
-    return;
-  }
-  if (!*spec) {
+  if (!spec.ok() || !*spec)
+    return {};
+  return {text::serialize(**spec), static_cast<int64_t>((*spec)->tokens.size())};
+}
+
+void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
+  if (tokenizer.bytes.empty())
     model.notes.push_back(
         "there is no tokenizer.json and no tokenizer.model: what needs text will refuse");
-    return;
-  }
-  if (static_cast<int64_t>((*spec)->tokens.size()) > model.decoder.vocab)
-    model.notes.push_back(absl::StrCat("the tokenizer has ", (*spec)->tokens.size(),
+  else if (tokenizer.tokens > model.decoder.vocab)
+    model.notes.push_back(absl::StrCat("the tokenizer has ", tokenizer.tokens,
                                        " tokens and the model ", model.decoder.vocab));
-  model.tokenizer = text::serialize(**spec);
 }
 
 } // namespace
@@ -191,10 +198,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     folder = ".";
   const std::string config_path = is_folder ? (folder / "config.json").string() : path;
   absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
-  if (!config.ok()) {
+  if (!config.ok())
     problems.add(config_path, config.status());
-    return model;
-  }
 
   // The weights are opened first: what is in the files decides what a family makes of a tied head.
   StoredTensors tensors;
@@ -213,29 +218,32 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     }
   }
 
-  const Family *family = find_family(*config, problems);
+  // What is wrong with one file does not hide what is wrong with another.
+  FolderTokenizer tokenizer = load_folder_tokenizer(folder, problems);
+  const Family *family = config.ok() ? find_family(*config, problems) : nullptr;
   if (!family)
     return model;
-  size_t before = problems.size();
   HfReader reader(*config, tensors, problems, options.context);
   read_common_keys(reader);
+  bool weights_are_known = true;
   if (reader.has("quantization_config") && options.synthetic) {
     reader.ignore({"quantization_config"});
     model.notes.push_back("the made-up weights are not quantized as quantization_config says: "
                           "--quant says how");
-  } else if (reader.has("quantization_config") &&
-             make_quantized_weights(*config, reader, tensors, model.notes)) {
-    before = problems.size(); // what is wrong with a weight does not spoil the recipe
+  } else if (reader.has("quantization_config")) {
+    weights_are_known = make_quantized_weights(*config, reader, tensors, model.notes);
   }
   model.decoder = family->from_hf(reader);
   reader.check_unread();
   for (std::string &note : reader.take_notes())
     model.notes.push_back(std::move(note));
-  const bool recipe_is_real = problems.size() == before;
-  load_folder_tokenizer(folder, model, problems);
-  if (!recipe_is_real)
-    return model; // a recipe made of fallbacks would complain of every tensor
-  before = problems.size();
+  note_vocabulary(tokenizer, model);
+  model.tokenizer = std::move(tokenizer.bytes);
+  // A recipe made of fallbacks would complain of every tensor, and so would tensors that are parts
+  // of others.
+  if (!reader.sizes_are_real() || !weights_are_known)
+    return model;
+  const size_t before = problems.size();
   recipe::check(model.decoder, problems);
   if (problems.size() > before || !have_tensors)
     return model;

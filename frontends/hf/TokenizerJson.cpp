@@ -24,9 +24,11 @@ absl::Status invalid(const std::string &what) { return absl::InvalidArgumentErro
 /// A file's bytes, empty if there is none.
 absl::StatusOr<std::string> read_file(const std::filesystem::path &path) {
   std::error_code error;
+  if (!std::filesystem::exists(path, error) && !error)
+    return std::string();
   const uintmax_t size = std::filesystem::file_size(path, error);
   if (error)
-    return std::string();
+    return invalid(text::concat(path.string(), ": cannot be read: ", error.message()));
   if (size > kMaxFile)
     return invalid(
         text::concat(path.string(), ": ", size, " bytes, at most ", kMaxFile, " are expected"));

@@ -375,11 +375,6 @@ OwningOpRef<ModuleOp> Writer::write() {
 
 } // namespace
 
-Source synthetic_source(const std::vector<Tensor> &wanted, const std::string &format,
-                        uint64_t seed) {
-  return {{}, std::vector<Place>(wanted.size(), {-1, 0, format}), seed};
-}
-
 OwningOpRef<ModuleOp> build(const Decoder &decoder, const Source &source, MLIRContext &context) {
   context.loadDialect<QuernDialect, func::FuncDialect>();
   return Writer(decoder, source, context).write();

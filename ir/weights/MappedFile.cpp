@@ -40,6 +40,7 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::open(const std::st
   if (data == MAP_FAILED)
     return system_error(path, "map it into memory");
   file->data_ = static_cast<const std::byte *>(data);
+  file->range_.emplace(data, file->size_, file->path_);
   return file;
 }
 

@@ -2,12 +2,15 @@
 #ifndef QUERN_IR_WEIGHTS_MAPPEDFILE_H
 #define QUERN_IR_WEIGHTS_MAPPEDFILE_H
 
+#include "runtime/artifact/MappedRange.h"
+
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -25,17 +28,15 @@ public:
   const std::string &path() const { return path_; }
   uint64_t size() const { return size_; }
 
-  /// The whole file. Touching it after the file was cut short is a SIGBUS: call check_unchanged
-  /// first.
+  /// The whole file. Touching it after the file was cut short is a SIGBUS, which the programs turn
+  /// into an error (runtime/artifact/MappedRange.h).
   std::span<const std::byte> bytes() const { return {data_, static_cast<size_t>(size_)}; }
 
   /// `length` bytes at `offset`; an error if they do not lie inside the file.
   absl::StatusOr<std::span<const std::byte>> range(uint64_t offset, uint64_t length) const;
 
   /// Fails if the file's size or modification time is no longer what it was when it was opened. A
-  /// file that is replaced by renaming another over it stays as it was, and passes. Between the
-  /// check and the use the file can still shrink; checking before each piece of work keeps that
-  /// window short.
+  /// file that is replaced by renaming another over it stays as it was, and passes.
   absl::Status check_unchanged() const;
 
 private:
@@ -45,6 +46,7 @@ private:
   int descriptor_;
   const std::byte *data_ = nullptr;
   uint64_t size_ = 0;
+  std::optional<artifact::MappedRange> range_;
   int64_t modified_seconds_ = 0;
   int64_t modified_nanoseconds_ = 0;
 };

@@ -85,7 +85,8 @@ absl::StatusOr<std::unique_ptr<Artifact>> Artifact::open(const std::string &path
   auto at = [&](const absl::Status &status) {
     return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   };
-  FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // O_NONBLOCK: opening a named pipe must fail below, not wait for its writer.
+  FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) {
     const int error = errno;
     return at(absl::ErrnoToStatus(error, "cannot open"));
@@ -107,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Artifact>> Artifact::open(const std::string &path
   artifact->path_ = path;
   artifact->data_ = static_cast<const uint8_t *>(data);
   artifact->size_ = size;
+  artifact->range_.emplace(data, size, artifact->path_);
   if (absl::Status status = artifact->check(); !status.ok())
     return at(status);
   return artifact;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/artifact/Layout.h"
+#include "runtime/artifact/MappedRange.h"
 #include "runtime/artifact/manifest_generated.h"
 #include "runtime/artifact/proof_generated.h"
 
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -99,6 +101,7 @@ private:
   std::string path_;
   const uint8_t *data_ = nullptr;
   uint64_t size_ = 0;
+  std::optional<MappedRange> range_;
   const Manifest *manifest_ = nullptr;
 };
 

@@ -2,40 +2,145 @@
 
 #include "absl/strings/str_cat.h"
 
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <mutex>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace quern::artifact {
+namespace {
+
+namespace fs = std::filesystem;
+
+// All objects with a temporary file. Changed under the mutex, walked without it by a signal
+// handler.
+std::mutex list_mutex;
+std::atomic<AtomicFile *> list{nullptr};
+
+// Whether nobody writes the file: who does has it locked, and a lock ends with its process.
+bool is_abandoned(const fs::path &file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  if (fd < 0)
+    return false;
+  const bool abandoned = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  close(fd);
+  return abandoned;
+}
+
+// PATH.quern-partial- and digits.
+bool is_temporary_of(const std::string &name, const std::string &path_name) {
+  const std::string prefix = path_name + ".quern-partial-";
+  return name.starts_with(prefix) && name.size() > prefix.size() &&
+         name.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+}
+
+// What killed processes left of this path. Failing is no error: it is in nobody's way.
+void remove_abandoned(const fs::path &target) {
+  std::error_code error;
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
+    if (is_temporary_of(entry->path().filename(), target.filename()) && is_abandoned(entry->path()))
+      unlink(entry->path().c_str());
+}
+
+// Signals that end a program wait on this thread while one is alive: between the file's creation
+// and its place in the list, nobody would remove it.
+class SignalsHeld {
+public:
+  SignalsHeld() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+      sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, &before_);
+  }
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld &) = delete;
+  SignalsHeld &operator=(const SignalsHeld &) = delete;
+
+private:
+  sigset_t before_;
+};
+
+// A new locked file beside `target`, and its name; -1: the system's error.
+int create_temporary(const std::string &target, std::string &temporary) {
+  for (uint64_t number = static_cast<uint64_t>(getpid());; ++number) {
+    temporary = absl::StrCat(target, ".quern-partial-", number);
+    const int fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EEXIST)
+      continue; // another process of this number, behind another container's wall
+    if (fd < 0)
+      return fd;
+    // A file system without locks leaves the file unlocked; nothing else depends on it.
+    flock(fd, LOCK_EX | LOCK_NB);
+    struct stat info;
+    if (fstat(fd, &info) == 0 && info.st_nlink > 0)
+      return fd;
+    close(fd); // another process took it for abandoned before it was locked
+  }
+}
+
+} // namespace
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string &path) {
   // A link is followed: renaming over /dev/stdout would replace the link for everybody.
   std::error_code unresolved;
-  const std::filesystem::file_status link = std::filesystem::symlink_status(path, unresolved);
-  std::filesystem::path target = path;
-  if (std::filesystem::is_symlink(link))
-    target = std::filesystem::canonical(path, unresolved);
+  const fs::file_status link = fs::symlink_status(path, unresolved);
+  fs::path target = path;
+  if (fs::is_symlink(link))
+    target = fs::canonical(path, unresolved);
   struct stat info;
-  const bool special = unresolved ? std::filesystem::is_symlink(link)
+  const bool special = unresolved ? fs::is_symlink(link)
                                   : stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
-  const std::string temporary = special ? "" : absl::StrCat(target.string(), ".tmp", getpid());
+  std::string temporary;
+  if (!special)
+    remove_abandoned(target);
+  const SignalsHeld held;
   const int fd = special ? open(path.c_str(), O_WRONLY | O_CLOEXEC)
-                         : open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+                         : create_temporary(target.string(), temporary);
   if (fd < 0)
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot write"));
   return std::unique_ptr<AtomicFile>(
       new AtomicFile(special ? path : target.string(), temporary, fd));
 }
 
+AtomicFile::AtomicFile(std::string path, std::string temporary, int fd)
+    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {
+  const std::lock_guard lock(list_mutex);
+  next_ = list;
+  list = this;
+}
+
 AtomicFile::~AtomicFile() {
+  {
+    const std::lock_guard lock(list_mutex);
+    AtomicFile *before = nullptr;
+    for (AtomicFile *file = list; file != this; file = file->next_)
+      before = file;
+    if (before)
+      before->next_ = next_;
+    else
+      list = next_;
+  }
   if (fd_ < 0)
     return;
-  close(fd_);
+  // Unlinked while it is still locked: the name may be another process's a moment later.
   if (!temporary_.empty())
     unlink(temporary_.c_str());
+  close(fd_);
+}
+
+void AtomicFile::remove_temporaries() {
+  for (const AtomicFile *file = list; file; file = file->next_)
+    if (file->fd_ >= 0 && !file->temporary_.empty())
+      unlink(file->temporary_.c_str());
 }
 
 absl::Status AtomicFile::write(const void *data, uint64_t bytes) {

@@ -10,10 +10,14 @@
 
 namespace quern::artifact {
 
-// Bytes go to a temporary name in the same folder; `commit` gives the file its name. Destroyed
-// before that, it leaves nothing behind. A path that names something else than a regular file (a
-// terminal, /dev/null, a pipe) is written directly: renaming would replace the device. Links are
-// followed.
+// Bytes go to a temporary name in the same folder (PATH.quern-partial-N); `commit` gives the file
+// its name. Destroyed before that, it leaves nothing behind. A path that names something else than
+// a regular file (a terminal, /dev/null, a pipe) is written directly: renaming would replace the
+// device. Links are followed.
+//
+// The temporary file is locked as long as it is written, so that any number of processes may write
+// the same path at once (the last to commit wins), and so that what a killed one left behind is
+// known: the next `create` of the same path removes it.
 class AtomicFile {
 public:
   // Error: the system's (NotFound, PermissionDenied ...), naming `path`.
@@ -30,14 +34,18 @@ public:
   absl::Status read_at(uint64_t offset, void *data, uint64_t bytes) const;
   absl::Status commit();
 
+  // Removes the temporary files of all objects that are alive: for a process that is about to end
+  // without their destructors. Safe in a signal handler.
+  static void remove_temporaries();
+
 private:
-  AtomicFile(std::string path, std::string temporary, int fd)
-      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  AtomicFile(std::string path, std::string temporary, int fd);
   absl::Status error(const char *what) const;
 
   std::string path_;
   std::string temporary_; // empty where written directly
   int fd_;
+  AtomicFile *next_ = nullptr; // in the list that remove_temporaries walks
 };
 
 } // namespace quern::artifact

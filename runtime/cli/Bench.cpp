@@ -68,6 +68,9 @@ absl::StatusOr<std::vector<BenchTest>> make_tests(const BenchOptions &options) {
       tests.push_back({false, tokens, depth, options.batch});
   }
   std::erase_if(tests, [](const BenchTest &test) { return test.tokens == 0; });
+  if (options.batch > session::kMaxSlots / 2)
+    return absl::InvalidArgumentError(
+        absl::StrCat("-b takes 1 to ", session::kMaxSlots / 2, "\nhint: -b 8"));
   if (tests.empty() || options.batch == 0 || options.repetitions == 0)
     return absl::InvalidArgumentError("there is nothing to measure\nhint: -p 512 -n 128 -b 1 -r 5");
   return tests;
@@ -201,6 +204,8 @@ int bench(Args args) {
   BenchOptions options;
   const Command command = options.command();
   if (auto code = parse(command, args))
+    return *code;
+  if (auto code = first_mistake({options.model.check()}))
     return *code;
   if (options.json)
     options.output = "json";

@@ -39,7 +39,7 @@ absl::StatusOr<std::vector<NpyArray>> read_inputs(const CallOptions &options,
       absl::StrAppend(&known, known.empty() ? "" : ", ", std::string(text(tensor->name())));
       ++index;
     }
-    if (equals == std::string::npos || index == arrays.size())
+    if (index == arrays.size())
       return absl::InvalidArgumentError(absl::StrCat("--input ", input, ": entry '", options.entry,
                                                      "' has no input '", name, "'\nhint: it has ",
                                                      known));
@@ -123,6 +123,12 @@ int call(Args args) {
       "quern-run call -m encoder.quern --input x=x.npy --output-dir out"};
   if (auto code = parse(command, args))
     return *code;
+  if (auto code = first_mistake({options.model.check()}))
+    return *code;
+  for (const std::string &input : options.inputs)
+    if (input.find('=') == std::string::npos)
+      return wrong_usage(absl::StrCat("--input ", input, " names no file"),
+                         "--input NAME=FILE.npy");
   const absl::Status status = call_entry(options);
   return status.ok() ? kDone : fail(status);
 }

@@ -218,6 +218,8 @@ int chat(Args args) {
       "quern-run chat -m model.quern --temp 0.7"};
   if (auto code = parse(command, args))
     return *code;
+  if (auto code = first_mistake({options.model.check(), options.sampling.check()}))
+    return *code;
   const absl::Status status = chat_with(options);
   return status.ok() ? kDone : fail(status);
 }

@@ -62,14 +62,18 @@ std::vector<Flag> SamplingFlags::flags() {
   };
 }
 
-absl::StatusOr<session::Sampler> SamplingFlags::make_sampler(uint32_t vocab,
-                                                             const text::Tokenizer *tokenizer) {
+absl::Status SamplingFlags::check() {
   std::random_device random;
   options.seed = seed ? *seed : uint64_t{random()} << 32 | random();
   auto bias = parse_bias(logit_bias);
   if (!bias.ok())
     return bias.status();
   options.logit_bias = *std::move(bias);
+  return session::Sampler::check(options);
+}
+
+absl::StatusOr<session::Sampler> SamplingFlags::make_sampler(uint32_t vocab,
+                                                             const text::Tokenizer *tokenizer) {
   if (tokenizer && options.dry.multiplier > 0)
     options.dry_breakers = breakers(*tokenizer);
   return session::Sampler::create(options, vocab);

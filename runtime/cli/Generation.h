@@ -24,8 +24,11 @@ struct SamplingFlags {
   std::vector<std::string> logit_bias; // "ID=+B,ID=-B"
 
   std::vector<Flag> flags();
+  // Completes `options` from the other fields. InvalidArgument for values that mean nothing.
+  absl::Status check();
   // DRY takes no repetition across line ends, ':', '"', '*' and special tokens, which it finds with
-  // `tokenizer` (null: the model has none). InvalidArgument for values that mean nothing.
+  // `tokenizer` (null: the model has none). `check` has passed. InvalidArgument for what means
+  // nothing to this vocabulary.
   absl::StatusOr<session::Sampler> make_sampler(uint32_t vocab, const text::Tokenizer *tokenizer);
 };
 

@@ -16,6 +16,7 @@ namespace {
 struct LogitsOptions {
   ModelOptions model;
   std::vector<std::string> tokens;
+  std::vector<std::vector<int32_t>> sequences; // what they list
   std::string tokens_file;
   std::string output;
   uint64_t chunk = 0;
@@ -60,23 +61,29 @@ absl::StatusOr<std::vector<int32_t>> ids_of_file(const std::string &path) {
   return ids;
 }
 
-absl::StatusOr<std::vector<std::vector<int32_t>>> read_sequences(const LogitsOptions &options) {
-  std::vector<std::vector<int32_t>> sequences;
+// Wrong usage: lists that are none.
+absl::Status read_lists(LogitsOptions &options) {
   for (const std::string &list : options.tokens) {
     auto ids = parse_ids(list);
     if (!ids.ok())
       return ids.status();
-    sequences.push_back(*std::move(ids));
-  }
-  if (!options.tokens_file.empty()) {
-    auto ids = ids_of_file(options.tokens_file);
-    if (!ids.ok())
-      return ids.status();
-    sequences.push_back(*std::move(ids));
-  }
-  for (const std::vector<int32_t> &sequence : sequences)
-    if (sequence.empty())
+    if (ids->empty())
       return absl::InvalidArgumentError("a sequence has no tokens\nhint: --tokens 5,6,7");
+    options.sequences.push_back(*std::move(ids));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::vector<int32_t>>> read_sequences(const LogitsOptions &options) {
+  std::vector<std::vector<int32_t>> sequences = options.sequences;
+  if (options.tokens_file.empty())
+    return sequences;
+  auto ids = ids_of_file(options.tokens_file);
+  if (!ids.ok())
+    return ids.status();
+  if (ids->empty())
+    return absl::InvalidArgumentError(absl::StrCat(options.tokens_file, ": holds no tokens"));
+  sequences.push_back(*std::move(ids));
   return sequences;
 }
 
@@ -192,6 +199,8 @@ int logits(Args args) {
   LogitsOptions options;
   const Command command = options.command();
   if (auto code = parse(command, args))
+    return *code;
+  if (auto code = first_mistake({options.model.check(), read_lists(options)}))
     return *code;
   const size_t sequences = options.tokens.size() + !options.tokens_file.empty();
   if (sequences == 0)

@@ -1,5 +1,7 @@
 #include "runtime/cli/Model.h"
 
+#include "runtime/device/cpu/WorkerPool.h"
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -32,6 +34,16 @@ std::vector<Flag> ModelOptions::flags() {
       {"--variant", "V", "force a variant (default: the best that runs here)", &variant},
       {"--memory", "BYTES", "refuse to take more; 512M and 4G are understood", &memory},
   };
+}
+
+absl::Status ModelOptions::check() const {
+  if (threads < 0 || threads > device::WorkerPool::kMaxWorkers)
+    return absl::InvalidArgumentError(absl::StrCat(
+        "-t takes 1 to ", device::WorkerPool::kMaxWorkers, ", not ", threads, "\nhint: -t 2"));
+  if (slots == 0 || slots > session::kMaxSlots)
+    return absl::InvalidArgumentError(absl::StrCat("--slots takes 1 to ", session::kMaxSlots,
+                                                   ", not ", slots, "\nhint: --slots 1"));
+  return device::check_device(device);
 }
 
 session::EngineOptions ModelOptions::engine() const {

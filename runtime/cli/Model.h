@@ -32,6 +32,8 @@ struct ModelOptions {
   Flag model_flag();
   // -m and all others, in the order of the help.
   std::vector<Flag> flags();
+  // The first value that makes sense for no artifact, with a line "hint: ...": wrong usage.
+  absl::Status check() const;
   session::EngineOptions engine() const;
 };
 

@@ -1,12 +1,12 @@
 #include "runtime/cli/Program.h"
 
+#include "runtime/cli/Endings.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
 
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <vector>
@@ -59,7 +59,7 @@ int dispatch(const Program &program, Args args) {
 } // namespace
 
 int run_program(const Program &program, int argc, char **argv) {
-  std::signal(SIGPIPE, SIG_IGN);
+  end_with_errors();
   const Args args(argv, static_cast<size_t>(std::max(argc, 0)));
   int code = kFailed;
   try {

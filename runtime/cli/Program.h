@@ -23,8 +23,7 @@ struct Program {
 };
 
 // Runs the verb that the command line names. Never throws: what a verb throws (out of memory)
-// becomes an error and exit code 1. Ignores SIGPIPE, so that a closed pipe is an error of the
-// write.
+// becomes an error and exit code 1, and so does what else can befall a process (Endings.h).
 int run_program(const Program &program, int argc, char **argv);
 
 } // namespace quern::cli

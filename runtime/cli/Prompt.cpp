@@ -19,17 +19,19 @@ std::vector<Flag> PromptOptions::flags() {
   };
 }
 
-absl::StatusOr<std::string> PromptOptions::text() const {
+absl::Status PromptOptions::check() const {
   if (given && !file.empty())
     return absl::InvalidArgumentError("-p and -f are both given\nhint: one of them");
-  if (!file.empty())
-    return read_text(file);
-  if (given && *given != "-")
-    return *given;
-  if (!given && isatty(STDIN_FILENO))
+  if (!given && file.empty() && isatty(STDIN_FILENO))
     return absl::InvalidArgumentError(
         "there is no text\nhint: -p TEXT, -f FILE, or -p - with a pipe");
-  return read_text("-");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> PromptOptions::text() const {
+  if (!file.empty())
+    return read_text(file);
+  return given && *given != "-" ? *given : read_text("-");
 }
 
 absl::StatusOr<std::vector<int32_t>> PromptOptions::encode(const text::Tokenizer &tokenizer,

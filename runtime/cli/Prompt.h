@@ -22,8 +22,11 @@ struct PromptOptions {
 
   std::vector<Flag> flags();
 
+  // InvalidArgument where more than one text is given, or none.
+  absl::Status check() const;
+
   // The text of -p, of the file of -f, or of standard input ("-p -", or where it is no terminal).
-  // Error InvalidArgument where there is none of them.
+  // Error: the system's.
   absl::StatusOr<std::string> text() const;
 
   // Its ids: as one message of the user, in the model's chat template, with --chat.

@@ -21,6 +21,13 @@ int wrong_usage(const std::string &what, const std::string &hint) {
   return kWrongUsage;
 }
 
+std::optional<int> first_mistake(std::initializer_list<absl::Status> checks) {
+  for (const absl::Status &status : checks)
+    if (!status.ok())
+      return wrong_usage(status);
+  return std::nullopt;
+}
+
 absl::Status flush_output() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout))
     return absl::ErrnoToStatus(errno, "cannot write to standard output");

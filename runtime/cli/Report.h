@@ -3,6 +3,8 @@
 
 #include "absl/status/status.h"
 
+#include <initializer_list>
+#include <optional>
 #include <string>
 
 namespace quern::cli {
@@ -19,6 +21,9 @@ int fail(const absl::Status &status);
 int wrong_usage(const std::string &what, const std::string &hint);
 // The same for a status that has both, as fail prints it.
 int wrong_usage(const absl::Status &status);
+
+// kWrongUsage for the first of `checks` that is not ok, printed; nothing if all are.
+std::optional<int> first_mistake(std::initializer_list<absl::Status> checks);
 
 // Ok if everything printed to stdout so far has arrived: a full disk or a closed pipe is an error.
 absl::Status flush_output();

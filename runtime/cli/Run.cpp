@@ -18,7 +18,8 @@ struct RunOptions {
   ModelOptions model;
   PromptOptions prompt;
   SamplingFlags sampling;
-  std::optional<std::string> tokens;
+  std::optional<std::string> tokens; // --tokens
+  std::vector<int32_t> ids;          // what it lists
   std::optional<uint64_t> max_tokens;
   std::vector<std::string> stop;
   bool ignore_eos = false;
@@ -121,14 +122,9 @@ void report(const RunOptions &options, const session::Engine &engine,
 
 absl::Status run_prompt(RunOptions &options) {
   // The prompt first: a mistake in it should not wait for a model to open.
-  std::vector<int32_t> prompt;
+  std::vector<int32_t> prompt = options.ids;
   std::string text;
-  if (options.tokens) {
-    auto ids = parse_ids(*options.tokens);
-    if (!ids.ok())
-      return ids.status();
-    prompt = *std::move(ids);
-  } else {
+  if (!options.tokens) {
     auto given = options.prompt.text();
     if (!given.ok())
       return given.status();
@@ -185,6 +181,21 @@ absl::Status run_prompt(RunOptions &options) {
   return absl::OkStatus();
 }
 
+absl::Status check_prompt(RunOptions &options) {
+  if (!options.tokens)
+    return options.prompt.check();
+  if (options.prompt.given || !options.prompt.file.empty())
+    return absl::InvalidArgumentError(
+        "--tokens and a text are both given\nhint: one of -p, -f and --tokens");
+  auto ids = parse_ids(*options.tokens);
+  if (!ids.ok())
+    return ids.status();
+  options.ids = *std::move(ids);
+  return options.ids.empty()
+             ? absl::InvalidArgumentError("--tokens lists no ids\nhint: --tokens 1,2,3")
+             : absl::OkStatus();
+}
+
 } // namespace
 
 int run(Args args) {
@@ -192,8 +203,9 @@ int run(Args args) {
   const Command command = options.command();
   if (auto code = parse(command, args))
     return *code;
-  if (options.tokens && (options.prompt.given || !options.prompt.file.empty()))
-    return wrong_usage("--tokens and a text are both given", "one of -p, -f and --tokens");
+  if (auto code =
+          first_mistake({options.model.check(), options.sampling.check(), check_prompt(options)}))
+    return *code;
   if (options.logprobs && !options.json)
     return wrong_usage("--logprobs is part of the JSON", "--logprobs N --json");
   const absl::Status status = run_prompt(options);

@@ -21,6 +21,8 @@ int tokenize(Args args) {
                         "quern-run tokenize -m model.quern -p 'The capital of France is'"};
   if (auto code = parse(command, args))
     return *code;
+  if (auto code = first_mistake({prompt.check()}))
+    return *code;
   auto artifact = artifact::Artifact::open(model.model);
   if (!artifact.ok())
     return fail(artifact.status());

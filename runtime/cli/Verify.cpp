@@ -154,6 +154,8 @@ int verify(Args args) {
       "quern-run verify -m model.quern"};
   if (auto code = parse(command, args))
     return *code;
+  if (auto code = first_mistake({model.check()}))
+    return *code;
   auto verified = verify_model(model);
   if (!verified.ok())
     return fail(verified.status());

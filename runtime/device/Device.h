@@ -91,7 +91,10 @@ public:
   virtual double probe_ops_per_s(bool integer) = 0;
 };
 
-// Opens "cpu", ... by name. Error: InvalidArgument naming those built in.
+// Ok if a device of that name is built in; else InvalidArgument, with a hint.
+absl::Status check_device(std::string_view name);
+
+// Opens "cpu", ... by name. Errors: check_device's and the device's own.
 absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
                                                     const DeviceOptions &options);
 

@@ -4,6 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace quern::device {
 namespace {
 
@@ -19,13 +22,21 @@ constexpr Entry kDevices[] = {
 
 } // namespace
 
-absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
-                                                    const DeviceOptions &options) {
+absl::Status check_device(std::string_view name) {
   for (const Entry &entry : kDevices)
     if (entry.name == name)
-      return entry.open(options);
+      return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("device '", std::string(name), "' is not built in\nhint: --device cpu"));
+}
+
+absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
+                                                    const DeviceOptions &options) {
+  if (absl::Status status = check_device(name); !status.ok())
+    return status;
+  return std::find_if(std::begin(kDevices), std::end(kDevices),
+                      [&](const Entry &entry) { return entry.name == name; })
+      ->open(options);
 }
 
 } // namespace quern::device

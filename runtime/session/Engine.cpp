@@ -13,8 +13,6 @@ namespace {
 using artifact::items;
 using artifact::text;
 
-constexpr uint64_t kMaxSlots = 1u << 16;
-
 // The variant asked for, or the best that runs here. Whether one asked for runs is for load to say.
 absl::StatusOr<std::string> choose_variant(const device::Device &device,
                                            const artifact::Artifact &artifact,

@@ -21,6 +21,8 @@
 
 namespace quern::session {
 
+inline constexpr uint64_t kMaxSlots = 1u << 16; // sequences that an engine can be asked for
+
 struct EngineOptions {
   std::string device = "cpu";
   std::string variant = ""; // empty: the best that runs here

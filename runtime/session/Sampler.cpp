@@ -16,8 +16,13 @@ absl::Status not_numbers() {
   return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
 }
 
-absl::Status check(const SamplerOptions &options, uint32_t vocab) {
-  auto refuse = [](auto... what) { return absl::InvalidArgumentError(absl::StrCat(what...)); };
+template <typename... What> absl::Status refuse(const What &...what) {
+  return absl::InvalidArgumentError(absl::StrCat(what...));
+}
+
+} // namespace
+
+absl::Status Sampler::check(const SamplerOptions &options) {
   if (!(options.temperature >= 0) || std::isinf(options.temperature))
     return refuse("--temp ", options.temperature,
                   " is not a temperature\nhint: 0 (greedy) or above");
@@ -52,22 +57,20 @@ absl::Status check(const SamplerOptions &options, uint32_t vocab) {
     return refuse("--mirostat-lr ", options.mirostat_rate, " is not in [0, 1]\nhint: 0.1 is usual");
   if (!(options.mirostat_entropy >= 0) || std::isinf(options.mirostat_entropy))
     return refuse("--mirostat-ent ", options.mirostat_entropy, " is negative\nhint: 5 is usual");
-  for (const LogitBias &bias : options.logit_bias) {
-    if (bias.token < 0 || static_cast<uint32_t>(bias.token) >= vocab)
-      return refuse("--logit-bias ", bias.token, "=", bias.bias,
-                    ": no such token\nhint: ids are 0 to ", int64_t{vocab} - 1);
+  for (const LogitBias &bias : options.logit_bias)
     if (std::isnan(bias.bias) || bias.bias == std::numeric_limits<float>::infinity())
       return refuse("--logit-bias ", bias.token, "=", bias.bias,
                     ": not a bias\nhint: a number, or -inf to ban the token");
-  }
   return absl::OkStatus();
 }
 
-} // namespace
-
 absl::StatusOr<Sampler> Sampler::create(const SamplerOptions &options, uint32_t vocab) {
-  if (absl::Status status = check(options, vocab); !status.ok())
+  if (absl::Status status = check(options); !status.ok())
     return status;
+  for (const LogitBias &bias : options.logit_bias)
+    if (bias.token < 0 || static_cast<uint32_t>(bias.token) >= vocab)
+      return refuse("--logit-bias ", bias.token, "=", bias.bias,
+                    ": no such token\nhint: ids are 0 to ", int64_t{vocab} - 1);
   return Sampler(options, vocab);
 }
 

@@ -38,7 +38,11 @@ struct SamplerOptions {
 // can be reproduced on any machine. NaN logits are never picked.
 class Sampler {
 public:
-  // InvalidArgument for options that mean nothing (negative, NaN, top_p of 0 ...), naming the flag.
+  // InvalidArgument for options that mean nothing to any model (negative, NaN, top_p of 0 ...),
+  // naming the flag.
+  static absl::Status check(const SamplerOptions &options);
+
+  // Errors: check's, and a bias on an id outside the vocabulary.
   static absl::StatusOr<Sampler> create(const SamplerOptions &options, uint32_t vocab);
 
   // `logits` has vocab entries; `history` are the tokens so far, newest last. Allocates nothing.

@@ -79,7 +79,9 @@ absl::Status visit_state(const StatePool &pool, SlotId slot, Visit visit) {
 // Reads a file from its beginning on, never beyond its end.
 class Reader {
 public:
-  explicit Reader(const std::string &path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  // O_NONBLOCK: a named pipe is refused, not waited for.
+  explicit Reader(const std::string &path)
+      : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   ~Reader() {
     if (fd_ >= 0)
       close(fd_);

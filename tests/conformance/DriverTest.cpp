@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <sstream>
 
 namespace quern::conformance {
 namespace {
@@ -142,8 +145,44 @@ TEST_F(Driver, WrongUsageNamesTheNearest) {
                                                {"--synthetic", "x"},
                                                {"--target", "tpu"}})
     expect_refused(call("quern", compile(more)), 2);
-  expect_refused(call("quern", {"compile", config_, "--synthetic", "5"}), 2);
-  expect_refused(call("quern", {"inspect"}), 2);
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {"compile x", "no output is given"},
+      {"compile -o y", "no model is given"},
+      {"compile x y -o z", "more than one model"},
+      {"compile x -o", "-o needs a value"},
+      {"compile x -o y -j -1", "-j takes 1 to"},
+      {"compile x -o y -j 99999", "-j takes 1 to"},
+      {"compile x -o y -c -1", "-c takes a whole number of 0 or more"},
+      {"compile x -o y -c 99999999999999999999", "-c takes a whole number"},
+      {"compile x -o y --max-tokens 99999999", "--max-tokens takes 1 to"},
+      {"compile x -o y --max-seqs nan", "--max-seqs takes a whole number"},
+      {"compile x -o y --synthetic -1", "--synthetic takes a whole number"},
+      {"compile x -o y --quiet=1", "--quiet takes no value"},
+      {"check", "no model is given"},
+      {"check x y", "more than one model"},
+      {"check x --synthetic y", "--synthetic takes a whole number"},
+      {"check x --quant f32", "unknown flag --quant"},
+      {"plan", "no model is given"},
+      {"plan x --slots 0", "--slots takes 1 to"},
+      {"plan x --slots 9999999", "--slots takes 1 to"},
+      {"plan x --memory much", "--memory takes a number of bytes"},
+      {"inspect", "no file is given"},
+      {"inspect x --svg", "--svg needs a value"},
+      {"inspect x --kernel", "did you mean --kernels?"},
+      {"eval -m x", "--text is missing"},
+      {"eval -m x --text y -t -1", "-t takes 1 to"},
+      {"run -m x --tokens y", "'y' is not a token id"},
+      {"serve", "unknown verb 'serve'"},
+      {"inspcet x", "did you mean inspect?"},
+  };
+  for (const auto &[line, error] : mistakes) {
+    std::istringstream words(line);
+    const Result mistake = call(
+        "quern", {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()});
+    expect_refused(mistake, 2);
+    EXPECT_THAT(mistake.err, HasSubstr(error)) << line;
+    EXPECT_THAT(mistake.err, HasSubstr("\nhint: ")) << line;
+  }
   EXPECT_THAT(folder_.names(), ElementsAre("config.json"));
 }
 
@@ -171,6 +210,66 @@ TEST_F(Driver, CheckListsEveryProblem) {
   EXPECT_EQ(result.json()["ok"], false);
   EXPECT_GE(result.json()["problems"].size(), 2u) << result.out;
   EXPECT_THAT(call("quern", {"check", config_, "--synthetic", "1"}).out, HasSubstr("wavelet"));
+}
+
+// Tests that one look finds what is wrong in every file of a model, and in every part of it.
+TEST_F(Driver, CheckLooksEverywhere) {
+  auto config = small_llama();
+  config["num_hidden_layers"] = 1;
+  config["hidden_act"] = "wavelet";
+  config["spinor_width"] = 3;
+  folder_.write("config.json", config.dump());
+  folder_.write("tokenizer.json", R"({"model": {"type": "Trigram"}})");
+  const auto layer = [](const char *name) {
+    return std::string("model.layers.0.") + name + ".weight";
+  };
+  std::vector<std::pair<std::string, std::vector<int64_t>>> tensors = {
+      {"model.embed_tokens.weight", {211, 96}}, {"model.norm.weight", {96}},
+      {layer("input_layernorm"), {96}},         {layer("post_attention_layernorm"), {96}},
+      {layer("self_attn.q_proj"), {96, 96}},    {layer("self_attn.k_proj"), {32, 96}},
+      {layer("self_attn.v_proj"), {96, 32}}, // the wrong way round
+      {layer("self_attn.o_proj"), {96, 96}},    {layer("mlp.gate_proj"), {160, 96}},
+      {layer("mlp.down_proj"), {96, 160}}}; // and no up_proj
+  nlohmann::json header;
+  int64_t end = 0;
+  for (const auto &[name, shape] : tensors) {
+    int64_t bytes = 4;
+    for (const int64_t n : shape)
+      bytes *= n;
+    header[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {end, end + bytes}}};
+    end += bytes;
+  }
+  const std::string text = header.dump();
+  const uint64_t length = text.size();
+  const std::string weights = std::string(reinterpret_cast<const char *>(&length), 8) + text +
+                              std::string(static_cast<size_t>(end), '\0');
+  folder_.write("model.safetensors", weights);
+  const auto problems = [&] {
+    const Result result = call("quern", {"check", folder_.path(), "--json"});
+    EXPECT_EQ(result.code, 1);
+    std::map<std::string, std::string> what;
+    const auto json = result.json();
+    for (const auto &problem : json["problems"])
+      what[problem["where"]] = problem["what"];
+    return what;
+  };
+  std::map<std::string, std::string> found = problems();
+  EXPECT_EQ(found.size(), 5u) << testing::PrintToString(found);
+  EXPECT_THAT(found["hidden_act"], HasSubstr("wavelet"));
+  EXPECT_TRUE(found.contains("spinor_width"));
+  EXPECT_THAT(found["tokenizer"], HasSubstr("Trigram"));
+  EXPECT_THAT(found[layer("self_attn.v_proj")], HasSubstr("[32, 96]"));
+  EXPECT_THAT(found[layer("mlp.up_proj")], HasSubstr("missing"));
+
+  // A file that cannot be read at all hides nothing of the others.
+  folder_.write("model.safetensors", weights.substr(0, weights.size() - 1));
+  found = problems();
+  EXPECT_TRUE(found.contains("spinor_width") && found.contains("tokenizer"));
+  EXPECT_THAT(found[folder_.path()], HasSubstr("model.safetensors"));
+  folder_.write("config.json", "{");
+  found = problems();
+  EXPECT_EQ(found.size(), 3u) << testing::PrintToString(found);
+  EXPECT_THAT(found[config_], HasSubstr("not valid JSON"));
 }
 
 TEST_F(Driver, EmitDirHasEveryStep) {

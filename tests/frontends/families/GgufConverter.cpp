@@ -498,7 +498,8 @@ gguf::GgufWriter &add_f32(gguf::GgufWriter &writer, const std::string &key, doub
 }
 
 std::string gguf_architecture(const std::string &model_type) {
-  return kArchitectures.at(model_type).name;
+  const auto found = kArchitectures.find(model_type);
+  return found == kArchitectures.end() ? "" : found->second.name;
 }
 
 gguf::GgufWriter to_gguf(const json &golden, const std::string &architecture, bool fuse_qkv) {

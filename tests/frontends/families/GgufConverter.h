@@ -16,7 +16,7 @@ namespace quern {
 gguf::GgufWriter to_gguf(const nlohmann::json &golden, const std::string &architecture = "",
                          bool fuse_qkv = false);
 
-/// What a model_type is called in GGUF.
+/// What a model_type is called in GGUF; "" where llama.cpp has no such architecture.
 std::string gguf_architecture(const std::string &model_type);
 
 gguf::GgufWriter &add_f32(gguf::GgufWriter &writer, const std::string &key, double value);

@@ -161,7 +161,7 @@ TEST(AtomicFile, AppearsOnCommit) {
   EXPECT_EQ(test::read_file(path), (std::vector<uint8_t>{'l', 'e', 'p', 't'}));
   for (const auto &entry :
        std::filesystem::directory_iterator(std::filesystem::path(path).parent_path()))
-    EXPECT_THAT(entry.path().string(), testing::Not(HasSubstr(".tmp")));
+    EXPECT_THAT(entry.path().string(), testing::Not(HasSubstr("partial")));
 }
 
 TEST(AtomicFile, NamesAFolderThatIsMissing) {

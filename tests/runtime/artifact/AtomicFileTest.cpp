@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace quern::artifact {
@@ -62,6 +63,42 @@ TEST_F(AtomicFileTest, FollowsLinks) {
   fs::create_symlink("nowhere", path("dangling"));
   EXPECT_FALSE(AtomicFile::create(path("dangling")).ok());
   EXPECT_TRUE(fs::is_symlink(path("dangling")));
+}
+
+// Tests that writers of one path do not meet: each has its own bytes, and the last to commit wins.
+TEST_F(AtomicFileTest, ManyWriteOnePath) {
+  auto first = *AtomicFile::create(path("a"));
+  auto second = *AtomicFile::create(path("a"));
+  ASSERT_TRUE(first->write("first", 5).ok());
+  ASSERT_TRUE(second->write("second", 6).ok());
+  ASSERT_TRUE(second->commit().ok());
+  EXPECT_EQ(read("a"), "second");
+  ASSERT_TRUE(first->commit().ok());
+  EXPECT_EQ(read("a"), "first");
+  EXPECT_EQ(files(), 1u);
+}
+
+// Tests that what a killed process left of a path is removed by the next one, and nothing else.
+TEST_F(AtomicFileTest, RemovesWhatWasAbandoned) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto file = AtomicFile::create(path("a"));
+    _exit(file.ok() && (*file)->write("half", 4).ok() ? 0 : 1); // no destructor runs
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(files(), 1u);
+  for (const char *mine :
+       {"a.tmp12", "a.quern-partial-", "a.quern-partial-1x", "b.quern-partial-12"})
+    std::ofstream(path(mine)) << "a user's";
+  auto other = *AtomicFile::create(path("a"));
+  EXPECT_EQ(files(), 5u); // theirs and the writer's
+  auto file = *AtomicFile::create(path("a"));
+  EXPECT_EQ(files(), 6u) << "another writer's file was taken for abandoned";
+  ASSERT_TRUE(file->commit().ok());
+  EXPECT_TRUE(other->commit().ok());
 }
 
 TEST_F(AtomicFileTest, WritesDevicesDirectly) {
