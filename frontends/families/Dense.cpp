@@ -79,7 +79,7 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   Dense d;
   d.vocab = model.integer("vocab_size", 1, kMaxVocab);
   d.hidden = model.integer(keys.hidden, 1, kMaxWidth);
-  d.layers = model.integer(keys.layers, 1, kMaxLayers);
+  d.layers = model.layers(keys.layers);
   std::optional<int64_t> mlp;
   if (keys.default_mlp_factor)
     mlp = *keys.default_mlp_factor * d.hidden;

@@ -51,7 +51,7 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
     rows = embedding->front();
   d.vocab = model.integer("vocab_size", 1, kMaxVocab, rows);
   d.hidden = model.integer("embedding_length", 1, kMaxWidth);
-  d.layers = model.integer("block_count", 1, kMaxLayers);
+  d.layers = model.layers("block_count");
   d.mlp = model.integer("feed_forward_length", 1, kMaxWidth);
   d.max_positions = model.integer("context_length", 1, kMaxContext);
   d.context = model.context(d.max_positions);

@@ -27,7 +27,7 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
-  const int64_t layers = model.integer("num_hidden_layers", 1, kMaxLayers);
+  const int64_t layers = model.layers("num_hidden_layers");
   const bool bias = model.boolean("use_bias", false);
 
   recipe::Mamba2 m;
@@ -87,7 +87,7 @@ recipe::Decoder mamba2_from_gguf(ModelReader &model) {
       .embedding = "token_embd"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
-  const int64_t layers = model.integer("block_count", 1, kMaxLayers);
+  const int64_t layers = model.layers("block_count");
 
   recipe::Mamba2 m;
   m.heads = model.integer("ssm.time_step_rank", 1, kMaxHeads);

@@ -54,6 +54,9 @@ public:
   // and the lower bound (or the fallback) is returned.
   int64_t integer(std::string_view key, int64_t low, int64_t high,
                   std::optional<int64_t> fallback = std::nullopt);
+  /// The number of layers, which is no more than the tensors the files have: a number that is wrong
+  /// is one problem, not a missing tensor for each layer.
+  int64_t layers(std::string_view key);
   double number(std::string_view key, double low, double high,
                 std::optional<double> fallback = std::nullopt);
   bool boolean(std::string_view key, bool fallback);

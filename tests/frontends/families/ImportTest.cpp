@@ -216,6 +216,16 @@ TEST_F(Import, RefusesDynamicRopeBeyondItsLength) {
   EXPECT_THAT(problems({.context = 65}), ElementsAre(Field(&Problem::hint, HasSubstr("-c 64"))));
 }
 
+// Tests that a number of layers that the files cannot have is one problem, found before there is a
+// recipe of so many.
+TEST_F(Import, LayersAreNoMoreThanTensors) {
+  config_["num_hidden_layers"] = 9729;
+  const std::string tensors = std::to_string(golden_["tensors"].size());
+  EXPECT_THAT(problems(),
+              ElementsAre(AllOf(problem_at("num_hidden_layers"),
+                                Field(&Problem::what, HasSubstr(tensors + " tensors")))));
+}
+
 TEST_F(Import, TellsModelsApart) {
   write();
   uint64_t hash = import()->source_hash;

@@ -365,6 +365,32 @@ TEST(TokenizerSpec, ReadsNoDamagedBytes) {
 }
 
 // Each byte changed in turn, in several ways: no crash, and what is accepted can be used.
+// Tests that scores whose doubles do not lie as doubles may are damage. Words of 4 bytes in their
+// place lie so or so, as what stands before them decides.
+TEST(TokenizerSpec, ReadsNoMisplacedScores) {
+  int refused = 0;
+  for (const size_t before : {0, 1}) {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto bytes = builder.CreateVector(std::vector<uint8_t>{'a'});
+    const auto ends = builder.CreateVector(std::vector<uint32_t>{1});
+    const auto kinds = builder.CreateVector(std::vector<uint8_t>{0});
+    builder.CreateVector(std::vector<uint32_t>(16)); // zeros that the scores reach into
+    const flatbuffers::Offset<flatbuffers::Vector<double>> scores(
+        builder.CreateVector(std::vector<uint32_t>(2)).o);
+    builder.CreateVector(std::vector<uint32_t>(before));
+    fb::TokenizerBuilder root(builder);
+    root.add_token_bytes(bytes);
+    root.add_token_ends(ends);
+    root.add_token_kinds(kinds);
+    root.add_scores(scores);
+    fb::FinishTokenizerBuffer(builder, root.Finish());
+    refused += !deserialize(
+                    {reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize()})
+                    .ok();
+  }
+  EXPECT_EQ(refused, 1);
+}
+
 TEST(TokenizerSpec, SurvivesMutation) {
   TokenizerSpec spec = everything();
   const std::string good = serialize(spec);
