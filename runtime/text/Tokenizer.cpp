@@ -133,9 +133,10 @@ absl::Status Tokenizer::encode_text(std::string_view text, bool first,
         it->second.size = ids.size() - it->second.begin;
       } else {
         const auto [begin, size] = it->second;
-        const size_t end = ids.size();
-        ids.resize(end + size);
-        std::copy_n(&ids[begin], size, &ids[end]);
+        ids.resize(ids.size() + size);
+        // Not by address: a word may have no token, and the list none yet.
+        std::copy_n(ids.begin() + static_cast<ptrdiff_t>(begin), size,
+                    ids.end() - static_cast<ptrdiff_t>(size));
       }
     }
   }

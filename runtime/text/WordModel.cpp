@@ -210,8 +210,9 @@ private:
   int32_t find(std::string_view character) const {
     if (!continuation_.empty() || !word_end_.empty())
       return characters_->find(character);
-    return character.size() == 1 ? ascii_[static_cast<uint8_t>(character[0])]
-                                 : characters_->find(character);
+    // A byte alone that is not ASCII is no character, and no token's.
+    const auto byte = static_cast<uint8_t>(character[0]);
+    return byte < ascii_.size() ? ascii_[byte] : characters_->find(character);
   }
 
   BytePairEncoder merger_;

@@ -205,6 +205,21 @@ TEST(SentencePieceBpe, MergesByScoreAndFallsBackToBytes) {
   EXPECT_EQ(t->decode(*t->encode(" a\u00e9 b")), " a\u00e9 b");
 }
 
+// Tests that a token that is a part of a character leaves its other bytes as they are.
+TEST(SentencePieceBpe, APartOfACharacterIsBytes) {
+  TokenizerSpec spec = sentence_piece();
+  spec.normalizers.clear();
+  spec.added_tokens = {{.content = "\xa9", .id = 7 + 0xa9}};
+  EXPECT_THAT(*make(spec)->encode("a\u00e9"), ElementsAre(0, 7 + 0xc3, 7 + 0xa9));
+}
+
+// Tests that a word without any token, first in a text and repeated, is none again.
+TEST(SentencePieceBpe, AWordMayHaveNoToken) {
+  TokenizerSpec spec = spec_of(ModelKind::SentencePieceBpe, {"a"});
+  spec.pre_tokenizer = {{.pattern = " ", .behavior = SplitBehavior::Removed}};
+  EXPECT_THAT(*make(spec)->encode("x x a"), ElementsAre(0));
+}
+
 TEST(SentencePieceBpe, EqualScoresMergeFromTheLeft) {
   TokenizerSpec spec = spec_of(ModelKind::SentencePieceBpe, {"a", "b", "c", "bc", "ab"});
   spec.merges = merges_from_scores(spec.tokens, spec.kinds, {1, 1, 1, 1, 1}, spec.merge_ranks);
