@@ -371,8 +371,9 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
   spec.chat_template = string_of(in.chat_template());
   if (const auto *ranks = in.merge_ranks())
     spec.merge_ranks.assign(ranks->begin(), ranks->end());
-  if (const auto *scores = in.scores()) {
+  if (const auto *scores = in.scores(); scores && scores->size() > 0) {
     // The verifier checks where a vector begins, not that its 8-byte elements lie as doubles may.
+    // An empty vector is written wherever it falls.
     if (reinterpret_cast<uintptr_t>(scores->data()) % alignof(double) != 0)
       return bad("the section is damaged; compile the model again");
     spec.scores.assign(scores->begin(), scores->end());
