@@ -11,6 +11,8 @@ namespace quern {
 
 namespace {
 
+constexpr char kIncomplete[] = "the files may be incomplete, or not belong to this config: take "
+                               "all of the model's files again";
 constexpr int64_t kMaxSmall = int64_t{1} << 20;
 
 weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
@@ -73,8 +75,7 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
     if (it == list.end()) {
       problems.add(tensor.name,
                    absl::StrCat("this tensor is missing; it should be ", shape_text(tensor.shape)),
-                   "the files may be incomplete, or not belong to this config: take all of the "
-                   "model's files again");
+                   kIncomplete);
       continue;
     }
     const StoredTensor &stored = it->second;
@@ -108,6 +109,13 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
                    "the config may not belong to these files, or the family has a part that Quern "
                    "does not know");
   return places;
+}
+
+void StoredTensors::report_missing(const std::vector<recipe::Tensor> &wanted,
+                                   Problems &problems) const {
+  for (const recipe::Tensor &tensor : wanted)
+    if (!list.contains(tensor.name) && !reported.contains(tensor.name))
+      problems.add(tensor.name, "this tensor is missing", kIncomplete);
 }
 
 std::vector<std::string> StoredTensors::paths() const {

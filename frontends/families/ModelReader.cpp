@@ -63,13 +63,14 @@ int64_t ModelReader::integer(std::string_view key, int64_t low, int64_t high,
 int64_t ModelReader::layers(std::string_view key) {
   const int64_t layers = integer(key, 1, recipe::kMaxLayers);
   const auto tensors = static_cast<int64_t>(tensors_.list.size());
-  if (tensors != 0 && layers > tensors) // without tensors, weights are made up
-    wrong_size(key,
-               absl::StrCat("there are ", layers, " layers, but the files have no more than ",
-                            tensors, tensors == 1 ? " tensor" : " tensors"),
-               "the files may be incomplete, or not belong to this config: take all of the "
-               "model's files again");
-  return layers;
+  if (tensors == 0 || layers <= tensors) // without tensors, weights are made up
+    return layers;
+  wrong_size(key,
+             absl::StrCat("there are ", layers, " layers, but the files have no more than ",
+                          tensors, tensors == 1 ? " tensor" : " tensors"),
+             "the files may be incomplete, or not belong to this config: take all of the "
+             "model's files again");
+  return 1;
 }
 
 double ModelReader::number(std::string_view key, double low, double high,

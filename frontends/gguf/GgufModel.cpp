@@ -209,13 +209,13 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   reader.check_unread();
   model.notes = reader.take_notes();
   load_tokenizer(*file, model, problems);
-  if (!reader.sizes_are_real())
-    return model; // a recipe made of fallbacks would complain of every tensor
-  if (size_t before = problems.size();
-      recipe::check(model.decoder, problems), problems.size() > before)
+  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
+  if (!reader.sizes_are_real()) {
+    if (!options.synthetic)
+      tensors.report_missing(wanted, problems);
     return model;
-
-  std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
+  }
+  recipe::check(model.decoder, problems);
   if (options.synthetic) {
     model.source = recipe::synthetic_source(wanted, "f32", *options.synthetic);
     return model;

@@ -239,16 +239,19 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     model.notes.push_back(std::move(note));
   note_vocabulary(tokenizer, model);
   model.tokenizer = std::move(tokenizer.bytes);
-  // A recipe made of fallbacks would complain of every tensor, and so would tensors that are parts
-  // of others.
-  if (!reader.sizes_are_real() || !weights_are_known)
+  // Tensors that are parts of others are not to be told apart, and what a recipe made of fallbacks
+  // says of shapes is not so.
+  if (!weights_are_known)
     return model;
-  const size_t before = problems.size();
+  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
+  if (!reader.sizes_are_real()) {
+    if (have_tensors && !options.synthetic)
+      tensors.report_missing(wanted, problems);
+    return model;
+  }
   recipe::check(model.decoder, problems);
-  if (problems.size() > before || !have_tensors)
+  if (!have_tensors)
     return model;
-
-  std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
   if (options.synthetic) {
     model.source = recipe::synthetic_source(wanted, synthetic_format(*config), *options.synthetic);
     return model;

@@ -1,5 +1,6 @@
 #include "frontends/hf/Safetensors.h"
 
+#include "frontends/hf/AllOf.h"
 #include "frontends/hf/JsonText.h"
 
 #include <absl/strings/match.h>
@@ -112,10 +113,10 @@ absl::Status Safetensors::open_index(const std::string &path) {
     names.insert(name);
   }
   const fs::path folder = fs::path(path).parent_path();
+  absl::Status shards;
   for (const std::string &name : names) {
     const size_t first = tensors_.size();
-    if (absl::Status status = open_file((folder / name).string()); !status.ok())
-      return status;
+    add_to(shards, open_file((folder / name).string()));
     // The index decides where a tensor is read from: copies in other shards do not count.
     const auto elsewhere = [&](const SafeTensor &tensor) {
       const auto home = homes.find(tensor.name);
@@ -125,6 +126,8 @@ absl::Status Safetensors::open_index(const std::string &path) {
                                   tensors_.end(), elsewhere),
                    tensors_.end());
   }
+  if (!shards.ok())
+    return shards;
   sort();
   for (size_t i = 1; i < tensors_.size(); ++i)
     if (tensors_[i].name == tensors_[i - 1].name)

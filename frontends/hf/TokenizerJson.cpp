@@ -1,5 +1,6 @@
 #include "frontends/hf/TokenizerJson.h"
 
+#include "frontends/hf/AllOf.h"
 #include "frontends/hf/SentencePieceModel.h"
 #include "frontends/hf/TokenizerParts.h"
 #include "runtime/text/Message.h"
@@ -126,11 +127,13 @@ absl::StatusOr<TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files) {
     if (absl::Status s = add_token("tokenizer.json", token, to.id_of(member(token, "id")), to);
         !s.ok())
       return s;
+  absl::Status steps;
   for (const auto &[key, read] :
        {std::pair{"normalizer", &read_normalizer}, std::pair{"pre_tokenizer", &read_pre_tokenizer},
         std::pair{"decoder", &read_decoder}, std::pair{"post_processor", &read_post_processor}})
-    if (absl::Status s = read(member(*root, key), to); !s.ok())
-      return s;
+    add_to(steps, read(member(*root, key), to));
+  if (!steps.ok())
+    return steps;
   if (absl::Status s = read_configs(files, to); !s.ok())
     return s;
   TokenizerSpec &spec = to.spec;

@@ -216,6 +216,35 @@ TEST_F(Import, RefusesDynamicRopeBeyondItsLength) {
   EXPECT_THAT(problems({.context = 65}), ElementsAre(Field(&Problem::hint, HasSubstr("-c 64"))));
 }
 
+// Tests that one look finds all that is wrong: a number that fits no tensor, a key, tensors, and
+// each step of the tokenizer.
+TEST_F(Import, FindsAllThatIsWrong) {
+  config_["num_key_value_heads"] = 4; // of 6
+  config_["hidden_act"] = "wobble";
+  config_["secret_sauce"] = 3;
+  auto &tensors = golden_["tensors"];
+  tensors.erase("model.layers.0.mlp.down_proj.weight");
+  tensors["model.layers.1.self_attn.o_proj.weight"]["shape"] = {5, 7};
+  tensors["model.extra.weight"] = tensors["model.norm.weight"];
+  folder_.write("tokenizer.json", R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+      "normalizer": {"type": "Mystery"}, "pre_tokenizer": {"type": "Wiggle"}})");
+  const std::vector<Problem> found = problems();
+  for (const char *where : {"model.layers.0.self_attn", "hidden_act", "secret_sauce",
+                            "model.layers.0.mlp.down_proj.weight",
+                            "model.layers.1.self_attn.o_proj.weight", "model.extra.weight"})
+    EXPECT_THAT(found, Contains(problem_at(where)));
+  EXPECT_THAT(found,
+              Contains(Field(&Problem::what, AllOf(HasSubstr("Mystery"), HasSubstr("Wiggle")))));
+}
+
+// Where shapes are made up, only names can be missed.
+TEST_F(Import, FindsMissingTensorsOfUnknownShape) {
+  config_["hidden_size"] = "wide";
+  golden_["tensors"].erase("model.layers.0.mlp.down_proj.weight");
+  EXPECT_THAT(problems(), ElementsAre(problem_at("hidden_size"),
+                                      problem_at("model.layers.0.mlp.down_proj.weight")));
+}
+
 // Tests that a number of layers that the files cannot have is one problem, found before there is a
 // recipe of so many.
 TEST_F(Import, LayersAreNoMoreThanTensors) {
