@@ -17,11 +17,23 @@ const Manifest *manifest_of(std::span<const uint8_t> bytes) {
   return VerifyManifestBuffer(verifier) ? GetManifest(bytes.data()) : nullptr;
 }
 
-/// Overwrites a field, if the table has it.
-void set(const Section &section, flatbuffers::voffset_t field, uint64_t value) {
-  const auto &table = reinterpret_cast<const flatbuffers::Table &>(section);
-  if (const uint8_t *at = table.GetAddressOf(field))
-    std::memcpy(const_cast<uint8_t *>(at), &value, sizeof value);
+/// Where the numbers of a section lie, null where its table does not have one. Tables may overlap,
+/// so all are looked up before any is written.
+struct Fields {
+  explicit Fields(const Section &section)
+      : checksum(at(section, Section::VT_CHECKSUM)), offset(at(section, Section::VT_OFFSET)),
+        size(at(section, Section::VT_SIZE)), bytes(at(section, Section::VT_BYTES)) {}
+
+  static uint8_t *at(const Section &section, flatbuffers::voffset_t field) {
+    const auto &table = reinterpret_cast<const flatbuffers::Table &>(section);
+    return const_cast<uint8_t *>(table.GetAddressOf(field));
+  }
+  uint8_t *checksum, *offset, *size, *bytes;
+};
+
+void set(uint8_t *at, uint64_t value) {
+  if (at)
+    std::memcpy(at, &value, sizeof value);
 }
 
 } // namespace
@@ -61,20 +73,22 @@ Bytes put_together(const std::vector<Bytes> &parts, bool place) {
   Bytes body;
   const uint64_t begin = sizeof header + header.manifest_size;
   const Manifest *described = manifest_of(manifest);
-  const auto sections = items(described ? described->sections() : nullptr);
+  std::vector<Fields> sections;
+  for (const Section *section : items(described ? described->sections() : nullptr))
+    sections.emplace_back(*section);
   for (size_t i = 1; i < parts.size(); ++i) {
     const uint64_t offset = body.size();
     body.insert(body.end(), parts[i].begin(), parts[i].end());
     body.resize(padded_to_page(body.size()));
     if (i > sections.size())
       continue;
-    const Section &section = *sections[static_cast<uint32_t>(i - 1)];
-    set(section, Section::VT_CHECKSUM, checksum(body.data() + offset, body.size() - offset));
+    const Fields &section = sections[i - 1];
+    set(section.checksum, checksum(body.data() + offset, body.size() - offset));
     if (!place)
       continue;
-    set(section, Section::VT_OFFSET, begin + offset);
-    set(section, Section::VT_SIZE, body.size() - offset);
-    set(section, Section::VT_BYTES, parts[i].size());
+    set(section.offset, begin + offset);
+    set(section.size, body.size() - offset);
+    set(section.bytes, parts[i].size());
   }
 
   Bytes file(sizeof header);
