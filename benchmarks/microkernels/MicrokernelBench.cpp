@@ -253,9 +253,9 @@ void register_all() {
       continue;
     const Kernels *kernels = build.kernels;
     const std::string prefix = std::string(build.name.substr(build.name.size() - 2)) + "/";
-#define QK_REGISTER(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                             \
+#define QK_REGISTER(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                      \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
-                {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},               \
+                {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE, SUPER},        \
                 static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER

@@ -34,21 +34,24 @@ public:
 
 /// [d f16][eight top bit pairs of scales u16][eight low nibbles of scales][128 bytes of nibbles]
 ///
-/// A scale is six bits, less 32, for each 32 elements; times d it is no f16.
+/// A scale is six bits, less 32, for each 32 elements.
 class IQ4XS final : public QuantFormat {
 public:
-  IQ4XS() : QuantFormat("iq4_xs", 256, 136, quant_packing(8, 32, 128, false, ScaleType::F32)) {}
+  IQ4XS() : QuantFormat("iq4_xs", 256, 136, quant_packing(8, 32, 128, false, ScaleType::I8, 256)) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
-    const float d = load_f16(src);
     const unsigned high = load_u16(src + 2);
     for (int group = 0; group < 8; ++group) {
       const unsigned low = load_u8(src + 4 + group / 2) >> (group % 2 * 4) & 15;
       const int sub_scale = static_cast<int>(low | (high >> 2 * group & 3) << 4) - 32;
-      scales[group] = d * static_cast<float>(sub_scale);
+      scales[group] = static_cast<float>(sub_scale);
       unpack_nibbles(src + 8 + 16 * group, 16, codes + 32 * group);
     }
     look_up(kIq4Values, packing().zero_point, 256, codes);
+  }
+
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src)};
   }
 };
 

@@ -21,6 +21,10 @@ void Format::unpack_block(const std::byte *, uint8_t *, float *, float *) const 
   // A float format has no codes; Packing.cpp asks is_float() first.
 }
 
+SuperScales Format::super_scales(const std::byte *, const std::byte *) const {
+  return {}; // of formats whose packing has none
+}
+
 std::span<const Format *const> all_formats() {
   static const std::vector<const Format *> table = [] {
     std::vector<const Format *> formats;
@@ -64,6 +68,8 @@ absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag) {
       return wrong(absl::StrCat("'", base, "' takes no options"));
     return QuantChoice{base == "keep" ? nullptr : find_format(base)};
   }
+  if (words.size() == 1)
+    return QuantChoice{find_format("int4")};
   std::string group, symmetry;
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string &word = words[i];

@@ -23,6 +23,8 @@
 //   tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2
 //   tq2_0           256    66     2.0625       d*(q-1)
 //   int8            32     34     8.5          s*q                   Quern's own, also below
+//   int4            32     18     4.5          (d*s)*q - dmin*m      s, m: 8 bits for each 32;
+//                                                                    d, dmin: float32 for a row
 //   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
 //   int4:gG:asym    G      G/2+4  4 + 32/G     s*q + min
 //   int4:g32:sym:f32     32   20   5.0         s*(q-8)           s (and min) in float32
@@ -33,7 +35,8 @@
 // All but the float, int8 and int4 formats are GGUF's blocks (source: the GGUF specification and
 // the `gguf` Python package, to which decoding is bit-exact). int8 is stored as q8_0 and int4:g32
 // as q4_0/q4_1 are; longer groups continue the same way: f16 scale, f16 min if asymmetric, then G/2
-// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest. The last four hold what
+// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest. A row of int4 begins
+// with 8 bytes, its d and dmin; a block is s, m and 16 bytes of nibbles. The last four hold what
 // other quantizers made (ir/weights/CodedWeight.h); nothing is quantized to them.
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
@@ -51,6 +54,11 @@
 
 namespace quern::formats {
 
+/// What the bytes of two-level scales are multiplied with.
+struct SuperScales {
+  float scale = 0, min = 0;
+};
+
 class Format {
 public:
   virtual ~Format() = default;
@@ -63,8 +71,12 @@ public:
   int block() const { return block_; }
   int block_bytes() const { return block_bytes_; }
   double bits_per_weight() const { return 8.0 * block_bytes_ / block_; }
-  /// Bytes of a row of `n` elements: whole blocks.
-  int64_t row_bytes(int64_t n) const { return (n + block_ - 1) / block_ * block_bytes_; }
+  /// Bytes in front of a row's blocks.
+  int header_bytes() const { return header_bytes_; }
+  /// Bytes of a row of `n` elements: its header and whole blocks.
+  int64_t row_bytes(int64_t n) const {
+    return header_bytes_ + (n + block_ - 1) / block_ * block_bytes_;
+  }
 
   /// Whether kernels read floats: f32, f16, bf16, and the quantized formats that no packing of
   /// codes and scales holds exactly (q2_k), which is expanded to f32.
@@ -87,19 +99,24 @@ public:
   /// then.
   virtual absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const;
 
-  /// Takes block at `src` apart: block() codes (unsigned, with packing().zero_point), and a scale
-  /// and, if packing().has_min, a min for each packing().group elements, widened to float32.
-  /// Only if not is_float().
+  /// Takes the block at `src` apart: block() codes (unsigned, with packing().zero_point), and a
+  /// scale and, if packing().has_min, a min for each packing().group elements, as the packing
+  /// stores them, widened to float32. Only if not is_float().
   virtual void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *mins) const;
+  /// The super-scale and super-min of the block at `src` of the row at `row`. Only if
+  /// packing().super.
+  virtual SuperScales super_scales(const std::byte *row, const std::byte *src) const;
 
 protected:
-  Format(std::string name, int block, int block_bytes, Packing packing)
-      : name_(std::move(name)), block_(block), block_bytes_(block_bytes), packing_(packing) {}
+  Format(std::string name, int block, int block_bytes, Packing packing, int header_bytes = 0)
+      : name_(std::move(name)), block_(block), block_bytes_(block_bytes),
+        header_bytes_(header_bytes), packing_(packing) {}
 
 private:
   std::string name_;
   int block_;
   int block_bytes_;
+  int header_bytes_;
   Packing packing_;
 };
 
@@ -121,8 +138,9 @@ struct QuantChoice {
   bool keep() const { return format == nullptr; }
 };
 
-/// Parses `keep`, `f32`, `f16`, `bf16`, `int8`, `int4[:g32|g64|g128][,sym|asym]` (default: g32,
-/// sym; `:` and `,` both separate, so a format's name is a spelling of itself).
+/// Parses `keep`, `f32`, `f16`, `bf16`, `int8`, `int4[:g32|g64|g128][,sym|asym]`. `int4` alone is
+/// the format of that name; with one option the other is g32 or sym; `:` and `,` both separate, so
+/// a format's name is a spelling of itself.
 absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag);
 
 /// How far an encoding is from what it encodes. Sums are doubles in the order given: deterministic.

@@ -32,7 +32,7 @@ public:
 /// high), top bit pairs in bytes 8-11 (four lowest, and so on).
 class Q3K final : public QuantFormat {
 public:
-  Q3K() : QuantFormat("q3_k", 256, 110, quant_packing(8, 16, 32, false, ScaleType::F32)) {}
+  Q3K() : QuantFormat("q3_k", 256, 110, quant_packing(8, 16, 32, false, ScaleType::I8, 256)) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     unpack_bit_pairs(src + 32, codes);
@@ -41,25 +41,28 @@ public:
       codes[i] = static_cast<uint8_t>((codes[i] | third << 2) - 4 + packing().zero_point);
     }
     const std::byte *packed = src + 96;
-    const float d = load_f16(src + 108);
     for (int i = 0; i < 16; ++i) {
       const unsigned low = load_u8(packed + i % 8) >> (i / 8 * 4) & 15;
       const unsigned high = load_u8(packed + 8 + i % 4) >> (i / 4 * 2) & 3;
-      scales[i] = d * static_cast<float>(static_cast<int>(low | high << 4) - 32);
+      scales[i] = static_cast<float>(static_cast<int>(low | high << 4) - 32);
     }
+  }
+
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src + 108)};
   }
 };
 
 /// The 12 bytes of eight 6-bit scales and eight 6-bit mins. The first four of each are the low six
 /// bits of bytes 0-3 and 4-7; the last four have their low nibbles in bytes 8-11 (scale low, min
 /// high) and their two top bits in the top bits of bytes 0-3 and 4-7.
-void unpack_scales_and_mins(const std::byte *src, unsigned *scales, unsigned *mins) {
+void unpack_scales_and_mins(const std::byte *src, float *scales, float *mins) {
   for (int i = 0; i < 4; ++i) {
     const unsigned a = load_u8(src + i), b = load_u8(src + 4 + i), c = load_u8(src + 8 + i);
-    scales[i] = a & 63;
-    mins[i] = b & 63;
-    scales[4 + i] = (c & 15) | (a >> 6) << 4;
-    mins[4 + i] = c >> 4 | (b >> 6) << 4;
+    scales[i] = static_cast<float>(a & 63);
+    mins[i] = static_cast<float>(b & 63);
+    scales[4 + i] = static_cast<float>((c & 15) | (a >> 6) << 4);
+    mins[4 + i] = static_cast<float>(c >> 4 | (b >> 6) << 4);
   }
 }
 
@@ -72,14 +75,7 @@ public:
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
                     float *mins) const override {
-    const float d = load_f16(src);
-    const float dmin = load_f16(src + 2);
-    unsigned sub_scales[8], sub_mins[8];
-    unpack_scales_and_mins(src + 4, sub_scales, sub_mins);
-    for (int i = 0; i < 8; ++i) {
-      scales[i] = d * static_cast<float>(sub_scales[i]);
-      mins[i] = -(dmin * static_cast<float>(sub_mins[i]));
-    }
+    unpack_scales_and_mins(src + 4, scales, mins);
     src += 16;
     const std::byte *fifth = src;
     if (bits_ == 5)
@@ -91,6 +87,10 @@ public:
         codes[i] = static_cast<uint8_t>(codes[i] | (load_u8(fifth + i % 32) >> (i / 32) & 1) << 4);
   }
 
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src), .min = load_f16(src + 2)};
+  }
+
 private:
   int bits_;
 };
@@ -98,7 +98,7 @@ private:
 /// [128 bytes of low nibbles][64 bytes of high bit pairs][16 int8 scales][d f16]
 class Q6K final : public QuantFormat {
 public:
-  Q6K() : QuantFormat("q6_k", 256, 210, quant_packing(8, 16, 32, false, ScaleType::F32)) {}
+  Q6K() : QuantFormat("q6_k", 256, 210, quant_packing(8, 16, 32, false, ScaleType::I8, 256)) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     for (int half = 0; half < 2; ++half) {
@@ -109,9 +109,12 @@ public:
       for (int i = 0; i < 128; ++i)
         out[i] = static_cast<uint8_t>(out[i] | (load_u8(high + i % 32) >> (i / 32 * 2) & 3) << 4);
     }
-    const float d = load_f16(src + 208);
     for (int i = 0; i < 16; ++i)
-      scales[i] = d * static_cast<float>(static_cast<int8_t>(load_u8(src + 192 + i)));
+      scales[i] = static_cast<float>(static_cast<int8_t>(load_u8(src + 192 + i)));
+  }
+
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src + 208)};
   }
 };
 
@@ -121,9 +124,9 @@ std::span<const Format *const> k_quant_formats() {
   static const Q2K q2_k;
   static const Q3K q3_k;
   static const ScaleMinSuperblock q4_k("q4_k", 4, 144,
-                                       quant_packing(4, 32, 0, true, ScaleType::F32));
+                                       quant_packing(4, 32, 0, true, ScaleType::U8, 256));
   static const ScaleMinSuperblock q5_k("q5_k", 5, 176,
-                                       quant_packing(8, 32, 0, true, ScaleType::F32));
+                                       quant_packing(8, 32, 0, true, ScaleType::U8, 256));
   static const Q6K q6_k;
   static const Format *const formats[] = {&q2_k, &q3_k, &q4_k, &q5_k, &q6_k};
   return formats;

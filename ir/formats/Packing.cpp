@@ -39,14 +39,20 @@ void pack_expanded_panel(const Format &format, std::span<const std::byte *const,
   pack_float_panel(format.packing().element_bytes(), decoded, inputs, dst);
 }
 
+/// `value` came from the same type, so nothing is rounded.
 void store_scale(ScaleType type, std::byte *at, int lane, float value) {
-  if (type == ScaleType::F16) { // it came from f16, so this is exact
+  switch (type) {
+  case ScaleType::F16:
     store_u16(at + 2 * lane, f32_to_f16(value));
     return;
+  case ScaleType::F32:
+    std::memcpy(at + 4 * lane, &value, sizeof value);
+    return;
+  case ScaleType::U8:
+  case ScaleType::I8:
+    at[lane] = static_cast<std::byte>(static_cast<int>(value));
+    return;
   }
-  const auto bits = __builtin_bit_cast(uint32_t, value);
-  store_u16(at + 4 * lane, static_cast<uint16_t>(bits));
-  store_u16(at + 4 * lane + 2, static_cast<uint16_t>(bits >> 16));
 }
 
 /// Writes one lane of a record whose bytes were zero.
@@ -77,9 +83,15 @@ std::string packing_name(const Packing &packing) {
   case Packing::Q:
     break;
   }
-  return absl::StrCat("q", packing.bits, ".g", packing.group, ".z", packing.zero_point,
-                      packing.has_min ? ".min" : "",
-                      packing.scale == ScaleType::F16 ? ".f16" : ".f32");
+  constexpr const char *kScales[] = {".f16", ".f32", ".u8", ".i8"};
+  std::string name =
+      absl::StrCat("q", packing.bits, ".g", packing.group, ".z", packing.zero_point,
+                   packing.has_min ? ".min" : "", kScales[static_cast<int>(packing.scale)]);
+  if (packing.super == kWholeRow)
+    name += ".row";
+  else if (packing.super != 0)
+    absl::StrAppend(&name, ".s", packing.super);
+  return name;
 }
 
 absl::StatusOr<Packing> parse_packing(std::string_view name) {
@@ -105,23 +117,31 @@ void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLa
   std::memset(dst, 0, static_cast<size_t>(packing.panel_bytes(inputs)));
   const int64_t records = packing.records(inputs);
   const int records_a_block = format.block() / packing.group;
+  // A block has one pair of super-scales, and is one run of them or a part of the row's.
   for (int lane = 0; lane < kPanelLanes; ++lane) {
     uint8_t codes[kMaxBlock];
     float scales[kMaxBlock / 16] = {};
     float mins[kMaxBlock / 16] = {};
-    const std::byte *src = rows[lane];
+    const std::byte *src = rows[lane] ? rows[lane] + format.header_bytes() : nullptr;
     for (int64_t first = 0; first < records; first += records_a_block) {
       // Past the end of the row, and in padding channels, codes mean zero.
       const int64_t used =
           src == nullptr ? 0 : std::min<int64_t>(inputs - first * packing.group, format.block());
       if (used > 0) {
         format.unpack_block(src, codes, scales, mins);
+        if (packing.super != 0) {
+          const SuperScales super = format.super_scales(rows[lane], src);
+          std::byte *at = dst + packing.super_at(first);
+          store_scale(packing.super_type(), at, lane, super.scale);
+          if (packing.has_min)
+            store_scale(packing.super_type(), at + packing.super_min_offset(), lane, super.min);
+        }
         src += format.block_bytes();
       }
       const int64_t from = std::max<int64_t>(used, 0);
       std::fill(codes + from, codes + format.block(), static_cast<uint8_t>(packing.zero_point));
       for (int i = 0; i < records_a_block && first + i < records; ++i) {
-        std::byte *record = dst + (first + i) * packing.record_bytes();
+        std::byte *record = dst + packing.record_at(first + i);
         store_codes(packing, codes + i * packing.group, lane, record);
         if (i * packing.group >= from)
           continue; // wholly padding: scale and min stay zero

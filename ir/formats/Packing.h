@@ -10,14 +10,16 @@
 //   q5_0                           q8.g32.z16.f16
 //   q5_1                           q8.g32.z0.min.f16
 //   q8_0, int8, iq4_nl             q8.g32.z128.f16        iq4_nl: the table's integers, + 128
-//   iq4_xs                         q8.g32.z128.f32        likewise; scale = d*s
-//   q4_k                           q4.g32.z0.min.f32      scale = d*s, min = -(dmin*m), as f32
-//   q5_k                           q8.g32.z0.min.f32      likewise
+//   iq4_xs                         q8.g32.z128.i8.s256    likewise; scales of two levels, as stored
+//   q4_k                           q4.g32.z0.min.u8.s256
+//   q5_k                           q8.g32.z0.min.u8.s256
+//   q3_k, q6_k                     q8.g16.z32.i8.s256     q3_k: codes + 28
+//   int4                           q4.g32.z0.min.u8.row
 //   int4:g32:asym:f32              q4.g32.z0.min.f32
 //   int4:g32:sym:f32               q4.g32.z8.f32
 //   int8:sym:f32                   q8.g32.z128.f32
 //   int8:asym:f32                  q8.g32.z128.min.f32
-//   q3_k, q6_k, mxfp4              q8.g16.z32.f32         q3_k: codes + 28; mxfp4: table + 32
+//   mxfp4                          q8.g16.z32.f32         its table + 32
 //
 // Groups longer than 32 repeat their scale in each record. So a row decoded by its format and the
 // row unpacked from its panel are the same floats, bit for bit.
@@ -41,7 +43,8 @@
 
 namespace quern::formats {
 
-/// `f32`, or `q4.g32.z0.min.f16`: bits, group, zero point, min if any, type of scales.
+/// `f32`, or `q4.g32.z0.min.u8.s256`: bits, group, zero point, min if any, type of scales, and
+/// inputs that share super-scales (`row`: all) if there are any.
 std::string packing_name(const Packing &packing);
 
 /// The packing of that name; only those some format has are known.

@@ -10,14 +10,15 @@
 namespace quern::formats {
 
 /// A packing of kind Q.
-constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min,
-                                ScaleType scale) {
+constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min, ScaleType scale,
+                                int super = 0) {
   return {.kind = Packing::Q,
           .bits = bits,
           .group = group,
           .zero_point = zero_point,
           .has_min = has_min,
-          .scale = scale};
+          .scale = scale,
+          .super = super};
 }
 
 inline uint16_t load_u16(const std::byte *at) {
@@ -56,8 +57,18 @@ public:
     float scales[kMaxBlock / 16];
     float mins[kMaxBlock / 16];
     const Packing &layout = packing();
+    const std::byte *row = src;
+    src += header_bytes();
     for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
       unpack_block(src, codes, scales, mins);
+      if (layout.super != 0) {
+        const SuperScales super = super_scales(row, src);
+        for (int group = 0; group < block() / layout.group; ++group) {
+          scales[group] = super.scale * scales[group];
+          if (layout.has_min)
+            mins[group] = -(super.min * mins[group]);
+        }
+      }
       const int count = static_cast<int>(std::min<int64_t>(block(), n - first));
       for (int i = 0; i < count; ++i) {
         const int group = i / layout.group;

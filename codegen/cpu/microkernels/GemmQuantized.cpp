@@ -8,6 +8,7 @@
 #include "codegen/cpu/microkernels/GemmRows.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Scales.h"
 
 #include <stddef.h>
 
@@ -47,7 +48,8 @@ template <formats::Packing P> struct Corrections {
 /// of 16 inputs), `codes` and `pair` the activations of M rows, `stride` bytes apart.
 template <formats::Packing P, int MaxCode, int M>
 QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_t *pair,
-                        int64_t stride, const Corrections<P> (&corrections)[M], int at, int first,
+                        int64_t stride, const Corrections<P> (&corrections)[M],
+                        const Supers<P> &supers, int at, int first,
                         Vector<float, kDotLanes> (&sums)[M]) {
   using F = Vector<float, kDotLanes>;
   using I = I32<kDotLanes>;
@@ -64,7 +66,7 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
       const int group = First + n;
       constexpr bool kSameRecord = P.group == 32; // for both groups
       const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
-      const F scale = scales<P, kDotLanes>(record + P.scale_offset(), first);
+      const F scale = record_scales<P, kDotLanes>(record, first, supers);
       QK_UNROLL for (int m = 0; m < M; ++m) {
         const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + sizeof(float) * group);
         const F dot = convert<F>(dots[n][m]);
@@ -81,7 +83,7 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
     add_groups.template operator()<1>();
   if constexpr (P.has_min) {
     static_assert(P.group == 32, "a pair's sum is of one record");
-    const F min = scales<P, kDotLanes>(panel + P.min_offset(), first);
+    const F min = record_mins<P, kDotLanes>(panel, first, supers);
     QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
         fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m]);
   }
@@ -90,7 +92,8 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
 /// Adds `count` pairs for all channels, in Parts vectors.
 template <formats::Packing P, int MaxCode, int M, int Parts>
 QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8_t *pairs,
-                         int64_t stride, const Corrections<P> (&corrections)[M], int count,
+                         int64_t stride, const Corrections<P> (&corrections)[M],
+                         const Supers<P> &supers, int count,
                          Vector<float, kDotLanes> (&total)[Parts][M]) {
   constexpr int kPairBytes = 32 / P.group * P.record_bytes();
   Vector<float, kDotLanes> sums[Parts][M];
@@ -102,7 +105,7 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
       QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
           __builtin_prefetch(panel + kPrefetchAhead + ahead);
     QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, MaxCode, M>(
-        panel, codes, pairs, stride, corrections, at, part * kDotLanes, sums[part]);
+        panel, codes, pairs, stride, corrections, supers, at, part * kDotLanes, sums[part]);
     panel += kPairBytes;
     codes += 32;
     pairs += sizeof(QuernQ8Pair);
@@ -117,13 +120,19 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
   constexpr int kParts = 16 / kDotLanes;
   Vector<float, kDotLanes> sums[kParts][M] = {};
   const int64_t pairs = k_padded / 32;
+  static_assert(kRunPairs<P> == 0 || kRunPairs<P> == kPairsAtOnce);
+  Supers<P> supers;
+  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
   for (int64_t first = 0; first < pairs; first += kPairsAtOnce) {
     const int count = pairs - first < kPairsAtOnce ? static_cast<int>(pairs - first) : kPairsAtOnce;
     const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
+    if constexpr (kRunPairs<P> != 0)
+      panel = Supers<P>::read(supers, panel);
     Corrections<P> corrections[M];
     QK_UNROLL for (int m = 0; m < M; ++m)
         Corrections<P>::set(corrections[m], pair + m * stride, count);
-    add_pairs<P, MaxCode, M, kParts>(panel, x + first * 32, pair, stride, corrections, count, sums);
+    add_pairs<P, MaxCode, M, kParts>(panel, x + first * 32, pair, stride, corrections, supers,
+                                     count, sums);
     panel += kPairsAtOnce * (32 / P.group) * P.record_bytes();
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part)
@@ -150,10 +159,11 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
 using namespace quern::micro;
 
 QK_BEGIN
-#define QK_GEMM(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                                 \
+#define QK_GEMM(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                          \
   namespace {                                                                                      \
   constexpr quern::formats::Packing kPacking_##NAME{                                               \
-      quern::formats::Packing::Q, BITS, GROUP, ZERO, HAS_MIN, quern::formats::ScaleType::SCALE};   \
+      quern::formats::Packing::Q,       BITS, GROUP, ZERO, HAS_MIN,                                \
+      quern::formats::ScaleType::SCALE, SUPER};                                                    \
   }                                                                                                \
   QK_KERNEL void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,     \
                                      int64_t k_padded, float *acc) {                               \

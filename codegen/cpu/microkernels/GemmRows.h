@@ -10,6 +10,7 @@
 #define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
 
 #include "codegen/cpu/microkernels/IntegerDot.h"
+#include "codegen/cpu/microkernels/Scales.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <stddef.h>
@@ -18,8 +19,10 @@
 
 namespace quern::micro {
 
-/// Pairs of groups (32 inputs each) that all rows pass over before the next ones.
-inline constexpr int kBlockPairs = 16;
+/// Pairs of groups (32 inputs each) that all rows pass over before the next ones: no more than
+/// share super-scales.
+template <formats::Packing P>
+inline constexpr int kBlockPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
 /// Rows of a tile: eight sums of pairs, two vectors of codes, a broadcast and its products are in
 /// registers; products of groups and sums of floats come and go. Where sums must be widened before
 /// a group's end nothing fits, and sharing loads among more rows counts.
@@ -105,8 +108,8 @@ template <formats::Packing P, int Group> QK_INLINE I32<8> group_correction(const
 /// Adds `count` pairs to M rows of `acc`, and prefetches what lies `ahead` bytes behind each pair.
 template <formats::Packing P, int MaxCode, int M>
 QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_t *x,
-                        const uint8_t *pairs, int64_t stride, int count, int64_t ahead,
-                        float *acc) {
+                        const uint8_t *pairs, int64_t stride, const Supers<P> &supers, int count,
+                        int64_t ahead, float *acc) {
   using F = Vector<float, 8>;
   constexpr bool kSameRecord = P.group == 32; // for both groups of a pair
   constexpr int kPanelPairBytes = BlockCodes<P>::kPairRecords * P.record_bytes();
@@ -136,8 +139,7 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_
       }
       if constexpr (!kSameRecord)
         QK_UNROLL for (int half = 0; half < 2; ++half) {
-          const F scale =
-              scales<P, 8>(panel + Group * P.record_bytes() + P.scale_offset(), 8 * half);
+          const F scale = record_scales<P, 8>(panel + Group * P.record_bytes(), 8 * half, supers);
           QK_UNROLL for (int m = 0; m < M; ++m) sums[m][half] =
               fma(scale, products[m][half], sums[m][half]);
         }
@@ -146,7 +148,7 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_
     add_group.template operator()<1>();
     if constexpr (kSameRecord) {
       QK_UNROLL for (int half = 0; half < 2; ++half) {
-        const F scale = scales<P, 8>(panel + P.scale_offset(), 8 * half);
+        const F scale = record_scales<P, 8>(panel, 8 * half, supers);
         QK_UNROLL for (int m = 0; m < M; ++m) {
           if constexpr (kZeroPointOfPair<P>)
             products[m][half] =
@@ -154,7 +156,7 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_
           sums[m][half] = fma(scale, products[m][half], sums[m][half]);
         }
         if constexpr (P.has_min) {
-          const F min = scales<P, 8>(panel + P.min_offset(), 8 * half);
+          const F min = record_mins<P, 8>(panel, 8 * half, supers);
           QK_UNROLL for (int m = 0; m < M; ++m) sums[m][half] =
               fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m][half]);
         }
@@ -173,11 +175,16 @@ template <formats::Packing P, int MaxCode>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   using Block = BlockCodes<P>;
-  alignas(64) uint8_t spread[Block::kSpread ? kBlockPairs * Block::kPairBytes : 64];
+  constexpr int kPairs = kBlockPairs<P>;
+  alignas(64) uint8_t spread[Block::kSpread ? kPairs * Block::kPairBytes : 64];
   __builtin_memset(acc, 0, sizeof(float) * 16 * rows);
   const int64_t pairs = k_padded / 32;
-  for (int64_t first = 0; first < pairs; first += kBlockPairs) {
-    const int count = pairs - first < kBlockPairs ? static_cast<int>(pairs - first) : kBlockPairs;
+  Supers<P> supers;
+  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
+  for (int64_t first = 0; first < pairs; first += kPairs) {
+    const int count = pairs - first < kPairs ? static_cast<int>(pairs - first) : kPairs;
+    if constexpr (kRunPairs<P> != 0)
+      panel = Supers<P>::read(supers, panel);
     const uint8_t *codes = panel;
     if constexpr (Block::kSpread) {
       Block::spread(panel, count, spread);
@@ -187,10 +194,10 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
     const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
     // The next block comes from memory while the first tile computes: prefetched all at once, it
     // would hold the loads up (8 rows of Q4_1 from memory: 127 GOP/s, so 161).
-    constexpr int64_t kNextBlock = int64_t{kBlockPairs} * Block::kPairRecords * P.record_bytes();
+    constexpr int64_t kNextBlock = int64_t{kPairs} * Block::kPairRecords * P.record_bytes();
     const auto tile = [&]<int M>(int64_t row) __attribute__((always_inline)) {
-      add_tile<P, MaxCode, M>(codes, panel, at + row * stride, pair + row * stride, stride, count,
-                              row == 0 ? kNextBlock : 0, acc + 16 * row);
+      add_tile<P, MaxCode, M>(codes, panel, at + row * stride, pair + row * stride, stride, supers,
+                              count, row == 0 ? kNextBlock : 0, acc + 16 * row);
     };
     int64_t row = 0;
     constexpr int kRows = kTileRows<P, MaxCode>;

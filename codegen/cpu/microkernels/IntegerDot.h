@@ -56,15 +56,6 @@ template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint
 template <formats::Packing P>
 inline constexpr bool kZeroPointOfPair = P.zero_point != 0 && P.zero_point != 128 && P.group == 32;
 
-/// `Lanes` scales or mins of a record, from channel `first` on.
-template <formats::Packing P, int Lanes>
-QK_INLINE Vector<float, Lanes> scales(const uint8_t *at, int first) {
-  if constexpr (P.scale == formats::ScaleType::F16)
-    return load_as_float<_Float16, Lanes>(at + 2 * first);
-  else
-    return load_as_float<float, Lanes>(at + 4 * first);
-}
-
 #ifdef QK_VNNI
 
 inline constexpr int kDotLanes = 16;

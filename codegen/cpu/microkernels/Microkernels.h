@@ -17,25 +17,30 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 
+#include "ir/formats/PackingLayout.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <stdint.h>
 
 // The quantized packings (ir/formats/PackingLayout.h): name, bits, group, zero point, min?, scale
-// type, and the largest code a panel may hold. The last is what keeps AVX2's 16-bit sums exact: a
-// larger code gives wrong sums, nothing worse.
+// type, super, and the largest code a panel may hold. The last is what keeps AVX2's 16-bit sums
+// exact: a larger code gives wrong sums, nothing worse.
 #define QK_FOR_EACH_QUANTIZED_PACKING(X)                                                           \
-  X(q4_g32_z8_f16, 4, 32, 8, false, F16, 15)                                                       \
-  X(q4_g32_z0_min_f16, 4, 32, 0, true, F16, 15)                                                    \
-  X(q8_g32_z128_f16, 8, 32, 128, false, F16, 255)                                                  \
-  X(q8_g32_z16_f16, 8, 32, 16, false, F16, 31)                                                     \
-  X(q8_g32_z0_min_f16, 8, 32, 0, true, F16, 31)                                                    \
-  X(q4_g32_z0_min_f32, 4, 32, 0, true, F32, 15)                                                    \
-  X(q8_g32_z0_min_f32, 8, 32, 0, true, F32, 31)                                                    \
-  X(q4_g32_z8_f32, 4, 32, 8, false, F32, 15)                                                       \
-  X(q8_g32_z128_f32, 8, 32, 128, false, F32, 255)                                                  \
-  X(q8_g32_z128_min_f32, 8, 32, 128, true, F32, 255)                                               \
-  X(q8_g16_z32_f32, 8, 16, 32, false, F32, 63)
+  X(q4_g32_z8_f16, 4, 32, 8, false, F16, 0, 15)                                                    \
+  X(q4_g32_z0_min_f16, 4, 32, 0, true, F16, 0, 15)                                                 \
+  X(q4_g32_z0_min_u8_row, 4, 32, 0, true, U8, quern::formats::kWholeRow, 15)                       \
+  X(q4_g32_z0_min_u8_s256, 4, 32, 0, true, U8, 256, 15)                                            \
+  X(q8_g32_z128_f16, 8, 32, 128, false, F16, 0, 255)                                               \
+  X(q8_g32_z16_f16, 8, 32, 16, false, F16, 0, 31)                                                  \
+  X(q8_g32_z0_min_f16, 8, 32, 0, true, F16, 0, 31)                                                 \
+  X(q8_g32_z0_min_u8_s256, 8, 32, 0, true, U8, 256, 31)                                            \
+  X(q8_g32_z128_i8_s256, 8, 32, 128, false, I8, 256, 255)                                          \
+  X(q8_g16_z32_i8_s256, 8, 16, 32, false, I8, 256, 63)                                             \
+  X(q4_g32_z0_min_f32, 4, 32, 0, true, F32, 0, 15)                                                 \
+  X(q4_g32_z8_f32, 4, 32, 8, false, F32, 0, 15)                                                    \
+  X(q8_g32_z128_f32, 8, 32, 128, false, F32, 0, 255)                                               \
+  X(q8_g32_z128_min_f32, 8, 32, 128, true, F32, 0, 255)                                            \
+  X(q8_g16_z32_f32, 8, 16, 32, false, F32, 0, 63)
 
 // The float packings: name and element type.
 #define QK_FOR_EACH_FLOAT_PACKING(X)                                                               \
@@ -79,7 +84,7 @@ QK_BEGIN
 //
 // qk_gemm_<packing>_m1 and _rows: one row, or `rows` rows, of activations times one panel of 16
 // output channels.
-//   panel     the packed panel, k_padded/group records
+//   panel     the packed panel: k_padded/group records, and super-scales
 //   x         rows of int8 codes with their QuernQ8Pair's (StepArgs.h), x_stride bytes apart. Codes
 //             lie in [-127, 127]
 //   k_padded  inputs, a multiple of 32
@@ -95,6 +100,7 @@ QK_BEGIN
 //   acc = fma(min_w, sum, acc)                                        where the packing has a min
 // A record of 16 inputs has one:
 //   acc = fma(scale_w, scale_h * float(dot_h), acc)
+// scale_w and min_w are products, rounded, where there are super-scales.
 // m1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next one.
 // So do rows, which are not inlined.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
@@ -253,11 +259,15 @@ QK_END
 #define QK_FOR_EACH_KERNEL(X)                                                                      \
   QK_EACH_GEMM_(X, q4_g32_z8_f16)                                                                  \
   QK_EACH_GEMM_(X, q4_g32_z0_min_f16)                                                              \
+  QK_EACH_GEMM_(X, q4_g32_z0_min_u8_row)                                                           \
+  QK_EACH_GEMM_(X, q4_g32_z0_min_u8_s256)                                                          \
   QK_EACH_GEMM_(X, q8_g32_z128_f16)                                                                \
   QK_EACH_GEMM_(X, q8_g32_z16_f16)                                                                 \
   QK_EACH_GEMM_(X, q8_g32_z0_min_f16)                                                              \
+  QK_EACH_GEMM_(X, q8_g32_z0_min_u8_s256)                                                          \
+  QK_EACH_GEMM_(X, q8_g32_z128_i8_s256)                                                            \
+  QK_EACH_GEMM_(X, q8_g16_z32_i8_s256)                                                             \
   QK_EACH_GEMM_(X, q4_g32_z0_min_f32)                                                              \
-  QK_EACH_GEMM_(X, q8_g32_z0_min_f32)                                                              \
   QK_EACH_GEMM_(X, q4_g32_z8_f32)                                                                  \
   QK_EACH_GEMM_(X, q8_g32_z128_f32)                                                                \
   QK_EACH_GEMM_(X, q8_g32_z128_min_f32)                                                            \
@@ -267,11 +277,15 @@ QK_END
   QK_EACH_GEMM_(X, bf16)                                                                           \
   X(qk_decode_row_q4_g32_z8_f16)                                                                   \
   X(qk_decode_row_q4_g32_z0_min_f16)                                                               \
+  X(qk_decode_row_q4_g32_z0_min_u8_row)                                                            \
+  X(qk_decode_row_q4_g32_z0_min_u8_s256)                                                           \
   X(qk_decode_row_q8_g32_z128_f16)                                                                 \
   X(qk_decode_row_q8_g32_z16_f16)                                                                  \
   X(qk_decode_row_q8_g32_z0_min_f16)                                                               \
+  X(qk_decode_row_q8_g32_z0_min_u8_s256)                                                           \
+  X(qk_decode_row_q8_g32_z128_i8_s256)                                                             \
+  X(qk_decode_row_q8_g16_z32_i8_s256)                                                              \
   X(qk_decode_row_q4_g32_z0_min_f32)                                                               \
-  X(qk_decode_row_q8_g32_z0_min_f32)                                                               \
   X(qk_decode_row_q4_g32_z8_f32)                                                                   \
   X(qk_decode_row_q8_g32_z128_f32)                                                                 \
   X(qk_decode_row_q8_g32_z128_min_f32)                                                             \

@@ -1,8 +1,7 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
 #include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/Vector.h"
-
-#include "ir/formats/PackingLayout.h"
 
 namespace quern::micro {
 
@@ -42,17 +41,16 @@ template <formats::Packing P>
 QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out) {
   constexpr int kRows = P.group / 4;
   constexpr int kStoredRows = P.code_bytes() / 64;
+  Supers<P> supers;
+  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
   for (int64_t first = 0; first < k; first += P.group, panel += P.record_bytes()) {
-    float scale, min = 0.0f;
-    if constexpr (P.scale == formats::ScaleType::F16) {
-      scale = load<_Float16>(panel + P.scale_offset() + 2 * lane);
-      if constexpr (P.has_min)
-        min = load<_Float16>(panel + P.min_offset() + 2 * lane);
-    } else {
-      scale = load<float>(panel + P.scale_offset() + 4 * lane);
-      if constexpr (P.has_min)
-        min = load<float>(panel + P.min_offset() + 4 * lane);
-    }
+    if constexpr (kRunPairs<P> != 0)
+      if (first % P.super == 0)
+        panel = Supers<P>::read(supers, panel);
+    const float scale = record_scales<P, 1>(panel, lane, supers)[0];
+    float min = 0.0f;
+    if constexpr (P.has_min)
+      min = record_mins<P, 1>(panel, lane, supers)[0];
     float values[P.group];
     QK_UNROLL for (int r = 0; r < kRows; ++r) {
       uint32_t codes = load<uint32_t>(panel + 64 * (r % kStoredRows) + 4 * lane);
@@ -91,11 +89,12 @@ QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
   }
 }
 
-#define QK_DECODE_ROW(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                           \
+#define QK_DECODE_ROW(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                    \
   QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
                                        int64_t panel_bytes, float *out) {                          \
     constexpr quern::formats::Packing kPacking{                                                    \
-        quern::formats::Packing::Q, BITS, GROUP, ZERO, HAS_MIN, quern::formats::ScaleType::SCALE}; \
+        quern::formats::Packing::Q,       BITS, GROUP, ZERO, HAS_MIN,                              \
+        quern::formats::ScaleType::SCALE, SUPER};                                                  \
     decode_row<kPacking>(panels + row / 16 * panel_bytes, static_cast<int>(row % 16), k, out);     \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECODE_ROW)

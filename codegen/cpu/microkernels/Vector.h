@@ -92,7 +92,7 @@ template <class T, int N> QK_INLINE Vector<float, N> load_as_float(const uint8_t
     return __builtin_bit_cast(Floats, convert<Vector<uint32_t, N>>(load<Vector<uint16_t, N>>(from))
                                           << 16);
   } else
-    return convert<Vector<float, N>>(load<Vector<_Float16, N>>(from));
+    return convert<Vector<float, N>>(load<Vector<T, N>>(from));
 }
 
 } // namespace quern::micro

@@ -27,9 +27,9 @@ struct QuantizedCase {
 };
 
 const QuantizedCase kQuantized[] = {
-#define QK_CASE(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, MAX_CODE)                                 \
+#define QK_CASE(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                          \
   {#NAME,                                                                                          \
-   {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE},                            \
+   {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE, SUPER},                     \
    MAX_CODE,                                                                                       \
    &Kernels::qk_gemm_##NAME##_m1,                                                                  \
    &Kernels::qk_gemm_##NAME##_rows,                                                                \
@@ -38,13 +38,16 @@ const QuantizedCase kQuantized[] = {
 #undef QK_CASE
 };
 
-void put_scale(formats::ScaleType type, uint8_t *at, float value) {
+/// A scale of at most `most`, or any byte.
+void put_scale(formats::ScaleType type, uint8_t *at, float most, Random &random) {
+  const float value = random.unit() * most;
   if (type == formats::ScaleType::F32)
     std::memcpy(at, &value, 4);
-  else {
+  else if (type == formats::ScaleType::F16) {
     const uint16_t half = formats::f32_to_f16(value);
     std::memcpy(at, &half, 2);
-  }
+  } else
+    *at = static_cast<uint8_t>(random.below(256));
 }
 
 /// A panel of random codes; extreme: only 0 and the largest.
@@ -52,17 +55,22 @@ std::vector<uint8_t> random_panel(const QuantizedCase &c, int64_t k, Random &ran
   std::vector<uint8_t> panel(c.packing.panel_bytes(k));
   const int size = formats::scale_bytes(c.packing.scale);
   for (int64_t r = 0; r < c.packing.records(k); ++r) {
-    uint8_t *record = panel.data() + r * c.packing.record_bytes();
+    if (c.packing.super != 0 && (r == 0 || c.packing.super_at(r) != c.packing.super_at(r - 1))) {
+      const int super_size = formats::scale_bytes(c.packing.super_type());
+      uint8_t *run = panel.data() + c.packing.super_at(r);
+      for (int at = 0; at < c.packing.super_bytes(); at += super_size)
+        put_scale(c.packing.super_type(), run + at, 0.001f, random);
+    }
+    uint8_t *record = panel.data() + c.packing.record_at(r);
     const auto code = [&] {
       return extreme ? (random.below(4) == 0 ? 0 : c.max_code) : random.below(c.max_code + 1);
     };
     for (int i = 0; i < c.packing.code_bytes(); ++i)
       record[i] = c.packing.bits == 4 ? code() | code() << 4 : code();
     for (int lane = 0; lane < 16; ++lane) {
-      put_scale(c.packing.scale, record + c.packing.scale_offset() + size * lane,
-                random.unit() * 0.1f);
+      put_scale(c.packing.scale, record + c.packing.scale_offset() + size * lane, 0.1f, random);
       if (c.packing.has_min)
-        put_scale(c.packing.scale, record + c.packing.min_offset() + size * lane, random.unit());
+        put_scale(c.packing.scale, record + c.packing.min_offset() + size * lane, 1, random);
     }
   }
   return panel;
@@ -74,16 +82,17 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
   const bool of_pair = p.group == 32 && p.zero_point != 0 && p.zero_point != 128;
   const int zero = of_pair ? 0 : p.zero_point;
   float acc = 0;
-  for (int64_t first = 0; first < k; first += p.group, panel += p.record_bytes()) {
+  for (int64_t index = 0, first = 0; first < k; ++index, first += p.group) {
+    const uint8_t *record = panel + p.record_at(index);
     QuernQ8Pair pair;
     std::memcpy(&pair, x + k + first / 32 * 16, sizeof pair);
     int32_t dot[2] = {0, 0}, sum[2] = {0, 0};
     for (int i = 0; i < p.group; ++i) {
       const int code_x = static_cast<int8_t>(x[first + i]);
-      dot[i / 16] += (formats::packed_code(p, panel, lane, i) - zero) * code_x;
+      dot[i / 16] += (formats::packed_code(p, record, lane, i) - zero) * code_x;
       sum[i / 16] += code_x;
     }
-    const float scale = formats::detail::load_scale(p.scale, panel + p.scale_offset(), lane);
+    const float scale = formats::packed_scale(p, panel, index, lane);
     if (p.group == 16) {
       acc = std::fma(scale, pair.scale[first / 16 % 2] * static_cast<float>(dot[0]), acc);
       continue;
@@ -96,8 +105,7 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
       t = std::fma(static_cast<float>(-p.zero_point), pair_sum, t);
     acc = std::fma(scale, t, acc);
     if (p.has_min)
-      acc = std::fma(formats::detail::load_scale(p.scale, panel + p.min_offset(), lane), pair_sum,
-                     acc);
+      acc = std::fma(formats::packed_min(p, panel, index, lane), pair_sum, acc);
   }
   return acc;
 }

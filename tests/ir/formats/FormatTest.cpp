@@ -48,7 +48,7 @@ ErrorStats encoding_error(const Format &format, const std::vector<float> &values
 TEST(Format, NamesAreUniqueAndFound) {
   for (const Format *format : all_formats())
     EXPECT_EQ(find_format(format->name()), format);
-  EXPECT_EQ(all_formats().size(), 29u);
+  EXPECT_EQ(all_formats().size(), 30u);
   EXPECT_EQ(find_format("iq3_s"), nullptr);
   const auto missing = require_format("iq3_s");
   ASSERT_FALSE(missing.ok());
@@ -109,13 +109,10 @@ TEST(Format, EncodingErrorIsWhatItsBitsAllow) {
   // worth a sixth of the error.
   const std::vector<float> values = normal_values(1 << 14, 1);
   const std::pair<const char *, double> bounds[] = {
-      {"int8", 2.5e-5},
-      {"int4:g32:sym", 0.00657},
-      {"int4:g32:asym", 0.00527},
-      {"int4:g64:sym", 0.00802},
-      {"int4:g64:asym", 0.00711},
-      {"int4:g128:sym", 0.00905},
-      {"int4:g128:asym", 0.00861},
+      {"int8", 2.5e-5},           {"int4", 0.0053},
+      {"int4:g32:sym", 0.00657},  {"int4:g32:asym", 0.00527},
+      {"int4:g64:sym", 0.00802},  {"int4:g64:asym", 0.00711},
+      {"int4:g128:sym", 0.00905}, {"int4:g128:asym", 0.00861},
   };
   for (const auto &[name, bound] : bounds) {
     const ErrorStats stats = encoding_error(*find_format(name), values);
@@ -138,8 +135,13 @@ TEST(Format, EncodingWhatAFormatCanHoldIsExact) {
   for (const Format *format : all_formats()) {
     if (!format->can_encode())
       continue;
-    const bool int8 = format->name() == "int8";
     EXPECT_EQ(encoding_error(*format, zeros).sum_squared_error, 0) << format->name();
+    if (format->packing().super != 0) { // a scale is a multiple of the row's, rounded
+      EXPECT_LT(encoding_error(*format, nibbles).relative_energy(), 1e-12) << format->name();
+      EXPECT_LT(encoding_error(*format, constant).relative_energy(), 1e-12) << format->name();
+      continue;
+    }
+    const bool int8 = format->name() == "int8";
     EXPECT_EQ(encoding_error(*format, int8 ? bytes : nibbles).sum_squared_error, 0)
         << format->name();
     if (!int8) { // 0.5 / 127 is no f16
@@ -159,7 +161,9 @@ TEST(Format, EncodingIsDeterministicAndDecodedAgainIsTheSame) {
     std::vector<float> decoded(1000);
     format->decode_row(bytes.data(), 1000, decoded.data());
     const double norm = encoding_error(*format, decoded).relative_energy();
-    EXPECT_LT(norm, 1e-6) << format->name();
+    // Of two levels, the search may miss some groups' bytes; that loses a tenth of what the first
+    // encoding did, at most.
+    EXPECT_LT(norm, format->packing().super != 0 ? 5e-4 : 1e-6) << format->name();
   }
 }
 
@@ -186,7 +190,8 @@ TEST(QuantFlag, ParsesEverySpelling) {
       {"f32", "f32"},
       {"bf16", "bf16"},
       {"int8", "int8"},
-      {"int4", "int4:g32:sym"},
+      {"int4", "int4"},
+      {"int4:g32", "int4:g32:sym"},
       {"int4:g64", "int4:g64:sym"},
       {"int4,asym", "int4:g32:asym"},
       {"int4:g128,asym", "int4:g128:asym"},

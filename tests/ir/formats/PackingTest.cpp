@@ -27,9 +27,13 @@ std::vector<std::byte> random_weight(const Format &format, int64_t channels, int
   for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(format.block_bytes())) {
     const size_t size = static_cast<size_t>(format.block_bytes());
     for (const size_t top : {size_t{1}, size_t{3}, size - 3, size - 1})
-      if (top < size)
+      if (top < size && at + top < bytes.size())
         bytes[at + top] &= std::byte{0xbf};
   }
+  if (format.header_bytes() != 0) // two floats in front of each row
+    for (size_t row = 0; row < bytes.size(); row += row_bytes)
+      for (const size_t top : {size_t{3}, size_t{7}})
+        bytes[row + top] &= std::byte{0xbf};
   return bytes;
 }
 
@@ -74,7 +78,7 @@ TEST_P(PackingOf, PaddingInputsHaveTheZeroCode) {
   const std::vector<std::byte> weight = random_weight(format, 16, 40, 9);
   std::vector<std::byte> packed(static_cast<size_t>(packing.bytes(16, 40)));
   pack_weight(format, weight.data(), 16, 40, packed.data());
-  const auto *record = reinterpret_cast<const uint8_t *>(packed.data()) + packing.record_bytes();
+  const auto *record = reinterpret_cast<const uint8_t *>(packed.data()) + packing.record_at(1);
   for (int lane = 0; lane < kPanelLanes; ++lane)
     for (int k = 8; k < 32; ++k)
       ASSERT_EQ(packed_code(packing, record, lane, k), packing.zero_point);
@@ -132,17 +136,27 @@ TEST(Packing, SizesAndNames) {
   EXPECT_EQ(packing("q4_1").record_bytes(), 320);
   EXPECT_EQ(packing_name(packing("q8_0")), "q8.g32.z128.f16");
   EXPECT_EQ(packing("q8_0").record_bytes(), 544);
-  EXPECT_EQ(packing_name(packing("q4_k")), "q4.g32.z0.min.f32");
-  EXPECT_EQ(packing_name(packing("q6_k")), "q8.g16.z32.f32");
-  EXPECT_EQ(packing("q6_k").record_bytes(), 320);
-  EXPECT_EQ(packing("q6_k").panel_bytes(256), 16 * 320);
+  EXPECT_EQ(packing_name(packing("q4_k")), "q4.g32.z0.min.u8.s256");
+  EXPECT_EQ(packing("q4_k").record_bytes(), 256 + 2 * 16);
+  EXPECT_EQ(packing("q4_k").panel_bytes(512), 2 * (64 + 8 * 288));
+  EXPECT_EQ(packing("q4_k").panel_bytes(288), 2 * 64 + 9 * 288);
+  EXPECT_EQ(packing("q4_k").record_at(7), 64 + 7 * 288);
+  EXPECT_EQ(packing("q4_k").record_at(8), 64 + 8 * 288 + 64);
+  EXPECT_EQ(packing("q4_k").super_at(8), 64 + 8 * 288);
+  EXPECT_EQ(packing_name(packing("int4")), "q4.g32.z0.min.u8.row");
+  EXPECT_EQ(packing("int4").panel_bytes(576), 128 + 18 * 288);
+  EXPECT_EQ(packing("int4").record_at(8), 128 + 8 * 288);
+  EXPECT_EQ(packing("int4").super_at(8), 0);
+  EXPECT_EQ(packing_name(packing("q6_k")), "q8.g16.z32.i8.s256");
+  EXPECT_EQ(packing("q6_k").record_bytes(), 256 + 16);
+  EXPECT_EQ(packing("q6_k").panel_bytes(256), 32 + 16 * 272);
   EXPECT_EQ(packing("q3_k"), packing("q6_k"));
-  EXPECT_EQ(packing("mxfp4"), packing("q6_k"));
+  EXPECT_EQ(packing_name(packing("mxfp4")), "q8.g16.z32.f32");
   EXPECT_EQ(packing("iq4_nl"), packing("q8_0"));
   EXPECT_EQ(packing("tq1_0"), packing("q4_0"));
   EXPECT_EQ(packing("tq2_0"), packing("q4_0"));
   EXPECT_EQ(packing("q2_k"), packing("f32"));
-  EXPECT_EQ(packing_name(packing("iq4_xs")), "q8.g32.z128.f32");
+  EXPECT_EQ(packing_name(packing("iq4_xs")), "q8.g32.z128.i8.s256");
   EXPECT_EQ(packing("bf16").bytes(17, 3), 2 * 16 * 3 * 2);
   EXPECT_EQ(packing("int8").panel_bytes(33), 2 * 544);
   EXPECT_EQ(packing("int4:g128:sym"), packing("q4_0"));
