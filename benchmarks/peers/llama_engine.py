@@ -7,8 +7,19 @@ from peers import race
 
 
 def api():
+    """The library, silent."""
     import llama_cpp
+    llama_cpp.llama_log_set(_SILENT or _silence(llama_cpp), c.c_void_p(0))
     return llama_cpp
+
+
+_SILENT = None  # the library keeps the pointer
+
+
+def _silence(llama):
+    global _SILENT
+    _SILENT = llama.llama_log_callback(lambda level, text, data: None)
+    return _SILENT
 
 
 class LlamaCpp:
@@ -21,9 +32,6 @@ class LlamaCpp:
 
     def load(self, model, threads, ctx):
         self.api = llama = api()
-        silent = llama.llama_log_callback(lambda level, text, data: None)
-        self.silent = silent  # the library keeps the pointer
-        llama.llama_log_set(silent, c.c_void_p(0))
         llama.llama_backend_init()
         self.model = llama.llama_model_load_from_file(model.encode(), llama.llama_model_default_params())
         if not self.model:
