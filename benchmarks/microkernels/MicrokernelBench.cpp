@@ -186,8 +186,9 @@ void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_m1) bloc
   const std::vector<int32_t> lo(height, 0), hi(height, QUERN_KV_PAGE);
   for (auto _ : state) {
     for (int64_t page = 0; page < pages; ++page)
-      block(q.data(), d, kv + page * 128 * d, kv + page * 128 * d + 64 * d, lo.data(), hi.data(),
-            0.125f, 0, nullptr, d, d, most.data(), sum.data(), acc.data(), d);
+      block(q.data(), d, kv + page * 128 * d, kv + page * 128 * d + 64 * d,
+            kv + (page + 1) * 128 * d, lo.data(), hi.data(), 0.125f, 0, nullptr, d, d, most.data(),
+            sum.data(), 1, acc.data(), d);
     benchmark::DoNotOptimize(acc.data());
   }
   rate(state, "GOP/s", 2.0 * height * static_cast<double>(pages) * 64 * 2 * d);
@@ -268,10 +269,10 @@ void register_all() {
     const auto add = [&](const std::string &name, auto run) {
       benchmark::RegisterBenchmark((prefix + name).c_str(), run);
     };
-    add("attention/m1/memory",
-        [=](auto &s) { attention(s, kernels->qk_attn_block_m1, 1, kBeyondCaches >> 15); });
 #define QK_REGISTER(M)                                                                             \
-  add("attention/m" #M "/L2", [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, 16); });
+  add("attention/m" #M "/L2", [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, 8); });  \
+  add("attention/m" #M "/memory",                                                                  \
+      [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, kBeyondCaches >> 15); });
     QK_FOR_EACH_ATTN_HEIGHT(QK_REGISTER)
 #undef QK_REGISTER
     add("recurrence", [=](auto &s) { recurrence(s, kernels, false); });

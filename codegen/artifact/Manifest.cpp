@@ -200,12 +200,18 @@ private:
     for (const LiveBuffer &buffer : liveBuffers(planned.func, planned.shape)) {
       if (buffer.is_output)
         continue;
-      auto dispatch = mlir::cast<DispatchOp>(buffer.value.getOwner());
-      const unsigned result = buffer.value.getResultNumber();
+      DispatchOp dispatch = buffer.dispatch;
       std::string name = dispatch.getLabel().str();
-      if (dispatch->getNumResults() > 1)
-        absl::StrAppend(&name, "#", result);
-      const int64_t offset = dispatch.getOffsets() ? (*dispatch.getOffsets())[result] : 0;
+      int64_t offset = 0;
+      if (buffer.value) {
+        const unsigned result = buffer.value.getResultNumber();
+        if (dispatch->getNumResults() > 1)
+          absl::StrAppend(&name, "#", result);
+        offset = dispatch.getOffsets() ? (*dispatch.getOffsets())[result] : 0;
+      } else {
+        name += "#scratch";
+        offset = static_cast<int64_t>(dispatch.getScratch().value_or(0));
+      }
       buffers.push_back(CreateBuffer(fbb_, fbb_.CreateString(name), static_cast<uint64_t>(offset),
                                      static_cast<uint64_t>(buffer.bytes),
                                      static_cast<uint32_t>(buffer.first),

@@ -1,6 +1,7 @@
 // Kernels on kv state: attention, and storing keys and values.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/Rows.h"
+#include "passes/analysis/Buffers.h"
 
 #include "runtime/abi/StepArgs.h"
 
@@ -13,6 +14,7 @@ using namespace quern::cpu;
 namespace {
 // Query rows that share each page of keys and values while it is in cache.
 constexpr int64_t kTileRows = 32;
+constexpr int64_t kBlockPages = QUERN_KEY_BLOCK_PAGES;
 
 /// Tokens a tile spans, for `group` query heads a kv head: about kTileRows rows, a multiple of the
 /// widest microkernel's 8 where that is possible.
@@ -22,122 +24,262 @@ int64_t tileTokens(int64_t group) {
     --tokens;
   return tokens > 1 ? tokens : std::max<int64_t>(1, kTileRows / group);
 }
-} // namespace
 
-LogicalResult Kernel::generateAttention() {
-  auto attention = cast<AttentionOp>(anchor);
-  ArrayRef<int64_t> shape = attention.getState().getType().getShape();
-  int64_t kvHeads = shape[0], keyDim = shape[1], valueDim = shape[2];
-  int64_t heads = attention.getHeads(), group = heads / kvHeads, window = attention.getWindow();
-  int64_t tokens = single ? 1 : tileTokens(group), maxRows = tokens * group;
+/// The online softmax of some rows, as arrays: a sum of values every `stride` floats, a maximum and
+/// a sum of weights every `step`.
+struct RowStates {
+  Value values, max, sum;
+  int64_t stride, step;
+};
 
-  Value query = code.scratch(code.f32(), maxRows * keyDim);
-  Value sums = code.scratch(code.f32(), maxRows * valueDim);
-  Value rowMax = code.scratch(code.f32(), maxRows), rowSum = code.scratch(code.f32(), maxRows);
-  Value low = code.scratch(code.i32(), maxRows), high = code.scratch(code.i32(), maxRows);
-  Value scale = code.cf(attention.getScale().convertToFloat());
-  Value softcap = code.cf(attention.getSoftcap().convertToFloat());
-  Value bias = LLVM::ZeroOp::create(code.b, code.ptr()), slopes;
-  if (attention.getAlibi()) {
-    bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
-    slopes = code.floats(*attention.getAlibi());
+/// The generator of one attention kernel. Row t * group + g of a tile of tokens and a kv head is
+/// the query of token t and head kvHead * group + g.
+class Attention {
+public:
+  explicit Attention(Kernel &kernel)
+      : kernel(kernel), code(kernel.code), op(cast<AttentionOp>(kernel.anchor)) {
+    ArrayRef<int64_t> shape = op.getState().getType().getShape();
+    kvHeads = shape[0];
+    keyDim = shape[1];
+    valueDim = shape[2];
+    heads = op.getHeads();
+    group = heads / kvHeads;
+    window = op.getWindow();
+    tokens = kernel.single ? 1 : tileTokens(group);
+    int64_t maxRows = tokens * group;
+    query = code.scratch(code.f32(), maxRows * keyDim);
+    low = code.scratch(code.i32(), maxRows);
+    high = code.scratch(code.i32(), maxRows);
+    scale = code.cf(op.getScale().convertToFloat());
+    softcap = code.cf(op.getSoftcap().convertToFloat());
+    bias = LLVM::ZeroOp::create(code.b, code.ptr());
+    if (op.getAlibi()) {
+      bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
+      slopes = code.floats(*op.getAlibi());
+    }
   }
-  // What row r of a tile of `kvHead` is a query of.
-  auto headOf = [&](Value kvHead, Value r) {
-    return code.add(code.mul(kvHead, group), code.rem(r, group));
-  };
-  // The biases of row r, a query at `position`, for the page of positions from `first` on.
-  auto alibi = [&](Value kvHead, Value r, Value position, Value first) {
-    Value slope = code.loadF(slopes, headOf(kvHead, r));
-    Value row = code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE));
+
+  /// Every sequence's tokens in tiles, dealt with the kv heads to the workers in turn: neighbours
+  /// in causal order cost about the same.
+  void generateMany() {
+    int64_t maxRows = tokens * group;
+    RowStates block = onStack(maxRows), total = onStack(maxRows);
+    code.loop(code.c(0), kernel.count("B"), [&](Value seq) {
+      Value first = kernel.index(offsetof(QuernStepArgs, cu_seqlens), seq);
+      Value end = kernel.index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
+      Value items = code.mul(code.ceilDiv(code.sub(end, first), tokens), kvHeads);
+      Value from = code.rem(code.add(kernel.worker, seq), kernel.workers);
+      code.loop(from, items, kernel.workers, [&](Value item) {
+        Value firstToken = code.add(first, code.mul(code.div(item, kvHeads), tokens));
+        Value numTokens = code.min(code.c(tokens), code.sub(end, firstToken));
+        Value kvHead = code.rem(item, kvHeads), rows = code.mul(numTokens, group);
+        Value start = readQueries(firstToken, numTokens, kvHead);
+        auto [firstPage, pages] = pagesFrom(start, numTokens);
+        beginTotals(total, kvHead, rows);
+        code.loop(code.div(firstPage, kBlockPages), code.ceilDiv(pages, kBlockPages),
+                  [&](Value number) {
+                    attend(block, seq, kvHead, rows, start, number, firstPage, pages);
+                    merge(total, block, rows);
+                  });
+        finish(total, firstToken, kvHead, rows);
+      });
+    });
+  }
+
+  /// One token: blocks of keys and kv heads are dealt to the workers, who leave what they found in
+  /// shared memory; then each worker merges the heads that are its own. As many blocks at a time as
+  /// that memory holds, in halves: while one is merged the other may be filled already.
+  void generateOne() {
+    constexpr int64_t kRound = BlockScratch::kBlocksARound;
+    BlockScratch scratch = BlockScratch::of(op);
+    auto shared = [&](Value row) {
+      Value at = code.at(kernel.shared, code.f32(), code.mul(row, scratch.stride()));
+      return RowStates{at, code.at(at, code.f32(), code.c(scratch.maxAt())),
+                       code.at(at, code.f32(), code.c(scratch.maxAt() + 1)), scratch.stride(),
+                       scratch.stride()};
+    };
+    auto ownHeads = [&](std::function<void(Value)> body) {
+      code.loop(kernel.worker, code.c(kvHeads), kernel.workers, body);
+    };
+    Value none = code.c(0), rows = code.c(group);
+    Value start = kernel.index(offsetof(QuernStepArgs, positions), none);
+    auto [firstPage, pages] = pagesFrom(start, code.c(1));
+    Value firstBlock = code.div(firstPage, kBlockPages), blocks = code.ceilDiv(pages, kBlockPages);
+    ownHeads([&](Value kvHead) { beginTotals(shared(code.mul(kvHead, group)), kvHead, rows); });
+    code.loop(firstBlock, blocks, code.c(kRound), [&](Value first) {
+      Value count = code.min(code.c(kRound), code.sub(blocks, first));
+      Value half = code.rem(code.div(code.sub(first, firstBlock), kRound), 2);
+      // The row of block `number` of this round and a kv head's first query.
+      auto rowOf = [&](Value number, Value kvHead) {
+        Value of = code.add(code.mul(half, kRound), number);
+        return code.add(code.mul(code.add(of, 1), heads), code.mul(kvHead, group));
+      };
+      code.loop(kernel.worker, code.mul(count, kvHeads), kernel.workers, [&](Value item) {
+        Value number = code.div(item, kvHeads), kvHead = code.rem(item, kvHeads);
+        readQueries(none, code.c(1), kvHead);
+        attend(shared(rowOf(number, kvHead)), none, kvHead, rows, start, code.add(first, number),
+               firstPage, pages);
+      });
+      // A single block's heads were dealt as they are owned.
+      code.when(code.less(code.c(1), code.sub(blocks, firstBlock)), [&] {
+        code.call("qk_barrier",
+                  {kernel.args, code.toI32(kernel.worker), code.toI32(kernel.workers)});
+      });
+      ownHeads([&](Value kvHead) {
+        code.loop(code.c(0), count, [&](Value number) {
+          merge(shared(code.mul(kvHead, group)), shared(rowOf(number, kvHead)), rows);
+        });
+      });
+    });
+    ownHeads([&](Value kvHead) { finish(shared(code.mul(kvHead, group)), none, kvHead, rows); });
+  }
+
+private:
+  RowStates onStack(int64_t rows) {
+    return {code.scratch(code.f32(), rows * valueDim), code.scratch(code.f32(), rows),
+            code.scratch(code.f32(), rows), valueDim, 1};
+  }
+  Value valuesAt(const RowStates &states, Value row) {
+    return code.at(states.values, code.f32(), code.mul(row, states.stride));
+  }
+  Value maxAt(const RowStates &states, Value row) {
+    return code.at(states.max, code.f32(), code.mul(row, states.step));
+  }
+  Value sumAt(const RowStates &states, Value row) {
+    return code.at(states.sum, code.f32(), code.mul(row, states.step));
+  }
+  Value headOf(Value kvHead, Value row) {
+    return code.add(code.mul(kvHead, group), code.rem(row, group));
+  }
+
+  /// Writes a tile's queries to `query`; returns the position of its first token.
+  Value readQueries(Value firstToken, Value numTokens, Value kvHead) {
+    code.loop(code.c(0), numTokens, [&](Value t) {
+      Rows values(kernel, code.add(firstToken, t));
+      Value from = code.mul(kvHead, group * keyDim);
+      Value target = code.at(query, code.f32(), code.mul(t, group * keyDim));
+      values.write(op.getQuery(), from, group * keyDim, target);
+    });
+    return kernel.index(offsetof(QuernStepArgs, positions), firstToken);
+  }
+
+  /// The first page that a token at `start` sees, and one past the last of the tile's.
+  std::pair<Value, Value> pagesFrom(Value start, Value numTokens) {
+    Value first = code.c(0);
+    if (window)
+      first = code.div(code.max(code.c(0), code.add(start, 1 - window)), QUERN_KV_PAGE);
+    return {first, code.ceilDiv(code.add(start, numTokens), QUERN_KV_PAGE)};
+  }
+
+  void begin(const RowStates &states, Value row) {
+    code.call("qk_attn_init_row",
+              {maxAt(states, row), sumAt(states, row), valuesAt(states, row), code.c(valueDim)});
+  }
+  void beginTotals(const RowStates &states, Value kvHead, Value rows) {
+    code.loop(code.c(0), rows, [&](Value r) {
+      begin(states, r);
+      if (op.getSinks()) { // as if a position with that score and zeros had been seen
+        Value sinks = kernel.pointer(op.getSinks());
+        code.store(code.loadF(sinks, headOf(kvHead, r)), maxAt(states, r));
+        code.store(code.cf(1), sumAt(states, r));
+      }
+    });
+  }
+
+  /// The rows' attention over block `number` of keys.
+  void attend(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
+              Value number, Value firstPage, Value pages) {
+    code.loop(code.c(0), rows, [&](Value r) { begin(states, r); });
+    Value from = code.mul(number, kBlockPages);
+    code.loop(code.max(from, firstPage), code.min(code.add(from, kBlockPages), pages),
+              [&](Value page) { attendPage(states, seq, kvHead, rows, start, page, pages); });
+  }
+
+  void attendPage(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
+                  Value page, Value pages) {
+    auto keysOf = [&](Value page) {
+      return code.atBytes(kernel.kvPage(op.getState(), seq, page),
+                          code.mul(kvHead, (keyDim + valueDim) * QUERN_KV_PAGE * 4));
+    };
+    Value keys = keysOf(page),
+          nextKeys = keysOf(code.min(code.add(page, 1), code.sub(pages, code.c(1))));
+    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * 4);
+    Value pageStart = code.mul(page, QUERN_KV_PAGE);
+    code.loop(code.c(0), rows, [&](Value r) {
+      Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
+      Value begin = window ? code.max(code.c(0), code.add(end, -window)) : code.c(0);
+      code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, code.i32(), r));
+      Value stop = code.max(code.c(0), code.min(end, code.c(QUERN_KV_PAGE)));
+      code.store(code.toI32(stop), code.at(high, code.i32(), r));
+      if (slopes)
+        writeBias(kvHead, r, code.add(start, code.div(r, group)), pageStart);
+    });
+    auto block = [&](Value r, int64_t height) {
+      code.call("qk_attn_block_m" + std::to_string(height),
+                {code.at(query, code.f32(), code.mul(r, keyDim)), code.c(keyDim), keys, values,
+                 nextKeys, code.at(low, code.i32(), r), code.at(high, code.i32(), r), scale,
+                 softcap, slopes ? code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE)) : bias,
+                 code.c(keyDim), code.c(valueDim), maxAt(states, r), sumAt(states, r),
+                 code.c(states.step), valuesAt(states, r), code.c(states.stride)});
+    };
+    Value eights = code.mul(code.div(rows, 8), 8), fours = code.mul(code.div(rows, 4), 4);
+    code.loop(code.c(0), eights, code.c(8), [&](Value r) { block(r, 8); });
+    code.loop(eights, fours, code.c(4), [&](Value r) { block(r, 4); });
+    for (int64_t height : {1, 2, 3})
+      code.when(code.equal(code.sub(rows, fours), code.c(height)), [&] { block(fours, height); });
+  }
+
+  /// ALiBi of a row, a query at `position`, for the page of positions from `first` on.
+  void writeBias(Value kvHead, Value row, Value position, Value first) {
+    Value slope = code.loadF(slopes, headOf(kvHead, row));
+    Value to = code.at(bias, code.f32(), code.mul(row, QUERN_KV_PAGE));
     auto rounded = [&](Value at) {
       return code.call("qk_round_bf16", code.f32(), {code.fmul(slope, code.toF32(at))});
     };
-    Value from = code.toI32(first), query = code.toI32(position);
-    Value own = attention.getAlibiBf16() ? rounded(query) : Value();
+    Value from = code.toI32(first), own = code.toI32(position);
+    Value ownRounded = op.getAlibiBf16() ? rounded(own) : Value();
     code.loop(QUERN_KV_PAGE, [&](Value i) {
       Value key = code.add(from, code.toI32(i));
-      Value value = own ? code.fmul(scale, code.fsub(rounded(key), own))
-                        : code.fmul(slope, code.toF32(code.sub(key, query)));
-      code.storeF(value, row, i);
+      Value value = ownRounded ? code.fmul(scale, code.fsub(rounded(key), ownRounded))
+                               : code.fmul(slope, code.toF32(code.sub(key, own)));
+      code.storeF(value, to, i);
     });
-  };
+  }
 
-  auto tile = [&](Value seq, Value kvHead, Value firstToken, Value numTokens) {
-    Value rows = code.mul(numTokens, group);
-    Value start = index(offsetof(QuernStepArgs, positions), firstToken);
-    // Row token * group + g of the tile is query head kvHead * group + g.
-    code.loop(code.c(0), numTokens, [&](Value t) {
-      Rows values(*this, code.add(firstToken, t));
-      Value from = code.mul(kvHead, group * keyDim);
-      Value target = code.at(query, code.f32(), code.mul(t, group * keyDim));
-      values.write(attention.getQuery(), from, group * keyDim, target);
-    });
+  void merge(const RowStates &total, const RowStates &block, Value rows) {
     code.loop(code.c(0), rows, [&](Value r) {
-      code.call("qk_attn_init_row",
-                {code.at(rowMax, code.f32(), r), code.at(rowSum, code.f32(), r),
-                 code.at(sums, code.f32(), code.mul(r, valueDim)), code.c(valueDim)});
-      if (attention.getSinks()) { // as if a position with that score and zeros had been seen
-        code.storeF(code.loadF(pointer(attention.getSinks()), headOf(kvHead, r)), rowMax, r);
-        code.storeF(code.cf(1), rowSum, r);
-      }
+      code.call("qk_attn_merge_row",
+                {maxAt(total, r), sumAt(total, r), valuesAt(total, r),
+                 code.load(code.f32(), maxAt(block, r)), code.load(code.f32(), sumAt(block, r)),
+                 valuesAt(block, r), code.c(valueDim)});
     });
-    Value firstPage = code.c(0);
-    if (window)
-      firstPage = code.div(code.max(code.c(0), code.add(start, 1 - window)), QUERN_KV_PAGE);
-    Value pages = code.ceilDiv(code.add(start, numTokens), QUERN_KV_PAGE);
-    code.loop(firstPage, pages, [&](Value page) {
-      Value base = kvPage(attention.getState(), seq, page);
-      Value keys = code.atBytes(base, code.mul(kvHead, keyDim * QUERN_KV_PAGE * 4));
-      Value values = code.atBytes(base, code.add(code.mul(kvHead, QUERN_KV_PAGE * valueDim * 4),
-                                                 kvHeads * keyDim * QUERN_KV_PAGE * 4));
-      Value pageStart = code.mul(page, QUERN_KV_PAGE);
-      code.loop(code.c(0), rows, [&](Value r) {
-        Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
-        Value begin = window ? code.max(code.c(0), code.add(end, -window)) : code.c(0);
-        code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, code.i32(), r));
-        Value stop = code.max(code.c(0), code.min(end, code.c(QUERN_KV_PAGE)));
-        code.store(code.toI32(stop), code.at(high, code.i32(), r));
-        if (slopes)
-          alibi(kvHead, r, code.add(start, code.div(r, group)), pageStart);
-      });
-      auto block = [&](Value r, int64_t height) {
-        code.call("qk_attn_block_m" + std::to_string(height),
-                  {code.at(query, code.f32(), code.mul(r, keyDim)), code.c(keyDim), keys, values,
-                   code.at(low, code.i32(), r), code.at(high, code.i32(), r), scale, softcap,
-                   slopes ? code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE)) : bias,
-                   code.c(keyDim), code.c(valueDim), code.at(rowMax, code.f32(), r),
-                   code.at(rowSum, code.f32(), r), code.at(sums, code.f32(), code.mul(r, valueDim)),
-                   code.c(valueDim)});
-      };
-      Value eights = code.mul(code.div(rows, 8), 8), fours = code.mul(code.div(rows, 4), 4);
-      code.loop(code.c(0), eights, code.c(8), [&](Value r) { block(r, 8); });
-      code.loop(eights, fours, code.c(4), [&](Value r) { block(r, 4); });
-      for (int64_t height : {1, 2, 3})
-        code.when(code.equal(code.sub(rows, fours), code.c(height)), [&] { block(fours, height); });
-    });
+  }
+
+  void finish(const RowStates &total, Value firstToken, Value kvHead, Value rows) {
     code.loop(code.c(0), rows, [&](Value r) {
       Value token = code.add(firstToken, code.div(r, group));
-      Value head = headOf(kvHead, r);
-      Value column = code.add(code.mul(token, heads * valueDim), code.mul(head, valueDim));
+      Value column =
+          code.add(code.mul(token, heads * valueDim), code.mul(headOf(kvHead, r), valueDim));
       code.call("qk_attn_finish_row",
-                {code.at(sums, code.f32(), code.mul(r, valueDim)), code.loadF(rowSum, r),
-                 code.c(valueDim), code.at(result(0), code.f32(), column)});
+                {valuesAt(total, r), code.load(code.f32(), sumAt(total, r)), code.c(valueDim),
+                 code.at(kernel.result(0), code.f32(), column)});
     });
-  };
+  }
 
-  // Work items are (tile, kv head) of each sequence, dealt to the workers in turn: neighbours in
-  // causal order cost about the same.
-  code.loop(code.c(0), count("B"), [&](Value seq) {
-    Value first = index(offsetof(QuernStepArgs, cu_seqlens), seq);
-    Value end = single ? code.c(1) : index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
-    Value items = code.mul(code.ceilDiv(code.sub(end, first), tokens), kvHeads);
-    code.loop(code.rem(code.add(worker, seq), workers), items, workers, [&](Value item) {
-      Value firstToken = code.add(first, code.mul(code.div(item, kvHeads), tokens));
-      Value numTokens = single ? code.c(1) : code.min(code.c(tokens), code.sub(end, firstToken));
-      tile(seq, code.rem(item, kvHeads), firstToken, numTokens);
-    });
-  });
+  Kernel &kernel;
+  Code &code;
+  AttentionOp op;
+  int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens;
+  Value query, low, high, scale, softcap, bias, slopes;
+};
+} // namespace
+
+LogicalResult Kernel::generateAttention() {
+  Attention attention(*this);
+  if (single)
+    attention.generateOne();
+  else
+    attention.generateMany();
   return success();
 }
 
@@ -145,7 +287,7 @@ LogicalResult Kernel::generateKvAppend() {
   auto append = cast<KvAppendOp>(anchor);
   ArrayRef<int64_t> shape = append.getState().getType().getShape();
   int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
-  Value key = code.scratch(code.f32(), keyDim);
+  Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
   auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
   code.loop(from, to, [&](Value item) {
@@ -156,14 +298,23 @@ LogicalResult Kernel::generateKvAppend() {
     Value place = code.rem(position, QUERN_KV_PAGE);
     Rows rows(*this, token);
     rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
-    Value keys = code.atBytes(page, code.mul(head, keyDim * QUERN_KV_PAGE * 4));
+    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
+    Value keys = code.atBytes(page, code.mul(head, (keyDim + valueDim) * QUERN_KV_PAGE * 4));
+    Value lane = code.rem(place, 16), strip = code.mul(code.sub(place, lane), keyDim);
     code.loop(keyDim, [&](Value i) {
-      code.storeF(code.loadF(key, i), keys, code.add(code.mul(i, QUERN_KV_PAGE), place));
+      code.storeF(code.loadF(key, i), keys, code.add(strip, code.add(code.mul(i, 16), lane)));
     });
-    Value values = code.atBytes(page, heads * keyDim * QUERN_KV_PAGE * 4);
-    Value target = code.add(code.mul(head, QUERN_KV_PAGE * valueDim), code.mul(place, valueDim));
-    rows.write(append.getValues(), code.mul(head, valueDim), valueDim,
-               code.at(values, code.f32(), target));
+    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * 4);
+    auto store = [&](Value column, int64_t width) {
+      Value target = code.add(code.mul(column, QUERN_KV_PAGE), code.mul(place, width));
+      code.loop(width, [&](Value i) {
+        code.storeF(code.loadF(value, code.add(column, i)), values, code.add(target, i));
+      });
+    };
+    code.loop(code.c(0), code.c(valueDim / 16 * 16), code.c(16),
+              [&](Value column) { store(column, 16); });
+    if (valueDim % 16)
+      store(code.c(valueDim / 16 * 16), valueDim % 16);
   });
   return success();
 }

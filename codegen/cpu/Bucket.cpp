@@ -72,7 +72,7 @@ public:
 
 private:
   using Range = std::pair<int64_t, int64_t>;
-  /// Where a dispatch's results lie in the arena that all workers share.
+  /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
   SmallVector<Range> ranges(DispatchOp dispatch) const {
     SmallVector<Range> result;
     if (replicated->contains(dispatch))
@@ -80,6 +80,10 @@ private:
     for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
       if (offset >= 0)
         result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
+    if (std::optional<uint64_t> scratch = dispatch.getScratch()) {
+      auto offset = static_cast<int64_t>(*scratch);
+      result.push_back({offset, offset + scratchBytes(dispatch, *shape)});
+    }
     return result;
   }
 
@@ -180,6 +184,8 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
         }
         operands.push_back(places[value].front());
       }
+      if (std::optional<uint64_t> scratch = dispatch.getScratch())
+        operands.push_back(code.atBytes(arena, code.c(static_cast<int64_t>(*scratch))));
       code.call("qk_note_time", {args, entry->getArgument(1), code.c(dispatches++)});
       LLVM::CallOp::create(code.b, function, operands);
     } else if (!isa<func::ReturnOp>(inner)) {

@@ -29,6 +29,9 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
     llvm::append_range(types, loweredTypes(type));
   for (Type type : op.getResultTypes())
     llvm::append_range(types, loweredTypes(type));
+  bool hasShared = single && op.getAnchor() == "attention";
+  if (hasShared)
+    types.push_back(code.ptr());
 
   code.b.setInsertionPointToEnd(code.module.getBody());
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()), types);
@@ -37,7 +40,8 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
   code.function.setNoInline(true);
   Block *entry = code.function.addEntryBlock(code.b);
   for (auto [i, type] : llvm::enumerate(types))
-    if (isa<LLVM::LLVMPointerType>(type) && i > 0)
+    // What workers share while the kernel runs is written by others.
+    if (isa<LLVM::LLVMPointerType>(type) && i > 0 && !(hasShared && i + 1 == types.size()))
       code.function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), code.b.getUnitAttr());
   code.b.setInsertionPointToStart(entry);
 
@@ -55,6 +59,8 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
   }
   for (size_t i = 0; i < op.getResultTypes().size(); ++i)
     results.push_back(entry->getArgument(next++));
+  if (hasShared)
+    shared = entry->getArgument(next);
 
   yield = cast<YieldOp>(op.getBody().front().getTerminator());
   for (Operation &inner : op.getBody().front())

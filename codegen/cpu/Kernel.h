@@ -3,7 +3,7 @@
 // A kernel becomes `void name(QuernStepArgs *args, i64 worker, i64 workers, operands...,
 // results...)`: rows, q8_rows, indices and weights are pointers, a state is two i64 (kv group,
 // offset in the page or in the slot), the batch is in `args`. Pointers never alias: the plan keeps
-// buffers apart.
+// buffers apart. Attention of a single token has one more, where its workers leave what they found.
 #ifndef QUERN_CODEGEN_CPU_KERNEL_H
 #define QUERN_CODEGEN_CPU_KERNEL_H
 
@@ -33,6 +33,8 @@ public:
   bool single;
   Value args, worker, workers;
 
+  /// What the kernel's workers share while it runs; null where there is no such memory.
+  Value shared;
   /// The op the loops are built around; null for `rows`.
   mlir::Operation *anchor = nullptr;
   YieldOp yield;

@@ -74,7 +74,8 @@ def Quern_DispatchOp : Quern_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUse
   let summary = "one step of a schedule: runs a kernel on named buffers";
   let description = [{
     `label` is the source's name for what it computes. `offsets`, once planned, gives each result its place in
-    the arena, in bytes; -1: the result is an output of the entry and lies in the caller's memory.
+    the arena, in bytes; -1: the result is an output of the entry and lies in the caller's memory. `scratch`, once planned,
+    is the place of what the kernel's workers share while it runs, if there is such.
 
     Constraints: C1: the callee is a `quern.kernel` of the operands' and results' types. C2: as many offsets as results.
 
@@ -82,9 +83,10 @@ def Quern_DispatchOp : Quern_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUse
     %y = quern.dispatch @linear_0(%x, %w) "model.layers.0.mlp.up_proj" at [4096] : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$inputs, StrAttr:$label, OptionalAttr<DenseI64ArrayAttr>:$offsets);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$inputs, StrAttr:$label, OptionalAttr<DenseI64ArrayAttr>:$offsets,
+                       OptionalAttr<I64Attr>:$scratch);
   let results = (outs Variadic<AnyType>:$results);
-  let assemblyFormat = "$kernel `(` $inputs `)` $label (`at` $offsets^)? attr-dict `:` functional-type($inputs, $results)";
+  let assemblyFormat = "$kernel `(` $inputs `)` $label (`at` $offsets^)? (`scratch` $scratch^)? attr-dict `:` functional-type($inputs, $results)";
   let hasVerifier = 1;
 }
 

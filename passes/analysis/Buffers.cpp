@@ -61,15 +61,32 @@ int64_t stateBytes(StateType type) {
   return count(shape) * 4;
 }
 
+BlockScratch BlockScratch::of(AttentionOp attention) {
+  return {static_cast<int64_t>(attention.getHeads()), attention.getState().getType().getShape()[2]};
+}
+
+int64_t BlockScratch::stride() const { return llvm::alignTo(value_dim, 16) + 16; }
+
+int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {
+  if (shape.max_tokens != 1)
+    return 0;
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+  int64_t bytes = 0;
+  for (auto attention : kernel.getBody().getOps<AttentionOp>())
+    bytes = std::max(bytes, BlockScratch::of(attention).bytes());
+  return llvm::alignTo(bytes, kBufferAlignment);
+}
+
 std::vector<LiveBuffer> liveBuffers(func::FuncOp bucket, const BucketShape &shape) {
   DenseMap<Operation *, int64_t> number;
   for (auto dispatch : bucket.getOps<DispatchOp>())
     number.try_emplace(dispatch, number.size());
   std::vector<LiveBuffer> buffers;
   for (auto dispatch : bucket.getOps<DispatchOp>()) {
+    int64_t first = number.lookup(dispatch);
     for (OpResult result : dispatch->getOpResults()) {
-      int64_t first = number.lookup(dispatch);
-      LiveBuffer buffer{result, bufferBytes(result.getType(), shape), first, first, false};
+      LiveBuffer buffer{dispatch, result, bufferBytes(result.getType(), shape),
+                        first,    first,  false};
       for (Operation *user : result.getUsers()) {
         if (auto found = number.find(user); found != number.end())
           buffer.last = std::max(buffer.last, found->second);
@@ -78,6 +95,8 @@ std::vector<LiveBuffer> liveBuffers(func::FuncOp bucket, const BucketShape &shap
       }
       buffers.push_back(buffer);
     }
+    if (int64_t bytes = scratchBytes(dispatch, shape))
+      buffers.push_back({dispatch, {}, bytes, first, first, false});
   }
   return buffers;
 }

@@ -47,17 +47,39 @@ int64_t stateBytes(StateType type);
 /// Positions of a page of kv state: QUERN_KV_PAGE of runtime/abi/StepArgs.h.
 inline constexpr int64_t kPagePositions = QUERN_KV_PAGE;
 
-/// A result of a dispatch.
+/// Bytes that the kernel of a dispatch needs in the arena while it runs, beside its results; 0 if
+/// none. Attention of a single token deals blocks of keys to the workers, who leave what they found
+/// there.
+int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape);
+
+/// Where such attention leaves things: rows of `stride` floats, one a head, first the totals, then
+/// two times kBlocksARound blocks, for the workers fill one half while the other is being read.
+struct BlockScratch {
+  int64_t heads, value_dim;
+
+  /// Blocks that all workers finish before they go on: bounds the memory, whatever the context.
+  static constexpr int64_t kBlocksARound = 16;
+
+  static BlockScratch of(AttentionOp attention);
+  /// Floats a row: value_dim of them padded to a cache line, then the maximum and the sum.
+  int64_t stride() const;
+  int64_t maxAt() const { return stride() - 16; }
+  int64_t bytes() const { return (1 + 2 * kBlocksARound) * heads * stride() * 4; }
+};
+
+/// A result of a dispatch, or its scratch memory.
 struct LiveBuffer {
-  mlir::OpResult value;
+  DispatchOp dispatch;
+  mlir::OpResult value; ///< null for scratch memory
   int64_t bytes = 0;
   int64_t first = 0;      ///< the dispatch (numbered in order) that writes it
   int64_t last = 0;       ///< the last dispatch that reads it; `first` if none does
   bool is_output = false; ///< it is a result of the entry, and lies in the caller's memory
 };
 
-/// Every dispatch result of the bucket, in order. A buffer is live from the dispatch that writes it
-/// to the last that reads it, both included: a kernel never writes over what it reads.
+/// Every dispatch result of the bucket, in order, and scratch memory after the dispatch's results.
+/// A buffer is live from the dispatch that writes it to the last that reads it, both included: a
+/// kernel never writes over what it reads.
 std::vector<LiveBuffer> liveBuffers(mlir::func::FuncOp bucket, const BucketShape &shape);
 
 } // namespace quern

@@ -39,9 +39,13 @@ struct PlanArenaPass : impl::PlanArenaBase<PlanArenaPass> {
     for (auto dispatch : bucket.getOps<DispatchOp>())
       offsets[dispatch];
     size_t next = 0;
-    for (const LiveBuffer &buffer : buffers)
-      offsets[buffer.value.getOwner()].push_back(buffer.is_output ? -1
-                                                                  : allocation.offsets[next++]);
+    for (const LiveBuffer &buffer : buffers) {
+      int64_t offset = buffer.is_output ? -1 : allocation.offsets[next++];
+      if (buffer.value)
+        offsets[buffer.dispatch].push_back(offset);
+      else
+        DispatchOp(buffer.dispatch).setScratch(offset);
+    }
     for (auto &[dispatch, places] : offsets)
       cast<DispatchOp>(dispatch).setOffsets(places);
 

@@ -148,8 +148,14 @@ LogicalResult verifyArena(func::FuncOp bucket) {
       if (!returned)
         live.insert({result, {offset, offset + bufferBytes(result.getType(), *shape), &op}});
     }
-    int64_t bytes = 0;
+    int64_t bytes = scratchBytes(dispatch, *shape);
     std::vector<Place> places;
+    if ((bytes != 0) != dispatch.getScratch().has_value())
+      return op.emitOpError(bytes != 0 ? "has no place for its scratch memory"
+                                       : "has a place for scratch memory that it does not need");
+    if (bytes != 0)
+      places.push_back({static_cast<int64_t>(*dispatch.getScratch()),
+                        static_cast<int64_t>(*dispatch.getScratch()) + bytes, &op});
     for (auto &[value, place] : live) {
       bytes += place.end - place.begin;
       places.push_back(place);

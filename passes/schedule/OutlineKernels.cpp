@@ -55,7 +55,7 @@ struct OutlineKernelsPass : impl::OutlineKernelsBase<OutlineKernelsPass> {
         }
         auto dispatch =
             DispatchOp::create(builder, fused.getLoc(), fused.getResultTypes(), kernel.getSymName(),
-                               fused.getInputs(), label, DenseI64ArrayAttr());
+                               fused.getInputs(), label, DenseI64ArrayAttr(), IntegerAttr());
         fused.replaceAllUsesWith(dispatch.getResults());
         fused.erase();
         ++numDispatches;

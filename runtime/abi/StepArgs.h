@@ -15,9 +15,13 @@
 
 #define QUERN_ABI_VERSION 3
 
-// Positions a page of kv state holds; also the key block over which attention sums, so that the
-// order of its float additions never depends on how a sequence was cut into steps.
+// Positions a page of kv state holds.
 #define QUERN_KV_PAGE 64
+
+// Pages of a key block. Attention sums over the positions of each block, then over blocks, so that
+// the order of its float additions depends neither on how a sequence was cut into steps nor on how
+// many workers share it.
+#define QUERN_KEY_BLOCK_PAGES 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,10 +49,10 @@ typedef struct QuernKvGroup {
 } QuernKvGroup;
 
 // Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values):
-//   keys   float32 [H][D][QUERN_KV_PAGE]   (transposed: positions are contiguous)
-//   values float32 [H][QUERN_KV_PAGE][V]
-// so a score is a sum over D with lanes over positions, and an output a sum over positions with
-// lanes over V: neither needs a horizontal reduction.
+//   [H] { keys   float32 [QUERN_KV_PAGE/16][D][16]
+//         values float32 [V/16][QUERN_KV_PAGE][16], and [QUERN_KV_PAGE][V%16] if that is not 0 }
+// so a score is a sum over D with lanes over positions, an output a sum over positions with lanes
+// over V (neither needs a horizontal reduction), and tiles of 16 lanes read memory in one line.
 
 typedef struct QuernStepArgs {
   const uint8_t *weights;    // packed weights section

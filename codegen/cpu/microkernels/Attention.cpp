@@ -1,12 +1,13 @@
-// Attention over one page of keys and values, with online softmax.
+// Attention over one page of keys and values, with online softmax; and merging what rows found in
+// different blocks of pages.
 //
 // Scores have lanes over positions, outputs lanes over the value's dimension, so neither needs a
 // sum across lanes, and rows of queries share the loads of keys and values. A row only ever
 // multiplies values of positions it sees: a weight of 0 would not do, since what lies at the others
 // may be NaN.
 //
-// Prefetching keys or values ahead did not help: within a page hardware does it, and beyond it lies
-// another head's.
+// Keys and values lie in the order in which tiles pass over them, so that memory is read in one
+// line. Each tile fetches the next one's lines, be it in the next page.
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
@@ -29,14 +30,25 @@ inline constexpr int kVectors = kTileVectors / M >= 4   ? 4
                                 : kTileVectors / M >= 2 ? 2
                                                         : 1;
 
+/// What a tile will read next, fetched a few lines at a time.
+struct Ahead {
+  const float *at;
+
+  template <int N> QK_INLINE void fetch(Ahead &ahead) {
+    QK_UNROLL for (int n = 0; n < N; ++n) __builtin_prefetch(ahead.at + 16 * n);
+    ahead.at += 16 * N;
+  }
+};
+
 /// Scores of M rows for N vectors of positions.
 template <int M, int N>
 QK_INLINE void score_tile(const float *q, int64_t q_stride, const float *keys, int64_t d,
-                          float *scores) {
+                          float *scores, Ahead ahead) {
   F32x16 sums[M][N] = {};
-  for (int64_t i = 0; i < d; ++i, keys += kPage) {
+  for (int64_t i = 0; i < d; ++i, keys += 16) {
+    Ahead::fetch<N>(ahead);
     F32x16 key[N];
-    QK_UNROLL for (int n = 0; n < N; ++n) key[n] = load<F32x16>(keys + 16 * n);
+    QK_UNROLL for (int n = 0; n < N; ++n) key[n] = load<F32x16>(keys + n * 16 * d);
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
         fma(F32x16(q[m * q_stride + i]), key[n], sums[m][n]);
   }
@@ -47,16 +59,19 @@ QK_INLINE void score_tile(const float *q, int64_t q_stride, const float *keys, i
 /// Scores of M rows for the vectors of positions that hold [first, last).
 template <int M>
 QK_INLINE void score_rows(const float *q, int64_t q_stride, const float *keys, int64_t d, int first,
-                          int last, float *scores) {
+                          int last, float *scores, const float *values) {
   constexpr int N = kVectors<M>;
   constexpr int kRows = kTileRows<M>;
   for (int m = 0; m < M; m += kRows, q += kRows * q_stride, scores += kRows * kPage) {
     int p = first / 16 * 16;
+    const auto ahead = [&](int next) __attribute__((always_inline)) {
+      return Ahead{next < last ? keys + next * d : values};
+    };
     for (; p + 16 * (N - 1) < last; p += 16 * N)
-      score_tile<kRows, N>(q, q_stride, keys + p, d, scores + p);
+      score_tile<kRows, N>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16 * N));
     if constexpr (N > 1)
       for (; p < last; p += 16)
-        score_tile<kRows, 1>(q, q_stride, keys + p, d, scores + p);
+        score_tile<kRows, 1>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16));
   }
 }
 
@@ -102,20 +117,21 @@ QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softc
     }
 }
 
-/// Adds to M rows the values of positions [first, last) in 16 N columns; the mask is for the last
-/// vector.
+/// Adds to M rows the values of positions [first, last) in N vectors of columns. Masked: in one of
+/// `width`.
 template <int M, int N, bool Masked>
-QK_INLINE void value_tile(const float *weights, const float *values, int first, int last, int64_t v,
-                          float *acc, int64_t acc_stride, Mask16 mask) {
+QK_INLINE void value_tile(const float *weights, const float *values, int first, int last,
+                          int64_t width, float *acc, int64_t acc_stride, Mask16 mask, Ahead ahead) {
   F32x16 sums[M][N];
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) {
     float *at = acc + m * acc_stride + 16 * n;
     sums[m][n] = Masked ? load_masked(at, mask) : load<F32x16>(at);
   }
   for (int p = first; p < last; ++p) {
+    Ahead::fetch<N>(ahead);
     F32x16 value[N];
     QK_UNROLL for (int n = 0; n < N; ++n) {
-      const float *at = values + p * v + 16 * n;
+      const float *at = Masked ? values + p * width : values + 16 * (p + n * kPage);
       value[n] = Masked ? load_masked(at, mask) : load<F32x16>(at);
     }
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
@@ -132,21 +148,26 @@ QK_INLINE void value_tile(const float *weights, const float *values, int first, 
 
 template <int M>
 QK_INLINE void add_values(const float *weights, const float *values, int first, int last, int64_t v,
-                          float *acc, int64_t acc_stride) {
+                          float *acc, int64_t acc_stride, const float *next_keys) {
   constexpr int N = kVectors<M>;
   constexpr int kRows = kTileRows<M>;
   if (first >= last)
     return;
   for (int m = 0; m < M; m += kRows, weights += kRows * kPage, acc += kRows * acc_stride) {
     int64_t j = 0;
+    const auto ahead = [&](int64_t next) __attribute__((always_inline)) {
+      return Ahead{next < v ? values + next * kPage : next_keys};
+    };
     for (; j + 16 * N <= v; j += 16 * N)
-      value_tile<kRows, N, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
+      value_tile<kRows, N, false>(weights, values + j * kPage, first, last, 16, acc + j, acc_stride,
+                                  {}, ahead(j + 16 * N));
     if constexpr (N > 1)
       for (; j + 16 <= v; j += 16)
-        value_tile<kRows, 1, false>(weights, values + j, first, last, v, acc + j, acc_stride, {});
+        value_tile<kRows, 1, false>(weights, values + j * kPage, first, last, 16, acc + j,
+                                    acc_stride, {}, ahead(j + 16));
     if (j < v)
-      value_tile<kRows, 1, true>(weights, values + j, first, last, v, acc + j, acc_stride,
-                                 first_lanes(v - j));
+      value_tile<kRows, 1, true>(weights, values + j * kPage, first, last, v - j, acc + j,
+                                 acc_stride, first_lanes(v - j), ahead(v));
   }
 }
 
@@ -154,9 +175,9 @@ QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage :
 
 template <int M>
 QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const float *values,
-                      const int32_t *lo, const int32_t *hi, float scale, float softcap,
-                      const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum,
-                      float *acc, int64_t acc_stride) {
+                      const float *next_keys, const int32_t *lo, const int32_t *hi, float scale,
+                      float softcap, const float *bias, int64_t d, int64_t v, float *row_max,
+                      float *row_sum, int64_t row_step, float *acc, int64_t acc_stride) {
   // Some row sees [any_lo, any_hi); every row sees [all_lo, all_hi).
   int from[M], to[M];
   int any_lo = kPage, any_hi = 0, all_lo = 0, all_hi = kPage;
@@ -178,24 +199,24 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const
     all_lo = all_hi = kPage; // each row goes on its own
 
   alignas(64) float weights[M][kPage];
-  score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0]);
+  score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0], values);
   for (int m = 0; m < M; ++m)
     if (from[m] < to[m])
       weigh_row(weights[m], from[m], to[m], scale, softcap, bias ? bias + m * kPage : nullptr,
-                row_max + m, row_sum + m, acc + m * acc_stride, v);
+                row_max + m * row_step, row_sum + m * row_step, acc + m * acc_stride, v);
 
   // Positions in ascending order for each row: those before the shared ones, the shared ones, those
   // after.
   if constexpr (M == 1) {
-    add_values<1>(weights[0], values, from[0], to[0], v, acc, acc_stride);
+    add_values<1>(weights[0], values, from[0], to[0], v, acc, acc_stride, next_keys);
   } else {
     for (int m = 0; m < M; ++m)
       add_values<1>(weights[m], values, from[m], to[m] < all_lo ? to[m] : all_lo, v,
-                    acc + m * acc_stride, acc_stride);
-    add_values<M>(weights[0], values, all_lo, all_hi, v, acc, acc_stride);
+                    acc + m * acc_stride, acc_stride, next_keys);
+    add_values<M>(weights[0], values, all_lo, all_hi, v, acc, acc_stride, next_keys);
     for (int m = 0; m < M; ++m)
       add_values<1>(weights[m], values, all_hi > from[m] ? all_hi : from[m], to[m], v,
-                    acc + m * acc_stride, acc_stride);
+                    acc + m * acc_stride, acc_stride, next_keys);
   }
 }
 
@@ -206,11 +227,12 @@ using namespace quern::micro;
 QK_BEGIN
 #define QK_ATTN_BLOCK(M)                                                                           \
   QK_KERNEL void qk_attn_block_m##M(                                                               \
-      const float *q, int64_t q_stride, const float *keys, const float *values, const int32_t *lo, \
-      const int32_t *hi, float scale, float softcap, const float *bias, int64_t d, int64_t v,      \
-      float *row_max, float *row_sum, float *acc, int64_t acc_stride) {                            \
-    attend<M>(q, q_stride, keys, values, lo, hi, scale, softcap, bias, d, v, row_max, row_sum,     \
-              acc, acc_stride);                                                                    \
+      const float *q, int64_t q_stride, const float *keys, const float *values,                    \
+      const float *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,    \
+      const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
+      float *acc, int64_t acc_stride) {                                                            \
+    attend<M>(q, q_stride, keys, values, next_keys, lo, hi, scale, softcap, bias, d, v, row_max,   \
+              row_sum, row_step, acc, acc_stride);                                                 \
   }
 QK_FOR_EACH_ATTN_HEIGHT(QK_ATTN_BLOCK)
 
@@ -219,6 +241,19 @@ QK_KERNEL void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int6
   *row_sum = 0.0f;
   for (int64_t j = 0; j < v; ++j)
     acc[j] = 0.0f;
+}
+
+QK_KERNEL void qk_attn_merge_row(float *row_max, float *row_sum, float *acc, float other_max,
+                                 float other_sum, const float *other_acc, int64_t v) {
+  if (other_sum == 0.0f)
+    return;
+  const float new_max = *row_max > other_max ? *row_max : other_max;
+  const float correction = exponential(*row_max - new_max);
+  const float other = exponential(other_max - new_max);
+  *row_max = new_max;
+  *row_sum = __builtin_fmaf(*row_sum, correction, other_sum * other);
+  for (int64_t j = 0; j < v; ++j)
+    acc[j] = __builtin_fmaf(acc[j], correction, other_acc[j] * other);
 }
 
 QK_KERNEL void qk_attn_finish_row(const float *acc, float row_sum, int64_t v, float *out) {

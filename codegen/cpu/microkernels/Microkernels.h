@@ -194,7 +194,8 @@ float qk_cos(float x); // the same
 // qk_attn_block_m<M>, M in {1, 2, 3, 4, 8}: updates the online softmax of M query rows with one
 // page of P = QUERN_KV_PAGE positions (StepArgs.h).
 //   q         M rows of d floats, q_stride floats apart
-//   keys      [d][P];  values [P][v]
+//   keys, values: a page's (StepArgs.h);  next_keys: those of the page that comes next, to be
+//             fetched ahead; never read
 //   lo, hi    row m sees the page's positions [lo[m], hi[m]), clamped to [0, P). The others are
 //   never used: they may
 //             be uninitialised or NaN. Where it is empty, the row's state stays as it was, bit for
@@ -202,7 +203,8 @@ float qk_cos(float x); // the same
 //   scale     multiplies the scores; then, unless softcap is 0, score = softcap * tanh(score /
 //   softcap)
 //   bias      null, or [M][P]: added to the scores last; not used for what a row does not see
-//   row_max, row_sum [M], acc [M][v] (rows acc_stride floats apart): the state
+//   row_max, row_sum [M] (row_step floats apart), acc [M][v] (rows acc_stride floats apart): the
+//             state
 // For each row:
 //   score[p] = (fma over i ascending of q[i] * keys[i][p]) * scale, capped, + bias[p]
 //   new_max  = max(row_max, scores);  w[p] = exp(score[p] - new_max);  c = exp(row_max - new_max)
@@ -210,9 +212,10 @@ float qk_cos(float x); // the same
 //   acc      = acc * c, then fma(w[p], values[p], acc) over p ascending
 #define QK_DECLARE_ATTN_BLOCK(M)                                                                   \
   void qk_attn_block_m##M(const float *q, int64_t q_stride, const float *keys,                     \
-                          const float *values, const int32_t *lo, const int32_t *hi, float scale,  \
-                          float softcap, const float *bias, int64_t d, int64_t v, float *row_max,  \
-                          float *row_sum, float *acc, int64_t acc_stride);
+                          const float *values, const float *next_keys, const int32_t *lo,          \
+                          const int32_t *hi, float scale, float softcap, const float *bias,        \
+                          int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,  \
+                          float *acc, int64_t acc_stride);
 #define QK_FOR_EACH_ATTN_HEIGHT(X) X(1) X(2) X(3) X(4) X(8)
 QK_FOR_EACH_ATTN_HEIGHT(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
@@ -220,6 +223,12 @@ QK_FOR_EACH_ATTN_HEIGHT(QK_DECLARE_ATTN_BLOCK)
 // The state of a row that has seen nothing: row_max = -1e30, row_sum = 0, acc = 0. (A row with an
 // attention sink of logit s starts with row_max = s, row_sum = 1 instead.)
 void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v);
+// Adds to a row's state that of the same row over later positions; one that has seen nothing there
+// (other_sum is 0) stays as it is, bit for bit.
+//   new_max = max(row_max, other_max);  c = exp(row_max - new_max);  o = exp(other_max - new_max)
+//   row_sum = fma(row_sum, c, other_sum * o);  acc = fma(acc, c, other_acc * o)
+void qk_attn_merge_row(float *row_max, float *row_sum, float *acc, float other_max, float other_sum,
+                       const float *other_acc, int64_t v);
 // out = acc / row_sum; zeros for a row that has seen nothing.
 void qk_attn_finish_row(const float *acc, float row_sum, int64_t v, float *out);
 
@@ -323,6 +332,7 @@ QK_END
   X(qk_attn_block_m3)                                                                              \
   X(qk_attn_block_m4)                                                                              \
   X(qk_attn_block_m8)                                                                              \
+  X(qk_attn_merge_row)                                                                             \
   X(qk_attn_init_row)                                                                              \
   X(qk_attn_finish_row)                                                                            \
   X(qk_recurrence_step)                                                                            \

@@ -20,6 +20,13 @@ struct Problem {
   std::vector<float> q;
   std::vector<std::vector<float>> keys, values, bias; // bias: [page], empty or [row][position]
   std::vector<std::vector<int32_t>> lo, hi;           // [page][row]
+
+  // Where things lie in a page (StepArgs.h).
+  int key_at(int i, int position) const { return (position / 16 * d + i) * 16 + position % 16; }
+  int value_at(int position, int j) const {
+    const int width = std::min(16, v - j / 16 * 16);
+    return j / 16 * 16 * kPage + position * width + j % 16;
+  }
 };
 
 Problem random_problem(Random &random, int rows) {
@@ -53,9 +60,9 @@ Problem random_problem(Random &random, int rows) {
     for (int position = 0; position < kPage; ++position)
       if (position < any_lo || position >= any_hi) {
         for (int i = 0; i < p.d; ++i)
-          keys[i * kPage + position] = NAN;
+          keys[p.key_at(i, position)] = NAN;
         for (int j = 0; j < p.v; ++j)
-          values[position * p.v + j] = NAN;
+          values[p.value_at(position, j)] = NAN;
       }
     p.keys.push_back(keys);
     p.values.push_back(values);
@@ -78,9 +85,9 @@ State initial(const Kernels &k, const Problem &p) {
 void run(const Problem &p, Block block, int first, State &state) {
   for (int page = 0; page < p.pages; ++page)
     block(p.q.data() + first * p.q_stride, p.q_stride, p.keys[page].data(), p.values[page].data(),
-          p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap,
+          nullptr, p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap,
           p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
-          state.max.data() + first, state.sum.data() + first,
+          state.max.data() + first, state.sum.data() + first, 1,
           state.acc.data() + first * p.acc_stride, p.acc_stride);
 }
 
@@ -94,7 +101,7 @@ void model(const Kernels &k, const Problem &p, int m, State &state) {
     for (int position = lo; position < hi; ++position) {
       float score = 0;
       for (int i = 0; i < p.d; ++i)
-        score = std::fma(p.q[m * p.q_stride + i], p.keys[page][i * kPage + position], score);
+        score = std::fma(p.q[m * p.q_stride + i], p.keys[page][p.key_at(i, position)], score);
       score *= p.scale;
       if (p.softcap != 0)
         score = k.qk_tanh(score / p.softcap) * p.softcap;
@@ -113,7 +120,7 @@ void model(const Kernels &k, const Problem &p, int m, State &state) {
       float &acc = state.acc[m * p.acc_stride + j];
       acc *= correction;
       for (int position = lo; position < hi; ++position)
-        acc = std::fma(weight[position], p.values[page][position * p.v + j], acc);
+        acc = std::fma(weight[position], p.values[page][p.value_at(position, j)], acc);
     }
   }
 }
@@ -127,7 +134,7 @@ std::vector<double> exact(const Problem &p, int m) {
          ++position) {
       double score = 0;
       for (int i = 0; i < p.d; ++i)
-        score += static_cast<double>(p.q[m * p.q_stride + i]) * p.keys[page][i * kPage + position];
+        score += static_cast<double>(p.q[m * p.q_stride + i]) * p.keys[page][p.key_at(i, position)];
       score *= p.scale;
       if (p.softcap != 0)
         score = p.softcap * std::tanh(score / p.softcap);
@@ -135,7 +142,7 @@ std::vector<double> exact(const Problem &p, int m) {
         score += p.bias[page][m * kPage + position];
       sum += std::exp(score);
       for (int j = 0; j < p.v; ++j)
-        out[j] += std::exp(score) * p.values[page][position * p.v + j];
+        out[j] += std::exp(score) * p.values[page][p.value_at(position, j)];
     }
   for (double &value : out)
     value = sum > 0 ? value / sum : 0;
@@ -179,6 +186,37 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
   }
 }
 
+TEST(Attention, MergesAsDefinedAndLeavesARowThatSawNothing) {
+  Random random(3);
+  for (const int64_t v : {1, 16, 50}) {
+    const auto acc = random.units(v), other = random.units(v);
+    for (const auto &[max, other_max] : {std::pair(1.0f, 3.0f), {3.0f, 1.0f}, {-1e30f, 2.0f}}) {
+      for (const Build &build : usable_builds()) {
+        const Kernels &k = *build.kernels;
+        const float most = std::max(max, other_max);
+        const float c = k.qk_exp(max - most), o = k.qk_exp(other_max - most);
+        float got_max = max, got_sum = 2;
+        std::vector<float> got = acc, want(v);
+        for (int64_t j = 0; j < v; ++j)
+          want[j] = std::fma(acc[j], c, other[j] * o);
+        k.qk_attn_merge_row(&got_max, &got_sum, got.data(), other_max, 5, other.data(), v);
+        EXPECT_EQ(got_max, most);
+        EXPECT_EQ(got_sum, std::fma(2.0f, c, 5 * o));
+        expect_same_bits(got, want, std::string(build.name));
+
+        float same_max = max, same_sum = 2;
+        std::vector<float> same = acc;
+        same[0] = -0.0f;
+        const std::vector<float> before = same;
+        k.qk_attn_merge_row(&same_max, &same_sum, same.data(), -1e30f, 0, other.data(), v);
+        EXPECT_EQ(same_max, max);
+        EXPECT_EQ(same_sum, 2);
+        expect_same_bits(same, before, std::string(build.name) + ", nothing seen");
+      }
+    }
+  }
+}
+
 TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
   Random random(2);
   for (const Build &build : usable_builds()) {
@@ -191,13 +229,13 @@ TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
     for (int position = 0; position < kPage; ++position)
       if (position != 20) // finite nowhere but where the last row looks
         for (int j = 0; j < p.v; ++j)
-          p.values[0][position * p.v + j] = INFINITY;
+          p.values[0][p.value_at(position, j)] = INFINITY;
     State state = initial(*build.kernels, p);
     run(p, build.kernels->qk_attn_block_m4, 0, state);
     std::vector<float> out(p.v);
     build.kernels->qk_attn_finish_row(&state.acc[3 * p.acc_stride], state.sum[3], p.v, out.data());
     for (int j = 0; j < p.v; ++j) {
-      EXPECT_EQ(out[j], p.values[0][20 * p.v + j]) << build.name;
+      EXPECT_EQ(out[j], p.values[0][p.value_at(20, j)]) << build.name;
       EXPECT_EQ(state.acc[2 * p.acc_stride + j], 0) << build.name;
       EXPECT_TRUE(std::isinf(state.acc[j])) << build.name;
     }
