@@ -195,6 +195,40 @@ TEST_P(Conformance, BatchesDoNotMatter) {
   }
 }
 
+// Tests the borders of attention's blocks of keys and, for single tokens, of the rounds that
+// workers share: what a token sees is summed the same whether it comes alone or with others.
+TEST(LongSequence, BlocksOfKeysDoNotMatter) {
+  std::string config = kLlama;
+  config.replace(config.find("\"max_position_embeddings\": 256"), 30,
+                 "\"max_position_embeddings\": 8192");
+  auto model = CompiledModel::create(config, "int8", "x86-64-v3");
+  ASSERT_TRUE(model);
+  if (!model->runs())
+    return;
+  const auto tokens = randomTokens(5, 4112, model->vocab());
+  const auto engine = model->engine(2, 8192);
+  const auto vocab = static_cast<size_t>(engine->vocab());
+  const auto whole = run(*engine, tokens, 64);
+  for (const int threads : {1, 3}) {
+    const auto other = model->engine(threads, 8192);
+    const auto slot = *other->create_slot();
+    size_t at = 0;
+    // One by one at the ends of the first two blocks and of the first round of sixteen.
+    for (const auto &[until, chunk] :
+         {std::pair<size_t, size_t>{250, 50}, {262, 1}, {510, 62}, {514, 1}, {4090, 64}, {4112, 1}})
+      while (at < until) {
+        const size_t count = std::min(chunk, until - at);
+        std::vector<float> logits(vocab);
+        const session::SequenceStep step{slot, std::span(tokens).subspan(at, count),
+                                         session::Rows::last};
+        ASSERT_TRUE(other->step({&step, 1}, logits).ok());
+        at += count;
+        ASSERT_TRUE(std::equal(logits.begin(), logits.end(), &whole[(at - 1) * vocab]))
+            << "position " << at - 1 << ", " << threads << " threads";
+      }
+  }
+}
+
 std::string caseName(const testing::TestParamInfo<Conformance::ParamType> &info) {
   std::string variant = std::get<0>(info.param);
   return std::string(std::get<1>(info.param).name) + "_" + variant.substr(variant.size() - 2);
