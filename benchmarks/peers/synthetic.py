@@ -50,7 +50,7 @@ def write(name, folder):
     # Byte-level tokens, then words that no text contains: enough for every engine to load.
     letters = [chr(b if 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b else 256 + b) for b in range(256)]
     letters = list(dict.fromkeys(letters))
-    tokens = letters + [f"<word {i}>" for i in range(vocab - len(letters))]
+    tokens = letters + [letters[0] + letters[1]] + [f"<word {i}>" for i in range(vocab - len(letters) - 1)]
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("llama-bpe" if architecture == "llama" else "qwen2")
     out.add_token_list(tokens)
