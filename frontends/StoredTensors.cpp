@@ -111,9 +111,10 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
   return places;
 }
 
-void StoredTensors::report_missing(const std::vector<recipe::Tensor> &wanted,
-                                   Problems &problems) const {
-  for (const recipe::Tensor &tensor : wanted)
+void StoredTensors::report_missing(const recipe::Decoder &decoder, Problems &problems) const {
+  if (list.empty())
+    return;
+  for (const recipe::Tensor &tensor : recipe::tensors(decoder))
     if (!list.contains(tensor.name) && !reported.contains(tensor.name))
       problems.add(tensor.name, "this tensor is missing", kIncomplete);
 }

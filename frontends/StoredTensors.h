@@ -44,8 +44,9 @@ public:
   /// it would have changed what the model computes.
   std::vector<recipe::Place> place(const std::vector<recipe::Tensor> &wanted,
                                    const std::set<std::string> &known, Problems &problems) const;
-  /// Says which of `wanted` are missing, where their shapes are made up of other problems.
-  void report_missing(const std::vector<recipe::Tensor> &wanted, Problems &problems) const;
+  /// Says which tensors of a recipe are missing, where their shapes are made up of other problems.
+  /// Nothing where there are no tensors at all: then the number of layers is bounded by nothing.
+  void report_missing(const recipe::Decoder &decoder, Problems &problems) const;
 
   /// The files' paths, by number.
   std::vector<std::string> paths() const;

@@ -176,23 +176,25 @@ void register_gemm(const std::string &name, Gemm m1, GemmRows rows, const Packin
         [=](auto &s) { prefill(s, rows, height, packing, x, stride); });
 }
 
-/// Attention of `height` rows over pages of one head, d = v = 64: `pages` of them, 32 KiB each.
-void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_m1) block, int height,
-               int64_t pages) {
+/// Attention of `height` rows over pages of one head, d = v = 64, `bytes` of them, with numbers of
+/// `size` bytes.
+void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_f32_m1) block, int height,
+               int64_t size, int64_t bytes) {
   constexpr int64_t d = 64;
-  const float *kv = large_buffer().floats();
+  const int64_t part = 64 * d * size, pages = bytes / (2 * part);
+  const uint8_t *kv = large_buffer().bytes();
   std::vector<float> q(height * d, 0.1f), acc(height * d, 0.0f), most(height, -1e30f),
       sum(height, 0);
   const std::vector<int32_t> lo(height, 0), hi(height, QUERN_KV_PAGE);
   for (auto _ : state) {
     for (int64_t page = 0; page < pages; ++page)
-      block(q.data(), d, kv + page * 128 * d, kv + page * 128 * d + 64 * d,
-            kv + (page + 1) * 128 * d, lo.data(), hi.data(), 0.125f, 0, nullptr, d, d, most.data(),
+      block(q.data(), d, kv + 2 * page * part, kv + (2 * page + 1) * part,
+            kv + (2 * page + 2) * part, lo.data(), hi.data(), 0.125f, 0, nullptr, d, d, most.data(),
             sum.data(), 1, acc.data(), d);
     benchmark::DoNotOptimize(acc.data());
   }
   rate(state, "GOP/s", 2.0 * height * static_cast<double>(pages) * 64 * 2 * d);
-  rate(state, "GB/s", static_cast<double>(pages) * 128 * d * 4);
+  rate(state, "GB/s", static_cast<double>(2 * pages * part));
 }
 
 void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
@@ -269,11 +271,16 @@ void register_all() {
     const auto add = [&](const std::string &name, auto run) {
       benchmark::RegisterBenchmark((prefix + name).c_str(), run);
     };
-#define QK_REGISTER(M)                                                                             \
-  add("attention/m" #M "/L2", [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, 8); });  \
-  add("attention/m" #M "/memory",                                                                  \
-      [=](auto &s) { attention(s, kernels->qk_attn_block_m##M, M, kBeyondCaches >> 15); });
-    QK_FOR_EACH_ATTN_HEIGHT(QK_REGISTER)
+#define QK_REGISTER(M, NAME, T)                                                                    \
+  add("attention/" #NAME "/m" #M "/L2", [=](auto &s) {                                             \
+    attention(s, kernels->qk_attn_block_##NAME##_m##M, M,                                          \
+              std::string_view(#NAME) == "f32" ? 4 : 2, 256 << 10);                                \
+  });                                                                                              \
+  add("attention/" #NAME "/m" #M "/memory", [=](auto &s) {                                         \
+    attention(s, kernels->qk_attn_block_##NAME##_m##M, M,                                          \
+              std::string_view(#NAME) == "f32" ? 4 : 2, kBeyondCaches);                            \
+  });
+    QK_FOR_EACH_ATTN_BLOCK(QK_REGISTER)
 #undef QK_REGISTER
     add("recurrence", [=](auto &s) { recurrence(s, kernels, false); });
     add("recurrence_delta", [=](auto &s) { recurrence(s, kernels, true); });

@@ -32,6 +32,19 @@ struct RowStates {
   int64_t stride, step;
 };
 
+/// A float as a state of the format stores it.
+Value asStored(Code &code, Value number, StateFormat format) {
+  switch (format) {
+  case StateFormat::f32:
+    return number;
+  case StateFormat::f16:
+    return code.toF16(number);
+  case StateFormat::bf16:
+    return code.toBf16Bits(number);
+  }
+  llvm_unreachable("a state has one of these formats");
+}
+
 /// The generator of one attention kernel. Row t * group + g of a tile of tokens and a kv head is
 /// the query of token t and head kvHead * group + g.
 class Attention {
@@ -45,6 +58,8 @@ public:
     heads = op.getHeads();
     group = heads / kvHeads;
     window = op.getWindow();
+    format = op.getState().getType().getFormat();
+    elementSize = elementBytes(format);
     tokens = kernel.single ? 1 : tileTokens(group);
     int64_t maxRows = tokens * group;
     query = code.scratch(code.f32(), maxRows * keyDim);
@@ -199,11 +214,11 @@ private:
                   Value page, Value pages) {
     auto keysOf = [&](Value page) {
       return code.atBytes(kernel.kvPage(op.getState(), seq, page),
-                          code.mul(kvHead, (keyDim + valueDim) * QUERN_KV_PAGE * 4));
+                          code.mul(kvHead, (keyDim + valueDim) * QUERN_KV_PAGE * elementSize));
     };
     Value keys = keysOf(page),
           nextKeys = keysOf(code.min(code.add(page, 1), code.sub(pages, code.c(1))));
-    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * 4);
+    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * elementSize);
     Value pageStart = code.mul(page, QUERN_KV_PAGE);
     code.loop(code.c(0), rows, [&](Value r) {
       Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
@@ -215,7 +230,7 @@ private:
         writeBias(kvHead, r, code.add(start, code.div(r, group)), pageStart);
     });
     auto block = [&](Value r, int64_t height) {
-      code.call("qk_attn_block_m" + std::to_string(height),
+      code.call(("qk_attn_block_" + stringifyStateFormat(format) + "_m" + Twine(height)).str(),
                 {code.at(query, code.f32(), code.mul(r, keyDim)), code.c(keyDim), keys, values,
                  nextKeys, code.at(low, code.i32(), r), code.at(high, code.i32(), r), scale,
                  softcap, slopes ? code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE)) : bias,
@@ -269,7 +284,8 @@ private:
   Kernel &kernel;
   Code &code;
   AttentionOp op;
-  int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens;
+  int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens, elementSize;
+  StateFormat format;
   Value query, low, high, scale, softcap, bias, slopes;
 };
 } // namespace
@@ -287,6 +303,12 @@ LogicalResult Kernel::generateKvAppend() {
   auto append = cast<KvAppendOp>(anchor);
   ArrayRef<int64_t> shape = append.getState().getType().getShape();
   int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
+  StateFormat format = append.getState().getType().getFormat();
+  int64_t size = elementBytes(format);
+  auto put = [&](Value number, Value base, Value index) {
+    Value stored = asStored(code, number, format);
+    code.store(stored, code.at(base, stored.getType(), index));
+  };
   Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
   auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
@@ -299,16 +321,16 @@ LogicalResult Kernel::generateKvAppend() {
     Rows rows(*this, token);
     rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
     rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
-    Value keys = code.atBytes(page, code.mul(head, (keyDim + valueDim) * QUERN_KV_PAGE * 4));
+    Value keys = code.atBytes(page, code.mul(head, (keyDim + valueDim) * QUERN_KV_PAGE * size));
     Value lane = code.rem(place, 16), strip = code.mul(code.sub(place, lane), keyDim);
     code.loop(keyDim, [&](Value i) {
-      code.storeF(code.loadF(key, i), keys, code.add(strip, code.add(code.mul(i, 16), lane)));
+      put(code.loadF(key, i), keys, code.add(strip, code.add(code.mul(i, 16), lane)));
     });
-    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * 4);
+    Value values = code.atBytes(keys, keyDim * QUERN_KV_PAGE * size);
     auto store = [&](Value column, int64_t width) {
       Value target = code.add(code.mul(column, QUERN_KV_PAGE), code.mul(place, width));
       code.loop(width, [&](Value i) {
-        code.storeF(code.loadF(value, code.add(column, i)), values, code.add(target, i));
+        put(code.loadF(value, code.add(column, i)), values, code.add(target, i));
       });
     };
     code.loop(code.c(0), code.c(valueDim / 16 * 16), code.c(16),

@@ -15,7 +15,7 @@ namespace quern {
 static void buildNormalize(OpPassManager &pm, const PipelineOptions &) { buildNormalizePhase(pm); }
 static void buildFuse(OpPassManager &pm, const PipelineOptions &) { buildFusePhase(pm); }
 static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
-  buildQuantizePhase(pm, {.quant = options.quant});
+  buildQuantizePhase(pm, {.quant = options.quant}, {.kv = options.kv});
 }
 static void buildSchedule(OpPassManager &pm, const PipelineOptions &options) {
   buildSchedulePhase(pm, {.maxTokens = options.max_tokens, .maxSeqs = options.max_seqs});

@@ -21,12 +21,14 @@ template <typename Flags> struct CommonFlags : PassPipelineOptions<Flags> {
 
   Option<std::string> quant{*this, "quant", llvm::cl::desc("keep, or the format of matrices"),
                             llvm::cl::init(PipelineOptions().quant)};
+  Option<std::string> kv{*this, "kv", llvm::cl::desc("the format of kv state"),
+                         llvm::cl::init(PipelineOptions().kv)};
   Option<int64_t> maxTokens{*this, "max-tokens", llvm::cl::desc("largest step, in tokens"),
                             llvm::cl::init(PipelineOptions().max_tokens)};
   Option<int64_t> maxSeqs{*this, "max-seqs", llvm::cl::desc("most sequences of a step"),
                           llvm::cl::init(PipelineOptions().max_seqs)};
 
-  PipelineOptions options() const { return {quant, maxTokens, maxSeqs}; }
+  PipelineOptions options() const { return {quant, kv, maxTokens, maxSeqs}; }
 };
 
 struct PhaseFlags : CommonFlags<PhaseFlags> {};

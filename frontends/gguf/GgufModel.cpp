@@ -209,12 +209,12 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   reader.check_unread();
   model.notes = reader.take_notes();
   load_tokenizer(*file, model, problems);
-  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
   if (!reader.sizes_are_real()) {
     if (!options.synthetic)
-      tensors.report_missing(wanted, problems);
+      tensors.report_missing(model.decoder, problems);
     return model;
   }
+  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
   recipe::check(model.decoder, problems);
   if (options.synthetic) {
     model.source = recipe::synthetic_source(wanted, "f32", *options.synthetic);

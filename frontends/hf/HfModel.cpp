@@ -243,12 +243,12 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   // says of shapes is not so.
   if (!weights_are_known)
     return model;
-  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
   if (!reader.sizes_are_real()) {
-    if (have_tensors && !options.synthetic)
-      tensors.report_missing(wanted, problems);
+    if (!options.synthetic)
+      tensors.report_missing(model.decoder, problems);
     return model;
   }
+  const std::vector<recipe::Tensor> wanted = recipe::tensors(model.decoder);
   recipe::check(model.decoder, problems);
   if (!have_tensors)
     return model;

@@ -110,26 +110,34 @@ Type StateType::parse(AsmParser &parser) {
   FailureOr<StateKind> kind;
   if (parser.parseLess() || failed(kind = FieldParser<StateKind>::parse(parser)) ||
       parser.parseComma() ||
-      parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
-      parser.parseGreater())
+      parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false))
     return {};
-  return parser.getChecked<StateType>(parser.getContext(), *kind, shape);
+  FailureOr<StateFormat> format = StateFormat::f32;
+  if (succeeded(parser.parseOptionalComma()))
+    format = FieldParser<StateFormat>::parse(parser);
+  if (failed(format) || parser.parseGreater())
+    return {};
+  return parser.getChecked<StateType>(parser.getContext(), *kind, shape, *format);
 }
 
 void StateType::print(AsmPrinter &printer) const {
   printer << '<' << stringifyStateKind(getKind()) << ", ";
   printer.printDimensionList(getShape());
+  if (getFormat() != StateFormat::f32)
+    printer << ", " << stringifyStateFormat(getFormat());
   printer << '>';
 }
 
 LogicalResult StateType::verify(function_ref<InFlightDiagnostic()> emitError, StateKind kind,
-                                ArrayRef<int64_t> shape) {
+                                ArrayRef<int64_t> shape, StateFormat format) {
   size_t rank = kind == StateKind::window ? 2 : 3;
   if (shape.size() != rank)
     return emitError() << stringifyStateKind(kind) << " state has " << rank << " dimensions, not "
                        << shape.size();
   if (llvm::any_of(shape, [](int64_t dim) { return dim <= 0; }))
     return emitError() << "a state's dimensions are positive";
+  if (kind != StateKind::kv && format != StateFormat::f32)
+    return emitError() << stringifyStateKind(kind) << " state is summed up in float32";
   return success();
 }
 

@@ -48,6 +48,12 @@ def Quern_StateKind : I32EnumAttr<"StateKind", "what a sequence carries between 
   let genSpecializedAttr = 0;
 }
 
+def Quern_StateFormat : I32EnumAttr<"StateFormat", "how a state's numbers are stored", [
+    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"f16", 1>, I32EnumAttrCase<"bf16", 2>]> {
+  let cppNamespace = "::quern";
+  let genSpecializedAttr = 0;
+}
+
 def Quern_WeightType : Quern_Type<"Weight", "weight"> {
   let summary = "a reference to a weight: its shape and the format it is stored in";
   let description = [{
@@ -62,11 +68,15 @@ def Quern_WeightType : Quern_Type<"Weight", "weight"> {
 def Quern_StateType : Quern_Type<"State", "state"> {
   let summary = "what each sequence of the batch carries between steps";
   let description = [{
-    - `!quern.state<kv, 3x64x64>`: grows by token; [kv heads, key dim, value dim] for each position.
+    - `!quern.state<kv, 3x64x64>`: grows by token; [kv heads, key dim, value dim] for each position. In float32, or as
+      `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended.
     - `!quern.state<recurrent, 12x24x16>`: fixed; [heads, key dim, value dim].
     - `!quern.state<window, 240x3>`: fixed; [channels, positions], the latest position last.
   }];
-  let parameters = (ins EnumParameter<Quern_StateKind>:$kind, ArrayRefParameter<"int64_t">:$shape);
+  let parameters = (ins EnumParameter<Quern_StateKind>:$kind, ArrayRefParameter<"int64_t">:$shape, EnumParameter<Quern_StateFormat>:$format);
+  let builders = [TypeBuilder<(ins "::quern::StateKind":$kind, "::llvm::ArrayRef<int64_t>":$shape), [{
+    return $_get($_ctxt, kind, shape, ::quern::StateFormat::f32);
+  }]>];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

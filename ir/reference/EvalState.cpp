@@ -1,4 +1,5 @@
 // State declarations and references, and what is appended to kv state.
+#include "ir/formats/Half.h"
 #include "ir/reference/Frame.h"
 
 #include <algorithm>
@@ -19,6 +20,20 @@ template <class S> absl::Status eval_state_ref(Frame<S> &frame, StateRefOp op) {
   return absl::OkStatus();
 }
 
+/// A number as the state gives it back.
+double as_stored(double value, StateFormat format) {
+  const auto number = static_cast<float>(value);
+  switch (format) {
+  case StateFormat::f32:
+    return value;
+  case StateFormat::f16:
+    return formats::f16_to_f32(formats::f32_to_f16(number));
+  case StateFormat::bf16:
+    return formats::bf16_to_f32(formats::f32_to_bf16(number));
+  }
+  return value;
+}
+
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
   const Rows<S> &keys = frame.rows(op.getKeys()), &values = frame.rows(op.getValues());
   const PackedBatch &batch = frame.step.batch;
@@ -29,8 +44,10 @@ template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
     double *state =
         frame.step.state.growing(slot, frame.state(op.getState()), width, position + 1).data() +
         position * width;
-    std::copy_n(keys[t], keys.cols, state);
-    std::copy_n(values[t], values.cols, state + keys.cols);
+    const StateFormat format = op.getState().getType().getFormat();
+    const auto stored = [&](S value) { return as_stored(value, format); };
+    std::transform(keys[t], keys[t] + keys.cols, state, stored);
+    std::transform(values[t], values[t] + values.cols, state + keys.cols, stored);
   }
   return absl::OkStatus();
 }

@@ -54,10 +54,12 @@ int64_t packedBytes(PackedOp packed) {
   return packing->bytes(shape[0], shape[1]);
 }
 
+int64_t elementBytes(StateFormat format) { return format == StateFormat::f32 ? 4 : 2; }
+
 int64_t stateBytes(StateType type) {
   ArrayRef<int64_t> shape = type.getShape();
   if (type.getKind() == StateKind::kv)
-    return shape[0] * (shape[1] + shape[2]) * kPagePositions * 4;
+    return shape[0] * (shape[1] + shape[2]) * kPagePositions * elementBytes(type.getFormat());
   return count(shape) * 4;
 }
 

@@ -40,7 +40,10 @@ int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
 /// Bytes of a packed weight: its panels, or plain rows of float32.
 int64_t packedBytes(PackedOp packed);
 
-/// Bytes of a state in float32: of a kv state, its part of a page (kPagePositions positions), of
+/// Bytes of a number in a state.
+int64_t elementBytes(StateFormat format);
+
+/// Bytes of a state: of a kv state, its part of a page (kPagePositions positions), of
 /// the others, its part of a slot.
 int64_t stateBytes(StateType type);
 

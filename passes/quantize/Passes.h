@@ -11,7 +11,8 @@ namespace quern {
 #include "passes/quantize/Passes.h.inc"
 
 /// Appends the phase's passes, its verifier last.
-void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &formats);
+void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &weights,
+                        const QuantizeStatesOptions &states = {});
 
 } // namespace quern
 

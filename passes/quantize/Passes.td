@@ -24,6 +24,20 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
   ];
 }
 
+def QuantizeStates : Pass<"quern-quantize-states", "::mlir::ModuleOp"> {
+  let summary = "give kv state the format it is stored in";
+  let description = [{
+    Every `!quern.state<kv, ...>` gets the format that `kv` names, in declarations and wherever it is used. Other states are
+    sums over all tokens so far, and stay float32.
+  }];
+  let options = [
+    Option<"kv", "kv", "std::string", "\"f32\"", "f32, f16 or bf16">,
+  ];
+  let statistics = [
+    Statistic<"numStates", "states", "kv states that got another format">,
+  ];
+}
+
 def QuantizeActivations : Pass<"quern-quantize-activations", "::mlir::ModuleOp"> {
   let summary = "quantize the inputs of linears whose weights are quantized";
   let description = [{

@@ -5,8 +5,10 @@
 
 namespace quern {
 
-void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &formats) {
-  pm.addPass(createQuantizeWeights(formats));
+void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &weights,
+                        const QuantizeStatesOptions &states) {
+  pm.addPass(createQuantizeWeights(weights));
+  pm.addPass(createQuantizeStates(states));
   // What linears read depends on their weights' formats.
   pm.addPass(createQuantizeActivations());
   pm.addPass(createVerifyQuantize());

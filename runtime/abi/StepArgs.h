@@ -48,9 +48,10 @@ typedef struct QuernKvGroup {
   const int32_t *const *block_tables; // [B] pointers to page numbers
 } QuernKvGroup;
 
-// Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values):
-//   [H] { keys   float32 [QUERN_KV_PAGE/16][D][16]
-//         values float32 [V/16][QUERN_KV_PAGE][16], and [QUERN_KV_PAGE][V%16] if that is not 0 }
+// Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values),
+// in float32, float16 or bfloat16:
+//   [H] { keys   [QUERN_KV_PAGE/16][D][16]
+//         values [V/16][QUERN_KV_PAGE][16], and [QUERN_KV_PAGE][V%16] if that is not 0 }
 // so a score is a sum over D with lanes over positions, an output a sum over positions with lanes
 // over V (neither needs a horizontal reduction), and tiles of 16 lanes read memory in one line.
 

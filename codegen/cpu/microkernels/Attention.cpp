@@ -30,25 +30,40 @@ inline constexpr int kVectors = kTileVectors / M >= 4   ? 4
                                 : kTileVectors / M >= 2 ? 2
                                                         : 1;
 
+/// Keys and values are stored as T, and read as floats.
+template <class T> QK_INLINE F32x16 load16(const T *at) {
+  return load_as_float<T, 16>(reinterpret_cast<const uint8_t *>(at));
+}
+
+/// The first `count` of 16, less than all; nothing beyond them is read.
+template <class T> QK_INLINE F32x16 load_some(const T *at, int64_t count) {
+  if constexpr (sizeof(T) == 4)
+    return load_masked(at, first_lanes(count));
+  T some[16] = {};
+  for (int64_t i = 0; i < count; ++i)
+    some[i] = at[i];
+  return load16(some);
+}
+
 /// What a tile will read next, fetched a few lines at a time.
-struct Ahead {
-  const float *at;
+template <class T> struct Ahead {
+  const T *at;
 
   template <int N> QK_INLINE void fetch(Ahead &ahead) {
-    QK_UNROLL for (int n = 0; n < N; ++n) __builtin_prefetch(ahead.at + 16 * n);
+    QK_UNROLL for (int n = 0; n < N; n += 4 / sizeof(T)) __builtin_prefetch(ahead.at + 16 * n);
     ahead.at += 16 * N;
   }
 };
 
 /// Scores of M rows for N vectors of positions.
-template <int M, int N>
-QK_INLINE void score_tile(const float *q, int64_t q_stride, const float *keys, int64_t d,
-                          float *scores, Ahead ahead) {
+template <int M, int N, class T>
+QK_INLINE void score_tile(const float *q, int64_t q_stride, const T *keys, int64_t d, float *scores,
+                          Ahead<T> ahead) {
   F32x16 sums[M][N] = {};
   for (int64_t i = 0; i < d; ++i, keys += 16) {
-    Ahead::fetch<N>(ahead);
+    Ahead<T>::template fetch<N>(ahead);
     F32x16 key[N];
-    QK_UNROLL for (int n = 0; n < N; ++n) key[n] = load<F32x16>(keys + n * 16 * d);
+    QK_UNROLL for (int n = 0; n < N; ++n) key[n] = load16(keys + n * 16 * d);
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
         fma(F32x16(q[m * q_stride + i]), key[n], sums[m][n]);
   }
@@ -57,15 +72,15 @@ QK_INLINE void score_tile(const float *q, int64_t q_stride, const float *keys, i
 }
 
 /// Scores of M rows for the vectors of positions that hold [first, last).
-template <int M>
-QK_INLINE void score_rows(const float *q, int64_t q_stride, const float *keys, int64_t d, int first,
-                          int last, float *scores, const float *values) {
+template <int M, class T>
+QK_INLINE void score_rows(const float *q, int64_t q_stride, const T *keys, int64_t d, int first,
+                          int last, float *scores, const T *values) {
   constexpr int N = kVectors<M>;
   constexpr int kRows = kTileRows<M>;
   for (int m = 0; m < M; m += kRows, q += kRows * q_stride, scores += kRows * kPage) {
     int p = first / 16 * 16;
     const auto ahead = [&](int next) __attribute__((always_inline)) {
-      return Ahead{next < last ? keys + next * d : values};
+      return Ahead<T>{next < last ? keys + next * d : values};
     };
     for (; p + 16 * (N - 1) < last; p += 16 * N)
       score_tile<kRows, N>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16 * N));
@@ -119,20 +134,20 @@ QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softc
 
 /// Adds to M rows the values of positions [first, last) in N vectors of columns. Masked: in one of
 /// `width`.
-template <int M, int N, bool Masked>
-QK_INLINE void value_tile(const float *weights, const float *values, int first, int last,
-                          int64_t width, float *acc, int64_t acc_stride, Mask16 mask, Ahead ahead) {
+template <int M, int N, bool Masked, class T>
+QK_INLINE void value_tile(const float *weights, const T *values, int first, int last, int64_t width,
+                          float *acc, int64_t acc_stride, Mask16 mask, Ahead<T> ahead) {
   F32x16 sums[M][N];
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) {
     float *at = acc + m * acc_stride + 16 * n;
     sums[m][n] = Masked ? load_masked(at, mask) : load<F32x16>(at);
   }
   for (int p = first; p < last; ++p) {
-    Ahead::fetch<N>(ahead);
+    Ahead<T>::template fetch<N>(ahead);
     F32x16 value[N];
     QK_UNROLL for (int n = 0; n < N; ++n) {
-      const float *at = Masked ? values + p * width : values + 16 * (p + n * kPage);
-      value[n] = Masked ? load_masked(at, mask) : load<F32x16>(at);
+      const T *at = Masked ? values + p * width : values + 16 * (p + n * kPage);
+      value[n] = Masked ? load_some(at, width) : load16(at);
     }
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
         fma(F32x16(weights[m * kPage + p]), value[n], sums[m][n]);
@@ -146,9 +161,9 @@ QK_INLINE void value_tile(const float *weights, const float *values, int first, 
   }
 }
 
-template <int M>
-QK_INLINE void add_values(const float *weights, const float *values, int first, int last, int64_t v,
-                          float *acc, int64_t acc_stride, const float *next_keys) {
+template <int M, class T>
+QK_INLINE void add_values(const float *weights, const T *values, int first, int last, int64_t v,
+                          float *acc, int64_t acc_stride, const T *next_keys) {
   constexpr int N = kVectors<M>;
   constexpr int kRows = kTileRows<M>;
   if (first >= last)
@@ -156,7 +171,7 @@ QK_INLINE void add_values(const float *weights, const float *values, int first, 
   for (int m = 0; m < M; m += kRows, weights += kRows * kPage, acc += kRows * acc_stride) {
     int64_t j = 0;
     const auto ahead = [&](int64_t next) __attribute__((always_inline)) {
-      return Ahead{next < v ? values + next * kPage : next_keys};
+      return Ahead<T>{next < v ? values + next * kPage : next_keys};
     };
     for (; j + 16 * N <= v; j += 16 * N)
       value_tile<kRows, N, false>(weights, values + j * kPage, first, last, 16, acc + j, acc_stride,
@@ -173,9 +188,9 @@ QK_INLINE void add_values(const float *weights, const float *values, int first, 
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
 
-template <int M>
-QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const float *values,
-                      const float *next_keys, const int32_t *lo, const int32_t *hi, float scale,
+template <int M, class T>
+QK_INLINE void attend(const float *q, int64_t q_stride, const T *keys, const T *values,
+                      const T *next_keys, const int32_t *lo, const int32_t *hi, float scale,
                       float softcap, const float *bias, int64_t d, int64_t v, float *row_max,
                       float *row_sum, int64_t row_step, float *acc, int64_t acc_stride) {
   // Some row sees [any_lo, any_hi); every row sees [all_lo, all_hi).
@@ -225,16 +240,17 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const float *keys, const
 using namespace quern::micro;
 
 QK_BEGIN
-#define QK_ATTN_BLOCK(M)                                                                           \
-  QK_KERNEL void qk_attn_block_m##M(                                                               \
-      const float *q, int64_t q_stride, const float *keys, const float *values,                    \
-      const float *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,    \
+#define QK_ATTN_BLOCK(M, NAME, T)                                                                  \
+  QK_KERNEL void qk_attn_block_##NAME##_m##M(                                                      \
+      const float *q, int64_t q_stride, const void *keys, const void *values,                      \
+      const void *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,     \
       const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
       float *acc, int64_t acc_stride) {                                                            \
-    attend<M>(q, q_stride, keys, values, next_keys, lo, hi, scale, softcap, bias, d, v, row_max,   \
+    attend<M>(q, q_stride, static_cast<const T *>(keys), static_cast<const T *>(values),           \
+              static_cast<const T *>(next_keys), lo, hi, scale, softcap, bias, d, v, row_max,      \
               row_sum, row_step, acc, acc_stride);                                                 \
   }
-QK_FOR_EACH_ATTN_HEIGHT(QK_ATTN_BLOCK)
+QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
 
 QK_KERNEL void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v) {
   *row_max = -1e30f;

@@ -191,10 +191,11 @@ float qk_cos(float x); // the same
 // ---- Attention
 // ---------------------------------------------------------------------------------------------------
 //
-// qk_attn_block_m<M>, M in {1, 2, 3, 4, 8}: updates the online softmax of M query rows with one
-// page of P = QUERN_KV_PAGE positions (StepArgs.h).
+// qk_attn_block_<format>_m<M>, M in {1, 2, 3, 4, 8}: updates the online softmax of M query rows
+// with one page of P = QUERN_KV_PAGE positions (StepArgs.h).
 //   q         M rows of d floats, q_stride floats apart
-//   keys, values: a page's (StepArgs.h);  next_keys: those of the page that comes next, to be
+//   keys, values: a page's (StepArgs.h), in the format;  next_keys: those of the page that comes
+//   next, to be
 //             fetched ahead; never read
 //   lo, hi    row m sees the page's positions [lo[m], hi[m]), clamped to [0, P). The others are
 //   never used: they may
@@ -210,14 +211,19 @@ float qk_cos(float x); // the same
 //   new_max  = max(row_max, scores);  w[p] = exp(score[p] - new_max);  c = exp(row_max - new_max)
 //   row_sum  = fma(row_sum, c, sum of w as qk_sum has it, position p in lane p mod 16)
 //   acc      = acc * c, then fma(w[p], values[p], acc) over p ascending
-#define QK_DECLARE_ATTN_BLOCK(M)                                                                   \
-  void qk_attn_block_m##M(const float *q, int64_t q_stride, const float *keys,                     \
-                          const float *values, const float *next_keys, const int32_t *lo,          \
-                          const int32_t *hi, float scale, float softcap, const float *bias,        \
-                          int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,  \
-                          float *acc, int64_t acc_stride);
-#define QK_FOR_EACH_ATTN_HEIGHT(X) X(1) X(2) X(3) X(4) X(8)
-QK_FOR_EACH_ATTN_HEIGHT(QK_DECLARE_ATTN_BLOCK)
+#define QK_DECLARE_ATTN_BLOCK(M, NAME, T)                                                          \
+  void qk_attn_block_##NAME##_m##M(                                                                \
+      const float *q, int64_t q_stride, const void *keys, const void *values,                      \
+      const void *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,     \
+      const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
+      float *acc, int64_t acc_stride);
+#define QK_FOR_EACH_ATTN_HEIGHT(X, ...)                                                            \
+  X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(8, __VA_ARGS__)
+#define QK_FOR_EACH_ATTN_BLOCK(X)                                                                  \
+  QK_FOR_EACH_ATTN_HEIGHT(X, f32, float)                                                           \
+  QK_FOR_EACH_ATTN_HEIGHT(X, f16, _Float16)                                                        \
+  QK_FOR_EACH_ATTN_HEIGHT(X, bf16, BFloat16)
+QK_FOR_EACH_ATTN_BLOCK(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
 
 // The state of a row that has seen nothing: row_max = -1e30, row_sum = 0, acc = 0. (A row with an
@@ -327,11 +333,21 @@ QK_END
   X(qk_rsqrt)                                                                                      \
   X(qk_sin)                                                                                        \
   X(qk_cos)                                                                                        \
-  X(qk_attn_block_m1)                                                                              \
-  X(qk_attn_block_m2)                                                                              \
-  X(qk_attn_block_m3)                                                                              \
-  X(qk_attn_block_m4)                                                                              \
-  X(qk_attn_block_m8)                                                                              \
+  X(qk_attn_block_f32_m1)                                                                          \
+  X(qk_attn_block_f32_m2)                                                                          \
+  X(qk_attn_block_f32_m3)                                                                          \
+  X(qk_attn_block_f32_m4)                                                                          \
+  X(qk_attn_block_f32_m8)                                                                          \
+  X(qk_attn_block_f16_m1)                                                                          \
+  X(qk_attn_block_f16_m2)                                                                          \
+  X(qk_attn_block_f16_m3)                                                                          \
+  X(qk_attn_block_f16_m4)                                                                          \
+  X(qk_attn_block_f16_m8)                                                                          \
+  X(qk_attn_block_bf16_m1)                                                                         \
+  X(qk_attn_block_bf16_m2)                                                                         \
+  X(qk_attn_block_bf16_m3)                                                                         \
+  X(qk_attn_block_bf16_m4)                                                                         \
+  X(qk_attn_block_bf16_m8)                                                                         \
   X(qk_attn_merge_row)                                                                             \
   X(qk_attn_init_row)                                                                              \
   X(qk_attn_finish_row)                                                                            \

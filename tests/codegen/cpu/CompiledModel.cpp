@@ -20,7 +20,8 @@ namespace quern::test {
 
 std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
                                                      const std::string &quant,
-                                                     const std::string &variant, Windows windows) {
+                                                     const std::string &variant, Windows windows,
+                                                     const std::string &kv) {
   auto model = std::make_unique<CompiledModel>();
   static int number = 0;
   model->folder_ = (std::filesystem::temp_directory_path() /
@@ -31,7 +32,7 @@ std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
   model->context_ = std::make_unique<mlir::MLIRContext>();
   model->context_->loadDialect<QuernDialect, mlir::func::FuncDialect>();
   if (!(text.ends_with(".mlir") ? model->parse(text) : model->import(text)) ||
-      !model->compile(quant, windows))
+      !model->compile(quant, windows, kv))
     return nullptr;
   return model;
 }
@@ -65,10 +66,11 @@ bool CompiledModel::parse(const std::string &module) {
   return true;
 }
 
-bool CompiledModel::compile(const std::string &quant, Windows windows) {
+bool CompiledModel::compile(const std::string &quant, Windows windows, const std::string &kv) {
   planned_ = imported_->clone();
   PipelineOptions options;
   options.quant = quant;
+  options.kv = kv;
   options.max_tokens = 64;
   options.max_seqs = 4;
   if (mlir::failed(runTo(*planned_, Phase::plan, options))) {

@@ -22,7 +22,8 @@ public:
   /// module of the import phase in modules/. Failures end the test.
   static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
                                                const std::string &variant,
-                                               Windows windows = Windows::kept);
+                                               Windows windows = Windows::kept,
+                                               const std::string &kv = "f32");
   ~CompiledModel();
 
   /// Whether this machine can run the variant.
@@ -38,7 +39,7 @@ public:
 private:
   bool import(const std::string &config);
   bool parse(const std::string &module);
-  bool compile(const std::string &quant, Windows windows);
+  bool compile(const std::string &quant, Windows windows, const std::string &kv);
 
   std::unique_ptr<mlir::MLIRContext> context_;
   mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;

@@ -37,10 +37,13 @@ struct Case {
   const char *model; // as CompiledModel::create takes it
   const char *quant;
   bool exact; // integer matrix products: bits do not depend on the steps
+  const char *kv = "f32";
 };
 const Case kCases[] = {
     {"llama_f32", kLlama, "f32", false},
     {"llama_int4", kLlama, "int4", true},
+    {"llama_kv_bf16", kLlama, "int8", true, "bf16"},
+    {"odd_kv_f16", kOdd, "int8", true, "f16"},
     {"odd_f32", kOdd, "f32", false},
     {"odd_int8", kOdd, "int8", true},
     {"odd_int4_asym", kOdd, "int4,asym", true},
@@ -121,7 +124,8 @@ protected:
     static std::map<std::string, std::unique_ptr<CompiledModel>> compiled;
     auto [entry, fresh] = compiled.try_emplace(std::string(variant) + which.name);
     if (fresh)
-      entry->second = CompiledModel::create(which.model, which.quant, variant);
+      entry->second = CompiledModel::create(which.model, which.quant, variant,
+                                            CompiledModel::Windows::kept, which.kv);
     model = entry->second.get();
     ASSERT_TRUE(model);
   }

@@ -8,7 +8,7 @@ namespace quern::native {
 namespace {
 
 constexpr int kPage = QUERN_KV_PAGE;
-using Block = decltype(Kernels::qk_attn_block_m1);
+using Block = decltype(Kernels::qk_attn_block_f32_m1);
 
 struct State {
   std::vector<float> max, sum, acc; // [M], [M], [M][stride]
@@ -165,17 +165,17 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
     }
     for (const Build &build : usable_builds()) {
       const Kernels &k = *build.kernels;
-      const std::pair<int, Block> heights[] = {{1, k.qk_attn_block_m1},
-                                               {2, k.qk_attn_block_m2},
-                                               {3, k.qk_attn_block_m3},
-                                               {4, k.qk_attn_block_m4},
-                                               {8, k.qk_attn_block_m8}};
+      const std::pair<int, Block> heights[] = {{1, k.qk_attn_block_f32_m1},
+                                               {2, k.qk_attn_block_f32_m2},
+                                               {3, k.qk_attn_block_f32_m3},
+                                               {4, k.qk_attn_block_f32_m4},
+                                               {8, k.qk_attn_block_f32_m8}};
       for (const auto &[height, block] : heights) {
         State got = initial(k, p);
         for (int first = 0; first < p.rows; first += height)
-          run(p, first + height <= p.rows ? block : k.qk_attn_block_m1, first, got);
+          run(p, first + height <= p.rows ? block : k.qk_attn_block_f32_m1, first, got);
         if (p.rows % height != 0) // three and three, then the last two one by one
-          run(p, k.qk_attn_block_m1, p.rows - 1, got);
+          run(p, k.qk_attn_block_f32_m1, p.rows - 1, got);
         const std::string what = std::string(build.name) + " m" + std::to_string(height) +
                                  " trial " + std::to_string(trial);
         expect_same_bits(got.max, want.max, what + " max");
@@ -184,6 +184,38 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
       }
     }
   }
+}
+
+// Tests that what is stored in 16 bits is read as the same floats.
+TEST(Attention, ReadsShortFormats) {
+  Random random(4);
+  for (const bool half : {true, false})
+    for (int trial = 0; trial < 40; ++trial) {
+      Problem p = random_problem(random, 4);
+      std::vector<std::vector<uint16_t>> bits;
+      for (auto *arrays : {&p.keys, &p.values})
+        for (std::vector<float> &array : *arrays) {
+          std::vector<uint16_t> &codes = bits.emplace_back();
+          for (float &value : array) {
+            codes.push_back(half ? formats::f32_to_f16(value) : formats::f32_to_bf16(value));
+            value = half ? formats::f16_to_f32(codes.back()) : formats::bf16_to_f32(codes.back());
+          }
+        }
+      for (const Build &build : usable_builds()) {
+        const Kernels &k = *build.kernels;
+        State want = initial(k, p), got = initial(k, p);
+        run(p, k.qk_attn_block_f32_m4, 0, want);
+        const Block block = half ? k.qk_attn_block_f16_m4 : k.qk_attn_block_bf16_m4;
+        for (int page = 0; page < p.pages; ++page)
+          block(p.q.data(), p.q_stride, bits[page].data(), bits[p.pages + page].data(), nullptr,
+                p.lo[page].data(), p.hi[page].data(), p.scale, p.softcap,
+                p.bias[page].empty() ? nullptr : p.bias[page].data(), p.d, p.v, got.max.data(),
+                got.sum.data(), 1, got.acc.data(), p.acc_stride);
+        expect_same_bits(got.max, want.max, std::string(build.name));
+        expect_same_bits(got.sum, want.sum, std::string(build.name));
+        expect_same_bits(got.acc, want.acc, std::string(build.name));
+      }
+    }
 }
 
 TEST(Attention, MergesAsDefinedAndLeavesARowThatSawNothing) {
@@ -231,7 +263,7 @@ TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
         for (int j = 0; j < p.v; ++j)
           p.values[0][p.value_at(position, j)] = INFINITY;
     State state = initial(*build.kernels, p);
-    run(p, build.kernels->qk_attn_block_m4, 0, state);
+    run(p, build.kernels->qk_attn_block_f32_m4, 0, state);
     std::vector<float> out(p.v);
     build.kernels->qk_attn_finish_row(&state.acc[3 * p.acc_stride], state.sum[3], p.v, out.data());
     for (int j = 0; j < p.v; ++j) {
