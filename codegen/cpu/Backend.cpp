@@ -1,10 +1,11 @@
 // See Backend.h.
 #include "codegen/cpu/Backend.h"
 
+#include "codegen/cpu/Stopwatch.h"
+
 #include "codegen/cpu/microkernels/Bitcode.h"
 
 #include "absl/strings/str_cat.h"
-#include "lld/Common/Driver.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
@@ -16,12 +17,12 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -29,8 +30,6 @@
 #include "llvm/Transforms/Utils/Cloning.h"
 
 #include <mutex>
-
-LLD_HAS_DRIVER(elf)
 
 namespace quern::cpu {
 namespace {
@@ -141,81 +140,39 @@ absl::StatusOr<std::string> emit(llvm::Module &module, llvm::TargetMachine &mach
   return std::string(bytes.begin(), bytes.end());
 }
 
-/// A scratch file, removed when it goes out of scope.
-class ScratchFile {
-public:
-  static absl::StatusOr<ScratchFile> create(llvm::StringRef suffix) {
-    ScratchFile file;
-    if (std::error_code error = llvm::sys::fs::createTemporaryFile("quern", suffix, file.path))
-      return absl::InternalError(absl::StrCat("no temporary file could be made: ", error.message(),
-                                              " (is TMPDIR writable?)"));
-    return file;
-  }
-  ScratchFile() = default;
-  ScratchFile(ScratchFile &&other) : path(std::move(other.path)) { other.path.clear(); }
-  ~ScratchFile() {
-    if (!path.empty())
-      llvm::sys::fs::remove(path);
-  }
-  llvm::SmallString<128> path;
-};
-
-/// Links one relocatable object into a shared one that needs no library but libc's memory
-/// functions.
-absl::StatusOr<std::string> linkShared(const std::string &object) {
-  auto input = ScratchFile::create("o");
-  if (!input.ok())
-    return input.status();
-  auto output = ScratchFile::create("so");
-  if (!output.ok())
-    return output.status();
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(input->path, error);
-    stream << object;
-    stream.close();
-    if (stream.has_error())
-      error = stream.error();
-    stream.clear_error();
-    if (error)
-      return absl::ResourceExhaustedError(absl::StrCat(input->path.str().str(),
-                                                       ": cannot write: ", error.message(),
-                                                       "\nhint: set TMPDIR to a folder with room"));
-  }
-  std::string messages;
-  llvm::raw_string_ostream errors(messages);
-  std::string in = input->path.str().str(), out = output->path.str().str();
-  const char *args[] = {"ld.lld", "-shared",   "--build-id=none", "--hash-style=gnu", "-z",
-                        "now",    "-z",        "noexecstack",     "-soname=quern",    "-s",
-                        "-o",     out.c_str(), in.c_str()};
-  static std::mutex lld; // lld's state is global
-  std::lock_guard lock(lld);
-  lld::Result result = lld::lldMain(args, errors, errors, {{lld::Gnu, &lld::elf::link}});
-  if (result.retCode != 0)
-    return absl::InternalError(absl::StrCat("lld: ", messages));
-  auto buffer = llvm::MemoryBuffer::getFile(out);
-  if (!buffer)
-    return absl::InternalError("the linked object could not be read back");
-  return (*buffer)->getBuffer().str();
-}
-
 } // namespace
 
-absl::StatusOr<std::string> buildObject(mlir::ModuleOp module, const Variant &variant,
-                                        const Options &options) {
-  auto machine = targetMachine(variant);
-  if (!machine.ok())
-    return machine.status();
+absl::StatusOr<std::string> lowerToBitcode(mlir::ModuleOp module) {
   llvm::LLVMContext context;
   auto translated = translate(module, context);
   if (!translated.ok())
     return translated.status();
-  llvm::Module &code = **translated;
+  std::string bitcode;
+  llvm::raw_string_ostream stream(bitcode);
+  llvm::WriteBitcodeToFile(**translated, stream);
+  return bitcode;
+}
+
+absl::StatusOr<std::string> compileObject(std::string_view bitcode, const Variant &variant,
+                                          const Options &options) {
+  auto machine = targetMachine(variant);
+  if (!machine.ok())
+    return machine.status();
+  llvm::LLVMContext context;
+  auto buffer = llvm::MemoryBuffer::getMemBuffer(bitcode, "kernels", false);
+  auto parsed = llvm::parseBitcodeFile(*buffer, context);
+  if (!parsed)
+    return absl::InternalError(
+        absl::StrCat("the generated kernels: ", llvm::toString(parsed.takeError())));
+  llvm::Module &code = **parsed;
   code.setTargetTriple(llvm::Triple(kTriple));
   code.setDataLayout((*machine)->createDataLayout());
+  Stopwatch watch(options);
   if (absl::Status status = linkMicrokernels(code, variant); !status.ok())
     return status;
+  watch.took("microkernels");
   optimize(code, **machine);
+  watch.took("optimization");
   if (options.emit) {
     std::string text;
     llvm::raw_string_ostream stream(text);
@@ -228,9 +185,8 @@ absl::StatusOr<std::string> buildObject(mlir::ModuleOp module, const Variant &va
     options.emit(absl::StrCat("code.", variant.name, ".s"), *assembly);
   }
   auto object = emit(code, **machine, llvm::CodeGenFileType::ObjectFile);
-  if (!object.ok())
-    return object.status();
-  return linkShared(*object);
+  watch.took("emission");
+  return object;
 }
 
 } // namespace quern::cpu

@@ -3,12 +3,18 @@
 
 #include "codegen/cpu/Backend.h"
 #include "codegen/cpu/Bucket.h"
+#include "codegen/cpu/CodeCache.h"
 #include "codegen/cpu/Kernel.h"
+#include "codegen/cpu/Stopwatch.h"
 #include "passes/analysis/Entries.h"
 #include "runtime/abi/Variants.h"
 
 #include "absl/strings/str_cat.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "llvm/Config/llvm-config.h"
+
+#include <atomic>
+#include <thread>
 
 using namespace mlir;
 
@@ -37,8 +43,10 @@ const Variant *findVariant(std::string_view name) {
   return nullptr;
 }
 
-absl::StatusOr<std::string> generate(ModuleOp planned, const Variant &variant,
-                                     const Options &options) {
+namespace {
+
+/// The kernels and the buckets' functions as MLIR. They do not depend on the variant.
+absl::StatusOr<OwningOpRef<ModuleOp>> generateKernels(ModuleOp planned) {
   MLIRContext *context = planned.getContext();
   context->loadDialect<arith::ArithDialect, scf::SCFDialect, cf::ControlFlowDialect,
                        LLVM::LLVMDialect>();
@@ -66,13 +74,89 @@ absl::StatusOr<std::string> generate(ModuleOp planned, const Variant &variant,
     if (bucket->hasAttr(attrs::kBucket) && failed(generateBucket(code, bucket, kernelFor)))
       return absl::InternalError("code generation failed; see the diagnostics above");
 
+  return module;
+}
+
+/// Does `job(i)` for all i in [0, count) on `threads` threads at most.
+void inParallel(size_t count, int threads, const std::function<void(size_t)> &job) {
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    for (size_t i = next++; i < count; i = next++)
+      job(i);
+  };
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < std::min(count, static_cast<size_t>(std::max(threads, 1))); ++i)
+    others.emplace_back(work);
+  work();
+}
+
+/// A variant that is not in the cache.
+struct Missing {
+  size_t index; // of the variant
+  std::string key;
+  absl::StatusOr<std::string> object;
+  std::vector<std::pair<std::string, double>> steps;
+};
+
+} // namespace
+
+absl::StatusOr<std::vector<std::string>>
+generate(ModuleOp planned, std::span<const Variant *const> variants, const Options &options) {
+  Stopwatch watch(options);
+  auto module = generateKernels(planned);
+  if (!module.ok())
+    return module.status();
+  watch.took("kernels");
   if (options.emit) {
     std::string text;
     llvm::raw_string_ostream stream(text);
-    module->print(stream);
-    options.emit(absl::StrCat("kernels.", variant.name, ".mlir"), text);
+    (*module)->print(stream);
+    options.emit("kernels.mlir", text);
   }
-  return buildObject(*module, variant, options);
+  auto bitcode = lowerToBitcode(**module);
+  if (!bitcode.ok())
+    return bitcode.status();
+  watch.took("lowering");
+
+  // Texts are made along the way, and what the cache has came another.
+  const CodeCache cache(options.emit ? "" : options.cache);
+  std::vector<std::string> objects(variants.size());
+  std::vector<Missing> missing;
+  for (auto [i, variant] : llvm::enumerate(variants)) {
+    const std::string_view parts[] = {variant->name, variant->cpu, variant->features,
+                                      LLVM_VERSION_STRING, *bitcode};
+    std::string key = CodeCache::key(parts);
+    if (auto found = cache.find(key)) {
+      objects[i] = *std::move(found);
+      watch.took(variant->name + ": from the cache");
+    } else {
+      missing.push_back({i, std::move(key), "", {}});
+    }
+  }
+  inParallel(missing.size(), options.emit ? 1 : options.threads, [&](size_t i) {
+    Options own;
+    own.emit = options.emit;
+    own.took = [&](std::string_view step, double seconds) {
+      missing[i].steps.emplace_back(step, seconds);
+    };
+    missing[i].object = compileObject(*bitcode, *variants[missing[i].index], own);
+  });
+  for (Missing &made : missing) {
+    if (!made.object.ok())
+      return made.object.status();
+    const std::string &name = variants[made.index]->name;
+    if (options.took)
+      for (const auto &[step, seconds] : made.steps)
+        options.took(absl::StrCat(name, ": ", step), seconds);
+    Stopwatch linking(options);
+    auto linked = linkShared(*made.object);
+    if (!linked.ok())
+      return linked.status();
+    linking.took(absl::StrCat(name, ": linking"));
+    cache.keep(made.key, *linked);
+    objects[made.index] = *std::move(linked);
+  }
+  return objects;
 }
 
 } // namespace quern::cpu

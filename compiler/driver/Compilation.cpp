@@ -96,6 +96,10 @@ LoweringOptions lowering_options(const CompileOptions &options, Phase to, Progre
     if (dumps.wanted())
       dumps.write(absl::StrCat(phase.name.str(), ".mlir"), text_of(module));
   };
+  if (options.timing)
+    lowering.callbacks.after_pass = [&](llvm::StringRef pass, double seconds) {
+      progress.step(pass, seconds);
+    };
   return lowering;
 }
 
@@ -117,18 +121,15 @@ artifact::ManifestExtras extras(const CompileOptions &options, const ImportedMod
 absl::StatusOr<std::vector<std::string>> generate_code(const CompileOptions &options,
                                                        mlir::ModuleOp planned, Progress &progress,
                                                        Dumps &dumps) {
-  std::vector<std::string> code;
+  progress.part("code");
   cpu::Options codegen;
+  codegen.threads = options.jobs;
+  codegen.cache = options.cache;
+  if (options.timing)
+    codegen.took = [&](std::string_view step, double seconds) { progress.step(step, seconds); };
   if (dumps.wanted())
     codegen.emit = [&](std::string_view name, std::string_view text) { dumps.write(name, text); };
-  for (const cpu::Variant *variant : options.variants) {
-    progress.part(absl::StrCat("code for ", variant->name));
-    auto object = cpu::generate(planned, *variant, codegen);
-    if (!object.ok())
-      return object.status();
-    code.push_back(*std::move(object));
-  }
-  return code;
+  return cpu::generate(planned, options.variants, codegen);
 }
 
 std::string summary(const CompileOptions &options, const artifact::PlannedSizes &sizes,

@@ -24,6 +24,7 @@ struct CompileOptions {
   std::string quant_report; ///< a file; empty: none
   std::optional<Phase> to;  ///< print_ir's last phase
   std::string emit_dir;     ///< a folder; empty: nothing is dumped
+  std::string cache;        ///< a folder of code made before; empty: all is made again
   bool remarks = false;
   bool timing = false;
   int jobs = 0;

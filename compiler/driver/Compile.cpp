@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 namespace quern::driver {
 namespace {
@@ -49,6 +50,21 @@ bool is_planned_variant(std::string_view name) {
 absl::Status not_built(const std::string &what) {
   return absl::FailedPreconditionError(absl::StrCat(
       what, ": this build does not make it\nhint: it compiles for cpu: ", variant_names()));
+}
+
+// Where code is kept: in QUERN_CACHE, unless that is "off", or else in the user's cache folder.
+std::string code_folder() {
+  const auto variable = [](const char *name) {
+    const char *value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  if (const std::string chosen = variable("QUERN_CACHE"); !chosen.empty())
+    return chosen == "off" ? "" : chosen + "/code";
+  if (const std::string caches = variable("XDG_CACHE_HOME"); caches.starts_with('/'))
+    return caches + "/quern/code";
+  if (const std::string home = variable("HOME"); !home.empty())
+    return home + "/.cache/quern/code";
+  return "";
 }
 
 struct TargetFlags {
@@ -115,6 +131,7 @@ int compile(Args args) {
   CompileOptions options;
   TargetFlags targets;
   std::string to;
+  bool no_cache = false;
   std::vector<std::string> models;
   const cli::Command command{
       "quern compile MODEL -o FILE.quern [flags]",
@@ -132,7 +149,8 @@ int compile(Args args) {
               {"--emit-dir", "DIR", "write IR, LLVM IR and assembly as numbered files",
                &options.emit_dir},
               {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
-              {"--timing", "", "say how long each part took", &options.timing},
+              {"--timing", "", "say how long each phase and pass took", &options.timing},
+              {"--no-cache", "", "make all code again (else it is kept in QUERN_CACHE)", &no_cache},
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},
               {"-q, --quiet", "", "no progress, no notes", &options.quiet}},
       "quern compile models/smollm2-135m-instruct-q4_1.gguf -o smollm2.quern", &models};
@@ -142,6 +160,7 @@ int compile(Args args) {
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern compile MODEL -o FILE.quern");
   options.model = models[0];
+  options.cache = no_cache ? "" : code_folder();
   if (!to.empty()) {
     options.to = parsePhase(to);
     if (!options.to)

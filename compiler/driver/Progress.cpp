@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <unistd.h>
 
 namespace quern::driver {
@@ -9,6 +10,9 @@ namespace {
 
 constexpr int kWidth = 30;
 constexpr std::chrono::milliseconds kInterval(100);
+// Of the table of times.
+constexpr int kNameWidth = 32;
+constexpr double kNoteworthy = 0.0005; // what would be printed as zero is not
 
 } // namespace
 
@@ -18,7 +22,7 @@ Progress::~Progress() { clear(); }
 
 void Progress::part(const std::string &name) {
   finish();
-  parts_.push_back({name, 0});
+  parts_.push_back({{name, 0}, {}});
   running_ = true;
   begun_ = Clock::now();
   draw(0);
@@ -27,6 +31,14 @@ void Progress::part(const std::string &name) {
 void Progress::done(double fraction) {
   if (Clock::now() - shown_ >= kInterval)
     draw(fraction);
+}
+
+void Progress::step(std::string_view name, double seconds) {
+  std::vector<Step> &steps = parts_.back().steps;
+  auto step = std::ranges::find(steps, name, &Step::name);
+  if (step == steps.end())
+    step = steps.insert(steps.end(), {std::string(name), 0});
+  step->seconds += seconds;
 }
 
 void Progress::finish() {
@@ -42,11 +54,18 @@ void Progress::say(const std::string &line) {
 
 void Progress::print_timing() const {
   double sum = 0;
+  const auto line = [](const char *indent, const std::string &name, double seconds) {
+    std::fprintf(stderr, "%s%-*s %9.3f s\n", indent,
+                 kNameWidth - static_cast<int>(std::strlen(indent)), name.c_str(), seconds);
+  };
   for (const Part &part : parts_) {
-    std::fprintf(stderr, "%-28s %9.3f s\n", part.name.c_str(), part.seconds);
+    line("", part.name, part.seconds);
+    for (const Step &step : part.steps)
+      if (step.seconds >= kNoteworthy)
+        line("  ", step.name, step.seconds);
     sum += part.seconds;
   }
-  std::fprintf(stderr, "%-28s %9.3f s\n", "total", sum);
+  line("", "total", sum);
 }
 
 void Progress::draw(double fraction) {

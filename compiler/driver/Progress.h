@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern::driver {
@@ -21,19 +22,24 @@ public:
   void part(const std::string &name);
   /// How much of the part is done, in [0, 1]. Cheap enough to call often.
   void done(double fraction);
+  /// A step of the part took so long. Steps of one name are counted together.
+  void step(std::string_view name, double seconds);
   /// The last part ends.
   void finish();
 
   /// Prints a line on stderr, above the bar.
   void say(const std::string &line);
-  /// Prints a table of the parts and their seconds on stderr.
+  /// Prints a table of the parts, their steps of note and their seconds on stderr.
   void print_timing() const;
 
 private:
   using Clock = std::chrono::steady_clock;
-  struct Part {
+  struct Step {
     std::string name;
     double seconds = 0;
+  };
+  struct Part : Step {
+    std::vector<Step> steps;
   };
   void draw(double fraction);
   void clear();

@@ -1,5 +1,7 @@
 #include "compiler/pipeline/Pipeline.h"
 
+#include "compiler/pipeline/PassTimes.h"
+
 #include "mlir/Pass/PassManager.h"
 
 #include <chrono>
@@ -25,6 +27,8 @@ LogicalResult runTo(ModuleOp module, Phase to, const PipelineOptions &options,
       callbacks.before(phase);
     PassManager pm(module.getContext());
     phase.build(pm, options);
+    if (callbacks.after_pass)
+      pm.addInstrumentation(timePasses(callbacks.after_pass));
     auto start = std::chrono::steady_clock::now();
     if (failed(pm.run(module)))
       return failure();

@@ -18,6 +18,8 @@ struct PipelineCallbacks {
   /// After they have run and held, with the module and the seconds they took (for dumps, timing).
   /// Also called for `import`, with the module as it came and 0 seconds.
   std::function<void(const PhaseInfo &, mlir::ModuleOp, double seconds)> after;
+  /// After each pass, with its name on quern-opt's command line.
+  std::function<void(llvm::StringRef pass, double seconds)> after_pass;
 };
 
 /// Appends the passes of every phase in (`from`, `to`], in order.

@@ -14,24 +14,48 @@
 namespace quern::formats {
 namespace {
 
-/// Copies the elements of one group and refuses those no f16 scale can reach. A row's last group
-/// may be short: its own elements are repeated to fill it, so that padding hardly weighs in the
-/// search.
-absl::Status load_group(const float *row, int64_t first, int64_t n, int group, float *values) {
-  const int64_t used = std::min<int64_t>(group, n - first);
-  for (int i = 0; i < group; ++i) {
-    const int64_t index = first + i % used;
-    values[i] = row[index];
-    if (!std::isfinite(values[i]))
-      return absl::InvalidArgumentError(
-          absl::StrCat("element ", index, " is ", values[i],
-                       ", which has no quantized value; keep this weight in its own format"));
-    if (std::fabs(values[i]) > kMaxGroupValue)
-      return absl::OutOfRangeError(absl::StrCat(
-          "element ", index, " is ", values[i], ", beyond what an f16 scale can reach (",
-          kMaxGroupValue, "); keep this weight in bf16 or f32"));
+/// What is wrong with an element that is refused.
+absl::Status refusal(float value, int64_t index) {
+  if (!std::isfinite(value))
+    return absl::InvalidArgumentError(
+        absl::StrCat("element ", index, " is ", value,
+                     ", which has no quantized value; keep this weight in its own format"));
+  return absl::OutOfRangeError(absl::StrCat("element ", index, " is ", value,
+                                            ", beyond what an f16 scale can reach (",
+                                            kMaxGroupValue, "); keep this weight in bf16 or f32"));
+}
+
+/// Lays the eight groups from element `first` on side by side, and refuses elements that no f16
+/// scale can reach. A row's last group may be short: its own elements are repeated to fill it, so
+/// that padding hardly weighs in the search. Groups beyond the row are zeros.
+absl::Status load_groups(const float *row, int64_t first, int64_t n, int group, Octet *values) {
+  for (int lane = 0; lane < kLanes; ++lane, first += group) {
+    const int64_t used = std::clamp<int64_t>(n - first, 0, group);
+    const float *from = row + first;
+    bool held = true;
+    for (int64_t i = 0; i < used; ++i) {
+      values[i].of[lane] = from[i];
+      held &= std::fabs(from[i]) <= kMaxGroupValue; // false for a NaN
+    }
+    for (int64_t i = 0; i < used && !held; ++i)
+      if (!(std::fabs(from[i]) <= kMaxGroupValue))
+        return refusal(from[i], first + i);
+    for (int64_t i = used; i < group; ++i)
+      values[i].of[lane] = used == 0 ? 0 : values[i % used].of[lane];
   }
   return absl::OkStatus();
+}
+
+/// How many groups there are from element `first` on, eight at most.
+int groups_from(int64_t first, int64_t n, int group) {
+  return static_cast<int>(std::min<int64_t>(kLanes, (n - first + group - 1) / group));
+}
+
+/// Packs the codes of one of eight groups, element i and half+i to a byte.
+void pack_nibbles(const Octet *codes, int half, int lane, int zero, std::byte *nibbles) {
+  for (int i = 0; i < half; ++i)
+    nibbles[i] = static_cast<std::byte>((static_cast<int>(codes[i].of[lane]) + zero) |
+                                        (static_cast<int>(codes[half + i].of[lane]) + zero) << 4);
 }
 
 /// [scale f16][32 int8, -127..127]
@@ -47,15 +71,17 @@ public:
 
   bool can_encode() const override { return true; }
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
-    GroupFit fit;
-    float values[32];
-    for (int64_t first = 0; first < n; first += 32, dst += block_bytes()) {
-      if (absl::Status status = load_group(src, first, n, 32, values); !status.ok())
+    GroupFits fits;
+    Octet values[32];
+    for (int64_t first = 0; first < n; first += kLanes * 32) {
+      if (absl::Status status = load_groups(src, first, n, 32, values); !status.ok())
         return status;
-      fit_symmetric(values, 32, -127, 127, fit);
-      store_u16(dst, fit.scale);
-      for (int i = 0; i < 32; ++i)
-        dst[2 + i] = static_cast<std::byte>(static_cast<int8_t>(fit.codes[i]));
+      fit_symmetric(values, 32, -127, 127, fits);
+      for (int lane = 0; lane < groups_from(first, n, 32); ++lane, dst += block_bytes()) {
+        store_u16(dst, fits.scale[lane]);
+        for (int i = 0; i < 32; ++i)
+          dst[2 + i] = static_cast<std::byte>(static_cast<int8_t>(fits.codes[i].of[lane]));
+      }
     }
     return absl::OkStatus();
   }
@@ -83,25 +109,22 @@ public:
 
   bool can_encode() const override { return true; }
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
-    GroupFit fit;
-    float values[kMaxGroup];
-    const int half = block() / 2;
-    const int zero = packing().zero_point;
-    for (int64_t first = 0; first < n; first += block(), dst += block_bytes()) {
-      if (absl::Status status = load_group(src, first, n, block(), values); !status.ok())
+    GroupFits fits;
+    Octet values[kMaxGroup];
+    for (int64_t first = 0; first < n; first += kLanes * block()) {
+      if (absl::Status status = load_groups(src, first, n, block(), values); !status.ok())
         return status;
-      std::byte *nibbles = dst + 2;
-      if (symmetric_) {
-        fit_symmetric(values, block(), -8, 7, fit);
-      } else {
-        fit_asymmetric(values, block(), 15, fit);
-        store_u16(nibbles, fit.min);
-        nibbles += 2;
+      if (symmetric_)
+        fit_symmetric(values, block(), -8, 7, fits);
+      else
+        fit_asymmetric(values, block(), 15, fits);
+      for (int lane = 0; lane < groups_from(first, n, block()); ++lane, dst += block_bytes()) {
+        store_u16(dst, fits.scale[lane]);
+        if (!symmetric_)
+          store_u16(dst + 2, fits.min[lane]);
+        pack_nibbles(fits.codes, block() / 2, lane, packing().zero_point,
+                     dst + (symmetric_ ? 2 : 4));
       }
-      store_u16(dst, fit.scale);
-      for (int i = 0; i < half; ++i)
-        nibbles[i] = static_cast<std::byte>((static_cast<int>(fit.codes[i]) + zero) |
-                                            (static_cast<int>(fit.codes[half + i]) + zero) << 4);
     }
     return absl::OkStatus();
   }
@@ -136,82 +159,79 @@ public:
 
   bool can_encode() const override { return true; }
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
-    const auto groups = static_cast<size_t>((n + 31) / 32);
-    std::vector<float> values(32 * groups);
-    for (size_t g = 0; g < groups; ++g)
+    const auto tiles = static_cast<size_t>((n + kTile - 1) / kTile);
+    std::vector<Octet> values(32 * tiles);
+    for (size_t t = 0; t < tiles; ++t)
       if (absl::Status status =
-              load_group(src, static_cast<int64_t>(32 * g), n, 32, &values[32 * g]);
+              load_groups(src, static_cast<int64_t>(t) * kTile, n, 32, &values[32 * t]);
           !status.ok())
         return status;
-    std::vector<ByteFit> fits(groups);
+    std::vector<ByteFits> fits(tiles);
     const SuperScales super = fit_row(values, fits);
     std::memcpy(dst, &super.scale, 4);
     std::memcpy(dst + 4, &super.min, 4);
     dst += header_bytes();
-    for (size_t g = 0; g < groups; ++g, dst += block_bytes()) {
-      float codes[32];
-      nearest_codes(&values[32 * g], 32, super.scale * static_cast<float>(fits[g].scale),
-                    -(super.min * static_cast<float>(fits[g].min)), kHighest, codes);
-      dst[0] = static_cast<std::byte>(fits[g].scale);
-      dst[1] = static_cast<std::byte>(fits[g].min);
-      for (int i = 0; i < 16; ++i)
-        dst[2 + i] = static_cast<std::byte>(static_cast<int>(codes[i]) |
-                                            static_cast<int>(codes[16 + i]) << 4);
+    for (size_t t = 0; t < tiles; ++t) {
+      Octet codes[32];
+      nearest_codes(&values[32 * t], 32, kHighest, super, fits[t], codes);
+      const int groups = groups_from(static_cast<int64_t>(t) * kTile, n, 32);
+      for (int lane = 0; lane < groups; ++lane, dst += block_bytes()) {
+        dst[0] = static_cast<std::byte>(fits[t].scale.of[lane]);
+        dst[1] = static_cast<std::byte>(fits[t].min.of[lane]);
+        pack_nibbles(codes, 16, lane, 0, dst + 2);
+      }
     }
     return absl::OkStatus();
   }
 
 private:
   static constexpr int kHighest = 15;
+  static constexpr int kTile = 32 * kLanes;
 
-  static float inverse(float x) { return x == 0 ? 0 : 1 / x; }
-
-  /// Super-scales that the largest scale and min reach with 255, bytes for each group; then the
+  /// Super-scales that the largest scale and min reach with 255, and bytes for each group; then the
   /// super-scales that are best for these bytes, and bytes again.
-  static SuperScales fit_row(const std::vector<float> &values, std::vector<ByteFit> &fits) {
-    std::vector<GroupRange> ranges(fits.size());
+  static SuperScales fit_row(const std::vector<Octet> &values, std::vector<ByteFits> &fits) {
+    std::vector<GroupRanges> ranges(fits.size());
     SuperScales super;
-    for (size_t g = 0; g < fits.size(); ++g) {
-      ranges[g] = fit_range(&values[32 * g], 32, kHighest);
-      super.scale = std::max(super.scale, ranges[g].scale / 255);
-      super.min = std::max(super.min, -ranges[g].min / 255);
+    for (size_t t = 0; t < fits.size(); ++t) {
+      fit_ranges(&values[32 * t], 32, kHighest, ranges[t]);
+      super.scale = std::max(super.scale, *std::ranges::max_element(ranges[t].scale.of) / 255);
+      super.min = std::max(super.min, -*std::ranges::min_element(ranges[t].min.of) / 255);
     }
-    for (size_t g = 0; g < fits.size(); ++g) {
-      fits[g].scale = static_cast<int>(ranges[g].scale * inverse(super.scale) + 0.5f);
-      fits[g].min = static_cast<int>(-ranges[g].min * inverse(super.min) + 0.5f);
-    }
-    const double error = fit_groups(values, super, fits);
+    const double error = fit_groups(values, super, ranges, fits);
     const SuperScales better = best_for(fits, super);
-    std::vector<ByteFit> again = fits;
-    if (fit_groups(values, better, again) < error) {
+    std::vector<ByteFits> again(fits.size());
+    if (fit_groups(values, better, ranges, again) < error) {
       fits = std::move(again);
       super = better;
     }
     return super;
   }
 
-  /// Bytes near those there are; returns the row's squared error.
-  static double fit_groups(const std::vector<float> &values, SuperScales super,
-                           std::vector<ByteFit> &fits) {
+  /// Returns the row's squared error.
+  static double fit_groups(const std::vector<Octet> &values, SuperScales super,
+                           const std::vector<GroupRanges> &ranges, std::vector<ByteFits> &fits) {
     double error = 0;
-    for (size_t g = 0; g < fits.size(); ++g) {
-      fits[g] = fit_bytes(&values[32 * g], 32, kHighest, super, fits[g]);
-      error += fits[g].error;
+    for (size_t t = 0; t < fits.size(); ++t) {
+      fit_bytes(&values[32 * t], 32, kHighest, super, ranges[t], fits[t]);
+      for (const float e : fits[t].error.of)
+        error += e;
     }
     return error;
   }
 
   /// Least squares for x = super.scale*(scale*q) - super.min*min over all groups.
-  static SuperScales best_for(const std::vector<ByteFit> &fits, SuperScales super) {
+  static SuperScales best_for(const std::vector<ByteFits> &fits, SuperScales super) {
     double ss = 0, mm = 0, sm = 0, sx = 0, mx = 0;
-    for (const ByteFit &fit : fits) {
-      const double scale = fit.scale, min = fit.min;
-      ss += scale * scale * fit.qq;
-      mm += min * min * 32;
-      sm -= scale * min * fit.q;
-      sx += scale * fit.xq;
-      mx -= min * fit.x;
-    }
+    for (const ByteFits &fit : fits)
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const double scale = fit.scale.of[lane], min = fit.min.of[lane];
+        ss += scale * scale * fit.qq.of[lane];
+        mm += min * min * 32;
+        sm -= scale * min * fit.q.of[lane];
+        sx += scale * fit.xq.of[lane];
+        mx -= min * fit.x.of[lane];
+      }
     const double determinant = ss * mm - sm * sm;
     if (!(determinant > 1e-9 * ss * mm))
       return super;

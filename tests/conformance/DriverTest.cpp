@@ -14,6 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 class Driver : public testing::Test {
@@ -270,6 +271,34 @@ TEST_F(Driver, CheckLooksEverywhere) {
   found = problems();
   EXPECT_EQ(found.size(), 3u) << testing::PrintToString(found);
   EXPECT_THAT(found[config_], HasSubstr("not valid JSON"));
+}
+
+TEST_F(Driver, CodeFromTheCacheIsTheSame) {
+  const std::string cache = folder_.path("cache");
+  const auto compiled = [&](std::vector<std::string> flags) {
+    const Result result = done("quern", compile(std::move(flags)));
+    return std::pair(folder_.read("m.quern"), result.err);
+  };
+  const std::string expected = compiled({}).first;
+  ASSERT_FALSE(expected.empty());
+  EXPECT_FALSE(std::filesystem::exists(cache));
+
+  ASSERT_EQ(setenv("QUERN_CACHE", cache.c_str(), 1), 0);
+  compiled({"--no-cache"});
+  EXPECT_FALSE(std::filesystem::exists(cache));
+  const auto [cold, cold_said] = compiled({"--timing"});
+  EXPECT_TRUE(cold == expected);
+  EXPECT_THAT(cold_said, HasSubstr(": optimization"));
+  const auto [warm, warm_said] = compiled({"--timing"});
+  EXPECT_TRUE(warm == expected);
+  EXPECT_THAT(warm_said, HasSubstr("from the cache"));
+  EXPECT_THAT(warm_said, Not(HasSubstr("optimization")));
+
+  // Where it cannot be used, it is not.
+  std::filesystem::remove_all(cache);
+  folder_.write("cache", "a file");
+  EXPECT_TRUE(compiled({}).first == expected);
+  setenv("QUERN_CACHE", "off", 1);
 }
 
 TEST_F(Driver, EmitDirHasEveryStep) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -54,6 +55,9 @@ public:
 private:
   std::filesystem::path path_;
 };
+
+/// No test writes to the user's cache, or takes code from it that another compiler made.
+inline const bool kNoCache = setenv("QUERN_CACHE", "off", /*overwrite=*/1) == 0;
 
 struct Result {
   int code = -1; ///< -1: a signal

@@ -84,7 +84,7 @@ bool CompiledModel::compile(const std::string &quant, Windows windows, const std
   }
 
   const cpu::Variant *target = cpu::findVariant(variant_);
-  auto code = cpu::generate(*planned_, *target, {});
+  auto code = cpu::generate(*planned_, {&target, 1}, {});
   if (!code.ok()) {
     ADD_FAILURE() << code.status();
     return false;
@@ -96,7 +96,7 @@ bool CompiledModel::compile(const std::string &quant, Windows windows, const std
   contents.extras.max_tokens = options.max_tokens;
   contents.extras.max_seqs = options.max_seqs;
   contents.extras.variants.push_back({target->name, target->required});
-  contents.code.push_back(*code);
+  contents.code = *code;
   artifact_ = folder_ + "/model.quern";
   auto file = artifact::AtomicFile::create(artifact_);
   if (!file.ok()) {
