@@ -23,18 +23,21 @@ namespace {
 /// would have waited for as long), and the row's next reader finds it in its own cache.
 class Replicated {
 public:
-  Replicated(bool single, int64_t arenaBytes) : possible(single && arenaBytes <= kMostBytes) {}
+  Replicated(const SymbolTable &symbols, bool single, int64_t arenaBytes)
+      : symbols(symbols), possible(single && arenaBytes <= kMostBytes) {}
 
   bool contains(DispatchOp dispatch) const {
-    auto kernel =
-        SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
-    return possible && (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
+    if (!possible)
+      return false;
+    auto kernel = symbols.lookup<KernelOp>(dispatch.getKernel());
+    return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
            llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
   }
 
 private:
   /// Of the stack, which holds a second arena.
   static constexpr int64_t kMostBytes = 1 << 20;
+  const SymbolTable &symbols;
   bool possible;
 };
 
@@ -107,7 +110,7 @@ bool quern::cpu::isSingle(func::FuncOp bucket) {
 }
 
 LogicalResult
-quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
+quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp bucket,
                            std::function<LLVM::LLVMFuncOp(KernelOp, bool)> kernelFor) {
   code.b.setInsertionPointToEnd(code.module.getBody());
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()),
@@ -122,8 +125,10 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
   Value inputs = code.field(args, offsetof(QuernStepArgs, inputs), code.ptr());
   Value outputs = code.field(args, offsetof(QuernStepArgs, outputs), code.ptr());
 
-  // Where each value of the schedule lies.
+  // Where each value of the schedule lies. A weight's address is made where it is used, which is
+  // once: hundreds of them at the function's beginning would all have to be kept until then.
   llvm::DenseMap<mlir::Value, SmallVector<Value, 2>> places;
+  llvm::DenseMap<mlir::Value, int64_t> offsets;
   unsigned nextInput = 0;
   for (BlockArgument arg : bucket.getArguments()) {
     if (isa<BatchType>(arg.getType())) {
@@ -141,24 +146,23 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
   if (failed(shape))
     return failure();
   int64_t arenaBytes = bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt();
-  Replicated replicated(isSingle(bucket), arenaBytes);
+  Replicated replicated(symbols, isSingle(bucket), arenaBytes);
   Value own; // this worker's second arena
   Touched touched(*shape, replicated);
   int64_t dispatches = 0;
   for (Operation &inner : bucket.getBody().front()) {
     if (auto ref = dyn_cast<WeightRefOp>(inner)) {
-      auto packed = SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
+      auto packed = symbols.lookup<PackedOp>(ref.getName());
       if (!packed || !packed.getOffset())
         return ref.emitError("a planned weight has an offset");
-      places[ref.getResult()] = {code.atBytes(weights, code.c(*packed.getOffset()))};
+      offsets[ref.getResult()] = *packed.getOffset();
     } else if (auto ref = dyn_cast<StateRefOp>(inner)) {
-      auto state = SymbolTable::lookupNearestSymbolFrom<DeclareStateOp>(ref, ref.getNameAttr());
+      auto state = symbols.lookup<DeclareStateOp>(ref.getName());
       if (!state || !state.getOffset())
         return ref.emitError("a planned state has an offset");
       places[ref.getResult()] = {code.c(state.getGroup().value_or(0)), code.c(*state.getOffset())};
     } else if (auto dispatch = dyn_cast<DispatchOp>(inner)) {
-      auto kernel =
-          SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+      auto kernel = symbols.lookup<KernelOp>(dispatch.getKernel());
       LLVM::LLVMFuncOp function = kernelFor(kernel, isSingle(bucket));
       if (!function)
         return failure();
@@ -172,7 +176,10 @@ quern::cpu::generateBucket(Code &code, func::FuncOp bucket,
         own = code.scratch(code.b.getI8Type(), arenaBytes);
       SmallVector<Value> operands = {args, alone ? code.c(0) : worker, alone ? code.c(1) : workers};
       for (mlir::Value input : dispatch.getInputs())
-        llvm::append_range(operands, places[input]);
+        if (auto offset = offsets.find(input); offset != offsets.end())
+          operands.push_back(code.atBytes(weights, code.c(offset->second)));
+        else
+          llvm::append_range(operands, places[input]);
       for (auto [i, value] : llvm::enumerate(dispatch.getResults())) {
         int64_t offset = (*dispatch.getOffsets())[i];
         if (offset >= 0) {

@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/Code.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/SymbolTable.h"
 
 #include <functional>
 #include <string>
@@ -14,9 +15,10 @@ class KernelOp;
 
 namespace quern::cpu {
 
-/// Writes quern_<entry>_<bucket>. `kernelFor` gives the function of a kernel, specialised or not.
+/// Writes quern_<entry>_<bucket>. `symbols` are the planned module's, `kernelFor` gives the
+/// function of a kernel, specialised or not.
 mlir::LogicalResult
-generateBucket(Code &code, mlir::func::FuncOp bucket,
+generateBucket(Code &code, const mlir::SymbolTable &symbols, mlir::func::FuncOp bucket,
                std::function<mlir::LLVM::LLVMFuncOp(KernelOp, bool single)> kernelFor);
 
 /// The name of a bucket's function: quern_step_decode1.

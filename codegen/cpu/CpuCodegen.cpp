@@ -70,8 +70,9 @@ absl::StatusOr<OwningOpRef<ModuleOp>> generateKernels(ModuleOp planned) {
       return nullptr;
     return functions[name] = function;
   };
+  const SymbolTable symbols(planned);
   for (auto bucket : planned.getOps<func::FuncOp>())
-    if (bucket->hasAttr(attrs::kBucket) && failed(generateBucket(code, bucket, kernelFor)))
+    if (bucket->hasAttr(attrs::kBucket) && failed(generateBucket(code, symbols, bucket, kernelFor)))
       return absl::InternalError("code generation failed; see the diagnostics above");
 
   return module;
