@@ -256,10 +256,9 @@ void register_all() {
       continue;
     const Kernels *kernels = build.kernels;
     const std::string prefix = std::string(build.name.substr(build.name.size() - 2)) + "/";
-#define QK_REGISTER(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                      \
+#define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
-                {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE, SUPER},        \
-                static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
+                PACKING, static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER
     register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_rows,
@@ -271,15 +270,14 @@ void register_all() {
     const auto add = [&](const std::string &name, auto run) {
       benchmark::RegisterBenchmark((prefix + name).c_str(), run);
     };
-#define QK_REGISTER(M, NAME, T)                                                                    \
-  add("attention/" #NAME "/m" #M "/L2", [=](auto &s) {                                             \
-    attention(s, kernels->qk_attn_block_##NAME##_m##M, M,                                          \
-              std::string_view(#NAME) == "f32" ? 4 : 2, 256 << 10);                                \
-  });                                                                                              \
-  add("attention/" #NAME "/m" #M "/memory", [=](auto &s) {                                         \
-    attention(s, kernels->qk_attn_block_##NAME##_m##M, M,                                          \
-              std::string_view(#NAME) == "f32" ? 4 : 2, kBeyondCaches);                            \
-  });
+    const auto add_attention = [&](const std::string &format, int height, auto block) {
+      const int64_t size = format == "f32" ? 4 : 2;
+      for (const auto &[where, bytes] :
+           {std::pair("L2", int64_t{256} << 10), {"memory", int64_t{kBeyondCaches}}})
+        add("attention/" + format + "/m" + std::to_string(height) + "/" + where,
+            [=, bytes = bytes](auto &s) { attention(s, block, height, size, bytes); });
+    };
+#define QK_REGISTER(M, NAME, T) add_attention(#NAME, M, kernels->qk_attn_block_##NAME##_m##M);
     QK_FOR_EACH_ATTN_BLOCK(QK_REGISTER)
 #undef QK_REGISTER
     add("recurrence", [=](auto &s) { recurrence(s, kernels, false); });

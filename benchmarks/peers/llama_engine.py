@@ -1,25 +1,19 @@
 """llama.cpp through llama-cpp-python's low-level calls: what llama-bench does."""
 import ctypes as c
+import functools
 import os
 import time
 
 from peers import race
 
 
+@functools.cache
 def api():
     """The library, silent."""
     import llama_cpp
-    llama_cpp.llama_log_set(_SILENT or _silence(llama_cpp), c.c_void_p(0))
+    llama_cpp.silent = llama_cpp.llama_log_callback(lambda level, text, data: None)  # it keeps the pointer
+    llama_cpp.llama_log_set(llama_cpp.silent, c.c_void_p(0))
     return llama_cpp
-
-
-_SILENT = None  # the library keeps the pointer
-
-
-def _silence(llama):
-    global _SILENT
-    _SILENT = llama.llama_log_callback(lambda level, text, data: None)
-    return _SILENT
 
 
 class LlamaCpp:

@@ -88,7 +88,8 @@ public:
         Value firstToken = code.add(first, code.mul(code.div(item, kvHeads), tokens));
         Value numTokens = code.min(code.c(tokens), code.sub(end, firstToken));
         Value kvHead = code.rem(item, kvHeads), rows = code.mul(numTokens, group);
-        Value start = readQueries(firstToken, numTokens, kvHead);
+        Value start = kernel.index(offsetof(QuernStepArgs, positions), firstToken);
+        readQueries(firstToken, numTokens, kvHead);
         auto [firstPage, pages] = pagesFrom(start, numTokens);
         beginTotals(total, kvHead, rows);
         code.loop(code.div(firstPage, kBlockPages), code.ceilDiv(pages, kBlockPages),
@@ -167,15 +168,14 @@ private:
     return code.add(code.mul(kvHead, group), code.rem(row, group));
   }
 
-  /// Writes a tile's queries to `query`; returns the position of its first token.
-  Value readQueries(Value firstToken, Value numTokens, Value kvHead) {
+  /// Writes a tile's queries to `query`.
+  void readQueries(Value firstToken, Value numTokens, Value kvHead) {
     code.loop(code.c(0), numTokens, [&](Value t) {
       Rows values(kernel, code.add(firstToken, t));
       Value from = code.mul(kvHead, group * keyDim);
       Value target = code.at(query, code.f32(), code.mul(t, group * keyDim));
       values.write(op.getQuery(), from, group * keyDim, target);
     });
-    return kernel.index(offsetof(QuernStepArgs, positions), firstToken);
   }
 
   /// The first page that a token at `start` sees, and one past the last of the tile's.

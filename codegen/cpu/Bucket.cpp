@@ -29,9 +29,13 @@ public:
   bool contains(DispatchOp dispatch) const {
     if (!possible)
       return false;
-    auto kernel = symbols.lookup<KernelOp>(dispatch.getKernel());
+    KernelOp kernel = kernelOf(dispatch);
     return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
            llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
+  }
+
+  KernelOp kernelOf(DispatchOp dispatch) const {
+    return symbols.lookup<KernelOp>(dispatch.getKernel());
   }
 
 private:
@@ -85,7 +89,7 @@ private:
         result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
     if (std::optional<uint64_t> scratch = dispatch.getScratch()) {
       auto offset = static_cast<int64_t>(*scratch);
-      result.push_back({offset, offset + scratchBytes(dispatch, *shape)});
+      result.push_back({offset, offset + scratchBytes(replicated->kernelOf(dispatch), true)});
     }
     return result;
   }
@@ -162,7 +166,7 @@ quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp 
         return ref.emitError("a planned state has an offset");
       places[ref.getResult()] = {code.c(state.getGroup().value_or(0)), code.c(*state.getOffset())};
     } else if (auto dispatch = dyn_cast<DispatchOp>(inner)) {
-      auto kernel = symbols.lookup<KernelOp>(dispatch.getKernel());
+      KernelOp kernel = replicated.kernelOf(dispatch);
       LLVM::LLVMFuncOp function = kernelFor(kernel, isSingle(bucket));
       if (!function)
         return failure();

@@ -1,6 +1,7 @@
 // See Kernel.h.
 #include "codegen/cpu/Kernel.h"
 
+#include "passes/analysis/Buffers.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -29,7 +30,7 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
     llvm::append_range(types, loweredTypes(type));
   for (Type type : op.getResultTypes())
     llvm::append_range(types, loweredTypes(type));
-  bool hasShared = single && op.getAnchor() == "attention";
+  bool hasShared = scratchBytes(op, single) != 0;
   if (hasShared)
     types.push_back(code.ptr());
 

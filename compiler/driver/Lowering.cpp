@@ -71,7 +71,7 @@ absl::Status ModelFlags::check() const {
   if (const auto quant = formats::parse_quant_flag(pipeline.quant); !quant.ok())
     return wrong(absl::StrCat("--quant ", pipeline.quant, ": no such format"),
                  "keep, f32, f16, bf16, int8, int4, int4:g64,asym ...");
-  if (pipeline.kv != "f32" && pipeline.kv != "f16" && pipeline.kv != "bf16")
+  if (!symbolizeStateFormat(pipeline.kv))
     return wrong(absl::StrCat("--kv ", pipeline.kv, ": no format of kv state"), "f32, f16, bf16");
   if (pipeline.max_tokens < 1 || pipeline.max_tokens > kMostTokens)
     return wrong(absl::StrCat("--max-tokens takes 1 to ", kMostTokens), "--max-tokens 512");

@@ -115,6 +115,18 @@ struct Packing {
   }
 };
 
+/// A packing of kind Q.
+constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min, ScaleType scale,
+                                int super = 0) {
+  return {.kind = Packing::Q,
+          .bits = bits,
+          .group = group,
+          .zero_point = zero_point,
+          .has_min = has_min,
+          .scale = scale,
+          .super = super};
+}
+
 namespace detail {
 inline uint16_t load_u16(const uint8_t *at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
 inline float load_f32(const uint8_t *at) {

@@ -9,18 +9,6 @@
 
 namespace quern::formats {
 
-/// A packing of kind Q.
-constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min, ScaleType scale,
-                                int super = 0) {
-  return {.kind = Packing::Q,
-          .bits = bits,
-          .group = group,
-          .zero_point = zero_point,
-          .has_min = has_min,
-          .scale = scale,
-          .super = super};
-}
-
 inline uint16_t load_u16(const std::byte *at) {
   return static_cast<uint16_t>(std::to_integer<unsigned>(at[0]) | std::to_integer<unsigned>(at[1])
                                                                       << 8);

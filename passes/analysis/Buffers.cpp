@@ -69,14 +69,19 @@ BlockScratch BlockScratch::of(AttentionOp attention) {
 
 int64_t BlockScratch::stride() const { return llvm::alignTo(value_dim, 16) + 16; }
 
-int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {
-  if (shape.max_tokens != 1)
-    return 0;
-  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+int64_t scratchBytes(KernelOp kernel, bool single) {
   int64_t bytes = 0;
-  for (auto attention : kernel.getBody().getOps<AttentionOp>())
-    bytes = std::max(bytes, BlockScratch::of(attention).bytes());
+  if (single)
+    for (auto attention : kernel.getBody().getOps<AttentionOp>())
+      bytes = std::max(bytes, BlockScratch::of(attention).bytes());
   return llvm::alignTo(bytes, kBufferAlignment);
+}
+
+int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {
+  if (shape.max_tokens != 1) // before its kernel is looked for
+    return 0;
+  return scratchBytes(
+      SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr()), true);
 }
 
 std::vector<LiveBuffer> liveBuffers(func::FuncOp bucket, const BucketShape &shape) {

@@ -50,9 +50,11 @@ int64_t stateBytes(StateType type);
 /// Positions of a page of kv state: QUERN_KV_PAGE of runtime/abi/StepArgs.h.
 inline constexpr int64_t kPagePositions = QUERN_KV_PAGE;
 
-/// Bytes that the kernel of a dispatch needs in the arena while it runs, beside its results; 0 if
-/// none. Attention of a single token deals blocks of keys to the workers, who leave what they found
-/// there.
+/// Bytes that a kernel needs in the arena while it runs, beside its results; 0 if none. `single`:
+/// in a bucket of one token. There attention deals blocks of keys to the workers, who leave what
+/// they found in this memory.
+int64_t scratchBytes(KernelOp kernel, bool single);
+/// The same of a dispatch's kernel.
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape);
 
 /// Where such attention leaves things: rows of `stride` floats, one a head, first the totals, then

@@ -136,7 +136,8 @@ QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softc
 /// `width`.
 template <int M, int N, bool Masked, class T>
 QK_INLINE void value_tile(const float *weights, const T *values, int first, int last, int64_t width,
-                          float *acc, int64_t acc_stride, Mask16 mask, Ahead<T> ahead) {
+                          float *acc, int64_t acc_stride, Ahead<T> ahead) {
+  const Mask16 mask = first_lanes(width);
   F32x16 sums[M][N];
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) {
     float *at = acc + m * acc_stride + 16 * n;
@@ -175,14 +176,14 @@ QK_INLINE void add_values(const float *weights, const T *values, int first, int 
     };
     for (; j + 16 * N <= v; j += 16 * N)
       value_tile<kRows, N, false>(weights, values + j * kPage, first, last, 16, acc + j, acc_stride,
-                                  {}, ahead(j + 16 * N));
+                                  ahead(j + 16 * N));
     if constexpr (N > 1)
       for (; j + 16 <= v; j += 16)
         value_tile<kRows, 1, false>(weights, values + j * kPage, first, last, 16, acc + j,
-                                    acc_stride, {}, ahead(j + 16));
+                                    acc_stride, ahead(j + 16));
     if (j < v)
       value_tile<kRows, 1, true>(weights, values + j * kPage, first, last, v - j, acc + j,
-                                 acc_stride, first_lanes(v - j), ahead(v));
+                                 acc_stride, ahead(v));
   }
 }
 

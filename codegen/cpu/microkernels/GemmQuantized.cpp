@@ -122,12 +122,11 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
   const int64_t pairs = k_padded / 32;
   static_assert(kRunPairs<P> == 0 || kRunPairs<P> == kPairsAtOnce);
   Supers<P> supers;
-  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
+  panel = Supers<P>::at_panel(supers, panel);
   for (int64_t first = 0; first < pairs; first += kPairsAtOnce) {
     const int count = pairs - first < kPairsAtOnce ? static_cast<int>(pairs - first) : kPairsAtOnce;
     const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
-    if constexpr (kRunPairs<P> != 0)
-      panel = Supers<P>::read(supers, panel);
+    panel = Supers<P>::at_run(supers, panel);
     Corrections<P> corrections[M];
     QK_UNROLL for (int m = 0; m < M; ++m)
         Corrections<P>::set(corrections[m], pair + m * stride, count);
@@ -159,22 +158,17 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
 using namespace quern::micro;
 
 QK_BEGIN
-#define QK_GEMM(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                          \
-  namespace {                                                                                      \
-  constexpr quern::formats::Packing kPacking_##NAME{                                               \
-      quern::formats::Packing::Q,       BITS, GROUP, ZERO, HAS_MIN,                                \
-      quern::formats::ScaleType::SCALE, SUPER};                                                    \
-  }                                                                                                \
+#define QK_GEMM(NAME, MAX_CODE, PACKING)                                                           \
   QK_KERNEL void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,     \
                                      int64_t k_padded, float *acc) {                               \
-    gemm<kPacking_##NAME, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                         \
+    gemm<PACKING, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                                 \
   }                                                                                                \
   QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, const uint8_t *x, int64_t x_stride,  \
                                         int64_t k_padded, int64_t rows, float *acc) {              \
     if (rows == 1)                                                                                 \
-      gemm<kPacking_##NAME, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                       \
+      gemm<PACKING, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                               \
     else                                                                                           \
-      gemm_rows<kPacking_##NAME, MAX_CODE>(panel, x, x_stride, k_padded, rows, acc);               \
+      gemm_rows<PACKING, MAX_CODE>(panel, x, x_stride, k_padded, rows, acc);                       \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_GEMM)
 QK_END

@@ -180,11 +180,10 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
   __builtin_memset(acc, 0, sizeof(float) * 16 * rows);
   const int64_t pairs = k_padded / 32;
   Supers<P> supers;
-  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
+  panel = Supers<P>::at_panel(supers, panel);
   for (int64_t first = 0; first < pairs; first += kPairs) {
     const int count = pairs - first < kPairs ? static_cast<int>(pairs - first) : kPairs;
-    if constexpr (kRunPairs<P> != 0)
-      panel = Supers<P>::read(supers, panel);
+    panel = Supers<P>::at_run(supers, panel);
     const uint8_t *codes = panel;
     if constexpr (Block::kSpread) {
       Block::spread(panel, count, spread);

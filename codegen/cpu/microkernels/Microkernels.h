@@ -22,25 +22,27 @@
 
 #include <stdint.h>
 
-// The quantized packings (ir/formats/PackingLayout.h): name, bits, group, zero point, min?, scale
-// type, super, and the largest code a panel may hold. The last is what keeps AVX2's 16-bit sums
-// exact: a larger code gives wrong sums, nothing worse.
+// The quantized packings (ir/formats/PackingLayout.h): name, the largest code a panel may hold, and
+// the packing. The code is what keeps AVX2's 16-bit sums exact: a larger one gives wrong sums,
+// nothing worse.
+#define QK_PACKING(BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER)                                       \
+  quern::formats::quant_packing(BITS, GROUP, ZERO, HAS_MIN, quern::formats::ScaleType::SCALE, SUPER)
 #define QK_FOR_EACH_QUANTIZED_PACKING(X)                                                           \
-  X(q4_g32_z8_f16, 4, 32, 8, false, F16, 0, 15)                                                    \
-  X(q4_g32_z0_min_f16, 4, 32, 0, true, F16, 0, 15)                                                 \
-  X(q4_g32_z0_min_u8_row, 4, 32, 0, true, U8, quern::formats::kWholeRow, 15)                       \
-  X(q4_g32_z0_min_u8_s256, 4, 32, 0, true, U8, 256, 15)                                            \
-  X(q8_g32_z128_f16, 8, 32, 128, false, F16, 0, 255)                                               \
-  X(q8_g32_z16_f16, 8, 32, 16, false, F16, 0, 31)                                                  \
-  X(q8_g32_z0_min_f16, 8, 32, 0, true, F16, 0, 31)                                                 \
-  X(q8_g32_z0_min_u8_s256, 8, 32, 0, true, U8, 256, 31)                                            \
-  X(q8_g32_z128_i8_s256, 8, 32, 128, false, I8, 256, 255)                                          \
-  X(q8_g16_z32_i8_s256, 8, 16, 32, false, I8, 256, 63)                                             \
-  X(q4_g32_z0_min_f32, 4, 32, 0, true, F32, 0, 15)                                                 \
-  X(q4_g32_z8_f32, 4, 32, 8, false, F32, 0, 15)                                                    \
-  X(q8_g32_z128_f32, 8, 32, 128, false, F32, 0, 255)                                               \
-  X(q8_g32_z128_min_f32, 8, 32, 128, true, F32, 0, 255)                                            \
-  X(q8_g16_z32_f32, 8, 16, 32, false, F32, 0, 63)
+  X(q4_g32_z8_f16, 15, QK_PACKING(4, 32, 8, false, F16, 0))                                        \
+  X(q4_g32_z0_min_f16, 15, QK_PACKING(4, 32, 0, true, F16, 0))                                     \
+  X(q4_g32_z0_min_u8_row, 15, QK_PACKING(4, 32, 0, true, U8, quern::formats::kWholeRow))           \
+  X(q4_g32_z0_min_u8_s256, 15, QK_PACKING(4, 32, 0, true, U8, 256))                                \
+  X(q8_g32_z128_f16, 255, QK_PACKING(8, 32, 128, false, F16, 0))                                   \
+  X(q8_g32_z16_f16, 31, QK_PACKING(8, 32, 16, false, F16, 0))                                      \
+  X(q8_g32_z0_min_f16, 31, QK_PACKING(8, 32, 0, true, F16, 0))                                     \
+  X(q8_g32_z0_min_u8_s256, 31, QK_PACKING(8, 32, 0, true, U8, 256))                                \
+  X(q8_g32_z128_i8_s256, 255, QK_PACKING(8, 32, 128, false, I8, 256))                              \
+  X(q8_g16_z32_i8_s256, 63, QK_PACKING(8, 16, 32, false, I8, 256))                                 \
+  X(q4_g32_z0_min_f32, 15, QK_PACKING(4, 32, 0, true, F32, 0))                                     \
+  X(q4_g32_z8_f32, 15, QK_PACKING(4, 32, 8, false, F32, 0))                                        \
+  X(q8_g32_z128_f32, 255, QK_PACKING(8, 32, 128, false, F32, 0))                                   \
+  X(q8_g32_z128_min_f32, 255, QK_PACKING(8, 32, 128, true, F32, 0))                                \
+  X(q8_g16_z32_f32, 63, QK_PACKING(8, 16, 32, false, F32, 0))
 
 // The float packings: name and element type.
 #define QK_FOR_EACH_FLOAT_PACKING(X)                                                               \

@@ -42,11 +42,11 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
   constexpr int kRows = P.group / 4;
   constexpr int kStoredRows = P.code_bytes() / 64;
   Supers<P> supers;
-  panel = kRunPairs<P> ? panel : Supers<P>::read(supers, panel);
+  panel = Supers<P>::at_panel(supers, panel);
   for (int64_t first = 0; first < k; first += P.group, panel += P.record_bytes()) {
     if constexpr (kRunPairs<P> != 0)
       if (first % P.super == 0)
-        panel = Supers<P>::read(supers, panel);
+        panel = Supers<P>::at_run(supers, panel);
     const float scale = record_scales<P, 1>(panel, lane, supers)[0];
     float min = 0.0f;
     if constexpr (P.has_min)
@@ -89,13 +89,10 @@ QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
   }
 }
 
-#define QK_DECODE_ROW(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                    \
+#define QK_DECODE_ROW(NAME, MAX_CODE, PACKING)                                                     \
   QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
                                        int64_t panel_bytes, float *out) {                          \
-    constexpr quern::formats::Packing kPacking{                                                    \
-        quern::formats::Packing::Q,       BITS, GROUP, ZERO, HAS_MIN,                              \
-        quern::formats::ScaleType::SCALE, SUPER};                                                  \
-    decode_row<kPacking>(panels + row / 16 * panel_bytes, static_cast<int>(row % 16), k, out);     \
+    decode_row<PACKING>(panels + row / 16 * panel_bytes, static_cast<int>(row % 16), k, out);      \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECODE_ROW)
 

@@ -23,12 +23,25 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
     return load_as_float<int8_t, Lanes>(at);
 }
 
+/// Pairs of activation groups (32 inputs each) from one run of super-scales to the next; 0 if a
+/// panel has at most one.
+template <formats::Packing P> inline constexpr int kRunPairs = P.super > 0 ? P.super / 32 : 0;
+
 /// What the records of a panel are multiplied with: the super-scales of a run, in memory, from
-/// where a multiplication takes them without a register of its own. Nothing where there are none.
+/// where a multiplication takes them without a register of its own. Not used where there are none.
 template <formats::Packing P> struct Supers {
   alignas(64) float scale[16], min[16];
 
-  /// Reads those of a run and returns its first record.
+  // At the beginning of a panel, and at that of each run: reads the super-scales that lie there, if
+  // any do, and returns what comes after them.
+  QK_INLINE const uint8_t *at_panel(Supers &supers, const uint8_t *panel) {
+    return P.super == formats::kWholeRow ? read(supers, panel) : panel;
+  }
+  QK_INLINE const uint8_t *at_run(Supers &supers, const uint8_t *run) {
+    return P.super > 0 ? read(supers, run) : run;
+  }
+
+private:
   QK_INLINE const uint8_t *read(Supers &supers, const uint8_t *run) {
     store(supers.scale, stored_scales<P.super_type(), 16>(run, 0));
     if constexpr (P.has_min) // min = -(super_min * byte)
@@ -36,36 +49,26 @@ template <formats::Packing P> struct Supers {
     return run + P.super_bytes();
   }
 };
-template <formats::Packing P>
-  requires(P.super == 0)
-struct Supers<P> {
-  QK_INLINE const uint8_t *read(Supers &, const uint8_t *run) { return run; }
-};
 
-/// Pairs of activation groups (32 inputs each) from one run of super-scales to the next; 0 if a
-/// panel has at most one.
-template <formats::Packing P> inline constexpr int kRunPairs = P.super > 0 ? P.super / 32 : 0;
+/// A record's numbers at `at`, for `Lanes` channels from `first` on, times their super-scales.
+template <formats::Packing P, int Lanes>
+QK_INLINE Vector<float, Lanes> products(const uint8_t *at, int first, const float *supers) {
+  const auto stored = stored_scales<P.scale, Lanes>(at, first);
+  if constexpr (P.super == 0)
+    return stored;
+  else
+    return load<Vector<float, Lanes>>(supers + first) * stored;
+}
 
-/// The scales of `Lanes` channels of a record, from channel `first` on.
 template <formats::Packing P, int Lanes>
 QK_INLINE Vector<float, Lanes> record_scales(const uint8_t *record, int first,
                                              const Supers<P> &supers) {
-  const auto scales = stored_scales<P.scale, Lanes>(record + P.scale_offset(), first);
-  if constexpr (P.super == 0)
-    return scales;
-  else
-    return load<Vector<float, Lanes>>(supers.scale + first) * scales;
+  return products<P, Lanes>(record + P.scale_offset(), first, supers.scale);
 }
-
-/// Its mins.
 template <formats::Packing P, int Lanes>
 QK_INLINE Vector<float, Lanes> record_mins(const uint8_t *record, int first,
                                            const Supers<P> &supers) {
-  const auto mins = stored_scales<P.scale, Lanes>(record + P.min_offset(), first);
-  if constexpr (P.super == 0)
-    return mins;
-  else
-    return load<Vector<float, Lanes>>(supers.min + first) * mins;
+  return products<P, Lanes>(record + P.min_offset(), first, supers.min);
 }
 
 } // namespace quern::micro

@@ -27,9 +27,9 @@ struct QuantizedCase {
 };
 
 const QuantizedCase kQuantized[] = {
-#define QK_CASE(NAME, BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, MAX_CODE)                          \
+#define QK_CASE(NAME, MAX_CODE, PACKING)                                                           \
   {#NAME,                                                                                          \
-   {Packing::Q, BITS, GROUP, ZERO, HAS_MIN, formats::ScaleType::SCALE, SUPER},                     \
+   PACKING,                                                                                        \
    MAX_CODE,                                                                                       \
    &Kernels::qk_gemm_##NAME##_m1,                                                                  \
    &Kernels::qk_gemm_##NAME##_rows,                                                                \
