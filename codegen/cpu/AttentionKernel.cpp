@@ -13,16 +13,19 @@ using namespace quern::cpu;
 
 namespace {
 // Query rows that share each page of keys and values while it is in cache.
-constexpr int64_t kTileRows = 32;
+constexpr int64_t kTileRows = 48;
+// The most rows that a microkernel takes at once.
+constexpr int64_t kTallest = 6;
 constexpr int64_t kBlockPages = QUERN_KEY_BLOCK_PAGES;
 
-/// Tokens a tile spans, for `group` query heads a kv head: about kTileRows rows, a multiple of the
-/// widest microkernel's 8 where that is possible.
+/// Tokens a tile spans, for `group` query heads a kv head: about kTileRows rows, a multiple of
+/// kTallest where that is possible.
 int64_t tileTokens(int64_t group) {
-  int64_t tokens = std::max<int64_t>(1, kTileRows / group);
-  while (tokens > 1 && (tokens * group) % 8)
-    --tokens;
-  return tokens > 1 ? tokens : std::max<int64_t>(1, kTileRows / group);
+  const int64_t most = std::max<int64_t>(1, kTileRows / group);
+  for (int64_t tokens = most; tokens > most / 2; --tokens)
+    if (tokens * group % kTallest == 0)
+      return tokens;
+  return most;
 }
 
 /// The online softmax of some rows, as arrays: a sum of values every `stride` floats, a maximum and
@@ -237,11 +240,12 @@ private:
                  code.c(keyDim), code.c(valueDim), maxAt(states, r), sumAt(states, r),
                  code.c(states.step), valuesAt(states, r), code.c(states.stride)});
     };
-    Value eights = code.mul(code.div(rows, 8), 8), fours = code.mul(code.div(rows, 4), 4);
-    code.loop(code.c(0), eights, code.c(8), [&](Value r) { block(r, 8); });
-    code.loop(eights, fours, code.c(4), [&](Value r) { block(r, 4); });
+    Value sixes = code.mul(code.div(rows, kTallest), kTallest), left = code.sub(rows, sixes);
+    Value fours = code.mul(code.div(left, 4), 4), last = code.sub(left, fours);
+    code.loop(code.c(0), sixes, code.c(kTallest), [&](Value r) { block(r, kTallest); });
+    code.when(code.equal(fours, code.c(4)), [&] { block(sixes, 4); });
     for (int64_t height : {1, 2, 3})
-      code.when(code.equal(code.sub(rows, fours), code.c(height)), [&] { block(fours, height); });
+      code.when(code.equal(last, code.c(height)), [&] { block(code.add(sixes, fours), height); });
   }
 
   /// ALiBi of a row, a query at `position`, for the page of positions from `first` on.

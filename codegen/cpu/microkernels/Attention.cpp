@@ -15,24 +15,31 @@ namespace quern::micro {
 
 inline constexpr int kPage = QUERN_KV_PAGE;
 
-// Vectors of 16 lanes that an accumulator tile may have: half the registers, 16 of 32 or (twice as
-// narrow) 4 of 16.
+/// What a register holds, and how many there are.
 #ifdef __AVX512F__
-inline constexpr int kTileVectors = 16;
+inline constexpr int kLanes = 16, kRegisters = 32;
 #else
-inline constexpr int kTileVectors = 4;
+inline constexpr int kLanes = 8, kRegisters = 16;
 #endif
-/// Rows a tile of M rows is worked on at once.
-template <int M> inline constexpr int kTileRows = M < kTileVectors ? M : kTileVectors;
-/// Vectors a row of a tile of M rows has.
-template <int M>
-inline constexpr int kVectors = kTileVectors / M >= 4   ? 4
-                                : kTileVectors / M >= 2 ? 2
-                                                        : 1;
+using Register = Vector<float, kLanes>;
+/// Registers a strip, 16 positions or columns.
+inline constexpr int kParts = 16 / kLanes;
+/// Whether a tile of M rows by N strips fits: its sums, a number of a row, and the keys or values
+/// unless each is used but once.
+template <int M, int N> inline constexpr bool kFits = (M + (M > 1)) * N * kParts < kRegisters;
+/// Strips that a tile of M rows takes at once.
+template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 2 : 1;
+
+/// Makes the compiler have all sums here before it goes on: left alone it would finish one row
+/// after the other, and keep the keys or values instead.
+template <int M, int N> QK_INLINE void pin(Register (&sums)[M][N]) {
+  QK_UNROLL for (int m = 0; m < M; ++m)
+      QK_UNROLL for (int n = 0; n < N; ++n) __asm__ volatile("" : "+v"(sums[m][n]));
+}
 
 /// Keys and values are stored as T, and read as floats.
-template <class T> QK_INLINE F32x16 load16(const T *at) {
-  return load_as_float<T, 16>(reinterpret_cast<const uint8_t *>(at));
+template <class T> QK_INLINE Register load_register(const T *at) {
+  return load_as_float<T, kLanes>(reinterpret_cast<const uint8_t *>(at));
 }
 
 /// The first `count` of 16, less than all; nothing beyond them is read.
@@ -42,7 +49,7 @@ template <class T> QK_INLINE F32x16 load_some(const T *at, int64_t count) {
   T some[16] = {};
   for (int64_t i = 0; i < count; ++i)
     some[i] = at[i];
-  return load16(some);
+  return load_as_float<T, 16>(reinterpret_cast<const uint8_t *>(some));
 }
 
 /// What a tile will read next, fetched a few lines at a time.
@@ -55,136 +62,135 @@ template <class T> struct Ahead {
   }
 };
 
-/// Scores of M rows for N vectors of positions.
+/// Scores of M rows for N strips of positions.
 template <int M, int N, class T>
 QK_INLINE void score_tile(const float *q, int64_t q_stride, const T *keys, int64_t d, float *scores,
                           Ahead<T> ahead) {
-  F32x16 sums[M][N] = {};
+  Register sums[M][N * kParts] = {};
   for (int64_t i = 0; i < d; ++i, keys += 16) {
     Ahead<T>::template fetch<N>(ahead);
-    F32x16 key[N];
-    QK_UNROLL for (int n = 0; n < N; ++n) key[n] = load16(keys + n * 16 * d);
-    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
-        fma(F32x16(q[m * q_stride + i]), key[n], sums[m][n]);
+    Register key[N * kParts];
+    QK_UNROLL for (int n = 0; n < N * kParts; ++n) key[n] =
+        load_register(keys + n / kParts * 16 * d + n % kParts * kLanes);
+    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
+        sums[m][n] = fma(Register(q[m * q_stride + i]), key[n], sums[m][n]);
+    pin(sums);
   }
-  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n)
-      store(scores + m * kPage + 16 * n, sums[m][n]);
+  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
+      store(scores + m * kPage + n * kLanes, sums[m][n]);
 }
 
-/// Scores of M rows for the vectors of positions that hold [first, last).
+/// Scores of M rows for the strips that hold positions [first, last).
 template <int M, class T>
 QK_INLINE void score_rows(const float *q, int64_t q_stride, const T *keys, int64_t d, int first,
                           int last, float *scores, const T *values) {
-  constexpr int N = kVectors<M>;
-  constexpr int kRows = kTileRows<M>;
-  for (int m = 0; m < M; m += kRows, q += kRows * q_stride, scores += kRows * kPage) {
-    int p = first / 16 * 16;
-    const auto ahead = [&](int next) __attribute__((always_inline)) {
-      return Ahead<T>{next < last ? keys + next * d : values};
-    };
-    for (; p + 16 * (N - 1) < last; p += 16 * N)
-      score_tile<kRows, N>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16 * N));
-    if constexpr (N > 1)
-      for (; p < last; p += 16)
-        score_tile<kRows, 1>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16));
-  }
+  constexpr int N = kStrips<M>;
+  const auto ahead = [&](int next) __attribute__((always_inline)) {
+    return Ahead<T>{next < last ? keys + next * d : values};
+  };
+  int p = first / 16 * 16;
+  for (; p + 16 * (N - 1) < last; p += 16 * N)
+    score_tile<M, N>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16 * N));
+  if constexpr (N > 1)
+    for (; p < last; p += 16)
+      score_tile<M, 1>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16));
 }
 
-/// Turns a row's scores into weights, 0 beyond what it sees, and brings its state to the new
-/// maximum.
-QK_INLINE void weigh_row(float *scores, int lo, int hi, float scale, float softcap,
-                         const float *bias, float *row_max, float *row_sum, float *acc, int64_t v) {
-  constexpr int kBlocks = kPage / 16;
-  constexpr float kNone = -__builtin_inff();
-  const int first = lo / 16;
-  const int last = (hi + 15) / 16;
-  F32x16 block[kBlocks];
-  F32x16 most = F32x16(*row_max);
-  QK_UNROLL for (int b = 0; b < kBlocks; ++b) {
-    block[b] = F32x16(kNone);
-    if (b < first || b >= last)
+/// Finishes the scores of a row that sees [lo, hi) and returns their maximum, or `most` if that is
+/// more. Those of the strips concerned that it does not see become -infinity.
+QK_INLINE float finish_scores(float *scores, int lo, int hi, float scale, float softcap,
+                              const float *bias, float most) {
+  F32x16 maximum = F32x16(most);
+  QK_UNROLL for (int at = 0; at < kPage; at += 16) {
+    if (at + 16 <= lo || at >= hi)
       continue;
-    F32x16 score = load<F32x16>(scores + 16 * b) * scale;
+    F32x16 score = load<F32x16>(scores + at) * scale;
     if (softcap != 0.0f)
       score = hyperbolic_tangent(score / softcap) * softcap;
     if (bias)
-      score += load<F32x16>(bias + 16 * b);
-    const I32x16 position = lane_index() + 16 * b;
-    block[b] = ((position >= lo) & (position < hi)) ? score : F32x16(kNone);
-    most = Max()(most, block[b]);
-  }
-  const float new_max = combine_lanes(most, Max());
-  const float correction = exponential(*row_max - new_max);
-  F32x16 sums = F32x16(0.0f);
-  QK_UNROLL for (int b = 0; b < kBlocks; ++b) {
-    if (b < first || b >= last)
-      continue;
-    const F32x16 weight = exponential(block[b] - new_max);
-    store(scores + 16 * b, weight);
-    sums += weight;
-  }
-  *row_max = new_max;
-  *row_sum = fma(*row_sum, correction, combine_lanes(sums, Add()));
-  if (correction != 1.0f)
-    for (int64_t j = 0; j < v; j += 16) {
-      const Mask16 mask = first_lanes(v - j);
-      store_masked(acc + j, mask, load_masked(acc + j, mask) * correction);
+      score += load<F32x16>(bias + at);
+    if (at < lo || at + 16 > hi) {
+      const I32x16 position = lane_index() + at;
+      score = ((position >= lo) & (position < hi)) ? score : F32x16(-__builtin_inff());
     }
+    store(scores + at, score);
+    maximum = Max()(maximum, score);
+  }
+  return combine_lanes(maximum, Max());
 }
 
-/// Adds to M rows the values of positions [first, last) in N vectors of columns. Masked: in one of
-/// `width`.
-template <int M, int N, bool Masked, class T>
-QK_INLINE void value_tile(const float *weights, const T *values, int first, int last, int64_t width,
-                          float *acc, int64_t acc_stride, Ahead<T> ahead) {
-  const Mask16 mask = first_lanes(width);
-  F32x16 sums[M][N];
-  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) {
-    float *at = acc + m * acc_stride + 16 * n;
-    sums[m][n] = Masked ? load_masked(at, mask) : load<F32x16>(at);
+/// Turns the finished scores of a row that sees [lo, hi) into weights and returns their sum.
+QK_INLINE float weigh(float *scores, int lo, int hi, float maximum) {
+  F32x16 sums = F32x16(0.0f);
+  QK_UNROLL for (int at = 0; at < kPage; at += 16) {
+    if (at + 16 <= lo || at >= hi)
+      continue;
+    const F32x16 weight = exponential_below(load<F32x16>(scores + at) - maximum);
+    store(scores + at, weight);
+    sums += weight;
   }
+  return combine_lanes(sums, Add());
+}
+
+QK_INLINE void scale_row(float *row, int64_t v, float factor) {
+  for (int64_t j = 0; j < v; j += 16) {
+    const Mask16 mask = first_lanes(v - j);
+    store_masked(row + j, mask, load_masked(row + j, mask) * factor);
+  }
+}
+
+/// Adds to M rows the values of positions [first, last) in N strips of columns.
+template <int M, int N, class T>
+QK_INLINE void value_tile(const float *weights, const T *values, int first, int last, float *acc,
+                          int64_t acc_stride, Ahead<T> ahead) {
+  Register sums[M][N * kParts];
+  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n) sums[m][n] =
+      load<Register>(acc + m * acc_stride + n * kLanes);
   for (int p = first; p < last; ++p) {
     Ahead<T>::template fetch<N>(ahead);
-    F32x16 value[N];
-    QK_UNROLL for (int n = 0; n < N; ++n) {
-      const T *at = Masked ? values + p * width : values + 16 * (p + n * kPage);
-      value[n] = Masked ? load_some(at, width) : load16(at);
-    }
-    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) sums[m][n] =
-        fma(F32x16(weights[m * kPage + p]), value[n], sums[m][n]);
+    Register value[N * kParts];
+    QK_UNROLL for (int n = 0; n < N * kParts; ++n) value[n] =
+        load_register(values + 16 * (p + n / kParts * kPage) + n % kParts * kLanes);
+    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
+        sums[m][n] = fma(Register(weights[m * kPage + p]), value[n], sums[m][n]);
+    pin(sums);
   }
-  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N; ++n) {
-    float *at = acc + m * acc_stride + 16 * n;
-    if constexpr (Masked)
-      store_masked(at, mask, sums[m][n]);
-    else
-      store(at, sums[m][n]);
-  }
+  QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
+      store(acc + m * acc_stride + n * kLanes, sums[m][n]);
+}
+
+/// The same for the last `width` columns, fewer than a strip, of one row.
+template <class T>
+QK_INLINE void value_edge(const float *weights, const T *values, int first, int last, int64_t width,
+                          float *acc) {
+  const Mask16 mask = first_lanes(width);
+  F32x16 sums = load_masked(acc, mask);
+  for (int p = first; p < last; ++p)
+    sums = fma(F32x16(weights[p]), load_some(values + p * width, width), sums);
+  store_masked(acc, mask, sums);
 }
 
 template <int M, class T>
 QK_INLINE void add_values(const float *weights, const T *values, int first, int last, int64_t v,
                           float *acc, int64_t acc_stride, const T *next_keys) {
-  constexpr int N = kVectors<M>;
-  constexpr int kRows = kTileRows<M>;
+  constexpr int N = kStrips<M>;
   if (first >= last)
     return;
-  for (int m = 0; m < M; m += kRows, weights += kRows * kPage, acc += kRows * acc_stride) {
-    int64_t j = 0;
-    const auto ahead = [&](int64_t next) __attribute__((always_inline)) {
-      return Ahead<T>{next < v ? values + next * kPage : next_keys};
-    };
-    for (; j + 16 * N <= v; j += 16 * N)
-      value_tile<kRows, N, false>(weights, values + j * kPage, first, last, 16, acc + j, acc_stride,
-                                  ahead(j + 16 * N));
-    if constexpr (N > 1)
-      for (; j + 16 <= v; j += 16)
-        value_tile<kRows, 1, false>(weights, values + j * kPage, first, last, 16, acc + j,
-                                    acc_stride, ahead(j + 16));
-    if (j < v)
-      value_tile<kRows, 1, true>(weights, values + j * kPage, first, last, v - j, acc + j,
-                                 acc_stride, ahead(v));
-  }
+  const auto ahead = [&](int64_t next) __attribute__((always_inline)) {
+    return Ahead<T>{next < v ? values + next * kPage : next_keys};
+  };
+  int64_t j = 0;
+  for (; j + 16 * N <= v; j += 16 * N)
+    value_tile<M, N>(weights, values + j * kPage, first, last, acc + j, acc_stride,
+                     ahead(j + 16 * N));
+  if constexpr (N > 1)
+    for (; j + 16 <= v; j += 16)
+      value_tile<M, 1>(weights, values + j * kPage, first, last, acc + j, acc_stride,
+                       ahead(j + 16));
+  if (j < v)
+    for (int m = 0; m < M; ++m)
+      value_edge(weights + m * kPage, values + j * kPage, first, last, v - j,
+                 acc + m * acc_stride + j);
 }
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
@@ -216,10 +222,23 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const T *keys, const T *
 
   alignas(64) float weights[M][kPage];
   score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0], values);
-  for (int m = 0; m < M; ++m)
-    if (from[m] < to[m])
-      weigh_row(weights[m], from[m], to[m], scale, softcap, bias ? bias + m * kPage : nullptr,
-                row_max + m * row_step, row_sum + m * row_step, acc + m * acc_stride, v);
+  // Step by step for all rows, whose chains of dependent operations overlap.
+  F32x16 maximum = {}, correction = {};
+  QK_UNROLL for (int m = 0; m < M; ++m) {
+    maximum[m] = finish_scores(weights[m], from[m], to[m], scale, softcap,
+                               bias ? bias + m * kPage : nullptr, row_max[m * row_step]);
+    correction[m] = row_max[m * row_step] - maximum[m];
+  }
+  correction = exponential_below(correction);
+  QK_UNROLL for (int m = 0; m < M; ++m) {
+    if (from[m] >= to[m])
+      continue;
+    const float sum = weigh(weights[m], from[m], to[m], maximum[m]);
+    row_max[m * row_step] = maximum[m];
+    row_sum[m * row_step] = fma(row_sum[m * row_step], correction[m], sum);
+    if (correction[m] != 1.0f)
+      scale_row(acc + m * acc_stride, v, correction[m]);
+  }
 
   // Positions in ascending order for each row: those before the shared ones, the shared ones, those
   // after.

@@ -44,26 +44,44 @@ template <class T, int N> QK_INLINE T polynomial(T x, const float (&c)[N]) {
 template <class T> QK_INLINE T absolute(T x) { return __builtin_elementwise_abs(x); }
 template <class T> QK_INLINE T square_root(T x) { return __builtin_elementwise_sqrt(x); }
 
-/// 2^n for n in [-126, 127].
+/// 2^n for n in [-126, 127], 0 for -127; only its low 9 bits count.
 template <class T> QK_INLINE T power_of_two(UnsignedOf<T> n) {
   return __builtin_bit_cast(T, (n + 127u) << 23);
 }
 
-/// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), relative error of the fit 3e-9.
+/// e^x for x in [-104, 89] as 2^n * mantissa, the mantissa around 1: x = n ln2 + r with |r| <=
+/// ln2/2; e^r = 1 + r + r^2 q(r), relative error of the fit 3e-9.
+template <class T> struct ScaledExponential {
+  T mantissa;
+  /// n, in two's complement, in the low 22 bits.
+  UnsignedOf<T> n;
+
+  QK_INLINE ScaledExponential of(T x) {
+    constexpr float kQ[] = {0.5f, 0x1.55548ep-3f, 0x1.55545ep-5f, 0x1.123b48p-7f, 0x1.6db404p-10f};
+    constexpr float kRound = 0x1.8p23f; // adding it leaves the rounded integer in the low bits
+    const T shifted = fma(x, T(0x1.715476p+0f), T(kRound));
+    const T n = shifted - kRound;
+    const T r = fma(n, T(-kLn2Low), fma(n, T(-kLn2High), x));
+    return {fma(polynomial(r, kQ), r * r, r) + 1.0f, __builtin_bit_cast(UnsignedOf<T>, shifted)};
+  }
+};
+
 template <class T> QK_INLINE T exponential(T x) {
-  constexpr float kQ[] = {0.5f, 0x1.55548ep-3f, 0x1.55545ep-5f, 0x1.123b48p-7f, 0x1.6db404p-10f};
-  constexpr float kRound = 0x1.8p23f; // adding it leaves the rounded integer in the low bits
-  x = x < -104.0f ? T(-104.0f) : x;   // e^-104 rounds to 0, e^89 to infinity
+  x = x < -104.0f ? T(-104.0f) : x; // e^-104 rounds to 0, e^89 to infinity
   x = x > 89.0f ? T(89.0f) : x;
-  const T shifted = fma(x, T(0x1.715476p+0f), T(kRound));
-  const T n = shifted - kRound;
-  const T r = fma(n, T(-kLn2Low), fma(n, T(-kLn2High), x));
-  const T mantissa = fma(polynomial(r, kQ), r * r, r) + 1.0f;
+  const auto scaled = ScaledExponential<T>::of(x);
   // In two halves, so that the ends of the range are reached: 2^128 and the denormals.
-  const auto exponent = __builtin_bit_cast(UnsignedOf<T>, shifted) - 0x4b400000u;
+  const auto exponent = scaled.n - 0x4b400000u;
   const auto half =
       __builtin_bit_cast(UnsignedOf<T>, __builtin_bit_cast(SignedOf<T>, exponent) >> 1);
-  return mantissa * power_of_two<T>(half) * power_of_two<T>(exponent - half);
+  return scaled.mantissa * power_of_two<T>(half) * power_of_two<T>(exponent - half);
+}
+
+/// The same for x <= 0, with 0 instead of denormals: a third fewer operations.
+template <class T> QK_INLINE T exponential_below(T x) {
+  x = x < -88.0f ? T(-88.0f) : x; // n = -127, for which power_of_two is 0
+  const auto scaled = ScaledExponential<T>::of(x);
+  return scaled.mantissa * power_of_two<T>(scaled.n);
 }
 
 /// x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt 2); log(1 + f) = f - f^2/2 + f^3 p(f), error of

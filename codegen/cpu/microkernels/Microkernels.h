@@ -193,7 +193,7 @@ float qk_cos(float x); // the same
 // ---- Attention
 // ---------------------------------------------------------------------------------------------------
 //
-// qk_attn_block_<format>_m<M>, M in {1, 2, 3, 4, 8}: updates the online softmax of M query rows
+// qk_attn_block_<format>_m<M>, M in {1, 2, 3, 4, 6}: updates the online softmax of M query rows
 // with one page of P = QUERN_KV_PAGE positions (StepArgs.h).
 //   q         M rows of d floats, q_stride floats apart
 //   keys, values: a page's (StepArgs.h), in the format;  next_keys: those of the page that comes
@@ -220,7 +220,7 @@ float qk_cos(float x); // the same
       const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
       float *acc, int64_t acc_stride);
 #define QK_FOR_EACH_ATTN_HEIGHT(X, ...)                                                            \
-  X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(8, __VA_ARGS__)
+  X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(6, __VA_ARGS__)
 #define QK_FOR_EACH_ATTN_BLOCK(X)                                                                  \
   QK_FOR_EACH_ATTN_HEIGHT(X, f32, float)                                                           \
   QK_FOR_EACH_ATTN_HEIGHT(X, f16, _Float16)                                                        \
@@ -339,17 +339,17 @@ QK_END
   X(qk_attn_block_f32_m2)                                                                          \
   X(qk_attn_block_f32_m3)                                                                          \
   X(qk_attn_block_f32_m4)                                                                          \
-  X(qk_attn_block_f32_m8)                                                                          \
+  X(qk_attn_block_f32_m6)                                                                          \
   X(qk_attn_block_f16_m1)                                                                          \
   X(qk_attn_block_f16_m2)                                                                          \
   X(qk_attn_block_f16_m3)                                                                          \
   X(qk_attn_block_f16_m4)                                                                          \
-  X(qk_attn_block_f16_m8)                                                                          \
+  X(qk_attn_block_f16_m6)                                                                          \
   X(qk_attn_block_bf16_m1)                                                                         \
   X(qk_attn_block_bf16_m2)                                                                         \
   X(qk_attn_block_bf16_m3)                                                                         \
   X(qk_attn_block_bf16_m4)                                                                         \
-  X(qk_attn_block_bf16_m8)                                                                         \
+  X(qk_attn_block_bf16_m6)                                                                         \
   X(qk_attn_merge_row)                                                                             \
   X(qk_attn_init_row)                                                                              \
   X(qk_attn_finish_row)                                                                            \
