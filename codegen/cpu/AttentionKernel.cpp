@@ -77,17 +77,27 @@ public:
     }
   }
 
-  /// Every sequence's tokens in tiles, dealt with the kv heads to the workers in turn: neighbours
-  /// in causal order cost about the same.
+  /// Every sequence's tokens in tiles, times the kv heads, are the pieces of work. Those with the
+  /// longest history come first, so that the last ones, for which nobody waits long, are short.
   void generateMany() {
     int64_t maxRows = tokens * group;
     RowStates block = onStack(maxRows), total = onStack(maxRows);
+    Value ticket = code.scratch(code.i64(), 1), done = code.scratch(code.i64(), 1);
+    auto fetch = [&] {
+      code.store(code.call("qk_next_ticket", code.i64(), {kernel.args}), ticket);
+    };
+    auto fetched = [&] { return code.load(code.i64(), ticket); };
+    code.store(code.c(0), done);
+    fetch();
     code.loop(code.c(0), kernel.count("B"), [&](Value seq) {
       Value first = kernel.index(offsetof(QuernStepArgs, cu_seqlens), seq);
       Value end = kernel.index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
       Value items = code.mul(code.ceilDiv(code.sub(end, first), tokens), kvHeads);
-      Value from = code.rem(code.add(kernel.worker, seq), kernel.workers);
-      code.loop(from, items, kernel.workers, [&](Value item) {
+      Value last = code.add(code.load(code.i64(), done), items);
+      code.store(last, done);
+      auto mine = [&] { return code.less(fetched(), last); };
+      code.whilst(mine, [&] {
+        Value item = code.sub(code.sub(last, code.c(1)), fetched());
         Value firstToken = code.add(first, code.mul(code.div(item, kvHeads), tokens));
         Value numTokens = code.min(code.c(tokens), code.sub(end, firstToken));
         Value kvHead = code.rem(item, kvHeads), rows = code.mul(numTokens, group);
@@ -101,6 +111,7 @@ public:
                     merge(total, block, rows);
                   });
         finish(total, firstToken, kvHead, rows);
+        fetch();
       });
     });
   }

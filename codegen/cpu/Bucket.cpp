@@ -52,6 +52,8 @@ public:
       : shape(&shape), replicated(&replicated) {}
 
   bool conflicts(DispatchOp dispatch) const {
+    if (fetching && fetches(dispatch))
+      return true;
     for (mlir::Value input : dispatch.getInputs()) {
       if (written.contains(input))
         return true;
@@ -66,6 +68,7 @@ public:
   }
 
   void add(DispatchOp dispatch) {
+    fetching |= fetches(dispatch);
     if (!replicated->contains(dispatch))
       written.insert(dispatch.getResults().begin(), dispatch.getResults().end());
     for (mlir::Value input : dispatch.getInputs()) {
@@ -78,6 +81,10 @@ public:
   }
 
 private:
+  bool fetches(DispatchOp dispatch) const {
+    return fetchesWork(replicated->kernelOf(dispatch), shape->max_tokens == 1);
+  }
+
   using Range = std::pair<int64_t, int64_t>;
   /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
   SmallVector<Range> ranges(DispatchOp dispatch) const {
@@ -96,6 +103,7 @@ private:
 
   const BucketShape *shape;
   const Replicated *replicated;
+  bool fetching = false;
   llvm::DenseSet<mlir::Value> written;
   llvm::SmallSet<StringRef, 4> states;
   SmallVector<Range> used;

@@ -55,6 +55,16 @@ void Code::when(Value condition, std::function<void()> body) {
   body();
 }
 
+void Code::whilst(std::function<Value()> condition, std::function<void()> body) {
+  auto loop = scf::WhileOp::create(b, TypeRange{}, ValueRange{});
+  OpBuilder::InsertionGuard guard(b);
+  b.createBlock(&loop.getBefore());
+  scf::ConditionOp::create(b, condition(), ValueRange{});
+  b.createBlock(&loop.getAfter());
+  body();
+  scf::YieldOp::create(b);
+}
+
 Value Code::call(llvm::StringRef name, Type result, ValueRange args) {
   auto callee = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
   if (!callee) {

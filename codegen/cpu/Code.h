@@ -50,8 +50,12 @@ public:
   Value min(Value l, Value r) { return mlir::arith::MinSIOp::create(b, l, r); }
   Value max(Value l, Value r) { return mlir::arith::MaxSIOp::create(b, l, r); }
   Value ceilDiv(Value l, int64_t r) { return div(add(l, r - 1), r); }
+  Value ceilDiv(Value l, Value r) { return div(add(l, sub(r, c(1))), r); }
   Value less(Value l, Value r) {
     return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::slt, l, r);
+  }
+  Value select(Value condition, Value l, Value r) {
+    return mlir::arith::SelectOp::create(b, condition, l, r);
   }
   Value equal(Value l, Value r) {
     return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::eq, l, r);
@@ -96,6 +100,8 @@ public:
   }
   void loop(int64_t to, std::function<void(Value)> body) { loop(c(0), c(to), std::move(body)); }
   void when(Value condition, std::function<void()> body);
+  /// Runs the body as long as the condition, computed before each time, holds.
+  void whilst(std::function<Value()> condition, std::function<void()> body);
 
   /// Calls a microkernel by name, declaring it on first use.
   Value call(llvm::StringRef name, Type result, mlir::ValueRange args);

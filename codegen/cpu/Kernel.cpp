@@ -23,6 +23,10 @@ llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
   return {LLVM::LLVMPointerType::get(type.getContext())};
 }
 
+bool quern::cpu::fetchesWork(KernelOp op, bool single) {
+  return op.getAnchor() == "linear" || (op.getAnchor() == "attention" && !single);
+}
+
 Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
     : code(code), op(op), single(single) {
   SmallVector<Type> types = {code.ptr(), code.i64(), code.i64()};
@@ -67,6 +71,32 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
   for (Operation &inner : op.getBody().front())
     if (inner.getName().stripDialect() == op.getAnchor())
       anchor = &inner;
+}
+
+void Kernel::deal(Value count, int64_t piece, std::function<void(Value, Value)> body) {
+  // Fewer pieces would leave more work uneven at the end than they even out.
+  constexpr int64_t kFewestPieces = 16;
+  // More are not needed by a worker, and each costs it a hundred nanoseconds.
+  constexpr int64_t kMostPieces = 64;
+  Value even = code.ceilDiv(count, workers), half = code.ceilDiv(code.ceilDiv(count, 2), workers);
+  Value few = code.less(count, code.c(piece * kFewestPieces));
+  Value own = code.select(few, even, half), dealt = code.mul(own, workers);
+  Value pieces =
+      code.max(code.c(piece), code.div(code.sub(count, dealt), code.mul(workers, kMostPieces)));
+  Value at = code.scratch(code.i64(), 1), end = code.scratch(code.i64(), 1);
+  auto take = [&](Value from, Value size) {
+    code.store(from, at);
+    code.store(code.min(code.add(from, size), count), end);
+  };
+  take(code.mul(worker, own), own);
+  auto from = [&] { return code.load(code.i64(), at); };
+  auto to = [&] { return code.load(code.i64(), end); };
+  code.whilst([&] { return code.less(from(), to()); },
+              [&] {
+                body(from(), to());
+                Value ticket = code.call("qk_next_ticket", code.i64(), {args});
+                take(code.add(dealt, code.mul(ticket, pieces)), pieces);
+              });
 }
 
 LogicalResult Kernel::generate() {

@@ -16,6 +16,10 @@
 
 namespace quern::cpu {
 
+/// Whether a kernel's workers fetch pieces of its work as they come to need more, in a bucket of
+/// one token or more. Between two such kernels there must be a barrier.
+bool fetchesWork(KernelOp op, bool single);
+
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
 
@@ -43,6 +47,11 @@ public:
   Value pointer(mlir::Value operand) const { return pointers.lookup(operand); }
   /// The pointer a result is to be written to.
   Value result(unsigned index) const { return results[index]; }
+
+  /// Has body(from, to) called for parts that make up [0, count), each by one worker: an equal part
+  /// of the first half for each, then pieces of about `piece` items for whoever comes, so that a
+  /// core that others slow down holds nobody up. Few items are shared out evenly.
+  void deal(Value count, int64_t piece, std::function<void(Value, Value)> body);
 
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);

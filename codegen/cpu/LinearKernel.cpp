@@ -21,6 +21,9 @@ namespace {
 // what the microkernels take at once, 4 or 6 (AVX2) or 8.
 constexpr int64_t kRowBlock = 96;
 constexpr int64_t kLanes = 16;
+// Bytes of weights in a piece of work that a worker fetches: some microseconds. A single row reads
+// longer stretches of memory faster.
+constexpr int64_t kPieceBytes = 16 << 10, kPieceBytesSingle = 64 << 10;
 
 /// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
 /// merged product also the width of the gate.
@@ -86,7 +89,9 @@ LogicalResult Kernel::generateLinear() {
   Value input = pointer(linear.getInput());
   Value weights = pointer(linear.getWeight());
   Value rows = count(rowsOf(linear.getInput().getType()));
-  auto [from, to] = code.share(code.c((cols + kLanes - 1) / kLanes), worker, workers);
+  int64_t panels = (cols + kLanes - 1) / kLanes;
+  int64_t pieceBytes = single ? kPieceBytesSingle : kPieceBytes;
+  int64_t piece = std::max<int64_t>(1, pieceBytes / (panelBytes * shifts.size()));
   SmallVector<Value> tiles;
   for (size_t i = 0; i < shifts.size(); ++i)
     tiles.push_back(code.scratch(code.f32(), (single ? 1 : kRowBlock) * kLanes));
@@ -138,17 +143,21 @@ LogicalResult Kernel::generateLinear() {
       code.loop(code.c(0), height, finish);
   };
 
-  auto panels = [&](Value firstRow, Value lastRow) {
-    code.loop(from, to, [&](Value panel) {
-      tile(firstRow, panel, code.mul(panel, kLanes), code.sub(lastRow, firstRow));
-    });
-  };
   if (single) { // One row; the output projection may have none, where no logits are wanted.
-    code.when(code.less(code.c(0), rows), [&] { panels(code.c(0), code.c(1)); });
+    code.when(code.less(code.c(0), rows), [&] {
+      deal(code.c(panels), piece, [&](Value from, Value to) {
+        code.loop(from, to,
+                  [&](Value panel) { tile(code.c(0), panel, code.mul(panel, kLanes), code.c(1)); });
+      });
+    });
     return success();
   }
-  code.loop(code.c(0), rows, code.c(kRowBlock),
-            [&](Value block) { panels(block, code.min(rows, code.add(block, kRowBlock))); });
+  deal(code.mul(code.ceilDiv(rows, kRowBlock), panels), piece, [&](Value from, Value to) {
+    code.loop(from, to, [&](Value item) {
+      Value row = code.mul(code.div(item, panels), kRowBlock), panel = code.rem(item, panels);
+      tile(row, panel, code.mul(panel, kLanes), code.min(code.c(kRowBlock), code.sub(rows, row)));
+    });
+  });
   return success();
 }
 

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 3
+#define QUERN_ABI_VERSION 4
 
 // Positions a page of kv state holds.
 #define QUERN_KV_PAGE 64
@@ -27,13 +27,16 @@
 extern "C" {
 #endif
 
-// Workers meet here. `arrived` counts up to num_workers and is reset by the last to arrive, which
-// then bumps `phase`; the others spin on `phase`. Each field has its own cache line.
+// Workers meet here, and fetch work here in between. `arrived` counts up to num_workers; the last
+// to arrive resets it and `tickets`, the pieces of work given out since, then bumps `phase`, on
+// which the others spin. All zero when a step begins. Each field has its own cache line.
 typedef struct QuernBarrier {
   uint32_t arrived;
   uint8_t pad0[60];
   uint32_t phase;
   uint8_t pad1[60];
+  uint32_t tickets;
+  uint8_t pad2[60];
 } QuernBarrier;
 
 // kv state of the layers that keep the same positions (all of them, or those of one window size).

@@ -1,4 +1,4 @@
-// Where the workers of a step meet, and when.
+// Where the workers of a step meet, when, and which piece of work is whose.
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -7,15 +7,18 @@ QK_BEGIN
 QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t num_workers) {
   constexpr int kSpins = 4096; // some 0.2 ms of pauses before the first yield
   constexpr int kSpinsLater = 64;
-  if (num_workers <= 1)
-    return;
   QuernBarrier *barrier = args->barrier;
+  if (num_workers <= 1) {
+    barrier->tickets = 0;
+    return;
+  }
   // Read before arriving: once all have arrived, the phase may change at any time.
   const uint32_t phase = __atomic_load_n(&barrier->phase, __ATOMIC_RELAXED);
   const uint32_t others = __atomic_fetch_add(&barrier->arrived, 1, __ATOMIC_ACQ_REL);
   if (others + 1 == static_cast<uint32_t>(num_workers)) {
-    // The release below publishes the reset, too, before anyone can arrive again.
+    // The release below publishes these, too, before anyone can arrive again.
     __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barrier->tickets, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&barrier->phase, phase + 1, __ATOMIC_RELEASE);
     return;
   }
@@ -28,6 +31,10 @@ QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t nu
       spins = kSpinsLater;
     }
   }
+}
+
+QK_KERNEL int64_t qk_next_ticket(const QuernStepArgs *args) {
+  return __atomic_fetch_add(&args->barrier->tickets, 1, __ATOMIC_RELAXED);
 }
 
 // Not inlined: a bucket has hundreds of calls, and a step that nobody times pays a nanosecond for

@@ -266,6 +266,9 @@ void qk_recurrence_step_delta(float *state, const float *r, const float *k, cons
 // barrier starts zeroed and can be used again at once.
 void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
 
+// Numbers from 0 on, each given once, to whichever worker asks; from 0 again after a barrier.
+int64_t qk_next_ticket(const QuernStepArgs *args);
+
 // Worker 0 writes the time stamp counter to args->ticks[dispatch], unless ticks is null.
 void qk_note_time(const QuernStepArgs *args, int32_t worker, int64_t dispatch);
 
@@ -356,6 +359,7 @@ QK_END
   X(qk_recurrence_step)                                                                            \
   X(qk_recurrence_step_delta)                                                                      \
   X(qk_barrier)                                                                                    \
+  X(qk_next_ticket)                                                                                \
   X(qk_note_time)
 
 #ifdef __cplusplus

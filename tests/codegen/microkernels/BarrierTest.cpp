@@ -59,9 +59,41 @@ TEST(Barrier, YieldsWhileWaitingLong) {
   }
 }
 
-TEST(Barrier, IsNothingForOneWorker) {
+TEST(Barrier, LetsOneWorkerPass) {
+  for (const Build &build : usable_builds()) {
+    QuernBarrier barrier = {};
+    QuernStepArgs args = {};
+    args.barrier = &barrier;
+    build.kernels->qk_barrier(&args, 0, 1);
+  }
+}
+
+TEST(Tickets, AreGivenOnceAndFromZeroAfterABarrier) {
   for (const Build &build : usable_builds())
-    build.kernels->qk_barrier(nullptr, 0, 1);
+    for (const int workers : {1, 3}) {
+      constexpr int kPhases = 20, kTickets = 100;
+      QuernBarrier barrier = {};
+      QuernStepArgs args = {};
+      args.barrier = &barrier;
+      args.yield = [] { std::this_thread::yield(); };
+      std::vector<std::atomic<int>> given(kTickets);
+      const auto work = [&](int worker) {
+        for (int phase = 0; phase < kPhases; ++phase) {
+          int64_t ticket;
+          while ((ticket = build.kernels->qk_next_ticket(&args)) < kTickets)
+            ++given[ticket];
+          build.kernels->qk_barrier(&args, worker, workers);
+        }
+      };
+      std::vector<std::thread> threads;
+      for (int worker = 1; worker < workers; ++worker)
+        threads.emplace_back(work, worker);
+      work(0);
+      for (std::thread &thread : threads)
+        thread.join();
+      for (const std::atomic<int> &times : given)
+        EXPECT_EQ(times, kPhases) << build.name;
+    }
 }
 
 TEST(NoteTime, IsOfTheFirstWorkerWhereItIsAskedFor) {
