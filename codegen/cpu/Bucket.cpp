@@ -1,14 +1,9 @@
 // See Bucket.h.
 #include "codegen/cpu/Bucket.h"
 
-#include "codegen/cpu/Kernel.h"
-#include "ir/quern/QuernDialect.h"
-#include "passes/analysis/Buffers.h"
+#include "codegen/cpu/Repeats.h"
+#include "passes/analysis/Entries.h"
 #include "runtime/abi/StepArgs.h"
-
-#include "mlir/IR/SymbolTable.h"
-#include "llvm/ADT/DenseSet.h"
-#include "llvm/ADT/SmallSet.h"
 
 #include <cstddef>
 
@@ -18,95 +13,187 @@ using namespace quern::cpu;
 
 namespace {
 
-/// A bucket of one token: kernels of a single row that no more than one worker could share are run
-/// by every worker, for itself, in memory of its own. It saves the barrier behind each (the others
-/// would have waited for as long), and the row's next reader finds it in its own cache.
-class Replicated {
-public:
-  Replicated(const SymbolTable &symbols, bool single, int64_t arenaBytes)
-      : symbols(symbols), possible(single && arenaBytes <= kMostBytes) {}
+/// Fewer calls than a small layer has are not worth a loop.
+constexpr size_t kLeastSaved = 8;
 
-  bool contains(DispatchOp dispatch) const {
-    if (!possible)
-      return false;
-    KernelOp kernel = kernelOf(dispatch);
-    return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
-           llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
+/// Which calls are alike: the number of the first of them.
+SmallVector<unsigned> kindsOf(ArrayRef<Call> calls) {
+  SmallVector<unsigned> kinds;
+  SmallVector<unsigned> firsts; // of each kind
+  for (const auto &[i, call] : llvm::enumerate(calls)) {
+    const Call &one = call;
+    auto known = llvm::find_if(firsts, [&](unsigned first) { return calls[first].alike(one); });
+    if (known == firsts.end())
+      known = firsts.insert(firsts.end(), static_cast<unsigned>(i));
+    kinds.push_back(*known);
+  }
+  return kinds;
+}
+
+/// The numbers that differ from one turn of a loop to the next: a row of them each turn.
+class Table {
+public:
+  explicit Table(size_t turns) : turns(turns) {}
+
+  /// The place in a row of these numbers, one a turn.
+  size_t column(const SmallVector<int64_t> &numbers) {
+    auto known = llvm::find(columns, numbers);
+    if (known == columns.end())
+      known = columns.insert(columns.end(), numbers);
+    return known - columns.begin();
   }
 
-  KernelOp kernelOf(DispatchOp dispatch) const {
-    return symbols.lookup<KernelOp>(dispatch.getKernel());
+  int64_t rowBytes() const { return static_cast<int64_t>(columns.size() * sizeof(int64_t)); }
+
+  /// By rows, as they are read.
+  SmallVector<int64_t> rows() const {
+    SmallVector<int64_t> all;
+    for (size_t turn = 0; turn < turns; ++turn)
+      for (const SmallVector<int64_t> &column : columns)
+        all.push_back(column[turn]);
+    return all;
   }
 
 private:
-  /// Of the stack, which holds a second arena.
-  static constexpr int64_t kMostBytes = 1 << 20;
-  const SymbolTable &symbols;
-  bool possible;
+  size_t turns;
+  std::vector<SmallVector<int64_t>> columns;
 };
 
-/// What dispatches since the last barrier have touched, to see whether the next one has to wait.
-class Touched {
+class Writer {
 public:
-  Touched(const BucketShape &shape, const Replicated &replicated)
-      : shape(&shape), replicated(&replicated) {}
+  Writer(Code &code, func::FuncOp bucket, ArrayRef<Call> calls,
+         ArrayRef<LLVM::LLVMFuncOp> functions)
+      : code(code), calls(calls), functions(functions) {
+    code.b.setInsertionPointToEnd(code.module.getBody());
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()),
+                                            {code.ptr(), code.i32(), code.i32()});
+    code.function = LLVM::LLVMFuncOp::create(code.b, bucketSymbol(bucket), type);
+    Block *entry = code.function.addEntryBlock(code.b);
+    code.b.setInsertionPointToStart(entry);
+    args = entry->getArgument(0);
+    worker32 = entry->getArgument(1);
+    workers32 = entry->getArgument(2);
+    worker = code.toI64(worker32);
+    workers = code.toI64(workers32);
+    loadBases(bucket);
+  }
 
-  bool conflicts(DispatchOp dispatch) const {
-    if (fetching && fetches(dispatch))
-      return true;
-    for (mlir::Value input : dispatch.getInputs()) {
-      if (written.contains(input))
-        return true;
-      if (auto state = input.getDefiningOp<StateRefOp>(); state && states.contains(state.getName()))
-        return true;
+  void write() {
+    SmallVector<unsigned> kinds = kindsOf(calls);
+    size_t next = 0;
+    for (const Repeat &repeat : findRepeats(kinds, kLeastSaved)) {
+      writeEach(next, repeat.first);
+      writeLoop(repeat);
+      next = repeat.end();
     }
-    return llvm::any_of(ranges(dispatch), [&](Range range) {
-      return llvm::any_of(used, [&](Range other) {
-        return range.first < other.second && other.first < range.second;
-      });
+    writeEach(next, calls.size());
+    LLVM::ReturnOp::create(code.b, ValueRange{});
+  }
+
+private:
+  using Base = Operand::Base;
+  /// Operand `i` of a call as a number: its value, or its bytes behind its base.
+  using Number = llvm::function_ref<Value(size_t i)>;
+
+  /// What addresses are made from, and only that: hundreds of weights' addresses at the function's
+  /// beginning would all have to be kept until their calls.
+  void loadBases(func::FuncOp bucket) {
+    weights = code.field(args, offsetof(QuernStepArgs, weights), code.ptr());
+    arena = code.field(args, offsetof(QuernStepArgs, arena), code.ptr());
+    Value inputSlots = code.field(args, offsetof(QuernStepArgs, inputs), code.ptr());
+    Value outputSlots = code.field(args, offsetof(QuernStepArgs, outputs), code.ptr());
+    auto load = [&](SmallVector<Value> &all, Value slots, unsigned index) {
+      all.resize(std::max<size_t>(all.size(), index + 1));
+      if (!all[index])
+        all[index] = code.load(code.ptr(), code.at(slots, code.ptr(), code.c(index)));
+    };
+    for (const Call &call : calls)
+      for (const Operand &operand : call.operands) {
+        if (operand.base == Base::input)
+          load(inputs, inputSlots, operand.index);
+        else if (operand.base == Base::output)
+          load(outputs, outputSlots, operand.index);
+        else if (operand.base == Base::rows && !rows)
+          rows = code.field(args, offsetof(QuernStepArgs, rows), code.ptr());
+        else if (operand.base == Base::own && !own)
+          own = code.scratch(code.b.getI8Type(),
+                             bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt());
+      }
+  }
+
+  Value address(const Operand &operand, Value bytes) {
+    switch (operand.base) {
+    case Base::none:
+      return bytes;
+    case Base::weights:
+      return code.atBytes(weights, bytes);
+    case Base::arena:
+      return code.atBytes(arena, bytes);
+    case Base::own:
+      return code.atBytes(own, bytes);
+    case Base::input:
+      return inputs[operand.index];
+    case Base::output:
+      return outputs[operand.index];
+    case Base::rows:
+      return rows;
+    }
+    llvm_unreachable("all bases are named");
+  }
+
+  /// Call `i`, or one that is like it; `dispatch` is its number.
+  void writeCall(size_t i, Value dispatch, Number number) {
+    const Call &call = calls[i];
+    if (call.barrier)
+      code.call("qk_barrier", {args, worker32, workers32});
+    SmallVector<Value> operands = {args, call.alone ? code.c(0) : worker,
+                                   call.alone ? code.c(1) : workers};
+    for (const auto &[o, operand] : llvm::enumerate(call.operands))
+      operands.push_back(address(operand, number(o)));
+    code.call("qk_note_time", {args, worker32, dispatch});
+    LLVM::CallOp::create(code.b, functions[i], operands);
+  }
+
+  void writeEach(size_t first, size_t end) {
+    for (size_t i = first; i < end; ++i)
+      writeCall(i, code.c(static_cast<int64_t>(i)),
+                [&](size_t o) { return code.c(calls[i].operands[o].number); });
+  }
+
+  /// Numbers that are the same at every turn stay constants of the code.
+  void writeLoop(const Repeat &repeat) {
+    Table table(repeat.count);
+    auto numbersOf = [&](size_t i, size_t o) {
+      SmallVector<int64_t> numbers;
+      for (size_t turn = 0; turn < repeat.count; ++turn)
+        numbers.push_back(calls[i + turn * repeat.period].operands[o].number);
+      return numbers;
+    };
+    for (size_t i = repeat.first; i < repeat.first + repeat.period; ++i)
+      for (size_t o = 0; o < calls[i].operands.size(); ++o)
+        if (SmallVector<int64_t> numbers = numbersOf(i, o); !llvm::all_equal(numbers))
+          table.column(numbers);
+    Value rows = table.rowBytes() ? code.integers(table.rows()) : Value();
+    code.rolledLoop(static_cast<int64_t>(repeat.count), [&](Value turn) {
+      Value row = rows ? code.atBytes(rows, code.mul(turn, table.rowBytes())) : Value();
+      Value before = code.mul(turn, static_cast<int64_t>(repeat.period));
+      for (size_t i = repeat.first; i < repeat.first + repeat.period; ++i)
+        writeCall(i, code.add(before, static_cast<int64_t>(i)), [&](size_t o) {
+          SmallVector<int64_t> numbers = numbersOf(i, o);
+          if (llvm::all_equal(numbers))
+            return code.c(numbers.front());
+          auto column = static_cast<int64_t>(table.column(numbers));
+          return code.load(code.i64(), code.at(row, code.i64(), code.c(column)));
+        });
     });
   }
 
-  void add(DispatchOp dispatch) {
-    fetching |= fetches(dispatch);
-    if (!replicated->contains(dispatch))
-      written.insert(dispatch.getResults().begin(), dispatch.getResults().end());
-    for (mlir::Value input : dispatch.getInputs()) {
-      if (auto state = input.getDefiningOp<StateRefOp>())
-        states.insert(state.getName());
-      if (auto producer = input.getDefiningOp<DispatchOp>())
-        llvm::append_range(used, ranges(producer));
-    }
-    llvm::append_range(used, ranges(dispatch));
-  }
-
-private:
-  bool fetches(DispatchOp dispatch) const {
-    return fetchesWork(replicated->kernelOf(dispatch), shape->max_tokens == 1);
-  }
-
-  using Range = std::pair<int64_t, int64_t>;
-  /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
-  SmallVector<Range> ranges(DispatchOp dispatch) const {
-    SmallVector<Range> result;
-    if (replicated->contains(dispatch))
-      return result;
-    for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
-      if (offset >= 0)
-        result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
-    if (std::optional<uint64_t> scratch = dispatch.getScratch()) {
-      auto offset = static_cast<int64_t>(*scratch);
-      result.push_back({offset, offset + scratchBytes(replicated->kernelOf(dispatch), true)});
-    }
-    return result;
-  }
-
-  const BucketShape *shape;
-  const Replicated *replicated;
-  bool fetching = false;
-  llvm::DenseSet<mlir::Value> written;
-  llvm::SmallSet<StringRef, 4> states;
-  SmallVector<Range> used;
+  Code &code;
+  ArrayRef<Call> calls;
+  ArrayRef<LLVM::LLVMFuncOp> functions; // of the calls' kernels
+  Value args, worker, workers, worker32, workers32;
+  Value weights, arena, own, rows;
+  SmallVector<Value> inputs, outputs;
 };
 
 } // namespace
@@ -117,100 +204,18 @@ std::string quern::cpu::bucketSymbol(func::FuncOp bucket) {
       .str();
 }
 
-bool quern::cpu::isSingle(func::FuncOp bucket) {
-  return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1;
-}
-
 LogicalResult
 quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp bucket,
                            std::function<LLVM::LLVMFuncOp(KernelOp, bool)> kernelFor) {
-  code.b.setInsertionPointToEnd(code.module.getBody());
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()),
-                                          {code.ptr(), code.i32(), code.i32()});
-  code.function = LLVM::LLVMFuncOp::create(code.b, bucketSymbol(bucket), type);
-  Block *entry = code.function.addEntryBlock(code.b);
-  code.b.setInsertionPointToStart(entry);
-  Value args = entry->getArgument(0);
-  Value worker = code.toI64(entry->getArgument(1)), workers = code.toI64(entry->getArgument(2));
-  Value weights = code.field(args, offsetof(QuernStepArgs, weights), code.ptr());
-  Value arena = code.field(args, offsetof(QuernStepArgs, arena), code.ptr());
-  Value inputs = code.field(args, offsetof(QuernStepArgs, inputs), code.ptr());
-  Value outputs = code.field(args, offsetof(QuernStepArgs, outputs), code.ptr());
-
-  // Where each value of the schedule lies. A weight's address is made where it is used, which is
-  // once: hundreds of them at the function's beginning would all have to be kept until then.
-  llvm::DenseMap<mlir::Value, SmallVector<Value, 2>> places;
-  llvm::DenseMap<mlir::Value, int64_t> offsets;
-  unsigned nextInput = 0;
-  for (BlockArgument arg : bucket.getArguments()) {
-    if (isa<BatchType>(arg.getType())) {
-      places[arg] = {};
-    } else if (isIndices(arg.getType()) && rowsOf(arg.getType()) == "R") {
-      places[arg] = {code.field(args, offsetof(QuernStepArgs, rows), code.ptr())};
-    } else {
-      Value slot = code.at(inputs, code.ptr(), code.c(nextInput++));
-      places[arg] = {code.load(code.ptr(), slot)};
-    }
-  }
-  auto returned = cast<func::ReturnOp>(bucket.getBody().front().getTerminator());
-
-  FailureOr<BucketShape> shape = bucketShape(bucket);
-  if (failed(shape))
+  FailureOr<std::vector<Call>> calls = callsOf(bucket, symbols);
+  if (failed(calls))
     return failure();
-  int64_t arenaBytes = bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt();
-  Replicated replicated(symbols, isSingle(bucket), arenaBytes);
-  Value own; // this worker's second arena
-  Touched touched(*shape, replicated);
-  int64_t dispatches = 0;
-  for (Operation &inner : bucket.getBody().front()) {
-    if (auto ref = dyn_cast<WeightRefOp>(inner)) {
-      auto packed = symbols.lookup<PackedOp>(ref.getName());
-      if (!packed || !packed.getOffset())
-        return ref.emitError("a planned weight has an offset");
-      offsets[ref.getResult()] = *packed.getOffset();
-    } else if (auto ref = dyn_cast<StateRefOp>(inner)) {
-      auto state = symbols.lookup<DeclareStateOp>(ref.getName());
-      if (!state || !state.getOffset())
-        return ref.emitError("a planned state has an offset");
-      places[ref.getResult()] = {code.c(state.getGroup().value_or(0)), code.c(*state.getOffset())};
-    } else if (auto dispatch = dyn_cast<DispatchOp>(inner)) {
-      KernelOp kernel = replicated.kernelOf(dispatch);
-      LLVM::LLVMFuncOp function = kernelFor(kernel, isSingle(bucket));
-      if (!function)
-        return failure();
-      if (touched.conflicts(dispatch)) {
-        code.call("qk_barrier", {args, entry->getArgument(1), entry->getArgument(2)});
-        touched = Touched(*shape, replicated);
-      }
-      touched.add(dispatch);
-      bool alone = replicated.contains(dispatch);
-      if (alone && !own)
-        own = code.scratch(code.b.getI8Type(), arenaBytes);
-      SmallVector<Value> operands = {args, alone ? code.c(0) : worker, alone ? code.c(1) : workers};
-      for (mlir::Value input : dispatch.getInputs())
-        if (auto offset = offsets.find(input); offset != offsets.end())
-          operands.push_back(code.atBytes(weights, code.c(offset->second)));
-        else
-          llvm::append_range(operands, places[input]);
-      for (auto [i, value] : llvm::enumerate(dispatch.getResults())) {
-        int64_t offset = (*dispatch.getOffsets())[i];
-        if (offset >= 0) {
-          places[value] = {code.atBytes(alone ? own : arena, code.c(offset))};
-        } else {
-          auto position =
-              llvm::find(returned.getOperands(), value) - returned.getOperands().begin();
-          places[value] = {code.load(code.ptr(), code.at(outputs, code.ptr(), code.c(position)))};
-        }
-        operands.push_back(places[value].front());
-      }
-      if (std::optional<uint64_t> scratch = dispatch.getScratch())
-        operands.push_back(code.atBytes(arena, code.c(static_cast<int64_t>(*scratch))));
-      code.call("qk_note_time", {args, entry->getArgument(1), code.c(dispatches++)});
-      LLVM::CallOp::create(code.b, function, operands);
-    } else if (!isa<func::ReturnOp>(inner)) {
-      return inner.emitError("a schedule holds dispatches only");
-    }
+  SmallVector<LLVM::LLVMFuncOp> functions;
+  for (const Call &call : *calls) {
+    functions.push_back(kernelFor(call.kernel, isSingle(bucket)));
+    if (!functions.back())
+      return failure();
   }
-  LLVM::ReturnOp::create(code.b, ValueRange{});
+  Writer(code, bucket, *calls, functions).write();
   return success();
 }

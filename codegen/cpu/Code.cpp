@@ -1,6 +1,8 @@
 // See Code.h.
 #include "codegen/cpu/Code.h"
 
+#include "mlir/AsmParser/AsmParser.h"
+
 using namespace mlir;
 using namespace quern::cpu;
 
@@ -28,21 +30,39 @@ Value Code::scratch(Type type, int64_t count) {
   return LLVM::AllocaOp::create(b, ptr(), type, size, /*alignment=*/64);
 }
 
-Value Code::floats(ArrayRef<float> values) {
-  auto type = LLVM::LLVMArrayType::get(b.getF32Type(), values.size());
-  auto tensor = RankedTensorType::get({static_cast<int64_t>(values.size())}, b.getF32Type());
-  std::string name = "quern_floats_" + std::to_string(constants++);
+Value Code::array(Type element, DenseElementsAttr values) {
+  auto type = LLVM::LLVMArrayType::get(element, values.getNumElements());
+  std::string name = "quern_array_" + std::to_string(constants++);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Private, name,
-                           DenseElementsAttr::get(tensor, values), /*alignment=*/64);
+    LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Private, name, values,
+                           /*alignment=*/64);
   }
   return LLVM::AddressOfOp::create(b, ptr(), name);
 }
 
+Value Code::floats(ArrayRef<float> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, f32());
+  return array(f32(), DenseElementsAttr::get(type, values));
+}
+
+Value Code::integers(ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, i64());
+  return array(i64(), DenseElementsAttr::get(type, values));
+}
+
 void Code::loop(Value from, Value to, Value step, std::function<void(Value)> body) {
   auto loop = scf::ForOp::create(b, from, to, step);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void Code::rolledLoop(int64_t to, std::function<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, c(0), c(to), c(1));
+  loop->setAttr("llvm.loop_annotation",
+                parseAttribute("#llvm.loop_annotation<unroll = <disable = true>>", b.getContext()));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());

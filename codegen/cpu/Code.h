@@ -88,6 +88,7 @@ public:
   Value scratch(Type type, int64_t count);
   /// An array of constants.
   Value floats(llvm::ArrayRef<float> values);
+  Value integers(llvm::ArrayRef<int64_t> values);
   /// A field of a QuernStepArgs, by its C name's offset.
   Value field(Value args, size_t offset, Type type) {
     return load(type, atBytes(args, static_cast<int64_t>(offset)));
@@ -99,6 +100,8 @@ public:
     loop(from, to, c(1), std::move(body));
   }
   void loop(int64_t to, std::function<void(Value)> body) { loop(c(0), c(to), std::move(body)); }
+  /// From 0 to `to`, never unrolled: for bodies that are long and call what takes long.
+  void rolledLoop(int64_t to, std::function<void(Value)> body);
   void when(Value condition, std::function<void()> body);
   /// Runs the body as long as the condition, computed before each time, holds.
   void whilst(std::function<Value()> condition, std::function<void()> body);
@@ -116,6 +119,8 @@ public:
   mlir::LLVM::LLVMFuncOp function;
 
 private:
+  Value array(Type element, mlir::DenseElementsAttr values);
+
   int constants = 0; ///< arrays that the module has
 };
 

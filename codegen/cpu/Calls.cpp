@@ -1,0 +1,206 @@
+// See Calls.h.
+#include "codegen/cpu/Calls.h"
+
+#include "codegen/cpu/Kernel.h"
+#include "passes/analysis/Buffers.h"
+
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallSet.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::cpu;
+
+namespace {
+
+/// A bucket of one token: kernels of a single row that no more than one worker could share are run
+/// by every worker, for itself, in memory of its own. It saves the barrier behind each (the others
+/// would have waited for as long), and the row's next reader finds it in its own cache.
+class Replicated {
+public:
+  Replicated(const SymbolTable &symbols, bool single, int64_t arenaBytes)
+      : symbols(symbols), possible(single && arenaBytes <= kMostBytes) {}
+
+  bool contains(DispatchOp dispatch) const {
+    if (!possible)
+      return false;
+    KernelOp kernel = kernelOf(dispatch);
+    return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
+           llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
+  }
+
+  KernelOp kernelOf(DispatchOp dispatch) const {
+    return symbols.lookup<KernelOp>(dispatch.getKernel());
+  }
+
+private:
+  /// Of the stack, which holds a second arena.
+  static constexpr int64_t kMostBytes = 1 << 20;
+  const SymbolTable &symbols;
+  bool possible;
+};
+
+/// What dispatches since the last barrier have touched, to see whether the next one has to wait.
+class Touched {
+public:
+  Touched(const BucketShape &shape, const Replicated &replicated)
+      : shape(&shape), replicated(&replicated) {}
+
+  bool conflicts(DispatchOp dispatch) const {
+    if (fetching && fetches(dispatch))
+      return true;
+    for (mlir::Value input : dispatch.getInputs()) {
+      if (written.contains(input))
+        return true;
+      if (auto state = input.getDefiningOp<StateRefOp>(); state && states.contains(state.getName()))
+        return true;
+    }
+    return llvm::any_of(ranges(dispatch), [&](Range range) {
+      return llvm::any_of(used, [&](Range other) {
+        return range.first < other.second && other.first < range.second;
+      });
+    });
+  }
+
+  void add(DispatchOp dispatch) {
+    fetching |= fetches(dispatch);
+    if (!replicated->contains(dispatch))
+      written.insert(dispatch.getResults().begin(), dispatch.getResults().end());
+    for (mlir::Value input : dispatch.getInputs()) {
+      if (auto state = input.getDefiningOp<StateRefOp>())
+        states.insert(state.getName());
+      if (auto producer = input.getDefiningOp<DispatchOp>())
+        llvm::append_range(used, ranges(producer));
+    }
+    llvm::append_range(used, ranges(dispatch));
+  }
+
+private:
+  bool fetches(DispatchOp dispatch) const {
+    return fetchesWork(replicated->kernelOf(dispatch), shape->max_tokens == 1);
+  }
+
+  using Range = std::pair<int64_t, int64_t>;
+  /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
+  SmallVector<Range> ranges(DispatchOp dispatch) const {
+    SmallVector<Range> result;
+    if (replicated->contains(dispatch))
+      return result;
+    for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
+      if (offset >= 0)
+        result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
+    if (std::optional<uint64_t> scratch = dispatch.getScratch()) {
+      auto offset = static_cast<int64_t>(*scratch);
+      result.push_back({offset, offset + scratchBytes(replicated->kernelOf(dispatch), true)});
+    }
+    return result;
+  }
+
+  const BucketShape *shape;
+  const Replicated *replicated;
+  bool fetching = false; // some dispatch's workers fetch work
+  llvm::DenseSet<mlir::Value> written;
+  llvm::SmallSet<StringRef, 4> states;
+  SmallVector<Range> used;
+};
+
+/// Reads a schedule from its first dispatch to its last.
+class Reader {
+public:
+  Reader(func::FuncOp bucket, const SymbolTable &symbols, const BucketShape &shape)
+      : bucket(bucket), symbols(symbols), shape(shape),
+        replicated(symbols, isSingle(bucket),
+                   bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt()),
+        touched(shape, replicated) {}
+
+  FailureOr<std::vector<Call>> read() {
+    readArguments();
+    for (Operation &inner : bucket.getBody().front()) {
+      if (auto ref = dyn_cast<WeightRefOp>(inner)) {
+        auto packed = symbols.lookup<PackedOp>(ref.getName());
+        if (!packed || !packed.getOffset())
+          return ref.emitError("a planned weight has an offset");
+        places[ref.getResult()] = {{Base::weights, static_cast<int64_t>(*packed.getOffset())}};
+      } else if (auto ref = dyn_cast<StateRefOp>(inner)) {
+        auto state = symbols.lookup<DeclareStateOp>(ref.getName());
+        if (!state || !state.getOffset())
+          return ref.emitError("a planned state has an offset");
+        places[ref.getResult()] = {{Base::none, static_cast<int64_t>(state.getGroup().value_or(0))},
+                                   {Base::none, static_cast<int64_t>(*state.getOffset())}};
+      } else if (auto dispatch = dyn_cast<DispatchOp>(inner)) {
+        read(dispatch);
+      } else if (!isa<func::ReturnOp>(inner)) {
+        return inner.emitError("a schedule holds dispatches only");
+      }
+    }
+    return std::move(calls);
+  }
+
+private:
+  using Base = Operand::Base;
+
+  void readArguments() {
+    unsigned inputs = 0;
+    for (BlockArgument arg : bucket.getArguments()) {
+      if (isa<BatchType>(arg.getType()))
+        places[arg] = {};
+      else if (isIndices(arg.getType()) && rowsOf(arg.getType()) == "R")
+        places[arg] = {{Base::rows}};
+      else
+        places[arg] = {{Base::input, 0, inputs++}};
+    }
+  }
+
+  void read(DispatchOp dispatch) {
+    Call call;
+    call.kernel = replicated.kernelOf(dispatch);
+    call.alone = replicated.contains(dispatch);
+    call.barrier = touched.conflicts(dispatch);
+    if (call.barrier)
+      touched = Touched(shape, replicated);
+    touched.add(dispatch);
+    for (mlir::Value input : dispatch.getInputs())
+      llvm::append_range(call.operands, places[input]);
+    auto returned = bucket.getBody().front().getTerminator()->getOperands();
+    for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets())) {
+      if (offset >= 0)
+        places[value] = {{call.alone ? Base::own : Base::arena, offset}};
+      else
+        places[value] = {{Base::output, 0,
+                          static_cast<unsigned>(llvm::find(returned, value) - returned.begin())}};
+      call.operands.push_back(places[value].front());
+    }
+    if (std::optional<uint64_t> scratch = dispatch.getScratch())
+      call.operands.push_back({Base::arena, static_cast<int64_t>(*scratch)});
+    calls.push_back(std::move(call));
+  }
+
+  func::FuncOp bucket;
+  const SymbolTable &symbols;
+  const BucketShape &shape;
+  Replicated replicated;
+  Touched touched;
+  llvm::DenseMap<mlir::Value, SmallVector<Operand, 2>> places; // where each value lies
+  std::vector<Call> calls;
+};
+
+} // namespace
+
+bool Call::alike(const Call &other) const {
+  return kernel == other.kernel && barrier == other.barrier && alone == other.alone &&
+         llvm::equal(operands, other.operands, [](const Operand &a, const Operand &b) {
+           return a.base == b.base && a.index == b.index;
+         });
+}
+
+bool quern::cpu::isSingle(func::FuncOp bucket) {
+  return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1;
+}
+
+FailureOr<std::vector<Call>> quern::cpu::callsOf(func::FuncOp bucket, const SymbolTable &symbols) {
+  FailureOr<BucketShape> shape = bucketShape(bucket);
+  if (failed(shape))
+    return failure();
+  return Reader(bucket, symbols, *shape).read();
+}

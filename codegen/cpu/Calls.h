@@ -1,0 +1,51 @@
+// A bucket's schedule as calls: which kernels run in order, on what, and where workers wait.
+#ifndef QUERN_CODEGEN_CPU_CALLS_H
+#define QUERN_CODEGEN_CPU_CALLS_H
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/SymbolTable.h"
+
+#include <vector>
+
+namespace quern::cpu {
+
+/// What a kernel is handed: a number, or an address so many bytes behind a base.
+struct Operand {
+  enum class Base {
+    none,    ///< a number: a state's kv group, its offset
+    weights, ///< the weights section
+    arena,   ///< the arena that workers share
+    own,     ///< the worker's own one
+    input,   ///< the entry's input `index`
+    output,  ///< the entry's result `index`
+    rows     ///< the rows that logits are wanted of
+  };
+  Base base;
+  int64_t number = 0; ///< the bytes, or what the number is
+  unsigned index = 0;
+};
+
+struct Call {
+  KernelOp kernel;
+  bool barrier = false; ///< workers wait for each other before it
+  bool alone = false;   ///< every worker runs all of it, on memory of its own
+  llvm::SmallVector<Operand, 8> operands;
+
+  /// True where the calls differ in numbers only.
+  bool alike(const Call &other) const;
+};
+
+/// The calls of a planned bucket, in order; fails with a diagnostic on what the plan phase does not
+/// leave. `symbols` are the module's.
+mlir::FailureOr<std::vector<Call>> callsOf(mlir::func::FuncOp bucket,
+                                           const mlir::SymbolTable &symbols);
+
+/// True where the bucket is for one token of one sequence, so that its kernels are specialised for
+/// it.
+bool isSingle(mlir::func::FuncOp bucket);
+
+} // namespace quern::cpu
+
+#endif
