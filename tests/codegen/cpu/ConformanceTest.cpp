@@ -13,7 +13,7 @@ namespace {
 // Dimensions are odd on purpose: widths that are no multiple of 16 or 32, a vocabulary that is
 // prime.
 constexpr const char *kLlama = R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
-  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
+  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 4,
   "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-5,
   "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
   "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true})";
