@@ -23,12 +23,12 @@ public:
         codes[i] = static_cast<uint8_t>(load_u8(src + i) ^ 128);
       return;
     }
-    uint32_t high = 0;
-    if (bits_ == 5) {
-      high = uint32_t{load_u16(src)} | uint32_t{load_u16(src + 2)} << 16;
-      src += 4;
+    if (bits_ == 4) {
+      unpack_nibbles(src, 16, codes);
+      return;
     }
-    unpack_nibbles(src, 16, codes);
+    const uint32_t high = uint32_t{load_u16(src)} | uint32_t{load_u16(src + 2)} << 16;
+    unpack_nibbles(src + 4, 16, codes);
     for (int i = 0; i < 32; ++i)
       codes[i] = static_cast<uint8_t>(codes[i] | (high >> i & 1) << 4);
   }

@@ -12,16 +12,31 @@
 namespace quern::formats {
 namespace {
 
+/// `Element` stands for an encoded number of its size.
+template <class Element>
+void interleave(std::span<const std::byte *const, kPanelLanes> rows, int64_t inputs,
+                std::byte *dst) {
+  // What all lanes write to stays in the first cache, however long the rows are.
+  constexpr int64_t kBlock = 128;
+  for (int64_t first = 0; first < inputs; first += kBlock) {
+    const int64_t end = std::min(inputs, first + kBlock);
+    for (int lane = 0; lane < kPanelLanes; ++lane)
+      for (int64_t k = first; k < end; ++k) {
+        Element element{};
+        if (rows[lane] != nullptr)
+          std::memcpy(&element, rows[lane] + k * int64_t{sizeof element}, sizeof element);
+        std::memcpy(dst + (k * kPanelLanes + lane) * int64_t{sizeof element}, &element,
+                    sizeof element);
+      }
+  }
+}
+
 void pack_float_panel(int element_bytes, std::span<const std::byte *const, kPanelLanes> rows,
                       int64_t inputs, std::byte *dst) {
-  std::memset(dst, 0, static_cast<size_t>(inputs * kPanelLanes * element_bytes));
-  for (int lane = 0; lane < kPanelLanes; ++lane) {
-    if (rows[lane] == nullptr)
-      continue;
-    for (int64_t k = 0; k < inputs; ++k)
-      std::memcpy(dst + (k * kPanelLanes + lane) * element_bytes, rows[lane] + k * element_bytes,
-                  static_cast<size_t>(element_bytes));
-  }
+  if (element_bytes == 2)
+    interleave<uint16_t>(rows, inputs, dst);
+  else
+    interleave<uint32_t>(rows, inputs, dst);
 }
 
 /// For formats that are expanded: their rows, decoded, are what is packed.
@@ -55,18 +70,17 @@ void store_scale(ScaleType type, std::byte *at, int lane, float value) {
   }
 }
 
-/// Writes one lane of a record whose bytes were zero.
+/// Writes one lane of a record. Four codes that follow one another are four bytes that do.
 void store_codes(const Packing &packing, const uint8_t *codes, int lane, std::byte *record) {
-  const int rows = packing.group / 8; // 4 bits: rows in the low nibbles
-  for (int k = 0; k < packing.group; ++k) {
-    const int row = k / 4;
-    std::byte *at = record + 4 * lane + k % 4;
-    if (packing.bits == 8)
-      at[64 * row] = static_cast<std::byte>(codes[k]);
-    else if (row < rows)
-      at[64 * row] |= static_cast<std::byte>(codes[k]);
-    else
-      at[64 * (row - rows)] |= static_cast<std::byte>(codes[k] << 4);
+  const auto four = [&](int row) {
+    uint32_t bytes;
+    std::memcpy(&bytes, codes + 4 * row, sizeof bytes);
+    return bytes;
+  };
+  const int rows = packing.group / (packing.bits == 8 ? 4 : 8);
+  for (int row = 0; row < rows; ++row) {
+    const uint32_t bytes = packing.bits == 8 ? four(row) : four(row) | four(row + rows) << 4;
+    std::memcpy(record + 64 * row + 4 * lane, &bytes, sizeof bytes);
   }
 }
 
