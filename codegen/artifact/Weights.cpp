@@ -279,9 +279,8 @@ PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t 
     const auto at = begin + static_cast<uint64_t>(first_panel * packing->panel_bytes(inputs));
     if (absl::Status status = file.read_at(at, bytes.data(), bytes.size()); !status.ok())
       return status;
-    for (int64_t row = first; row < first + count; ++row, out += inputs)
-      formats::row_from_packed(*packing, bytes.data(), row - first_panel * kPanelLanes, inputs,
-                               out);
+    formats::rows_from_packed(*packing, bytes.data(), first - first_panel * kPanelLanes, count,
+                              inputs, out);
     return absl::OkStatus();
   };
 }

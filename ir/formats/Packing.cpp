@@ -179,10 +179,4 @@ void pack_weight(const Format &format, const std::byte *src, int64_t channels, i
   }
 }
 
-void row_from_packed(const Packing &packing, const std::byte *packed, int64_t channel,
-                     int64_t inputs, float *out) {
-  decode_packed_row(packing, packed + channel / kPanelLanes * packing.panel_bytes(inputs),
-                    static_cast<int>(channel % kPanelLanes), inputs, out);
-}
-
 } // namespace quern::formats

@@ -61,9 +61,10 @@ void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLa
 void pack_weight(const Format &format, const std::byte *src, int64_t channels, int64_t inputs,
                  std::byte *dst);
 
-/// Writes channel `channel` of the packed weight at `packed` to `out[0..inputs)`.
-void row_from_packed(const Packing &packing, const std::byte *packed, int64_t channel,
-                     int64_t inputs, float *out);
+/// Writes channels first .. first+count-1 of the packed weight at `packed` to `out`, `inputs`
+/// floats each.
+void rows_from_packed(const Packing &packing, const std::byte *packed, int64_t first, int64_t count,
+                      int64_t inputs, float *out);
 
 } // namespace quern::formats
 

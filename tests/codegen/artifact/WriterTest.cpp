@@ -130,7 +130,7 @@ TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {
   std::vector<float> row(32);
   const auto f32 = *formats::parse_packing("f32");
   for (int64_t i = 0; i < 48; ++i) {
-    formats::row_from_packed(f32, weights, i, 32, row.data());
+    formats::rows_from_packed(f32, weights, i, 1, 32, row.data());
     EXPECT_EQ(std::vector<float>(embed.begin() + i * 32, embed.begin() + (i + 1) * 32), row);
   }
 
@@ -149,7 +149,7 @@ TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {
   double squared_error = 0;
   for (int64_t i = 0; i < 40; ++i) {
     const auto source = rounded("bf16", i < 24 ? &q[i * 32] : &k[(i - 24) * 32]);
-    formats::row_from_packed(int8, weights + 6144, i, 32, row.data());
+    formats::rows_from_packed(int8, weights + 6144, i, 1, 32, row.data());
     EXPECT_EQ(rounded("int8", source.data()), row) << i;
     for (int j = 0; j < 32; ++j)
       squared_error += std::pow(row[j] - source[j], 2);
@@ -189,7 +189,7 @@ TEST_F(WriterTest, TheProofSeesTheWeightsAsWritten) {
   const auto int8 = *formats::parse_packing("q8.g32.z128.f16");
   std::vector<float> row(32);
   for (int64_t i = 0; i < 20; ++i) {
-    formats::row_from_packed(int8, weights + 6144, 13 + i, 32, row.data());
+    formats::rows_from_packed(int8, weights + 6144, 13 + i, 1, 32, row.data());
     EXPECT_EQ(std::vector<float>(rows.begin() + i * 32, rows.begin() + (i + 1) * 32), row);
   }
   const auto logits = items(items(artifact->proof()->logits())[0]->logits());

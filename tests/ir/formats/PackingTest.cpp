@@ -55,7 +55,7 @@ TEST_P(PackingOf, UnpacksToTheSameFloats) {
 
       std::vector<float> expected(static_cast<size_t>(inputs)), unpacked(expected.size());
       for (int64_t channel = 0; channel < Packing::panels(channels) * kPanelLanes; ++channel) {
-        row_from_packed(packing, packed.data(), channel, inputs, unpacked.data());
+        rows_from_packed(packing, packed.data(), channel, 1, inputs, unpacked.data());
         if (channel >= channels) {
           for (const float value : unpacked)
             ASSERT_EQ(value, 0) << "padding channel " << channel;
@@ -64,6 +64,35 @@ TEST_P(PackingOf, UnpacksToTheSameFloats) {
         format.decode_row(weight.data() + channel * format.row_bytes(inputs), inputs,
                           expected.data());
         ASSERT_EQ(std::memcmp(expected.data(), unpacked.data(), expected.size() * 4), 0)
+            << format.name() << " channel " << channel << " of " << inputs << " inputs";
+      }
+    }
+  }
+}
+
+TEST_P(PackingOf, ManyRowsAreWhatEachIsAlone) {
+  const Format &format = *GetParam();
+  const Packing &packing = format.packing();
+  constexpr int64_t kChannels = 53; // 4 panels
+  for (const int64_t inputs : {int64_t{256}, int64_t{40}}) {
+    if (inputs < format.block() && !format.can_encode())
+      continue; // GGUF's rows are whole blocks
+    const std::vector<std::byte> weight = random_weight(format, kChannels, inputs, 8);
+    std::vector<std::byte> packed(static_cast<size_t>(packing.bytes(kChannels, inputs)));
+    pack_weight(format, weight.data(), kChannels, inputs, packed.data());
+    for (const auto &[first, count] :
+         {std::pair{0, 53}, {0, 16}, {5, 3}, {15, 2}, {7, 40}, {9, 0}}) {
+      std::vector<float> rows(static_cast<size_t>(count * inputs + 1), -7.0f);
+      rows_from_packed(packing, packed.data(), first, count, inputs, rows.data());
+      EXPECT_EQ(rows.back(), -7.0f) << "written past the end";
+      std::vector<float> row(static_cast<size_t>(inputs));
+      for (int64_t channel = first; channel < first + count; ++channel) {
+        decode_packed_row(packing,
+                          packed.data() + channel / kPanelLanes * packing.panel_bytes(inputs),
+                          static_cast<int>(channel % kPanelLanes), inputs, row.data());
+        ASSERT_EQ(std::memcmp(row.data(), &rows[static_cast<size_t>((channel - first) * inputs)],
+                              row.size() * sizeof(float)),
+                  0)
             << format.name() << " channel " << channel << " of " << inputs << " inputs";
       }
     }
