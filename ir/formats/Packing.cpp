@@ -84,6 +84,42 @@ void store_codes(const Packing &packing, const uint8_t *codes, int lane, std::by
   }
 }
 
+/// Writes one lane of the records from `first` on that a block of its row becomes. `row` and
+/// `block` are null for a padding channel.
+void pack_block(const Format &format, const std::byte *row, const std::byte *block, int64_t inputs,
+                int64_t first, int lane, std::byte *dst) {
+  const Packing &packing = format.packing();
+  uint8_t codes[kMaxBlock];
+  float scales[kMaxBlock / 16] = {};
+  float mins[kMaxBlock / 16] = {};
+  // Past the end of the row, and in padding channels, codes mean zero.
+  const int64_t used =
+      block == nullptr ? 0 : std::clamp<int64_t>(inputs - first * packing.group, 0, format.block());
+  if (used > 0) {
+    format.unpack_block(block, codes, scales, mins);
+    // A block has one pair of super-scales, and is one run of them or a part of the row's.
+    if (packing.super != 0) {
+      const SuperScales super = format.super_scales(row, block);
+      std::byte *at = dst + packing.super_at(first);
+      store_scale(packing.super_type(), at, lane, super.scale);
+      if (packing.has_min)
+        store_scale(packing.super_type(), at + packing.super_min_offset(), lane, super.min);
+    }
+  }
+  std::fill(codes + used, codes + format.block(), static_cast<uint8_t>(packing.zero_point));
+  const int64_t records =
+      std::min<int64_t>(format.block() / packing.group, packing.records(inputs) - first);
+  for (int i = 0; i < records; ++i) {
+    std::byte *record = dst + packing.record_at(first + i);
+    store_codes(packing, codes + i * packing.group, lane, record);
+    if (i * packing.group >= used)
+      continue; // wholly padding: scale and min stay zero
+    store_scale(packing.scale, record + packing.scale_offset(), lane, scales[i]);
+    if (packing.has_min)
+      store_scale(packing.scale, record + packing.min_offset(), lane, mins[i]);
+  }
+}
+
 } // namespace
 
 std::string packing_name(const Packing &packing) {
@@ -131,40 +167,18 @@ void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLa
   std::memset(dst, 0, static_cast<size_t>(packing.panel_bytes(inputs)));
   const int64_t records = packing.records(inputs);
   const int records_a_block = format.block() / packing.group;
-  // A block has one pair of super-scales, and is one run of them or a part of the row's.
-  for (int lane = 0; lane < kPanelLanes; ++lane) {
-    uint8_t codes[kMaxBlock];
-    float scales[kMaxBlock / 16] = {};
-    float mins[kMaxBlock / 16] = {};
-    const std::byte *src = rows[lane] ? rows[lane] + format.header_bytes() : nullptr;
-    for (int64_t first = 0; first < records; first += records_a_block) {
-      // Past the end of the row, and in padding channels, codes mean zero.
-      const int64_t used =
-          src == nullptr ? 0 : std::min<int64_t>(inputs - first * packing.group, format.block());
-      if (used > 0) {
-        format.unpack_block(src, codes, scales, mins);
-        if (packing.super != 0) {
-          const SuperScales super = format.super_scales(rows[lane], src);
-          std::byte *at = dst + packing.super_at(first);
-          store_scale(packing.super_type(), at, lane, super.scale);
-          if (packing.has_min)
-            store_scale(packing.super_type(), at + packing.super_min_offset(), lane, super.min);
-        }
-        src += format.block_bytes();
-      }
-      const int64_t from = std::max<int64_t>(used, 0);
-      std::fill(codes + from, codes + format.block(), static_cast<uint8_t>(packing.zero_point));
-      for (int i = 0; i < records_a_block && first + i < records; ++i) {
-        std::byte *record = dst + packing.record_at(first + i);
-        store_codes(packing, codes + i * packing.group, lane, record);
-        if (i * packing.group >= from)
-          continue; // wholly padding: scale and min stay zero
-        store_scale(packing.scale, record + packing.scale_offset(), lane, scales[i]);
-        if (packing.has_min)
-          store_scale(packing.scale, record + packing.min_offset(), lane, mins[i]);
-      }
+  // Lane by lane inside a block, not block by block inside a lane: what is written stays in the
+  // first cache.
+  const std::byte *blocks[kPanelLanes] = {};
+  for (int lane = 0; lane < kPanelLanes; ++lane)
+    if (rows[lane] != nullptr)
+      blocks[lane] = rows[lane] + format.header_bytes();
+  for (int64_t first = 0; first < records; first += records_a_block)
+    for (int lane = 0; lane < kPanelLanes; ++lane) {
+      pack_block(format, rows[lane], blocks[lane], inputs, first, lane, dst);
+      if (blocks[lane] != nullptr)
+        blocks[lane] += format.block_bytes();
     }
-  }
 }
 
 void pack_weight(const Format &format, const std::byte *src, int64_t channels, int64_t inputs,

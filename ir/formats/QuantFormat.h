@@ -6,6 +6,7 @@
 #include "ir/formats/Format.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace quern::formats {
 
@@ -20,11 +21,16 @@ inline void store_u16(std::byte *at, uint16_t value) {
 }
 inline unsigned load_u8(const std::byte *at) { return std::to_integer<unsigned>(*at); }
 
-/// The codes of 2*half elements from `half` bytes: low nibbles first, then high nibbles.
+/// The codes of 2*half elements from `half` bytes, a multiple of 8: low nibbles first, then high
+/// nibbles. By words: for all the compiler knows the codes overlap the bytes.
 inline void unpack_nibbles(const std::byte *src, int half, uint8_t *codes) {
-  for (int i = 0; i < half; ++i) {
-    codes[i] = static_cast<uint8_t>(load_u8(src + i) & 15);
-    codes[half + i] = static_cast<uint8_t>(load_u8(src + i) >> 4);
+  constexpr uint64_t kLow = 0x0f0f0f0f0f0f0f0f;
+  for (int i = 0; i < half; i += 8) {
+    uint64_t bytes;
+    std::memcpy(&bytes, src + i, sizeof bytes);
+    const uint64_t low = bytes & kLow, high = bytes >> 4 & kLow;
+    std::memcpy(codes + i, &low, sizeof low);
+    std::memcpy(codes + half + i, &high, sizeof high);
   }
 }
 
