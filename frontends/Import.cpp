@@ -4,6 +4,7 @@
 #include "frontends/hf/HfModel.h"
 #include "frontends/recipe/Builder.h"
 
+#include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 
@@ -66,8 +67,10 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
 uint64_t hash_ops(mlir::ModuleOp module, uint64_t seed) {
   std::string text;
   llvm::raw_string_ostream stream(text);
+  // One state for all: an op that is printed without looks at the whole module first.
+  mlir::AsmState state(module, mlir::OpPrintingFlags().useLocalScope().assumeVerified());
   for (mlir::Operation &op : *module.getBody())
-    op.print(stream, mlir::OpPrintingFlags().useLocalScope());
+    op.print(stream, state);
   return XXH3_64bits_withSeed(text.data(), text.size(), seed);
 }
 
