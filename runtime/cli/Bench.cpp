@@ -106,6 +106,10 @@ nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engin
                                {"seconds", kernel.seconds},
                                {"bytes", kernel.bytes},
                                {"share_of_bound", kernel.share_of_bound}});
+  if (!row.kernels.empty()) {
+    json["host_seconds"] = row.host_seconds;
+    json["seconds"] = row.seconds;
+  }
   return json;
 }
 
@@ -113,7 +117,7 @@ nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engin
 void print_kernels(const BenchRow &row) {
   std::printf("\n| kernel | of | calls | us a call | share of time | GB/s | share of bound |\n"
               "|---|---|--:|--:|--:|--:|--:|\n");
-  double sum = 0;
+  double sum = row.host_seconds;
   for (const KernelRow &kernel : row.kernels) {
     sum += kernel.seconds;
     const bool bounded = kernel.share_of_bound >= 0.001;
@@ -127,8 +131,9 @@ void print_kernels(const BenchRow &row) {
                         bounded ? absl::StrFormat("%.0f%%", 100 * kernel.share_of_bound) : "")
             .c_str());
   }
-  std::printf("| all | %s | | | %.1f%% | | |\n\n", row.test.name().c_str(),
-              100 * sum / row.seconds);
+  std::printf(
+      "| (host) | before the first kernel | | | %.1f%% | | |\n| all | %s | | | %.1f%% | | |\n\n",
+      100 * row.host_seconds / row.seconds, row.test.name().c_str(), 100 * sum / row.seconds);
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,

@@ -144,6 +144,14 @@ std::string common_label(const std::string &label, const std::string &other) {
   return absl::StrJoin(parts, ".");
 }
 
+// What a repetition's steps took before their first dispatch.
+double host_seconds(session::Engine &engine, const session::StepTimes &times, double repetitions) {
+  double ticks = 0;
+  for (const session::StepTimes::Bucket &bucket : times.buckets)
+    ticks += static_cast<double>(bucket.ticks_before);
+  return ticks / engine.device().ticks_per_s() / repetitions;
+}
+
 // The dispatches' times and work, added up by kernel; both of one repetition.
 std::vector<KernelRow> kernel_rows(session::Engine &engine, const session::StepTimes &times,
                                    const std::vector<std::vector<Work>> &work, double repetitions,
@@ -219,8 +227,10 @@ absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &tes
   for (const std::vector<Work> &bucket : work)
     for (const Work &dispatch : bucket)
       row.bytes_per_token += dispatch.bytes / tokens;
-  if (kernels)
+  if (kernels) {
     row.kernels = kernel_rows(engine, times, work, n, bounds);
+    row.host_seconds = host_seconds(engine, times, n);
+  }
   if (bounds.read_bytes_per_s > 0)
     row.mbu = row.tokens_per_s * row.bytes_per_token / bounds.read_bytes_per_s;
   if (bounds.ops_per_s > 0)

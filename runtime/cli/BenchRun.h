@@ -49,6 +49,7 @@ struct BenchRow {
   double first_token_seconds = 0; // prefill: of the whole prompt; decode: of the first step
   double seconds = 0;             // a repetition, mean
   std::vector<KernelRow> kernels; // in the order in which they first run; where asked for
+  double host_seconds = 0; // of a repetition, before the first kernels of its steps; likewise
 };
 
 // One unmeasured repetition, then `repetitions` measured ones. The engine must have room: `batch`

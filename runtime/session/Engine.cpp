@@ -194,6 +194,8 @@ absl::Status Engine::check_distinct(std::span<const SequenceStep> batch) {
 }
 
 absl::Status Engine::step(std::span<const SequenceStep> batch, std::span<float> logits) {
+  if (times_)
+    began_ = device_->ticks();
   if (absl::Status status = check_batch(batch, logits); !status.ok())
     return status;
   if (absl::Status status = check_distinct(batch); !status.ok())
@@ -298,11 +300,13 @@ void Engine::record(StepTimes *times) {
   }
 }
 
-void Engine::add_times(StepTimes::Bucket &bucket) const {
+void Engine::add_times(StepTimes::Bucket &bucket) {
   const uint64_t end = device_->ticks();
   const size_t count = bucket.ticks.size();
   for (size_t i = 0; i < count; ++i)
     bucket.ticks[i] += (i + 1 < count ? ticks_[i + 1] : end) - ticks_[i];
+  bucket.ticks_before += (count != 0 ? ticks_[0] : end) - began_;
+  began_ = end;
   ++bucket.steps;
 }
 

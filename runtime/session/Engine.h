@@ -54,12 +54,13 @@ struct Tensor {
   uint64_t bytes = 0;   // that `data` holds
 };
 
-// What the dispatches of device steps took, added up: each until the next one began, waiting for
-// other workers included.
+// What device steps took, added up: each dispatch until the next one began, waiting for other
+// workers included, and before the first what the host does (checks, pages, waking the workers).
 struct StepTimes {
   struct Bucket {
     uint64_t steps = 0;
     std::vector<uint64_t> ticks; // a dispatch; Device::ticks_per_s says how long one is
+    uint64_t ticks_before = 0;   // the first dispatch
   };
   std::vector<Bucket> buckets; // the step entry's, in the manifest's order
 };
@@ -146,7 +147,7 @@ private:
             uint32_t &num_rows);
   // With the model's weights and arena; the batch is still to be filled in.
   QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
-  void add_times(StepTimes::Bucket &bucket) const;
+  void add_times(StepTimes::Bucket &bucket);
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
 
   std::unique_ptr<artifact::Artifact> artifact_;
@@ -165,6 +166,7 @@ private:
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
   StepTimes *times_ = nullptr;
+  uint64_t began_ = 0;            // the device step that is timed, in the device's ticks
   std::vector<uint64_t> ticks_;   // one device step's
   std::vector<uint8_t> in_batch_; // a slot: seen in the batch that is being checked
 };

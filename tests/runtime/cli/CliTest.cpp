@@ -342,13 +342,26 @@ TEST(Cli, BenchOpsGivesEachKernel) {
   EXPECT_EQ(kernel["name"], "all");
   EXPECT_EQ(kernel["calls"], 4);
   EXPECT_GT(kernel["seconds"], 0);
-  EXPECT_LE(kernel["seconds"], 4 / row["tokens_per_s"].get<double>() * 1.5);
+  // Parts of one clock's span: their sum cannot exceed it, but a tick's length is only measured, to
+  // a percent or so. How near the sum comes to the whole is a matter of speed and not tested.
+  EXPECT_GT(row["host_seconds"], 0);
+  EXPECT_LE(kernel["seconds"].get<double>() + row["host_seconds"].get<double>(),
+            row["seconds"].get<double>() * 1.5);
   // 148 bytes of weights a step; of the two states 4 and 8 bytes for each position so far.
   EXPECT_EQ(kernel["bytes"], 4 * 148 + 12 * (31 + 32 + 33 + 34));
   EXPECT_EQ(kernel["bytes"].get<double>() / 4, row["bytes_per_token"]);
   EXPECT_GT(kernel["share_of_bound"], 0);
-  EXPECT_THAT(call({"bench", "-m", model, "-p", "8", "-n", "0", "-r", "1", "--ops"}).out,
-              HasSubstr("| all | all | 1 |"));
+  const std::string table =
+      call({"bench", "-m", model, "-p", "8", "-n", "0", "-r", "1", "--ops"}).out;
+  EXPECT_THAT(
+      table,
+      HasSubstr("| kernel | of | calls | us a call | share of time | GB/s | share of bound |"));
+  EXPECT_THAT(
+      table, testing::ContainsRegex(
+                 "\\| all \\| all \\| 1 \\| [0-9.]+ \\| [0-9.]+% \\| [0-9.]* \\| [0-9.]*%? \\|\n"));
+  EXPECT_THAT(table, testing::ContainsRegex(
+                         "\\| \\(host\\) \\| [a-z ]+ \\| \\| \\| [0-9.]+% \\| \\| \\|\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("\\| all \\| pp8 \\| \\| \\| [0-9.]+% \\| \\| \\|\n"));
   EXPECT_EQ(call({"bench", "-m", model, "-o", "csv", "--ops"}).code, 2);
 }
 
