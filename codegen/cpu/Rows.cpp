@@ -68,37 +68,8 @@ void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
     Value source = place(value, from, cols);
     return code.loop(cols, [&](Value i) { code.storeF(code.loadF(source, i), target, i); });
   }
-  prepare(value, from, cols);
-  code.loop(cols, [&](Value i) { code.storeF(element(value, code.add(from, i)), target, i); });
-}
-
-void Rows::prepare(mlir::Value value, Value from, int64_t cols) {
-  Operation *def = value.getDefiningOp();
-  if (!def || bound.count(value) || find(value, from, cols))
-    return;
-  if (!isElementwise(def)) {
-    Value pointer = place(value, from, cols);
-    placed[value].push_back({pointer, from, cols});
-    return;
-  }
-  if (auto slice = dyn_cast<SliceOp>(def))
-    return prepare(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
-  for (mlir::Value operand : def->getOperands()) {
-    if (isa<WeightType>(operand.getType()))
-      continue;
-    auto binary = dyn_cast<BinaryOp>(def);
-    int64_t repeat = binary && operand == binary.getRhs() ? binary.getRepeat() : 1;
-    if (repeat == 1) {
-      prepare(operand, from, cols);
-      continue;
-    }
-    // Shared by `repeat` columns: computed once for each, not once a column.
-    Value start = code.div(from, repeat);
-    int64_t shared = std::max<int64_t>(1, cols / repeat);
-    Value pointer = place(operand, start, shared);
-    if (!find(operand, start, shared))
-      placed[operand].push_back({pointer, start, shared});
-  }
+  Element element = reader(value, from, cols);
+  code.loop(cols, [&](Value i) { code.storeF(element(code.add(from, i), 0), target, i); });
 }
 
 static llvm::StringRef functionOf(UnaryKind kind) {
@@ -127,56 +98,104 @@ static llvm::StringRef functionOf(UnaryKind kind) {
   llvm_unreachable("a unary kind without a function");
 }
 
-Value Rows::element(mlir::Value value, Value col, int64_t shift) {
-  if (auto it = bound.find(value); it != bound.end())
-    return it->second(col, shift);
-  if (auto it = placed.find(value); it != placed.end()) {
-    const Placed &place = it->second.back();
+Rows::Element Rows::reader(mlir::Value value, Value from, int64_t cols) {
+  return readerOf(value, Window{from, cols});
+}
+
+Rows::Element Rows::load(const Placed &place) {
+  return [this, place](Value col, int64_t shift) {
     return code.loadF(place.pointer, code.sub(code.add(col, shift), place.from));
-  }
+  };
+}
+
+Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
+  if (auto it = bound.find(value); it != bound.end())
+    return it->second;
+  if (window)
+    if (const Placed *known = find(value, window->from, window->cols))
+      return load(*known);
   Operation *def = value.getDefiningOp();
-  if (!def) {
-    Value start = code.mul(row, colsOf(value.getType()));
-    return code.loadF(kernel.pointer(value), code.add(start, code.add(col, shift)));
+  if (!def)
+    return [this, value](Value col, int64_t shift) {
+      Value start = code.mul(row, colsOf(value.getType()));
+      return code.loadF(kernel.pointer(value), code.add(start, code.add(col, shift)));
+    };
+  if (!isElementwise(def)) {
+    assert(window && "an op that looks at several columns is computed into memory");
+    Placed place{this->place(value, window->from, window->cols), window->from, window->cols};
+    placed[value].push_back(place);
+    return load(place);
   }
-  return llvm::TypeSwitch<Operation *, Value>(def)
-      .Case([&](SliceOp op) {
-        return element(op.getInput(), col, shift + static_cast<int64_t>(op.getOffset()));
+  return llvm::TypeSwitch<Operation *, Element>(def)
+      .Case([&](SliceOp op) -> Element {
+        const auto offset = static_cast<int64_t>(op.getOffset());
+        if (window)
+          window->from = code.add(window->from, offset);
+        return [offset, input = readerOf(op.getInput(), window)](Value col, int64_t shift) {
+          return input(col, shift + offset);
+        };
       })
-      .Case([&](UnaryOp op) {
-        Value x = element(op.getInput(), col, shift);
-        return code.call(functionOf(op.getFn()), code.f32(), {x});
+      .Case([&](UnaryOp op) -> Element {
+        return
+            [this, op, input = readerOf(op.getInput(), window)](Value col, int64_t shift) mutable {
+              return code.call(functionOf(op.getFn()), code.f32(), {input(col, shift)});
+            };
       })
-      .Case([&](GatedActOp op) {
-        Value gate = element(op.getGate(), col, shift);
-        Value act = code.call(functionOf(op.getFn()), code.f32(), {gate});
-        return code.fmul(act, element(op.getUp(), col, shift));
+      .Case([&](GatedActOp op) -> Element {
+        return [this, op, gate = readerOf(op.getGate(), window),
+                up = readerOf(op.getUp(), window)](Value col, int64_t shift) mutable {
+          Value act = code.call(functionOf(op.getFn()), code.f32(), {gate(col, shift)});
+          return code.fmul(act, up(col, shift));
+        };
       })
-      .Case([&](ScaleOp op) {
-        return code.fmul(element(op.getInput(), col, shift),
-                         code.cf(op.getFactor().convertToFloat()));
+      .Case([&](ScaleOp op) -> Element {
+        return
+            [this, op, input = readerOf(op.getInput(), window)](Value col, int64_t shift) mutable {
+              return code.fmul(input(col, shift), code.cf(op.getFactor().convertToFloat()));
+            };
       })
-      .Case([&](ClampOp op) {
-        Value x = element(op.getInput(), col, shift);
-        x = arith::MaximumFOp::create(code.b, x, code.cf(op.getMin().convertToFloat()));
-        return Value(arith::MinimumFOp::create(code.b, x, code.cf(op.getMax().convertToFloat())));
+      .Case([&](ClampOp op) -> Element {
+        return [this, op, input = readerOf(op.getInput(), window)](Value col,
+                                                                   int64_t shift) mutable {
+          Value x = input(col, shift);
+          x = arith::MaximumFOp::create(code.b, x, code.cf(op.getMin().convertToFloat()));
+          return Value(arith::MinimumFOp::create(code.b, x, code.cf(op.getMax().convertToFloat())));
+        };
       })
-      .Case([&](BinaryOp op) {
-        Value l = element(op.getLhs(), col, shift);
-        Value c = code.div(code.add(col, shift), static_cast<int64_t>(op.getRepeat()));
-        Value r = isa<WeightType>(op.getRhs().getType())
-                      ? code.loadF(kernel.pointer(op.getRhs()), c)
-                      : element(op.getRhs(), c);
-        switch (op.getFn()) {
-        case BinaryKind::add:
-          return code.fadd(l, r);
-        case BinaryKind::sub:
-          return code.fsub(l, r);
-        case BinaryKind::mul:
-          return code.fmul(l, r);
-        }
-        llvm_unreachable("a binary kind without code");
-      });
+      .Case([&](BinaryOp op) { return readerOf(op, window); });
+}
+
+Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {
+  const auto repeat = static_cast<int64_t>(op.getRepeat());
+  Element left = readerOf(op.getLhs(), window), right;
+  if (isa<WeightType>(op.getRhs().getType())) {
+    right = [this, rhs = op.getRhs()](Value col, int64_t shift) {
+      return code.loadF(kernel.pointer(rhs), code.add(col, shift));
+    };
+  } else if (window && repeat != 1) {
+    // Shared by `repeat` columns: computed once for each, not once a column.
+    Value start = code.div(window->from, repeat);
+    int64_t shared = std::max<int64_t>(1, window->cols / repeat);
+    Placed place{this->place(op.getRhs(), start, shared), start, shared};
+    if (!find(op.getRhs(), start, shared))
+      placed[op.getRhs()].push_back(place);
+    right = load(place);
+  } else {
+    right = readerOf(op.getRhs(), window);
+  }
+  return [this, op, repeat, left, right](Value col, int64_t shift) mutable {
+    Value l = left(col, shift);
+    Value r = repeat == 1 ? right(col, shift) : right(code.div(code.add(col, shift), repeat), 0);
+    switch (op.getFn()) {
+    case BinaryKind::add:
+      return code.fadd(l, r);
+    case BinaryKind::sub:
+      return code.fsub(l, r);
+    case BinaryKind::mul:
+      return code.fmul(l, r);
+    }
+    llvm_unreachable("a binary kind without code");
+  };
 }
 
 void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value target) {

@@ -8,6 +8,9 @@
 
 #include "codegen/cpu/Kernel.h"
 
+#include <functional>
+#include <optional>
+
 namespace quern::cpu {
 
 /// True for ops whose element depends on the same (sliced, shared) column of their inputs only.
@@ -15,6 +18,9 @@ bool isElementwise(mlir::Operation *op);
 
 class Rows {
 public:
+  /// Gives the element at column col + shift. Called inside the loop over the columns.
+  using Element = std::function<Value(Value col, int64_t shift)>;
+
   Rows(Kernel &kernel, Value row) : kernel(kernel), code(kernel.code), row(row) {}
 
   /// Where `value`'s columns [from, from + cols) of this row lie: in memory already, or computed
@@ -23,15 +29,13 @@ public:
   /// Computes `value`'s columns [from, from + cols) into `target`; for q8_rows the whole quantized
   /// row.
   void write(mlir::Value value, Value from, int64_t cols, Value target);
-  /// Makes element(value, ...) call `element(col, shift)`: the anchor's result, as its loops
-  /// produce it.
-  void bind(mlir::Value value, std::function<Value(Value col, int64_t shift)> element) {
-    bound[value] = std::move(element);
-  }
-  /// Places what element(value, col) will need for columns [from, from + cols).
-  void prepare(mlir::Value value, Value from, int64_t cols);
-  /// The element at column col + shift. What it needs is placed.
-  Value element(mlir::Value value, Value col, int64_t shift = 0);
+  /// Makes readers of `value` call `element`: the anchor's result, as its loops produce it.
+  void bind(mlir::Value value, Element element) { bound[value] = std::move(element); }
+  /// Places what the elements of columns [from, from + cols) need, and says how they are computed
+  /// from it. Only for these columns: the same value may be placed for others, too.
+  Element reader(mlir::Value value, Value from, int64_t cols);
+  /// The element at column `col` of a value computed elementwise from what is bound or in memory.
+  Value element(mlir::Value value, Value col) { return readerOf(value, std::nullopt)(col, 0); }
 
 private:
   struct Placed {
@@ -39,6 +43,14 @@ private:
     Value from;
     int64_t cols;
   };
+  struct Window {
+    Value from;
+    int64_t cols;
+  };
+  /// Without a window nothing is placed.
+  Element readerOf(mlir::Value value, std::optional<Window> window);
+  Element readerOf(BinaryOp op, std::optional<Window> window);
+  Element load(const Placed &place);
   void compute(mlir::Value value, Value from, int64_t cols, Value target);
   void computeNorm(NormOpInterface op, Value from, int64_t cols, Value target);
   void computeRope(RopeOp op, Value from, int64_t cols, Value target);
@@ -49,7 +61,7 @@ private:
   Code &code;
   Value row;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Placed, 1>> placed;
-  llvm::DenseMap<mlir::Value, std::function<Value(Value, int64_t)>> bound;
+  llvm::DenseMap<mlir::Value, Element> bound;
 };
 
 } // namespace quern::cpu

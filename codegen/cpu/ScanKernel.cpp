@@ -77,10 +77,10 @@ LogicalResult Kernel::generateConv() {
     });
     code.loop(first, end, [&](Value token) {
       Rows rows(*this, token);
-      rows.prepare(conv.getInput(), channel, kBlock);
+      Rows::Element input = rows.reader(conv.getInput(), channel, kBlock);
       code.loop(code.c(0), width, [&](Value c) {
         Value col = code.add(channel, c);
-        Value x = rows.element(conv.getInput(), col);
+        Value x = input(col, 0);
         Value w = code.mul(col, taps);
         Value y = conv.getBias() ? code.loadF(pointer(conv.getBias()), col) : code.cf(0);
         for (int64_t i = 0; i < past; ++i) {
