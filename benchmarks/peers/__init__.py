@@ -1,1 +1,1 @@
-"""Quern beside its peers: the program behind benchmarks/compare."""
+"""Quern beside its peers and beside itself: the programs behind benchmarks/compare and benchmarks/ablation."""

@@ -8,15 +8,13 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 
 from peers import race, synthetic, table
+from peers.machine import ROOT, commit, machine
 from peers.quern_engine import BUILD
 from peers.worker import ENGINES
-
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 class Entrant:
@@ -42,20 +40,6 @@ class Entrant:
     def end(self):
         self.process.stdin.close()
         self.process.wait()
-
-
-def machine():
-    with open("/proc/cpuinfo") as info:
-        text = info.read()
-    flags = next((line.split(":")[1].split() for line in text.splitlines() if line.startswith("flags")), [])
-    isa = "AMX" if "amx_int8" in flags else "AVX-512 VNNI" if "avx512_vnni" in flags else "AVX2"
-    cpu = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), platform.machine())
-    return {"cpu": cpu, "isa": isa, "cores": os.cpu_count()}
-
-
-def commit():
-    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
 
 
 def bounds(artifact, threads, prompts, generate, depths, sequences):

@@ -5,6 +5,8 @@
 #include "passes/analysis/SourceNames.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ThreadPool.h"
 
 #include <absl/strings/numbers.h>
@@ -64,6 +66,8 @@ std::vector<cli::Flag> ModelFlags::flags() {
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
       {"--synthetic", "SEED", "make the weights up; config.json is enough", &synthetic},
+      {"--without", "LIST", "fusions to switch off, to measure what they bring; all: every one",
+       &pipeline.without},
   };
 }
 
@@ -80,6 +84,10 @@ absl::Status ModelFlags::check() const {
   if (pipeline.max_seqs > pipeline.max_tokens)
     return wrong("--max-seqs is more than --max-tokens, and every sequence of a step has a token",
                  absl::StrCat("--max-seqs ", pipeline.max_tokens));
+  for (llvm::StringRef name : llvm::split(pipeline.without, ','))
+    if (!pipeline.without.empty() && name != "all" && !llvm::is_contained(fusions(), name))
+      return wrong(absl::StrCat("--without ", name.str(), ": no such fusion"),
+                   absl::StrCat("all, or of ", llvm::join(fusions(), ", ")));
   uint64_t seed;
   if (!synthetic.empty() && !absl::SimpleAtoi(synthetic, &seed))
     return wrong(absl::StrCat("--synthetic takes a whole number, not '", synthetic, "'"),
@@ -94,6 +102,8 @@ std::vector<std::string> ModelFlags::recorded() const {
                                    absl::StrCat("--max-seqs ", pipeline.max_seqs)};
   if (context != 0)
     list.push_back(absl::StrCat("-c ", context));
+  if (!pipeline.without.empty())
+    list.push_back(absl::StrCat("--without ", pipeline.without));
   if (!synthetic.empty())
     list.push_back(absl::StrCat("--synthetic ", synthetic));
   std::sort(list.begin(), list.end());

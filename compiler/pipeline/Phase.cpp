@@ -7,15 +7,38 @@
 #include "passes/schedule/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 
 using mlir::OpPassManager;
 
 namespace quern {
 
+llvm::ArrayRef<llvm::StringRef> fusions() {
+  static constexpr llvm::StringRef kNames[] = {"merge-sibling-linears",
+                                               "fuse-linear-epilogues",
+                                               "fuse-attention-prologues",
+                                               "fuse-convolutions",
+                                               "fuse-recurrences",
+                                               "fuse-embeddings",
+                                               "fuse-rows",
+                                               "quantize-activations"};
+  return kNames;
+}
+
+static bool isOn(llvm::StringRef fusion, const PipelineOptions &options) {
+  assert(llvm::is_contained(fusions(), fusion));
+  const auto off = llvm::to_vector(llvm::split(options.without, ','));
+  return !llvm::is_contained(off, fusion) && !llvm::is_contained(off, "all");
+}
+
 static void buildNormalize(OpPassManager &pm, const PipelineOptions &) { buildNormalizePhase(pm); }
-static void buildFuse(OpPassManager &pm, const PipelineOptions &) { buildFusePhase(pm); }
+static void buildFuse(OpPassManager &pm, const PipelineOptions &options) {
+  buildFusePhase(pm, [&](llvm::StringRef fusion) { return isOn(fusion, options); });
+}
 static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
-  buildQuantizePhase(pm, {.quant = options.quant}, {.kv = options.kv});
+  buildQuantizePhase(pm, {.quant = options.quant}, {.kv = options.kv},
+                     {.join = isOn("quantize-activations", options)});
 }
 static void buildSchedule(OpPassManager &pm, const PipelineOptions &options) {
   buildSchedulePhase(pm, {.maxTokens = options.max_tokens, .maxSeqs = options.max_seqs});

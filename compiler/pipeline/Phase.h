@@ -30,6 +30,10 @@ llvm::ArrayRef<PhaseInfo> phases();
 
 const PhaseInfo &info(Phase phase);
 
+/// The passes that put together what could be kernels of their own, by their names on quern-opt's
+/// command line without "quern-": what --without takes, beside "all".
+llvm::ArrayRef<llvm::StringRef> fusions();
+
 /// The phase of that name, if there is one.
 std::optional<Phase> parsePhase(llvm::StringRef name);
 

@@ -28,7 +28,8 @@ template <typename Flags> struct CommonFlags : PassPipelineOptions<Flags> {
   Option<int64_t> maxSeqs{*this, "max-seqs", llvm::cl::desc("most sequences of a step"),
                           llvm::cl::init(PipelineOptions().max_seqs)};
 
-  PipelineOptions options() const { return {quant, kv, maxTokens, maxSeqs}; }
+  // Here a fusion is switched off by its pass's own option.
+  PipelineOptions options() const { return {quant, kv, maxTokens, maxSeqs, /*without=*/""}; }
 };
 
 struct PhaseFlags : CommonFlags<PhaseFlags> {};

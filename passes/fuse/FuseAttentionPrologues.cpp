@@ -14,6 +14,8 @@ namespace {
 constexpr RemarkSource kRemarks{"fuse", "fuse-attention-prologues"};
 
 struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttentionProloguesPass> {
+  using FuseAttentionProloguesBase::FuseAttentionProloguesBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation()))
       for (Operation &op : llvm::make_early_inc_range(entry.getBody().front())) {
@@ -35,6 +37,8 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
   /// Takes what `rows` come from, the last first, as far as it works on heads of `headDim` columns:
   /// a rope, a norm, in either order, and bounds and scales of every element.
   void takeRows(Value rows, int64_t headDim, RegionOps &ops) {
+    if (!join)
+      return;
     for (Operation *op = rows.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
       bool taken = false;
       if (auto rope = dyn_cast<RopeOp>(op))

@@ -19,12 +19,14 @@ StringRef rule(Operation *user, Value value, bool throughViews) {
 }
 
 struct FuseConvolutionsPass : impl::FuseConvolutionsBase<FuseConvolutionsPass> {
+  using FuseConvolutionsBase::FuseConvolutionsBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       for (CausalConv1dOp conv : llvm::to_vector(entry.getOps<CausalConv1dOp>())) {
         RegionOps ops;
         ops.insert(conv);
-        EpilogueEnd end = growEpilogue(conv.getResult(), ops, rule);
+        EpilogueEnd end = join ? growEpilogue(conv.getResult(), ops, rule) : EpilogueEnd();
         numFused += end.fused;
         if (end.missed) {
           ++numMissed;

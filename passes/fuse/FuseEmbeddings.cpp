@@ -14,6 +14,8 @@ namespace {
 constexpr RemarkSource kRemarks{"fuse", "fuse-embeddings"};
 
 struct FuseEmbeddingsPass : impl::FuseEmbeddingsBase<FuseEmbeddingsPass> {
+  using FuseEmbeddingsBase::FuseEmbeddingsBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       // Last first: where rows of two tables are added, the first's are there when the second looks
@@ -22,7 +24,8 @@ struct FuseEmbeddingsPass : impl::FuseEmbeddingsBase<FuseEmbeddingsPass> {
       for (EmbeddingOp embedding : llvm::reverse(embeddings)) {
         RegionOps ops;
         ops.insert(embedding);
-        EpilogueEnd end = growEpilogue(embedding.getResult(), ops, sameColumns);
+        EpilogueEnd end =
+            join ? growEpilogue(embedding.getResult(), ops, sameColumns) : EpilogueEnd();
         numFused += end.fused;
         FusedOp fused = buildRegion("embedding", embedding, ops, ops.back());
         if (end.fused)

@@ -37,6 +37,8 @@ StringRef rule(Operation *user, Value value, bool throughViews) {
 }
 
 struct FuseLinearEpiloguesPass : impl::FuseLinearEpiloguesBase<FuseLinearEpiloguesPass> {
+  using FuseLinearEpiloguesBase::FuseLinearEpiloguesBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       // Last first: where two linears meet in an addition, the other's result is there already when
@@ -45,7 +47,7 @@ struct FuseLinearEpiloguesPass : impl::FuseLinearEpiloguesBase<FuseLinearEpilogu
       for (LinearOp linear : llvm::reverse(linears)) {
         RegionOps ops;
         ops.insert(linear);
-        EpilogueEnd end = growEpilogue(linear.getResult(), ops, rule);
+        EpilogueEnd end = join ? growEpilogue(linear.getResult(), ops, rule) : EpilogueEnd();
         numFused += end.fused;
         if (end.missed) {
           ++numMissed;

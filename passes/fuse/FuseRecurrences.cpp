@@ -37,6 +37,8 @@ int64_t growPrologue(RegionOps &ops, Operation *anchor) {
 }
 
 struct FuseRecurrencesPass : impl::FuseRecurrencesBase<FuseRecurrencesPass> {
+  using FuseRecurrencesBase::FuseRecurrencesBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation()))
       for (LinearRecurrenceOp op : llvm::to_vector(entry.getOps<LinearRecurrenceOp>()))
@@ -46,6 +48,16 @@ struct FuseRecurrencesPass : impl::FuseRecurrencesBase<FuseRecurrencesPass> {
   void fuse(LinearRecurrenceOp op) {
     RegionOps ops;
     ops.insert(op);
+    if (join)
+      grow(op, ops);
+    bool joined = ops.size() > 1;
+    FusedOp region = buildRegion("linear_recurrence", op, ops, op);
+    if (joined)
+      kRemarks.hit(region) << say(
+          [&] { return companions(region) + " joined the linear_recurrence"; });
+  }
+
+  void grow(LinearRecurrenceOp op, RegionOps &ops) {
     numFused += growPrologue(ops, op);
     // It writes state, so the region stands where it does: what the epilogue reads must be there by
     // then, unless it is elementwise itself and moves in.
@@ -68,11 +80,6 @@ struct FuseRecurrencesPass : impl::FuseRecurrencesBase<FuseRecurrencesPass> {
       kRemarks.miss(op) << say("'{0}' stays outside its region: {1}",
                                end.missed->getName().getStringRef(), end.why);
     }
-    bool joined = ops.size() > 1;
-    FusedOp region = buildRegion("linear_recurrence", op, ops, op);
-    if (joined)
-      kRemarks.hit(region) << say(
-          [&] { return companions(region) + " joined the linear_recurrence"; });
   }
 };
 } // namespace

@@ -27,6 +27,8 @@ Operation *namesake(const RegionOps &ops) {
 }
 
 struct FuseRowsPass : impl::FuseRowsBase<FuseRowsPass> {
+  using FuseRowsBase::FuseRowsBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       eraseDeadViews(entry);
@@ -48,7 +50,7 @@ struct FuseRowsPass : impl::FuseRowsBase<FuseRowsPass> {
     RegionOps ops;
     ops.insert(root);
     // Tables are made once a step and read by all layers: they stay on their own.
-    for (unsigned i = 0; i < ops.size(); ++i)
+    for (unsigned i = 0; join && i < ops.size(); ++i)
       for (Value operand : ops[i]->getOperands()) {
         Operation *def = operand.getDefiningOp();
         while (def && def->hasTrait<View>())

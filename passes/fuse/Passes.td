@@ -4,6 +4,10 @@
 
 include "mlir/Pass/PassBase.td"
 
+// Regions are not optional, code is generated of nothing else; what joins an anchor's is.
+class JoinOption : Option<"join", "join", "bool", /*default=*/"true",
+                          "let other ops join the regions; off, each has its anchor alone">;
+
 def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"> {
   let summary = "make one linear of those that read the same input";
   let description = [{
@@ -14,6 +18,8 @@ def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"
     A weight with other uses (an embedding tied with the output projection) is not merged: it would be stored twice.
     Linears whose only reader is an activation merge only with what the same activation reads (gate and up), since it
     could not be an epilogue of a linear of which it reads a part.
+
+    Optional: nothing after it needs merged linears.
   }];
   let statistics = [
     Statistic<"numMerged", "merged", "linears that became part of a merged one">,
@@ -28,6 +34,7 @@ def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"
     results. A gated activation whose gate and up are the two slices of a merged linear joins too, if the slices begin at
     multiples of 16 columns, since kernels work on panels of 16 output columns.
   }];
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "elementwise ops that joined a linear's region">,
     Statistic<"numMissed", "missed", "elementwise ops that could not join">,
@@ -40,6 +47,7 @@ def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::Mod
     The query of an attention, the keys and values of a kv_append take with them, from their producer on: a slice, and
     in any order norms of each head (group is the head's width), ropes, clamps and scales. Each must have no other use.
   }];
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "ops that joined a region">,
     Statistic<"numMissed", "missed", "ops that could not join">,
@@ -49,6 +57,7 @@ def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::Mod
 def FuseConvolutions : Pass<"quern-fuse-convolutions", "::mlir::ModuleOp"> {
   let summary = "wrap every causal_conv1d in a region with the function that follows it";
   let description = "A `quern.unary` that alone uses the convolution's result joins its region.";
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "functions that joined a convolution's region">,
     Statistic<"numMissed", "missed", "functions that could not join">,
@@ -62,6 +71,7 @@ def FuseRecurrences : Pass<"quern-fuse-recurrences", "::mlir::ModuleOp"> {
     size, the values scaled by it. The epilogue is the elementwise ops that alone use the result (the skip connection,
     the gate), with their own elementwise producers.
   }];
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "elementwise ops that joined a recurrence's region">,
     Statistic<"numMissed", "missed", "elementwise ops that could not join">,
@@ -74,6 +84,7 @@ def FuseEmbeddings : Pass<"quern-fuse-embeddings", "::mlir::ModuleOp"> {
     Takes elementwise ops (a scale, the addition of learned positions) that alone use the rows looked up, and so on
     from their results.
   }];
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "elementwise ops that joined an embedding's region">,
   ];
@@ -83,8 +94,9 @@ def FuseRows : Pass<"quern-fuse-rows", "::mlir::ModuleOp"> {
   let summary = "wrap what is left in regions that work row by row";
   let description = [{
     Starting from the last op that has no region, takes the ops of as many rows whose users all lie in the region already. Views
-    that nothing reads any more are removed. After this pass every op lies in a region.
+    that nothing reads any more are removed. After this pass every op lies in a region; without `join` in one of its own.
   }];
+  let options = [JoinOption<>];
   let statistics = [
     Statistic<"numRegions", "regions", "rows regions made">,
     Statistic<"numFused", "fused", "ops that joined a region of another">,

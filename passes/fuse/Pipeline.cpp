@@ -5,17 +5,19 @@
 
 namespace quern {
 
-void buildFusePhase(mlir::OpPassManager &pm) {
+void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::StringRef)> isOn) {
   // First, so that a gated activation finds its gate and its up in one linear.
-  pm.addPass(createMergeSiblingLinears());
-  // Anchors that stream the most bytes choose first what follows them.
-  pm.addPass(createFuseLinearEpilogues());
-  pm.addPass(createFuseAttentionPrologues());
-  pm.addPass(createFuseConvolutions());
-  pm.addPass(createFuseRecurrences());
-  pm.addPass(createFuseEmbeddings());
+  if (isOn("merge-sibling-linears"))
+    pm.addPass(createMergeSiblingLinears());
+  // Anchors that stream the most bytes choose first what follows them. One that is off still gives
+  // its anchors regions.
+  pm.addPass(createFuseLinearEpilogues({isOn("fuse-linear-epilogues")}));
+  pm.addPass(createFuseAttentionPrologues({isOn("fuse-attention-prologues")}));
+  pm.addPass(createFuseConvolutions({isOn("fuse-convolutions")}));
+  pm.addPass(createFuseRecurrences({isOn("fuse-recurrences")}));
+  pm.addPass(createFuseEmbeddings({isOn("fuse-embeddings")}));
   // Whatever is left.
-  pm.addPass(createFuseRows());
+  pm.addPass(createFuseRows({isOn("fuse-rows")}));
   pm.addPass(createVerifyFuse());
 }
 

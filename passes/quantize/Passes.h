@@ -12,7 +12,8 @@ namespace quern {
 
 /// Appends the phase's passes, its verifier last.
 void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &weights,
-                        const QuantizeStatesOptions &states = {});
+                        const QuantizeStatesOptions &states = {},
+                        const QuantizeActivationsOptions &activations = {});
 
 } // namespace quern
 

@@ -46,6 +46,10 @@ def QuantizeActivations : Pass<"quern-quantize-activations", "::mlir::ModuleOp">
     the float rows only if something else reads them), else it gets a rows region of its own. Every value, or slice of
     one, is quantized once.
   }];
+  let options = [
+    Option<"join", "join", "bool", /*default=*/"true",
+           "append to the regions that compute the inputs; off, each quantization has a region of its own">,
+  ];
   let statistics = [
     Statistic<"numAppended", "appended", "quantizations that joined the region of their input">,
     Statistic<"numSeparate", "separate", "quantizations in a region of their own">,

@@ -6,11 +6,12 @@
 namespace quern {
 
 void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &weights,
-                        const QuantizeStatesOptions &states) {
+                        const QuantizeStatesOptions &states,
+                        const QuantizeActivationsOptions &activations) {
   pm.addPass(createQuantizeWeights(weights));
   pm.addPass(createQuantizeStates(states));
   // What linears read depends on their weights' formats.
-  pm.addPass(createQuantizeActivations());
+  pm.addPass(createQuantizeActivations(activations));
   pm.addPass(createVerifyQuantize());
 }
 

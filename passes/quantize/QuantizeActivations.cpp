@@ -37,6 +37,8 @@ struct Work {
 };
 
 struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivationsPass> {
+  using QuantizeActivationsBase::QuantizeActivationsBase;
+
   void runOnOperation() override {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       llvm::MapVector<Columns, SmallVector<FusedOp>> found;
@@ -81,7 +83,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     auto [value, offset, cols] = columns;
     auto producer = value.getDefiningOp<FusedOp>();
     bool whole = offset == 0 && cols == colsOf(value.getType());
-    if (producer && producer.getAnchor() == "rows" && whole) {
+    if (join && producer && producer.getAnchor() == "rows" && whole) {
       ++numAppended;
       return append(producer, cast<OpResult>(value));
     }
@@ -100,9 +102,10 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     YieldOp::create(builder, loc, q8);
     kRemarks.miss(fused) << say(
         "the rows are quantized in a region of their own: {0}",
-        !producer ? std::string("no region computes them")
-        : !whole  ? std::string("the linear reads a slice of them")
-                  : ("a region of anchor " + producer.getAnchor() + " computes them").str());
+        !join       ? std::string("joining is switched off")
+        : !producer ? std::string("no region computes them")
+        : !whole    ? std::string("the linear reads a slice of them")
+                    : ("a region of anchor " + producer.getAnchor() + " computes them").str());
     return fused.getResult(0);
   }
 

@@ -158,6 +158,8 @@ TEST_F(Driver, WrongUsageNamesTheNearest) {
       {"compile x -o y --max-tokens 99999999", "--max-tokens takes 1 to"},
       {"compile x -o y --max-seqs nan", "--max-seqs takes a whole number"},
       {"compile x -o y --synthetic -1", "--synthetic takes a whole number"},
+      {"compile x -o y --without fuse-everything", "--without fuse-everything: no such fusion"},
+      {"plan x --without fuse-rows,", "--without : no such fusion"},
       {"compile x -o y --quiet=1", "--quiet takes no value"},
       {"check", "no model is given"},
       {"check x y", "more than one model"},

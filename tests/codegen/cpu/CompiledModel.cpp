@@ -18,10 +18,9 @@
 
 namespace quern::test {
 
-std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
-                                                     const std::string &quant,
-                                                     const std::string &variant, Windows windows,
-                                                     const std::string &kv) {
+std::unique_ptr<CompiledModel>
+CompiledModel::create(const std::string &text, const std::string &quant, const std::string &variant,
+                      Windows windows, const std::string &kv, const std::string &without) {
   auto model = std::make_unique<CompiledModel>();
   static int number = 0;
   model->folder_ = (std::filesystem::temp_directory_path() /
@@ -32,7 +31,7 @@ std::unique_ptr<CompiledModel> CompiledModel::create(const std::string &text,
   model->context_ = std::make_unique<mlir::MLIRContext>();
   model->context_->loadDialect<QuernDialect, mlir::func::FuncDialect>();
   if (!(text.ends_with(".mlir") ? model->parse(text) : model->import(text)) ||
-      !model->compile(quant, windows, kv))
+      !model->compile(quant, windows, kv, without))
     return nullptr;
   return model;
 }
@@ -66,11 +65,13 @@ bool CompiledModel::parse(const std::string &module) {
   return true;
 }
 
-bool CompiledModel::compile(const std::string &quant, Windows windows, const std::string &kv) {
+bool CompiledModel::compile(const std::string &quant, Windows windows, const std::string &kv,
+                            const std::string &without) {
   planned_ = imported_->clone();
   PipelineOptions options;
   options.quant = quant;
   options.kv = kv;
+  options.without = without;
   options.max_tokens = 64;
   options.max_seqs = 4;
   if (mlir::failed(runTo(*planned_, Phase::plan, options))) {

@@ -19,11 +19,12 @@ public:
   enum class Windows { kept, ignored };
 
   /// Compiles a model for one variant: config.json's text, its weights made up, or NAME.mlir, a
-  /// module of the import phase in modules/. Failures end the test.
+  /// module of the import phase in modules/; `without` as --without has it. Failures end the test.
   static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
                                                const std::string &variant,
                                                Windows windows = Windows::kept,
-                                               const std::string &kv = "f32");
+                                               const std::string &kv = "f32",
+                                               const std::string &without = "");
   ~CompiledModel();
 
   /// Whether this machine can run the variant.
@@ -35,11 +36,13 @@ public:
   /// The interpreter, in float64, on the module as it was imported.
   std::unique_ptr<reference::Interpreter> imported() const;
   int64_t vocab() const { return vocab_; }
+  mlir::ModuleOp module() const { return *planned_; } ///< as codegen saw it
 
 private:
   bool import(const std::string &config);
   bool parse(const std::string &module);
-  bool compile(const std::string &quant, Windows windows, const std::string &kv);
+  bool compile(const std::string &quant, Windows windows, const std::string &kv,
+               const std::string &without);
 
   std::unique_ptr<mlir::MLIRContext> context_;
   mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;

@@ -1,0 +1,110 @@
+// Models with each fusion off alone, and with all off, against the model with all on.
+#include "compiler/pipeline/Phase.h"
+#include "tests/codegen/cpu/CompiledModel.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace quern::test {
+namespace {
+
+// Norms of heads, a gated activation, tied embeddings that are scaled.
+constexpr const char *kGemma3 =
+    R"({"model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"],
+  "vocab_size": 211, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
+  "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-6,
+  "max_position_embeddings": 256, "sliding_window": 8, "sliding_window_pattern": 1,
+  "query_pre_attn_scalar": 16, "hidden_activation": "gelu_pytorch_tanh", "rope_theta": 10000.0,
+  "rope_local_base_freq": 10000.0, "tie_word_embeddings": true})";
+constexpr const char *kMamba2 = R"({"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
+  "vocab_size": 211, "hidden_size": 96, "state_size": 24, "num_hidden_layers": 2, "expand": 2,
+  "conv_kernel": 4, "num_heads": 12, "head_dim": 16, "n_groups": 2, "chunk_size": 8,
+  "hidden_act": "silu", "tie_word_embeddings": false})";
+
+struct Case {
+  const char *name;
+  const char *model;
+  const char *quant;
+  std::set<std::string> idle; // fusions that have nothing to do in it
+};
+const Case kCases[] = {
+    {"gemma3_int4", kGemma3, "int4", {"fuse-convolutions", "fuse-recurrences"}},
+    {"mamba2_f32",
+     kMamba2,
+     "f32",
+     {"merge-sibling-linears", "fuse-attention-prologues", "fuse-embeddings",
+      "quantize-activations"}},
+};
+
+std::vector<std::string> everyFusion() {
+  std::vector<std::string> names;
+  for (llvm::StringRef name : fusions())
+    names.push_back(name.str());
+  names.push_back("all");
+  return names;
+}
+
+std::string text(const CompiledModel &model) {
+  std::string text;
+  llvm::raw_string_ostream(text) << model.module();
+  return text;
+}
+
+/// Logits of a prompt and of five tokens after it, one a step.
+std::vector<float> run(const CompiledModel &model) {
+  constexpr size_t kPrompt = 37, kTokens = 42;
+  std::vector<int32_t> tokens(kTokens);
+  for (size_t i = 0; i < kTokens; ++i)
+    tokens[i] = static_cast<int32_t>((i * i * 7 + i * 3 + 1) % static_cast<size_t>(model.vocab()));
+  auto engine = model.engine(2);
+  auto slot = engine->create_slot();
+  EXPECT_TRUE(slot.ok()) << slot.status();
+  std::vector<float> logits(kTokens * engine->vocab());
+  for (size_t at = 0; at < kTokens;) {
+    const size_t count = at == 0 ? kPrompt : 1;
+    const session::SequenceStep step{*slot, std::span(tokens).subspan(at, count),
+                                     session::Rows::all};
+    auto status = engine->step({&step, 1}, std::span(logits).subspan(at * engine->vocab()));
+    EXPECT_TRUE(status.ok()) << status;
+    at += count;
+  }
+  return logits;
+}
+
+class Ablation : public testing::TestWithParam<std::tuple<Case, std::string>> {};
+
+// Tests that a fusion is a matter of speed alone. What it joins is computed by the same functions
+// in the same order, from registers or from memory, so that not a bit differs.
+TEST_P(Ablation, ComputesTheSame) {
+  const auto &[which, without] = GetParam();
+  // Compiled once for all tests.
+  static std::map<std::string, std::unique_ptr<CompiledModel>> compiled;
+  auto &full = compiled[which.name];
+  const auto create = [&, &which = which](const std::string &off) {
+    return CompiledModel::create(which.model, which.quant, "x86-64-v3",
+                                 CompiledModel::Windows::kept, "f32", off);
+  };
+  if (!full)
+    full = create("");
+  const auto partly = create(without);
+  ASSERT_TRUE(full && partly);
+  EXPECT_EQ(text(*partly) == text(*full), which.idle.contains(without));
+  if (full->runs())
+    EXPECT_EQ(run(*partly), run(*full));
+}
+
+std::string caseName(const testing::TestParamInfo<Ablation::ParamType> &info) {
+  std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param);
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(Cpu, Ablation,
+                         testing::Combine(testing::ValuesIn(kCases),
+                                          testing::ValuesIn(everyFusion())),
+                         caseName);
+
+} // namespace
+} // namespace quern::test
