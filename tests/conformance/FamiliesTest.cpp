@@ -19,6 +19,8 @@ TEST_P(Families, ComputeWhatTransformersComputes) {
   const std::string artifact = model.path("m.quern");
   done("quern",
        {"compile", model.path(), "-o", artifact, "-q", "--quant", "f32", "--variant", "native"});
+  const auto plan = done("quern", {"inspect", artifact, "--json"}).json()["plan"];
+  EXPECT_LE(plan["arena"].get<double>(), 1.01 * plan["arena_bound"].get<double>());
 
   const auto tokens = golden["tokens"].get<std::vector<int32_t>>();
   std::vector<double> wanted;
