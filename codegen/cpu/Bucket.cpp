@@ -16,16 +16,15 @@ namespace {
 /// Fewer calls than a small layer has are not worth a loop.
 constexpr size_t kLeastSaved = 8;
 
-/// Which calls are alike: the number of the first of them.
+/// Numbers that are the same where calls are alike.
 SmallVector<unsigned> kindsOf(ArrayRef<Call> calls) {
   SmallVector<unsigned> kinds;
-  SmallVector<unsigned> firsts; // of each kind
-  for (const auto &[i, call] : llvm::enumerate(calls)) {
-    const Call &one = call;
-    auto known = llvm::find_if(firsts, [&](unsigned first) { return calls[first].alike(one); });
-    if (known == firsts.end())
-      known = firsts.insert(firsts.end(), static_cast<unsigned>(i));
-    kinds.push_back(*known);
+  SmallVector<const Call *> examples; // of each kind
+  for (const Call &call : calls) {
+    auto known = llvm::find_if(examples, [&](const Call *other) { return other->alike(call); });
+    kinds.push_back(static_cast<unsigned>(known - examples.begin()));
+    if (known == examples.end())
+      examples.push_back(&call);
   }
   return kinds;
 }
