@@ -72,7 +72,7 @@ def run(args):
                     found[row].setdefault(test["test"], []).append(test["tokens_per_s"])
         print(file=sys.stderr)
         rows = [{"row": row, **details(artifacts[row], args.threads),
-                 "tests": {test: {"median": statistics.median(v), "min": min(v), "max": max(v), "n": len(v)}
+                 "tests": {test: {"median": statistics.median(v), "min": min(v), "max": max(v), "n": len(v), "values": v}
                            for test, v in tests.items()}} for row, tests in found.items()]
     for entry in rows:
         for test, figure in entry["tests"].items():
