@@ -1,7 +1,7 @@
 // Packed weights back to floats, panel by panel: what proofs and the interpreter read.
 //
 // decode_packed_row (PackingLayout.h) says what the values are; here all that lies together is read
-// together, which is eight times as fast.
+// together, which halves the time that a proof takes.
 #include "ir/formats/Packing.h"
 
 #include <algorithm>
