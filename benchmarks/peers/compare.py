@@ -134,6 +134,7 @@ def main():
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("model", nargs="?", metavar="MODEL.gguf")
     what.add_argument("--synthetic", choices=synthetic.SHAPES, help="a random model of that shape, the same for every engine")
+    what.add_argument("--from", dest="recorded", metavar="FILE", help="no race: show again what one wrote with -o json")
     parser.add_argument("-p", dest="prompt", type=numbers, default=[128, 512], metavar="N,N", help="prompts (128,512)")
     parser.add_argument("-n", dest="generate", type=int, default=128, metavar="N", help="tokens generated (128)")
     parser.add_argument("-d", dest="depth", type=numbers, default=[0, 4096], metavar="N,N", help="history before them (0,4096)")
@@ -143,13 +144,18 @@ def main():
     parser.add_argument("-t", dest="threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="threads")
     parser.add_argument("-e", dest="engines", type=lambda t: ["Quern"] + [n for n in ENGINES if n != "Quern" and any(
         w in n.lower() for w in t.lower().split(","))], default=list(ENGINES), metavar="llama,openvino", help="peers to race")
-    parser.add_argument("-o", dest="output", choices=("md", "json"), default="md", help="md or json")
+    parser.add_argument("-o", dest="output", choices=("md", "json", "svg"), default="md", help="md, json or svg")
     args = parser.parse_args()
     if not 1 <= args.sequences <= race.SEQUENCES:
         parser.error(f"-b takes 1 to {race.SEQUENCES}")
     if args.model and not os.path.exists(args.model):
         parser.error(f"{args.model}: no such file")
-    print(table.show(run(args), args.output))
+    if args.recorded:
+        with open(args.recorded) as file:
+            result = json.load(file)
+    else:
+        result = run(args)
+    print(table.show(result, args.output))
 
 
 if __name__ == "__main__":

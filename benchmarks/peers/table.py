@@ -1,6 +1,8 @@
-"""What a race found, as a table for people or as JSON."""
+"""What a race found, as a table for people, as a picture or as JSON."""
 import json
 import statistics
+
+from peers import chart
 
 HUMAN = {"bytes": lambda v: f"{v / 2**20:.0f} MiB", "seconds": lambda v: f"{v:.3f} s", "tokens_per_s": lambda v: f"{v:.1f}"}
 
@@ -40,4 +42,6 @@ def markdown(result):
 
 
 def show(result, style):
-    return json.dumps(result, indent=1) if style == "json" else markdown(result)
+    if style == "json":
+        return json.dumps(result, indent=1)
+    return chart.svg(result) if style == "svg" else markdown(result)
