@@ -8,6 +8,7 @@ import argparse
 import datetime
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -62,8 +63,9 @@ def run(args):
     with tempfile.TemporaryDirectory() as folder:
         artifacts, idle = prepare(os.path.abspath(args.model), folder)
         found = {row: {} for row in artifacts}
+        order = random.Random(1)  # a row's place in a round must not decide
         for turn in range(args.rounds + 1):
-            for row, artifact in artifacts.items():
+            for row, artifact in order.sample(list(artifacts.items()), len(artifacts)):
                 print(f"\rround {turn} of {args.rounds}: {row:40}", end="", file=sys.stderr)
                 out = call("quern-run", "bench", "-m", artifact, "-p", args.prompt, "-n", args.generate, "-r", 1,
                            "-t", args.threads, "-o", "json")
