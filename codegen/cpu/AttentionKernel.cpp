@@ -83,9 +83,7 @@ public:
     int64_t maxRows = tokens * group;
     RowStates block = onStack(maxRows), total = onStack(maxRows);
     Value ticket = code.scratch(code.i64(), 1), done = code.scratch(code.i64(), 1);
-    auto fetch = [&] {
-      code.store(code.call("qk_next_ticket", code.i64(), {kernel.args}), ticket);
-    };
+    auto fetch = [&] { code.store(kernel.nextTicket(), ticket); };
     auto fetched = [&] { return code.load(code.i64(), ticket); };
     code.store(code.c(0), done);
     fetch();

@@ -52,20 +52,18 @@ Value Code::integers(ArrayRef<int64_t> values) {
   return array(i64(), DenseElementsAttr::get(type, values));
 }
 
-void Code::loop(Value from, Value to, Value step, std::function<void(Value)> body) {
+scf::ForOp Code::loop(Value from, Value to, Value step, std::function<void(Value)> body) {
   auto loop = scf::ForOp::create(b, from, to, step);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());
+  return loop;
 }
 
 void Code::rolledLoop(int64_t to, std::function<void(Value)> body) {
-  auto loop = scf::ForOp::create(b, c(0), c(to), c(1));
-  loop->setAttr("llvm.loop_annotation",
+  loop(c(0), c(to), c(1), std::move(body))
+      ->setAttr("llvm.loop_annotation",
                 parseAttribute("#llvm.loop_annotation<unroll = <disable = true>>", b.getContext()));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  body(loop.getInductionVar());
 }
 
 void Code::when(Value condition, std::function<void()> body) {

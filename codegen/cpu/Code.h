@@ -95,7 +95,7 @@ public:
   }
 
   // Control.
-  void loop(Value from, Value to, Value step, std::function<void(Value)> body);
+  mlir::scf::ForOp loop(Value from, Value to, Value step, std::function<void(Value)> body);
   void loop(Value from, Value to, std::function<void(Value)> body) {
     loop(from, to, c(1), std::move(body));
   }

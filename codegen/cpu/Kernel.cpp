@@ -94,8 +94,7 @@ void Kernel::deal(Value count, int64_t piece, std::function<void(Value, Value)> 
   code.whilst([&] { return code.less(from(), to()); },
               [&] {
                 body(from(), to());
-                Value ticket = code.call("qk_next_ticket", code.i64(), {args});
-                take(code.add(dealt, code.mul(ticket, pieces)), pieces);
+                take(code.add(dealt, code.mul(nextTicket(), pieces)), pieces);
               });
 }
 

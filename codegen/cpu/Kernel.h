@@ -53,6 +53,9 @@ public:
   /// core that others slow down holds nobody up. Few items are shared out evenly.
   void deal(Value count, int64_t piece, std::function<void(Value, Value)> body);
 
+  /// A number for whoever asks, from 0 on, each given once (qk_next_ticket).
+  Value nextTicket() { return code.call("qk_next_ticket", code.i64(), {args}); }
+
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);
   /// Element `index` of one of the int32 arrays in QuernStepArgs, as i64.

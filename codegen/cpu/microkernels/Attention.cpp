@@ -30,13 +30,6 @@ template <int M, int N> inline constexpr bool kFits = (M + (M > 1)) * N * kParts
 /// Strips that a tile of M rows takes at once.
 template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 2 : 1;
 
-/// Makes the compiler have all sums here before it goes on: left alone it would finish one row
-/// after the other, and keep the keys or values instead.
-template <int M, int N> QK_INLINE void pin(Register (&sums)[M][N]) {
-  QK_UNROLL for (int m = 0; m < M; ++m)
-      QK_UNROLL for (int n = 0; n < N; ++n) __asm__ volatile("" : "+v"(sums[m][n]));
-}
-
 /// Keys and values are stored as T, and read as floats.
 template <class T> QK_INLINE Register load_register(const T *at) {
   return load_as_float<T, kLanes>(reinterpret_cast<const uint8_t *>(at));

@@ -81,12 +81,8 @@ QK_INLINE void group_dots(const uint8_t *codes, const uint8_t *x, int64_t stride
           sums[m][half] = r == 0 ? products : sums[m][half] + products;
         }
       }
-      // All sums pass here before the next row of codes is looked at: left alone, the compiler
-      // finishes one row of activations after the other and keeps the codes, not the sums.
       if constexpr (kFit == 4)
-        QK_UNROLL for (int m = 0; m < M; ++m)
-            QK_UNROLL for (int half = 0; half < 2;
-                           ++half) __asm__ volatile("" : "+x"(sums[m][half]));
+        pin(sums);
     }
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int half = 0; half < 2; ++half) {
       const auto widened =

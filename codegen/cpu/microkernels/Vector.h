@@ -41,6 +41,13 @@ template <class V, class From> QK_INLINE V convert(From value) {
   return __builtin_convertvector(value, V);
 }
 
+/// Makes the compiler have the sums of M rows, each in a register, before it goes on: left alone it
+/// finishes one row after the other, and keeps what the rows share instead.
+template <class V, int M, int N> QK_INLINE void pin(V (&sums)[M][N]) {
+  QK_UNROLL for (int m = 0; m < M; ++m)
+      QK_UNROLL for (int n = 0; n < N; ++n) __asm__ volatile("" : "+v"(sums[m][n]));
+}
+
 QK_INLINE I32x16 lane_index() {
   return I32x16{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 }

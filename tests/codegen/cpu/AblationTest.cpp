@@ -71,15 +71,10 @@ std::vector<float> run(const CompiledModel &model) {
   auto engine = model.engine(2);
   auto slot = engine->create_slot();
   EXPECT_TRUE(slot.ok()) << slot.status();
-  std::vector<float> logits(kTokens * engine->vocab());
-  for (size_t at = 0; at < kTokens;) {
-    const size_t count = at == 0 ? kPrompt : 1;
-    const session::SequenceStep step{*slot, std::span(tokens).subspan(at, count),
-                                     session::Rows::all};
-    auto status = engine->step({&step, 1}, std::span(logits).subspan(at * engine->vocab()));
-    EXPECT_TRUE(status.ok()) << status;
-    at += count;
-  }
+  const std::span all(tokens);
+  auto logits = feed(*engine, *slot, all.first(kPrompt), kPrompt);
+  const auto more = feed(*engine, *slot, all.subspan(kPrompt), 1);
+  logits.insert(logits.end(), more.begin(), more.end());
   return logits;
 }
 

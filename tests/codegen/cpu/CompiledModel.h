@@ -8,6 +8,7 @@
 #include "mlir/IR/OwningOpRef.h"
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,12 @@ private:
   int64_t vocab_ = 0, length_ = 0; ///< length: the model's context
   bool runs_ = false;
 };
+
+/// Feeds a sequence `chunk` tokens a step; returns the logits of each.
+std::vector<float> feed(session::Engine &engine, session::SlotId slot,
+                        std::span<const int32_t> tokens, size_t chunk);
+/// The same for a sequence of its own, gone afterwards.
+std::vector<float> feed(session::Engine &engine, std::span<const int32_t> tokens, size_t chunk);
 
 } // namespace quern::test
 

@@ -72,21 +72,6 @@ std::vector<int32_t> randomTokens(int seed, int count, int64_t vocab) {
   return tokens;
 }
 
-/// Logits of every position, `chunk` tokens a step.
-std::vector<float> run(session::Engine &engine, const std::vector<int32_t> &tokens, size_t chunk) {
-  auto slot = engine.create_slot();
-  EXPECT_TRUE(slot.ok()) << slot.status();
-  std::vector<float> logits(tokens.size() * engine.vocab());
-  for (size_t at = 0; at < tokens.size(); at += chunk) {
-    size_t count = std::min(chunk, tokens.size() - at);
-    session::SequenceStep step{*slot, std::span(tokens).subspan(at, count), session::Rows::all};
-    auto status = engine.step({&step, 1}, std::span(logits).subspan(at * engine.vocab()));
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  EXPECT_TRUE(engine.free_slot(*slot).ok());
-  return logits;
-}
-
 std::vector<double> interpret(reference::Interpreter &interpreter,
                               const std::vector<int32_t> &tokens) {
   reference::ReferenceState state;
@@ -144,7 +129,7 @@ TEST_P(Conformance, MatchesTheInterpreter) {
   auto which = std::get<1>(GetParam());
   auto engine = model->engine(2);
   auto tokens = randomTokens(1, 41, model->vocab());
-  auto logits = run(*engine, tokens, 64);
+  auto logits = feed(*engine, tokens, 64);
   EXPECT_LT(distance(logits, interpret(*model->planned(), tokens)), which.exact ? 0.1 : 1e-4);
   if (std::string(which.quant) == "f32")
     EXPECT_LT(distance(logits, interpret(*model->imported(), tokens)), 1e-4);
@@ -158,10 +143,10 @@ TEST_P(Conformance, StepsAndThreadsDoNotMatter) {
   auto which = std::get<1>(GetParam());
   auto one = model->engine(1), two = model->engine(2);
   auto tokens = randomTokens(2, 100, model->vocab());
-  auto whole = run(*one, tokens, 64);
-  EXPECT_EQ(whole, run(*two, tokens, 64));
+  auto whole = feed(*one, tokens, 64);
+  EXPECT_EQ(whole, feed(*two, tokens, 64));
   for (size_t chunk : {1, 3, 7, 16, 33}) {
-    auto got = run(*two, tokens, chunk);
+    auto got = feed(*two, tokens, chunk);
     if (which.exact)
       EXPECT_EQ(got, whole) << "chunks of " << chunk;
     else
@@ -180,7 +165,7 @@ TEST_P(Conformance, BatchesDoNotMatter) {
   std::vector<std::vector<float>> alone;
   for (int length : {20, 1, 9}) {
     sequences.push_back(randomTokens(length, length, model->vocab()));
-    alone.push_back(run(*engine, sequences.back(), 64));
+    alone.push_back(feed(*engine, sequences.back(), 64));
   }
   std::vector<session::SequenceStep> steps;
   for (const auto &tokens : sequences)
@@ -212,7 +197,7 @@ TEST(LongSequence, BlocksOfKeysDoNotMatter) {
   const auto tokens = randomTokens(5, 4112, model->vocab());
   const auto engine = model->engine(2, 8192);
   const auto vocab = static_cast<size_t>(engine->vocab());
-  const auto whole = run(*engine, tokens, 64);
+  const auto whole = feed(*engine, tokens, 64);
   for (const int threads : {1, 3}) {
     const auto other = model->engine(threads, 8192);
     const auto slot = *other->create_slot();

@@ -50,27 +50,6 @@ std::vector<int32_t> random_tokens(unsigned seed, size_t count) {
   return tokens;
 }
 
-/// Logits of every token, `chunk` of them a step.
-std::vector<float> feed(session::Engine &engine, session::SlotId slot,
-                        std::span<const int32_t> tokens, size_t chunk) {
-  std::vector<float> logits(tokens.size() * engine.vocab());
-  for (size_t at = 0; at < tokens.size(); at += chunk) {
-    const session::SequenceStep step{slot, tokens.subspan(at, std::min(chunk, tokens.size() - at)),
-                                     session::Rows::all};
-    auto status = engine.step({&step, 1}, std::span(logits).subspan(at * engine.vocab()));
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  return logits;
-}
-
-std::vector<float> feed(session::Engine &engine, std::span<const int32_t> tokens, size_t chunk) {
-  auto slot = engine.create_slot();
-  EXPECT_TRUE(slot.ok()) << slot.status();
-  auto logits = feed(engine, *slot, tokens, chunk);
-  EXPECT_TRUE(engine.free_slot(*slot).ok());
-  return logits;
-}
-
 /// The largest difference, in standard deviations of `want`.
 double distance(const std::vector<float> &got, const std::vector<float> &want) {
   EXPECT_EQ(got.size(), want.size());

@@ -3,12 +3,23 @@
 #include "tests/codegen/microkernels/Support.h"
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 namespace quern::native {
 namespace {
 
 std::atomic<int> yields;
+
+/// Runs work(worker) for each worker at the same time, the first in this thread.
+void run_workers(int workers, const std::function<void(int)> &work) {
+  std::vector<std::thread> threads;
+  for (int worker = 1; worker < workers; ++worker)
+    threads.emplace_back(work, worker);
+  work(0);
+  for (std::thread &thread : threads)
+    thread.join();
+}
 
 TEST(Barrier, SeparatesPhases) {
   for (const Build &build : usable_builds()) {
@@ -32,12 +43,7 @@ TEST(Barrier, SeparatesPhases) {
         build.kernels->qk_barrier(&args, worker, kWorkers);
       }
     };
-    std::vector<std::thread> threads;
-    for (int worker = 1; worker < kWorkers; ++worker)
-      threads.emplace_back(work, worker);
-    work(0);
-    for (std::thread &thread : threads)
-      thread.join();
+    run_workers(kWorkers, work);
     EXPECT_EQ(wrong, 0) << build.name;
     EXPECT_EQ(barrier.arrived, 0u);
     EXPECT_EQ(barrier.phase, 2u * kPhases);
@@ -85,12 +91,7 @@ TEST(Tickets, AreGivenOnceAndFromZeroAfterABarrier) {
           build.kernels->qk_barrier(&args, worker, workers);
         }
       };
-      std::vector<std::thread> threads;
-      for (int worker = 1; worker < workers; ++worker)
-        threads.emplace_back(work, worker);
-      work(0);
-      for (std::thread &thread : threads)
-        thread.join();
+      run_workers(workers, work);
       for (const std::atomic<int> &times : given)
         EXPECT_EQ(times, kPhases) << build.name;
     }
