@@ -20,9 +20,11 @@ namespace {
 
 using formats::kPanelLanes;
 
-// Packed bytes that are worked on at a time by one thread: small enough that a hundred threads stay
-// far below a gigabyte, large enough that taking turns costs nothing.
-constexpr int64_t kChunkBytes = 1 << 20;
+// What one thread computes and writes at a time: the file from one multiple of this to the next.
+// Systems that keep files in huge pages (Linux on x86: 2 MiB) then get each of them in one piece,
+// and programs that map the artifact read it as fast as memory of their own (docs/performance.md).
+// A hundred threads stay far below a gigabyte.
+constexpr uint64_t kWindowBytes = 2 << 20;
 // Pages of the model's files are given back after so many packed bytes.
 constexpr uint64_t kReleaseBytes = 64 << 20;
 
@@ -36,20 +38,23 @@ struct Job {
   uint64_t bytes;
 };
 
+// A part of the section that lies in one window of the file.
+struct Window {
+  uint64_t begin;
+  uint64_t end;
+};
+
 // Consecutive units (rows or panels) of one job.
-struct Chunk {
+struct Piece {
   size_t job;
   int64_t first;
   int64_t count;
 };
 
-int64_t units(const Job &job) {
-  return job.plain ? job.rows->rows() : formats::Packing::panels(job.rows->rows());
-}
-
-int64_t unit_bytes(const Job &job) {
-  return job.plain ? job.rows->row_elements() * int64_t{sizeof(float)}
-                   : job.rows->format().packing().panel_bytes(job.rows->row_elements());
+uint64_t unit_bytes(const Job &job) {
+  return static_cast<uint64_t>(
+      job.plain ? job.rows->row_elements() * int64_t{sizeof(float)}
+                : job.rows->format().packing().panel_bytes(job.rows->row_elements()));
 }
 
 absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, std::byte *dst,
@@ -70,21 +75,14 @@ absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, s
   return absl::OkStatus();
 }
 
-// Threads take chunks in order and compute them at once; what must follow the section's order (the
+// Threads take windows in order and compute them at once; what must follow the section's order (the
 // checksum, the sums of errors, which error is reported) is done by turns.
 class Packer {
 public:
   Packer(std::vector<Job> jobs, const weights::WeightStore &store, AtomicFile &file,
          uint64_t file_offset, uint64_t section_bytes, const PackOptions &options)
       : jobs_(std::move(jobs)), store_(store), file_(file), file_offset_(file_offset),
-        section_bytes_(section_bytes), options_(options), errors_(jobs_.size()) {
-    for (size_t job = 0; job < jobs_.size(); ++job) {
-      const int64_t step =
-          std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(1, unit_bytes(jobs_[job])));
-      for (int64_t first = 0; first < units(jobs_[job]); first += step)
-        chunks_.push_back({job, first, std::min(step, units(jobs_[job]) - first)});
-    }
-  }
+        section_bytes_(section_bytes), options_(options), errors_(jobs_.size()) {}
 
   absl::StatusOr<PackedWeights> run() {
     {
@@ -95,73 +93,112 @@ public:
     }
     if (!status_.ok())
       return status_;
-    pad_to(section_bytes_);
     return PackedWeights{checksum_.value(), std::move(errors_)};
   }
 
 private:
   void work() {
-    std::vector<std::byte> buffer;
+    Image image;
     for (;;) {
-      size_t turn;
+      Window window;
       {
         std::lock_guard lock(mutex_);
-        if (!status_.ok() || taken_ == chunks_.size())
+        if (!status_.ok() || taken_ == section_bytes_)
           return;
-        turn = taken_++;
+        window = {taken_, std::min(section_bytes_,
+                                   taken_ + kWindowBytes - (file_offset_ + taken_) % kWindowBytes)};
+        taken_ = window.end;
       }
-      const Chunk &chunk = chunks_[turn];
-      const Job &job = jobs_[chunk.job];
-      buffer.resize(static_cast<size_t>(chunk.count * unit_bytes(job)));
-      formats::ErrorStats error;
-      absl::Status status = compute(job, chunk, buffer.data(), error);
-      const uint64_t at = job.offset + static_cast<uint64_t>(chunk.first * unit_bytes(job));
-      const std::string_view bytes(reinterpret_cast<const char *>(buffer.data()), buffer.size());
+      absl::Status status = compute(window, image);
+      const std::string_view bytes = image.bytes(window);
       if (status.ok())
-        status = file_.write_at(file_offset_ + at, bytes.data(), bytes.size());
+        status = file_.write_at(file_offset_ + window.begin, bytes.data(), bytes.size());
 
       std::unique_lock lock(mutex_);
-      turns_.wait(lock, [&] { return done_ == turn || !status_.ok(); });
+      turns_.wait(lock, [&] { return done_ == window.begin || !status_.ok(); });
       if (!status_.ok())
         return;
       status_ = status;
       if (status.ok()) {
-        pad_to(at);
         checksum_.add(bytes.data(), bytes.size());
-        summed_ = at + bytes.size();
-        errors_[chunk.job].add(error);
+        for (size_t i = 0; i < image.pieces.size(); ++i)
+          errors_[image.pieces[i].job].add(image.errors[i]);
+        done_ = window.end;
         release();
         if (options_.progress)
-          options_.progress(summed_);
+          options_.progress(done_);
       }
-      ++done_;
       turns_.notify_all();
     }
   }
 
-  static absl::Status compute(const Job &job, const Chunk &chunk, std::byte *dst,
-                              formats::ErrorStats &error) {
-    if (!job.plain)
-      return pack_panels(*job.rows, chunk.first, chunk.count, dst, error);
-    return job.rows->read_floats(chunk.first, chunk.count, reinterpret_cast<float *>(dst), error);
+  // A window's bytes, with the whole of the units that its borders cut.
+  struct Image {
+    std::vector<std::byte> buffer;
+    uint64_t begin = 0; // in the section
+    std::vector<Piece> pieces;
+    std::vector<formats::ErrorStats> errors; // of each piece
+
+    std::string_view bytes(const Window &window) const {
+      return {reinterpret_cast<const char *>(buffer.data()) + (window.begin - begin),
+              static_cast<size_t>(window.end - window.begin)};
+    }
+  };
+
+  absl::Status compute(const Window &window, Image &image) const {
+    image.pieces.clear();
+    uint64_t begin = window.begin, end = window.end;
+    auto ends_before = [&](const Job &job) { return job.offset + job.bytes <= window.begin; };
+    const auto first = std::partition_point(jobs_.begin(), jobs_.end(), ends_before);
+    for (auto job = first; job != jobs_.end() && job->offset < window.end; ++job) {
+      if (job->bytes == 0)
+        continue;
+      const uint64_t unit = unit_bytes(*job);
+      const uint64_t low = (std::max(window.begin, job->offset) - job->offset) / unit;
+      const uint64_t high =
+          (std::min(window.end, job->offset + job->bytes) - job->offset + unit - 1) / unit;
+      image.pieces.push_back({static_cast<size_t>(job - jobs_.begin()), static_cast<int64_t>(low),
+                              static_cast<int64_t>(high - low)});
+      begin = std::min(begin, job->offset + low * unit);
+      end = std::max(end, job->offset + high * unit);
+    }
+    image.begin = begin -= begin % alignof(std::max_align_t);
+    image.buffer.assign(static_cast<size_t>(end - begin), std::byte{0}); // between weights
+    image.errors.assign(image.pieces.size(), {});
+    for (size_t i = 0; i < image.pieces.size(); ++i) {
+      Piece piece = image.pieces[i];
+      const Job &job = jobs_[piece.job];
+      auto at = [&] {
+        return image.buffer.data() +
+               (job.offset + static_cast<uint64_t>(piece.first) * unit_bytes(job) - begin);
+      };
+      // A unit that a border cuts is computed for both windows, and counted where it begins.
+      if (job.offset + static_cast<uint64_t>(piece.first) * unit_bytes(job) < window.begin) {
+        formats::ErrorStats counted;
+        if (absl::Status status = compute(job, piece.first, 1, at(), counted); !status.ok())
+          return status;
+        ++piece.first, --piece.count;
+      }
+      if (absl::Status status = compute(job, piece.first, piece.count, at(), image.errors[i]);
+          !status.ok())
+        return status;
+    }
+    return absl::OkStatus();
   }
 
-  // The zeros between weights, and after the last one.
-  void pad_to(uint64_t offset) {
-    static constexpr std::array<char, kPageBytes> kZeros{};
-    while (summed_ < offset) {
-      const uint64_t n = std::min<uint64_t>(offset - summed_, kZeros.size());
-      checksum_.add(kZeros.data(), n);
-      summed_ += n;
-    }
+  static absl::Status compute(const Job &job, int64_t first, int64_t count, std::byte *dst,
+                              formats::ErrorStats &error) {
+    if (!job.plain)
+      return pack_panels(*job.rows, first, count, dst, error);
+    return job.rows->read_floats(first, count, reinterpret_cast<float *>(dst), error);
   }
 
   // Read pages of mapped files count as this process's memory until they are given back. Pages that
   // another thread is reading come back when it touches them.
   void release() {
-    if (summed_ - released_ < kReleaseBytes)
+    if (done_ - released_ < kReleaseBytes)
       return;
-    released_ = summed_;
+    released_ = done_;
     for (int i = 0; i < store_.files(); ++i) {
       const auto bytes = store_.file(i).bytes();
       if (!bytes.empty())
@@ -170,7 +207,6 @@ private:
   }
 
   std::vector<Job> jobs_;
-  std::vector<Chunk> chunks_;
   const weights::WeightStore &store_;
   AtomicFile &file_;
   uint64_t file_offset_;
@@ -179,12 +215,12 @@ private:
 
   std::mutex mutex_;
   std::condition_variable turns_;
-  size_t taken_ = 0;
-  size_t done_ = 0;
-  uint64_t summed_ = 0;
+  // Of the section's bytes, in order.
+  uint64_t taken_ = 0;
+  uint64_t done_ = 0;
   uint64_t released_ = 0;
   Checksum checksum_;
-  std::vector<formats::ErrorStats> errors_;
+  std::vector<formats::ErrorStats> errors_; // of each job
   absl::Status status_;
 };
 

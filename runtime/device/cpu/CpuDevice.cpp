@@ -124,9 +124,11 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
         features_.push_back(feature->str());
   code_ = *std::move(code);
   weights_ = artifact.weights();
-  // Every weight is read in the first step: let the system fetch ahead while the rest is set up.
+  // Every weight is read in the first step: let the system fetch ahead while the rest is set up, in
+  // huge pages where its files can have them. Only advice, as below.
   if (!weights_.empty())
-    madvise(const_cast<uint8_t *>(weights_.data()), weights_.size(), MADV_WILLNEED);
+    for (int advice : {MADV_HUGEPAGE, MADV_WILLNEED})
+      madvise(const_cast<uint8_t *>(weights_.data()), weights_.size(), advice);
   return absl::OkStatus();
 }
 
