@@ -12,8 +12,10 @@ namespace {
 
 constexpr size_t kStackBytes = 8u << 20;
 
-// About 100 microseconds: longer than sampling a token takes, shorter than anyone would notice.
-constexpr int kSpins = 2000;
+// 0.1 to 0.4 milliseconds: longer than a caller takes between two steps of a text, a language
+// with garbage to collect or a large vocabulary to sample from included; shorter than anyone would
+// notice. Waking a thread costs some 50 microseconds of a step of 4 milliseconds.
+constexpr int kSpins = 10000;
 
 } // namespace
 
