@@ -114,8 +114,8 @@ public:
     });
   }
 
-  /// One token: blocks of keys and kv heads are dealt to the workers, who leave what they found in
-  /// shared memory; then each worker merges the heads that are its own. As many blocks at a time as
+  /// One token: the workers take blocks of keys and kv heads and leave what they found in shared
+  /// memory; then each worker merges the heads that are its own. As many blocks at a time as
   /// that memory holds, in halves: while one is merged the other may be filled already.
   void generateOne() {
     constexpr int64_t kRound = BlockScratch::kBlocksARound;
@@ -133,6 +133,8 @@ public:
     Value start = kernel.index(offsetof(QuernStepArgs, positions), none);
     auto [firstPage, pages] = pagesFrom(start, code.c(1));
     Value firstBlock = code.div(firstPage, kBlockPages), blocks = code.ceilDiv(pages, kBlockPages);
+    // A single block's heads are dealt as they are owned, and need no barrier.
+    Value several = code.less(code.c(1), code.sub(blocks, firstBlock));
     ownHeads([&](Value kvHead) { beginTotals(shared(code.mul(kvHead, group)), kvHead, rows); });
     code.loop(firstBlock, blocks, code.c(kRound), [&](Value first) {
       Value count = code.min(code.c(kRound), code.sub(blocks, first));
@@ -142,14 +144,13 @@ public:
         Value of = code.add(code.mul(half, kRound), number);
         return code.add(code.mul(code.add(of, 1), heads), code.mul(kvHead, group));
       };
-      code.loop(kernel.worker, code.mul(count, kvHeads), kernel.workers, [&](Value item) {
+      deal(code.mul(count, kvHeads), several, [&](Value item) {
         Value number = code.div(item, kvHeads), kvHead = code.rem(item, kvHeads);
         readQueries(none, code.c(1), kvHead);
         attend(shared(rowOf(number, kvHead)), none, kvHead, rows, start, code.add(first, number),
                firstPage, pages);
       });
-      // A single block's heads were dealt as they are owned.
-      code.when(code.less(code.c(1), code.sub(blocks, firstBlock)), [&] {
+      code.when(several, [&] {
         code.call("qk_barrier",
                   {kernel.args, code.toI32(kernel.worker), code.toI32(kernel.workers)});
       });
@@ -163,6 +164,27 @@ public:
   }
 
 private:
+  /// Calls body(item) for [0, count), each by one worker: `worker`, `worker` + `workers` and so on;
+  /// where `fetch` holds, up to half of them, and the rest for whoever comes.
+  void deal(Value count, Value fetch, std::function<void(Value)> body) {
+    Value half = code.mul(code.div(count, code.mul(kernel.workers, 2)), kernel.workers);
+    Value dealt = code.select(fetch, half, count);
+    Value at = code.scratch(code.i64(), 1);
+    auto item = [&] { return code.load(code.i64(), at); };
+    auto next = [&] {
+      code.store(code.add(item(), kernel.workers), at);
+      code.when(code.less(code.sub(dealt, code.c(1)), item()),
+                [&] { code.store(code.add(dealt, kernel.nextTicket()), at); });
+    };
+    code.store(code.sub(kernel.worker, kernel.workers), at);
+    next();
+    code.whilst([&] { return code.less(item(), count); },
+                [&] {
+                  body(item());
+                  next();
+                });
+  }
+
   RowStates onStack(int64_t rows) {
     return {code.scratch(code.f32(), rows * valueDim), code.scratch(code.f32(), rows),
             code.scratch(code.f32(), rows), valueDim, 1};

@@ -78,7 +78,7 @@ public:
 
 private:
   bool fetches(DispatchOp dispatch) const {
-    return fetchesWork(replicated->kernelOf(dispatch), shape->max_tokens == 1);
+    return fetchesWork(replicated->kernelOf(dispatch));
   }
 
   using Range = std::pair<int64_t, int64_t>;

@@ -23,8 +23,8 @@ llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
   return {LLVM::LLVMPointerType::get(type.getContext())};
 }
 
-bool quern::cpu::fetchesWork(KernelOp op, bool single) {
-  return op.getAnchor() == "linear" || (op.getAnchor() == "attention" && !single);
+bool quern::cpu::fetchesWork(KernelOp op) {
+  return op.getAnchor() == "linear" || op.getAnchor() == "attention";
 }
 
 Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)

@@ -16,9 +16,9 @@
 
 namespace quern::cpu {
 
-/// Whether a kernel's workers fetch pieces of its work as they come to need more, in a bucket of
-/// one token or more. Between two such kernels there must be a barrier.
-bool fetchesWork(KernelOp op, bool single);
+/// Whether a kernel's workers fetch pieces of its work as they come to need more. Between two such
+/// kernels there must be a barrier.
+bool fetchesWork(KernelOp op);
 
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
