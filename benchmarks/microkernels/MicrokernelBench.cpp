@@ -181,7 +181,8 @@ void register_gemm(const std::string &name, Gemm m1, GemmRows rows, const Packin
 void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_f32_m1) block, int height,
                int64_t size, int64_t bytes) {
   constexpr int64_t d = 64;
-  const int64_t part = 64 * d * size, pages = bytes / (2 * part);
+  const int64_t scales = size == 1 ? d / QUERN_KV_GROUP * 4 : 0; // a position's
+  const int64_t part = 64 * (d * size + scales), pages = bytes / (2 * part);
   const uint8_t *kv = large_buffer().bytes();
   std::vector<float> q(height * d, 0.1f), acc(height * d, 0.0f), most(height, -1e30f),
       sum(height, 0);
@@ -271,7 +272,7 @@ void register_all() {
       benchmark::RegisterBenchmark((prefix + name).c_str(), run);
     };
     const auto add_attention = [&](const std::string &format, int height, auto block) {
-      const int64_t size = format == "f32" ? 4 : 2;
+      const int64_t size = format == "f32" ? 4 : format == "int8" ? 1 : 2;
       for (const auto &[where, bytes] :
            {std::pair("L2", int64_t{256} << 10), {"memory", int64_t{kBeyondCaches}}})
         add("attention/" + format + "/m" + std::to_string(height) + "/" + where,

@@ -49,7 +49,8 @@ def Quern_StateKind : I32EnumAttr<"StateKind", "what a sequence carries between 
 }
 
 def Quern_StateFormat : I32EnumAttr<"StateFormat", "how a state's numbers are stored", [
-    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"f16", 1>, I32EnumAttrCase<"bf16", 2>]> {
+    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"f16", 1>, I32EnumAttrCase<"bf16", 2>,
+    I32EnumAttrCase<"int8", 3>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }
@@ -69,7 +70,8 @@ def Quern_StateType : Quern_Type<"State", "state"> {
   let summary = "what each sequence of the batch carries between steps";
   let description = [{
     - `!quern.state<kv, 3x64x64>`: grows by token; [kv heads, key dim, value dim] for each position. In float32, or as
-      `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended.
+      `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended. int8: each group of 32 numbers of a
+      key or a value has a float32 scale, amax/127, and codes that are rounded to nearest even.
     - `!quern.state<recurrent, 12x24x16>`: fixed; [heads, key dim, value dim].
     - `!quern.state<window, 240x3>`: fixed; [channels, positions], the latest position last.
   }];

@@ -1,5 +1,6 @@
 // Matrix products with weights, and the quantization of their inputs.
 #include "ir/reference/Frame.h"
+#include "ir/reference/Int8.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -85,18 +86,8 @@ template <class S> absl::Status eval_quantize_rows(Frame<S> &frame, QuantizeRows
   constexpr int64_t kGroup = 16;
   Rows<S> y = frame.rows(op.getInput());
   for (int64_t t = 0; t < y.rows; ++t)
-    for (int64_t begin = 0; begin < y.cols; begin += kGroup) {
-      S *x = y[t] + begin;
-      const int64_t n = std::min(kGroup, y.cols - begin);
-      S largest = 0;
-      for (int64_t i = 0; i < n; ++i)
-        largest = std::max(largest, std::abs(x[i]));
-      if (largest == 0)
-        continue;
-      const S scale = largest / S(127), inverse = S(127) / largest;
-      for (int64_t i = 0; i < n; ++i)
-        x[i] = scale * std::nearbyint(x[i] * inverse); // the default mode rounds half to even
-    }
+    for (int64_t begin = 0; begin < y.cols; begin += kGroup)
+      round_to_int8(y[t] + begin, std::min(kGroup, y.cols - begin));
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }

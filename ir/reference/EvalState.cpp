@@ -1,8 +1,11 @@
 // State declarations and references, and what is appended to kv state.
 #include "ir/formats/Half.h"
 #include "ir/reference/Frame.h"
+#include "ir/reference/Int8.h"
+#include "runtime/abi/StepArgs.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace quern::reference {
 namespace {
@@ -20,23 +23,36 @@ template <class S> absl::Status eval_state_ref(Frame<S> &frame, StateRefOp op) {
   return absl::OkStatus();
 }
 
-/// A number as the state gives it back.
-double as_stored(double value, StateFormat format) {
-  const auto number = static_cast<float>(value);
+/// Writes a key or a value as the state gives it back.
+template <class S> void store(const S *from, int64_t dim, StateFormat format, double *to) {
+  constexpr int64_t kGroup = QUERN_KV_GROUP;
   switch (format) {
   case StateFormat::f32:
-    return value;
+    std::copy(from, from + dim, to);
+    return;
   case StateFormat::f16:
-    return formats::f16_to_f32(formats::f32_to_f16(number));
+    std::transform(from, from + dim, to, [](S number) {
+      return formats::f16_to_f32(formats::f32_to_f16(static_cast<float>(number)));
+    });
+    return;
   case StateFormat::bf16:
-    return formats::bf16_to_f32(formats::f32_to_bf16(number));
+    std::transform(from, from + dim, to, [](S number) {
+      return formats::bf16_to_f32(formats::f32_to_bf16(static_cast<float>(number)));
+    });
+    return;
+  case StateFormat::int8:
+    std::vector<S> rounded(from, from + dim);
+    for (int64_t begin = 0; begin < dim; begin += kGroup)
+      round_to_int8(rounded.data() + begin, std::min(kGroup, dim - begin));
+    std::copy(rounded.begin(), rounded.end(), to);
+    return;
   }
-  return value;
 }
 
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
   const Rows<S> &keys = frame.rows(op.getKeys()), &values = frame.rows(op.getValues());
   const PackedBatch &batch = frame.step.batch;
+  const StateType type = op.getState().getType();
   const int64_t width = keys.cols + values.cols;
   for (int64_t t = 0; t < keys.rows; ++t) {
     const int64_t position = batch.positions[static_cast<size_t>(t)];
@@ -44,10 +60,12 @@ template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
     double *state =
         frame.step.state.growing(slot, frame.state(op.getState()), width, position + 1).data() +
         position * width;
-    const StateFormat format = op.getState().getType().getFormat();
-    const auto stored = [&](S value) { return as_stored(value, format); };
-    std::transform(keys[t], keys[t] + keys.cols, state, stored);
-    std::transform(values[t], values[t] + values.cols, state + keys.cols, stored);
+    for (const Rows<S> *rows : {&keys, &values}) {
+      const int64_t dim = rows->cols / type.getShape()[0];
+      for (int64_t head = 0; head < rows->cols; head += dim)
+        store((*rows)[t] + head, dim, type.getFormat(), state + head);
+      state += rows->cols;
+    }
   }
   return absl::OkStatus();
 }

@@ -54,12 +54,24 @@ int64_t packedBytes(PackedOp packed) {
   return packing->bytes(shape[0], shape[1]);
 }
 
-int64_t elementBytes(StateFormat format) { return format == StateFormat::f32 ? 4 : 2; }
+int64_t kvPartBytes(StateFormat format, int64_t dim) {
+  switch (format) {
+  case StateFormat::f32:
+    return kPagePositions * dim * 4;
+  case StateFormat::f16:
+  case StateFormat::bf16:
+    return kPagePositions * dim * 2;
+  case StateFormat::int8:
+    return kPagePositions * (llvm::divideCeil(dim, QUERN_KV_GROUP) * 4 + dim);
+  }
+  llvm_unreachable("a state has one of these formats");
+}
 
 int64_t stateBytes(StateType type) {
   ArrayRef<int64_t> shape = type.getShape();
   if (type.getKind() == StateKind::kv)
-    return shape[0] * (shape[1] + shape[2]) * kPagePositions * elementBytes(type.getFormat());
+    return shape[0] *
+           (kvPartBytes(type.getFormat(), shape[1]) + kvPartBytes(type.getFormat(), shape[2]));
   return count(shape) * 4;
 }
 

@@ -40,8 +40,8 @@ int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
 /// Bytes of a packed weight: its panels, or plain rows of float32.
 int64_t packedBytes(PackedOp packed);
 
-/// Bytes of a number in a state.
-int64_t elementBytes(StateFormat format);
+/// Bytes of the keys of a kv head in a page, `dim` numbers a position; or of its values.
+int64_t kvPartBytes(StateFormat format, int64_t dim);
 
 /// Bytes of a state: of a kv state, its part of a page (kPagePositions positions), of
 /// the others, its part of a slot.

@@ -31,7 +31,7 @@ def QuantizeStates : Pass<"quern-quantize-states", "::mlir::ModuleOp"> {
     sums over all tokens so far, and stay float32.
   }];
   let options = [
-    Option<"kv", "kv", "std::string", "\"f32\"", "f32, f16 or bf16">,
+    Option<"kv", "kv", "std::string", "\"f32\"", "f32, f16, bf16 or int8">,
   ];
   let statistics = [
     Statistic<"numStates", "states", "kv states that got another format">,

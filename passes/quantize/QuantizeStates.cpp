@@ -17,7 +17,7 @@ struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
   void runOnOperation() override {
     std::optional<StateFormat> format = symbolizeStateFormat(kv);
     if (!format) {
-      getOperation().emitError("kv state is stored as f32, f16 or bf16, not as '") << kv << "'";
+      getOperation().emitError("kv state is stored as f32, f16, bf16 or int8, not as '") << kv << "'";
       return signalPassFailure();
     }
     auto change = [&](StateType type) {

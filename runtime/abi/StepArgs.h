@@ -23,6 +23,9 @@
 // many workers share it.
 #define QUERN_KEY_BLOCK_PAGES 4
 
+// Numbers of a key or of a value that share a scale, where kv state is int8.
+#define QUERN_KV_GROUP 32
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -52,9 +55,11 @@ typedef struct QuernKvGroup {
 } QuernKvGroup;
 
 // Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values),
-// in float32, float16 or bfloat16:
+// in float32, float16, bfloat16 or int8:
 //   [H] { keys   [QUERN_KV_PAGE/16][D][16]
 //         values [V/16][QUERN_KV_PAGE][16], and [QUERN_KV_PAGE][V%16] if that is not 0 }
+// In int8, keys and values each begin with their scales, float32 [ceil(D/QUERN_KV_GROUP)]
+// [QUERN_KV_PAGE]: a number is its code times the scale of its group and position.
 // so a score is a sum over D with lanes over positions, an output a sum over positions with lanes
 // over V (neither needs a horizontal reduction), and tiles of 16 lanes read memory in one line.
 

@@ -7,13 +7,14 @@
 // may be NaN.
 //
 // Keys and values lie in the order in which tiles pass over them, so that memory is read in one
-// line. Each tile fetches the next one's lines, be it in the next page.
+// line. Each tile fetches the next one's lines, be it in the next page. Whatever they are stored
+// as, they are floats in the products: an int8 code is first multiplied with its scale.
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
 namespace quern::micro {
 
-inline constexpr int kPage = QUERN_KV_PAGE;
+inline constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
 
 /// What a register holds, and how many there are.
 #ifdef __AVX512F__
@@ -24,13 +25,35 @@ inline constexpr int kLanes = 8, kRegisters = 16;
 using Register = Vector<float, kLanes>;
 /// Registers a strip, 16 positions or columns.
 inline constexpr int kParts = 16 / kLanes;
-/// Whether a tile of M rows by N strips fits: its sums, a number of a row, and the keys or values
-/// unless each is used but once.
-template <int M, int N> inline constexpr bool kFits = (M + (M > 1)) * N * kParts < kRegisters;
+/// Whether a tile of M rows by N strips fits: its sums, a strip of keys or values, and a number of
+/// a row.
+template <int M, int N> inline constexpr bool kFits = (M * N + 1) * kParts < kRegisters;
 /// Strips that a tile of M rows takes at once.
 template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 2 : 1;
 
-/// Keys and values are stored as T, and read as floats.
+/// A page's keys or values of a head, stored as T.
+template <class T> struct Stored {
+  static constexpr bool kScaled = sizeof(T) == 1;
+  const T *numbers;
+  const float *scales; ///< [group][position], where kScaled
+
+  /// `dim` numbers a position.
+  QK_INLINE Stored at(const void *part, int64_t dim) {
+    if constexpr (!kScaled)
+      return {static_cast<const T *>(part), nullptr};
+    const auto *scales = static_cast<const float *>(part);
+    return {reinterpret_cast<const T *>(scales + (dim + kGroup - 1) / kGroup * kPage), scales};
+  }
+
+  /// Fetches the scales ahead, which lie beside the line in which numbers are read.
+  QK_INLINE void fetch_scales(const Stored &stored) {
+    if constexpr (kScaled)
+      for (const float *at = stored.scales; at < reinterpret_cast<const float *>(stored.numbers);
+           at += 16)
+        __builtin_prefetch(at);
+  }
+};
+
 template <class T> QK_INLINE Register load_register(const T *at) {
   return load_as_float<T, kLanes>(reinterpret_cast<const uint8_t *>(at));
 }
@@ -50,43 +73,53 @@ template <class T> struct Ahead {
   const T *at;
 
   template <int N> QK_INLINE void fetch(Ahead &ahead) {
-    QK_UNROLL for (int n = 0; n < N; n += 4 / sizeof(T)) __builtin_prefetch(ahead.at + 16 * n);
+    constexpr int kStep = 4 / sizeof(T); // a cache line
+    QK_UNROLL for (int n = 0; n < N; n += kStep) __builtin_prefetch(ahead.at + 16 * n);
     ahead.at += 16 * N;
   }
 };
 
 /// Scores of M rows for N strips of positions.
 template <int M, int N, class T>
-QK_INLINE void score_tile(const float *q, int64_t q_stride, const T *keys, int64_t d, float *scores,
-                          Ahead<T> ahead) {
+QK_INLINE void score_tile(const float *q, int64_t q_stride, const Stored<T> &keys, int first,
+                          int64_t d, float *scores, Ahead<T> ahead) {
   Register sums[M][N * kParts] = {};
-  for (int64_t i = 0; i < d; ++i, keys += 16) {
+  const T *at = keys.numbers + first * d;
+  for (int64_t i = 0; i < d; ++i, at += 16) {
     Ahead<T>::template fetch<N>(ahead);
-    Register key[N * kParts];
-    QK_UNROLL for (int n = 0; n < N * kParts; ++n) key[n] =
-        load_register(keys + n / kParts * 16 * d + n % kParts * kLanes);
-    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
-        sums[m][n] = fma(Register(q[m * q_stride + i]), key[n], sums[m][n]);
-    pin(sums);
+    QK_UNROLL for (int strip = 0; strip < N; ++strip) {
+      Register key[kParts];
+      QK_UNROLL for (int part = 0; part < kParts; ++part) {
+        key[part] = load_register(at + strip * 16 * d + part * kLanes);
+        if constexpr (Stored<T>::kScaled)
+          key[part] *=
+              load<Register>(keys.scales + i / kGroup * kPage + first + strip * 16 + part * kLanes);
+      }
+      QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part) {
+        Register &sum = sums[m][strip * kParts + part];
+        sum = fma(Register(q[m * q_stride + i]), key[part], sum);
+      }
+      pin(sums);
+    }
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
-      store(scores + m * kPage + n * kLanes, sums[m][n]);
+      store(scores + first + m * kPage + n * kLanes, sums[m][n]);
 }
 
 /// Scores of M rows for the strips that hold positions [first, last).
 template <int M, class T>
-QK_INLINE void score_rows(const float *q, int64_t q_stride, const T *keys, int64_t d, int first,
-                          int last, float *scores, const T *values) {
+QK_INLINE void score_rows(const float *q, int64_t q_stride, const Stored<T> &keys, int64_t d,
+                          int first, int last, float *scores, const T *values) {
   constexpr int N = kStrips<M>;
   const auto ahead = [&](int next) __attribute__((always_inline)) {
-    return Ahead<T>{next < last ? keys + next * d : values};
+    return Ahead<T>{next < last ? keys.numbers + next * d : values};
   };
   int p = first / 16 * 16;
   for (; p + 16 * (N - 1) < last; p += 16 * N)
-    score_tile<M, N>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16 * N));
+    score_tile<M, N>(q, q_stride, keys, p, d, scores, ahead(p + 16 * N));
   if constexpr (N > 1)
     for (; p < last; p += 16)
-      score_tile<M, 1>(q, q_stride, keys + p * d, d, scores + p, ahead(p + 16));
+      score_tile<M, 1>(q, q_stride, keys, p, d, scores, ahead(p + 16));
 }
 
 /// Finishes the scores of a row that sees [lo, hi) and returns their maximum, or `most` if that is
@@ -132,21 +165,30 @@ QK_INLINE void scale_row(float *row, int64_t v, float factor) {
   }
 }
 
-/// Adds to M rows the values of positions [first, last) in N strips of columns.
+/// Adds to M rows the values of positions [first, last) in N strips of columns from `column` on.
 template <int M, int N, class T>
-QK_INLINE void value_tile(const float *weights, const T *values, int first, int last, float *acc,
-                          int64_t acc_stride, Ahead<T> ahead) {
+QK_INLINE void value_tile(const float *weights, const Stored<T> &values, int first, int last,
+                          int64_t column, float *acc, int64_t acc_stride, Ahead<T> ahead) {
+  acc += column;
   Register sums[M][N * kParts];
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n) sums[m][n] =
       load<Register>(acc + m * acc_stride + n * kLanes);
   for (int p = first; p < last; ++p) {
     Ahead<T>::template fetch<N>(ahead);
-    Register value[N * kParts];
-    QK_UNROLL for (int n = 0; n < N * kParts; ++n) value[n] =
-        load_register(values + 16 * (p + n / kParts * kPage) + n % kParts * kLanes);
-    QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
-        sums[m][n] = fma(Register(weights[m * kPage + p]), value[n], sums[m][n]);
-    pin(sums);
+    QK_UNROLL for (int strip = 0; strip < N; ++strip) {
+      const int64_t from = column + strip * 16;
+      Register value[kParts];
+      QK_UNROLL for (int part = 0; part < kParts; ++part) {
+        value[part] = load_register(values.numbers + from * kPage + 16 * p + part * kLanes);
+        if constexpr (Stored<T>::kScaled)
+          value[part] *= values.scales[from / kGroup * kPage + p];
+      }
+      QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part) {
+        Register &sum = sums[m][strip * kParts + part];
+        sum = fma(Register(weights[m * kPage + p]), value[part], sum);
+      }
+      pin(sums);
+    }
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
       store(acc + m * acc_stride + n * kLanes, sums[m][n]);
@@ -154,45 +196,47 @@ QK_INLINE void value_tile(const float *weights, const T *values, int first, int 
 
 /// The same for the last `width` columns, fewer than a strip, of one row.
 template <class T>
-QK_INLINE void value_edge(const float *weights, const T *values, int first, int last, int64_t width,
-                          float *acc) {
+QK_INLINE void value_edge(const float *weights, const Stored<T> &values, int first, int last,
+                          int64_t column, int64_t width, float *acc) {
   const Mask16 mask = first_lanes(width);
-  F32x16 sums = load_masked(acc, mask);
-  for (int p = first; p < last; ++p)
-    sums = fma(F32x16(weights[p]), load_some(values + p * width, width), sums);
-  store_masked(acc, mask, sums);
+  F32x16 sums = load_masked(acc + column, mask);
+  for (int p = first; p < last; ++p) {
+    F32x16 value = load_some(values.numbers + column * kPage + p * width, width);
+    if constexpr (Stored<T>::kScaled)
+      value *= values.scales[column / kGroup * kPage + p];
+    sums = fma(F32x16(weights[p]), value, sums);
+  }
+  store_masked(acc + column, mask, sums);
 }
 
 template <int M, class T>
-QK_INLINE void add_values(const float *weights, const T *values, int first, int last, int64_t v,
-                          float *acc, int64_t acc_stride, const T *next_keys) {
+QK_INLINE void add_values(const float *weights, const Stored<T> &values, int first, int last,
+                          int64_t v, float *acc, int64_t acc_stride, const T *next_keys) {
   constexpr int N = kStrips<M>;
   if (first >= last)
     return;
   const auto ahead = [&](int64_t next) __attribute__((always_inline)) {
-    return Ahead<T>{next < v ? values + next * kPage : next_keys};
+    return Ahead<T>{next < v ? values.numbers + next * kPage : next_keys};
   };
   int64_t j = 0;
   for (; j + 16 * N <= v; j += 16 * N)
-    value_tile<M, N>(weights, values + j * kPage, first, last, acc + j, acc_stride,
-                     ahead(j + 16 * N));
+    value_tile<M, N>(weights, values, first, last, j, acc, acc_stride, ahead(j + 16 * N));
   if constexpr (N > 1)
     for (; j + 16 <= v; j += 16)
-      value_tile<M, 1>(weights, values + j * kPage, first, last, acc + j, acc_stride,
-                       ahead(j + 16));
+      value_tile<M, 1>(weights, values, first, last, j, acc, acc_stride, ahead(j + 16));
   if (j < v)
     for (int m = 0; m < M; ++m)
-      value_edge(weights + m * kPage, values + j * kPage, first, last, v - j,
-                 acc + m * acc_stride + j);
+      value_edge(weights + m * kPage, values, first, last, j, v - j, acc + m * acc_stride);
 }
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
 
 template <int M, class T>
-QK_INLINE void attend(const float *q, int64_t q_stride, const T *keys, const T *values,
-                      const T *next_keys, const int32_t *lo, const int32_t *hi, float scale,
-                      float softcap, const float *bias, int64_t d, int64_t v, float *row_max,
-                      float *row_sum, int64_t row_step, float *acc, int64_t acc_stride) {
+QK_INLINE void attend(const float *q, int64_t q_stride, const Stored<T> &keys,
+                      const Stored<T> &values, const Stored<T> &next_keys, const int32_t *lo,
+                      const int32_t *hi, float scale, float softcap, const float *bias, int64_t d,
+                      int64_t v, float *row_max, float *row_sum, int64_t row_step, float *acc,
+                      int64_t acc_stride) {
   // Some row sees [any_lo, any_hi); every row sees [all_lo, all_hi).
   int from[M], to[M];
   int any_lo = kPage, any_hi = 0, all_lo = 0, all_hi = kPage;
@@ -213,8 +257,10 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const T *keys, const T *
   if (all_lo >= all_hi)
     all_lo = all_hi = kPage; // each row goes on its own
 
+  Stored<T>::fetch_scales(values);
+  Stored<T>::fetch_scales(next_keys);
   alignas(64) float weights[M][kPage];
-  score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0], values);
+  score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0], values.numbers);
   // Step by step for all rows, whose chains of dependent operations overlap.
   F32x16 maximum = {}, correction = {};
   QK_UNROLL for (int m = 0; m < M; ++m) {
@@ -236,15 +282,15 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const T *keys, const T *
   // Positions in ascending order for each row: those before the shared ones, the shared ones, those
   // after.
   if constexpr (M == 1) {
-    add_values<1>(weights[0], values, from[0], to[0], v, acc, acc_stride, next_keys);
+    add_values<1>(weights[0], values, from[0], to[0], v, acc, acc_stride, next_keys.numbers);
   } else {
     for (int m = 0; m < M; ++m)
       add_values<1>(weights[m], values, from[m], to[m] < all_lo ? to[m] : all_lo, v,
-                    acc + m * acc_stride, acc_stride, next_keys);
-    add_values<M>(weights[0], values, all_lo, all_hi, v, acc, acc_stride, next_keys);
+                    acc + m * acc_stride, acc_stride, next_keys.numbers);
+    add_values<M>(weights[0], values, all_lo, all_hi, v, acc, acc_stride, next_keys.numbers);
     for (int m = 0; m < M; ++m)
       add_values<1>(weights[m], values, all_hi > from[m] ? all_hi : from[m], to[m], v,
-                    acc + m * acc_stride, acc_stride, next_keys);
+                    acc + m * acc_stride, acc_stride, next_keys.numbers);
   }
 }
 
@@ -259,9 +305,9 @@ QK_BEGIN
       const void *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,     \
       const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
       float *acc, int64_t acc_stride) {                                                            \
-    attend<M>(q, q_stride, static_cast<const T *>(keys), static_cast<const T *>(values),           \
-              static_cast<const T *>(next_keys), lo, hi, scale, softcap, bias, d, v, row_max,      \
-              row_sum, row_step, acc, acc_stride);                                                 \
+    attend<M>(q, q_stride, Stored<T>::at(keys, d), Stored<T>::at(values, v),                       \
+              Stored<T>::at(next_keys, d), lo, hi, scale, softcap, bias, d, v, row_max, row_sum,   \
+              row_step, acc, acc_stride);                                                          \
   }
 QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
 

@@ -120,6 +120,8 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 // 0 wherever x * (127 / amax) is NaN, so that the products come out NaN. A pair's sum is two
 // products and an addition, each rounded.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
+// A key or a value of n floats to kv state's int8: in the same way, in groups of QUERN_KV_GROUP.
+void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales);
 
 // ---- Matrix products with float weights
 // -----------------------------------------------------------------------
@@ -224,7 +226,8 @@ float qk_cos(float x); // the same
 #define QK_FOR_EACH_ATTN_BLOCK(X)                                                                  \
   QK_FOR_EACH_ATTN_HEIGHT(X, f32, float)                                                           \
   QK_FOR_EACH_ATTN_HEIGHT(X, f16, _Float16)                                                        \
-  QK_FOR_EACH_ATTN_HEIGHT(X, bf16, BFloat16)
+  QK_FOR_EACH_ATTN_HEIGHT(X, bf16, BFloat16)                                                       \
+  QK_FOR_EACH_ATTN_HEIGHT(X, int8, signed char)
 QK_FOR_EACH_ATTN_BLOCK(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
 
@@ -315,6 +318,7 @@ QK_END
   X(qk_decode_row_bf16)                                                                            \
   X(qk_prefetch)                                                                                   \
   X(qk_quantize_row)                                                                               \
+  X(qk_quantize_kv)                                                                                \
   X(qk_sum)                                                                                        \
   X(qk_sum_squares)                                                                                \
   X(qk_sum_squares_around)                                                                         \
@@ -353,6 +357,11 @@ QK_END
   X(qk_attn_block_bf16_m3)                                                                         \
   X(qk_attn_block_bf16_m4)                                                                         \
   X(qk_attn_block_bf16_m6)                                                                         \
+  X(qk_attn_block_int8_m1)                                                                         \
+  X(qk_attn_block_int8_m2)                                                                         \
+  X(qk_attn_block_int8_m3)                                                                         \
+  X(qk_attn_block_int8_m4)                                                                         \
+  X(qk_attn_block_int8_m6)                                                                         \
   X(qk_attn_merge_row)                                                                             \
   X(qk_attn_init_row)                                                                              \
   X(qk_attn_finish_row)                                                                            \

@@ -13,16 +13,28 @@ QK_INLINE I32x16 quantize(F32x16 x, float inverse) {
   return convert<I32x16>(above > 127.0f ? F32x16(127.0f) : above);
 }
 
+using U32x16 = Vector<uint32_t, 16>;
+using I8x16 = Vector<int8_t, 16>;
+
+/// |x| as integers, which compare like the floats, with NaN above infinity: a NaN anywhere makes
+/// the largest NaN.
+QK_INLINE U32x16 magnitudes(F32x16 x) { return __builtin_bit_cast(U32x16, x) & 0x7fffffffu; }
+
+/// What a group whose largest magnitude is given is multiplied with, and its codes again.
+struct Scaling {
+  float inverse, scale;
+  QK_INLINE Scaling of(U32x16 magnitudes) {
+    const float amax = __builtin_bit_cast(float, __builtin_reduce_max(magnitudes));
+    const bool zero = amax < 0x1p-120f; // 127 / amax would overflow
+    return {zero ? 0.0f : 127.0f / amax, zero ? 0.0f : amax / 127.0f};
+  }
+};
+
 QK_INLINE void quantize_group(F32x16 x, uint8_t *codes, float &scale, int16_t &code_sum) {
-  using U32x16 = Vector<uint32_t, 16>;
-  using I8x16 = Vector<int8_t, 16>;
-  // As integers |x| compare like floats, with NaN above infinity: a NaN anywhere makes amax NaN.
-  const float amax = __builtin_bit_cast(
-      float, __builtin_reduce_max(U32x16(__builtin_bit_cast(U32x16, x) & 0x7fffffffu)));
-  const bool zero = amax < 0x1p-120f; // 127 / amax would overflow
-  const I32x16 rounded = quantize(x, zero ? 0.0f : 127.0f / amax);
+  const Scaling scaling = Scaling::of(magnitudes(x));
+  const I32x16 rounded = quantize(x, scaling.inverse);
   store(codes, convert<I8x16>(rounded));
-  scale = zero ? 0.0f : amax / 127.0f;
+  scale = scaling.scale;
   code_sum = static_cast<int16_t>(__builtin_reduce_add(rounded));
 }
 
@@ -86,6 +98,26 @@ QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
     const F32x16 last =
         k - i > 16 ? load_masked(x + i + 16, first_lanes(k - i - 16)) : F32x16(0.0f);
     quantize_pair(first, last, row + i, pairs);
+  }
+}
+
+QK_KERNEL void qk_quantize_kv(const float *x, int64_t n, int8_t *codes, float *scales) {
+  static_assert(QUERN_KV_GROUP == 32, "two vectors");
+  for (int64_t i = 0; i < n; i += 32) {
+    const Mask16 masks[2] = {first_lanes(n - i), first_lanes(n - i - 16)};
+    const F32x16 halves[2] = {load_masked(x + i, masks[0]), load_masked(x + i + 16, masks[1])};
+    const Scaling scaling =
+        Scaling::of(__builtin_elementwise_max(magnitudes(halves[0]), magnitudes(halves[1])));
+    scales[i / 32] = scaling.scale;
+    QK_UNROLL for (int half = 0; half < 2; ++half) {
+      const auto rounded = convert<I8x16>(quantize(halves[half], scaling.inverse));
+      const int64_t left = n - i - 16 * half;
+      if (left >= 16)
+        store(codes + i + 16 * half, rounded);
+      else
+        for (int64_t lane = 0; lane < left; ++lane)
+          codes[i + 16 * half + lane] = rounded[lane];
+    }
   }
 }
 

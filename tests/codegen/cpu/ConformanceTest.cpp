@@ -44,6 +44,8 @@ const Case kCases[] = {
     {"llama_int4", kLlama, "int4", true},
     {"llama_kv_bf16", kLlama, "int8", true, "bf16"},
     {"odd_kv_f16", kOdd, "int8", true, "f16"},
+    {"llama_kv_int8", kLlama, "int4", true, "int8"},
+    {"odd_kv_int8", kOdd, "int8", true, "int8"},
     {"odd_f32", kOdd, "f32", false},
     {"odd_int8", kOdd, "int8", true},
     {"odd_int4_asym", kOdd, "int4,asym", true},

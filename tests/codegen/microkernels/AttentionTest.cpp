@@ -3,6 +3,7 @@
 #include "tests/codegen/microkernels/Support.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace quern::native {
 namespace {
@@ -216,6 +217,67 @@ TEST(Attention, ReadsShortFormats) {
         expect_same_bits(got.acc, want.acc, std::string(build.name));
       }
     }
+}
+
+/// Keys or values as int8, scales first; `numbers` become what they stand for. at(i, position) is
+/// where number i of a position lies.
+template <class At>
+std::vector<uint8_t> as_int8(Random &random, std::vector<float> &numbers, int dim, At at) {
+  const int groups = (dim + QUERN_KV_GROUP - 1) / QUERN_KV_GROUP;
+  std::vector<float> scales(groups * kPage);
+  std::vector<int8_t> codes(dim * kPage);
+  for (int position = 0; position < kPage; ++position)
+    for (int i = 0; i < dim; ++i) {
+      float &scale = scales[i / QUERN_KV_GROUP * kPage + position];
+      if (i % QUERN_KV_GROUP == 0) // what no row sees stays NaN
+        scale = std::isnan(numbers[at(i, position)]) ? NAN : random.units(1, 0.02f)[0];
+      const int index = at(i, position);
+      codes[index] = static_cast<int8_t>(random.below(255) - 127);
+      numbers[index] = static_cast<float>(codes[index]) * scale;
+    }
+  std::vector<uint8_t> bytes(scales.size() * sizeof(float) + codes.size());
+  std::memcpy(bytes.data(), scales.data(), scales.size() * sizeof(float));
+  std::memcpy(bytes.data() + scales.size() * sizeof(float), codes.data(), codes.size());
+  return bytes;
+}
+
+// Tests that a code times its scale is a float like any other.
+TEST(Attention, ReadsInt8) {
+  Random random(5);
+  for (int trial = 0; trial < 60; ++trial) {
+    Problem p = random_problem(random, 6);
+    std::vector<std::vector<uint8_t>> keys, values;
+    for (int page = 0; page < p.pages; ++page) {
+      keys.push_back(as_int8(random, p.keys[page], p.d,
+                             [&](int i, int position) { return p.key_at(i, position); }));
+      values.push_back(as_int8(random, p.values[page], p.v,
+                               [&](int j, int position) { return p.value_at(position, j); }));
+    }
+    for (const Build &build : usable_builds()) {
+      const Kernels &k = *build.kernels;
+      State want = initial(k, p);
+      run(p, k.qk_attn_block_f32_m6, 0, want);
+      const std::pair<int, Block> heights[] = {{1, k.qk_attn_block_int8_m1},
+                                               {2, k.qk_attn_block_int8_m2},
+                                               {3, k.qk_attn_block_int8_m3},
+                                               {6, k.qk_attn_block_int8_m6}};
+      for (const auto &[height, block] : heights) {
+        State got = initial(k, p);
+        for (int first = 0; first < p.rows; first += height)
+          for (int page = 0; page < p.pages; ++page)
+            block(p.q.data() + first * p.q_stride, p.q_stride, keys[page].data(),
+                  values[page].data(), keys[page].data(), p.lo[page].data() + first,
+                  p.hi[page].data() + first, p.scale, p.softcap,
+                  p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
+                  got.max.data() + first, got.sum.data() + first, 1,
+                  got.acc.data() + first * p.acc_stride, p.acc_stride);
+        const std::string what = std::string(build.name) + " m" + std::to_string(height);
+        expect_same_bits(got.max, want.max, what);
+        expect_same_bits(got.sum, want.sum, what);
+        expect_same_bits(got.acc, want.acc, what);
+      }
+    }
+  }
 }
 
 TEST(Attention, MergesAsDefinedAndLeavesARowThatSawNothing) {
