@@ -61,7 +61,8 @@ std::vector<cli::Flag> ModelFlags::flags() {
   return {
       {"--quant", "F", "keep, f32, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
        &pipeline.quant},
-      {"--kv", "F", "kv state: f32, f16, bf16, int8 (default: f32)", &pipeline.kv},
+      {"--kv", "F", "kv state: f32, f16, bf16, int8, auto: f16 if weights are integers",
+       &pipeline.kv},
       {"-c, --context", "N", "longest sequence (default: the model's)", &context},
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
@@ -75,8 +76,9 @@ absl::Status ModelFlags::check() const {
   if (const auto quant = formats::parse_quant_flag(pipeline.quant); !quant.ok())
     return wrong(absl::StrCat("--quant ", pipeline.quant, ": no such format"),
                  "keep, f32, f16, bf16, int8, int4, int4:g64,asym ...");
-  if (!symbolizeStateFormat(pipeline.kv))
-    return wrong(absl::StrCat("--kv ", pipeline.kv, ": no format of kv state"), "f32, f16, bf16, int8");
+  if (pipeline.kv != "auto" && !symbolizeStateFormat(pipeline.kv))
+    return wrong(absl::StrCat("--kv ", pipeline.kv, ": no format of kv state"),
+                 "f32, f16, bf16, int8 or auto");
   if (pipeline.max_tokens < 1 || pipeline.max_tokens > kMostTokens)
     return wrong(absl::StrCat("--max-tokens takes 1 to ", kMostTokens), "--max-tokens 512");
   if (pipeline.max_seqs < 1 || pipeline.max_seqs > kMostSeqs)

@@ -27,11 +27,12 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
 def QuantizeStates : Pass<"quern-quantize-states", "::mlir::ModuleOp"> {
   let summary = "give kv state the format it is stored in";
   let description = [{
-    Every `!quern.state<kv, ...>` gets the format that `kv` names, in declarations and wherever it is used. Other states are
-    sums over all tokens so far, and stay float32.
+    Every `!quern.state<kv, ...>` gets the format that `kv` names, in declarations and wherever it is used. `auto` is f16 where
+    a linear has integer weights, whose inputs are rounded to 8 bits anyway, and f32 elsewhere. Other states are sums over
+    all tokens so far, and stay float32.
   }];
   let options = [
-    Option<"kv", "kv", "std::string", "\"f32\"", "f32, f16, bf16 or int8">,
+    Option<"kv", "kv", "std::string", "\"auto\"", "auto, f32, f16, bf16 or int8">,
   ];
   let statistics = [
     Statistic<"numStates", "states", "kv states that got another format">,

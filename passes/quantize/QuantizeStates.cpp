@@ -1,4 +1,5 @@
 // --quern-quantize-states: the format of kv state.
+#include "ir/formats/Format.h"
 #include "ir/quern/QuernDialect.h"
 #include "passes/quantize/Passes.h"
 
@@ -14,10 +15,23 @@ namespace {
 struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
   using QuantizeStatesBase::QuantizeStatesBase;
 
+  /// Whether a linear multiplies integers.
+  bool hasIntegerWeights() {
+    WalkResult found = getOperation().walk([](LinearOp linear) {
+      StringRef name = linear.getWeight().getType().getFormat().getValue();
+      const formats::Format *format = formats::find_format(name);
+      return format && !format->is_float() ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    return found.wasInterrupted();
+  }
+
   void runOnOperation() override {
     std::optional<StateFormat> format = symbolizeStateFormat(kv);
+    if (kv == "auto")
+      format = hasIntegerWeights() ? StateFormat::f16 : StateFormat::f32;
     if (!format) {
-      getOperation().emitError("kv state is stored as f32, f16, bf16 or int8, not as '") << kv << "'";
+      getOperation().emitError("kv state is stored as f32, f16, bf16, int8 or auto, not as '")
+          << kv << "'";
       return signalPassFailure();
     }
     auto change = [&](StateType type) {
