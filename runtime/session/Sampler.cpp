@@ -112,9 +112,26 @@ void Sampler::change_logits(std::span<const int32_t> history) {
     stages::dont_repeat(candidates_, history, options_.dry, breaks_, tally_);
 }
 
+// Candidates in descending order, as many as top-k leaves.
+void Sampler::take(std::span<const float> logits, std::span<const int32_t> history) {
+  const bool greedy = options_.temperature == 0, mirostat = !greedy && options_.mirostat == 2;
+  const size_t k = greedy ? 1 : mirostat ? 0 : static_cast<size_t>(options_.top_k);
+  if (changes_logits()) {
+    stages::take_all(logits, candidates_);
+    change_logits(history);
+    stages::keep_top_k(candidates_, k);
+  } else if (k > 0) {
+    stages::take_likeliest(logits, k, candidates_, scratch_);
+  } else if (!mirostat && options_.typical_p == 1 && options_.top_p < 1) {
+    stages::take_nucleus(logits, options_.top_p, candidates_, scratch_);
+  } else {
+    stages::take_all(logits, candidates_);
+    stages::keep_top_k(candidates_, 0);
+  }
+}
+
 int32_t Sampler::draw() {
   if (options_.mirostat == 2) {
-    stages::keep_top_k(candidates_, 0);
     stages::divide_by_temperature(candidates_, options_.temperature);
     const float highest = candidates_.front().logit;
     const double total = stages::keep_below_surprise(candidates_, mu_);
@@ -123,8 +140,6 @@ int32_t Sampler::draw() {
            (stages::surprise(drawn, highest, total) - options_.mirostat_entropy);
     return drawn.token;
   }
-  // Sorting a whole vocabulary costs milliseconds: only where top-k does not cut it short.
-  stages::keep_top_k(candidates_, static_cast<size_t>(options_.top_k));
   if (options_.typical_p < 1)
     stages::keep_typical(candidates_, options_.typical_p, scratch_);
   if (options_.top_p < 1)
@@ -136,34 +151,14 @@ int32_t Sampler::draw() {
 
 absl::StatusOr<int32_t> Sampler::sample(std::span<const float> logits,
                                         std::span<const int32_t> history) {
-  candidates_.clear();
-  const size_t vocab = std::min(logits.size(), tally_.size());
-  const bool changes = changes_logits();
-  if (options_.temperature == 0 && !changes) {
-    // One pass, the usual case of tests and benchmarks. Comparisons with NaN are false.
-    size_t best = vocab;
-    for (size_t i = 0; i < vocab; ++i)
-      if (logits[i] > (best == vocab ? -std::numeric_limits<float>::infinity() : logits[best]))
-        best = i;
-    if (best == vocab)
-      return not_numbers();
-    return static_cast<int32_t>(best);
-  }
-  for (size_t i = 0; i < vocab; ++i)
-    if (!std::isnan(logits[i]))
-      candidates_.push_back({logits[i], static_cast<int32_t>(i), 0});
-  if (changes)
-    change_logits(history);
-  const auto best =
-      std::max_element(candidates_.begin(), candidates_.end(),
-                       [](const auto &a, const auto &b) { return a.logit < b.logit; });
-  if (best == candidates_.end() || std::isinf(best->logit)) {
-    // All NaN, all -inf, or a +inf that leaves no probability to anything else.
-    if (best != candidates_.end() && best->logit > 0)
-      return best->token;
+  take(logits.first(std::min(logits.size(), tally_.size())), history);
+  if (candidates_.empty())
     return not_numbers();
-  }
-  return options_.temperature == 0 ? best->token : draw();
+  const stages::Candidate &best = candidates_.front();
+  if (std::isinf(best.logit) && best.logit < 0)
+    return not_numbers(); // all -inf
+  // A logit of +inf leaves no probability to anything else.
+  return options_.temperature == 0 || std::isinf(best.logit) ? best.token : draw();
 }
 
 } // namespace quern::session

@@ -53,6 +53,7 @@ private:
   Sampler(const SamplerOptions &options, uint32_t vocab);
   bool changes_logits() const;
   void change_logits(std::span<const int32_t> history);
+  void take(std::span<const float> logits, std::span<const int32_t> history);
   int32_t draw();
   double next_uniform();
 

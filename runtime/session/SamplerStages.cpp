@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 
@@ -50,7 +51,76 @@ uint32_t repetition(std::span<const int32_t> history, size_t end, uint32_t limit
   return length;
 }
 
+// Logits of which the highest is looked at first.
+constexpr size_t kBlock = 64;
+
+float highest_of(std::span<const float> logits) {
+  constexpr size_t kLanes = 16; // independent, so that the compiler may take them side by side
+  float most[kLanes];
+  std::fill_n(most, kLanes, -std::numeric_limits<float>::infinity());
+  size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) // a NaN is not above anything
+      most[lane] = logits[i + lane] > most[lane] ? logits[i + lane] : most[lane];
+  for (; i < logits.size(); ++i)
+    most[0] = logits[i] > most[0] ? logits[i] : most[0];
+  return *std::max_element(most, most + kLanes);
+}
+
 } // namespace
+
+void take_all(std::span<const float> logits, Candidates &candidates) {
+  candidates.clear();
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (!std::isnan(logits[i]))
+      candidates.push_back({logits[i], static_cast<int32_t>(i), 0});
+}
+
+void take_likeliest(std::span<const float> logits, size_t k, Candidates &candidates,
+                    std::span<double> scratch) {
+  const size_t blocks = (logits.size() + kBlock - 1) / kBlock;
+  if (blocks <= k) {
+    take_all(logits, candidates);
+    return keep_top_k(candidates, k);
+  }
+  auto block = [&](size_t b) {
+    return logits.subspan(b * kBlock, std::min(kBlock, logits.size() - b * kBlock));
+  };
+  const std::span<double> highest = scratch.first(blocks), ranked = scratch.subspan(blocks, blocks);
+  for (size_t b = 0; b < blocks; ++b)
+    ranked[b] = highest[b] = highest_of(block(b));
+  // k blocks have a logit that is not below the k-th highest of them: so have all k likeliest.
+  std::nth_element(ranked.begin(), ranked.begin() + static_cast<int64_t>(k - 1), ranked.end(),
+                   std::greater<>());
+  const double least = ranked[k - 1];
+  candidates.clear();
+  for (size_t b = 0; b < blocks; ++b)
+    if (highest[b] >= least)
+      for (size_t i = 0; i < block(b).size(); ++i)
+        if (block(b)[i] >= least) // so it is a number
+          candidates.push_back({block(b)[i], static_cast<int32_t>(b * kBlock + i), 0});
+  keep_top_k(candidates, k);
+}
+
+void take_nucleus(std::span<const float> logits, double mass, Candidates &candidates,
+                  std::span<double> scratch) {
+  const float highest = highest_of(logits);
+  if (std::isinf(highest)) // which leaves no probability to anything else, or is all there is
+    return take_likeliest(logits, 1, candidates, scratch);
+  double total = 0;
+  for (float logit : logits)
+    if (!std::isnan(logit))
+      total += weight({logit, 0, 0}, highest);
+  for (size_t k = kBlock;; k *= 4) {
+    take_likeliest(logits, k, candidates, scratch);
+    size_t kept = 0;
+    double sum = 0;
+    for (; kept < candidates.size() && sum < mass * total; ++kept)
+      sum += weight(candidates[kept], highest);
+    if (sum >= mass * total || candidates.size() < k)
+      return candidates.resize(kept);
+  }
+}
 
 void add_bias(Candidates &candidates, std::span<const LogitBias> bias) {
   for (const LogitBias &entry : bias) {

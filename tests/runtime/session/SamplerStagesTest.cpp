@@ -158,6 +158,58 @@ TEST(SamplerStages, TopKIsTheFirstOfASort) {
   }
 }
 
+// Logits with equals, NaN, infinities and, where there are many, a few that stand out.
+std::vector<float> rough_logits(uint32_t seed, size_t vocab) {
+  auto logits = random_logits(seed, vocab);
+  for (size_t i = 0; i < vocab; ++i) {
+    logits[i] = std::round(logits[i]);
+    if (i % 11 == seed % 11)
+      logits[i] = std::numeric_limits<float>::quiet_NaN();
+    if (i % 13 == 5)
+      logits[i] = -kInf;
+  }
+  if (vocab > 300)
+    logits[vocab / 3] = logits[vocab - 1] = 20;
+  return logits;
+}
+
+TEST(SamplerStages, TheLikeliestAreTheFirstOfASort) {
+  for (uint32_t seed = 0; seed < 12; ++seed)
+    for (size_t vocab : {1, 2, 63, 64, 65, 129, 500, 3000}) {
+      const auto logits = rough_logits(seed, vocab);
+      for (size_t k : {1, 2, 7, 40, 100, 5000}) {
+        Candidates want, got;
+        take_all(logits, want);
+        keep_top_k(want, k);
+        std::vector<double> scratch(vocab);
+        take_likeliest(logits, k, got, scratch);
+        EXPECT_EQ(ids(got), ids(want)) << "vocab " << vocab << " k " << k;
+      }
+    }
+}
+
+TEST(SamplerStages, TheNucleusIsTheFirstOfASort) {
+  for (uint32_t seed = 0; seed < 12; ++seed)
+    for (size_t vocab : {1, 2, 65, 500, 3000}) {
+      auto logits = rough_logits(seed, vocab);
+      logits[vocab / 2] = 3; // a number, at least
+      for (double mass : {0.001, 0.4, 0.9, 0.9999}) {
+        std::vector<double> scratch(vocab);
+        Candidates want, got;
+        take_all(logits, want);
+        keep_top_k(want, 0);
+        keep_top_p(want, mass, scratch);
+        take_nucleus(logits, mass, got, scratch);
+        EXPECT_EQ(ids(got), ids(want)) << "vocab " << vocab << " mass " << mass;
+      }
+      logits[vocab / 2] = kInf;
+      std::vector<double> scratch(vocab);
+      Candidates got;
+      take_nucleus(logits, 0.9, got, scratch);
+      EXPECT_EQ(ids(got), std::vector{static_cast<int32_t>(vocab / 2)});
+    }
+}
+
 TEST(SamplerStages, TheFewestThatReachTheirMass) {
   std::vector<double> scratch(40);
   for (uint32_t seed = 0; seed < 40; ++seed) {
