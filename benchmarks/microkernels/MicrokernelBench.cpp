@@ -69,6 +69,25 @@ __attribute__((target("avx512f,avx512vnni"))) void bound_vnni(benchmark::State &
   rate(state, "GOP/s", 1000.0 * 12 * 128);
 }
 
+/// Tiles of 16 rows by 64 inputs and as many by 16 channels, two by two.
+__attribute__((target("amx-tile,amx-int8"))) void bound_tiles(benchmark::State &state) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  _tile_loadconfig(&config);
+  for (auto _ : state)
+    for (int i = 0; i < 100; ++i) {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+  _tile_release();
+  rate(state, "GOP/s", 100.0 * 4 * 2 * 16 * 16 * 64);
+}
+
 /// AVX2's pair: multiply bytes and add pairs, add up.
 __attribute__((target("avx2"))) void bound_maddubs(benchmark::State &state) {
   const __m256i x = _mm256_set1_epi8(3);
@@ -232,8 +251,12 @@ void sum_squares(benchmark::State &state, const Kernels *kernels) {
 }
 
 void register_all() {
-  const bool has_v4 = builds()[1].usable;
-  if (has_v4) {
+  const auto has = [](std::string_view name) {
+    return std::ranges::find(builds(), name, &Build::name)->usable;
+  };
+  if (has("amx"))
+    benchmark::RegisterBenchmark("bound/tiles", bound_tiles);
+  if (has("x86-64-v4")) {
     benchmark::RegisterBenchmark("bound/vnni", bound_vnni);
     benchmark::RegisterBenchmark("bound/fma512", bound_fma512);
   }
@@ -256,7 +279,7 @@ void register_all() {
     if (!build.usable || build.name.ends_with("emulated"))
       continue;
     const Kernels *kernels = build.kernels;
-    const std::string prefix = std::string(build.name.substr(build.name.size() - 2)) + "/";
+    const std::string prefix = std::string(build.name.substr(build.name.rfind('-') + 1)) + "/";
 #define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
                 PACKING, static_cast<const uint8_t *>(aligned), q8_row_bytes(k));

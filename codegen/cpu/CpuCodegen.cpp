@@ -20,15 +20,27 @@ using namespace mlir;
 
 namespace quern::cpu {
 
+namespace {
+
+/// A variant's level as LLVM has it, and what Quern asks for beyond that.
+struct Level {
+  std::string_view variant, cpu, features;
+};
+constexpr Level kLevels[] = {{"x86-64-v3", "x86-64-v3", ""},
+                             {"x86-64-v4", "x86-64-v4", "+avx512vnni"},
+                             {"amx", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8"}};
+
+} // namespace
+
 const std::vector<Variant> &variants() {
   static const std::vector<Variant> all = [] {
     std::vector<Variant> made;
     for (const CpuVariant &known : llvm::reverse(kCpuVariants)) {
-      std::string name(known.name);
-      // LLVM's level of that name, and what Quern asks for beyond it.
-      made.push_back({name,
-                      name,
-                      name == "x86-64-v4" ? "+avx512vnni" : "",
+      const Level &level = *llvm::find_if(
+          kLevels, [&](const Level &candidate) { return candidate.variant == known.name; });
+      made.push_back({std::string(known.name),
+                      std::string(level.cpu),
+                      std::string(level.features),
                       {known.features.begin(), known.features.end()}});
     }
     return made;

@@ -43,7 +43,7 @@ absl::StatusOr<const cpu::Variant *> native_variant() {
 
 // Names that are right, of variants that no target of this build makes.
 bool is_planned_variant(std::string_view name) {
-  constexpr std::array<std::string_view, 5> kKnown = {"sm_80", "sm_90a", "a100", "h100", "amx"};
+  constexpr std::array<std::string_view, 4> kKnown = {"sm_80", "sm_90a", "a100", "h100"};
   return std::ranges::find(kKnown, name) != kKnown.end();
 }
 
@@ -141,7 +141,7 @@ int compile(Args args) {
           options.model_flags.flags() +
           std::vector<cli::Flag>{
               {"--target", "LIST", "cpu (default: cpu)", &targets.target},
-              {"--variant", "LIST", "x86-64-v3, x86-64-v4, native (default: all)",
+              {"--variant", "LIST", "x86-64-v3, x86-64-v4, amx, native (default: all)",
                &targets.variant},
               {"--quant-report", "FILE", "write each weight's format, bytes and error as JSON",
                &options.quant_report},

@@ -14,13 +14,16 @@ struct CpuVariant {
   std::span<const std::string_view> features;
 };
 
+inline constexpr std::array<std::string_view, 12> kAmxFeatures = {
+    "avx2",     "fma",      "f16c",     "bmi2",       "avx512f",  "avx512bw",
+    "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "amx-tile", "amx-int8"};
 inline constexpr std::array<std::string_view, 10> kV4Features = {
     "avx2",     "fma",      "f16c",     "bmi2",     "avx512f",
     "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni"};
 inline constexpr std::array<std::string_view, 8> kV3Features = {"avx2", "fma",   "f16c",  "bmi",
                                                                 "bmi2", "lzcnt", "movbe", "popcnt"};
 
-inline constexpr std::array<CpuVariant, 2> kCpuVariants = {
-    {{"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
+inline constexpr std::array<CpuVariant, 3> kCpuVariants = {
+    {{"amx", kAmxFeatures}, {"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
 
 } // namespace quern

@@ -321,6 +321,37 @@ TEST_F(Driver, EmitDirHasEveryStep) {
   EXPECT_FALSE(report["weights"].empty());
 }
 
+// Tests that code for tiles is made on any machine, alone or among all variants, and that where it
+// cannot run the runtime says what is missing and takes another.
+TEST_F(Driver, AmxIsCompiledAnywhereAndChosenWhereItRuns) {
+  const auto held = [&] {
+    return done("quern-run", {"devices", "-m", artifact_, "--json"}).json();
+  };
+  done("quern", {"compile", config_, "-o", artifact_, "-q", "--synthetic", "5", "--variant", "amx",
+                 "--quant", "int4"});
+  const auto alone = held();
+  ASSERT_EQ(alone["variants"].size(), 1u);
+  const auto &amx = alone["variants"][0];
+  EXPECT_EQ(amx["name"], "amx");
+  const Result run = call("quern-run", {"run", "-m", artifact_, "--tokens", "5,6,7", "-n", "2",
+                                        "--temp", "0", "--ignore-eos"});
+  if (amx["usable"] == true) {
+    EXPECT_EQ(run.code, 0) << run.err;
+  } else {
+    EXPECT_THAT(amx["why"], HasSubstr("amx-tile, amx-int8, which this CPU does not have"));
+    expect_refused(run);
+    EXPECT_THAT(run.err, HasSubstr("amx-tile"));
+  }
+
+  done("quern", {"compile", config_, "-o", artifact_, "-q", "--synthetic", "5"});
+  const auto all = held();
+  std::vector<std::string> names;
+  for (const auto &variant : all["variants"])
+    names.push_back(variant["name"]);
+  EXPECT_THAT(names, ElementsAre("amx", "x86-64-v4", "x86-64-v3"));
+  EXPECT_EQ(all["chosen"] == "amx", amx["usable"] == true);
+}
+
 TEST_F(Driver, ToStopsAtAPhaseAndPrintsIt) {
   for (const char *phase : {"import", "fuse", "plan"}) {
     const Result result =

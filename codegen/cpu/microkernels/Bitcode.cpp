@@ -16,11 +16,12 @@
 
 QK_EMBED(quern_microkernels_x86_64_v3, QUERN_BITCODE_X86_64_V3);
 QK_EMBED(quern_microkernels_x86_64_v4, QUERN_BITCODE_X86_64_V4);
+QK_EMBED(quern_microkernels_amx, QUERN_BITCODE_AMX);
 
 namespace quern::codegen {
 
 std::span<const std::string_view> microkernel_variants() {
-  static constexpr std::array<std::string_view, 2> kVariants = {"x86-64-v3", "x86-64-v4"};
+  static constexpr std::array<std::string_view, 3> kVariants = {"x86-64-v3", "x86-64-v4", "amx"};
   return kVariants;
 }
 
@@ -29,6 +30,8 @@ std::string_view microkernel_bitcode(std::string_view variant) {
     return {quern_microkernels_x86_64_v3, quern_microkernels_x86_64_v3_end};
   if (variant == "x86-64-v4")
     return {quern_microkernels_x86_64_v4, quern_microkernels_x86_64_v4_end};
+  if (variant == "amx")
+    return {quern_microkernels_amx, quern_microkernels_amx_end};
   return {};
 }
 

@@ -8,7 +8,7 @@
 
 namespace quern::codegen {
 
-/// The variants there is bitcode for: x86-64-v3, x86-64-v4.
+/// The variants there is bitcode for: x86-64-v3, x86-64-v4, amx.
 std::span<const std::string_view> microkernel_variants();
 
 /// The bitcode of a variant, aligned to 16 bytes and followed by a zero byte; empty for a name not

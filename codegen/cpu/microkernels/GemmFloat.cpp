@@ -4,9 +4,6 @@
 
 namespace quern::micro {
 
-/// How far ahead of its loads the one-row kernel prefetches, in bytes (GemmQuantized.cpp).
-inline constexpr int kPrefetchAhead = 4096;
-
 /// M rows times `Lanes` channels from `first` on. Even and odd k are two chains: that hides fma's
 /// latency where M is small, and is the same order for all.
 template <class T, int M, int Lanes>

@@ -6,6 +6,8 @@
 // zero point's correction; the min's factor, which the rows bring along) is broadcast from memory,
 // which needs no arithmetic port.
 #include "codegen/cpu/microkernels/GemmRows.h"
+#include "codegen/cpu/microkernels/GemmTiles.h"
+#include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Scales.h"
@@ -16,10 +18,6 @@ namespace quern::micro {
 
 /// Pairs of activation groups (32 inputs) whose corrections are computed at once.
 inline constexpr int kPairsAtOnce = 8;
-/// How far ahead of its loads the one-row kernel prefetches, in bytes: over a page, which hardware
-/// prefetchers do not cross. Streaming q4_g32_z0_min_f16 from memory: 10.8 GB/s without, 12.2 at
-/// 1024, 13.4 at 2048, 14.0 at 4096 and 8192.
-inline constexpr int kPrefetchAhead = 4096;
 
 /// -zero_point * code_sum for the groups of up to kPairsAtOnce pairs of a row.
 template <formats::Packing P> struct Corrections {
@@ -53,9 +51,6 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
                         Vector<float, kDotLanes> (&sums)[M]) {
   using F = Vector<float, kDotLanes>;
   using I = I32<kDotLanes>;
-  const auto of_pair = [&](int m, size_t offset) __attribute__((always_inline)) {
-    return F(load<float>(pair + m * stride + offset));
-  };
   F products[M];
   const auto add_groups = [&]<int First>() __attribute__((always_inline)) {
     I dots[kDotGroups][M];
@@ -67,15 +62,8 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
       constexpr bool kSameRecord = P.group == 32; // for both groups
       const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
       const F scale = record_scales<P, kDotLanes>(record, first, supers);
-      QK_UNROLL for (int m = 0; m < M; ++m) {
-        const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + sizeof(float) * group);
-        const F dot = convert<F>(dots[n][m]);
-        products[m] = kSameRecord && group == 1 ? fma(scale_x, dot, products[m]) : scale_x * dot;
-        if (kZeroPointOfPair<P> && group == 1)
-          products[m] = fma(F(-P.zero_point), of_pair(m, offsetof(QuernQ8Pair, sum)), products[m]);
-        if (!kSameRecord || group == 1)
-          sums[m] = fma(scale, products[m], sums[m]);
-      }
+      QK_UNROLL for (int m = 0; m < M; ++m)
+          add_dot<P>(pair + m * stride, group, convert<F>(dots[n][m]), scale, products[m], sums[m]);
     }
   };
   add_groups.template operator()<0>();
@@ -84,8 +72,7 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
   if constexpr (P.has_min) {
     static_assert(P.group == 32, "a pair's sum is of one record");
     const F min = record_mins<P, kDotLanes>(panel, first, supers);
-    QK_UNROLL for (int m = 0; m < M; ++m) sums[m] =
-        fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m]);
+    QK_UNROLL for (int m = 0; m < M; ++m) add_min(pair + m * stride, min, sums[m]);
   }
 }
 
@@ -139,11 +126,16 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
 }
 
 #ifdef QK_VNNI
-/// Eight rows at a time, then four, then one.
+/// Tiles, if there are any; then eight rows at a time, then four, then one.
 template <formats::Packing P, int MaxCode>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   int64_t row = 0;
+#ifdef QK_AMX
+  row = rows_in_tiles(rows);
+  if (row != 0)
+    gemm_tiles<P, MaxCode>(panel, x, stride, k_padded, row, acc);
+#endif
   for (; row + 8 <= rows; row += 8)
     gemm<P, MaxCode, 8>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
   for (; row + 4 <= rows; row += 4)

@@ -18,13 +18,12 @@ struct Kernels {
 };
 
 struct Build {
-  std::string_view
-      name;    ///< a variant, or x86-64-v4-emulated: v4's source over emulated VNNI instructions
-  bool usable; ///< whether this machine can run it
+  std::string_view name; ///< a variant, or one and -emulated: its source over emulated instructions
+  bool usable;           ///< whether this machine can run it
   const Kernels *kernels;
 };
 
-/// x86-64-v3, x86-64-v4, x86-64-v4-emulated.
+/// x86-64-v3, x86-64-v4, amx, and the last two emulated (VNNI, tiles).
 std::span<const Build> builds();
 
 } // namespace quern::native

@@ -17,6 +17,11 @@
 
 namespace quern::micro {
 
+/// How far ahead of its loads a kernel that streams a panel prefetches, in bytes: over a page,
+/// which hardware prefetchers do not cross. One row by q4_g32_z0_min_f16 from memory: 10.8 GB/s
+/// without, 12.2 at 1024, 13.4 at 2048, 14.0 at 4096 and 8192.
+inline constexpr int kPrefetchAhead = 4096;
+
 template <class T, int N> struct VectorOf {
   typedef T type __attribute__((ext_vector_type(N)));
 };

@@ -222,11 +222,25 @@ TEST(LongSequence, BlocksOfKeysDoNotMatter) {
 
 std::string caseName(const testing::TestParamInfo<Conformance::ParamType> &info) {
   std::string variant = std::get<0>(info.param);
-  return std::string(std::get<1>(info.param).name) + "_" + variant.substr(variant.size() - 2);
+  return std::string(std::get<1>(info.param).name) + "_" + variant.substr(variant.rfind('-') + 1);
 }
 INSTANTIATE_TEST_SUITE_P(Cpu, Conformance,
                          testing::Combine(testing::Values("x86-64-v3", "x86-64-v4"),
                                           testing::ValuesIn(kCases)),
+                         caseName);
+
+/// amx is x86-64-v4 but for products of integer weights: those are tried, in each architecture that
+/// is imported here.
+std::vector<Case> integerCases() {
+  std::vector<Case> cases;
+  for (const Case &which : kCases)
+    if (which.exact && !std::string_view(which.model).ends_with(".mlir"))
+      cases.push_back(which);
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Amx, Conformance,
+                         testing::Combine(testing::Values("amx"),
+                                          testing::ValuesIn(integerCases())),
                          caseName);
 
 } // namespace

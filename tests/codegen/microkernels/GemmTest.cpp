@@ -5,6 +5,7 @@
 
 #include "ir/formats/PackingLayout.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -159,6 +160,47 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
             (build.kernels->*c.rows)(panel.data(), rows.data() + (kRows - m - 1) * stride, stride,
                                      k, m + 1, got.data());
             check(got, kRows - m - 1, " ");
+          }
+        }
+      }
+}
+
+// Tests that tiles, and what remains of rows beside them, give the bits of single rows, whatever
+// the number of rows; inputs that are no multiple of a tile's 64 among them. Nothing behind the
+// last row may be written.
+TEST(QuantizedGemm, TilesEqualSingleRows) {
+  constexpr int kMost = 40; // two tiles, and every remainder
+  Random random(5);
+  const auto usable = usable_builds();
+  const Kernels &v4 = *std::ranges::find(usable, "x86-64-v4-emulated", &Build::name)->kernels;
+  for (const QuantizedCase &c : kQuantized)
+    for (const int64_t k : {32, 64, 96, 256, 288, 352})
+      for (const bool extreme : {false, true}) {
+        const auto panel = random_panel(c, k, random, extreme);
+        const int64_t stride = q8_row_bytes(k) + 64 * random.below(3);
+        std::vector<uint8_t> rows(kMost * stride);
+        std::vector<float> want(kMost * 16);
+        for (int m = 0; m < kMost; ++m) {
+          auto x = random.units(k);
+          if (extreme) // every code is 127 or -127
+            for (float &value : x)
+              value = value < 0 ? -1.0f : 1.0f;
+          v4.qk_quantize_row(x.data(), k, rows.data() + m * stride);
+          (v4.*c.m1)(panel.data(), rows.data() + m * stride, stride, k, want.data() + m * 16);
+        }
+        for (const Build &build : usable) {
+          if (!build.name.starts_with("amx"))
+            continue;
+          for (int count = 1; count <= kMost; ++count) {
+            std::vector<float> got((count + 1) * 16, NAN);
+            (build.kernels->*c.rows)(panel.data(), rows.data() + (kMost - count) * stride, stride,
+                                     k, count, got.data());
+            for (int lane = 0; lane < 16; ++lane)
+              ASSERT_TRUE(std::isnan(got[count * 16 + lane]));
+            got.resize(count * 16);
+            expect_same_bits(got, std::span(want).subspan((kMost - count) * 16),
+                             std::string(c.name) + " k=" + std::to_string(k) + " " +
+                                 std::to_string(count) + " rows, " + std::string(build.name));
           }
         }
       }

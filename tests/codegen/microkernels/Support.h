@@ -15,8 +15,8 @@
 
 namespace quern::native {
 
-/// The builds this machine can run. v3 and the emulated v4 are among them on every machine that
-/// Quern supports.
+/// The builds this machine can run. v3 and the emulated builds are among them on every machine
+/// that Quern supports.
 inline std::vector<Build> usable_builds() {
   std::vector<Build> usable;
   for (const Build &build : builds())

@@ -4,6 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <set>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace quern::device {
 namespace {
 
@@ -22,6 +28,32 @@ TEST(Features, KnownVariantsNeedKnownFeatures) {
         known |= feature.name == name;
       EXPECT_TRUE(known) << variant.name << " needs " << name;
     }
+}
+
+// Tests that tiles count as present exactly where the system has given this process leave to use
+// them: without it the first of their instructions would end it.
+TEST(Features, TilesNeedTheSystemsPermission) {
+  const bool present = missing_features(std::array<std::string_view, 1>{"amx-tile"}).empty();
+  constexpr int kGetPermission = 0x1022; // ARCH_GET_XCOMP_PERM
+  uint64_t granted = 0;
+  const bool may = syscall(SYS_arch_prctl, kGetPermission, &granted) == 0 && (granted >> 18 & 1);
+  EXPECT_EQ(present, may);
+  for (std::string_view name : {"amx-int8", "amx-bf16"})
+    EXPECT_TRUE(present || !missing_features(std::span(&name, 1)).empty()) << name;
+}
+
+// Tests that a variant that another one ranks above needs no more than that one.
+TEST(Features, BetterVariantsNeedMore) {
+  const auto needs = [](std::string_view variant) {
+    for (const CpuVariant &known : kCpuVariants)
+      if (known.name == variant)
+        return std::set<std::string_view>(known.features.begin(), known.features.end());
+    return std::set<std::string_view>();
+  };
+  const auto amx = needs("amx"), v4 = needs("x86-64-v4");
+  EXPECT_TRUE(std::includes(amx.begin(), amx.end(), v4.begin(), v4.end()));
+  EXPECT_EQ(amx.size(), v4.size() + 2);
+  EXPECT_EQ(kCpuVariants.front().name, "amx");
 }
 
 TEST(Cores, AreNoMoreThanCpus) {

@@ -1,0 +1,102 @@
+// AMX's tiles in plain C++, for tests on machines without them: what Intel's manual says of
+// LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBSSD (Software Developer's Manual,
+// volume 2). Where the CPU would raise an exception, the program ends.
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
+
+#include <stdint.h>
+#include <string.h>
+
+namespace quern::micro {
+
+/// A thread's tiles: none configured, to begin with.
+class EmulatedTiles {
+public:
+  static constexpr int kTiles = 8, kRows = 16, kRowBytes = 64;
+
+  /// From 64 bytes: palette, first row, 14 reserved, 16 widths of 16 bits, 16 heights.
+  void configure(const void *config) {
+    uint8_t bytes[64];
+    memcpy(bytes, config, sizeof bytes);
+    release();
+    if (bytes[0] == 0)
+      return;
+    must(bytes[0] == 1 && bytes[1] == 0);
+    for (int i = 2; i < 16; ++i)
+      must(bytes[i] == 0);
+    for (int tile = 0; tile < 16; ++tile) {
+      uint16_t row_bytes;
+      memcpy(&row_bytes, bytes + 16 + 2 * tile, 2);
+      const uint8_t rows = bytes[48 + tile];
+      must(tile < kTiles || (rows == 0 && row_bytes == 0)); // there are no more
+      must(rows <= kRows && row_bytes <= kRowBytes && (rows == 0) == (row_bytes == 0));
+      if (tile < kTiles)
+        tiles_[tile].rows = rows, tiles_[tile].row_bytes = row_bytes;
+    }
+    configured_ = true;
+  }
+  void release() { *this = EmulatedTiles(); }
+  void zero(int tile) {
+    Tile &cleared = at(tile);
+    memset(cleared.data, 0, sizeof cleared.data);
+  }
+  void load(int tile, const void *from, int64_t stride) {
+    Tile &loaded = at(tile);
+    memset(loaded.data, 0, sizeof loaded.data);
+    for (int row = 0; row < loaded.rows; ++row)
+      memcpy(loaded.data[row], static_cast<const uint8_t *>(from) + row * stride, loaded.row_bytes);
+  }
+  void store(int tile, void *to, int64_t stride) {
+    const Tile &stored = at(tile);
+    for (int row = 0; row < stored.rows; ++row)
+      memcpy(static_cast<uint8_t *>(to) + row * stride, stored.data[row], stored.row_bytes);
+  }
+  /// sums[m][n] += over k of a[m][k] * b[k / 4][4 * n + k % 4], of signed bytes, modulo 2^32.
+  void multiply(int sums, int a, int b) {
+    Tile &c = at(sums);
+    const Tile &left = at(a), &right = at(b);
+    must(sums != a && sums != b && a != b);
+    must(c.rows == left.rows && c.row_bytes == right.row_bytes && left.row_bytes == 4 * right.rows);
+    must(c.row_bytes % 4 == 0 && left.row_bytes % 4 == 0);
+    for (int m = 0; m < c.rows; ++m) {
+      uint32_t row[kRowBytes / 4];
+      memcpy(row, c.data[m], sizeof row);
+      for (int four = 0; four < right.rows; ++four)
+        for (int n = 0; n < c.row_bytes / 4; ++n)
+          for (int i = 0; i < 4; ++i)
+            row[n] += static_cast<uint32_t>(static_cast<int8_t>(left.data[m][4 * four + i]) *
+                                            static_cast<int8_t>(right.data[four][4 * n + i]));
+      memcpy(c.data[m], row, sizeof row);
+    }
+    for (int m = c.rows; m < kRows; ++m)
+      memset(c.data[m], 0, kRowBytes);
+  }
+
+private:
+  struct Tile {
+    uint8_t rows = 0;
+    uint16_t row_bytes = 0;
+    uint8_t data[kRows][kRowBytes] = {};
+  };
+  static void must(bool holds) {
+    if (!holds)
+      __builtin_trap();
+  }
+  Tile &at(int tile) {
+    must(configured_ && tile >= 0 && tile < kTiles && tiles_[tile].rows != 0);
+    return tiles_[tile];
+  }
+
+  bool configured_ = false;
+  Tile tiles_[kTiles];
+};
+
+/// Those of this thread. Internal to each file, as everything that microkernels share.
+static inline EmulatedTiles &emulated_tiles() {
+  static thread_local EmulatedTiles tiles;
+  return tiles;
+}
+
+} // namespace quern::micro
+
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
