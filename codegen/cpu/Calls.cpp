@@ -77,9 +77,7 @@ public:
   }
 
 private:
-  bool fetches(DispatchOp dispatch) const {
-    return fetchesWork(replicated->kernelOf(dispatch));
-  }
+  bool fetches(DispatchOp dispatch) const { return fetchesWork(replicated->kernelOf(dispatch)); }
 
   using Range = std::pair<int64_t, int64_t>;
   /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
