@@ -8,6 +8,7 @@ import argparse
 import datetime
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -42,26 +43,36 @@ class Entrant:
         self.process.wait()
 
 
-def bounds(artifact, threads, prompts, generate, depths, sequences):
-    """What `quern-run bench` says each test of Quern's moves and computes, and the machine's probes."""
-    shares, probes = {}, {}
+def bench(artifact, threads, *flags):
+    """The rows of `quern-run bench`."""
+    out = subprocess.run([os.path.join(BUILD, "bin", "quern-run"), "bench", "-m", artifact, "-t", str(threads), "-r", "1",
+                          "-o", "json", *flags], capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
 
-    def bench(names, *flags):
-        out = subprocess.run([os.path.join(BUILD, "bin", "quern-run"), "bench", "-m", artifact, "-t", str(threads), "-r", "1",
-                              "-o", "json", *flags], capture_output=True, text=True, check=True).stdout
-        for name, line in zip(names, out.splitlines()):
-            row = json.loads(line)
-            probes.update(read_gbps=row["read_probe_gbps"], ops_gops=row["ops_probe_gops"])
-            # Seconds at the bound are the measured ones times the share: what is left depends on no speed of ours.
-            kind = "mfu" if name.startswith("pp") else "mbu"
-            shares[name] = (row[kind] / row["tokens_per_s"], "arithmetic" if kind == "mfu" else "reading")
 
-    bench([f"pp{n}" for n in prompts], "-p", ",".join(map(str, prompts)), "-n", "0")
+def probe(artifact, threads):
+    """What the machine reads and computes at this moment, in 1e9 bytes and operations a second."""
+    row = bench(artifact, threads, "-p", "1", "-n", "0")[0]
+    return {"reading": row["read_probe_gbps"], "arithmetic": row["ops_probe_gops"]}
+
+
+def amounts(artifact, threads, prompts, generate, depths, sequences):
+    """Of each test: whether reading or arithmetic bounds it, and how much of that a token takes, in 1e9."""
+    found = {}
+
+    def add(names, *flags):
+        for name, row in zip(names, bench(artifact, threads, *flags)):
+            kind, share, probe = (("arithmetic", "mfu", "ops_probe_gops") if name.startswith("pp") else
+                                  ("reading", "mbu", "read_probe_gbps"))
+            # The share of the probe, of that run: what is left depends on no speed.
+            found[name] = (kind, row[share] / row["tokens_per_s"] * row[probe])
+
+    add([f"pp{n}" for n in prompts], "-p", ",".join(map(str, prompts)), "-n", "0")
     for depth in depths:
-        bench([f"tg{generate}" + (f" @ d{depth}" if depth else "")], "-p", "0", "-n", str(generate), "-d", str(depth))
+        add([f"tg{generate}" + (f" @ d{depth}" if depth else "")], "-p", "0", "-n", str(generate), "-d", str(depth))
     if sequences > 1:
-        bench([f"tg{generate} x {sequences}"], "-p", "0", "-n", str(generate), "-b", str(sequences))
-    return shares, probes
+        add([f"tg{generate} x {sequences}"], "-p", "0", "-n", str(generate), "-b", str(sequences))
+    return found
 
 
 def run(args):
@@ -90,13 +101,15 @@ def run(args):
         if "error" not in starts[name][-1]:
             entrants.append(Entrant(name, files[name], options))
 
-    found = {}
+    found, probes = {}, {}
     for test in race.tests(**settings):
         for turn in range(args.rounds + 1):
             for entrant in entrants:
                 reply = entrant.ask(test.key)
                 if turn or "error" in reply:
                     found.setdefault(test.key, {}).setdefault(entrant.name, []).append(reply)
+            if turn: # what memory gives changes by the minute: the bound is of the same minutes
+                probes.setdefault(test.key, []).append(probe(files["Quern"], args.threads))
             print(f"\r{test.key}: round {turn} of {args.rounds}   ", end="", file=sys.stderr)
     print(file=sys.stderr)
     memory = {entrant.name: entrant.ask("memory") for entrant in entrants}
@@ -116,14 +129,18 @@ def run(args):
     row("peak memory", "bytes", {n: [m] for n, m in memory.items()}, lambda r: r["peak"])
     row("size on disk", "bytes", {n: [{"size": os.path.getsize(f)}] for n, f in files.items()}, lambda r: r["size"])
 
-    shares, probes = bounds(files["Quern"], args.threads, args.prompt, args.generate, args.depth, args.sequences)
+    needed = amounts(files["Quern"], args.threads, args.prompt, args.generate, args.depth, args.sequences)
     for entry in rows:
         ours = entry["figures"].get("Quern", {})
-        if entry["test"] in shares and "median" in ours:
-            per_token, entry["bound"] = shares[entry["test"]]
-            entry["share_of_bound"] = ours["median"] * per_token
+        if entry["test"] in needed and "median" in ours:
+            entry["bound"], per_token = needed[entry["test"]]
+            entry["probe"] = statistics.median(p[entry["bound"]] for p in probes[entry["test"]])
+            entry["share_of_bound"] = ours["median"] * per_token / entry["probe"]
+    of = lambda kind: [p[kind] for list_ in probes.values() for p in list_]  # noqa: E731
+    found_probes = {"read_gbps": statistics.median(of("reading")), "ops_gops": statistics.median(of("arithmetic")),
+                    "read_gbps_range": [min(of("reading")), max(of("reading"))]}
     return {"model": os.path.basename(model), "threads": args.threads, "rounds": args.rounds, "machine": machine(),
-            "date": datetime.date.today().isoformat(), "commit": commit(), "probes": probes,
+            "date": datetime.date.today().isoformat(), "commit": commit(), "probes": found_probes,
             "engines": [{"name": n, "detail": starts[n][0].get("detail", "")} for n in args.engines], "rows": rows}
 
 

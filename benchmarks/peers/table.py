@@ -37,7 +37,9 @@ def markdown(result):
              if "error" in f]
     lines += [""] + [f"- {note}" for note in notes] if notes else []
     p = result["probes"]
-    lines += ["", f"Probes of this run: read {p['read_gbps']:.1f} GB/s, integer arithmetic {p['ops_gops']:.0f} Gop/s."]
+    low, high = p.get("read_gbps_range", [p["read_gbps"]] * 2)
+    lines += ["", f"Probes, taken in each round beside the engines, medians: read {p['read_gbps']:.1f} GB/s ({low:.1f} to "
+              f"{high:.1f}), integer arithmetic {p['ops_gops']:.0f} Gop/s."]
     return "\n".join(lines)
 
 

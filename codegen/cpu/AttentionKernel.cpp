@@ -148,7 +148,10 @@ public:
         beginTotals(total, kvHead, rows);
         code.loop(code.div(firstPage, kBlockPages), code.ceilDiv(pages, kBlockPages),
                   [&](Value number) {
-                    attend(block, seq, kvHead, rows, start, number, firstPage, pages);
+                    Value next = code.mul(code.add(number, 1), kBlockPages);
+                    next = code.min(next, code.sub(pages, code.c(1)));
+                    attend(block, seq, kvHead, rows, start, number, firstPage, pages,
+                           keysOf(seq, kvHead, next));
                     merge(total, block, rows);
                   });
         finish(total, firstToken, kvHead, rows);
@@ -187,11 +190,14 @@ public:
         Value of = code.add(code.mul(half, kRound), number);
         return code.add(code.mul(code.add(of, 1), heads), code.mul(kvHead, group));
       };
-      deal(code.mul(count, kvHeads), several, [&](Value item) {
+      Value items = code.mul(count, kvHeads);
+      deal(items, several, [&](Value item, Value next) {
         Value number = code.div(item, kvHeads), kvHead = code.rem(item, kvHeads);
+        next = code.min(next, code.sub(items, code.c(1)));
+        Value nextPage = code.mul(code.add(first, code.div(next, kvHeads)), kBlockPages);
         readQueries(none, code.c(1), kvHead);
         attend(shared(rowOf(number, kvHead)), none, kvHead, rows, start, code.add(first, number),
-               firstPage, pages);
+               firstPage, pages, keysOf(none, code.rem(next, kvHeads), nextPage));
       });
       code.when(several, [&] {
         code.call("qk_barrier",
@@ -207,24 +213,27 @@ public:
   }
 
 private:
-  /// Calls body(item) for [0, count), each by one worker: `worker`, `worker` + `workers` and so on;
-  /// where `fetch` holds, up to half of them, and the rest for whoever comes.
-  void deal(Value count, Value fetch, std::function<void(Value)> body) {
+  /// Calls body(item, next) for items of [0, count), each by one worker: `worker`, `worker` +
+  /// `workers` and so on; where `fetch` holds, up to half of them, and the rest for whoever comes.
+  /// `next` is this worker's next item; not less than `count` if it has none.
+  void deal(Value count, Value fetch, std::function<void(Value, Value)> body) {
     Value half = code.mul(code.div(count, code.mul(kernel.workers, 2)), kernel.workers);
     Value dealt = code.select(fetch, half, count);
-    Value at = code.scratch(code.i64(), 1);
-    auto item = [&] { return code.load(code.i64(), at); };
-    auto next = [&] {
-      code.store(code.add(item(), kernel.workers), at);
-      code.when(code.less(code.sub(dealt, code.c(1)), item()),
-                [&] { code.store(code.add(dealt, kernel.nextTicket()), at); });
+    Value at = code.scratch(code.i64(), 1), ahead = code.scratch(code.i64(), 1);
+    auto read = [&](Value from) { return code.load(code.i64(), from); };
+    auto advance = [&] {
+      code.store(read(ahead), at);
+      code.store(code.add(read(at), kernel.workers), ahead);
+      code.when(code.less(code.sub(dealt, code.c(1)), read(ahead)),
+                [&] { code.store(code.add(dealt, kernel.nextTicket()), ahead); });
     };
-    code.store(code.sub(kernel.worker, kernel.workers), at);
-    next();
-    code.whilst([&] { return code.less(item(), count); },
+    code.store(code.sub(kernel.worker, kernel.workers), ahead);
+    advance();
+    advance();
+    code.whilst([&] { return code.less(read(at), count); },
                 [&] {
-                  body(item());
-                  next();
+                  body(read(at), read(ahead));
+                  advance();
                 });
   }
 
@@ -278,23 +287,28 @@ private:
     });
   }
 
-  /// The rows' attention over block `number` of keys.
-  void attend(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
-              Value number, Value firstPage, Value pages) {
-    code.loop(code.c(0), rows, [&](Value r) { begin(states, r); });
-    Value from = code.mul(number, kBlockPages);
-    code.loop(code.max(from, firstPage), code.min(code.add(from, kBlockPages), pages),
-              [&](Value page) { attendPage(states, seq, kvHead, rows, start, page, pages); });
+  /// The keys of a head in a page of a sequence; its values follow.
+  Value keysOf(Value seq, Value kvHead, Value page) {
+    return code.atBytes(kernel.kvPage(op.getState(), seq, page),
+                        code.mul(kvHead, keyBytes + valueBytes));
   }
 
-  void attendPage(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
-                  Value page, Value pages) {
-    auto keysOf = [&](Value page) {
-      return code.atBytes(kernel.kvPage(op.getState(), seq, page),
-                          code.mul(kvHead, keyBytes + valueBytes));
-    };
-    Value keys = keysOf(page),
-          nextKeys = keysOf(code.min(code.add(page, 1), code.sub(pages, code.c(1))));
+  /// The rows' attention over block `number` of keys. `after` are the keys that this worker reads
+  /// next, to be fetched ahead.
+  void attend(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
+              Value number, Value firstPage, Value pages, Value after) {
+    code.loop(code.c(0), rows, [&](Value r) { begin(states, r); });
+    Value from = code.mul(number, kBlockPages), end = code.min(code.add(from, kBlockPages), pages);
+    code.loop(code.max(from, firstPage), end, [&](Value page) {
+      Value next = code.add(page, 1);
+      Value following = keysOf(seq, kvHead, code.min(next, code.sub(end, code.c(1))));
+      attendPage(states, kvHead, rows, start, page, keysOf(seq, kvHead, page),
+                 code.select(code.less(next, end), following, after));
+    });
+  }
+
+  void attendPage(const RowStates &states, Value kvHead, Value rows, Value start, Value page,
+                  Value keys, Value nextKeys) {
     Value values = code.atBytes(keys, code.c(keyBytes));
     Value pageStart = code.mul(page, QUERN_KV_PAGE);
     code.loop(code.c(0), rows, [&](Value r) {

@@ -28,6 +28,9 @@ inline constexpr int kParts = 16 / kLanes;
 /// Whether a tile of M rows by N strips fits: its sums, a strip of keys or values, and a number of
 /// a row.
 template <int M, int N> inline constexpr bool kFits = (M * N + 1) * kParts < kRegisters;
+/// Whether the numbers of all rows fit as well; else each strip loads them again.
+template <int M, int N>
+inline constexpr bool kKeepsRows = N == 1 || (M * N + 1) * kParts + M <= kRegisters;
 /// Strips that a tile of M rows takes at once.
 template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 2 : 1;
 
@@ -100,6 +103,8 @@ QK_INLINE void score_tile(const float *q, int64_t q_stride, const Stored<T> &key
         sum = fma(Register(q[m * q_stride + i]), key[part], sum);
       }
       pin(sums);
+      if constexpr (!kKeepsRows<M, N>)
+        q = again(q);
     }
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
@@ -188,6 +193,8 @@ QK_INLINE void value_tile(const float *weights, const Stored<T> &values, int fir
         sum = fma(Register(weights[m * kPage + p]), value[part], sum);
       }
       pin(sums);
+      if constexpr (!kKeepsRows<M, N>)
+        weights = again(weights);
     }
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)

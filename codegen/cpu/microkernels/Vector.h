@@ -53,6 +53,13 @@ template <class V, int M, int N> QK_INLINE void pin(V (&sums)[M][N]) {
       QK_UNROLL for (int n = 0; n < N; ++n) __asm__ volatile("" : "+v"(sums[m][n]));
 }
 
+/// The same pointer, of which the compiler knows nothing: what is read through it is read again,
+/// where keeping it would take a register that there is not.
+template <class T> QK_INLINE const T *again(const T *at) {
+  __asm__ volatile("" : "+r"(at));
+  return at;
+}
+
 QK_INLINE I32x16 lane_index() {
   return I32x16{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 }
