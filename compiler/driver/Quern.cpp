@@ -11,6 +11,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <sys/mman.h>
 
 namespace quern::driver {
 namespace {
@@ -43,6 +44,15 @@ constexpr cli::Verb kVerbs[] = {
 void on_fatal_error(void *, const char *reason, bool) { cli::end_with_error(reason); }
 void on_no_memory(void *, const char *, bool) { cli::end_with_error("out of memory"); }
 
+// The smallest model takes more. Not every allocation in MLIR is checked, so with less it may crash
+// where it could say why.
+constexpr size_t kLeastMemory = 24 << 20;
+
+bool has_memory() {
+  void *data = mmap(nullptr, kLeastMemory, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return data != MAP_FAILED && munmap(data, kLeastMemory) == 0;
+}
+
 cli::Program quern() {
   std::string targets;
   for (const cpu::Variant &variant : cpu::variants())
@@ -57,6 +67,8 @@ cli::Program quern() {
 int run_quern(int argc, char **argv) {
   llvm::install_fatal_error_handler(on_fatal_error);
   llvm::install_bad_alloc_error_handler(on_no_memory);
+  if (!has_memory())
+    cli::end_with_error("out of memory");
   return cli::run_program(quern(), argc, argv);
 }
 
