@@ -195,6 +195,7 @@ public:
         Value number = code.div(item, kvHeads), kvHead = code.rem(item, kvHeads);
         next = code.min(next, code.sub(items, code.c(1)));
         Value nextPage = code.mul(code.add(first, code.div(next, kvHeads)), kBlockPages);
+        nextPage = code.max(nextPage, firstPage);
         readQueries(none, code.c(1), kvHead);
         attend(shared(rowOf(number, kvHead)), none, kvHead, rows, start, code.add(first, number),
                firstPage, pages, keysOf(none, code.rem(next, kvHeads), nextPage));
