@@ -112,22 +112,24 @@ void Sampler::change_logits(std::span<const int32_t> history) {
     stages::dont_repeat(candidates_, history, options_.dry, breaks_, tally_);
 }
 
-// Candidates in descending order, as many as top-k leaves.
+// Whether top-p is the first to cut, so that it can be carried out on the logits.
+bool Sampler::takes_nucleus() const {
+  return options_.temperature != 0 && options_.mirostat != 2 && !changes_logits() &&
+         options_.top_k == 0 && options_.typical_p == 1 && options_.top_p < 1;
+}
+
+// Candidates in descending order, as many as top-k leaves; or top-p, where takes_nucleus.
 void Sampler::take(std::span<const float> logits, std::span<const int32_t> history) {
-  const bool greedy = options_.temperature == 0, mirostat = !greedy && options_.mirostat == 2;
-  const size_t k = greedy ? 1 : mirostat ? 0 : static_cast<size_t>(options_.top_k);
-  if (changes_logits()) {
-    stages::take_all(logits, candidates_);
-    change_logits(history);
-    stages::keep_top_k(candidates_, k);
-  } else if (k > 0) {
-    stages::take_likeliest(logits, k, candidates_, scratch_);
-  } else if (!mirostat && options_.typical_p == 1 && options_.top_p < 1) {
-    stages::take_nucleus(logits, options_.top_p, candidates_, scratch_);
-  } else {
-    stages::take_all(logits, candidates_);
-    stages::keep_top_k(candidates_, 0);
-  }
+  if (takes_nucleus())
+    return stages::take_nucleus(logits, options_.top_p, candidates_, scratch_);
+  const size_t k = options_.temperature == 0 ? 1
+                   : options_.mirostat == 2  ? 0
+                                             : static_cast<size_t>(options_.top_k);
+  if (k > 0 && !changes_logits())
+    return stages::take_likeliest(logits, k, candidates_, scratch_);
+  stages::take_all(logits, candidates_);
+  change_logits(history); // where nothing is to be changed, it changes nothing
+  stages::keep_top_k(candidates_, k);
 }
 
 int32_t Sampler::draw() {
@@ -142,7 +144,7 @@ int32_t Sampler::draw() {
   }
   if (options_.typical_p < 1)
     stages::keep_typical(candidates_, options_.typical_p, scratch_);
-  if (options_.top_p < 1)
+  if (options_.top_p < 1 && !takes_nucleus())
     stages::keep_top_p(candidates_, options_.top_p, scratch_);
   stages::keep_min_p(candidates_, options_.min_p);
   stages::divide_by_temperature(candidates_, options_.temperature);

@@ -52,6 +52,7 @@ public:
 private:
   Sampler(const SamplerOptions &options, uint32_t vocab);
   bool changes_logits() const;
+  bool takes_nucleus() const;
   void change_logits(std::span<const int32_t> history);
   void take(std::span<const float> logits, std::span<const int32_t> history);
   int32_t draw();

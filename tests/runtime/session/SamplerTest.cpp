@@ -79,6 +79,24 @@ TEST(Sampler, FiltersCutTheTail) {
   EXPECT_EQ(frequencies(options, logits)[1], 0);
 }
 
+// Tests that how candidates are made changes no answer: top-k of 0 and of the whole vocabulary cut
+// nothing, each in its own way.
+TEST(Sampler, TopKOfAllIsNoTopK) {
+  std::vector<float> logits(500);
+  for (size_t i = 0; i < logits.size(); ++i)
+    logits[i] = 4 * std::sin(static_cast<float>(i * i));
+  for (float top_p : {0.3f, 0.9f, 0.99f, 1.0f}) {
+    SamplerOptions options = plain();
+    options.top_p = top_p;
+    options.seed = 3;
+    Sampler none = make(options, 500);
+    options.top_k = 500;
+    Sampler all = make(options, 500);
+    for (int i = 0; i < 500; ++i)
+      ASSERT_EQ(*none.sample(logits, {}), *all.sample(logits, {})) << top_p;
+  }
+}
+
 TEST(Sampler, PenaltyTurnsAwayFromTheRecent) {
   SamplerOptions options = plain();
   options.temperature = 0;
