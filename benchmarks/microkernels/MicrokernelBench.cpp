@@ -4,6 +4,8 @@
 #include "codegen/cpu/microkernels/Native.h"
 
 #include "ir/formats/PackingLayout.h"
+#include "runtime/device/cpu/Features.h"
+#include "runtime/device/cpu/Peak.h"
 
 #include <benchmark/benchmark.h>
 
@@ -13,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace quern::native {
@@ -56,36 +59,13 @@ void rate(benchmark::State &state, const char *unit, double amount) {
 
 // ---- Bounds
 
-__attribute__((target("avx512f,avx512vnni"))) void bound_vnni(benchmark::State &state) {
-  __m512i sums[12] = {};
-  const __m512i x = _mm512_set1_epi8(3);
-  for (auto _ : state) {
-    for (int i = 0; i < 1000; ++i)
-      for (__m512i &sum : sums) {
-        sum = _mm512_dpbusd_epi32(sum, x, x);
-        __asm__ volatile("" : "+v"(sum));
-      }
-  }
-  rate(state, "GOP/s", 1000.0 * 12 * 128);
-}
-
-/// Tiles of 16 rows by 64 inputs and as many by 16 channels, two by two.
-__attribute__((target("amx-tile,amx-int8"))) void bound_tiles(benchmark::State &state) {
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  _tile_loadconfig(&config);
+/// An instruction's operations a second: the probe that `quern-run bench` divides by, on one core.
+void bound_ops(benchmark::State &state, bool integer, const std::string &feature) {
+  const auto pool = device::WorkerPool::create(1);
+  double best = 0;
   for (auto _ : state)
-    for (int i = 0; i < 100; ++i) {
-      _tile_dpbssd(0, 4, 6);
-      _tile_dpbssd(1, 4, 7);
-      _tile_dpbssd(2, 5, 6);
-      _tile_dpbssd(3, 5, 7);
-    }
-  _tile_release();
-  rate(state, "GOP/s", 100.0 * 4 * 2 * 16 * 16 * 64);
+    best = std::max(best, device::probe_ops(**pool, integer, {&feature, 1}));
+  state.counters["GOP/s"] = best * 1e-9;
 }
 
 /// AVX2's pair: multiply bytes and add pairs, add up.
@@ -105,32 +85,6 @@ __attribute__((target("avx2"))) void bound_maddubs(benchmark::State &state) {
       __asm__ volatile("" : "+x"(sum));
   }
   rate(state, "GOP/s", 1000.0 * 10 * 64);
-}
-
-__attribute__((target("avx512f"))) void bound_fma512(benchmark::State &state) {
-  __m512 sums[12] = {};
-  const __m512 x = _mm512_set1_ps(0.5f);
-  for (auto _ : state) {
-    for (int i = 0; i < 1000; ++i)
-      for (__m512 &sum : sums) {
-        sum = _mm512_fmadd_ps(x, x, sum);
-        __asm__ volatile("" : "+v"(sum));
-      }
-  }
-  rate(state, "GOP/s", 1000.0 * 12 * 32);
-}
-
-__attribute__((target("avx2,fma"))) void bound_fma256(benchmark::State &state) {
-  __m256 sums[12] = {};
-  const __m256 x = _mm256_set1_ps(0.5f);
-  for (auto _ : state) {
-    for (int i = 0; i < 1000; ++i)
-      for (__m256 &sum : sums) {
-        sum = _mm256_fmadd_ps(x, x, sum);
-        __asm__ volatile("" : "+x"(sum));
-      }
-  }
-  rate(state, "GOP/s", 1000.0 * 12 * 16);
 }
 
 /// Reads `size` bytes in order.
@@ -251,17 +205,14 @@ void sum_squares(benchmark::State &state, const Kernels *kernels) {
 }
 
 void register_all() {
-  const auto has = [](std::string_view name) {
-    return std::ranges::find(builds(), name, &Build::name)->usable;
-  };
-  if (has("amx"))
-    benchmark::RegisterBenchmark("bound/tiles", bound_tiles);
-  if (has("x86-64-v4")) {
-    benchmark::RegisterBenchmark("bound/vnni", bound_vnni);
-    benchmark::RegisterBenchmark("bound/fma512", bound_fma512);
-  }
+  for (const auto &[name, integer, feature] : {std::tuple("tiles", true, "amx-int8"),
+                                               {"vnni", true, "avx512vnni"},
+                                               {"fma512", false, "avx512f"},
+                                               {"fma256", false, "fma"}})
+    if (const std::string_view needed[] = {feature}; device::missing_features(needed).empty())
+      benchmark::RegisterBenchmark((std::string("bound/") + name).c_str(), bound_ops, integer,
+                                   std::string(feature));
   benchmark::RegisterBenchmark("bound/maddubs", bound_maddubs);
-  benchmark::RegisterBenchmark("bound/fma256", bound_fma256);
   benchmark::RegisterBenchmark("bound/read/memory", bound_read, kBeyondCaches);
   benchmark::RegisterBenchmark("bound/read/L2", bound_read, size_t{1} << 20);
 

@@ -57,6 +57,11 @@ uint64_t unit_bytes(const Job &job) {
                 : job.rows->format().packing().panel_bytes(job.rows->row_elements()));
 }
 
+// Where a unit begins in the section.
+uint64_t unit_at(const Job &job, int64_t unit) {
+  return job.offset + static_cast<uint64_t>(unit) * unit_bytes(job);
+}
+
 absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, std::byte *dst,
                          formats::ErrorStats &error) {
   const formats::Format &format = rows.format();
@@ -146,44 +151,45 @@ private:
   };
 
   absl::Status compute(const Window &window, Image &image) const {
-    image.pieces.clear();
-    uint64_t begin = window.begin, end = window.end;
-    auto ends_before = [&](const Job &job) { return job.offset + job.bytes <= window.begin; };
-    const auto first = std::partition_point(jobs_.begin(), jobs_.end(), ends_before);
-    for (auto job = first; job != jobs_.end() && job->offset < window.end; ++job) {
-      if (job->bytes == 0)
-        continue;
-      const uint64_t unit = unit_bytes(*job);
-      const uint64_t low = (std::max(window.begin, job->offset) - job->offset) / unit;
-      const uint64_t high =
-          (std::min(window.end, job->offset + job->bytes) - job->offset + unit - 1) / unit;
-      image.pieces.push_back({static_cast<size_t>(job - jobs_.begin()), static_cast<int64_t>(low),
-                              static_cast<int64_t>(high - low)});
-      begin = std::min(begin, job->offset + low * unit);
-      end = std::max(end, job->offset + high * unit);
-    }
-    image.begin = begin -= begin % alignof(std::max_align_t);
-    image.buffer.assign(static_cast<size_t>(end - begin), std::byte{0}); // between weights
-    image.errors.assign(image.pieces.size(), {});
+    cover(window, image);
     for (size_t i = 0; i < image.pieces.size(); ++i) {
-      Piece piece = image.pieces[i];
-      const Job &job = jobs_[piece.job];
-      auto at = [&] {
-        return image.buffer.data() +
-               (job.offset + static_cast<uint64_t>(piece.first) * unit_bytes(job) - begin);
-      };
+      auto [number, first, count] = image.pieces[i];
+      const Job &job = jobs_[number];
+      std::byte *dst = image.buffer.data() + (unit_at(job, first) - image.begin);
       // A unit that a border cuts is computed for both windows, and counted where it begins.
-      if (job.offset + static_cast<uint64_t>(piece.first) * unit_bytes(job) < window.begin) {
+      if (unit_at(job, first) < window.begin) {
         formats::ErrorStats counted;
-        if (absl::Status status = compute(job, piece.first, 1, at(), counted); !status.ok())
+        if (absl::Status status = compute(job, first, 1, dst, counted); !status.ok())
           return status;
-        ++piece.first, --piece.count;
+        ++first, --count, dst += unit_bytes(job);
       }
-      if (absl::Status status = compute(job, piece.first, piece.count, at(), image.errors[i]);
-          !status.ok())
+      if (absl::Status status = compute(job, first, count, dst, image.errors[i]); !status.ok())
         return status;
     }
     return absl::OkStatus();
+  }
+
+  // Finds the units that lie in the window, and makes the image theirs: zeros so far.
+  void cover(const Window &window, Image &image) const {
+    image.pieces.clear();
+    uint64_t begin = window.begin, end = window.end;
+    auto ends_before = [&](const Job &job) { return job.offset + job.bytes <= window.begin; };
+    auto job = std::partition_point(jobs_.begin(), jobs_.end(), ends_before);
+    for (; job != jobs_.end() && job->offset < window.end; ++job) {
+      if (job->bytes == 0)
+        continue;
+      const uint64_t unit = unit_bytes(*job);
+      const auto first =
+          static_cast<int64_t>((std::max(window.begin, job->offset) - job->offset) / unit);
+      const auto last = static_cast<int64_t>(
+          (std::min(window.end, job->offset + job->bytes) - job->offset + unit - 1) / unit);
+      image.pieces.push_back({static_cast<size_t>(job - jobs_.begin()), first, last - first});
+      begin = std::min(begin, unit_at(*job, first));
+      end = std::max(end, unit_at(*job, last));
+    }
+    image.begin = begin - begin % alignof(std::max_align_t);
+    image.buffer.assign(static_cast<size_t>(end - image.begin), std::byte{0});
+    image.errors.assign(image.pieces.size(), {});
   }
 
   static absl::Status compute(const Job &job, int64_t first, int64_t count, std::byte *dst,

@@ -1,5 +1,6 @@
 #include "passes/analysis/WeightRoles.h"
 
+#include "ir/formats/Format.h"
 #include "passes/analysis/SourceNames.h"
 
 using namespace mlir;
@@ -27,6 +28,11 @@ WeightRole roleOfInput(FusedOp fused, unsigned index) {
 }
 WeightRole roleOfInput(KernelOp kernel, unsigned index) {
   return roleOfArgument(kernel.getBody().getArgument(index));
+}
+
+bool isQuantized(WeightType type) {
+  const formats::Format *format = formats::find_format(type.getFormat().getValue());
+  return format && !format->is_float();
 }
 
 static void collectNames(Value weight, SmallVectorImpl<std::string> &names) {

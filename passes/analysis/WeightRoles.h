@@ -23,6 +23,10 @@ WeightRole weightRole(mlir::OpOperand &use);
 WeightRole roleOfInput(FusedOp fused, unsigned index);
 WeightRole roleOfInput(KernelOp kernel, unsigned index);
 
+/// Whether matrix products with such weights multiply integers: the format is known, and not of
+/// floats.
+bool isQuantized(WeightType type);
+
 /// The names of the declared weights that the expression `weight` is computed from, merged into
 /// one.
 std::string weightName(mlir::Value weight);

@@ -1,7 +1,7 @@
 // --quern-quantize-activations: integer inputs for integer weights.
-#include "ir/formats/Format.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/Remarks.h"
+#include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
 
 #include "mlir/IR/Builders.h"
@@ -15,11 +15,6 @@ namespace quern {
 
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-activations"};
-
-bool isQuantized(WeightType type) {
-  const formats::Format *format = formats::find_format(type.getFormat().getValue());
-  return format && !format->is_float();
-}
 
 /// The columns of an outside value that a linear reads: value, first column, number of columns.
 using Columns = std::tuple<Value, int64_t, int64_t>;

@@ -1,6 +1,6 @@
 // --quern-quantize-states: the format of kv state.
-#include "ir/formats/Format.h"
 #include "ir/quern/QuernDialect.h"
+#include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -18,9 +18,8 @@ struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
   /// Whether a linear multiplies integers.
   bool hasIntegerWeights() {
     WalkResult found = getOperation().walk([](LinearOp linear) {
-      StringRef name = linear.getWeight().getType().getFormat().getValue();
-      const formats::Format *format = formats::find_format(name);
-      return format && !format->is_float() ? WalkResult::interrupt() : WalkResult::advance();
+      return isQuantized(linear.getWeight().getType()) ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
     });
     return found.wasInterrupted();
   }

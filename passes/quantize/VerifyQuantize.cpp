@@ -25,8 +25,7 @@ LogicalResult verifyRegion(FusedOp fused) {
              << weightName(input) << "' is no matrix and must be f32, not " << type.getFormat();
   }
   for (auto linear : fused.getBody().front().getOps<LinearOp>()) {
-    bool integers =
-        !formats::find_format(linear.getWeight().getType().getFormat().getValue())->is_float();
+    bool integers = isQuantized(linear.getWeight().getType());
     if (integers != isa<Q8RowsType>(linear.getInput().getType()))
       return linear.emitOpError("reads ") << (integers ? "float rows with quantized weights"
                                                        : "quantized rows with float weights");

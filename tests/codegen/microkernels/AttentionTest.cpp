@@ -82,14 +82,26 @@ State initial(const Kernels &k, const Problem &p) {
   return state;
 }
 
-/// Runs rows [first, first + height) through every page.
-void run(const Problem &p, Block block, int first, State &state) {
+/// Runs rows [first, first + height) through every page, with keys and values as `block` has them.
+template <class T>
+void run(const Problem &p, Block block, int first, State &state,
+         const std::vector<std::vector<T>> &keys, const std::vector<std::vector<T>> &values) {
   for (int page = 0; page < p.pages; ++page)
-    block(p.q.data() + first * p.q_stride, p.q_stride, p.keys[page].data(), p.values[page].data(),
-          nullptr, p.lo[page].data() + first, p.hi[page].data() + first, p.scale, p.softcap,
-          p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
+    block(p.q.data() + first * p.q_stride, p.q_stride, keys[page].data(), values[page].data(),
+          keys[page].data(), p.lo[page].data() + first, p.hi[page].data() + first, p.scale,
+          p.softcap, p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
           state.max.data() + first, state.sum.data() + first, 1,
           state.acc.data() + first * p.acc_stride, p.acc_stride);
+}
+
+void run(const Problem &p, Block block, int first, State &state) {
+  run(p, block, first, state, p.keys, p.values);
+}
+
+void expect_same_state(const State &got, const State &want, const std::string &what) {
+  expect_same_bits(got.max, want.max, what + " max");
+  expect_same_bits(got.sum, want.sum, what + " sum");
+  expect_same_bits(got.acc, want.acc, what + " acc"); // the padding between rows, too
 }
 
 /// The definition in Microkernels.h, one row.
@@ -177,11 +189,9 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
           run(p, first + height <= p.rows ? block : k.qk_attn_block_f32_m1, first, got);
         if (p.rows % height != 0) // three and three, then the last two one by one
           run(p, k.qk_attn_block_f32_m1, p.rows - 1, got);
-        const std::string what = std::string(build.name) + " m" + std::to_string(height) +
-                                 " trial " + std::to_string(trial);
-        expect_same_bits(got.max, want.max, what + " max");
-        expect_same_bits(got.sum, want.sum, what + " sum");
-        expect_same_bits(got.acc, want.acc, what + " acc"); // the padding between rows, too
+        expect_same_state(got, want,
+                          std::string(build.name) + " m" + std::to_string(height) + " trial " +
+                              std::to_string(trial));
       }
     }
   }
@@ -193,10 +203,10 @@ TEST(Attention, ReadsShortFormats) {
   for (const bool half : {true, false})
     for (int trial = 0; trial < 40; ++trial) {
       Problem p = random_problem(random, 4);
-      std::vector<std::vector<uint16_t>> bits;
-      for (auto *arrays : {&p.keys, &p.values})
+      std::vector<std::vector<uint16_t>> keys, values;
+      for (const auto &[arrays, stored] : {std::pair(&p.keys, &keys), {&p.values, &values}})
         for (std::vector<float> &array : *arrays) {
-          std::vector<uint16_t> &codes = bits.emplace_back();
+          std::vector<uint16_t> &codes = stored->emplace_back();
           for (float &value : array) {
             codes.push_back(half ? formats::f32_to_f16(value) : formats::f32_to_bf16(value));
             value = half ? formats::f16_to_f32(codes.back()) : formats::bf16_to_f32(codes.back());
@@ -206,15 +216,8 @@ TEST(Attention, ReadsShortFormats) {
         const Kernels &k = *build.kernels;
         State want = initial(k, p), got = initial(k, p);
         run(p, k.qk_attn_block_f32_m4, 0, want);
-        const Block block = half ? k.qk_attn_block_f16_m4 : k.qk_attn_block_bf16_m4;
-        for (int page = 0; page < p.pages; ++page)
-          block(p.q.data(), p.q_stride, bits[page].data(), bits[p.pages + page].data(), nullptr,
-                p.lo[page].data(), p.hi[page].data(), p.scale, p.softcap,
-                p.bias[page].empty() ? nullptr : p.bias[page].data(), p.d, p.v, got.max.data(),
-                got.sum.data(), 1, got.acc.data(), p.acc_stride);
-        expect_same_bits(got.max, want.max, std::string(build.name));
-        expect_same_bits(got.sum, want.sum, std::string(build.name));
-        expect_same_bits(got.acc, want.acc, std::string(build.name));
+        run(p, half ? k.qk_attn_block_f16_m4 : k.qk_attn_block_bf16_m4, 0, got, keys, values);
+        expect_same_state(got, want, std::string(build.name));
       }
     }
 }
@@ -245,7 +248,7 @@ std::vector<uint8_t> as_int8(Random &random, std::vector<float> &numbers, int di
 TEST(Attention, ReadsInt8) {
   Random random(5);
   for (int trial = 0; trial < 60; ++trial) {
-    Problem p = random_problem(random, 6);
+    Problem p = random_problem(random, 12);
     std::vector<std::vector<uint8_t>> keys, values;
     for (int page = 0; page < p.pages; ++page) {
       keys.push_back(as_int8(random, p.keys[page], p.d,
@@ -256,25 +259,18 @@ TEST(Attention, ReadsInt8) {
     for (const Build &build : usable_builds()) {
       const Kernels &k = *build.kernels;
       State want = initial(k, p);
-      run(p, k.qk_attn_block_f32_m6, 0, want);
+      for (int first = 0; first < p.rows; first += 6)
+        run(p, k.qk_attn_block_f32_m6, first, want);
       const std::pair<int, Block> heights[] = {{1, k.qk_attn_block_int8_m1},
                                                {2, k.qk_attn_block_int8_m2},
                                                {3, k.qk_attn_block_int8_m3},
+                                               {4, k.qk_attn_block_int8_m4},
                                                {6, k.qk_attn_block_int8_m6}};
       for (const auto &[height, block] : heights) {
         State got = initial(k, p);
         for (int first = 0; first < p.rows; first += height)
-          for (int page = 0; page < p.pages; ++page)
-            block(p.q.data() + first * p.q_stride, p.q_stride, keys[page].data(),
-                  values[page].data(), keys[page].data(), p.lo[page].data() + first,
-                  p.hi[page].data() + first, p.scale, p.softcap,
-                  p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
-                  got.max.data() + first, got.sum.data() + first, 1,
-                  got.acc.data() + first * p.acc_stride, p.acc_stride);
-        const std::string what = std::string(build.name) + " m" + std::to_string(height);
-        expect_same_bits(got.max, want.max, what);
-        expect_same_bits(got.sum, want.sum, what);
-        expect_same_bits(got.acc, want.acc, what);
+          run(p, block, first, got, keys, values);
+        expect_same_state(got, want, std::string(build.name) + " m" + std::to_string(height));
       }
     }
   }
