@@ -16,6 +16,7 @@
 #include <cstring>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 namespace quern::native {
@@ -106,16 +107,21 @@ __attribute__((target("avx2"))) void bound_read(benchmark::State &state, size_t 
 
 // ---- Microkernels
 
-/// Prefill: `rows` rows by 16 panels of K = 2048.
+/// Prefill: `rows` rows by 16 panels of K = 2048; float panels eight to a call, as generated code
+/// has them.
 template <class GemmRows, class X>
 void prefill(benchmark::State &state, GemmRows gemm, int64_t rows, const Packing &packing,
              const X *x, int64_t stride) {
-  constexpr int64_t k = 2048, kPanels = 16;
+  constexpr int64_t k = 2048, kPanels = 16, kTogether = std::is_same_v<X, float> ? 8 : 1;
+  const int64_t bytes = packing.panel_bytes(k), next = (rows + 15) / 16 * 16 * 16;
   const uint8_t *panels = large_buffer().bytes();
-  std::vector<float> acc(rows * 16);
+  std::vector<float> acc(kTogether * next);
   for (auto _ : state)
-    for (int64_t panel = 0; panel < kPanels; ++panel) {
-      gemm(panels + panel * packing.panel_bytes(k), x, stride, k, rows, acc.data());
+    for (int64_t panel = 0; panel < kPanels; panel += kTogether) {
+      if constexpr (kTogether == 1)
+        gemm(panels + panel * bytes, x, stride, k, rows, acc.data());
+      else
+        gemm(panels + panel * bytes, bytes, kTogether, x, stride, k, rows, acc.data(), next);
       benchmark::DoNotOptimize(acc.data());
     }
   rate(state, "GOP/s", 2.0 * k * kPanels * 16 * static_cast<double>(rows));
@@ -189,7 +195,7 @@ void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
 
 void quantize(benchmark::State &state, const Kernels *kernels) {
   constexpr int64_t k = 2048;
-  std::vector<uint8_t> row(q8_row_bytes(k));
+  std::vector<uint8_t> row(quern_q8_row_bytes(k));
   for (auto _ : state) {
     kernels->qk_quantize_row(large_buffer().floats(), k, row.data());
     benchmark::DoNotOptimize(row.data());
@@ -221,10 +227,10 @@ void register_all() {
   static std::vector<float> x(64 * k);
   for (size_t i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>(i % 251) * 0.01f - 1.0f;
-  static std::vector<uint8_t> rows(64 * q8_row_bytes(k) + 64);
+  static std::vector<uint8_t> rows(64 * quern_q8_row_bytes(k) + 64);
   static uint8_t *aligned = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
   for (int64_t m = 0; m < 64; ++m)
-    builds()[0].kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * q8_row_bytes(k));
+    builds()[0].kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * quern_q8_row_bytes(k));
 
   for (const Build &build : builds()) {
     if (!build.usable || build.name.ends_with("emulated"))
@@ -233,7 +239,7 @@ void register_all() {
     const std::string prefix = std::string(build.name.substr(build.name.rfind('-') + 1)) + "/";
 #define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
-                PACKING, static_cast<const uint8_t *>(aligned), q8_row_bytes(k));
+                PACKING, static_cast<const uint8_t *>(aligned), quern_q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER
     register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_rows,

@@ -24,6 +24,9 @@ constexpr int64_t kLanes = 16;
 // Bytes of weights in a piece of work that a worker fetches: some microseconds. A single row reads
 // longer stretches of memory faster.
 constexpr int64_t kPieceBytes = 16 << 10, kPieceBytesSingle = 64 << 10;
+// Panels of float weights that many rows are multiplied with in one call, which prepares the rows
+// once (AMX).
+constexpr int64_t kFloatPanels = 8;
 
 /// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
 /// merged product also the width of the gate.
@@ -70,7 +73,7 @@ LogicalResult Kernel::generateLinear() {
   bool quantized = isa<Q8RowsType>(linear.getInput().getType());
   int64_t inputs = colsOf(linear.getInput().getType());
   int64_t padded = quantized ? (inputs + 31) / 32 * 32 : inputs;
-  int64_t rowBytes = quantized ? q8_row_bytes(inputs) : inputs * 4;
+  int64_t rowBytes = quantized ? quern_q8_row_bytes(inputs) : inputs * 4;
   int64_t panelBytes = packing->panel_bytes(inputs);
 
   // The kernel's columns are its results'; each panel of them needs a panel of the product for each
@@ -91,71 +94,95 @@ LogicalResult Kernel::generateLinear() {
   Value rows = count(rowsOf(linear.getInput().getType()));
   int64_t panels = (cols + kLanes - 1) / kLanes;
   int64_t pieceBytes = single ? kPieceBytesSingle : kPieceBytes;
-  int64_t piece = std::max<int64_t>(1, pieceBytes / (panelBytes * shifts.size()));
+  // Panels of a call, and calls of a piece of work.
+  int64_t together = single || quantized ? 1 : std::min(kFloatPanels, panels);
+  int64_t calls = (panels + together - 1) / together;
+  int64_t piece = std::max<int64_t>(1, pieceBytes / (panelBytes * together * shifts.size()));
+  // The product of a panel and a shift, and of the next.
+  int64_t tileFloats = (single ? 1 : kRowBlock) * kLanes;
   SmallVector<Value> tiles;
   for (size_t i = 0; i < shifts.size(); ++i)
-    tiles.push_back(code.scratch(code.f32(), (single ? 1 : kRowBlock) * kLanes));
+    tiles.push_back(code.scratch(code.f32(), together * tileFloats));
 
-  // `height` rows from `row` on, for the panel of columns [col, col + 16).
-  auto tile = [&](Value row, Value panel, Value col, Value height) {
+  // The product of `height` rows from `row` on with `many` panels from `panel` on.
+  auto multiply = [&](Value row, Value panel, Value many, Value height) {
     Value x = code.atBytes(input, code.mul(row, rowBytes));
-    // Rows of many columns are far apart: each would miss the caches, one after the other.
-    if (!single)
-      code.loop(code.c(0), height, [&](Value m) {
-        for (size_t i = 0; i < yield.getValues().size(); ++i) {
-          Value column = code.add(code.mul(code.add(row, m), cols), col);
-          code.call("qk_prefetch", {code.at(result(i), code.f32(), column)});
-        }
-      });
     for (auto [i, shift] : llvm::enumerate(shifts)) {
       Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
-      SmallVector<Value> operands = {w, x, code.c(quantized ? rowBytes : inputs), code.c(padded)};
-      if (!single)
-        operands.push_back(height);
-      operands.push_back(tiles[i]);
-      code.call(microkernel + (single ? "_m1" : "_rows"), operands);
+      Value stride = code.c(quantized ? rowBytes : inputs), k = code.c(padded);
+      if (single)
+        code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
+      else if (quantized)
+        code.call(microkernel + "_rows", {w, x, stride, k, height, tiles[i]});
+      else
+        code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
+                                          tiles[i], code.c(tileFloats)});
     }
+  };
+  // What becomes of its panel `at`, the columns [col, col + 16).
+  auto finish = [&](Value row, Value at, Value col, Value height) {
     Value lanes =
         cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
-    auto finish = [&](Value m) {
-      Value at = code.add(row, m);
-      Rows values(*this, at);
+    Value first = code.mul(at, tileFloats);
+    auto finishRow = [&](Value m) {
+      Value target = code.add(row, m);
+      Rows values(*this, target);
       values.bind(linear.getResult(), [&](Value c, int64_t shift) {
         size_t which = std::find(shifts.begin(), shifts.end(), shift) - shifts.begin();
-        Value lane = code.sub(c, col);
-        Value y = code.loadF(tiles[which], code.add(code.mul(m, kLanes), lane));
+        Value lane = code.add(code.add(first, code.mul(m, kLanes)), code.sub(c, col));
+        Value y = code.loadF(tiles[which], lane);
         if (!linear.getBias())
           return y;
         return code.fadd(y, code.loadF(pointer(linear.getBias()), code.add(c, shift)));
       });
       for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-        Value target = code.at(result(i), code.f32(), code.mul(at, cols));
+        Value out = code.at(result(i), code.f32(), code.mul(target, cols));
         mlir::Value yielded = value;
         code.loop(code.c(0), lanes, [&](Value lane) {
           Value c = code.add(col, lane);
-          code.storeF(values.element(yielded, c), target, c);
+          code.storeF(values.element(yielded, c), out, c);
         });
       }
     };
     if (single)
-      finish(code.c(0));
+      finishRow(code.c(0));
     else
-      code.loop(code.c(0), height, finish);
+      code.loop(code.c(0), height, finishRow);
+  };
+  // Rows of many columns are far apart: each would miss the caches, one after the other.
+  auto prefetch = [&](Value row, Value col, Value height) {
+    code.loop(code.c(0), height, [&](Value m) {
+      for (size_t i = 0; i < yield.getValues().size(); ++i) {
+        Value column = code.add(code.mul(code.add(row, m), cols), col);
+        code.call("qk_prefetch", {code.at(result(i), code.f32(), column)});
+      }
+    });
   };
 
   if (single) { // One row; the output projection may have none, where no logits are wanted.
     code.when(code.less(code.c(0), rows), [&] {
       deal(code.c(panels), piece, [&](Value from, Value to) {
-        code.loop(from, to,
-                  [&](Value panel) { tile(code.c(0), panel, code.mul(panel, kLanes), code.c(1)); });
+        code.loop(from, to, [&](Value panel) {
+          multiply(code.c(0), panel, code.c(1), code.c(1));
+          finish(code.c(0), code.c(0), code.mul(panel, kLanes), code.c(1));
+        });
       });
     });
     return success();
   }
-  deal(code.mul(code.ceilDiv(rows, kRowBlock), panels), piece, [&](Value from, Value to) {
+  deal(code.mul(code.ceilDiv(rows, kRowBlock), calls), piece, [&](Value from, Value to) {
     code.loop(from, to, [&](Value item) {
-      Value row = code.mul(code.div(item, panels), kRowBlock), panel = code.rem(item, panels);
-      tile(row, panel, code.mul(panel, kLanes), code.min(code.c(kRowBlock), code.sub(rows, row)));
+      Value row = code.mul(code.div(item, calls), kRowBlock);
+      Value panel = code.mul(code.rem(item, calls), together);
+      Value height = code.min(code.c(kRowBlock), code.sub(rows, row));
+      Value many = code.min(code.c(together), code.sub(code.c(panels), panel));
+      auto column = [&](Value at) { return code.mul(code.add(panel, at), kLanes); };
+      auto each = [&](function_ref<void(Value)> body) {
+        together == 1 ? body(code.c(0)) : code.loop(code.c(0), many, body);
+      };
+      each([&](Value at) { prefetch(row, column(at), height); });
+      multiply(row, panel, many, height);
+      each([&](Value at) { finish(row, at, column(at), height); });
     });
   });
   return success();
@@ -204,7 +231,7 @@ LogicalResult Kernel::generateRows() {
         if (isa<Q8RowsType>(value.getType()) != quantized)
           continue;
         int64_t cols = colsOf(value.getType());
-        int64_t bytes = quantized ? q8_row_bytes(cols) : cols * 4;
+        int64_t bytes = quantized ? quern_q8_row_bytes(cols) : cols * 4;
         values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
       }
   });

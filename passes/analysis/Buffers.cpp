@@ -31,10 +31,7 @@ FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
 
 int64_t rowBytes(Type type) {
   int64_t cols = colsOf(type);
-  if (!isa<Q8RowsType>(type))
-    return cols * 4;
-  int64_t padded = llvm::alignTo(cols, 32);
-  return llvm::alignTo(padded + padded / 32 * 16, 64);
+  return isa<Q8RowsType>(type) ? quern_q8_row_bytes(cols) : cols * 4;
 }
 
 int64_t bufferBytes(Type type, const BucketShape &shape) {

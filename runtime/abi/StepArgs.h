@@ -94,12 +94,19 @@ typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t
 //   code_sum[g] is the sum of the group's codes
 //   sum = scale[0] * code_sum[0] + scale[1] * code_sum[1], what the weights' mins are multiplied
 //   with
-// Bytes a row: Kp + Kp/32*16, rounded up to a multiple of 64.
 typedef struct QuernQ8Pair {
   float scale[2];
   float sum;
   int16_t code_sum[2];
 } QuernQ8Pair;
+
+// Bytes from one row of K quantized activations to the next: Kp + Kp/32*16, rounded up to an odd
+// number of cache lines. A product reads the same columns of many rows; were they a multiple of a
+// power of two apart, they would all lie in the same few sets of the first cache.
+static inline int64_t quern_q8_row_bytes(int64_t k) {
+  const int64_t padded = (k + 31) / 32 * 32;
+  return ((padded + padded / 32 * 16 + 63) / 64 | 1) * 64;
+}
 
 #ifdef __cplusplus
 }

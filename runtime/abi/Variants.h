@@ -14,9 +14,9 @@ struct CpuVariant {
   std::span<const std::string_view> features;
 };
 
-inline constexpr std::array<std::string_view, 12> kAmxFeatures = {
-    "avx2",     "fma",      "f16c",     "bmi2",       "avx512f",  "avx512bw",
-    "avx512cd", "avx512dq", "avx512vl", "avx512vnni", "amx-tile", "amx-int8"};
+inline constexpr std::array<std::string_view, 13> kAmxFeatures = {
+    "avx2",     "fma",      "f16c",       "bmi2",     "avx512f",  "avx512bw", "avx512cd",
+    "avx512dq", "avx512vl", "avx512vnni", "amx-tile", "amx-int8", "amx-bf16"};
 inline constexpr std::array<std::string_view, 10> kV4Features = {
     "avx2",     "fma",      "f16c",     "bmi2",     "avx512f",
     "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512vnni"};

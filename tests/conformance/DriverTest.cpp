@@ -338,7 +338,8 @@ TEST_F(Driver, AmxIsCompiledAnywhereAndChosenWhereItRuns) {
   if (amx["usable"] == true) {
     EXPECT_EQ(run.code, 0) << run.err;
   } else {
-    EXPECT_THAT(amx["why"], HasSubstr("amx-tile, amx-int8, which this CPU does not have"));
+    EXPECT_THAT(amx["why"],
+                HasSubstr("amx-tile, amx-int8, amx-bf16, which this CPU does not have"));
     expect_refused(run);
     EXPECT_THAT(run.err, HasSubstr("amx-tile"));
   }

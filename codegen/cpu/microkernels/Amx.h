@@ -44,6 +44,12 @@ template <int Tile> QK_INLINE void tile_store(void *to, int64_t stride) {
 }
 /// sums[m][n] += over k of a[m][k] * b[k / 4][4 * n + k % 4], of signed bytes, in 32 bits.
 template <int Sums, int A, int B> QK_INLINE void tile_multiply() { _tile_dpbssd(Sums, A, B); }
+/// sums[m][n] += over k of a[m][k] * b[k / 2][2 * n + k % 2], of bfloat16, in float32: first the
+/// even k in ascending order, each with an fma, and the odd ones likewise, then both together.
+/// Denormals count as zeros.
+template <int Sums, int A, int B> QK_INLINE void tile_multiply_bf16() {
+  _tile_dpbf16ps(Sums, A, B);
+}
 
 #else
 
@@ -58,6 +64,9 @@ template <int Tile> QK_INLINE void tile_store(void *to, int64_t stride) {
 }
 template <int Sums, int A, int B> QK_INLINE void tile_multiply() {
   emulated_tiles().multiply(Sums, A, B);
+}
+template <int Sums, int A, int B> QK_INLINE void tile_multiply_bf16() {
+  emulated_tiles().multiply_bf16(Sums, A, B);
 }
 
 #endif

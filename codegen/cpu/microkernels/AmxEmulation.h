@@ -1,6 +1,6 @@
 // AMX's tiles in plain C++, for tests on machines without them: what Intel's manual says of
-// LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBSSD (Software Developer's Manual,
-// volume 2). Where the CPU would raise an exception, the program ends.
+// LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED, TDPBSSD and TDPBF16PS (Software
+// Developer's Manual, volume 2). Where the CPU would raise an exception, the program ends.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
 
@@ -71,6 +71,29 @@ public:
     for (int m = c.rows; m < kRows; ++m)
       memset(c.data[m], 0, kRowBytes);
   }
+  /// sums[m][n] += the sum over even k of a[m][k] * b[k / 2][2 * n + k % 2] and that over odd k, of
+  /// bfloat16: each an fma after the other, in float32 without denormals.
+  void multiply_bf16(int sums, int a, int b) {
+    Tile &c = at(sums);
+    const Tile &left = at(a), &right = at(b);
+    must(sums != a && sums != b && a != b);
+    must(c.rows == left.rows && c.row_bytes == right.row_bytes && left.row_bytes == 4 * right.rows);
+    must(c.row_bytes % 4 == 0 && left.row_bytes % 4 == 0);
+    for (int m = 0; m < c.rows; ++m)
+      for (int n = 0; n < c.row_bytes / 4; ++n) {
+        float parts[2] = {0, 0};
+        for (int pair = 0; pair < right.rows; ++pair)
+          for (int i = 0; i < 2; ++i)
+            parts[i] = normal(__builtin_fmaf(bf16(left.data[m], 2 * pair + i),
+                                             bf16(right.data[pair], 2 * n + i), parts[i]));
+        float sum;
+        memcpy(&sum, c.data[m] + 4 * n, 4);
+        sum = normal(normal(sum) + normal(parts[0] + parts[1]));
+        memcpy(c.data[m] + 4 * n, &sum, 4);
+      }
+    for (int m = c.rows; m < kRows; ++m)
+      memset(c.data[m], 0, kRowBytes);
+  }
 
 private:
   struct Tile {
@@ -78,6 +101,15 @@ private:
     uint16_t row_bytes = 0;
     uint8_t data[kRows][kRowBytes] = {};
   };
+  /// A denormal is zero.
+  static float normal(float value) {
+    return __builtin_fabsf(value) < 0x1p-126f ? __builtin_copysignf(0.0f, value) : value;
+  }
+  static float bf16(const uint8_t *row, int at) {
+    uint16_t bits;
+    memcpy(&bits, row + 2 * at, 2);
+    return normal(__builtin_bit_cast(float, uint32_t{bits} << 16));
+  }
   static void must(bool holds) {
     if (!holds)
       __builtin_trap();

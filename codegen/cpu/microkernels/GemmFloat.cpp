@@ -1,4 +1,5 @@
 // Matrix products of float weights (f32, f16, bf16) with float activations.
+#include "codegen/cpu/microkernels/GemmFloatTiles.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -59,6 +60,28 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const float *x, int64_t stride, i
     gemm<T, 1>(panel, x + row * stride, stride, k, acc + 16 * row);
 }
 
+template <class T>
+QK_INLINE void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
+                           const float *x, int64_t stride, int64_t k, int64_t rows, float *acc,
+                           int64_t acc_stride) {
+  int64_t row = 0;
+#ifdef QK_AMX
+  if constexpr (sizeof(T) == 2)
+    for (int64_t many; rows - row >= kLeastFloatRows<T>; row += many) {
+      constexpr int64_t kMost = kFloatTiles * kFloatTileRows, kPanels = BlockWeights<T>::kPanels;
+      many = rows - row < kMost ? rows - row : kMost;
+      for (int64_t at = 0; at < panels; at += kPanels)
+        gemm_float_tiles<T>(panel + at * panel_bytes, panel_bytes,
+                            static_cast<int>(panels - at < kPanels ? panels - at : kPanels),
+                            x + row * stride, stride, k, static_cast<int>(many),
+                            acc + 16 * row + at * acc_stride, acc_stride);
+    }
+#endif
+  for (int64_t at = 0; at < panels; ++at)
+    gemm_rows<T>(panel + at * panel_bytes, x + row * stride, stride, k, rows - row,
+                 acc + at * acc_stride + 16 * row);
+}
+
 } // namespace quern::micro
 
 using namespace quern::micro;
@@ -69,9 +92,10 @@ QK_BEGIN
                                      int64_t k, float *acc) {                                      \
     gemm<TYPE, 1>(panel, x, x_stride, k, acc);                                                     \
   }                                                                                                \
-  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, const float *x, int64_t x_stride,    \
-                                        int64_t k, int64_t rows, float *acc) {                     \
-    gemm_rows<TYPE>(panel, x, x_stride, k, rows, acc);                                             \
+  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels, \
+                                        const float *x, int64_t x_stride, int64_t k, int64_t rows, \
+                                        float *acc, int64_t acc_stride) {                          \
+    gemm_panels<TYPE>(panel, panel_bytes, panels, x, x_stride, k, rows, acc, acc_stride);          \
   }
 QK_FOR_EACH_FLOAT_PACKING(QK_GEMM)
 

@@ -88,9 +88,8 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
       sums[part][m] = total[part][m];
 #pragma clang loop unroll(disable)
   for (int at = 0; at < count; ++at) {
-    if constexpr (M == 1)
-      QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
-          __builtin_prefetch(panel + kPrefetchAhead + ahead);
+    QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
+        __builtin_prefetch(panel + kPrefetchAhead + ahead);
     QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, MaxCode, M>(
         panel, codes, pairs, stride, corrections, supers, at, part * kDotLanes, sums[part]);
     panel += kPairBytes;

@@ -113,12 +113,12 @@ QK_BEGIN
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
-// Quantizes a row of k floats to the int8 row those read (StepArgs.h), of q8_row_bytes(k) bytes;
-// codes past k are 0, bytes past the pairs are not written. A group of 16: amax = the largest |x|;
-// scale = amax / 127; code = round-to-nearest-even(x * (127 / amax)). A group whose amax is under
-// 2^-120 is all zeros. If one holds NaN or infinity, its scale is NaN or infinity and its codes are
-// 0 wherever x * (127 / amax) is NaN, so that the products come out NaN. A pair's sum is two
-// products and an addition, each rounded.
+// Quantizes a row of k floats to the int8 row those read (StepArgs.h), of quern_q8_row_bytes(k)
+// bytes; codes past k are 0, bytes past the pairs are not written. A group of 16: amax = the
+// largest |x|; scale = amax / 127; code = round-to-nearest-even(x * (127 / amax)). A group whose
+// amax is under 2^-120 is all zeros. If one holds NaN or infinity, its scale is NaN or infinity and
+// its codes are 0 wherever x * (127 / amax) is NaN, so that the products come out NaN. A pair's sum
+// is two products and an addition, each rounded.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
 // A key or a value of n floats to kv state's int8: in the same way, in groups of QUERN_KV_GROUP.
 void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales);
@@ -126,14 +126,19 @@ void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales
 // ---- Matrix products with float weights
 // -----------------------------------------------------------------------
 //
-// qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart.
+// qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart; _rows
+// for `panels` panels, panel_bytes apart, whose sums lie acc_stride floats apart. There is place
+// for a multiple of 16 rows, and what lies behind the last may be written.
 //   even = fma(w[k], x[k], even) over k = 0, 2, ...; odd likewise over k = 1, 3, ...; acc = even +
 //   odd
+// The variant amx has many rows by f16 and bf16 in tiles (GemmFloatTiles.h): activations keep 16
+// bits, sums are those of TDPBF16PS (Amx.h), 32 inputs at a time.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \
                            float *acc);                                                            \
-  void qk_gemm_##NAME##_rows(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,    \
-                             int64_t rows, float *acc);
+  void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels,            \
+                             const float *x, int64_t x_stride, int64_t k, int64_t rows,            \
+                             float *acc, int64_t acc_stride);
 QK_FOR_EACH_FLOAT_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
@@ -370,15 +375,5 @@ QK_END
   X(qk_barrier)                                                                                    \
   X(qk_next_ticket)                                                                                \
   X(qk_note_time)
-
-#ifdef __cplusplus
-namespace quern {
-/// Bytes of a quantized row of k activations (StepArgs.h): codes, pairs, rounded up to 64.
-constexpr int64_t q8_row_bytes(int64_t k) {
-  const int64_t padded = (k + 31) / 32 * 32;
-  return (padded + padded / 32 * 16 + 63) / 64 * 64;
-}
-} // namespace quern
-#endif
 
 #endif // QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H

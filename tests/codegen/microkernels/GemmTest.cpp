@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace quern::native {
 namespace {
@@ -121,7 +122,7 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
       for (const bool extreme : {false, true}) {
         const std::string what = std::string(c.name) + " k=" + std::to_string(k);
         const auto panel = random_panel(c, k, random, extreme);
-        const int64_t stride = q8_row_bytes(k) + 64 * random.below(3);
+        const int64_t stride = quern_q8_row_bytes(k) + 64 * random.below(3);
         std::vector<uint8_t> rows(kRows * stride);
         std::vector<float> want(kRows * 16);
         for (int m = 0; m < kRows; ++m) {
@@ -177,7 +178,7 @@ TEST(QuantizedGemm, TilesEqualSingleRows) {
     for (const int64_t k : {32, 64, 96, 256, 288, 352})
       for (const bool extreme : {false, true}) {
         const auto panel = random_panel(c, k, random, extreme);
-        const int64_t stride = q8_row_bytes(k) + 64 * random.below(3);
+        const int64_t stride = quern_q8_row_bytes(k) + 64 * random.below(3);
         std::vector<uint8_t> rows(kMost * stride);
         std::vector<float> want(kMost * 16);
         for (int m = 0; m < kMost; ++m) {
@@ -215,7 +216,7 @@ TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
       auto x = random.units(k);
       x[40] = bad;
       for (const Build &build : usable_builds()) {
-        std::vector<uint8_t> row(q8_row_bytes(k));
+        std::vector<uint8_t> row(quern_q8_row_bytes(k));
         build.kernels->qk_quantize_row(x.data(), k, row.data());
         std::vector<float> got(16);
         (build.kernels->*c.m1)(panel.data(), row.data(), 0, k, got.data());
@@ -225,11 +226,14 @@ TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
     }
 }
 
+using FloatRows = void (*)(const uint8_t *, int64_t, int64_t, const float *, int64_t, int64_t,
+                           int64_t, float *, int64_t);
+
 struct FloatCase {
   const char *name;
   Packing packing;
   Gemm<float> Kernels::*m1;
-  GemmRows<float> Kernels::*rows;
+  FloatRows Kernels::*rows;
   DecodeRow Kernels::*decode;
 };
 
@@ -265,6 +269,11 @@ std::vector<uint8_t> random_float_panel(const Packing &packing, int64_t k, Rando
   return panel;
 }
 
+/// Whether a build has `rows` rows, or a few more, by weights of that packing in tiles.
+bool in_tiles(const Build &build, const Packing &packing, int rows) {
+  return build.name.starts_with("amx") && packing.kind != Packing::F32 && rows >= 8;
+}
+
 TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
   Random random(3);
   for (const FloatCase &c : kFloats)
@@ -298,11 +307,94 @@ TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
           std::vector<float> got(16, NAN);
           (build.kernels->*c.m1)(panel.data(), x.data() + m * stride, stride, k, got.data());
           check(got, m);
-          got.assign((m + 1) * 16, NAN);
-          (build.kernels->*c.rows)(panel.data(), x.data() + (kRows - m - 1) * stride, stride, k,
-                                   m + 1, got.data());
+          if (in_tiles(build, c.packing, m + 1))
+            continue;
+          got.assign(16 * 16, NAN);
+          (build.kernels->*c.rows)(panel.data(), panel.size(), 1,
+                                   x.data() + (kRows - m - 1) * stride, stride, k, m + 1,
+                                   got.data(), 16 * 16);
+          got.resize((m + 1) * 16);
           check(got, kRows - m - 1);
         }
+      }
+    }
+}
+
+// Tests products in tiles: within 2^-15 of each product, and the same bits in every build, number
+// of rows and number of panels.
+TEST(FloatGemm, TilesKeepSixteenBitsAndDependOnNothingButTheRow) {
+  constexpr int kMost = 112, kPanels = 3; // more than a call's tiles
+  Random random(6);
+  for (const FloatCase &c : kFloats) {
+    if (c.packing.kind == Packing::F32)
+      continue;
+    for (const int64_t k : {0, 1, 2, 31, 32, 65, 256, 300}) {
+      const std::string what = std::string(c.name) + " k=" + std::to_string(k);
+      std::vector<uint8_t> panels;
+      for (int at = 0; at < kPanels; ++at) {
+        const auto panel = random_float_panel(c.packing, k, random);
+        panels.insert(panels.end(), panel.begin(), panel.end());
+      }
+      const int64_t bytes = c.packing.panel_bytes(k), stride = k + random.below(5);
+      const auto x = random.units(kMost * stride + 1);
+      std::vector<float> want[kPanels]; // of all rows at once
+      for (const Build &build : usable_builds()) {
+        if (!in_tiles(build, c.packing, kMost))
+          continue;
+        for (const int count : {kMost, 16, 17, 31, 32, 40, 96}) {
+          const int64_t next = (count + 15) / 16 * 16 * 16;
+          std::vector<float> got(kPanels * next, NAN);
+          (build.kernels->*c.rows)(panels.data(), bytes, kPanels,
+                                   x.data() + (kMost - count) * stride, stride, k, count,
+                                   got.data(), next);
+          for (int at = 0; at < kPanels; ++at) {
+            const auto sums = std::span(got).subspan(at * next, count * 16);
+            if (want[at].empty())
+              want[at].assign(sums.begin(), sums.end());
+            expect_same_bits(sums, std::span(want[at]).subspan((kMost - count) * 16),
+                             what + " " + std::to_string(count) + " rows, " +
+                                 std::string(build.name));
+          }
+        }
+      }
+      for (int at = 0; at < kPanels && !want[at].empty(); ++at)
+        for (int lane = 0; lane < 16; ++lane) {
+          std::vector<float> w(k);
+          formats::decode_packed_row(c.packing, panels.data() + at * bytes, lane, k, w.data());
+          for (int m = 0; m < kMost; ++m) {
+            double exact = 0, size = 0;
+            for (int64_t i = 0; i < k; ++i) {
+              const double product = static_cast<double>(w[i]) * x[m * stride + i];
+              exact += product;
+              size += std::abs(product);
+            }
+            ASSERT_NEAR(want[at][m * 16 + lane], exact, 0x1p-15 * size) << what;
+          }
+        }
+    }
+  }
+}
+
+// Tests that an infinity or NaN of an activation reaches its row's sums, and no other row's.
+TEST(FloatGemm, CarriesNanAndInfinityOfActivations) {
+  constexpr int64_t k = 40;
+  constexpr int kHeight = 18;
+  Random random(7);
+  for (const FloatCase &c : kFloats)
+    for (const float bad : {NAN, INFINITY, -INFINITY, -std::numeric_limits<float>::quiet_NaN()}) {
+      const auto panel = random_float_panel(c.packing, k, random);
+      auto x = random.units(kHeight * k);
+      x[5 * k + 35] = bad;
+      for (const Build &build : usable_builds()) {
+        std::vector<float> got(32 * 16);
+        (build.kernels->*c.rows)(panel.data(), panel.size(), 1, x.data(), k, k, kHeight, got.data(),
+                                 32 * 16);
+        for (int m = 0; m < kHeight; ++m)
+          for (int lane = 0; lane < 16; ++lane) {
+            const float value = got[16 * m + lane];
+            ASSERT_EQ(std::isfinite(value), m != 5) << c.name << " " << build.name;
+            ASSERT_TRUE(m != 5 || !std::isnan(bad) || std::isnan(value));
+          }
       }
     }
 }

@@ -51,7 +51,7 @@ TEST(QuantizeRow, EqualsTheModel) {
     if (k > 100)
       std::fill_n(x.begin() + 80, 16, 0.0f);
     const int padded = (k + 31) / 32 * 32;
-    std::vector<uint8_t> want(q8_row_bytes(k), 0xee);
+    std::vector<uint8_t> want(quern_q8_row_bytes(k), 0xee);
     for (int first = 0; first < padded; first += 32) {
       QuernQ8Pair pair = {};
       for (int g = 0; g < 2; ++g) {
@@ -108,7 +108,7 @@ TEST(QuantizeKv, FollowsItsDefinition) {
 
 TEST(QuantizeRow, TreatsNonFiniteAndTinyNumbersAsItSays) {
   for (const Build &build : usable_builds()) {
-    std::vector<uint8_t> row(q8_row_bytes(32));
+    std::vector<uint8_t> row(quern_q8_row_bytes(32));
     const auto quantized = [&](float first, float rest) {
       std::vector<float> x(32, rest);
       x[0] = first;
