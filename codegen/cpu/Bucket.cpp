@@ -205,13 +205,15 @@ std::string quern::cpu::bucketSymbol(func::FuncOp bucket) {
 
 LogicalResult
 quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp bucket,
-                           std::function<LLVM::LLVMFuncOp(KernelOp, bool)> kernelFor) {
+                           std::function<LLVM::LLVMFuncOp(KernelOp, Form)> kernelFor) {
   FailureOr<std::vector<Call>> calls = callsOf(bucket, symbols);
   if (failed(calls))
     return failure();
   SmallVector<LLVM::LLVMFuncOp> functions;
   for (const Call &call : *calls) {
-    functions.push_back(kernelFor(call.kernel, isSingle(bucket)));
+    functions.push_back(kernelFor(call.kernel, call.last          ? Form::last
+                                               : isSingle(bucket) ? Form::one
+                                                                  : Form::many));
     if (!functions.back())
       return failure();
   }

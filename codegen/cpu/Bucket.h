@@ -5,6 +5,7 @@
 
 #include "codegen/cpu/Calls.h"
 #include "codegen/cpu/Code.h"
+#include "codegen/cpu/Kernel.h"
 
 #include <functional>
 #include <string>
@@ -12,10 +13,10 @@
 namespace quern::cpu {
 
 /// Writes quern_<entry>_<bucket>. `symbols` are the planned module's, `kernelFor` gives the
-/// function of a kernel, specialised or not.
-mlir::LogicalResult
-generateBucket(Code &code, const mlir::SymbolTable &symbols, mlir::func::FuncOp bucket,
-               std::function<mlir::LLVM::LLVMFuncOp(KernelOp, bool single)> kernelFor);
+/// function of a kernel.
+mlir::LogicalResult generateBucket(Code &code, const mlir::SymbolTable &symbols,
+                                   mlir::func::FuncOp bucket,
+                                   std::function<mlir::LLVM::LLVMFuncOp(KernelOp, Form)> kernelFor);
 
 /// The name of a bucket's function: quern_step_decode1.
 std::string bucketSymbol(mlir::func::FuncOp bucket);

@@ -169,6 +169,8 @@ private:
                           static_cast<unsigned>(llvm::find(returned, value) - returned.begin())}};
       call.operands.push_back(places[value].front());
     }
+    call.last = isSingle(bucket) && returned.size() == 1 && dispatch.getResults().size() == 1 &&
+                dispatch.getResults().front() == returned.front();
     if (std::optional<uint64_t> scratch = dispatch.getScratch())
       call.operands.push_back({Base::arena, static_cast<int64_t>(*scratch)});
     calls.push_back(std::move(call));
@@ -187,6 +189,7 @@ private:
 
 bool Call::alike(const Call &other) const {
   return kernel == other.kernel && barrier == other.barrier && alone == other.alone &&
+         last == other.last &&
          llvm::equal(operands, other.operands, [](const Operand &a, const Operand &b) {
            return a.base == b.base && a.index == b.index;
          });

@@ -31,6 +31,7 @@ struct Call {
   KernelOp kernel;
   bool barrier = false; ///< workers wait for each other before it
   bool alone = false;   ///< every worker runs all of it, on memory of its own
+  bool last = false;    ///< its result, one row, is all that the entry gives
   llvm::SmallVector<Operand, 8> operands;
 
   /// True where the calls differ in numbers only.

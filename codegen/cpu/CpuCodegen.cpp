@@ -66,15 +66,16 @@ absl::StatusOr<OwningOpRef<ModuleOp>> generateKernels(ModuleOp planned) {
   Code code(*module, UnknownLoc::get(context));
 
   // A kernel is generated once for all buckets of many tokens, and once for single ones.
+  constexpr const char *kNames[] = {".many", ".one", ".last"};
   llvm::StringMap<LLVM::LLVMFuncOp> functions;
-  auto kernelFor = [&](KernelOp op, bool single) -> LLVM::LLVMFuncOp {
-    std::string name = absl::StrCat(op.getSymName().str(), single ? ".one" : ".many");
+  auto kernelFor = [&](KernelOp op, Form form) -> LLVM::LLVMFuncOp {
+    std::string name = absl::StrCat(op.getSymName().str(), kNames[static_cast<int>(form)]);
     auto [entry, fresh] = functions.try_emplace(name);
     if (!fresh)
       return entry->second;
     OpBuilder::InsertionGuard guard(code.b);
     LLVM::LLVMFuncOp outer = code.function;
-    Kernel kernel(code, op, name, single);
+    Kernel kernel(code, op, name, form);
     LLVM::LLVMFuncOp function = code.function;
     LogicalResult result = kernel.generate();
     code.function = outer;

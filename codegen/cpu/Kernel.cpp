@@ -27,8 +27,8 @@ bool quern::cpu::fetchesWork(KernelOp op) {
   return op.getAnchor() == "linear" || op.getAnchor() == "attention";
 }
 
-Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single)
-    : code(code), op(op), single(single) {
+Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
+    : code(code), op(op), single(form != Form::many), last(form == Form::last) {
   SmallVector<Type> types = {code.ptr(), code.i64(), code.i64()};
   for (Type type : op.getArgumentTypes())
     llvm::append_range(types, loweredTypes(type));

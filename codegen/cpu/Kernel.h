@@ -23,10 +23,14 @@ bool fetchesWork(KernelOp op);
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
 
+/// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
+/// result is all that the entry gives, of which the largest column may be all that is asked for.
+enum class Form { many, one, last };
+
 class Kernel {
 public:
-  /// Begins the function `name`. `single`: one token of one sequence, known while compiling.
-  Kernel(Code &code, KernelOp op, llvm::StringRef name, bool single);
+  /// Begins the function `name`.
+  Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form);
 
   /// Writes the body, by the kernel's anchor, and ends the function. Fails with a diagnostic on
   /// what no generator knows.
@@ -34,7 +38,8 @@ public:
 
   Code &code;
   KernelOp op;
-  bool single;
+  bool single; ///< one token of one sequence
+  bool last;   ///< its result is the entry's
   Value args, worker, workers;
 
   /// What the kernel's workers share while it runs; null where there is no such memory.

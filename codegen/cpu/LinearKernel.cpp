@@ -104,6 +104,8 @@ LogicalResult Kernel::generateLinear() {
   for (size_t i = 0; i < shifts.size(); ++i)
     tiles.push_back(code.scratch(code.f32(), together * tileFloats));
 
+  Value columns = last ? code.scratch(code.f32(), kLanes) : Value();
+
   // The product of `height` rows from `row` on with `many` panels from `panel` on.
   auto multiply = [&](Value row, Value panel, Value many, Value height) {
     Value x = code.atBytes(input, code.mul(row, rowBytes));
@@ -136,12 +138,15 @@ LogicalResult Kernel::generateLinear() {
         return code.fadd(y, code.loadF(pointer(linear.getBias()), code.add(c, shift)));
       });
       for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-        Value out = code.at(result(i), code.f32(), code.mul(target, cols));
+        Value out = code.at(result(i), code.f32(), code.add(code.mul(target, cols), col));
+        if (last)
+          out = code.call("qk_columns_at", code.ptr(), {args, out, columns});
         mlir::Value yielded = value;
         code.loop(code.c(0), lanes, [&](Value lane) {
-          Value c = code.add(col, lane);
-          code.storeF(values.element(yielded, c), out, c);
+          code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
         });
+        if (last)
+          code.call("qk_keep_best", {args, worker, out, lanes, col});
       }
     };
     if (single)
@@ -233,6 +238,8 @@ LogicalResult Kernel::generateRows() {
         int64_t cols = colsOf(value.getType());
         int64_t bytes = quantized ? quern_q8_row_bytes(cols) : cols * 4;
         values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
+        if (last)
+          code.call("qk_keep_best", {args, worker, result(i), code.c(cols), code.c(0)});
       }
   });
   return success();

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 4
+#define QUERN_ABI_VERSION 5
 
 // Positions a page of kv state holds.
 #define QUERN_KV_PAGE 64
@@ -41,6 +41,15 @@ typedef struct QuernBarrier {
   uint32_t tickets;
   uint8_t pad2[60];
 } QuernBarrier;
+
+// What a worker leaves of a row of results of which only the largest is asked for: the largest of
+// the columns that it computed, the first among equals. A NaN is not larger than anything; before
+// the step, and where nothing was above it, -infinity and -1. Each has its own cache line.
+typedef struct QuernBest {
+  float value;
+  int32_t column;
+  uint8_t pad[56];
+} QuernBest;
 
 // kv state of the layers that keep the same positions (all of them, or those of one window size).
 // A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
@@ -83,6 +92,9 @@ typedef struct QuernStepArgs {
   // Null, or [dispatches]: the device's clock when worker 0 begins each dispatch of the bucket, all
   // that it had to wait for being there.
   uint64_t *ticks;
+  // Null, or [num_workers], in a bucket of one token whose only result has one row: that row's
+  // largest column is left here, and the row need not be written.
+  QuernBest *best;
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
 
 namespace quern::cli {
@@ -101,8 +102,12 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
   const uint64_t limit = std::min(options.max_tokens, engine.ctx() - engine.length(slot) + 1);
   generated.tokens.reserve(limit);
   const auto decode_start = Clock::now();
+  // A step may choose the next token itself.
+  const bool greedy = sampler.is_greedy() && !options.logits;
+  std::optional<int32_t> chosen;
   while (generated.tokens.size() < limit) {
-    absl::StatusOr<int32_t> token = sampler.sample(logits, engine.tokens(slot));
+    absl::StatusOr<int32_t> token =
+        chosen ? absl::StatusOr<int32_t>(*chosen) : sampler.sample(logits, engine.tokens(slot));
     if (!token.ok())
       return token.status();
     if (generated.tokens.empty())
@@ -118,8 +123,15 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
     }
     if (generated.tokens.size() == limit)
       break;
-    if (absl::Status status = feed(std::span(&*token, 1), session::Rows::last); !status.ok())
+    if (greedy) {
+      absl::StatusOr<int32_t> next = engine.step_greedy(slot, *token, logits);
+      if (!next.ok())
+        return next.status();
+      chosen = *next;
+    } else if (absl::Status status = feed(std::span(&*token, 1), session::Rows::last);
+               !status.ok()) {
       return status;
+    }
     ++generated.decode_steps;
   }
   generated.decode_seconds = since(decode_start);

@@ -36,6 +36,7 @@ struct GenerateOptions {
   uint64_t max_tokens = UINT64_MAX;           // and never beyond the context
   const text::Tokenizer *tokenizer = nullptr; // its end tokens end the answer; null: nothing does
   bool feed_last = false; // also feed the last token, so that the slot holds the whole answer
+  bool logits = false;    // on_token wants them
 };
 
 struct Generated {
@@ -52,7 +53,8 @@ struct Generated {
   }
 };
 
-// Sees each token as it comes, and the logits it was drawn from; false ends the answer.
+// Sees each token as it comes, and, if they are wanted, the logits it was drawn from; false ends
+// the answer.
 using OnToken = std::function<bool(int32_t token, std::span<const float> logits)>;
 
 // Feeds `prompt` (at least one token) to `slot` and answers.

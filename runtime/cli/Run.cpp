@@ -161,6 +161,7 @@ absl::Status run_prompt(RunOptions &options) {
   generation.max_tokens = options.max_tokens.value_or(UINT64_MAX);
   generation.tokenizer = options.ignore_eos ? nullptr : tokenizer.get();
   generation.feed_last = !options.save_state.empty();
+  generation.logits = options.logprobs.has_value();
   auto logprobs = nlohmann::ordered_json::array();
   auto answer = generate(**engine, *slot, *sampler, prompt, generation,
                          [&](int32_t token, std::span<const float> logits) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace quern::session {
@@ -110,6 +111,7 @@ void Engine::prepare_step() {
   block_tables_.resize(pool_->num_groups() * max_seqs_);
   fixed_state_.resize(max_seqs_);
   in_batch_.resize(slots_);
+  best_.resize(device_->threads());
   for (size_t g = 0; g < pool_->num_groups(); ++g) {
     const PagePool &pages = pool_->pages(g);
     kv_.push_back({pages.base(), static_cast<int64_t>(pages.page_bytes()),
@@ -216,11 +218,37 @@ absl::Status Engine::step(std::span<const SequenceStep> batch, std::span<float> 
         done = 0;
       }
     }
-    if (absl::Status status = run_packed(num_seqs, num_tokens, num_rows, out); !status.ok())
+    if (absl::Status status = run_packed(num_seqs, num_tokens, num_rows, out, nullptr);
+        !status.ok())
       return status;
     out += uint64_t{num_rows} * vocab_;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int32_t> Engine::step_greedy(SlotId slot, int32_t token, std::span<float> logits) {
+  if (times_)
+    began_ = device_->ticks();
+  const SequenceStep s{slot, std::span(&token, 1)};
+  if (absl::Status status = check_batch(std::span(&s, 1), logits); !status.ok())
+    return status;
+  std::ranges::fill(best_, QuernBest{-std::numeric_limits<float>::infinity(), -1, {}});
+  uint32_t num_rows = 0;
+  pack(s, 0, 1, 0, 0, num_rows);
+  const bool chooses = bucket(1, 1).max_tokens() == 1;
+  if (absl::Status status = run_packed(1, 1, 1, logits.data(), chooses ? best_.data() : nullptr);
+      !status.ok())
+    return status;
+  if (!chooses)
+    for (uint32_t id = 0; id < vocab_; ++id)
+      if (logits[id] > best_[0].value)
+        best_[0] = {logits[id], static_cast<int32_t>(id), {}};
+  const QuernBest &best = *std::ranges::max_element(best_, [](const auto &a, const auto &b) {
+    return a.value != b.value ? a.value < b.value : a.column > b.column;
+  });
+  if (best.column < 0)
+    return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
+  return best.column;
 }
 
 void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq,
@@ -267,7 +295,7 @@ QuernStepArgs Engine::step_args(const void *const *inputs, void *const *outputs)
 }
 
 absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
-                                float *logits) {
+                                float *logits, QuernBest *best) {
   const void *inputs[] = {tokens_.data()};
   void *outputs[] = {logits};
   QuernStepArgs args = step_args(inputs, outputs);
@@ -280,6 +308,7 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   args.rows = rows_.data();
   args.kv = kv_.data();
   args.fixed_state = fixed_state_.data();
+  args.best = best;
   const uint32_t bucket = bucket_index(num_tokens, num_seqs);
   args.ticks = times_ ? ticks_.data() : nullptr;
   absl::Status status = device_->run(step_entry_, bucket, args);

@@ -114,6 +114,12 @@ public:
   // Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
+  // Advances the slot by a token and returns the likeliest next one, the lowest id among equals:
+  // what step() and a greedy choice give, without writing logits where the model's code can do
+  // without; they go to `logits` (vocab of them) where it cannot.
+  // Errors: step's; Internal, where no logit is a number above -infinity.
+  absl::StatusOr<int32_t> step_greedy(SlotId slot, int32_t token, std::span<float> logits);
+
   // From now on device steps add their times to `times`, which must outlive that; null ends it.
   void record(StepTimes *times);
 
@@ -148,7 +154,9 @@ private:
   // With the model's weights and arena; the batch is still to be filled in.
   QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
   void add_times(StepTimes::Bucket &bucket);
-  absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits);
+  // `best`: null, or where the bucket leaves what it finds instead of logits.
+  absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits,
+                          QuernBest *best);
 
   std::unique_ptr<artifact::Artifact> artifact_;
   std::unique_ptr<device::Device> device_;
@@ -165,6 +173,7 @@ private:
   std::vector<const int32_t *> block_tables_; // max_seqs of each kv group
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
+  std::vector<QuernBest> best_; // a worker
   StepTimes *times_ = nullptr;
   uint64_t began_ = 0;            // the device step that is timed, in the device's ticks
   std::vector<uint64_t> ticks_;   // one device step's

@@ -49,6 +49,9 @@ public:
   // Error: Internal, where no logit is a number.
   absl::StatusOr<int32_t> sample(std::span<const float> logits, std::span<const int32_t> history);
 
+  // Whether it takes the highest logit as it is, the lowest id among equals.
+  bool is_greedy() const { return options_.temperature == 0 && !changes_logits(); }
+
 private:
   Sampler(const SamplerOptions &options, uint32_t vocab);
   bool changes_logits() const;

@@ -100,6 +100,47 @@ TEST_P(Bitwise, EveryUsableVariantTwice) {
     EXPECT_TRUE(of["amx"] == of.at("x86-64-v4"));
 }
 
+// Tests that a greedy step, which leaves its choice instead of logits, chooses the first of the
+// largest logits: where the output projection ends the step, and where something comes after it.
+TEST(Greedy, ChoosesWhatLogitsSay) {
+  Folder folder;
+  folder.write("config.json", R"({"model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"],
+    "vocab_size": 101, "hidden_size": 48, "intermediate_size": 80, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-6, "max_position_embeddings": 128,
+    "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 16,
+    "attn_logit_softcapping": 30.0, "final_logit_softcapping": 20.0, "num_hidden_layers": 2})");
+  const std::string artifact = folder.path("m.quern");
+  for (const char *quant : {"int4", "f32"})
+    for (const char *without : {"", "all"}) {
+      std::vector<std::string> args = {
+          "compile", folder.path("config.json"),
+          "-o",      artifact,
+          "-q",      "--synthetic",
+          "5",       "--quant",
+          quant,
+      };
+      if (*without)
+        args.insert(args.end(), {"--without", without});
+      done("quern", args);
+      for (const char *threads : {"1", "2", "3"}) {
+        const std::string what = std::string(quant) + " " + without + " -t " + threads;
+        args = {"run",    "-m", artifact, "--tokens", "3,1,4,15",     "-n",    "40",
+                "--temp", "0",  "-t",     threads,    "--ignore-eos", "--json"};
+        const std::vector<int32_t> tokens = done("quern-run", args).json()["tokens"];
+        ASSERT_EQ(tokens.size(), 40u);
+        args.insert(args.end(), {"--logprobs", "1"}); // so it looks at logits
+        EXPECT_EQ(done("quern-run", args).json()["tokens"], nlohmann::json(tokens)) << what;
+        std::vector<int32_t> all = {3, 1, 4, 15};
+        all.insert(all.end(), tokens.begin(), tokens.end());
+        const Logits rows = logits(artifact, all);
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          const auto row = rows.values.begin() + static_cast<int64_t>((i + 3) * rows.cols);
+          EXPECT_EQ(std::max_element(row, row + rows.cols) - row, tokens[i]) << what << " " << i;
+        }
+      }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Formats, Bitwise, testing::Values("int8", "int4", "int4:g64,asym"), [](const auto &info) {
       std::string name = info.param;

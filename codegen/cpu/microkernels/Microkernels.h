@@ -170,6 +170,15 @@ float qk_dot(const float *x, const float *y, int64_t n);
 // -infinity if n is 0; NaN's are passed over.
 float qk_max(const float *x, int64_t n);
 
+// ---- The largest column of a step's result, where only that is asked for (QuernBest)
+//
+// Where a kernel writes columns of its result: there, or to memory of its own.
+float *qk_columns_at(const QuernStepArgs *args, float *result, float *own);
+// Compares `n` values, columns from `column` on, with what the worker found so far; does nothing
+// where all of the result is asked for. A worker's columns come in ascending order.
+void qk_keep_best(const QuernStepArgs *args, int64_t worker, const float *values, int64_t n,
+                  int64_t column);
+
 // ---- Scalar functions
 // --------------------------------------------------------------------------------------------
 //
@@ -372,6 +381,8 @@ QK_END
   X(qk_attn_finish_row)                                                                            \
   X(qk_recurrence_step)                                                                            \
   X(qk_recurrence_step_delta)                                                                      \
+  X(qk_columns_at)                                                                                 \
+  X(qk_keep_best)                                                                                  \
   X(qk_barrier)                                                                                    \
   X(qk_next_ticket)                                                                                \
   X(qk_note_time)

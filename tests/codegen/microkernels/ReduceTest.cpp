@@ -44,6 +44,38 @@ TEST(Reduce, EqualsTheModel) {
   }
 }
 
+// Tests that the first of the largest columns is kept, worker by worker; NaN and -infinity never.
+TEST(KeepBest, KeepsTheFirstOfTheLargest) {
+  Random random(8);
+  for (int n = 0; n < 70; ++n) {
+    auto x = random.units(n);
+    for (float &value : x) { // with equals among them
+      value = std::round(4 * value);
+      if (random.below(4) == 0)
+        value = random.below(2) == 0 ? NAN : -INFINITY;
+    }
+    int32_t want = -1;
+    for (int i = 0; i < n; ++i)
+      if (x[i] > (want < 0 ? -INFINITY : x[want]))
+        want = i;
+    for (const Build &build : usable_builds()) {
+      QuernBest best[2] = {{-INFINITY, -1, {}}, {-INFINITY, -1, {}}};
+      QuernStepArgs args = {};
+      float own[16], result[16];
+      EXPECT_EQ(build.kernels->qk_columns_at(&args, result, own), result);
+      build.kernels->qk_keep_best(&args, 1, x.data(), n, 0); // nobody asked
+      args.best = best;
+      EXPECT_EQ(build.kernels->qk_columns_at(&args, result, own), own);
+      const int first = n / 3;
+      build.kernels->qk_keep_best(&args, 1, x.data(), first, 1000);
+      build.kernels->qk_keep_best(&args, 1, x.data() + first, n - first, 1000 + first);
+      EXPECT_EQ(best[1].column, want < 0 ? -1 : 1000 + want) << build.name << " n=" << n;
+      EXPECT_EQ(best[1].value, want < 0 ? -INFINITY : x[want]);
+      EXPECT_EQ(best[0].column, -1);
+    }
+  }
+}
+
 TEST(QuantizeRow, EqualsTheModel) {
   Random random(2);
   for (const int k : {1, 15, 16, 17, 31, 32, 33, 64, 200, 577}) {
