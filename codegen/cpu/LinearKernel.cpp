@@ -62,6 +62,145 @@ FailureOr<formats::Packing> packingOf(Operation *user, mlir::Value weight) {
   return found->packing();
 }
 
+/// Writes a kernel around a matrix product: panels of the product, and what the epilogue makes of
+/// them.
+class Product {
+public:
+  /// `shifts` are the column offsets at which the epilogue reads the product: the kernel's columns
+  /// are its results', and each panel of them needs a panel of the product for each.
+  Product(Kernel &kernel, const formats::Packing &packing, ArrayRef<int64_t> shifts)
+      : kernel(kernel), code(kernel.code), linear(cast<LinearOp>(kernel.anchor)),
+        microkernel("qk_gemm_" + symbolOf(packing)), shifts(shifts),
+        quantized(isa<Q8RowsType>(linear.getInput().getType())),
+        inputs(colsOf(linear.getInput().getType())),
+        rowBytes(quantized ? quern_q8_row_bytes(inputs) : inputs * 4),
+        panelBytes(packing.panel_bytes(inputs)), cols(colsOf(kernel.yield.getOperand(0).getType())),
+        panels(llvm::divideCeil(cols, kLanes)),
+        together(kernel.single || quantized ? 1 : std::min(kFloatPanels, panels)),
+        tileFloats((kernel.single ? 1 : kRowBlock) * kLanes),
+        rows(kernel.count(rowsOf(linear.getInput().getType()))) {
+    for (size_t i = 0; i < shifts.size(); ++i)
+      tiles.push_back(code.scratch(code.f32(), together * tileFloats));
+    if (kernel.last)
+      columns = code.scratch(code.f32(), kLanes);
+  }
+
+  /// One row; the output projection may have none, where no logits are wanted.
+  void writeSingle() {
+    code.when(code.less(code.c(0), rows), [&] {
+      kernel.deal(code.c(panels), piece(kPieceBytesSingle), [&](Value from, Value to) {
+        code.loop(from, to, [&](Value panel) {
+          multiply(code.c(0), panel, code.c(1), code.c(1));
+          finishRow(code.c(0), code.c(0), code.mul(panel, kLanes), code.c(0));
+        });
+      });
+    });
+  }
+
+  /// Blocks of rows, one after the other, each with all panels.
+  void writeMany() {
+    int64_t calls = llvm::divideCeil(panels, together);
+    Value items = code.mul(code.ceilDiv(rows, kRowBlock), calls);
+    kernel.deal(items, piece(kPieceBytes), [&](Value from, Value to) {
+      code.loop(from, to, [&](Value item) {
+        Value row = code.mul(code.div(item, calls), kRowBlock);
+        Value panel = code.mul(code.rem(item, calls), together);
+        writeBlock(row, code.min(code.c(kRowBlock), code.sub(rows, row)), panel,
+                   code.min(code.c(together), code.sub(code.c(panels), panel)));
+      });
+    });
+  }
+
+private:
+  /// Calls of a piece of work of so many bytes of weights.
+  int64_t piece(int64_t bytes) const {
+    return std::max<int64_t>(1, bytes / (panelBytes * together * shifts.size()));
+  }
+
+  /// `height` rows from `row` on, `many` panels from `panel` on.
+  void writeBlock(Value row, Value height, Value panel, Value many) {
+    auto each = [&](std::function<void(Value at, Value col)> body) {
+      auto do_at = [&](Value at) { body(at, code.mul(code.add(panel, at), kLanes)); };
+      together == 1 ? do_at(code.c(0)) : code.loop(code.c(0), many, do_at);
+    };
+    // Results of many columns are far apart: each row would miss the caches, one after the other.
+    each([&](Value, Value col) {
+      code.loop(code.c(0), height, [&](Value m) {
+        for (size_t i = 0; i < kernel.yield.getValues().size(); ++i)
+          code.call("qk_prefetch", {resultAt(i, code.add(row, m), col)});
+      });
+    });
+    multiply(row, panel, many, height);
+    each([&](Value at, Value col) {
+      code.loop(code.c(0), height, [&](Value m) { finishRow(row, m, col, at); });
+    });
+  }
+
+  /// Leaves in `tiles` the product of rows and panels.
+  void multiply(Value row, Value panel, Value many, Value height) {
+    Value x = code.atBytes(kernel.pointer(linear.getInput()), code.mul(row, rowBytes));
+    Value weights = kernel.pointer(linear.getWeight());
+    for (auto [i, shift] : llvm::enumerate(shifts)) {
+      Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
+      Value stride = code.c(quantized ? rowBytes : inputs);
+      Value k = code.c(quantized ? llvm::alignTo(inputs, 32) : inputs);
+      if (kernel.single)
+        code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
+      else if (quantized)
+        code.call(microkernel + "_rows", {w, x, stride, k, height, tiles[i]});
+      else
+        code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
+                                          tiles[i], code.c(tileFloats)});
+    }
+  }
+
+  /// The epilogue for row m of the block from `row` on, columns [col, col + 16), of which panel
+  /// `at` of the tiles has the product.
+  void finishRow(Value row, Value m, Value col, Value at) {
+    Value target = code.add(row, m);
+    Value product = code.add(code.mul(at, tileFloats), code.mul(m, kLanes));
+    Rows values(kernel, target);
+    values.bind(linear.getResult(), [&](Value c, int64_t shift) {
+      size_t which = llvm::find(shifts, shift) - shifts.begin();
+      Value y = code.loadF(tiles[which], code.add(product, code.sub(c, col)));
+      if (!linear.getBias())
+        return y;
+      return code.fadd(y, code.loadF(kernel.pointer(linear.getBias()), code.add(c, shift)));
+    });
+    Value lanes =
+        cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
+    for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
+      Value out = resultAt(i, target, col);
+      if (kernel.last)
+        out = code.call("qk_columns_at", code.ptr(), {kernel.args, out, columns});
+      mlir::Value yielded = value;
+      code.loop(code.c(0), lanes, [&](Value lane) {
+        code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
+      });
+      if (kernel.last)
+        code.call("qk_keep_best", {kernel.args, kernel.worker, out, lanes, col});
+    }
+  }
+
+  Value resultAt(unsigned index, Value row, Value col) {
+    return code.at(kernel.result(index), code.f32(), code.add(code.mul(row, cols), col));
+  }
+
+  Kernel &kernel;
+  Code &code;
+  LinearOp linear;
+  std::string microkernel;
+  ArrayRef<int64_t> shifts;
+  bool quantized;
+  int64_t inputs, rowBytes, panelBytes;
+  int64_t cols, panels;
+  int64_t together;   ///< panels of a call
+  int64_t tileFloats; ///< from the product of a panel to that of the next
+  Value rows;
+  SmallVector<Value> tiles; ///< a shift's products
+  Value columns;            ///< where columns go of which only the largest is asked for
+};
+
 } // namespace
 
 LogicalResult Kernel::generateLinear() {
@@ -69,15 +208,6 @@ LogicalResult Kernel::generateLinear() {
   FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
-  std::string microkernel = "qk_gemm_" + symbolOf(*packing);
-  bool quantized = isa<Q8RowsType>(linear.getInput().getType());
-  int64_t inputs = colsOf(linear.getInput().getType());
-  int64_t padded = quantized ? (inputs + 31) / 32 * 32 : inputs;
-  int64_t rowBytes = quantized ? quern_q8_row_bytes(inputs) : inputs * 4;
-  int64_t panelBytes = packing->panel_bytes(inputs);
-
-  // The kernel's columns are its results'; each panel of them needs a panel of the product for each
-  // shift.
   int64_t cols = colsOf(yield.getOperand(0).getType());
   llvm::SmallSetVector<int64_t, 2> shifts;
   for (mlir::Value value : yield.getValues()) {
@@ -88,108 +218,8 @@ LogicalResult Kernel::generateLinear() {
   for (int64_t shift : shifts)
     if (shift % kLanes)
       return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
-
-  Value input = pointer(linear.getInput());
-  Value weights = pointer(linear.getWeight());
-  Value rows = count(rowsOf(linear.getInput().getType()));
-  int64_t panels = (cols + kLanes - 1) / kLanes;
-  int64_t pieceBytes = single ? kPieceBytesSingle : kPieceBytes;
-  // Panels of a call, and calls of a piece of work.
-  int64_t together = single || quantized ? 1 : std::min(kFloatPanels, panels);
-  int64_t calls = (panels + together - 1) / together;
-  int64_t piece = std::max<int64_t>(1, pieceBytes / (panelBytes * together * shifts.size()));
-  // The product of a panel and a shift, and of the next.
-  int64_t tileFloats = (single ? 1 : kRowBlock) * kLanes;
-  SmallVector<Value> tiles;
-  for (size_t i = 0; i < shifts.size(); ++i)
-    tiles.push_back(code.scratch(code.f32(), together * tileFloats));
-
-  Value columns = last ? code.scratch(code.f32(), kLanes) : Value();
-
-  // The product of `height` rows from `row` on with `many` panels from `panel` on.
-  auto multiply = [&](Value row, Value panel, Value many, Value height) {
-    Value x = code.atBytes(input, code.mul(row, rowBytes));
-    for (auto [i, shift] : llvm::enumerate(shifts)) {
-      Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
-      Value stride = code.c(quantized ? rowBytes : inputs), k = code.c(padded);
-      if (single)
-        code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
-      else if (quantized)
-        code.call(microkernel + "_rows", {w, x, stride, k, height, tiles[i]});
-      else
-        code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
-                                          tiles[i], code.c(tileFloats)});
-    }
-  };
-  // What becomes of its panel `at`, the columns [col, col + 16).
-  auto finish = [&](Value row, Value at, Value col, Value height) {
-    Value lanes =
-        cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
-    Value first = code.mul(at, tileFloats);
-    auto finishRow = [&](Value m) {
-      Value target = code.add(row, m);
-      Rows values(*this, target);
-      values.bind(linear.getResult(), [&](Value c, int64_t shift) {
-        size_t which = std::find(shifts.begin(), shifts.end(), shift) - shifts.begin();
-        Value lane = code.add(code.add(first, code.mul(m, kLanes)), code.sub(c, col));
-        Value y = code.loadF(tiles[which], lane);
-        if (!linear.getBias())
-          return y;
-        return code.fadd(y, code.loadF(pointer(linear.getBias()), code.add(c, shift)));
-      });
-      for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-        Value out = code.at(result(i), code.f32(), code.add(code.mul(target, cols), col));
-        if (last)
-          out = code.call("qk_columns_at", code.ptr(), {args, out, columns});
-        mlir::Value yielded = value;
-        code.loop(code.c(0), lanes, [&](Value lane) {
-          code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
-        });
-        if (last)
-          code.call("qk_keep_best", {args, worker, out, lanes, col});
-      }
-    };
-    if (single)
-      finishRow(code.c(0));
-    else
-      code.loop(code.c(0), height, finishRow);
-  };
-  // Rows of many columns are far apart: each would miss the caches, one after the other.
-  auto prefetch = [&](Value row, Value col, Value height) {
-    code.loop(code.c(0), height, [&](Value m) {
-      for (size_t i = 0; i < yield.getValues().size(); ++i) {
-        Value column = code.add(code.mul(code.add(row, m), cols), col);
-        code.call("qk_prefetch", {code.at(result(i), code.f32(), column)});
-      }
-    });
-  };
-
-  if (single) { // One row; the output projection may have none, where no logits are wanted.
-    code.when(code.less(code.c(0), rows), [&] {
-      deal(code.c(panels), piece, [&](Value from, Value to) {
-        code.loop(from, to, [&](Value panel) {
-          multiply(code.c(0), panel, code.c(1), code.c(1));
-          finish(code.c(0), code.c(0), code.mul(panel, kLanes), code.c(1));
-        });
-      });
-    });
-    return success();
-  }
-  deal(code.mul(code.ceilDiv(rows, kRowBlock), calls), piece, [&](Value from, Value to) {
-    code.loop(from, to, [&](Value item) {
-      Value row = code.mul(code.div(item, calls), kRowBlock);
-      Value panel = code.mul(code.rem(item, calls), together);
-      Value height = code.min(code.c(kRowBlock), code.sub(rows, row));
-      Value many = code.min(code.c(together), code.sub(code.c(panels), panel));
-      auto column = [&](Value at) { return code.mul(code.add(panel, at), kLanes); };
-      auto each = [&](function_ref<void(Value)> body) {
-        together == 1 ? body(code.c(0)) : code.loop(code.c(0), many, body);
-      };
-      each([&](Value at) { prefetch(row, column(at), height); });
-      multiply(row, panel, many, height);
-      each([&](Value at) { finish(row, at, column(at), height); });
-    });
-  });
+  Product product(*this, *packing, shifts.getArrayRef());
+  single ? product.writeSingle() : product.writeMany();
   return success();
 }
 
