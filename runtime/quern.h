@@ -112,6 +112,11 @@ typedef struct QuernSequence {
  * order, and has room for `max_rows` rows. Nothing changes where an argument is refused. */
 QUERN_API QuernStatus quern_step(QuernModel *model, const QuernSequence *batch, size_t batch_size,
                                  float *logits, size_t max_rows);
+/* Advances a slot by a token and gives the likeliest next one, the lowest id among equals: what a
+ * step and a greedy choice give, in less time. `logits` has room for one row; what it holds
+ * afterwards is not defined. INTERNAL where no logit is a number above -infinity. */
+QUERN_API QuernStatus quern_step_greedy(QuernModel *model, QuernSlot slot, int32_t token,
+                                        float *logits, int32_t *next);
 
 typedef struct QuernSampling {
   size_t size;          /* sizeof(QuernSampling) */

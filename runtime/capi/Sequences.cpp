@@ -10,10 +10,10 @@ using quern::session::Rows;
 
 namespace {
 
-absl::Status give(const absl::StatusOr<quern::session::SlotId> &slot, QuernSlot *out) {
-  if (!slot.ok())
-    return slot.status();
-  *out = *slot;
+template <class T> absl::Status give(const absl::StatusOr<T> &value, T *out) {
+  if (!value.ok())
+    return value.status();
+  *out = *value;
   return absl::OkStatus();
 }
 
@@ -72,6 +72,13 @@ QuernStatus quern_slot_load(QuernModel *model, const char *path, QuernSlot *slot
 QuernStatus quern_step(QuernModel *model, const QuernSequence *batch, size_t batch_size,
                        float *logits, size_t max_rows) {
   return guarded([&] { return step(model, batch, batch_size, logits, max_rows); });
+}
+
+QuernStatus quern_step_greedy(QuernModel *model, QuernSlot slot, int32_t token, float *logits,
+                              int32_t *next) {
+  return guarded([&] {
+    return give(model->engine->step_greedy(slot, token, {logits, model->engine->vocab()}), next);
+  });
 }
 
 void quern_sampling_defaults(QuernSampling *sampling) {

@@ -52,6 +52,19 @@ TEST(Capi, ExampleRuns) {
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), expected);
 }
 
+TEST(Capi, GreedyStepsNeedNoSampler) {
+  const Model model = open();
+  QuernSlot slot;
+  ASSERT_EQ(quern_slot_create(model.get(), &slot), QUERN_OK);
+  std::vector<float> logits(FAKE_VOCAB);
+  int32_t next = -1;
+  ASSERT_EQ(quern_step_greedy(model.get(), slot, 7, logits.data(), &next), QUERN_OK);
+  const auto expected = fake_logits(std::vector<int32_t>{7});
+  EXPECT_EQ(next, std::max_element(expected.begin(), expected.end()) - expected.begin());
+  EXPECT_EQ(quern_step_greedy(model.get(), slot, -1, logits.data(), &next), QUERN_INVALID_ARGUMENT);
+  EXPECT_THAT(quern_last_error(), HasSubstr("not in the vocabulary"));
+}
+
 TEST(Capi, StepsSlotsAndStates) {
   const Model model = open({}, 3);
   EXPECT_EQ(quern_vocab(model.get()), FAKE_VOCAB);

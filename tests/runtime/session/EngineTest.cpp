@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace quern::session {
@@ -87,6 +88,27 @@ TEST(Engine, RaggedBatchesAreCut) {
 }
 
 // Tests that nothing changes when a step is refused, and that each refusal has its numbers.
+TEST(Engine, GreedyStepsGiveTheFirstLargestLogit) {
+  auto engine = open({});
+  const SlotId slot = *engine->create_slot();
+  std::vector<float> logits(engine->vocab());
+  std::vector<int32_t> tokens;
+  for (int32_t token = 5; tokens.size() < 12;) {
+    tokens.push_back(token);
+    const auto expected = fake_logits(tokens);
+    const auto next = engine->step_greedy(slot, token, logits);
+    ASSERT_TRUE(next.ok()) << next.status();
+    EXPECT_EQ(*next, std::ranges::max_element(expected) - expected.begin());
+    token = *next;
+  }
+  EXPECT_THAT(engine->tokens(slot), ElementsAreArray(tokens));
+  EXPECT_THAT(message(engine->step_greedy(slot, FAKE_VOCAB, logits).status()),
+              HasSubstr("not in the vocabulary"));
+  EXPECT_THAT(message(engine->step_greedy(slot, 1, std::span(logits).first(3)).status()),
+              HasSubstr("room for 0"));
+  EXPECT_EQ(engine->length(slot), tokens.size());
+}
+
 TEST(Engine, RefusesBadSteps) {
   auto engine = open({.ctx = 20, .slots = 2});
   const SlotId slot = *engine->create_slot();
