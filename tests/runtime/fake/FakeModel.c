@@ -52,8 +52,13 @@ static void step(const QuernStepArgs *args, int32_t worker, int32_t num_workers)
                                 (uint32_t)position(args, 1, seq, p)[0]);
     }
     float *logits = (float *)args->outputs[0] + r * FAKE_VOCAB;
-    for (uint32_t v = 0; v < FAKE_VOCAB; ++v)
-      logits[v] = fake_logit(seen, memory[t], v) + ((const float *)args->weights)[v];
+    for (uint32_t v = 0; v < FAKE_VOCAB; ++v) {
+      const float logit = fake_logit(seen, memory[t], v) + ((const float *)args->weights)[v];
+      if (!args->best)
+        logits[v] = logit;
+      else if (logit > args->best[worker].value)
+        args->best[worker].value = logit, args->best[worker].column = (int32_t)v;
+    }
   }
 }
 
