@@ -232,7 +232,7 @@ absl::StatusOr<int32_t> Engine::step_greedy(SlotId slot, int32_t token, std::spa
   const SequenceStep s{slot, std::span(&token, 1)};
   if (absl::Status status = check_batch(std::span(&s, 1), logits); !status.ok())
     return status;
-  std::ranges::fill(best_, QuernBest{-std::numeric_limits<float>::infinity(), -1, {}});
+  std::ranges::fill(best_, Best{{-std::numeric_limits<float>::infinity(), -1, {}}});
   uint32_t num_rows = 0;
   pack(s, 0, 1, 0, 0, num_rows);
   const bool chooses = bucket(1, 1).max_tokens() == 1;
@@ -242,7 +242,7 @@ absl::StatusOr<int32_t> Engine::step_greedy(SlotId slot, int32_t token, std::spa
   if (!chooses)
     for (uint32_t id = 0; id < vocab_; ++id)
       if (logits[id] > best_[0].value)
-        best_[0] = {logits[id], static_cast<int32_t>(id), {}};
+        best_[0] = {{logits[id], static_cast<int32_t>(id), {}}};
   const QuernBest &best = *std::ranges::max_element(best_, [](const auto &a, const auto &b) {
     return a.value != b.value ? a.value < b.value : a.column > b.column;
   });

@@ -173,7 +173,9 @@ private:
   std::vector<const int32_t *> block_tables_; // max_seqs of each kv group
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
-  std::vector<QuernBest> best_; // a worker
+  struct alignas(64) Best : QuernBest {}; // on its own cache line
+  static_assert(sizeof(Best) == sizeof(QuernBest));
+  std::vector<Best> best_; // a worker
   StepTimes *times_ = nullptr;
   uint64_t began_ = 0;            // the device step that is timed, in the device's ticks
   std::vector<uint64_t> ticks_;   // one device step's
