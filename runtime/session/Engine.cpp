@@ -1,5 +1,6 @@
 #include "runtime/session/Engine.h"
 
+#include "runtime/session/Sampler.h"
 #include "runtime/session/StateFile.h"
 
 #include "absl/strings/str_cat.h"
@@ -247,7 +248,7 @@ absl::StatusOr<int32_t> Engine::step_greedy(SlotId slot, int32_t token, std::spa
     return a.value != b.value ? a.value < b.value : a.column > b.column;
   });
   if (best.column < 0)
-    return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
+    return not_numbers();
   return best.column;
 }
 

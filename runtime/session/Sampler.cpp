@@ -12,15 +12,15 @@ namespace {
 // Times any count it is finite: what is added to a logit that is a number is one.
 constexpr float kLargestPenalty = 1e6f;
 
-absl::Status not_numbers() {
-  return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
-}
-
 template <typename... What> absl::Status refuse(const What &...what) {
   return absl::InvalidArgumentError(absl::StrCat(what...));
 }
 
 } // namespace
+
+absl::Status not_numbers() {
+  return absl::InternalError("the model's logits are not numbers: nothing can be sampled");
+}
 
 absl::Status Sampler::check(const SamplerOptions &options) {
   if (!(options.temperature >= 0) || std::isinf(options.temperature))

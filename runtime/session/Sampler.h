@@ -11,6 +11,9 @@
 
 namespace quern::session {
 
+// What choosing a token fails with where no logit is a number above -infinity.
+absl::Status not_numbers();
+
 struct SamplerOptions {
   float temperature = 0.8f;    // 0: greedy, the highest logit (the lowest id among equals)
   int top_k = 40;              // keep the k highest; 0: all

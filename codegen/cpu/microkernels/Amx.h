@@ -20,6 +20,9 @@
 
 namespace quern::micro {
 
+/// Most rows of a tile.
+inline constexpr int kTileRows = 16;
+
 /// What LDTILECFG reads: palette 1 has eight tiles.
 struct alignas(64) TileConfig {
   uint8_t palette = 1;

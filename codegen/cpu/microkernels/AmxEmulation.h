@@ -53,11 +53,8 @@ public:
   }
   /// sums[m][n] += over k of a[m][k] * b[k / 4][4 * n + k % 4], of signed bytes, modulo 2^32.
   void multiply(int sums, int a, int b) {
-    Tile &c = at(sums);
+    Tile &c = product(sums, a, b);
     const Tile &left = at(a), &right = at(b);
-    must(sums != a && sums != b && a != b);
-    must(c.rows == left.rows && c.row_bytes == right.row_bytes && left.row_bytes == 4 * right.rows);
-    must(c.row_bytes % 4 == 0 && left.row_bytes % 4 == 0);
     for (int m = 0; m < c.rows; ++m) {
       uint32_t row[kRowBytes / 4];
       memcpy(row, c.data[m], sizeof row);
@@ -68,17 +65,12 @@ public:
                                             static_cast<int8_t>(right.data[four][4 * n + i]));
       memcpy(c.data[m], row, sizeof row);
     }
-    for (int m = c.rows; m < kRows; ++m)
-      memset(c.data[m], 0, kRowBytes);
   }
   /// sums[m][n] += the sum over even k of a[m][k] * b[k / 2][2 * n + k % 2] and that over odd k, of
   /// bfloat16: each an fma after the other, in float32 without denormals.
   void multiply_bf16(int sums, int a, int b) {
-    Tile &c = at(sums);
+    Tile &c = product(sums, a, b);
     const Tile &left = at(a), &right = at(b);
-    must(sums != a && sums != b && a != b);
-    must(c.rows == left.rows && c.row_bytes == right.row_bytes && left.row_bytes == 4 * right.rows);
-    must(c.row_bytes % 4 == 0 && left.row_bytes % 4 == 0);
     for (int m = 0; m < c.rows; ++m)
       for (int n = 0; n < c.row_bytes / 4; ++n) {
         float parts[2] = {0, 0};
@@ -91,8 +83,6 @@ public:
         sum = normal(normal(sum) + normal(parts[0] + parts[1]));
         memcpy(c.data[m] + 4 * n, &sum, 4);
       }
-    for (int m = c.rows; m < kRows; ++m)
-      memset(c.data[m], 0, kRowBytes);
   }
 
 private:
@@ -113,6 +103,18 @@ private:
   static void must(bool holds) {
     if (!holds)
       __builtin_trap();
+  }
+  /// The tile of a product's sums, whose shape must be that of its factors. What it has beyond its
+  /// rows becomes zero.
+  Tile &product(int sums, int a, int b) {
+    Tile &c = at(sums);
+    const Tile &left = at(a), &right = at(b);
+    must(sums != a && sums != b && a != b);
+    must(c.rows == left.rows && c.row_bytes == right.row_bytes && left.row_bytes == 4 * right.rows);
+    must(c.row_bytes % 4 == 0 && left.row_bytes % 4 == 0);
+    for (int m = c.rows; m < kRows; ++m)
+      memset(c.data[m], 0, kRowBytes);
+    return c;
   }
   Tile &at(int tile) {
     must(configured_ && tile >= 0 && tile < kTiles && tiles_[tile].rows != 0);

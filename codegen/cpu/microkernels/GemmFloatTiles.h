@@ -22,13 +22,12 @@ namespace quern::micro {
 
 /// Inputs of a product, and how many products' operands are prepared at once.
 inline constexpr int kStepInputs = 32, kStepsAtOnce = 8;
-/// Rows of a tile, and most tiles of a call.
-inline constexpr int kFloatTileRows = 16, kFloatTiles = 6;
+/// Most tiles of rows of a call.
+inline constexpr int kFloatTiles = 6;
 /// The fewest rows that are faster in tiles. float16's two terms take their time to make.
 template <class T> inline constexpr int kLeastFloatRows = __is_same(T, BFloat16) ? 8 : 16;
 
 using U16x32 = Vector<uint16_t, 32>;
-using U32x16 = Vector<uint32_t, 16>;
 
 /// x as a bfloat16, rounded, and what is left of it as another. What cannot be less than infinity,
 /// and NaN, is one term.
@@ -181,14 +180,14 @@ QK_INLINE void add_steps(const StepWeights<T> (*weights)[kStepsAtOnce],
 }
 
 /// As qk_gemm_<packing>_rows, for at most BlockWeights::kPanels panels and kFloatTiles *
-/// kFloatTileRows rows.
+/// kTileRows rows.
 template <class T>
 QK_INLINE void gemm_float_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
                                 const float *x, int64_t stride, int64_t k, int rows, float *acc,
                                 int64_t acc_stride) {
   constexpr int64_t kInputs = kStepsAtOnce * kStepInputs;
-  const int height = rows < kFloatTileRows ? rows : kFloatTileRows;
-  const int tiles = (rows + kFloatTileRows - 1) / kFloatTileRows;
+  const int height = rows < kTileRows ? rows : kTileRows;
+  const int tiles = (rows + kTileRows - 1) / kTileRows;
   TileConfig config;
   QK_UNROLL for (int tile = 0; tile < 8; ++tile) {
     const bool weights = tile == kFloatWeights || tile == kFloatWeights + 1;
@@ -199,13 +198,13 @@ QK_INLINE void gemm_float_tiles(const uint8_t *panel, int64_t panel_bytes, int p
   BlockWeights<T> weights;
   TileActivations activations[kFloatTiles];
   for (int row = rows; row < tiles * height; ++row)
-    TileActivations::clear(activations[row / kFloatTileRows], row % kFloatTileRows);
+    TileActivations::clear(activations[row / kTileRows], row % kTileRows);
   for (int64_t first = 0; first == 0 || first < k; first += kInputs) {
     const int64_t inputs = k - first < kInputs ? k - first : kInputs;
     const int steps = static_cast<int>((inputs + kStepInputs - 1) / kStepInputs);
     for (int row = 0; row < rows; ++row)
-      TileActivations::set(activations[row / kFloatTileRows], row % kFloatTileRows,
-                           x + row * stride + first, inputs);
+      TileActivations::set(activations[row / kTileRows], row % kTileRows, x + row * stride + first,
+                           inputs);
     for (int at = 0; at < panels; ++at)
       for (int step = 0; step < steps; ++step)
         StepWeights<T>::set(weights.of[at][step],

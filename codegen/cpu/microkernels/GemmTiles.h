@@ -23,8 +23,6 @@
 
 namespace quern::micro {
 
-/// Rows of activations in a tile.
-inline constexpr int kTileRows = 16;
 /// A remainder of so many rows is cheaper as a tile of its own, which shares the others with the
 /// one before: it takes as long as five rows of dots (six of Q8_0).
 inline constexpr int kLeastRemainder = 6;

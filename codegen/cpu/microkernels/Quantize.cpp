@@ -13,7 +13,6 @@ QK_INLINE I32x16 quantize(F32x16 x, float inverse) {
   return convert<I32x16>(above > 127.0f ? F32x16(127.0f) : above);
 }
 
-using U32x16 = Vector<uint32_t, 16>;
 using I8x16 = Vector<int8_t, 16>;
 
 /// |x| as integers, which compare like the floats, with NaN above infinity: a NaN anywhere makes

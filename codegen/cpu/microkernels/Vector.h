@@ -29,6 +29,7 @@ template <class T, int N> using Vector = typename VectorOf<T, N>::type;
 
 using F32x16 = Vector<float, 16>;
 using I32x16 = Vector<int32_t, 16>;
+using U32x16 = Vector<uint32_t, 16>;
 using Mask16 = Vector<bool, 16>;
 
 /// Vectors are loaded and stored at any address.

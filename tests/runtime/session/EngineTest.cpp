@@ -87,7 +87,7 @@ TEST(Engine, RaggedBatchesAreCut) {
   EXPECT_EQ(logits, expected);
 }
 
-// Tests that nothing changes when a step is refused, and that each refusal has its numbers.
+// Tests a greedy step's choice, and that nothing changes when it is refused.
 TEST(Engine, GreedyStepsGiveTheFirstLargestLogit) {
   auto engine = open({});
   const SlotId slot = *engine->create_slot();
@@ -109,6 +109,7 @@ TEST(Engine, GreedyStepsGiveTheFirstLargestLogit) {
   EXPECT_EQ(engine->length(slot), tokens.size());
 }
 
+// Tests that nothing changes when a step is refused, and that each refusal has its numbers.
 TEST(Engine, RefusesBadSteps) {
   auto engine = open({.ctx = 20, .slots = 2});
   const SlotId slot = *engine->create_slot();
