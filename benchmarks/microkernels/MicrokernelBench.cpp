@@ -107,21 +107,17 @@ __attribute__((target("avx2"))) void bound_read(benchmark::State &state, size_t 
 
 // ---- Microkernels
 
-/// Prefill: `rows` rows by 16 panels of K = 2048; float panels eight to a call, as generated code
-/// has them.
+/// Prefill: `rows` rows by 16 panels of K = 2048, eight to a call, as generated code has them.
 template <class GemmRows, class X>
 void prefill(benchmark::State &state, GemmRows gemm, int64_t rows, const Packing &packing,
              const X *x, int64_t stride) {
-  constexpr int64_t k = 2048, kPanels = 16, kTogether = std::is_same_v<X, float> ? 8 : 1;
+  constexpr int64_t k = 2048, kPanels = 16, kTogether = 8;
   const int64_t bytes = packing.panel_bytes(k), next = (rows + 15) / 16 * 16 * 16;
   const uint8_t *panels = large_buffer().bytes();
   std::vector<float> acc(kTogether * next);
   for (auto _ : state)
     for (int64_t panel = 0; panel < kPanels; panel += kTogether) {
-      if constexpr (kTogether == 1)
-        gemm(panels + panel * bytes, x, stride, k, rows, acc.data());
-      else
-        gemm(panels + panel * bytes, bytes, kTogether, x, stride, k, rows, acc.data(), next);
+      gemm(panels + panel * bytes, bytes, kTogether, x, stride, k, rows, acc.data(), next);
       benchmark::DoNotOptimize(acc.data());
     }
   rate(state, "GOP/s", 2.0 * k * kPanels * 16 * static_cast<double>(rows));

@@ -28,7 +28,7 @@ struct Level {
 };
 constexpr Level kLevels[] = {{"x86-64-v3", "x86-64-v3", ""},
                              {"x86-64-v4", "x86-64-v4", "+avx512vnni"},
-                             {"amx", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8"}};
+                             {"amx", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-bf16"}};
 
 } // namespace
 

@@ -73,16 +73,15 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
       anchor = &inner;
 }
 
-void Kernel::deal(Value count, int64_t piece, std::function<void(Value, Value)> body) {
+void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> body) {
   // Fewer pieces would leave more work uneven at the end than they even out.
   constexpr int64_t kFewestPieces = 16;
   // More are not needed by a worker, and each costs it a hundred nanoseconds.
   constexpr int64_t kMostPieces = 64;
   Value even = code.ceilDiv(count, workers), half = code.ceilDiv(code.ceilDiv(count, 2), workers);
-  Value few = code.less(count, code.c(piece * kFewestPieces));
+  Value few = code.less(count, code.mul(piece, kFewestPieces));
   Value own = code.select(few, even, half), dealt = code.mul(own, workers);
-  Value pieces =
-      code.max(code.c(piece), code.div(code.sub(count, dealt), code.mul(workers, kMostPieces)));
+  Value pieces = code.max(piece, code.div(code.sub(count, dealt), code.mul(workers, kMostPieces)));
   Value at = code.scratch(code.i64(), 1), end = code.scratch(code.i64(), 1);
   auto take = [&](Value from, Value size) {
     code.store(from, at);

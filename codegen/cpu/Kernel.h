@@ -56,7 +56,7 @@ public:
   /// Has body(from, to) called for parts that make up [0, count), each by one worker: an equal part
   /// of the first half for each, then pieces of about `piece` items for whoever comes, so that a
   /// core that others slow down holds nobody up. Few items are shared out evenly.
-  void deal(Value count, int64_t piece, std::function<void(Value, Value)> body);
+  void deal(Value count, Value piece, std::function<void(Value, Value)> body);
 
   /// A number for whoever asks, from 0 on, each given once (qk_next_ticket).
   Value nextTicket() { return code.call("qk_next_ticket", code.i64(), {args}); }

@@ -24,9 +24,11 @@ constexpr int64_t kLanes = 16;
 // Bytes of weights in a piece of work that a worker fetches: some microseconds. A single row reads
 // longer stretches of memory faster.
 constexpr int64_t kPieceBytes = 16 << 10, kPieceBytesSingle = 64 << 10;
-// Panels of float weights that many rows are multiplied with in one call, which prepares the rows
-// once (AMX).
-constexpr int64_t kFloatPanels = 8;
+// Panels that many rows are multiplied with in one call, which prepares the rows once (AMX); and
+// how many rows are many.
+constexpr int64_t kCallPanels = 8, kManyRows = 16;
+// How far ahead of the row that an epilogue finishes its results are fetched.
+constexpr int64_t kRowsAhead = 4;
 
 /// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
 /// merged product also the width of the gate.
@@ -76,7 +78,7 @@ public:
         rowBytes(quantized ? quern_q8_row_bytes(inputs) : inputs * 4),
         panelBytes(packing.panel_bytes(inputs)), cols(colsOf(kernel.yield.getOperand(0).getType())),
         panels(llvm::divideCeil(cols, kLanes)),
-        together(kernel.single || quantized ? 1 : std::min(kFloatPanels, panels)),
+        together(kernel.single ? 1 : std::min(kCallPanels, panels)),
         tileFloats((kernel.single ? 1 : kRowBlock) * kLanes),
         rows(kernel.count(rowsOf(linear.getInput().getType()))) {
     for (size_t i = 0; i < shifts.size(); ++i)
@@ -88,7 +90,7 @@ public:
   /// One row; the output projection may have none, where no logits are wanted.
   void writeSingle() {
     code.when(code.less(code.c(0), rows), [&] {
-      kernel.deal(code.c(panels), piece(kPieceBytesSingle), [&](Value from, Value to) {
+      kernel.deal(code.c(panels), code.c(piece(kPieceBytesSingle)), [&](Value from, Value to) {
         code.loop(from, to, [&](Value panel) {
           multiply(code.c(0), panel, code.c(1), code.c(1));
           finishRow(code.c(0), code.c(0), code.mul(panel, kLanes), code.c(0));
@@ -99,22 +101,31 @@ public:
 
   /// Blocks of rows, one after the other, each with all panels.
   void writeMany() {
-    int64_t calls = llvm::divideCeil(panels, together);
-    Value items = code.mul(code.ceilDiv(rows, kRowBlock), calls);
-    kernel.deal(items, piece(kPieceBytes), [&](Value from, Value to) {
-      code.loop(from, to, [&](Value item) {
-        Value row = code.mul(code.div(item, calls), kRowBlock);
-        Value panel = code.mul(code.rem(item, calls), together);
-        writeBlock(row, code.min(code.c(kRowBlock), code.sub(rows, row)), panel,
-                   code.min(code.c(together), code.sub(code.c(panels), panel)));
-      });
+    Value items = code.mul(code.ceilDiv(rows, kRowBlock), panels);
+    int64_t few = piece(kPieceBytes);
+    Value pieces = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
+                               code.c(std::max(few, together)));
+    Value at = code.scratch(code.i64(), 1);
+    kernel.deal(items, pieces, [&](Value from, Value to) {
+      auto next = [&] { return code.load(code.i64(), at); };
+      code.store(from, at);
+      code.whilst([&] { return code.less(next(), to); },
+                  [&] {
+                    Value item = next();
+                    Value row = code.mul(code.div(item, panels), kRowBlock);
+                    Value panel = code.rem(item, panels);
+                    Value many = code.min(code.min(code.c(together), code.sub(to, item)),
+                                          code.sub(code.c(panels), panel));
+                    writeBlock(row, code.min(code.c(kRowBlock), code.sub(rows, row)), panel, many);
+                    code.store(code.add(item, many), at);
+                  });
     });
   }
 
 private:
-  /// Calls of a piece of work of so many bytes of weights.
+  /// Panels of a piece of work of so many bytes of weights.
   int64_t piece(int64_t bytes) const {
-    return std::max<int64_t>(1, bytes / (panelBytes * together * shifts.size()));
+    return std::max<int64_t>(1, bytes / (panelBytes * static_cast<int64_t>(shifts.size())));
   }
 
   /// `height` rows from `row` on, `many` panels from `panel` on.
@@ -123,16 +134,15 @@ private:
       auto do_at = [&](Value at) { body(at, code.mul(code.add(panel, at), kLanes)); };
       together == 1 ? do_at(code.c(0)) : code.loop(code.c(0), many, do_at);
     };
-    // Results of many columns are far apart: each row would miss the caches, one after the other.
-    each([&](Value, Value col) {
-      code.loop(code.c(0), height, [&](Value m) {
-        for (size_t i = 0; i < kernel.yield.getValues().size(); ++i)
-          code.call("qk_prefetch", {resultAt(i, code.add(row, m), col)});
-      });
-    });
     multiply(row, panel, many, height);
-    each([&](Value at, Value col) {
-      code.loop(code.c(0), height, [&](Value m) { finishRow(row, m, col, at); });
+    code.loop(code.c(0), height, [&](Value m) {
+      // A row's results are far from the last row's: each would miss the caches.
+      Value ahead = code.add(code.add(row, m), kRowsAhead);
+      each([&](Value, Value col) {
+        for (size_t i = 0; i < kernel.yield.getValues().size(); ++i)
+          code.call("qk_prefetch", {resultAt(i, ahead, col)});
+      });
+      each([&](Value at, Value col) { finishRow(row, m, col, at); });
     });
   }
 
@@ -146,8 +156,6 @@ private:
       Value k = code.c(quantized ? llvm::alignTo(inputs, 32) : inputs);
       if (kernel.single)
         code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
-      else if (quantized)
-        code.call(microkernel + "_rows", {w, x, stride, k, height, tiles[i]});
       else
         code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
                                           tiles[i], code.c(tileFloats)});

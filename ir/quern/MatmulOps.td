@@ -24,8 +24,10 @@ def Quern_LinearOp : Quern_Op<"linear", [Quern_Anchor, Pure]> {
 def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
   let summary = "rows quantized to int8 in groups of 16 columns";
   let description = [{
-    For each group g of a row: scale = max|x| / 127; code = round-half-even(x * (127 / max|x|)); a
-    group of zeros has scale 0. Rows whose width is no multiple of 32 are padded with zeros.
+    Groups come in pairs. That with the larger max|x| has scale = max|x| / 127, the other scale *
+    2^-n, n in [0, 4] being how often its own max|x| can be doubled without exceeding the pair's;
+    code = round-half-even(x * (127 / max|x|) * 2^n). A pair of zeros has scale 0. Rows whose width
+    is no multiple of 32 are padded with zeros.
 
     Constraint C1: rows and columns agree.
 

@@ -91,8 +91,9 @@ def Quern_BatchType : Quern_Type<"Batch", "batch"> {
 def Quern_Q8RowsType : Quern_Type<"Q8Rows", "q8_rows"> {
   let summary = "activation rows quantized to int8 in groups of 16";
   let description = [{
-    `!quern.q8_rows<"T", 576>`: T rows of 576 columns. Each group of 16 columns has a float scale,
-    amax/127; a row is laid out as QuernQ8Pair in runtime/abi/StepArgs.h says.
+    `!quern.q8_rows<"T", 576>`: T rows of 576 columns. Each group of 16 columns has a scale, those
+    of a pair of groups a power of two apart; a row is laid out as QuernQ8Pair in
+    runtime/abi/StepArgs.h says.
   }];
   let parameters = (ins "::mlir::StringAttr":$rows, "int64_t":$cols);
   let assemblyFormat = "`<` $rows `,` $cols `>`";

@@ -42,8 +42,10 @@ template <class S> void store(const S *from, int64_t dim, StateFormat format, do
     return;
   case StateFormat::int8:
     std::vector<S> rounded(from, from + dim);
-    for (int64_t begin = 0; begin < dim; begin += kGroup)
-      round_to_int8(rounded.data() + begin, std::min(kGroup, dim - begin));
+    for (int64_t begin = 0; begin < dim; begin += kGroup) {
+      const int64_t n = std::min(kGroup, dim - begin);
+      round_to_int8(rounded.data() + begin, n, largest_magnitude(rounded.data() + begin, n));
+    }
     std::copy(rounded.begin(), rounded.end(), to);
     return;
   }

@@ -102,22 +102,30 @@ typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t
 // A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
 // quantized linear kernels read it: K codes in groups of 16, then one QuernQ8Pair for every two
 // groups (32 codes, as many as a record of weights has).
-//   value[k] = scale[g] * code[k] for the codes of group g of the pair
-//   code_sum[g] is the sum of the group's codes
-//   sum = scale[0] * code_sum[0] + scale[1] * code_sum[1], what the weights' mins are multiplied
-//   with
+//   value[k] = scale * code[k] for the codes of the pair's first group, scale * ratio * code[k] for
+//   those of its second. The ratio is a power of two, from 1/16 to 16: so codes times weights'
+//   codes add up exactly over the pair, in float32 too code_sum[g] is the sum of the codes of group
+//   g sum = scale * (code_sum[0] + ratio * code_sum[1]), what the weights' mins are multiplied with
 typedef struct QuernQ8Pair {
-  float scale[2];
+  float scale;
+  float ratio;
   float sum;
   int16_t code_sum[2];
 } QuernQ8Pair;
 
-// Bytes from one row of K quantized activations to the next: Kp + Kp/32*16, rounded up to an odd
-// number of cache lines. A product reads the same columns of many rows; were they a multiple of a
-// power of two apart, they would all lie in the same few sets of the first cache.
-static inline int64_t quern_q8_row_bytes(int64_t k) {
+// Behind the pairs, from this byte of a row on, the variant amx has the same codes as its tiles
+// take them: 32 bfloat16 for a pair, code i of the first group and ratio * code i of the second in
+// turn.
+static inline int64_t quern_q8_tiles_at(int64_t k) {
   const int64_t padded = (k + 31) / 32 * 32;
-  return ((padded + padded / 32 * 16 + 63) / 64 | 1) * 64;
+  return (padded + padded / 32 * (int64_t)sizeof(QuernQ8Pair) + 63) / 64 * 64;
+}
+
+// Bytes from one row of K quantized activations to the next, an odd number of cache lines. A
+// product reads the same columns of many rows; were they a multiple of a power of two apart, they
+// would all lie in the same few sets of the first cache.
+static inline int64_t quern_q8_row_bytes(int64_t k) {
+  return ((quern_q8_tiles_at(k) / 64 + (k + 31) / 32) | 1) * 64;
 }
 
 #ifdef __cplusplus

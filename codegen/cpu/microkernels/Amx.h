@@ -8,7 +8,7 @@
 
 #include "codegen/cpu/microkernels/Vector.h"
 
-#if defined(__AMX_INT8__)
+#if defined(__AMX_BF16__)
 #define QK_AMX 1
 #include <immintrin.h>
 #elif defined(QK_AMX_EMULATED)
@@ -33,7 +33,7 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-#ifdef __AMX_INT8__
+#ifdef __AMX_BF16__
 
 QK_INLINE void tile_configure(const TileConfig &config) { _tile_loadconfig(&config); }
 QK_INLINE void tile_release() { _tile_release(); }
@@ -45,14 +45,10 @@ template <int Tile> QK_INLINE void tile_load(const void *from, int64_t stride) {
 template <int Tile> QK_INLINE void tile_store(void *to, int64_t stride) {
   _tile_stored(Tile, to, stride);
 }
-/// sums[m][n] += over k of a[m][k] * b[k / 4][4 * n + k % 4], of signed bytes, in 32 bits.
-template <int Sums, int A, int B> QK_INLINE void tile_multiply() { _tile_dpbssd(Sums, A, B); }
 /// sums[m][n] += over k of a[m][k] * b[k / 2][2 * n + k % 2], of bfloat16, in float32: first the
 /// even k in ascending order, each with an fma, and the odd ones likewise, then both together.
 /// Denormals count as zeros.
-template <int Sums, int A, int B> QK_INLINE void tile_multiply_bf16() {
-  _tile_dpbf16ps(Sums, A, B);
-}
+template <int Sums, int A, int B> QK_INLINE void tile_multiply() { _tile_dpbf16ps(Sums, A, B); }
 
 #else
 
@@ -67,9 +63,6 @@ template <int Tile> QK_INLINE void tile_store(void *to, int64_t stride) {
 }
 template <int Sums, int A, int B> QK_INLINE void tile_multiply() {
   emulated_tiles().multiply(Sums, A, B);
-}
-template <int Sums, int A, int B> QK_INLINE void tile_multiply_bf16() {
-  emulated_tiles().multiply_bf16(Sums, A, B);
 }
 
 #endif

@@ -1,5 +1,5 @@
 // AMX's tiles in plain C++, for tests on machines without them: what Intel's manual says of
-// LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED, TDPBSSD and TDPBF16PS (Software
+// LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBF16PS (Software
 // Developer's Manual, volume 2). Where the CPU would raise an exception, the program ends.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_AMXEMULATION_H
@@ -51,24 +51,9 @@ public:
     for (int row = 0; row < stored.rows; ++row)
       memcpy(static_cast<uint8_t *>(to) + row * stride, stored.data[row], stored.row_bytes);
   }
-  /// sums[m][n] += over k of a[m][k] * b[k / 4][4 * n + k % 4], of signed bytes, modulo 2^32.
-  void multiply(int sums, int a, int b) {
-    Tile &c = product(sums, a, b);
-    const Tile &left = at(a), &right = at(b);
-    for (int m = 0; m < c.rows; ++m) {
-      uint32_t row[kRowBytes / 4];
-      memcpy(row, c.data[m], sizeof row);
-      for (int four = 0; four < right.rows; ++four)
-        for (int n = 0; n < c.row_bytes / 4; ++n)
-          for (int i = 0; i < 4; ++i)
-            row[n] += static_cast<uint32_t>(static_cast<int8_t>(left.data[m][4 * four + i]) *
-                                            static_cast<int8_t>(right.data[four][4 * n + i]));
-      memcpy(c.data[m], row, sizeof row);
-    }
-  }
   /// sums[m][n] += the sum over even k of a[m][k] * b[k / 2][2 * n + k % 2] and that over odd k, of
   /// bfloat16: each an fma after the other, in float32 without denormals.
-  void multiply_bf16(int sums, int a, int b) {
+  void multiply(int sums, int a, int b) {
     Tile &c = product(sums, a, b);
     const Tile &left = at(a), &right = at(b);
     for (int m = 0; m < c.rows; ++m)

@@ -68,7 +68,7 @@ QK_INLINE void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t pa
 #ifdef QK_AMX
   if constexpr (sizeof(T) == 2)
     for (int64_t many; rows - row >= kLeastFloatRows<T>; row += many) {
-      constexpr int64_t kMost = kFloatTiles * kTileRows, kPanels = BlockWeights<T>::kPanels;
+      constexpr int64_t kMost = kMostTiles * kTileRows, kPanels = kMostPanels;
       many = rows - row < kMost ? rows - row : kMost;
       for (int64_t at = 0; at < panels; at += kPanels)
         gemm_float_tiles<T>(panel + at * panel_bytes, panel_bytes,

@@ -12,22 +12,19 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATTILES_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATTILES_H
 
-#include "codegen/cpu/microkernels/Amx.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
-#include "codegen/cpu/microkernels/Vector.h"
+#include "codegen/cpu/microkernels/TileOperands.h"
 
 #ifdef QK_AMX
 
 namespace quern::micro {
 
-/// Inputs of a product, and how many products' operands are prepared at once.
-inline constexpr int kStepInputs = 32, kStepsAtOnce = 8;
-/// Most tiles of rows of a call.
-inline constexpr int kFloatTiles = 6;
+/// How many products' operands are prepared at once.
+inline constexpr int kStepsAtOnce = 8;
+/// Most tiles of rows at once.
+inline constexpr int kMostTiles = 6;
 /// The fewest rows that are faster in tiles. float16's two terms take their time to make.
 template <class T> inline constexpr int kLeastFloatRows = __is_same(T, BFloat16) ? 8 : 16;
-
-using U16x32 = Vector<uint16_t, 32>;
 
 /// x as a bfloat16, rounded, and what is left of it as another. What cannot be less than infinity,
 /// and NaN, is one term.
@@ -54,16 +51,6 @@ QK_INLINE U16x32 upper_halves(U32x16 a, U32x16 b) {
                                  5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37,
                                  39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
-/// Those of a and b in turn.
-QK_INLINE U16x32 pairs_of_halves(U32x16 a, U32x16 b) {
-  return __builtin_bit_cast(U16x32, (a >> 16) | (b & 0xffff0000u));
-}
-
-/// A tile's operand in memory.
-struct alignas(64) TileBytes {
-  uint16_t rows[16][32];
-};
-
 /// The terms of the weights of a step.
 template <class T> struct StepWeights {
   static constexpr int kTerms = __is_same(T, BFloat16) ? 1 : 2;
@@ -135,16 +122,8 @@ template <class T> inline constexpr int kPanelsAtOnce = 2 / StepWeights<T>::kTer
 
 /// The weights of some panels, for kStepsAtOnce steps.
 template <class T> struct BlockWeights {
-  static constexpr int kPanels = 8;
-  StepWeights<T> of[kPanels][kStepsAtOnce];
+  StepWeights<T> of[kMostPanels][kStepsAtOnce];
 };
-
-/// Does `each` with the numbers from 0 to Count - 1, as constants.
-template <int Count, class Each> QK_INLINE void unrolled(Each each) {
-  if constexpr (Count > 1)
-    unrolled<Count - 1>(each);
-  each.template operator()<Count - 1>();
-}
 
 /// Adds a block of steps to the sums of Tiles tiles of rows by Panels panels. A tile's sums are 256
 /// floats behind the one's before, a panel's acc_stride.
@@ -168,8 +147,8 @@ QK_INLINE void add_steps(const StepWeights<T> (*weights)[kStepsAtOnce],
         tile_load<kFloatActivations + Term>(&activations[Tile].terms[step][Term], 64);
         unrolled<Panels * kTerms>([&]<int At>() __attribute__((always_inline)) {
           if constexpr (Term + At % kTerms < 2) // not both small terms
-            tile_multiply_bf16<kFloatSums + Tile * Panels + At / kTerms, kFloatActivations + Term,
-                               kFloatWeights + At>();
+            tile_multiply<kFloatSums + Tile * Panels + At / kTerms, kFloatActivations + Term,
+                          kFloatWeights + At>();
         });
       });
     });
@@ -179,7 +158,7 @@ QK_INLINE void add_steps(const StepWeights<T> (*weights)[kStepsAtOnce],
   });
 }
 
-/// As qk_gemm_<packing>_rows, for at most BlockWeights::kPanels panels and kFloatTiles *
+/// As qk_gemm_<packing>_rows, for at most kMostPanels panels and kMostTiles *
 /// kTileRows rows.
 template <class T>
 QK_INLINE void gemm_float_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
@@ -196,7 +175,7 @@ QK_INLINE void gemm_float_tiles(const uint8_t *panel, int64_t panel_bytes, int p
   }
   tile_configure(config);
   BlockWeights<T> weights;
-  TileActivations activations[kFloatTiles];
+  TileActivations activations[kMostTiles];
   for (int row = rows; row < tiles * height; ++row)
     TileActivations::clear(activations[row / kTileRows], row % kTileRows);
   for (int64_t first = 0; first == 0 || first < k; first += kInputs) {

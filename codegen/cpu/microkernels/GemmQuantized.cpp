@@ -51,7 +51,7 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
                         Vector<float, kDotLanes> (&sums)[M]) {
   using F = Vector<float, kDotLanes>;
   using I = I32<kDotLanes>;
-  F products[M];
+  F of_record[M];
   const auto add_groups = [&]<int First>() __attribute__((always_inline)) {
     I dots[kDotGroups][M];
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) QK_UNROLL for (int m = 0; m < M; ++m)
@@ -62,14 +62,17 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
       constexpr bool kSameRecord = P.group == 32; // for both groups
       const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
       const F scale = record_scales<P, kDotLanes>(record, first, supers);
-      QK_UNROLL for (int m = 0; m < M; ++m)
-          add_dot<P>(pair + m * stride, group, convert<F>(dots[n][m]), scale, products[m], sums[m]);
+      QK_UNROLL for (int m = 0; m < M; ++m) {
+        take_dot<P>(pair + m * stride, group, convert<F>(dots[n][m]), of_record[m]);
+        if (!kSameRecord || group == 1)
+          add_dots(pair + m * stride, of_record[m], scale, sums[m]);
+      }
     }
   };
   add_groups.template operator()<0>();
   if constexpr (kDotGroups == 1)
     add_groups.template operator()<1>();
-  if constexpr (P.has_min) {
+  if constexpr (kHasMin<P>) {
     static_assert(P.group == 32, "a pair's sum is of one record");
     const F min = record_mins<P, kDotLanes>(panel, first, supers);
     QK_UNROLL for (int m = 0; m < M; ++m) add_min(pair + m * stride, min, sums[m]);
@@ -125,16 +128,11 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
 }
 
 #ifdef QK_VNNI
-/// Tiles, if there are any; then eight rows at a time, then four, then one.
+/// Eight rows at a time, then four, then one.
 template <formats::Packing P, int MaxCode>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   int64_t row = 0;
-#ifdef QK_AMX
-  row = rows_in_tiles(rows);
-  if (row != 0)
-    gemm_tiles<P, MaxCode>(panel, x, stride, k_padded, row, acc);
-#endif
   for (; row + 8 <= rows; row += 8)
     gemm<P, MaxCode, 8>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
   for (; row + 4 <= rows; row += 4)
@@ -143,6 +141,28 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
     gemm<P, MaxCode, 1>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
 }
 #endif
+
+template <formats::Packing P, int MaxCode>
+QK_INLINE void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
+                           const uint8_t *x, int64_t stride, int64_t k_padded, int64_t rows,
+                           float *acc, int64_t acc_stride) {
+  int64_t row = 0;
+#ifdef QK_AMX
+  row = rows_in_tiles(rows);
+  for (int64_t at = 0; row != 0 && at < panels; at += kMostPanels)
+    gemm_tiles<P, MaxCode>(panel + at * panel_bytes, panel_bytes,
+                           static_cast<int>(panels - at < kMostPanels ? panels - at : kMostPanels),
+                           x, stride, k_padded, row, acc + at * acc_stride, acc_stride);
+#endif
+  for (int64_t at = 0; at < panels; ++at) {
+    const uint8_t *weights = panel + at * panel_bytes;
+    float *sums = acc + at * acc_stride + 16 * row;
+    if (rows - row == 1)
+      gemm<P, MaxCode, 1>(weights, x + row * stride, stride, k_padded, sums);
+    else
+      gemm_rows<P, MaxCode>(weights, x + row * stride, stride, k_padded, rows - row, sums);
+  }
+}
 
 } // namespace quern::micro
 
@@ -154,12 +174,11 @@ QK_BEGIN
                                      int64_t k_padded, float *acc) {                               \
     gemm<PACKING, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                                 \
   }                                                                                                \
-  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, const uint8_t *x, int64_t x_stride,  \
-                                        int64_t k_padded, int64_t rows, float *acc) {              \
-    if (rows == 1)                                                                                 \
-      gemm<PACKING, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                               \
-    else                                                                                           \
-      gemm_rows<PACKING, MAX_CODE>(panel, x, x_stride, k_padded, rows, acc);                       \
+  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels, \
+                                        const uint8_t *x, int64_t x_stride, int64_t k_padded,      \
+                                        int64_t rows, float *acc, int64_t acc_stride) {            \
+    gemm_panels<PACKING, MAX_CODE>(panel, panel_bytes, panels, x, x_stride, k_padded, rows, acc,   \
+                                   acc_stride);                                                    \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_GEMM)
 QK_END

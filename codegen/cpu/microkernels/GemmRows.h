@@ -9,6 +9,7 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
 
+#include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "runtime/abi/StepArgs.h"
@@ -116,28 +117,22 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_
   for (int at = 0; at < count; ++at) {
     QK_UNROLL for (int line = 0; line < kPanelPairBytes; line += 64)
         __builtin_prefetch(panel + ahead + line);
-    const auto of_pair = [&](int m, size_t offset) __attribute__((always_inline)) {
-      return F(load<float>(pairs + m * stride + offset));
-    };
-    F products[M][2];
+    F of_record[M][2];
     const auto add_group = [&]<int Group>() __attribute__((always_inline)) {
       I32<8> dots[M][2];
       group_dots<P, MaxCode, Group, M>(codes, x, stride, dots);
       QK_UNROLL for (int m = 0; m < M; ++m) {
-        const F scale_x = of_pair(m, offsetof(QuernQ8Pair, scale) + sizeof(float) * Group);
         QK_UNROLL for (int half = 0; half < 2; ++half) {
           if constexpr (kCorrected<P>)
             dots[m][half] += group_correction<P, Group>(pairs + m * stride);
-          const F dot = convert<F>(dots[m][half]);
-          products[m][half] =
-              kSameRecord && Group == 1 ? fma(scale_x, dot, products[m][half]) : scale_x * dot;
+          take_dot<P>(pairs + m * stride, Group, convert<F>(dots[m][half]), of_record[m][half]);
         }
       }
       if constexpr (!kSameRecord)
         QK_UNROLL for (int half = 0; half < 2; ++half) {
           const F scale = record_scales<P, 8>(panel + Group * P.record_bytes(), 8 * half, supers);
-          QK_UNROLL for (int m = 0; m < M; ++m) sums[m][half] =
-              fma(scale, products[m][half], sums[m][half]);
+          QK_UNROLL for (int m = 0; m < M; ++m)
+              add_dots(pairs + m * stride, of_record[m][half], scale, sums[m][half]);
         }
     };
     add_group.template operator()<0>();
@@ -145,16 +140,11 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_
     if constexpr (kSameRecord) {
       QK_UNROLL for (int half = 0; half < 2; ++half) {
         const F scale = record_scales<P, 8>(panel, 8 * half, supers);
-        QK_UNROLL for (int m = 0; m < M; ++m) {
-          if constexpr (kZeroPointOfPair<P>)
-            products[m][half] =
-                fma(F(-P.zero_point), of_pair(m, offsetof(QuernQ8Pair, sum)), products[m][half]);
-          sums[m][half] = fma(scale, products[m][half], sums[m][half]);
-        }
-        if constexpr (P.has_min) {
+        QK_UNROLL for (int m = 0; m < M; ++m)
+            add_dots(pairs + m * stride, of_record[m][half], scale, sums[m][half]);
+        if constexpr (kHasMin<P>) {
           const F min = record_mins<P, 8>(panel, 8 * half, supers);
-          QK_UNROLL for (int m = 0; m < M; ++m) sums[m][half] =
-              fma(min, of_pair(m, offsetof(QuernQ8Pair, sum)), sums[m][half]);
+          QK_UNROLL for (int m = 0; m < M; ++m) add_min(pairs + m * stride, min, sums[m][half]);
         }
       }
     }

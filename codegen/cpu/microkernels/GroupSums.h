@@ -11,22 +11,25 @@
 
 namespace quern::micro {
 
-/// Adds the dot of group `group` (0, then 1) of an activation pair to `sum`, if the group ends its
-/// record, else to `product`, which is the record's. `scale` is the record's.
-template <formats::Packing P, class F>
-QK_INLINE void add_dot(const uint8_t *pair, int group, F dot, F scale, F &product, F &sum) {
-  constexpr bool kSameRecord = P.group == 32; // for both groups
-  const F scale_x = load<float>(pair + offsetof(QuernQ8Pair, scale) + sizeof(float) * group);
-  product = kSameRecord && group == 1 ? fma(scale_x, dot, product) : scale_x * dot;
-  if (kZeroPointOfPair<P> && group == 1)
-    product = fma(F(-P.zero_point), F(load<float>(pair + offsetof(QuernQ8Pair, sum))), product);
-  if (!kSameRecord || group == 1)
-    sum = fma(scale, product, sum);
+/// A number of an activation pair, in all lanes.
+template <class F> QK_INLINE F of_pair(const uint8_t *pair, size_t offset) {
+  return F(load<float>(pair + offset));
 }
 
-/// After both groups of a record with a min.
+/// Takes the dot of group `group` (0, then 1) of an activation pair, in units of the first group's
+/// scale: with that of the other in `dots`, if the group does not end its record. Exact.
+template <formats::Packing P, class F>
+QK_INLINE void take_dot(const uint8_t *pair, int group, F dot, F &dots) {
+  const F ratio = of_pair<F>(pair, offsetof(QuernQ8Pair, ratio));
+  dots = group == 0 ? dot : P.group == 32 ? fma(ratio, dot, dots) : ratio * dot;
+}
+/// Adds a record's dots to a row's sum, with the row's scale and the record's.
+template <class F> QK_INLINE void add_dots(const uint8_t *pair, F dots, F scale, F &sum) {
+  sum = fma(scale, of_pair<F>(pair, offsetof(QuernQ8Pair, scale)) * dots, sum);
+}
+/// After them, where records have a min.
 template <class F> QK_INLINE void add_min(const uint8_t *pair, F min, F &sum) {
-  sum = fma(min, F(load<float>(pair + offsetof(QuernQ8Pair, sum))), sum);
+  sum = fma(min, of_pair<F>(pair, offsetof(QuernQ8Pair, sum)), sum);
 }
 
 } // namespace quern::micro

@@ -9,6 +9,7 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_INTEGERDOT_H
 
+#include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
 #include "ir/formats/PackingLayout.h"
@@ -50,12 +51,6 @@ template <formats::Packing P, int Bytes> QK_INLINE U8<Bytes> code_row(const uint
   return __builtin_bit_cast(U8<Bytes>, Words((r < kStoredRows ? words : words >> 4) & 0x0f0f));
 }
 
-/// Whether the zero point is taken off a pair's products as a float: zero_point * sum, with the sum
-/// that the row brings along. Cheap, and as good where codes are as small as the zero point; 8-bit
-/// ones would lose bits to it.
-template <formats::Packing P>
-inline constexpr bool kZeroPointOfPair = P.zero_point != 0 && P.zero_point != 128 && P.group == 32;
-
 #ifdef QK_VNNI
 
 inline constexpr int kDotLanes = 16;
@@ -64,7 +59,7 @@ inline constexpr int kDotLanes = 16;
 inline constexpr int kDotGroups = 2;
 /// Whether out needs the correction: always, where there is a zero point in the integers.
 template <formats::Packing P>
-inline constexpr bool kCorrected = P.zero_point != 0 && !kZeroPointOfPair<P>;
+inline constexpr bool kCorrected = P.zero_point != 0 && !kZeroPointAsMin<P>;
 
 QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
 #ifdef __AVX512VNNI__
@@ -98,7 +93,7 @@ inline constexpr int kDotLanes = 8;
 inline constexpr int kDotGroups = 1;
 /// With zero point 128 the codes are made signed instead.
 template <formats::Packing P>
-inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128 && !kZeroPointOfPair<P>;
+inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128 && !kZeroPointAsMin<P>;
 
 /// How many rows of four inputs have products of pairs that fit into 16 bits together; their sum is
 /// widened once. All four do with codes up to 31: 4 * 2*31*127 = 31496.

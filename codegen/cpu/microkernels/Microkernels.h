@@ -84,51 +84,53 @@ QK_BEGIN
 // ---- Matrix products with quantized weights
 // -------------------------------------------------------------------
 //
-// qk_gemm_<packing>_m1 and _rows: one row, or `rows` rows, of activations times one panel of 16
-// output channels.
-//   panel     the packed panel: k_padded/group records, and super-scales
+// qk_gemm_<packing>_m1 and _rows: one row of activations times one panel of 16 output channels, or
+// `rows` rows times `panels` panels.
+//   panel     the packed panel: k_padded/group records, and super-scales; others panel_bytes apart
 //   x         rows of int8 codes with their QuernQ8Pair's (StepArgs.h), x_stride bytes apart. Codes
 //             lie in [-127, 127]
 //   k_padded  inputs, a multiple of 32
-//   acc       [rows][16] floats, written
-// Activations have a scale for every 16 inputs. For each element, from 0 and over the panel's
-// records in ascending order:
-//   dot_h = sum over 16 inputs of (code_w - zero) * code_x            exact, in integers
-// where zero is 0 in a record of 32 inputs unless the zero point is 128, else the zero point. Such
-// a record has two of these, with the two scales and the sum of an activation pair:
-//   t   = fma(scale_1, float(dot_1), scale_0 * float(dot_0))
-//   t   = fma(-zero_point, sum, t)                                    where it is not in the dots
-//   acc = fma(scale_w, t, acc)
-//   acc = fma(min_w, sum, acc)                                        where the packing has a min
-// A record of 16 inputs has one:
-//   acc = fma(scale_w, scale_h * float(dot_h), acc)
+//   acc       [rows][16] floats, written; those of a panel acc_stride floats apart. There is place
+//             for a multiple of 16 rows, and what lies behind the last may be written
+// For each element, from 0 and over the panel's records in ascending order:
+//   dot_h = sum over the 16 inputs of group h of (code_w - zero) * code_x
+// where zero is 0 in a record of 32 inputs unless the zero point is 128, else the zero point. A
+// record of 32 inputs has two of these, and a pair of activations:
+//   dots = dot_0 + ratio * dot_1
+// A record of 16 inputs has one, dots = dot_0 or ratio * dot_1. All of that is exact, in integers
+// or in floats. Then
+//   acc = fma(scale_w, scale * dots, acc)
+//   acc = fma(min_w, sum, acc)    where the packing has a min, or a zero point that is not in the
+//                                 dots: min_w = -zero_point * scale_w
 // scale_w and min_w are products, rounded, where there are super-scales.
 // m1 is for decoding: it streams the panel and prefetches ahead, beyond its end into the next one.
 // So do rows, which are not inlined.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,               \
                            int64_t k_padded, float *acc);                                          \
-  void qk_gemm_##NAME##_rows(const uint8_t *panel, const uint8_t *x, int64_t x_stride,             \
-                             int64_t k_padded, int64_t rows, float *acc);
+  void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels,            \
+                             const uint8_t *x, int64_t x_stride, int64_t k_padded, int64_t rows,   \
+                             float *acc, int64_t acc_stride);
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
 // Quantizes a row of k floats to the int8 row those read (StepArgs.h), of quern_q8_row_bytes(k)
-// bytes; codes past k are 0, bytes past the pairs are not written. A group of 16: amax = the
-// largest |x|; scale = amax / 127; code = round-to-nearest-even(x * (127 / amax)). A group whose
-// amax is under 2^-120 is all zeros. If one holds NaN or infinity, its scale is NaN or infinity and
-// its codes are 0 wherever x * (127 / amax) is NaN, so that the products come out NaN. A pair's sum
-// is two products and an addition, each rounded.
+// bytes; codes past k are 0, bytes past the pairs are not written. A pair of groups of 16: amax =
+// the largest |x| of either; its group has step = amax / 127 and inverse = 127 / amax, the other
+// (the second, if both have it) step * 2^-n and inverse * 2^n, n in [0, 4] being how often its own
+// largest |x| can be doubled without exceeding amax. scale is the first group's step, ratio the
+// second's over it; code = round-to-nearest-even(x * inverse). A pair whose amax is under 2^-110 is
+// all zeros. If one holds NaN or infinity, scale is NaN or infinity and codes are 0 wherever x *
+// inverse is NaN, so that the products come out NaN.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
-// A key or a value of n floats to kv state's int8: in the same way, in groups of QUERN_KV_GROUP.
+// A key or a value of n floats to kv state's int8: groups of QUERN_KV_GROUP with a scale of amax /
+// 127 each, codes and exceptions as above.
 void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales);
 
 // ---- Matrix products with float weights
 // -----------------------------------------------------------------------
 //
-// qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart; _rows
-// for `panels` panels, panel_bytes apart, whose sums lie acc_stride floats apart. There is place
-// for a multiple of 16 rows, and what lies behind the last may be written.
+// qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart.
 //   even = fma(w[k], x[k], even) over k = 0, 2, ...; odd likewise over k = 1, 3, ...; acc = even +
 //   odd
 // The variant amx has many rows by f16 and bf16 in tiles (GemmFloatTiles.h): activations keep 16

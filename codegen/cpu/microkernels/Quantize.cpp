@@ -1,6 +1,7 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Scales.h"
+#include "codegen/cpu/microkernels/TileOperands.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
 namespace quern::micro {
@@ -19,31 +20,62 @@ using I8x16 = Vector<int8_t, 16>;
 /// the largest NaN.
 QK_INLINE U32x16 magnitudes(F32x16 x) { return __builtin_bit_cast(U32x16, x) & 0x7fffffffu; }
 
-/// What a group whose largest magnitude is given is multiplied with, and its codes again.
+/// What numbers whose largest magnitude is given (its bits) are multiplied with, and their codes
+/// again.
 struct Scaling {
   float inverse, scale;
-  QK_INLINE Scaling of(U32x16 magnitudes) {
-    const float amax = __builtin_bit_cast(float, __builtin_reduce_max(magnitudes));
-    const bool zero = amax < 0x1p-120f; // 127 / amax would overflow
+  QK_INLINE Scaling of(uint32_t magnitude) {
+    const float amax = __builtin_bit_cast(float, magnitude);
+    const bool zero = amax < 0x1p-110f; // 127 / amax, sixteen times, would overflow
     return {zero ? 0.0f : 127.0f / amax, zero ? 0.0f : amax / 127.0f};
   }
 };
 
-QK_INLINE void quantize_group(F32x16 x, uint8_t *codes, float &scale, int16_t &code_sum) {
-  const Scaling scaling = Scaling::of(magnitudes(x));
-  const I32x16 rounded = quantize(x, scaling.inverse);
-  store(codes, convert<I8x16>(rounded));
-  scale = scaling.scale;
-  code_sum = static_cast<int16_t>(__builtin_reduce_add(rounded));
+/// 2^exponent.
+QK_INLINE float power_of_two(int exponent) {
+  return __builtin_bit_cast(float, (127 + exponent) << 23);
 }
 
-QK_INLINE void quantize_pair(F32x16 first, F32x16 last, uint8_t *codes, uint8_t *pair) {
+/// A row of int8 codes with all that comes with them, as it is written.
+struct Q8Row {
+  uint8_t *codes, *pair, *tile;
+
+  QK_INLINE Q8Row at(uint8_t *row, int64_t k) {
+    return {row, row + (k + 31) / 32 * 32, row + quern_q8_tiles_at(k)};
+  }
+};
+
+QK_INLINE void quantize_pair(F32x16 first, F32x16 last, Q8Row &row) {
+  const uint32_t magnitude[2] = {__builtin_reduce_max(magnitudes(first)),
+                                 __builtin_reduce_max(magnitudes(last))};
+  const int smaller = magnitude[0] < magnitude[1] ? 0 : 1;
+  const uint32_t largest = magnitude[1 - smaller];
+  const Scaling scaling = Scaling::of(largest);
+  // How often the smaller group's numbers can be doubled: the bits' difference, as of logarithms.
+  constexpr int kMost = 4;
+  const auto doublings = static_cast<int>((largest - magnitude[smaller]) >> 23);
+  const int finer = doublings < kMost ? doublings : kMost;
+  float inverse[2] = {scaling.inverse, scaling.inverse};
+  inverse[smaller] *= power_of_two(finer);
+
   QuernQ8Pair result;
-  quantize_group(first, codes, result.scale[0], result.code_sum[0]);
-  quantize_group(last, codes + 16, result.scale[1], result.code_sum[1]);
-  result.sum = result.scale[0] * static_cast<float>(result.code_sum[0]) +
-               result.scale[1] * static_cast<float>(result.code_sum[1]);
-  store(pair, result);
+  result.scale = scaling.scale * power_of_two(smaller == 0 ? -finer : 0);
+  result.ratio = power_of_two(smaller == 0 ? finer : -finer);
+  const I32x16 codes[2] = {quantize(first, inverse[0]), quantize(last, inverse[1])};
+  QK_UNROLL for (int group = 0; group < 2; ++group) {
+    store(row.codes + 16 * group, convert<I8x16>(codes[group]));
+    result.code_sum[group] = static_cast<int16_t>(__builtin_reduce_add(codes[group]));
+  }
+  result.sum = result.scale * (static_cast<float>(result.code_sum[0]) +
+                               result.ratio * static_cast<float>(result.code_sum[1]));
+  store(row.pair, result);
+  row.codes += 32;
+  row.pair += sizeof result;
+#ifdef QK_AMX
+  store(row.tile,
+        pairs_of_halves(convert<F32x16>(codes[0]), convert<F32x16>(codes[1]) * result.ratio));
+  row.tile += sizeof(U16x32);
+#endif
 }
 
 /// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
@@ -87,16 +119,15 @@ using namespace quern::micro;
 
 QK_BEGIN
 QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
-  const int64_t padded = (k + 31) / 32 * 32;
-  uint8_t *pairs = row + padded;
+  Q8Row at = Q8Row::at(row, k);
   int64_t i = 0;
-  for (; i + 32 <= k; i += 32, pairs += sizeof(QuernQ8Pair))
-    quantize_pair(load<F32x16>(x + i), load<F32x16>(x + i + 16), row + i, pairs);
+  for (; i + 32 <= k; i += 32)
+    quantize_pair(load<F32x16>(x + i), load<F32x16>(x + i + 16), at);
   if (i < k) {
     const F32x16 first = load_masked(x + i, first_lanes(k - i));
     const F32x16 last =
         k - i > 16 ? load_masked(x + i + 16, first_lanes(k - i - 16)) : F32x16(0.0f);
-    quantize_pair(first, last, row + i, pairs);
+    quantize_pair(first, last, at);
   }
 }
 
@@ -105,8 +136,8 @@ QK_KERNEL void qk_quantize_kv(const float *x, int64_t n, int8_t *codes, float *s
   for (int64_t i = 0; i < n; i += 32) {
     const Mask16 masks[2] = {first_lanes(n - i), first_lanes(n - i - 16)};
     const F32x16 halves[2] = {load_masked(x + i, masks[0]), load_masked(x + i + 16, masks[1])};
-    const Scaling scaling =
-        Scaling::of(__builtin_elementwise_max(magnitudes(halves[0]), magnitudes(halves[1])));
+    const Scaling scaling = Scaling::of(__builtin_reduce_max(
+        __builtin_elementwise_max(magnitudes(halves[0]), magnitudes(halves[1]))));
     scales[i / 32] = scaling.scale;
     QK_UNROLL for (int half = 0; half < 2; ++half) {
       const auto rounded = convert<I8x16>(quantize(halves[half], scaling.inverse));

@@ -50,6 +50,13 @@ private:
   }
 };
 
+/// Whether a zero point is taken off as a min would be: -zero_point * scale for each activation.
+/// Cheap, and as good where codes are as small as the zero point; 8-bit ones would lose bits to it.
+template <formats::Packing P>
+inline constexpr bool kZeroPointAsMin = P.zero_point != 0 && P.zero_point != 128 && P.group == 32;
+/// Whether records have a min, for the kernels.
+template <formats::Packing P> inline constexpr bool kHasMin = P.has_min || kZeroPointAsMin<P>;
+
 /// A record's numbers at `at`, for `Lanes` channels from `first` on, times their super-scales.
 template <formats::Packing P, int Lanes>
 QK_INLINE Vector<float, Lanes> products(const uint8_t *at, int first, const float *supers) {
@@ -68,7 +75,10 @@ QK_INLINE Vector<float, Lanes> record_scales(const uint8_t *record, int first,
 template <formats::Packing P, int Lanes>
 QK_INLINE Vector<float, Lanes> record_mins(const uint8_t *record, int first,
                                            const Supers<P> &supers) {
-  return products<P, Lanes>(record + P.min_offset(), first, supers.min);
+  if constexpr (kZeroPointAsMin<P>)
+    return record_scales<P, Lanes>(record, first, supers) * static_cast<float>(-P.zero_point);
+  else
+    return products<P, Lanes>(record + P.min_offset(), first, supers.min);
 }
 
 } // namespace quern::micro

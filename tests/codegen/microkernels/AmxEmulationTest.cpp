@@ -4,6 +4,8 @@
 
 #include "tests/codegen/microkernels/Support.h"
 
+#include "ir/formats/Half.h"
+
 #include <array>
 
 namespace quern::micro {
@@ -23,42 +25,43 @@ std::array<uint8_t, 64> configuration(std::span<const Shape> shapes) {
   return bytes;
 }
 
-std::vector<int8_t> random_bytes(native::Random &random, size_t count, bool extreme) {
-  std::vector<int8_t> bytes(count);
-  for (int8_t &byte : bytes)
-    byte = static_cast<int8_t>(extreme ? (random.below(2) ? -128 : 127) : random.below(256));
-  return bytes;
+/// Whole numbers of eight bits, with a sign.
+std::vector<uint16_t> random_numbers(native::Random &random, size_t count) {
+  std::vector<uint16_t> numbers(count);
+  for (uint16_t &number : numbers)
+    number = formats::f32_to_bf16(static_cast<float>(random.below(511)) - 255);
+  return numbers;
 }
 
-TEST(EmulatedTiles, MultiplySignedBytesExactly) {
+TEST(EmulatedTiles, MultiplyWholeNumbersExactly) {
   native::Random random(1);
   EmulatedTiles tiles;
-  for (const auto &[m, n, k] : {std::array{16, 16, 64}, {16, 16, 16}, {1, 1, 4}, {7, 5, 12}})
-    for (const bool extreme : {false, true}) {
-      const Shape shapes[] = {{m, 4 * n}, {m, k}, {k / 4, 4 * n}};
-      tiles.configure(configuration(shapes).data());
-      const int stride = k + random.below(9);
-      const auto a = random_bytes(random, static_cast<size_t>(m) * stride, extreme);
-      const auto b = random_bytes(random, static_cast<size_t>(k) * n, extreme);
-      std::vector<int32_t> sums(m * n);
-      for (int32_t &sum : sums)
-        sum = static_cast<int32_t>(random.bits() >> 8);
-      tiles.load(0, sums.data(), 4 * n);
-      tiles.load(1, a.data(), stride);
-      tiles.load(2, b.data(), 4 * n);
-      for (const int times : {1, 2}) { // sums are added to
-        tiles.multiply(0, 1, 2);
-        std::vector<int32_t> got(m * n);
-        tiles.store(0, got.data(), 4 * n);
-        for (int i = 0; i < m; ++i)
-          for (int j = 0; j < n; ++j) {
-            int32_t want = sums[i * n + j];
-            for (int c = 0; c < k; ++c)
-              want += times * a[i * stride + c] * b[c / 4 * 4 * n + 4 * j + c % 4];
-            ASSERT_EQ(got[i * n + j], want) << m << "x" << n << "x" << k << " at " << i << "," << j;
-          }
-      }
+  for (const auto &[m, n, k] : {std::array{16, 16, 32}, {16, 16, 8}, {1, 1, 2}, {7, 5, 6}}) {
+    const Shape shapes[] = {{m, 4 * n}, {m, 2 * k}, {k / 2, 4 * n}};
+    tiles.configure(configuration(shapes).data());
+    const int stride = k + random.below(9);
+    const auto a = random_numbers(random, static_cast<size_t>(m) * stride);
+    const auto b = random_numbers(random, static_cast<size_t>(k) * n);
+    std::vector<float> sums(m * n);
+    for (float &sum : sums)
+      sum = static_cast<float>(random.below(1 << 20));
+    tiles.load(0, sums.data(), 4 * n);
+    tiles.load(1, a.data(), 2 * stride);
+    tiles.load(2, b.data(), 4 * n);
+    for (const int times : {1, 2}) { // sums are added to
+      tiles.multiply(0, 1, 2);
+      std::vector<float> got(m * n);
+      tiles.store(0, got.data(), 4 * n);
+      for (int i = 0; i < m; ++i)
+        for (int j = 0; j < n; ++j) {
+          float want = sums[i * n + j];
+          for (int c = 0; c < k; ++c)
+            want += static_cast<float>(times) * formats::bf16_to_f32(a[i * stride + c]) *
+                    formats::bf16_to_f32(b[c / 2 * 2 * n + 2 * j + c % 2]);
+          ASSERT_EQ(got[i * n + j], want) << m << "x" << n << "x" << k << " at " << i << "," << j;
+        }
     }
+  }
 }
 
 TEST(EmulatedTiles, TouchNoMemoryBeyondTheirRows) {
@@ -88,7 +91,7 @@ TEST(EmulatedTilesDeathTest, RefuseWhatTheCpuRefuses) {
     use(tiles);
   };
   const Shape good[] = {{16, 64}, {16, 64}, {16, 64}};
-  const Shape deep[] = {{16, 64}, {16, 64}, {4, 64}}; // four rows of codes, 16 of inputs
+  const Shape deep[] = {{16, 64}, {16, 64}, {4, 64}}; // four rows of weights, 16 of inputs
   const Shape tall[] = {{17, 64}};
   const Shape wide[] = {{16, 65}};
   const Shape nine[9] = {{1, 4}, {1, 4}, {1, 4}, {1, 4}, {1, 4}, {1, 4}, {1, 4}, {1, 4}, {1, 4}};

@@ -16,7 +16,8 @@ namespace {
 using formats::Packing;
 template <class X> using Gemm = void (*)(const uint8_t *, const X *, int64_t, int64_t, float *);
 template <class X>
-using GemmRows = void (*)(const uint8_t *, const X *, int64_t, int64_t, int64_t, float *);
+using GemmRows = void (*)(const uint8_t *, int64_t, int64_t, const X *, int64_t, int64_t, int64_t,
+                          float *, int64_t);
 using DecodeRow = void (*)(const uint8_t *, int64_t, int64_t, int64_t, float *);
 
 struct QuantizedCase {
@@ -81,8 +82,8 @@ std::vector<uint8_t> random_panel(const QuantizedCase &c, int64_t k, Random &ran
 /// The definition in Microkernels.h, one channel of one row.
 float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int64_t k, int lane) {
   const Packing &p = c.packing;
-  const bool of_pair = p.group == 32 && p.zero_point != 0 && p.zero_point != 128;
-  const int zero = of_pair ? 0 : p.zero_point;
+  const bool as_min = p.group == 32 && p.zero_point != 0 && p.zero_point != 128;
+  const int zero = as_min ? 0 : p.zero_point;
   float acc = 0;
   for (int64_t index = 0, first = 0; first < k; ++index, first += p.group) {
     const uint8_t *record = panel + p.record_at(index);
@@ -96,18 +97,18 @@ float model(const QuantizedCase &c, const uint8_t *panel, const uint8_t *x, int6
     }
     const float scale = formats::packed_scale(p, panel, index, lane);
     if (p.group == 16) {
-      acc = std::fma(scale, pair.scale[first / 16 % 2] * static_cast<float>(dot[0]), acc);
+      const float dots = (first / 16 % 2 == 0 ? 1 : pair.ratio) * static_cast<float>(dot[0]);
+      acc = std::fma(scale, pair.scale * dots, acc);
       continue;
     }
-    const float pair_sum =
-        pair.scale[0] * static_cast<float>(sum[0]) + pair.scale[1] * static_cast<float>(sum[1]);
-    float t = std::fma(pair.scale[1], static_cast<float>(dot[1]),
-                       pair.scale[0] * static_cast<float>(dot[0]));
-    if (of_pair)
-      t = std::fma(static_cast<float>(-p.zero_point), pair_sum, t);
-    acc = std::fma(scale, t, acc);
-    if (p.has_min)
-      acc = std::fma(formats::packed_min(p, panel, index, lane), pair_sum, acc);
+    const double dots = dot[0] + double{pair.ratio} * dot[1];
+    EXPECT_EQ(static_cast<float>(dots), dots);
+    acc = std::fma(scale, pair.scale * static_cast<float>(dots), acc);
+    const double pair_sum = pair.scale * (sum[0] + double{pair.ratio} * sum[1]);
+    if (p.has_min || as_min)
+      acc = std::fma(p.has_min ? formats::packed_min(p, panel, index, lane)
+                               : static_cast<float>(-p.zero_point) * scale,
+                     static_cast<float>(pair_sum), acc);
   }
   return acc;
 }
@@ -139,7 +140,8 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
             for (int64_t i = 0; i < k; ++i) {
               QuernQ8Pair pair;
               std::memcpy(&pair, rows.data() + m * stride + k + i / 32 * 16, sizeof pair);
-              const double product = static_cast<double>(weights[i]) * pair.scale[i / 16 % 2] *
+              const double product = static_cast<double>(weights[i]) * pair.scale *
+                                     (i / 16 % 2 == 0 ? 1 : pair.ratio) *
                                      static_cast<int8_t>(rows[m * stride + i]);
               exact += product;
               size += std::abs(product);
@@ -157,9 +159,11 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
             std::vector<float> got(16, NAN);
             (build.kernels->*c.m1)(panel.data(), rows.data() + m * stride, stride, k, got.data());
             check(got, m, " m1, ");
-            got.assign((m + 1) * 16, NAN);
-            (build.kernels->*c.rows)(panel.data(), rows.data() + (kRows - m - 1) * stride, stride,
-                                     k, m + 1, got.data());
+            got.assign(16 * 16, NAN);
+            (build.kernels->*c.rows)(panel.data(), panel.size(), 1,
+                                     rows.data() + (kRows - m - 1) * stride, stride, k, m + 1,
+                                     got.data(), 16 * 16);
+            got.resize((m + 1) * 16);
             check(got, kRows - m - 1, " ");
           }
         }
@@ -167,42 +171,58 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
 }
 
 // Tests that tiles, and what remains of rows beside them, give the bits of single rows, whatever
-// the number of rows; inputs that are no multiple of a tile's 64 among them. Nothing behind the
-// last row may be written.
+// the number of rows and panels; inputs that are no multiple of a block's among them.
 TEST(QuantizedGemm, TilesEqualSingleRows) {
-  constexpr int kMost = 40; // two tiles, and every remainder
+  constexpr int kMost = 120, kPanels = 10; // more of both than a call of tiles has
   Random random(5);
   const auto usable = usable_builds();
   const Kernels &v4 = *std::ranges::find(usable, "x86-64-v4-emulated", &Build::name)->kernels;
   for (const QuantizedCase &c : kQuantized)
-    for (const int64_t k : {32, 64, 96, 256, 288, 352})
+    for (const int64_t k : {32, 64, 96, 160, 288})
       for (const bool extreme : {false, true}) {
-        const auto panel = random_panel(c, k, random, extreme);
-        const int64_t stride = quern_q8_row_bytes(k) + 64 * random.below(3);
-        std::vector<uint8_t> rows(kMost * stride);
-        std::vector<float> want(kMost * 16);
-        for (int m = 0; m < kMost; ++m) {
-          auto x = random.units(k);
-          if (extreme) // every code is 127 or -127
-            for (float &value : x)
-              value = value < 0 ? -1.0f : 1.0f;
-          v4.qk_quantize_row(x.data(), k, rows.data() + m * stride);
-          (v4.*c.m1)(panel.data(), rows.data() + m * stride, stride, k, want.data() + m * 16);
+        std::vector<uint8_t> panels;
+        for (int at = 0; at < kPanels; ++at) {
+          const auto panel = random_panel(c, k, random, extreme);
+          panels.insert(panels.end(), panel.begin(), panel.end());
         }
+        const int64_t bytes = c.packing.panel_bytes(k);
+        const int64_t stride = quern_q8_row_bytes(k) + 64 * random.below(3);
+        auto x = random.units(kMost * k);
+        if (extreme) // every code is 127 or -127
+          for (float &value : x)
+            value = value < 0 ? -1.0f : 1.0f;
+        std::vector<uint8_t> rows(kMost * stride);
+        const auto quantize_by = [&](const Kernels &kernels) {
+          for (int m = 0; m < kMost; ++m)
+            kernels.qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
+        };
+        quantize_by(v4);
+        std::vector<float> want(kPanels * kMost * 16);
+        for (int at = 0; at < kPanels; ++at)
+          for (int m = 0; m < kMost; ++m)
+            (v4.*c.m1)(panels.data() + at * bytes, rows.data() + m * stride, stride, k,
+                       want.data() + (at * kMost + m) * 16);
+        const auto check = [&](const Build &build, int count, int some) {
+          const int64_t next = (count + 15) / 16 * 16 * 16;
+          std::vector<float> got(some * next, NAN);
+          (build.kernels->*c.rows)(panels.data(), bytes, some,
+                                   rows.data() + (kMost - count) * stride, stride, k, count,
+                                   got.data(), next);
+          for (int at = 0; at < some; ++at)
+            expect_same_bits(std::span(got).subspan(at * next, count * 16),
+                             std::span(want).subspan(((at + 1) * kMost - count) * 16, count * 16),
+                             std::string(c.name) + " k=" + std::to_string(k) + " " +
+                                 std::to_string(count) + " rows, panel " + std::to_string(at) +
+                                 ", " + std::string(build.name));
+        };
         for (const Build &build : usable) {
           if (!build.name.starts_with("amx"))
             continue;
-          for (int count = 1; count <= kMost; ++count) {
-            std::vector<float> got((count + 1) * 16, NAN);
-            (build.kernels->*c.rows)(panel.data(), rows.data() + (kMost - count) * stride, stride,
-                                     k, count, got.data());
-            for (int lane = 0; lane < 16; ++lane)
-              ASSERT_TRUE(std::isnan(got[count * 16 + lane]));
-            got.resize(count * 16);
-            expect_same_bits(got, std::span(want).subspan((kMost - count) * 16),
-                             std::string(c.name) + " k=" + std::to_string(k) + " " +
-                                 std::to_string(count) + " rows, " + std::string(build.name));
-          }
+          quantize_by(*build.kernels);
+          for (int count = 1; count <= 40; ++count) // two tiles, and every remainder
+            check(build, count, 1);
+          for (const int count : {16, 96, 97, kMost})
+            check(build, count, count == 97 ? 3 : kPanels);
         }
       }
 }
@@ -226,14 +246,11 @@ TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
     }
 }
 
-using FloatRows = void (*)(const uint8_t *, int64_t, int64_t, const float *, int64_t, int64_t,
-                           int64_t, float *, int64_t);
-
 struct FloatCase {
   const char *name;
   Packing packing;
   Gemm<float> Kernels::*m1;
-  FloatRows Kernels::*rows;
+  GemmRows<float> Kernels::*rows;
   DecodeRow Kernels::*decode;
 };
 

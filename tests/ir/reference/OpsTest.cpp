@@ -2,6 +2,7 @@
 #include "tests/ir/reference/TestModule.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -46,8 +47,8 @@ TEST(OpsTest, LinearOfManyBlocks) {
               {{{0, 0, {4}}}, {}}, y);
 }
 
-TEST(OpsTest, QuantizeRowsRoundsEachGroupOf16) {
-  // 40 columns: two whole groups and a short one. An identity matrix shows the quantized rows.
+TEST(OpsTest, QuantizeRowsRoundsPairsOfGroups) {
+  // 40 columns: two whole groups and a short one by itself.
   const Matrix x = lookup(kTokens, 40);
   const std::string rows = R"(%q = quern.quantize_rows %x : !T40 -> !quern.q8_rows<"T", 40>
 %w = quern.weight_ref @w : !quern.weight<40x40, "f32">
@@ -56,13 +57,18 @@ TEST(OpsTest, QuantizeRowsRoundsEachGroupOf16) {
   Matrix y(5, 40);
   for (int64_t t = 0; t < 5; ++t) {
     std::vector<double> value(40);
-    for (int64_t begin : {0, 16, 32}) {
-      const int64_t end = std::min<int64_t>(begin + 16, 40);
-      double largest = 0;
-      for (int64_t k = begin; k < end; ++k)
-        largest = std::max(largest, std::fabs(x.at(t, k)));
-      for (int64_t k = begin; k < end; ++k)
-        value[static_cast<size_t>(k)] = largest / 127 * std::rint(x.at(t, k) * 127 / largest);
+    std::array<double, 4> largest = {};
+    for (int64_t k = 0; k < 40; ++k)
+      largest[static_cast<size_t>(k / 16)] =
+          std::max(largest[static_cast<size_t>(k / 16)], std::fabs(x.at(t, k)));
+    for (int64_t k = 0; k < 40; ++k) {
+      const auto group = static_cast<size_t>(k / 16);
+      const double of_pair = std::max(largest[group], largest[group ^ 1]);
+      // The most that is the pair's, halved up to four times, and covers the group.
+      double most = of_pair;
+      for (int n = 0; n < 4 && largest[group] <= most / 2; ++n)
+        most /= 2;
+      value[static_cast<size_t>(k)] = most / 127 * std::rint(x.at(t, k) * 127 / most);
     }
     for (int64_t n = 0; n < 40; ++n)
       for (int64_t k = 0; k < 40; ++k)

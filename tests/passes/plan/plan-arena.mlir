@@ -1,7 +1,7 @@
 // RUN: quern-opt %s --quern-plan-arena | FileCheck %s
 // RUN: quern-opt %s --quern-plan-arena --remarks-filter=plan 2>&1 | FileCheck %s --check-prefix=REMARK
 
-// Tests that buffers live together lie apart, dead ones are used again, the result lies with the caller, and sizes are of the largest step: 8 rows of 16 bytes, of quantized rows 8 of 64.
+// Tests that buffers live together lie apart, dead ones are used again, the result lies with the caller, and sizes are of the largest step: 8 rows of 16 bytes, of quantized rows 8 of 192.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 quern.kernel @act "rows" (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
@@ -20,12 +20,12 @@ quern.kernel @pick "linear" (%x: !quern.q8_rows<"T", 4>, %w: !quern.weight<4x4, 
   quern.yield %y : !T4
 }
 // CHECK-LABEL: func.func @f
-// CHECK-SAME: quern.arena = 640 : i64, quern.arena_bound = 640 : i64
-// CHECK: quern.dispatch @act({{.*}}) "a" at [512]
+// CHECK-SAME: quern.arena = 1664 : i64, quern.arena_bound = 1664 : i64
+// CHECK: quern.dispatch @act({{.*}}) "a" at [1536]
 // CHECK: quern.dispatch @q8({{.*}}) "b" at [0]
-// CHECK: quern.dispatch @pick({{.*}}) "c" at [512]
+// CHECK: quern.dispatch @pick({{.*}}) "c" at [1536]
 // CHECK: quern.dispatch @sum({{.*}}) "d" at [-1]
-// REMARK: [Passed] plan-arena | Category:plan | Remark="f: an arena of 640 bytes, all of them live at once"
+// REMARK: [Passed] plan-arena | Category:plan | Remark="f: an arena of 1664 bytes, all of them live at once"
 func.func @f(%x: !T4, %w: !quern.weight<4x4, "int8">) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", quern.max_tokens = 8 : i64, quern.max_seqs = 2 : i64, quern.max_rows = 8 : i64} {
   %a = quern.dispatch @act(%x) "a" : (!T4) -> !T4
   %b = quern.dispatch @q8(%a) "b" : (!T4) -> !quern.q8_rows<"T", 4>
