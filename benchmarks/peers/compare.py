@@ -125,7 +125,8 @@ def run(args):
 
     for test in race.tests(**settings):
         row(test.key, "tokens_per_s", found.get(test.key, {}), lambda r, t=test: t.tokens / r["seconds"])
-    row(f"load to first token of pp{first}", "seconds", starts, lambda r: r["first_token_s"])
+    loading = f"load to first token of pp{first}"
+    row(loading, "seconds", starts, lambda r: r["first_token_s"])
     row("peak memory", "bytes", {n: [m] for n, m in memory.items()}, lambda r: r["peak"])
     row("size on disk", "bytes", {n: [{"size": os.path.getsize(f)}] for n, f in files.items()}, lambda r: r["size"])
 
@@ -136,6 +137,9 @@ def run(args):
             entry["bound"], per_token = needed[entry["test"]]
             entry["probe"] = statistics.median(p[entry["bound"]] for p in probes[entry["test"]])
             entry["share_of_bound"] = ours["median"] * per_token / entry["probe"]
+        elif entry["test"] == loading and "median" in ours:
+            entry["bound"] = "the same prompt again"
+            entry["share_of_bound"] = statistics.median(s["again_s"] / s["first_token_s"] for s in starts["Quern"])
     of = lambda kind: [p[kind] for list_ in probes.values() for p in list_]  # noqa: E731
     found_probes = {"read_gbps": statistics.median(of("reading")), "ops_gops": statistics.median(of("arithmetic")),
                     "read_gbps_range": [min(of("reading")), max(of("reading"))]}

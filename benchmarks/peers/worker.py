@@ -43,7 +43,7 @@ def main(name, model, options):
         engine.load(model, options["threads"], options["ctx"])
         loaded = time.perf_counter() - start
         first = engine.prefill(options["first"])
-        return {"detail": engine.detail, "load_s": loaded, "first_token_s": loaded + first}
+        return {"detail": engine.detail, "first_token_s": loaded + first, "again_s": engine.prefill(options["first"])}
 
     answer(load)
     for line in sys.stdin:

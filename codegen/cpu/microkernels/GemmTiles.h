@@ -27,7 +27,7 @@
 namespace quern::micro {
 
 /// A remainder of so many rows is cheaper as a tile of its own than as rows of dots.
-inline constexpr int kLeastRemainder = 8;
+inline constexpr int kLeastRemainder = 12;
 
 /// How many of `rows` rows gemm_tiles is for.
 QK_INLINE int64_t rows_in_tiles(int64_t rows) {

@@ -4,78 +4,157 @@
 #include "codegen/cpu/microkernels/TileOperands.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
+#include <immintrin.h>
+
 namespace quern::micro {
 
-/// 16 codes; a NaN (x infinite or NaN itself) becomes 0, since converting it would be undefined.
-QK_INLINE I32x16 quantize(F32x16 x, float inverse) {
-  const F32x16 rounded = __builtin_elementwise_roundeven(x * inverse);
-  const F32x16 above =
-      rounded >= -127.0f ? rounded : F32x16(rounded < -127.0f ? F32x16(-127.0f) : F32x16(0.0f));
-  return convert<I32x16>(above > 127.0f ? F32x16(127.0f) : above);
-}
-
 using I8x16 = Vector<int8_t, 16>;
+using F32x8 = Vector<float, 8>;
+using U32x8 = Vector<uint32_t, 8>;
+using U64x8 = Vector<uint64_t, 8>;
 
 /// |x| as integers, which compare like the floats, with NaN above infinity: a NaN anywhere makes
 /// the largest NaN.
 QK_INLINE U32x16 magnitudes(F32x16 x) { return __builtin_bit_cast(U32x16, x) & 0x7fffffffu; }
 
-/// What numbers whose largest magnitude is given (its bits) are multiplied with, and their codes
-/// again.
-struct Scaling {
-  float inverse, scale;
-  QK_INLINE Scaling of(uint32_t magnitude) {
-    const float amax = __builtin_bit_cast(float, magnitude);
-    const bool zero = amax < 0x1p-110f; // 127 / amax, sixteen times, would overflow
-    return {zero ? 0.0f : 127.0f / amax, zero ? 0.0f : amax / 127.0f};
+/// Added to a float of less than 2^22, 1.5 * 2^23 rounds it to a whole number, which then is the
+/// lowest bits of the sum.
+inline constexpr float kRounding = 0x1.8p23f;
+
+/// Codes of x, as what kRounding makes of them; 0 for what is not finite.
+QK_INLINE F32x16 quantize(F32x16 x, U32x16 magnitudes, float inverse) {
+  return (magnitudes < 0x7f800000u ? F32x16(x * inverse) : F32x16(0.0f)) + kRounding;
+}
+QK_INLINE I8x16 as_bytes(F32x16 codes) { return convert<I8x16>(__builtin_bit_cast(U32x16, codes)); }
+/// What numbers whose largest magnitudes are given (their bits) are multiplied with, and their
+/// codes again.
+template <class F> struct Scaling {
+  F inverse, scale;
+  template <class U> QK_INLINE Scaling of(U largest) {
+    const F amax = __builtin_bit_cast(F, largest);
+    const auto zero = amax < 0x1p-110f; // 127 / amax, sixteen times, would overflow
+    const auto finite = largest < 0x7f800000u;
+    return {(zero | !finite) ? F(0.0f) : 127.0f / amax, zero ? F(0.0f) : amax / 127.0f};
   }
 };
 
 /// 2^exponent.
-QK_INLINE float power_of_two(int exponent) {
-  return __builtin_bit_cast(float, (127 + exponent) << 23);
+template <class U> QK_INLINE auto power_of_two(U exponent) {
+  return __builtin_bit_cast(F32x16, (exponent + 127) << 23);
+}
+
+/// Pairs of groups that are quantized together: their sixteen scales are a vector.
+inline constexpr int kPairs = 8, kBlock = 32 * kPairs;
+
+/// The largest magnitudes of a block's groups: a tree of parts side by side, of two groups at
+/// first, of all at last.
+QK_INLINE U32x16 largest_of_groups(const float *x) {
+  const auto larger = [](U32x16 a, U32x16 b) __attribute__((always_inline)) {
+    return __builtin_elementwise_max(a, b);
+  };
+  const auto halves = [&](int a, int b) __attribute__((always_inline)) {
+    const U32x16 one = magnitudes(load<F32x16>(x + 16 * a)),
+                 other = magnitudes(load<F32x16>(x + 16 * b));
+    return larger(
+        __builtin_shufflevector(one, other, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+        __builtin_shufflevector(one, other, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
+                                30, 31));
+  };
+  U32x16 fours[4]; // of groups n, 4 + n, 8 + n, 12 + n
+  QK_UNROLL for (int n = 0; n < 4; ++n) {
+    const U32x16 a = halves(n, 4 + n), b = halves(8 + n, 12 + n);
+    fours[n] = larger(
+        __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27),
+        __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31));
+  }
+  U32x16 twos[2];
+  QK_UNROLL for (int n = 0; n < 2; ++n) {
+    const U32x16 a = fours[2 * n], b = fours[2 * n + 1];
+    twos[n] = larger(
+        __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+        __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31));
+  }
+  return larger(__builtin_shufflevector(twos[0], twos[1], 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26,
+                                        12, 14, 28, 30),
+                __builtin_shufflevector(twos[0], twos[1], 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27,
+                                        13, 15, 29, 31));
+}
+
+/// The sums of eight groups of codes, from `codes` on, as words: those of the first groups of four
+/// pairs, those of the second.
+QK_INLINE Vector<int16_t, 8> sums_of_codes(const uint8_t *codes) {
+  constexpr int kOffset = 128; // there is an instruction for the sum of bytes without a sign
+  using Quarters = Vector<uint64_t, 4>;
+  Quarters sums = {}; // of halves of groups, in a word for each pair
+  QK_UNROLL for (int pair = 0; pair < 4; ++pair) {
+    const auto bytes = load<Vector<uint8_t, 32>>(codes + 32 * pair) ^ static_cast<uint8_t>(kOffset);
+    sums |= __builtin_bit_cast(Quarters, _mm256_sad_epu8(__builtin_bit_cast(__m256i, bytes),
+                                                         _mm256_setzero_si256()))
+            << 16 * pair;
+  }
+  const auto groups = __builtin_bit_cast(
+      Vector<int16_t, 8>, Vector<uint64_t, 2>(__builtin_shufflevector(sums, sums, 0, 2) +
+                                              __builtin_shufflevector(sums, sums, 1, 3)));
+  return groups - static_cast<int16_t>(16 * kOffset);
 }
 
 /// A row of int8 codes with all that comes with them, as it is written.
 struct Q8Row {
-  uint8_t *codes, *pair, *tile;
-
-  QK_INLINE Q8Row at(uint8_t *row, int64_t k) {
-    return {row, row + (k + 31) / 32 * 32, row + quern_q8_tiles_at(k)};
-  }
+  uint8_t *codes, *pairs, *tiles;
 };
 
-QK_INLINE void quantize_pair(F32x16 first, F32x16 last, Q8Row &row) {
-  const uint32_t magnitude[2] = {__builtin_reduce_max(magnitudes(first)),
-                                 __builtin_reduce_max(magnitudes(last))};
-  const int smaller = magnitude[0] < magnitude[1] ? 0 : 1;
-  const uint32_t largest = magnitude[1 - smaller];
-  const Scaling scaling = Scaling::of(largest);
-  // How often the smaller group's numbers can be doubled: the bits' difference, as of logarithms.
-  constexpr int kMost = 4;
-  const auto doublings = static_cast<int>((largest - magnitude[smaller]) >> 23);
-  const int finer = doublings < kMost ? doublings : kMost;
-  float inverse[2] = {scaling.inverse, scaling.inverse};
-  inverse[smaller] *= power_of_two(finer);
-
-  QuernQ8Pair result;
-  result.scale = scaling.scale * power_of_two(smaller == 0 ? -finer : 0);
-  result.ratio = power_of_two(smaller == 0 ? finer : -finer);
-  const I32x16 codes[2] = {quantize(first, inverse[0]), quantize(last, inverse[1])};
-  QK_UNROLL for (int group = 0; group < 2; ++group) {
-    store(row.codes + 16 * group, convert<I8x16>(codes[group]));
-    result.code_sum[group] = static_cast<int16_t>(__builtin_reduce_add(codes[group]));
-  }
-  result.sum = result.scale * (static_cast<float>(result.code_sum[0]) +
-                               result.ratio * static_cast<float>(result.code_sum[1]));
-  store(row.pair, result);
-  row.codes += 32;
-  row.pair += sizeof result;
+/// Quantizes the kBlock floats at x.
+QK_INLINE void quantize_block(const float *x, const Q8Row &row) {
+  const U32x16 of_group = largest_of_groups(x);
+  const U32x16 of_pair = __builtin_elementwise_max(
+      of_group, U32x16(__builtin_shufflevector(of_group, of_group, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11,
+                                               10, 13, 12, 15, 14)));
+  // How often a group's numbers can be doubled: the bits' difference, as of logarithms.
+  const U32x16 finer = __builtin_elementwise_min((of_pair - of_group) >> 23, U32x16(4));
+  const auto scaling = Scaling<F32x16>::of(of_pair);
+  const F32x16 steps = scaling.scale * power_of_two(-finer);
+  const U32x16 finer_first =
+      __builtin_shufflevector(finer, finer, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14);
+  const F32x16 ratios = power_of_two(finer_first - finer); // of a group's step to that of the first
+  alignas(64) float inverse[16], ratio[16];
+  store(inverse, F32x16(scaling.inverse * power_of_two(finer)));
+  store(ratio, ratios);
+  QK_UNROLL for (int pair = 0; pair < kPairs; ++pair) {
+    F32x16 codes[2];
+    QK_UNROLL for (int group = 0; group < 2; ++group) {
+      const F32x16 numbers = load<F32x16>(x + 32 * pair + 16 * group);
+      codes[group] = quantize(numbers, magnitudes(numbers), inverse[2 * pair + group]);
+      store(row.codes + 32 * pair + 16 * group, as_bytes(codes[group]));
+    }
 #ifdef QK_AMX
-  store(row.tile,
-        pairs_of_halves(convert<F32x16>(codes[0]), convert<F32x16>(codes[1]) * result.ratio));
-  row.tile += sizeof(U16x32);
+    store(row.tiles + 64 * pair,
+          pairs_of_halves(F32x16(codes[0] - kRounding),
+                          F32x16((codes[1] - kRounding) * ratio[2 * pair + 1])));
 #endif
+  }
+
+  using Words = Vector<int16_t, 16>;
+  const Words sums =
+      __builtin_shufflevector(sums_of_codes(row.codes), sums_of_codes(row.codes + kBlock / 2), 0, 4,
+                              1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+  const F32x16 of_codes = convert<F32x16>(sums);
+  const auto firsts = [](F32x16 v) __attribute__((always_inline)) {
+    return F32x8(__builtin_shufflevector(v, v, 0, 2, 4, 6, 8, 10, 12, 14));
+  };
+  const auto seconds = [](F32x16 v) __attribute__((always_inline)) {
+    return F32x8(__builtin_shufflevector(v, v, 1, 3, 5, 7, 9, 11, 13, 15));
+  };
+  const F32x8 scale = firsts(steps), of_second = seconds(ratios);
+  const F32x8 sum = scale * (firsts(of_codes) + of_second * seconds(of_codes));
+  // As QuernQ8Pair has them: scale and ratio, sum and sums of codes.
+  const auto in_turn = [](F32x8 a, F32x8 b) __attribute__((always_inline)) {
+    return __builtin_bit_cast(
+        U64x8, __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+  };
+  const U64x8 scales = in_turn(scale, of_second),
+              code_sums = in_turn(sum, __builtin_bit_cast(F32x8, sums));
+  store(row.pairs, __builtin_shufflevector(scales, code_sums, 0, 8, 1, 9, 2, 10, 3, 11));
+  store(row.pairs + 64, __builtin_shufflevector(scales, code_sums, 4, 12, 5, 13, 6, 14, 7, 15));
 }
 
 /// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
@@ -118,16 +197,27 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
 using namespace quern::micro;
 
 QK_BEGIN
-QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
-  Q8Row at = Q8Row::at(row, k);
+QK_OUTLINE void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
+  static_assert(sizeof(QuernQ8Pair) == 16);
+  const int64_t padded = (k + 31) / 32 * 32;
+  const auto at = [&](int64_t i) __attribute__((always_inline)) {
+    return Q8Row{row + i, row + padded + i / 2, row + quern_q8_tiles_at(k) + 2 * i};
+  };
   int64_t i = 0;
-  for (; i + 32 <= k; i += 32)
-    quantize_pair(load<F32x16>(x + i), load<F32x16>(x + i + 16), at);
-  if (i < k) {
-    const F32x16 first = load_masked(x + i, first_lanes(k - i));
-    const F32x16 last =
-        k - i > 16 ? load_masked(x + i + 16, first_lanes(k - i - 16)) : F32x16(0.0f);
-    quantize_pair(first, last, at);
+  for (; i + kBlock <= k; i += kBlock)
+    quantize_block(x + i, at(i));
+  if (i < k) { // the rest of a block, as much of it as there is
+    alignas(64) float rest[kBlock] = {};
+    __builtin_memcpy(rest, x + i, sizeof(float) * (k - i));
+    alignas(64) uint8_t codes[kBlock], pairs[kBlock / 2], tiles[2 * kBlock];
+    quantize_block(rest, {codes, pairs, tiles});
+    const Q8Row to = at(i);
+    const int64_t count = padded - i;
+    __builtin_memcpy(to.codes, codes, count);
+    __builtin_memcpy(to.pairs, pairs, count / 2);
+#ifdef QK_AMX
+    __builtin_memcpy(to.tiles, tiles, 2 * count);
+#endif
   }
 }
 
@@ -136,11 +226,12 @@ QK_KERNEL void qk_quantize_kv(const float *x, int64_t n, int8_t *codes, float *s
   for (int64_t i = 0; i < n; i += 32) {
     const Mask16 masks[2] = {first_lanes(n - i), first_lanes(n - i - 16)};
     const F32x16 halves[2] = {load_masked(x + i, masks[0]), load_masked(x + i + 16, masks[1])};
-    const Scaling scaling = Scaling::of(__builtin_reduce_max(
-        __builtin_elementwise_max(magnitudes(halves[0]), magnitudes(halves[1]))));
-    scales[i / 32] = scaling.scale;
+    const U32x16 sizes[2] = {magnitudes(halves[0]), magnitudes(halves[1])};
+    const auto scaling = Scaling<Vector<float, 1>>::of(
+        Vector<uint32_t, 1>(__builtin_reduce_max(__builtin_elementwise_max(sizes[0], sizes[1]))));
+    scales[i / 32] = scaling.scale[0];
     QK_UNROLL for (int half = 0; half < 2; ++half) {
-      const auto rounded = convert<I8x16>(quantize(halves[half], scaling.inverse));
+      const I8x16 rounded = as_bytes(quantize(halves[half], sizes[half], scaling.inverse[0]));
       const int64_t left = n - i - 16 * half;
       if (left >= 16)
         store(codes + i + 16 * half, rounded);
