@@ -102,10 +102,11 @@ typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t
 // A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
 // quantized linear kernels read it: K codes in groups of 16, then one QuernQ8Pair for every two
 // groups (32 codes, as many as a record of weights has).
-//   value[k] = scale * code[k] for the codes of the pair's first group, scale * ratio * code[k] for
-//   those of its second. The ratio is a power of two, from 1/16 to 16: so codes times weights'
-//   codes add up exactly over the pair, in float32 too code_sum[g] is the sum of the codes of group
-//   g sum = scale * (code_sum[0] + ratio * code_sum[1]), what the weights' mins are multiplied with
+//   value[k] = scale * code[k] in the pair's first group, scale * ratio * code[k] in its second
+//   ratio is a power of two from 1/16 to 16: codes times weights' codes add up exactly over the
+//   pair, in float32 too
+//   code_sum[g] is the sum of the codes of group g
+//   sum = scale * (code_sum[0] + ratio * code_sum[1]): what the weights' mins are multiplied with
 typedef struct QuernQ8Pair {
   float scale;
   float ratio;

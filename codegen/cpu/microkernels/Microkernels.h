@@ -115,13 +115,13 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
 // Quantizes a row of k floats to the int8 row those read (StepArgs.h), of quern_q8_row_bytes(k)
-// bytes; codes past k are 0, bytes past the pairs are not written. A pair of groups of 16: amax =
-// the largest |x| of either; its group has step = amax / 127 and inverse = 127 / amax, the other
-// (the second, if both have it) step * 2^-n and inverse * 2^n, n in [0, 4] being how often its own
-// largest |x| can be doubled without exceeding amax. scale is the first group's step, ratio the
-// second's over it; code = round-to-nearest-even(x * inverse). A pair whose amax is under 2^-110 is
-// all zeros. If one holds NaN or infinity, scale is NaN or infinity and codes are 0 wherever x *
-// inverse is NaN, so that the products come out NaN.
+// bytes; codes past k are 0; what lies behind the pairs only the variant amx writes. A pair of
+// groups of 16: amax = the largest |x| of either; its group has step = amax / 127 and inverse = 127
+// / amax, the other (the second, if both have it) step * 2^-n and inverse * 2^n, n in [0, 4] being
+// how often its own largest |x| can be doubled without exceeding amax. scale is the first group's
+// step, ratio the second's over it; code = round-to-nearest-even(x * inverse). A pair whose amax is
+// under 2^-110 is all zeros. If one holds NaN or infinity, scale is NaN or infinity and the pair's
+// codes are 0, so that the products come out NaN.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
 // A key or a value of n floats to kv state's int8: groups of QUERN_KV_GROUP with a scale of amax /
 // 127 each, codes and exceptions as above.

@@ -26,6 +26,7 @@ QK_INLINE F32x16 quantize(F32x16 x, U32x16 magnitudes, float inverse) {
   return (magnitudes < 0x7f800000u ? F32x16(x * inverse) : F32x16(0.0f)) + kRounding;
 }
 QK_INLINE I8x16 as_bytes(F32x16 codes) { return convert<I8x16>(__builtin_bit_cast(U32x16, codes)); }
+
 /// What numbers whose largest magnitudes are given (their bits) are multiplied with, and their
 /// codes again.
 template <class F> struct Scaling {
