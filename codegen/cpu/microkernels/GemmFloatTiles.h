@@ -51,6 +51,7 @@ QK_INLINE U16x32 upper_halves(U32x16 a, U32x16 b) {
                                  5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37,
                                  39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
+
 /// The terms of the weights of a step.
 template <class T> struct StepWeights {
   static constexpr int kTerms = __is_same(T, BFloat16) ? 1 : 2;

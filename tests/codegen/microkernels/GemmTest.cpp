@@ -173,7 +173,7 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
 // Tests that tiles, and what remains of rows beside them, give the bits of single rows, whatever
 // the number of rows and panels; inputs that are no multiple of a block's among them.
 TEST(QuantizedGemm, TilesEqualSingleRows) {
-  constexpr int kMost = 120, kPanels = 10; // more of both than a call of tiles has
+  constexpr int kMost = 120, kPanels = 10; // more panels than tiles take at once
   Random random(5);
   const auto usable = usable_builds();
   const Kernels &v4 = *std::ranges::find(usable, "x86-64-v4-emulated", &Build::name)->kernels;
@@ -227,21 +227,32 @@ TEST(QuantizedGemm, TilesEqualSingleRows) {
       }
 }
 
+// Tests that an infinity or NaN of an activation makes all of its row's sums NaN, and no other
+// row's, alone and among others.
 TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
+  constexpr int64_t k = 96;
+  constexpr int kHeight = 18, kBad = 5;
   Random random(2);
   for (const QuantizedCase &c : kQuantized)
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
-      const int64_t k = 96;
       const auto panel = random_panel(c, k, random, false);
-      auto x = random.units(k);
-      x[40] = bad;
+      auto x = random.units(kHeight * k);
+      x[kBad * k + 40] = bad;
       for (const Build &build : usable_builds()) {
-        std::vector<uint8_t> row(quern_q8_row_bytes(k));
-        build.kernels->qk_quantize_row(x.data(), k, row.data());
-        std::vector<float> got(16);
-        (build.kernels->*c.m1)(panel.data(), row.data(), 0, k, got.data());
-        for (const float value : got)
-          ASSERT_TRUE(std::isnan(value)) << c.name << " " << build.name << " " << bad;
+        const int64_t stride = quern_q8_row_bytes(k);
+        std::vector<uint8_t> rows(kHeight * stride);
+        for (int m = 0; m < kHeight; ++m)
+          build.kernels->qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
+        std::vector<float> alone(16), got(32 * 16);
+        (build.kernels->*c.m1)(panel.data(), rows.data() + kBad * stride, 0, k, alone.data());
+        (build.kernels->*c.rows)(panel.data(), panel.size(), 1, rows.data(), stride, k, kHeight,
+                                 got.data(), 32 * 16);
+        for (int lane = 0; lane < 16; ++lane) {
+          ASSERT_TRUE(std::isnan(alone[lane])) << c.name << " " << build.name << " " << bad;
+          for (int m = 0; m < kHeight; ++m)
+            ASSERT_EQ(std::isnan(got[16 * m + lane]), m == kBad)
+                << c.name << " " << build.name << " " << bad << ", row " << m;
+        }
       }
     }
 }
