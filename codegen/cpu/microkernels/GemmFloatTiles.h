@@ -19,8 +19,8 @@
 
 namespace quern::micro {
 
-/// How many products' operands are prepared at once.
-inline constexpr int kStepsAtOnce = 8;
+/// Inputs of a product, and how many products' operands are prepared at once.
+inline constexpr int kStepInputs = 32, kStepsAtOnce = 8;
 /// Most tiles of rows at once.
 inline constexpr int kMostTiles = 6;
 /// The fewest rows that are faster in tiles. float16's two terms take their time to make.

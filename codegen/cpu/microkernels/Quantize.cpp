@@ -10,7 +10,6 @@ namespace quern::micro {
 
 using I8x16 = Vector<int8_t, 16>;
 using F32x8 = Vector<float, 8>;
-using U32x8 = Vector<uint32_t, 8>;
 using U64x8 = Vector<uint64_t, 8>;
 
 /// |x| as integers, which compare like the floats, with NaN above infinity: a NaN anywhere makes
@@ -40,7 +39,7 @@ template <class F> struct Scaling {
 };
 
 /// 2^exponent.
-template <class U> QK_INLINE auto power_of_two(U exponent) {
+QK_INLINE F32x16 power_of_two(U32x16 exponent) {
   return __builtin_bit_cast(F32x16, (exponent + 127) << 23);
 }
 

@@ -9,8 +9,6 @@
 
 namespace quern::micro {
 
-/// Inputs of a product of tiles of bfloat16.
-inline constexpr int kStepInputs = 32;
 /// Most panels that rows are multiplied with at once.
 inline constexpr int kMostPanels = 8;
 
