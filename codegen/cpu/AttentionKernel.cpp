@@ -114,6 +114,8 @@ public:
     scale = code.cf(op.getScale().convertToFloat());
     softcap = code.cf(op.getSoftcap().convertToFloat());
     bias = LLVM::ZeroOp::create(code.b, code.ptr());
+    if (isa<Q8RowsType>(kernel.yield.getOperand(0).getType()))
+      finished = code.scratch(code.f32(), maxRows * valueDim);
     if (op.getAlibi()) {
       bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
       slopes = code.floats(*op.getAlibi());
@@ -364,14 +366,25 @@ private:
   }
 
   void finish(const RowStates &total, Value firstToken, Value kvHead, Value rows) {
-    code.loop(code.c(0), rows, [&](Value r) {
-      Value token = code.add(firstToken, code.div(r, group));
-      Value column =
-          code.add(code.mul(token, heads * valueDim), code.mul(headOf(kvHead, r), valueDim));
-      code.call("qk_attn_finish_row",
-                {valuesAt(total, r), code.load(code.f32(), sumAt(total, r)), code.c(valueDim),
-                 code.at(kernel.result(0), code.f32(), column)});
-    });
+    const int64_t width = group * valueDim, cols = heads * valueDim;
+    Value column = code.mul(kvHead, width);
+    auto finishTo = [&](Value to, Value stride) {
+      code.loop(code.c(0), rows, [&](Value r) {
+        Value at =
+            code.add(code.mul(code.div(r, group), stride), code.mul(code.rem(r, group), valueDim));
+        code.call("qk_attn_finish_row", {valuesAt(total, r), code.load(code.f32(), sumAt(total, r)),
+                                         code.c(valueDim), code.at(to, code.f32(), at)});
+      });
+    };
+    if (!finished)
+      return finishTo(
+          code.at(kernel.result(0), code.f32(), code.add(code.mul(firstToken, cols), column)),
+          code.c(cols));
+    finishTo(finished, code.c(width));
+    int64_t bytes = quern_q8_row_bytes(cols);
+    code.call("qk_quantize_columns",
+              {finished, code.c(width), code.div(rows, group), column, code.c(width), code.c(cols),
+               code.atBytes(kernel.result(0), code.mul(firstToken, bytes)), code.c(bytes)});
   }
 
   Kernel &kernel;
@@ -380,6 +393,7 @@ private:
   int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens, keyBytes, valueBytes;
   StateFormat format;
   Value query, low, high, scale, softcap, bias, slopes;
+  Value finished; ///< a tile's results, if they are to be quantized; else null
 };
 } // namespace
 

@@ -29,6 +29,9 @@ constexpr int64_t kPieceBytes = 16 << 10, kPieceBytesSingle = 64 << 10;
 constexpr int64_t kCallPanels = 8, kManyRows = 16;
 // How far ahead of the row that an epilogue finishes its results are fetched.
 constexpr int64_t kRowsAhead = 4;
+// Panels of a pair of groups of quantized results; and rows that are quantized together, so many
+// that qk_quantize_columns has always enough to do at once.
+constexpr int64_t kPairPanels = 2, kRowsQuantized = 8;
 
 /// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
 /// merged product also the width of the gate.
@@ -78,11 +81,18 @@ public:
         rowBytes(quantized ? quern_q8_row_bytes(inputs) : inputs * 4),
         panelBytes(packing.panel_bytes(inputs)), cols(colsOf(kernel.yield.getOperand(0).getType())),
         panels(llvm::divideCeil(cols, kLanes)),
+        grain(llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>) ? kPairPanels
+                                                                                      : 1),
         together(kernel.single ? 1 : std::min(kCallPanels, panels)),
         tileFloats((kernel.single ? 1 : kRowBlock) * kLanes),
         rows(kernel.count(rowsOf(linear.getInput().getType()))) {
     for (size_t i = 0; i < shifts.size(); ++i)
       tiles.push_back(code.scratch(code.f32(), together * tileFloats));
+    for (mlir::Value value : kernel.yield.getValues())
+      finished.push_back(
+          isa<Q8RowsType>(value.getType())
+              ? code.scratch(code.f32(), kernel.single ? cols : kRowsQuantized * together * kLanes)
+              : Value());
     if (kernel.last)
       columns = code.scratch(code.f32(), kLanes);
   }
@@ -90,11 +100,14 @@ public:
   /// One row; the output projection may have none, where no logits are wanted.
   void writeSingle() {
     code.when(code.less(code.c(0), rows), [&] {
-      kernel.deal(code.c(panels), code.c(piece(kPieceBytesSingle)), [&](Value from, Value to) {
+      deal(code.c(panels), code.c(piece(kPieceBytesSingle)), [&](Value from, Value to) {
         code.loop(from, to, [&](Value panel) {
+          Value col = code.mul(panel, kLanes);
           multiply(code.c(0), panel, code.c(1), code.c(1));
-          finishRow(code.c(0), code.c(0), code.mul(panel, kLanes), code.c(0));
+          finishRow(code.c(0), code.c(0), col, code.c(0), col);
         });
+        Value col = code.mul(from, kLanes);
+        quantize(code.c(0), code.c(1), col, code.mul(code.sub(to, from), kLanes), col);
       });
     });
   }
@@ -106,7 +119,7 @@ public:
     Value pieces = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
                                code.c(std::max(few, together)));
     Value at = code.scratch(code.i64(), 1);
-    kernel.deal(items, pieces, [&](Value from, Value to) {
+    deal(items, pieces, [&](Value from, Value to) {
       auto next = [&] { return code.load(code.i64(), at); };
       code.store(from, at);
       code.whilst([&] { return code.less(next(), to); },
@@ -128,21 +141,38 @@ private:
     return std::max<int64_t>(1, bytes / (panelBytes * static_cast<int64_t>(shifts.size())));
   }
 
+  /// Kernel::deal of panels, in grains.
+  void deal(Value count, Value piece, std::function<void(Value, Value)> body) {
+    kernel.deal(code.div(count, grain), code.ceilDiv(piece, grain),
+                [&](Value from, Value to) { body(code.mul(from, grain), code.mul(to, grain)); });
+  }
+
   /// `height` rows from `row` on, `many` panels from `panel` on.
   void writeBlock(Value row, Value height, Value panel, Value many) {
     auto each = [&](std::function<void(Value at, Value col)> body) {
       auto do_at = [&](Value at) { body(at, code.mul(code.add(panel, at), kLanes)); };
       together == 1 ? do_at(code.c(0)) : code.loop(code.c(0), many, do_at);
     };
-    multiply(row, panel, many, height);
-    code.loop(code.c(0), height, [&](Value m) {
+    auto finish = [&](Value m, Value slot) {
       // A row's results are far from the last row's: each would miss the caches.
       Value ahead = code.add(code.add(row, m), kRowsAhead);
       each([&](Value, Value col) {
-        for (size_t i = 0; i < kernel.yield.getValues().size(); ++i)
-          code.call("qk_prefetch", {resultAt(i, ahead, col)});
+        for (size_t i = 0; i < finished.size(); ++i)
+          if (!finished[i])
+            code.call("qk_prefetch", {resultAt(i, ahead, col)});
       });
-      each([&](Value at, Value col) { finishRow(row, m, col, at); });
+      each([&](Value at, Value col) {
+        finishRow(row, m, col, at, code.mul(code.add(code.mul(slot, together), at), kLanes));
+      });
+    };
+    multiply(row, panel, many, height);
+    if (grain == 1)
+      return code.loop(code.c(0), height, [&](Value m) { finish(m, code.c(0)); });
+    code.loop(code.c(0), height, code.c(kRowsQuantized), [&](Value first) {
+      Value end = code.min(code.add(first, kRowsQuantized), height);
+      code.loop(first, end, [&](Value m) { finish(m, code.sub(m, first)); });
+      quantize(code.add(row, first), code.sub(end, first), code.mul(panel, kLanes),
+               code.mul(many, kLanes), code.c(0));
     });
   }
 
@@ -163,8 +193,8 @@ private:
   }
 
   /// The epilogue for row m of the block from `row` on, columns [col, col + 16), of which panel
-  /// `at` of the tiles has the product.
-  void finishRow(Value row, Value m, Value col, Value at) {
+  /// `at` of the tiles has the product. What is to be quantized is left at `held` of `finished`.
+  void finishRow(Value row, Value m, Value col, Value at, Value held) {
     Value target = code.add(row, m);
     Value product = code.add(code.mul(at, tileFloats), code.mul(m, kLanes));
     Rows values(kernel, target);
@@ -178,15 +208,35 @@ private:
     Value lanes =
         cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
     for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
-      Value out = resultAt(i, target, col);
+      mlir::Value yielded = value;
+      Value out;
+      if (finished[i]) {
+        yielded = value.getDefiningOp<QuantizeRowsOp>().getInput();
+        out = code.at(finished[i], code.f32(), held);
+      } else {
+        out = resultAt(i, target, col);
+      }
       if (kernel.last)
         out = code.call("qk_columns_at", code.ptr(), {kernel.args, out, columns});
-      mlir::Value yielded = value;
       code.loop(code.c(0), lanes, [&](Value lane) {
         code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
       });
       if (kernel.last)
         code.call("qk_keep_best", {kernel.args, kernel.worker, out, lanes, col});
+    }
+  }
+
+  /// Quantizes `count` columns from `col` on of `many` rows from `row` on, which lie at `held` of
+  /// `finished`.
+  void quantize(Value row, Value many, Value col, Value count, Value held) {
+    for (auto [i, floats] : llvm::enumerate(finished)) {
+      if (!floats)
+        continue;
+      int64_t bytes = quern_q8_row_bytes(cols);
+      code.call("qk_quantize_columns",
+                {code.at(floats, code.f32(), held), code.c(together * kLanes), many, col, count,
+                 code.c(cols), code.atBytes(kernel.result(i), code.mul(row, bytes)),
+                 code.c(bytes)});
     }
   }
 
@@ -202,11 +252,13 @@ private:
   bool quantized;
   int64_t inputs, rowBytes, panelBytes;
   int64_t cols, panels;
+  int64_t grain;      ///< panels of which pieces of work are made
   int64_t together;   ///< panels of a call
   int64_t tileFloats; ///< from the product of a panel to that of the next
   Value rows;
-  SmallVector<Value> tiles; ///< a shift's products
-  Value columns;            ///< where columns go of which only the largest is asked for
+  SmallVector<Value> tiles;    ///< a shift's products
+  SmallVector<Value> finished; ///< a result's floats, if it is quantized; else null
+  Value columns;               ///< where columns go of which only the largest is asked for
 };
 
 } // namespace

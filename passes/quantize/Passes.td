@@ -43,9 +43,10 @@ def QuantizeActivations : Pass<"quern-quantize-activations", "::mlir::ModuleOp">
   let summary = "quantize the inputs of linears whose weights are quantized";
   let description = [{
     A linear with weights in an integer packing multiplies integers: its input becomes the `quern.quantize_rows` of it.
-    That is appended to the region that computes the input if it is a rows region (which then yields the quantized rows, and
-    the float rows only if something else reads them), else it gets a rows region of its own. Every value, or slice of
-    one, is quantized once.
+    That is appended to the region that computes the input if its anchor is rows, linear or attention (it then yields the
+    quantized rows, and the float rows only if something else reads them), else it gets a rows region of its own. A
+    linear, and a kv head of attention, must compute whole pairs of groups for it, multiples of 32 columns. Every value, or
+    slice of one, is quantized once.
   }];
   let options = [
     Option<"join", "join", "bool", /*default=*/"true",

@@ -15,6 +15,8 @@ namespace quern {
 
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-activations"};
+// Of a pair of groups of activations, which are quantized together.
+constexpr int64_t kPairColumns = 32;
 
 /// The columns of an outside value that a linear reads: value, first column, number of columns.
 using Columns = std::tuple<Value, int64_t, int64_t>;
@@ -51,7 +53,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
           readQuantized(fused, q8);
       }
       for (auto fused : llvm::make_early_inc_range(entry.getOps<FusedOp>()))
-        if (fused.getAnchor() == "rows")
+        if (llvm::any_of(fused.getResultTypes(), llvm::IsaPred<Q8RowsType>))
           dropUnusedResults(fused);
     }
   }
@@ -73,12 +75,38 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     return {fused.getInputs()[index], offset, colsOf(linear.getInput().getType())};
   }
 
+  /// Why the region that computes `columns` cannot quantize them; empty if it can.
+  std::string obstacle(FusedOp producer, Columns columns) const {
+    auto [value, offset, cols] = columns;
+    if (!join)
+      return "joining is switched off";
+    if (!producer)
+      return "no region computes them";
+    if (offset != 0 || cols != colsOf(value.getType()))
+      return "the linear reads a slice of them";
+    StringRef anchor = producer.getAnchor();
+    if (anchor == "rows")
+      return "";
+    int64_t part = cols; // of a row, computed by one worker
+    if (anchor == "attention") {
+      auto attention = *producer.getBody().front().getOps<AttentionOp>().begin();
+      part = cols / attention.getState().getType().getShape()[0];
+    } else if (anchor != "linear") {
+      return ("a region of anchor " + anchor + " computes them").str();
+    }
+    if (part % kPairColumns != 0)
+      return ("a region of anchor " + anchor + " computes them in parts of " + Twine(part) +
+              " columns, which are no whole pairs of groups")
+          .str();
+    return "";
+  }
+
   /// The quantized rows, computed by the region that computes `columns` or by one before `user`.
   Value quantize(Columns columns, FusedOp user) {
     auto [value, offset, cols] = columns;
     auto producer = value.getDefiningOp<FusedOp>();
-    bool whole = offset == 0 && cols == colsOf(value.getType());
-    if (join && producer && producer.getAnchor() == "rows" && whole) {
+    std::string why = obstacle(producer, columns);
+    if (why.empty()) {
       ++numAppended;
       return append(producer, cast<OpResult>(value));
     }
@@ -90,21 +118,16 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     Block &body = fused.getBody().emplaceBlock();
     Value rows = body.addArgument(value.getType(), value.getLoc());
     builder.setInsertionPointToEnd(&body);
-    if (!whole)
+    if (offset != 0 || cols != colsOf(value.getType()))
       rows = SliceOp::create(builder, loc, rowsType(&getContext(), rowsOf(value.getType()), cols),
                              rows, offset);
     Value q8 = QuantizeRowsOp::create(builder, loc, q8Type(columns), rows);
     YieldOp::create(builder, loc, q8);
-    kRemarks.miss(fused) << say(
-        "the rows are quantized in a region of their own: {0}",
-        !join       ? std::string("joining is switched off")
-        : !producer ? std::string("no region computes them")
-        : !whole    ? std::string("the linear reads a slice of them")
-                    : ("a region of anchor " + producer.getAnchor() + " computes them").str());
+    kRemarks.miss(fused) << say("the rows are quantized in a region of their own: {0}", why);
     return fused.getResult(0);
   }
 
-  /// Makes the rows region yield `result` quantized too.
+  /// Makes the region yield `result` quantized too.
   Value append(FusedOp producer, OpResult result) {
     Block &body = producer.getBody().front();
     OpBuilder builder(body.getTerminator());

@@ -123,6 +123,11 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 // under 2^-110 is all zeros. If one holds NaN or infinity, scale is NaN or infinity and the pair's
 // codes are 0, so that the products come out NaN.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
+// The same of columns [first, first + count) of rows of k: x has these columns, rows x_stride
+// floats apart, and `to` whole int8 rows, to_stride bytes apart. `first` is a multiple of 32, and so
+// is `count`, unless it reaches to k.
+void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
+                         int64_t count, int64_t k, uint8_t *to, int64_t to_stride);
 // A key or a value of n floats to kv state's int8: groups of QUERN_KV_GROUP with a scale of amax /
 // 127 each, codes and exceptions as above.
 void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales);
@@ -334,6 +339,7 @@ QK_END
   X(qk_decode_row_bf16)                                                                            \
   X(qk_prefetch)                                                                                   \
   X(qk_quantize_row)                                                                               \
+  X(qk_quantize_columns)                                                                           \
   X(qk_quantize_kv)                                                                                \
   X(qk_sum)                                                                                        \
   X(qk_sum_squares)                                                                                \

@@ -44,17 +44,41 @@ QK_INLINE F32x16 power_of_two(U32x16 exponent) {
 }
 
 /// Pairs of groups that are quantized together: their sixteen scales are a vector.
-inline constexpr int kPairs = 8, kBlock = 32 * kPairs;
+inline constexpr int kPairs = 8;
+
+/// Where codes and all that comes with them are written, in a row of them.
+struct Q8At {
+  uint8_t *codes, *pairs, *tiles;
+};
+
+/// Where the kPairs pairs of a block lie: Across side by side in each of some rows.
+template <int Across> struct Block {
+  static constexpr int kRows = kPairs / Across;
+  const float *x[kRows];
+  Q8At to[kRows];
+
+  QK_INLINE const float *numbers(const Block &block, int pair) {
+    return block.x[pair / Across] + 32 * (pair % Across);
+  }
+  QK_INLINE uint8_t *codes(const Block &block, int pair) {
+    return block.to[pair / Across].codes + 32 * (pair % Across);
+  }
+  QK_INLINE uint8_t *tiles(const Block &block, int pair) {
+    return block.to[pair / Across].tiles + 64 * (pair % Across);
+  }
+};
 
 /// The largest magnitudes of a block's groups: a tree of parts side by side, of two groups at
 /// first, of all at last.
-QK_INLINE U32x16 largest_of_groups(const float *x) {
+template <int Across> QK_INLINE U32x16 largest_of_groups(const Block<Across> &block) {
   const auto larger = [](U32x16 a, U32x16 b) __attribute__((always_inline)) {
     return __builtin_elementwise_max(a, b);
   };
+  const auto of_group = [&](int n) __attribute__((always_inline)) {
+    return magnitudes(load<F32x16>(Block<Across>::numbers(block, n / 2) + 16 * (n % 2)));
+  };
   const auto halves = [&](int a, int b) __attribute__((always_inline)) {
-    const U32x16 one = magnitudes(load<F32x16>(x + 16 * a)),
-                 other = magnitudes(load<F32x16>(x + 16 * b));
+    const U32x16 one = of_group(a), other = of_group(b);
     return larger(
         __builtin_shufflevector(one, other, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
         __builtin_shufflevector(one, other, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
@@ -80,32 +104,33 @@ QK_INLINE U32x16 largest_of_groups(const float *x) {
                                         13, 15, 29, 31));
 }
 
-/// The sums of eight groups of codes, from `codes` on, as words: those of the first groups of four
-/// pairs, those of the second.
-QK_INLINE Vector<int16_t, 8> sums_of_codes(const uint8_t *codes) {
-  constexpr int kOffset = 128; // there is an instruction for the sum of bytes without a sign
-  using Quarters = Vector<uint64_t, 4>;
-  Quarters sums = {}; // of halves of groups, in a word for each pair
-  QK_UNROLL for (int pair = 0; pair < 4; ++pair) {
-    const auto bytes = load<Vector<uint8_t, 32>>(codes + 32 * pair) ^ static_cast<uint8_t>(kOffset);
-    sums |= __builtin_bit_cast(Quarters, _mm256_sad_epu8(__builtin_bit_cast(__m256i, bytes),
-                                                         _mm256_setzero_si256()))
-            << 16 * pair;
-  }
-  const auto groups = __builtin_bit_cast(
-      Vector<int16_t, 8>, Vector<uint64_t, 2>(__builtin_shufflevector(sums, sums, 0, 2) +
-                                              __builtin_shufflevector(sums, sums, 1, 3)));
-  return groups - static_cast<int16_t>(16 * kOffset);
-}
+/// The sums of the codes of four pairs' groups, a pair added at a time.
+struct CodeSums {
+  using Bytes = Vector<uint8_t, 32>;
+  Vector<uint64_t, 4> halves = {}; // of groups, a word for each pair
 
-/// A row of int8 codes with all that comes with them, as it is written.
-struct Q8Row {
-  uint8_t *codes, *pairs, *tiles;
+  // There is an instruction for the sum of bytes without a sign.
+  static constexpr int kOffset = 128;
+
+  QK_INLINE void add(CodeSums &sums, Bytes codes, int pair) {
+    const auto bytes = __builtin_bit_cast(__m256i, Bytes(codes ^ static_cast<uint8_t>(kOffset)));
+    sums.halves |=
+        __builtin_bit_cast(Vector<uint64_t, 4>, _mm256_sad_epu8(bytes, _mm256_setzero_si256()))
+        << 16 * pair;
+  }
+
+  /// As words: those of the first groups, those of the second.
+  QK_INLINE Vector<int16_t, 8> words(const CodeSums &sums) {
+    const auto groups = __builtin_bit_cast(
+        Vector<int16_t, 8>,
+        Vector<uint64_t, 2>(__builtin_shufflevector(sums.halves, sums.halves, 0, 2) +
+                            __builtin_shufflevector(sums.halves, sums.halves, 1, 3)));
+    return groups - static_cast<int16_t>(16 * kOffset);
+  }
 };
 
-/// Quantizes the kBlock floats at x.
-QK_INLINE void quantize_block(const float *x, const Q8Row &row) {
-  const U32x16 of_group = largest_of_groups(x);
+template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) {
+  const U32x16 of_group = largest_of_groups(block);
   const U32x16 of_pair = __builtin_elementwise_max(
       of_group, U32x16(__builtin_shufflevector(of_group, of_group, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11,
                                                10, 13, 12, 15, 14)));
@@ -119,15 +144,22 @@ QK_INLINE void quantize_block(const float *x, const Q8Row &row) {
   alignas(64) float inverse[16], ratio[16];
   store(inverse, F32x16(scaling.inverse * power_of_two(finer)));
   store(ratio, ratios);
+  CodeSums code_sums[2];
   QK_UNROLL for (int pair = 0; pair < kPairs; ++pair) {
     F32x16 codes[2];
     QK_UNROLL for (int group = 0; group < 2; ++group) {
-      const F32x16 numbers = load<F32x16>(x + 32 * pair + 16 * group);
+      const F32x16 numbers = load<F32x16>(Block<Across>::numbers(block, pair) + 16 * group);
       codes[group] = quantize(numbers, magnitudes(numbers), inverse[2 * pair + group]);
-      store(row.codes + 32 * pair + 16 * group, as_bytes(codes[group]));
     }
+    const auto bytes = __builtin_bit_cast(
+        CodeSums::Bytes,
+        __builtin_shufflevector(as_bytes(codes[0]), as_bytes(codes[1]), 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+                                26, 27, 28, 29, 30, 31));
+    store(Block<Across>::codes(block, pair), bytes);
+    CodeSums::add(code_sums[pair / 4], bytes, pair % 4);
 #ifdef QK_AMX
-    store(row.tiles + 64 * pair,
+    store(Block<Across>::tiles(block, pair),
           pairs_of_halves(F32x16(codes[0] - kRounding),
                           F32x16((codes[1] - kRounding) * ratio[2 * pair + 1])));
 #endif
@@ -135,8 +167,8 @@ QK_INLINE void quantize_block(const float *x, const Q8Row &row) {
 
   using Words = Vector<int16_t, 16>;
   const Words sums =
-      __builtin_shufflevector(sums_of_codes(row.codes), sums_of_codes(row.codes + kBlock / 2), 0, 4,
-                              1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+      __builtin_shufflevector(CodeSums::words(code_sums[0]), CodeSums::words(code_sums[1]), 0, 4, 1,
+                              5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
   const F32x16 of_codes = convert<F32x16>(sums);
   const auto firsts = [](F32x16 v) __attribute__((always_inline)) {
     return F32x8(__builtin_shufflevector(v, v, 0, 2, 4, 6, 8, 10, 12, 14));
@@ -152,9 +184,44 @@ QK_INLINE void quantize_block(const float *x, const Q8Row &row) {
         U64x8, __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
   };
   const U64x8 scales = in_turn(scale, of_second),
-              code_sums = in_turn(sum, __builtin_bit_cast(F32x8, sums));
-  store(row.pairs, __builtin_shufflevector(scales, code_sums, 0, 8, 1, 9, 2, 10, 3, 11));
-  store(row.pairs + 64, __builtin_shufflevector(scales, code_sums, 4, 12, 5, 13, 6, 14, 7, 15));
+              of_sums = in_turn(sum, __builtin_bit_cast(F32x8, sums));
+  alignas(64) uint8_t pairs[kPairs * sizeof(QuernQ8Pair)];
+  store(pairs, __builtin_shufflevector(scales, of_sums, 0, 8, 1, 9, 2, 10, 3, 11));
+  store(pairs + 64, __builtin_shufflevector(scales, of_sums, 4, 12, 5, 13, 6, 14, 7, 15));
+  constexpr int kBytes = Across * sizeof(QuernQ8Pair);
+  QK_UNROLL for (int row = 0; row < kPairs / Across; ++row)
+      __builtin_memcpy(block.to[row].pairs, pairs + row * kBytes, kBytes);
+}
+
+/// Columns of rows: floats, and where they are written.
+struct Columns {
+  const float *x;
+  int64_t x_stride;
+  Q8At to;
+  int64_t to_stride, rows;
+
+  QK_INLINE Columns from(const Columns &columns, int64_t pair) {
+    Columns rest = columns;
+    rest.x += 32 * pair;
+    rest.to = {rest.to.codes + 32 * pair, rest.to.pairs + sizeof(QuernQ8Pair) * pair,
+               rest.to.tiles + 64 * pair};
+    return rest;
+  }
+};
+
+/// Quantizes Across pairs of each row.
+template <int Across> QK_INLINE void quantize_pairs(const Columns &columns) {
+  constexpr int kRows = kPairs / Across;
+  for (int64_t first = 0; first < columns.rows; first += kRows) {
+    Block<Across> block;
+    QK_UNROLL for (int i = 0; i < kRows; ++i) { // the last row again, where there are no more
+      const int64_t row = first + i < columns.rows ? first + i : columns.rows - 1;
+      const int64_t bytes = row * columns.to_stride;
+      block.x[i] = columns.x + row * columns.x_stride;
+      block.to[i] = {columns.to.codes + bytes, columns.to.pairs + bytes, columns.to.tiles + bytes};
+    }
+    quantize_block(block);
+  }
 }
 
 /// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
@@ -197,28 +264,38 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
 using namespace quern::micro;
 
 QK_BEGIN
-QK_OUTLINE void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
+QK_OUTLINE void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
+                                    int64_t count, int64_t k, uint8_t *to, int64_t to_stride) {
   static_assert(sizeof(QuernQ8Pair) == 16);
   const int64_t padded = (k + 31) / 32 * 32;
-  const auto at = [&](int64_t i) __attribute__((always_inline)) {
-    return Q8Row{row + i, row + padded + i / 2, row + quern_q8_tiles_at(k) + 2 * i};
-  };
-  int64_t i = 0;
-  for (; i + kBlock <= k; i += kBlock)
-    quantize_block(x + i, at(i));
-  if (i < k) { // the rest of a block, as much of it as there is
-    alignas(64) float rest[kBlock] = {};
-    __builtin_memcpy(rest, x + i, sizeof(float) * (k - i));
-    alignas(64) uint8_t codes[kBlock], pairs[kBlock / 2], tiles[2 * kBlock];
-    quantize_block(rest, {codes, pairs, tiles});
-    const Q8Row to = at(i);
-    const int64_t count = padded - i;
-    __builtin_memcpy(to.codes, codes, count);
-    __builtin_memcpy(to.pairs, pairs, count / 2);
-#ifdef QK_AMX
-    __builtin_memcpy(to.tiles, tiles, 2 * count);
-#endif
-  }
+  const Columns columns = {
+      x,
+      x_stride,
+      {to + first, to + padded + first / 2, to + quern_q8_tiles_at(k) + 2 * first},
+      to_stride,
+      rows};
+  int64_t pair = 0;
+  for (; pair + 8 <= count / 32; pair += 8)
+    quantize_pairs<8>(Columns::from(columns, pair));
+  for (; pair + 4 <= count / 32; pair += 4)
+    quantize_pairs<4>(Columns::from(columns, pair));
+  for (; pair + 2 <= count / 32; pair += 2)
+    quantize_pairs<2>(Columns::from(columns, pair));
+  for (; pair < count / 32; ++pair)
+    quantize_pairs<1>(Columns::from(columns, pair));
+  if (const int64_t left = count % 32)
+    for (int64_t row = 0; row < rows; ++row) { // as if zeros followed
+      float rest[32] = {};
+      __builtin_memcpy(rest, x + row * x_stride + 32 * pair, sizeof(float) * left);
+      Columns last = Columns::from(columns, pair);
+      const int64_t bytes = row * to_stride;
+      quantize_pairs<1>(
+          {rest, 0, {last.to.codes + bytes, last.to.pairs + bytes, last.to.tiles + bytes}, 0, 1});
+    }
+}
+
+QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
+  qk_quantize_columns(x, 0, 1, 0, k, k, row, 0);
 }
 
 QK_KERNEL void qk_quantize_kv(const float *x, int64_t n, int8_t *codes, float *scales) {

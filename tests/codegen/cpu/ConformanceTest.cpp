@@ -24,7 +24,7 @@ constexpr const char *kOdd = R"({"model_type": "llama", "architectures": ["Llama
   "tie_word_embeddings": false})";
 constexpr const char *kQwen3 = R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"],
   "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
-  "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 24, "rms_norm_eps": 1e-6,
+  "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 24, "rms_norm_eps": 1e-6,
   "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
   "tie_word_embeddings": false})";
 constexpr const char *kMamba2 = R"({"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
@@ -64,6 +64,8 @@ const Case kCases[] = {
     {"falcon_int4", "falcon.mlir", "int4", true},
     {"olmo_f32", "olmo.mlir", "f32", false},
     {"olmo_int8", "olmo.mlir", "int8", true},
+    {"residual_f32", "residual.mlir", "f32", false},
+    {"residual_int4", "residual.mlir", "int4", true},
 };
 
 std::vector<int32_t> randomTokens(int seed, int count, int64_t vocab) {
@@ -230,12 +232,14 @@ INSTANTIATE_TEST_SUITE_P(Cpu, Conformance,
                          caseName);
 
 /// amx is x86-64-v4 but for products of integer weights: those are tried, in each architecture that
-/// is imported here.
+/// is imported here, and where products quantize what they compute besides.
 std::vector<Case> integerCases() {
   std::vector<Case> cases;
-  for (const Case &which : kCases)
-    if (which.exact && !std::string_view(which.model).ends_with(".mlir"))
+  for (const Case &which : kCases) {
+    const std::string_view model = which.model;
+    if (which.exact && (!model.ends_with(".mlir") || model == "residual.mlir"))
       cases.push_back(which);
+  }
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Amx, Conformance,

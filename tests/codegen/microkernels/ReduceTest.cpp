@@ -134,6 +134,27 @@ TEST(QuantizeRow, EqualsTheModel) {
   }
 }
 
+TEST(QuantizeColumns, PutTogetherARowAsAWhole) {
+  Random random(7);
+  constexpr int64_t kRows = 11;
+  for (const int64_t k : {32, 128, 300, 576}) {
+    const std::vector<float> x = random.units(kRows * k, 3);
+    const int64_t stride = quern_q8_row_bytes(k);
+    for (const Build &build : usable_builds()) {
+      std::vector<uint8_t> want(kRows * stride, 0xee), got = want;
+      for (int64_t row = 0; row < kRows; ++row)
+        build.kernels->qk_quantize_row(x.data() + row * k, k, want.data() + row * stride);
+      // Parts of 1, 2, 3, ... pairs, of 1, 2, 3, ... rows.
+      for (int64_t first = 0, pairs = 1; first < k; first += 32 * pairs++)
+        for (int64_t row = 0, rows = 1; row < kRows; row += rows++)
+          build.kernels->qk_quantize_columns(
+              x.data() + row * k + first, k, std::min(rows, kRows - row), first,
+              std::min(32 * pairs, k - first), k, got.data() + row * stride, stride);
+      EXPECT_EQ(got, want) << build.name << " k=" << k;
+    }
+  }
+}
+
 TEST(QuantizeKv, FollowsItsDefinition) {
   Random random(6);
   for (const int n : {1, 16, 31, 32, 64, 80, 100}) {

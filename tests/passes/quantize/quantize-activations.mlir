@@ -54,7 +54,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R16 {
 
 // -----
 
-// Tests that what another region computes, and a slice, are quantized in regions of their own; float rows that the epilogue reads stay.
+// Tests that what an embedding computes, and a slice, are quantized in regions of their own; float rows that the epilogue reads stay.
 !tokens = tensor<?xi32, #quern.dims<"T">>
 !rows = tensor<?xi32, #quern.dims<"R">>
 !R32 = tensor<?x32xf32, #quern.dims<"R">>
@@ -99,6 +99,104 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R32 {
   ^bb0(%a: !T32, %b: !quern.weight<32x16, "int8">):
     %s = quern.slice %a {offset = 16 : i64} : !T32 -> !T16
     %c = quern.linear %s, %b : (!T16, !quern.weight<32x16, "int8">) -> !T32
+    quern.yield %c : !T32
+  }
+  %r = quern.fused "rows"(%z, %rows) : (!T32, !rows) -> !R32 {
+  ^bb0(%a: !T32, %b: !rows):
+    %c = quern.gather_rows %a, %b : (!T32, !rows) -> !R32
+    quern.yield %c : !R32
+  }
+  return %r : !R32
+}
+
+// -----
+
+// Tests that a linear and attention quantize what they compute, as long as they do so by whole pairs of groups; and that a linear yields float rows, too, where they are read.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R32 = tensor<?x32xf32, #quern.dims<"R">>
+!T16 = tensor<?x16xf32, #quern.dims<"T">>
+!T32 = tensor<?x32xf32, #quern.dims<"T">>
+!T64 = tensor<?x64xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: %[[A:.*]] = quern.fused "attention"({{.*}}) : {{.*}} -> !quern.q8_rows<"T", 64>
+// CHECK: %[[S:.*]] = quern.attention
+// CHECK-NEXT: %[[Q:.*]] = quern.quantize_rows %[[S]]
+// CHECK-NEXT: quern.yield %[[Q]]
+// CHECK: %[[Y:.*]]:2 = quern.fused "linear"(%[[A]], %{{.*}}) : {{.*}} -> (tensor<?x32xf32, #quern.dims<"T">>, !quern.q8_rows<"T", 32>)
+// CHECK: %[[U:.*]] = quern.unary
+// CHECK-NEXT: %[[R:.*]] = quern.quantize_rows %[[U]]
+// CHECK-NEXT: quern.yield %[[U]], %[[R]]
+// CHECK: %[[N:.*]] = quern.fused "linear"(%[[Y]]#1, %[[Y]]#0, %{{.*}}) : {{.*}} -> tensor<?x16xf32, #quern.dims<"T">>
+// CHECK: %[[P:.*]] = quern.fused "rows"(%[[N]]) : {{.*}} -> !quern.q8_rows<"T", 16>
+// CHECK: quern.fused "linear"(%[[P]], %{{.*}})
+// CHECK: %[[B:.*]] = quern.fused "attention"({{.*}}) : {{.*}} -> tensor<?x32xf32, #quern.dims<"T">>
+// CHECK: quern.fused "rows"(%[[B]]) : {{.*}} -> !quern.q8_rows<"T", 32>
+// REMARK-DAG: loc("attention"): [Passed] quantize-activations | Category:quantize | Remark="the region quantizes its rows, too"
+// REMARK-DAG: loc("up"): [Passed] quantize-activations | Category:quantize | Remark="the region quantizes its rows, too"
+// REMARK-DAG: the rows are quantized in a region of their own: a region of anchor linear computes them in parts of 16 columns, which are no whole pairs of groups
+// REMARK-DAG: the rows are quantized in a region of their own: a region of anchor attention computes them in parts of 16 columns, which are no whole pairs of groups
+quern.declare_state @kv : !quern.state<kv, 2x32x32>
+quern.declare_state @narrow : !quern.state<kv, 2x16x16>
+quern.weight @embed : !quern.weight<16x64, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @v : !quern.weight<32x64, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @w : !quern.weight<16x32, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @u : !quern.weight<32x16, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @o : !quern.weight<32x32, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R32 {
+  %kv = quern.state_ref @kv : !quern.state<kv, 2x32x32>
+  %narrow = quern.state_ref @narrow : !quern.state<kv, 2x16x16>
+  %embed = quern.weight_ref @embed : !quern.weight<16x64, "f32">
+  %v = quern.weight_ref @v : !quern.weight<32x64, "int8">
+  %w = quern.weight_ref @w : !quern.weight<16x32, "int8">
+  %u = quern.weight_ref @u : !quern.weight<32x16, "int8">
+  %o = quern.weight_ref @o : !quern.weight<32x32, "int8">
+  %x = quern.fused "embedding"(%tokens, %embed) : (!tokens, !quern.weight<16x64, "f32">) -> !T64 {
+  ^bb0(%a: !tokens, %b: !quern.weight<16x64, "f32">):
+    %c = quern.embedding %a, %b : (!tokens, !quern.weight<16x64, "f32">) -> !T64
+    quern.yield %c : !T64
+  }
+  quern.fused "kv_append"(%x, %batch, %kv) : (!T64, !quern.batch, !quern.state<kv, 2x32x32>) -> () {
+  ^bb0(%a: !T64, %b: !quern.batch, %s: !quern.state<kv, 2x32x32>):
+    quern.kv_append %a, %a, %b, %s : !T64, !T64, !quern.batch, !quern.state<kv, 2x32x32>
+    quern.yield
+  }
+  %t = quern.fused "attention"(%x, %batch, %kv) : (!T64, !quern.batch, !quern.state<kv, 2x32x32>) -> !T64 {
+  ^bb0(%a: !T64, %b: !quern.batch, %s: !quern.state<kv, 2x32x32>):
+    %c = quern.attention %a, %b, %s {heads = 2 : i64, scale = 0.25 : f32} : (!T64, !quern.batch, !quern.state<kv, 2x32x32>) -> !T64
+    quern.yield %c : !T64
+  } loc("attention")
+  %y = quern.fused "linear"(%t, %v) : (!T64, !quern.weight<32x64, "int8">) -> !T32 {
+  ^bb0(%a: !T64, %b: !quern.weight<32x64, "int8">):
+    %c = quern.linear %a, %b : (!T64, !quern.weight<32x64, "int8">) -> !T32
+    %d = quern.unary silu %c : !T32
+    quern.yield %d : !T32
+  } loc("up")
+  %n = quern.fused "linear"(%y, %w) : (!T32, !quern.weight<16x32, "int8">) -> !T16 {
+  ^bb0(%a: !T32, %b: !quern.weight<16x32, "int8">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "int8">) -> !T16
+    %s = quern.slice %a {offset = 16 : i64} : !T32 -> !T16
+    %d = quern.binary add %c, %s : !T16, !T16
+    quern.yield %d : !T16
+  }
+  %m = quern.fused "linear"(%n, %u) : (!T16, !quern.weight<32x16, "int8">) -> !T32 {
+  ^bb0(%a: !T16, %b: !quern.weight<32x16, "int8">):
+    %c = quern.linear %a, %b : (!T16, !quern.weight<32x16, "int8">) -> !T32
+    quern.yield %c : !T32
+  }
+  quern.fused "kv_append"(%m, %batch, %narrow) : (!T32, !quern.batch, !quern.state<kv, 2x16x16>) -> () {
+  ^bb0(%a: !T32, %b: !quern.batch, %s: !quern.state<kv, 2x16x16>):
+    quern.kv_append %a, %a, %b, %s : !T32, !T32, !quern.batch, !quern.state<kv, 2x16x16>
+    quern.yield
+  }
+  %h = quern.fused "attention"(%m, %batch, %narrow) : (!T32, !quern.batch, !quern.state<kv, 2x16x16>) -> !T32 {
+  ^bb0(%a: !T32, %b: !quern.batch, %s: !quern.state<kv, 2x16x16>):
+    %c = quern.attention %a, %b, %s {heads = 2 : i64, scale = 0.25 : f32} : (!T32, !quern.batch, !quern.state<kv, 2x16x16>) -> !T32
+    quern.yield %c : !T32
+  }
+  %z = quern.fused "linear"(%h, %o) : (!T32, !quern.weight<32x32, "int8">) -> !T32 {
+  ^bb0(%a: !T32, %b: !quern.weight<32x32, "int8">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<32x32, "int8">) -> !T32
     quern.yield %c : !T32
   }
   %r = quern.fused "rows"(%z, %rows) : (!T32, !rows) -> !R32 {
