@@ -50,9 +50,9 @@ def bench(artifact, threads, *flags):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def probe(artifact, threads):
-    """What the machine reads and computes at this moment, in 1e9 bytes and operations a second."""
-    row = bench(artifact, threads, "-p", "1", "-n", "0")[0]
+def probe(artifact, threads, depth):
+    """What the machine computes and, of as many bytes as a step at that depth, reads at this moment: in 1e9 a second."""
+    row = bench(artifact, threads, "-p", "0", "-n", "1", "-d", str(depth))[0]
     return {"reading": row["read_probe_gbps"], "arithmetic": row["ops_probe_gops"]}
 
 
@@ -109,7 +109,7 @@ def run(args):
                 if turn or "error" in reply:
                     found.setdefault(test.key, {}).setdefault(entrant.name, []).append(reply)
             if turn: # what memory gives changes by the minute: the bound is of the same minutes
-                probes.setdefault(test.key, []).append(probe(files["Quern"], args.threads))
+                probes.setdefault(test.key, []).append(probe(files["Quern"], args.threads, test.depth))
             print(f"\r{test.key}: round {turn} of {args.rounds}   ", end="", file=sys.stderr)
     print(file=sys.stderr)
     memory = {entrant.name: entrant.ask("memory") for entrant in entrants}

@@ -22,20 +22,20 @@ def tokens(count, vocab):
 
 
 class Test:
-    """One row of the table: `key` names it, `tokens` were processed in the seconds that `run` returns."""
+    """One row of the table: `key` names it, `tokens` after `depth` others were processed in the seconds that `run` returns."""
 
-    def __init__(self, key, tokens, prefill, run):
-        self.key, self.tokens, self.is_prefill, self.run = key, tokens, prefill, run
+    def __init__(self, key, tokens, depth, run):
+        self.key, self.tokens, self.depth, self.run = key, tokens, depth, run
 
 
 def tests(prompts, generate, depths, sequences):
     rows = []
     for n in prompts:
-        rows.append(Test(f"pp{n}", n, True, lambda engine, n=n: engine.prefill(n)))
+        rows.append(Test(f"pp{n}", n, 0, lambda engine, n=n: engine.prefill(n)))
     for depth in depths:
         name = f"tg{generate}" + (f" @ d{depth}" if depth else "")
-        rows.append(Test(name, generate, False, lambda engine, d=depth: engine.decode(d, generate)))
+        rows.append(Test(name, generate, depth, lambda engine, d=depth: engine.decode(d, generate)))
     if sequences > 1:
-        rows.append(Test(f"tg{generate} x {sequences}", generate * sequences, False,
+        rows.append(Test(f"tg{generate} x {sequences}", generate * sequences, 0,
                          lambda engine: engine.decode_many(sequences, generate)))
     return rows

@@ -32,6 +32,8 @@ def markdown(result):
                 text += f" ({ratio if mine['unit'] == 'tokens_per_s' else 1 / ratio:.2f}x)"
             cells.append(text)
         share = f"{row['share_of_bound']:.0%} of {row['bound']}" if "share_of_bound" in row else ""
+        if row.get("bound") == "reading":
+            share += f" at {row['probe']:.1f} GB/s"
         lines.append("| " + " | ".join([row["test"], *cells, share]) + " |")
     notes = [f"{name}, {row['test']}: {f['error']}" for row in result["rows"] for name, f in row["figures"].items()
              if "error" in f]

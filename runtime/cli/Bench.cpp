@@ -84,8 +84,7 @@ bool is_quantized(const artifact::Manifest &manifest) {
   return false;
 }
 
-nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads,
-                               const Bounds &bounds) {
+nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads) {
   nlohmann::ordered_json json = {{"test", row.test.name()},
                                  {"depth", row.test.depth},
                                  {"batch", row.test.batch},
@@ -94,9 +93,9 @@ nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engin
                                  {"tokens_per_s", row.tokens_per_s},
                                  {"stddev", row.stddev},
                                  {"bytes_per_token", row.bytes_per_token},
-                                 {"read_probe_gbps", bounds.read_bytes_per_s / 1e9},
+                                 {"read_probe_gbps", row.bounds.read_bytes_per_s / 1e9},
                                  {"mbu", row.mbu},
-                                 {"ops_probe_gops", bounds.ops_per_s / 1e9},
+                                 {"ops_probe_gops", row.bounds.ops_per_s / 1e9},
                                  {"mfu", row.mfu},
                                  {"time_to_first_token_s", row.first_token_seconds}};
   for (const KernelRow &kernel : row.kernels)
@@ -111,6 +110,10 @@ nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engin
     json["seconds"] = row.seconds;
   }
   return json;
+}
+
+std::string name_at_depth(const BenchTest &test) {
+  return test.depth == 0 ? test.name() : absl::StrCat(test.name(), " @ d", test.depth);
 }
 
 // Where a repetition's time went, as a table of its own.
@@ -137,8 +140,8 @@ void print_kernels(const BenchRow &row) {
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
-               const session::Engine &engine, int threads, const Bounds &bounds) {
-  const nlohmann::ordered_json json = to_json(row, engine, threads, bounds);
+               const session::Engine &engine, int threads) {
+  const nlohmann::ordered_json json = to_json(row, engine, threads);
   if (options.output == "json") {
     print_json(json);
   } else if (options.output == "csv") {
@@ -155,9 +158,7 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
     if (first || options.ops)
       std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
                   "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
-    std::string test = row.test.name();
-    if (row.test.depth != 0)
-      absl::StrAppend(&test, " @ d", row.test.depth);
+    const std::string test = name_at_depth(row.test);
     std::printf("%s\n", absl::StrFormat(
                             "| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %.0f%% | %.0f%% |",
                             std::string(artifact::text(engine.manifest().family())),
@@ -186,20 +187,22 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
     return absl::FailedPreconditionError(
         absl::StrCat(options.model.model, " is not a language model: nothing to bench"));
   device::Device &device = (*engine)->device();
-  const Bounds bounds{device.probe_read_bytes_per_s((*engine)->memory().weights),
-                      device.probe_ops_per_s(is_quantized((*engine)->manifest())),
-                      device.probe_ops_per_s(/*integer=*/false)};
+  const Bounds bounds{.ops_per_s = device.probe_ops_per_s(is_quantized((*engine)->manifest())),
+                      .float_ops_per_s = device.probe_ops_per_s(/*integer=*/false)};
   bool first = true;
+  std::string read_probes;
   for (const BenchTest &test : tests) {
     auto row = run_bench(**engine, test, options.repetitions, bounds, options.ops);
     if (!row.ok())
       return row.status();
-    print_row(options, first, *row, **engine, device.threads(), bounds);
+    print_row(options, first, *row, **engine, device.threads());
+    absl::StrAppendFormat(&read_probes, "%s%.1f GB/s (%s)", first ? "" : ", ",
+                          row->bounds.read_bytes_per_s / 1e9, name_at_depth(test));
     first = false;
   }
   if (options.output == "md")
-    std::fprintf(stderr, "read probe %.1f GB/s, arithmetic probe %.1f Gop/s\n",
-                 bounds.read_bytes_per_s / 1e9, bounds.ops_per_s / 1e9);
+    std::fprintf(stderr, "read probe %s, arithmetic probe %.1f Gop/s\n", read_probes.c_str(),
+                 bounds.ops_per_s / 1e9);
   return absl::OkStatus();
 }
 

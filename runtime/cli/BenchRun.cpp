@@ -77,10 +77,15 @@ public:
     return result;
   }
 
-  // What the dispatches of each bucket do in one repetition.
-  std::vector<std::vector<Work>> work() const {
-    const auto buckets = num_buckets();
-    std::vector<std::vector<Work>> total(buckets);
+  struct Total {
+    std::vector<std::vector<Work>> work; // of each bucket's dispatches
+    double steps = 0;                    // of the device
+  };
+
+  // What one repetition does.
+  Total total() const {
+    Total total;
+    total.work.resize(num_buckets());
     const uint64_t piece = test_.prefill ? test_.tokens : 1;
     for (uint64_t done = 0; done < test_.tokens; done += piece)
       for_each_device_step(engine_, test_.batch, test_.depth + done, piece,
@@ -92,8 +97,9 @@ public:
                              const auto num_seqs = static_cast<uint32_t>(parts.size());
                              const std::vector<Work> step = step_work(
                                  engine_, engine_.bucket(num_tokens, num_seqs), parts, wanted);
+                             ++total.steps;
                              std::vector<Work> &sum =
-                                 total[engine_.bucket_index(num_tokens, num_seqs)];
+                                 total.work[engine_.bucket_index(num_tokens, num_seqs)];
                              sum.resize(step.size());
                              for (size_t i = 0; i < step.size(); ++i)
                                sum[i] += step[i];
@@ -192,13 +198,20 @@ std::vector<KernelRow> kernel_rows(session::Engine &engine, const session::StepT
 std::string BenchTest::name() const { return absl::StrCat(prefill ? "pp" : "tg", tokens); }
 
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, const Bounds &bounds, bool kernels) {
+                                   uint64_t repetitions, Bounds bounds, bool kernels) {
   Bench bench(engine, test);
+  const Bench::Total total = bench.total();
+  const auto tokens = static_cast<double>(test.tokens * test.batch);
+  double bytes = 0;
+  for (const std::vector<Work> &bucket : total.work)
+    for (const Work &dispatch : bucket)
+      bytes += dispatch.bytes;
+  bounds.read_bytes_per_s = engine.device().probe_read_bytes_per_s(
+      std::max(engine.memory().weights, static_cast<uint64_t>(bytes / total.steps)));
   if (absl::Status status = bench.prepare(); !status.ok())
     return status;
   if (auto warm = bench.repeat(); !warm.ok())
     return warm.status();
-  const auto tokens = static_cast<double>(test.tokens * test.batch);
   double sum = 0, squares = 0, first = 0, seconds = 0;
   session::StepTimes times;
   if (kernels)
@@ -223,12 +236,10 @@ absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &tes
   row.stddev = repetitions > 1 ? std::sqrt(std::max(0.0, (squares - sum * sum / n) / (n - 1))) : 0;
   row.first_token_seconds = first / n;
   row.seconds = seconds / n;
-  const auto work = bench.work();
-  for (const std::vector<Work> &bucket : work)
-    for (const Work &dispatch : bucket)
-      row.bytes_per_token += dispatch.bytes / tokens;
+  row.bounds = bounds;
+  row.bytes_per_token = bytes / tokens;
   if (kernels) {
-    row.kernels = kernel_rows(engine, times, work, n, bounds);
+    row.kernels = kernel_rows(engine, times, total.work, n, bounds);
     row.host_seconds = host_seconds(engine, times, n);
   }
   if (bounds.read_bytes_per_s > 0)

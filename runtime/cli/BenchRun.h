@@ -24,9 +24,9 @@ struct BenchTest {
 
 // What the machine allows, probed in the same run by the same threads.
 struct Bounds {
-  double read_bytes_per_s = 0;
-  double ops_per_s = 0;       // of the products that most of the model's weights take part in
-  double float_ops_per_s = 0; // attention's, and those of float weights
+  double read_bytes_per_s = 0; // of as many bytes as the weights have, or a step if it reads more
+  double ops_per_s = 0;        // of the products that most of the model's weights take part in
+  double float_ops_per_s = 0;  // attention's, and those of float weights
 };
 
 // A kernel's part of a repetition.
@@ -48,13 +48,15 @@ struct BenchRow {
   double mfu = 0;                 // tokens/s * operations a token, of the arithmetic peak
   double first_token_seconds = 0; // prefill: of the whole prompt; decode: of the first step
   double seconds = 0;             // a repetition, mean
+  Bounds bounds;
   std::vector<KernelRow> kernels; // in the order in which they first run; where asked for
   double host_seconds = 0; // of a repetition, before the first kernels of its steps; likewise
 };
 
 // One unmeasured repetition, then `repetitions` measured ones. The engine must have room: `batch`
-// slots, twice as many if depth is not 0, of depth + tokens positions. `kernels`: their times too.
+// slots, twice as many if depth is not 0, of depth + tokens positions. Of the bounds all but
+// reading are given, which is probed here. `kernels`: their times too.
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, const Bounds &bounds, bool kernels);
+                                   uint64_t repetitions, Bounds bounds, bool kernels);
 
 } // namespace quern::cli

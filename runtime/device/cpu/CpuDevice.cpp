@@ -183,7 +183,9 @@ double CpuDevice::ticks_per_s() const {
 }
 
 double CpuDevice::probe_read_bytes_per_s(uint64_t bytes) {
-  return probe_read(*pool_, weights_.first(std::min<uint64_t>(bytes, weights_.size())));
+  const uint64_t of_weights = std::min<uint64_t>(bytes, weights_.size());
+  const std::vector<uint8_t> more(bytes - of_weights, 1);
+  return probe_read(*pool_, weights_.first(of_weights), more);
 }
 
 double CpuDevice::probe_ops_per_s(bool integer) { return probe_ops(*pool_, integer, features_); }
