@@ -114,6 +114,8 @@ public:
     scale = code.cf(op.getScale().convertToFloat());
     softcap = code.cf(op.getSoftcap().convertToFloat());
     bias = LLVM::ZeroOp::create(code.b, code.ptr());
+    if (!kernel.single && format != StateFormat::f32)
+      pageFloats = code.scratch(code.f32(), QUERN_KV_PAGE * (keyDim + valueDim));
     if (isa<Q8RowsType>(kernel.yield.getOperand(0).getType()))
       finished = code.scratch(code.f32(), maxRows * valueDim);
     if (op.getAlibi()) {
@@ -310,9 +312,15 @@ private:
     });
   }
 
+  /// A page's keys and values of a head, and the keys that are read after them.
+  struct HeadPage {
+    StateFormat format;
+    Value keys, values, next;
+  };
+
   void attendPage(const RowStates &states, Value kvHead, Value rows, Value start, Value page,
                   Value keys, Value nextKeys) {
-    Value values = code.atBytes(keys, code.c(keyBytes));
+    HeadPage stored{format, keys, code.atBytes(keys, code.c(keyBytes)), nextKeys};
     Value pageStart = code.mul(page, QUERN_KV_PAGE);
     code.loop(code.c(0), rows, [&](Value r) {
       Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
@@ -323,20 +331,42 @@ private:
       if (slopes)
         writeBias(kvHead, r, code.add(start, code.div(r, group)), pageStart);
     });
-    auto block = [&](Value r, int64_t height) {
-      code.call(("qk_attn_block_" + stringifyStateFormat(format) + "_m" + Twine(height)).str(),
-                {code.at(query, code.f32(), code.mul(r, keyDim)), code.c(keyDim), keys, values,
-                 nextKeys, code.at(low, code.i32(), r), code.at(high, code.i32(), r), scale,
-                 softcap, slopes ? code.at(bias, code.f32(), code.mul(r, QUERN_KV_PAGE)) : bias,
-                 code.c(keyDim), code.c(valueDim), maxAt(states, r), sumAt(states, r),
-                 code.c(states.step), valuesAt(states, r), code.c(states.stride)});
-    };
+    auto tile = [&](Value r, int64_t height) { attendTile(states, stored, r, height); };
     Value sixes = code.mul(code.div(rows, kTallest), kTallest), left = code.sub(rows, sixes);
     Value fours = code.mul(code.div(left, 4), 4), last = code.sub(left, fours);
-    code.loop(code.c(0), sixes, code.c(kTallest), [&](Value r) { block(r, kTallest); });
-    code.when(code.equal(fours, code.c(4)), [&] { block(sixes, 4); });
+    Value done = pageFloats ? attendFloats(states, stored, sixes) : code.c(0);
+    code.loop(done, sixes, code.c(kTallest), [&](Value r) { tile(r, kTallest); });
+    code.when(code.equal(fours, code.c(4)), [&] { tile(sixes, 4); });
     for (int64_t height : {1, 2, 3})
-      code.when(code.equal(last, code.c(height)), [&] { block(code.add(sixes, fours), height); });
+      code.when(code.equal(last, code.c(height)), [&] { tile(code.add(sixes, fours), height); });
+  }
+
+  /// `height` rows from `row` on.
+  void attendTile(const RowStates &states, const HeadPage &page, Value row, int64_t height) {
+    code.call(("qk_attn_block_" + stringifyStateFormat(page.format) + "_m" + Twine(height)).str(),
+              {code.at(query, code.f32(), code.mul(row, keyDim)), code.c(keyDim), page.keys,
+               page.values, page.next, code.at(low, code.i32(), row),
+               code.at(high, code.i32(), row), scale, softcap,
+               slopes ? code.at(bias, code.f32(), code.mul(row, QUERN_KV_PAGE)) : bias,
+               code.c(keyDim), code.c(valueDim), maxAt(states, row), sumAt(states, row),
+               code.c(states.step), valuesAt(states, row), code.c(states.stride)});
+  }
+
+  /// Attends with the rows that come in sixes, where they are enough for it, over the page turned
+  /// into floats. Gives how many that were.
+  Value attendFloats(const RowStates &states, const HeadPage &page, Value sixes) {
+    std::string name = stringifyStateFormat(page.format).str();
+    Value enough = code.call("qk_attn_floats_from_" + name, code.i64(), {});
+    Value rows = code.select(code.less(sixes, enough), code.c(0), sixes);
+    code.when(code.less(code.c(0), rows), [&] {
+      code.call("qk_attn_floats_" + name,
+                {page.keys, page.values, page.next, code.c(keyDim), code.c(valueDim), pageFloats});
+      HeadPage floats{StateFormat::f32, pageFloats,
+                      code.at(pageFloats, code.f32(), code.c(QUERN_KV_PAGE * keyDim)), pageFloats};
+      code.loop(code.c(0), rows, code.c(kTallest),
+                [&](Value row) { attendTile(states, floats, row, kTallest); });
+    });
+    return rows;
   }
 
   /// ALiBi of a row, a query at `position`, for the page of positions from `first` on.
@@ -393,7 +423,8 @@ private:
   int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens, keyBytes, valueBytes;
   StateFormat format;
   Value query, low, high, scale, softcap, bias, slopes;
-  Value finished; ///< a tile's results, if they are to be quantized; else null
+  Value pageFloats; ///< a page's keys and values as floats; null where they are none else
+  Value finished;   ///< a tile's results, if they are to be quantized; else null
 };
 } // namespace
 

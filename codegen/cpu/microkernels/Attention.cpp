@@ -8,7 +8,8 @@
 //
 // Keys and values lie in the order in which tiles pass over them, so that memory is read in one
 // line. Each tile fetches the next one's lines, be it in the next page. Whatever they are stored
-// as, they are floats in the products: an int8 code is first multiplied with its scale.
+// as, they are floats in the products: an int8 code is first multiplied with its scale. A page that
+// many rows share may be written as floats before.
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
@@ -28,9 +29,12 @@ inline constexpr int kParts = 16 / kLanes;
 /// Whether a tile of M rows by N strips fits: its sums, a strip of keys or values, and a number of
 /// a row.
 template <int M, int N> inline constexpr bool kFits = (M * N + 1) * kParts < kRegisters;
-/// Whether the numbers of all rows fit as well; else each strip loads them again.
+/// Whether its strips fit all at once, beside its sums and a number of a row.
+template <int M, int N> inline constexpr bool kFitsColumns = (M * N + N) * kParts + 1 <= kRegisters;
+/// Whether the numbers of all rows fit, beside its sums and one strip; else each strip loads them
+/// again.
 template <int M, int N>
-inline constexpr bool kKeepsRows = N == 1 || (M * N + 1) * kParts + M <= kRegisters;
+inline constexpr bool kFitsRows = N == 1 || (M * N + 1) * kParts + M <= kRegisters;
 /// Strips that a tile of M rows takes at once.
 template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 2 : 1;
 
@@ -82,6 +86,38 @@ template <class T> struct Ahead {
   }
 };
 
+/// Adds to the sums of M rows a number of each, `stride` apart, times N strips of columns, of which
+/// column(n) loads register n.
+template <int M, int N, class Column>
+QK_INLINE void add_products(const float *rows, int64_t stride, Column column,
+                            Register (&sums)[M][N * kParts]) {
+  if constexpr (kFitsColumns<M, N>) {
+    Register columns[N * kParts];
+    QK_UNROLL for (int n = 0; n < N * kParts; ++n) columns[n] = column(n);
+    QK_UNROLL for (int m = 0; m < M; ++m) {
+      Register number = Register(rows[m * stride]);
+      if constexpr (N * kParts > 1)
+        pin(number); // or each product loads it again
+      QK_UNROLL for (int n = 0; n < N * kParts; ++n) sums[m][n] =
+          fma(number, columns[n], sums[m][n]);
+      pin(sums[m]);
+    }
+  } else {
+    QK_UNROLL for (int strip = 0; strip < N; ++strip) {
+      Register columns[kParts];
+      QK_UNROLL for (int part = 0; part < kParts; ++part) columns[part] =
+          column(strip * kParts + part);
+      QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part) {
+        Register &sum = sums[m][strip * kParts + part];
+        sum = fma(Register(rows[m * stride]), columns[part], sum);
+      }
+      pin(sums);
+      if constexpr (!kFitsRows<M, N>)
+        rows = again(rows);
+    }
+  }
+}
+
 /// Scores of M rows for N strips of positions.
 template <int M, int N, class T>
 QK_INLINE void score_tile(const float *q, int64_t q_stride, const Stored<T> &keys, int first,
@@ -90,22 +126,14 @@ QK_INLINE void score_tile(const float *q, int64_t q_stride, const Stored<T> &key
   const T *at = keys.numbers + first * d;
   for (int64_t i = 0; i < d; ++i, at += 16) {
     Ahead<T>::template fetch<N>(ahead);
-    QK_UNROLL for (int strip = 0; strip < N; ++strip) {
-      Register key[kParts];
-      QK_UNROLL for (int part = 0; part < kParts; ++part) {
-        key[part] = load_register(at + strip * 16 * d + part * kLanes);
-        if constexpr (Stored<T>::kScaled)
-          key[part] *=
-              load<Register>(keys.scales + i / kGroup * kPage + first + strip * 16 + part * kLanes);
-      }
-      QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part) {
-        Register &sum = sums[m][strip * kParts + part];
-        sum = fma(Register(q[m * q_stride + i]), key[part], sum);
-      }
-      pin(sums);
-      if constexpr (!kKeepsRows<M, N>)
-        q = again(q);
-    }
+    const auto key = [&](int n) __attribute__((always_inline)) {
+      const Register numbers = load_register(at + n / kParts * 16 * d + n % kParts * kLanes);
+      if constexpr (Stored<T>::kScaled)
+        return numbers * load<Register>(keys.scales + i / kGroup * kPage + first + n * kLanes);
+      else
+        return numbers;
+    };
+    add_products<M, N>(q + i, q_stride, key, sums);
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
       store(scores + first + m * kPage + n * kLanes, sums[m][n]);
@@ -180,22 +208,16 @@ QK_INLINE void value_tile(const float *weights, const Stored<T> &values, int fir
       load<Register>(acc + m * acc_stride + n * kLanes);
   for (int p = first; p < last; ++p) {
     Ahead<T>::template fetch<N>(ahead);
-    QK_UNROLL for (int strip = 0; strip < N; ++strip) {
-      const int64_t from = column + strip * 16;
-      Register value[kParts];
-      QK_UNROLL for (int part = 0; part < kParts; ++part) {
-        value[part] = load_register(values.numbers + from * kPage + 16 * p + part * kLanes);
-        if constexpr (Stored<T>::kScaled)
-          value[part] *= values.scales[from / kGroup * kPage + p];
-      }
-      QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part) {
-        Register &sum = sums[m][strip * kParts + part];
-        sum = fma(Register(weights[m * kPage + p]), value[part], sum);
-      }
-      pin(sums);
-      if constexpr (!kKeepsRows<M, N>)
-        weights = again(weights);
-    }
+    const auto value = [&](int n) __attribute__((always_inline)) {
+      const int64_t from = column + n / kParts * 16;
+      const Register numbers =
+          load_register(values.numbers + from * kPage + 16 * p + n % kParts * kLanes);
+      if constexpr (Stored<T>::kScaled)
+        return numbers * values.scales[from / kGroup * kPage + p];
+      else
+        return numbers;
+    };
+    add_products<M, N>(weights + p, kPage, value, sums);
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int n = 0; n < N * kParts; ++n)
       store(acc + m * acc_stride + n * kLanes, sums[m][n]);
@@ -235,6 +257,42 @@ QK_INLINE void add_values(const float *weights, const Stored<T> &values, int fir
     for (int m = 0; m < M; ++m)
       value_edge(weights + m * kPage, values, first, last, j, v - j, acc + m * acc_stride);
 }
+
+/// Writes a page's keys as floats, in the same order, and fetches others ahead.
+template <class T>
+QK_INLINE void keys_to_floats(const Stored<T> &keys, int64_t d, float *to, Ahead<T> ahead) {
+  for (int first = 0; first < kPage; first += 16)
+    for (int64_t i = 0; i < d; ++i, to += 16) {
+      Ahead<T>::template fetch<1>(ahead);
+      F32x16 numbers = load_as_float<T, 16>(
+          reinterpret_cast<const uint8_t *>(keys.numbers + first * d + 16 * i));
+      if constexpr (Stored<T>::kScaled)
+        numbers *= load<F32x16>(keys.scales + i / kGroup * kPage + first);
+      store(to, numbers);
+    }
+}
+
+/// The same of its values.
+template <class T>
+QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, Ahead<T> ahead) {
+  for (int64_t column = 0; column < v; column += 16) {
+    const int64_t width = v - column < 16 ? v - column : 16;
+    for (int p = 0; p < kPage; ++p, to += width) {
+      const T *at = values.numbers + column * kPage + p * width;
+      F32x16 numbers = width == 16 ? load_as_float<T, 16>(reinterpret_cast<const uint8_t *>(at))
+                                   : load_some(at, width);
+      if constexpr (Stored<T>::kScaled)
+        numbers *= values.scales[column / kGroup * kPage + p];
+      Ahead<T>::template fetch<1>(ahead);
+      store_masked(to, first_lanes(width), numbers);
+    }
+  }
+}
+
+/// Rows from which on a page that they share is better made floats first. With AVX-512 conversions
+/// take the arithmetic's ports; with AVX2 only those of codes with scales are many.
+template <class T>
+inline constexpr int64_t kRowsForFloats = kLanes == 16 || Stored<T>::kScaled ? 18 : INT64_MAX;
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
 
@@ -317,6 +375,23 @@ QK_BEGIN
               row_step, acc, acc_stride);                                                          \
   }
 QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
+
+#define QK_ATTN_FLOATS(NAME, T)                                                                    \
+  QK_KERNEL int64_t qk_attn_floats_from_##NAME(void) { return kRowsForFloats<T>; }                 \
+  QK_OUTLINE void qk_attn_floats_##NAME(const void *keys, const void *values,                      \
+                                        const void *next_keys, int64_t d, int64_t v, float *to) {  \
+    const int64_t part =                                                                           \
+        static_cast<const uint8_t *>(values) - static_cast<const uint8_t *>(keys);                 \
+    const auto next = Stored<T>::at(next_keys, d);                                                 \
+    const auto next_values = Stored<T>::at(static_cast<const uint8_t *>(next_keys) + part, v);     \
+    Stored<T>::fetch_scales(next);                                                                 \
+    Stored<T>::fetch_scales(next_values);                                                          \
+    keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});                                 \
+    values_to_floats(Stored<T>::at(values, v), v, to + kPage * d, {next_values.numbers});          \
+  }
+QK_ATTN_FLOATS(f16, _Float16)
+QK_ATTN_FLOATS(bf16, BFloat16)
+QK_ATTN_FLOATS(int8, signed char)
 
 QK_KERNEL void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v) {
   *row_max = -1e30f;

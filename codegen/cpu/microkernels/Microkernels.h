@@ -252,6 +252,20 @@ float qk_cos(float x); // the same
 QK_FOR_EACH_ATTN_BLOCK(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
 
+// Writes a page's keys and values, in the format, as a page of float32 has them: kPage * d floats,
+// then kPage * v. What lies at positions that nothing was stored at yet comes out as anything.
+// next_keys: as above; its values lie as far behind it as `values` behind `keys`.
+// qk_attn_floats_from_<format> is the number of rows from which on that is faster than converting
+// the page's numbers for every tile of rows again.
+#define QK_DECLARE_ATTN_FLOATS(NAME)                                                               \
+  int64_t qk_attn_floats_from_##NAME(void);                                                        \
+  void qk_attn_floats_##NAME(const void *keys, const void *values, const void *next_keys,          \
+                             int64_t d, int64_t v, float *to);
+QK_DECLARE_ATTN_FLOATS(f16)
+QK_DECLARE_ATTN_FLOATS(bf16)
+QK_DECLARE_ATTN_FLOATS(int8)
+#undef QK_DECLARE_ATTN_FLOATS
+
 // The state of a row that has seen nothing: row_max = -1e30, row_sum = 0, acc = 0. (A row with an
 // attention sink of logit s starts with row_max = s, row_sum = 1 instead.)
 void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v);
@@ -384,6 +398,12 @@ QK_END
   X(qk_attn_block_int8_m3)                                                                         \
   X(qk_attn_block_int8_m4)                                                                         \
   X(qk_attn_block_int8_m6)                                                                         \
+  X(qk_attn_floats_from_f16)                                                                       \
+  X(qk_attn_floats_from_bf16)                                                                      \
+  X(qk_attn_floats_from_int8)                                                                      \
+  X(qk_attn_floats_f16)                                                                            \
+  X(qk_attn_floats_bf16)                                                                           \
+  X(qk_attn_floats_int8)                                                                           \
   X(qk_attn_merge_row)                                                                             \
   X(qk_attn_init_row)                                                                              \
   X(qk_attn_finish_row)                                                                            \

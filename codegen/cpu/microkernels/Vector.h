@@ -47,11 +47,11 @@ template <class V, class From> QK_INLINE V convert(From value) {
   return __builtin_convertvector(value, V);
 }
 
-/// Makes the compiler have the sums of M rows, each in a register, before it goes on: left alone it
-/// finishes one row after the other, and keeps what the rows share instead.
-template <class V, int M, int N> QK_INLINE void pin(V (&sums)[M][N]) {
-  QK_UNROLL for (int m = 0; m < M; ++m)
-      QK_UNROLL for (int n = 0; n < N; ++n) __asm__ volatile("" : "+v"(sums[m][n]));
+/// Makes the compiler have values in registers before it goes on, and in this order: left alone it
+/// finishes one row of sums after the other, and keeps what the rows share instead.
+template <class V> QK_INLINE void pin(V &value) { __asm__ volatile("" : "+v"(value)); }
+template <class V, int N> QK_INLINE void pin(V (&values)[N]) {
+  QK_UNROLL for (int n = 0; n < N; ++n) pin(values[n]);
 }
 
 /// The same pointer, of which the compiler knows nothing: what is read through it is read again,

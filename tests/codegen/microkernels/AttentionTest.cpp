@@ -197,6 +197,24 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
   }
 }
 
+/// Pages turned into floats are those of the problem; but for what no row sees, which is NaN.
+template <class T>
+void expect_floats(const Problem &p, decltype(Kernels::qk_attn_floats_f16) convert,
+                   const std::vector<std::vector<T>> &keys,
+                   const std::vector<std::vector<T>> &values, const std::string &what) {
+  for (int page = 0; page < p.pages; ++page) {
+    std::vector<T> both = keys[page]; // a page's values follow its keys
+    both.insert(both.end(), values[page].begin(), values[page].end());
+    const size_t num_keys = p.keys[page].size();
+    std::vector<float> got(num_keys + p.values[page].size());
+    convert(both.data(), both.data() + keys[page].size(), both.data(), p.d, p.v, got.data());
+    for (size_t i = 0; i < got.size(); ++i) {
+      const float want = i < num_keys ? p.keys[page][i] : p.values[page][i - num_keys];
+      ASSERT_TRUE(got[i] == want || (std::isnan(got[i]) && std::isnan(want))) << what << " " << i;
+    }
+  }
+}
+
 // Tests that what is stored in 16 bits is read as the same floats.
 TEST(Attention, ReadsShortFormats) {
   Random random(4);
@@ -218,6 +236,8 @@ TEST(Attention, ReadsShortFormats) {
         run(p, k.qk_attn_block_f32_m4, 0, want);
         run(p, half ? k.qk_attn_block_f16_m4 : k.qk_attn_block_bf16_m4, 0, got, keys, values);
         expect_same_state(got, want, std::string(build.name));
+        expect_floats(p, half ? k.qk_attn_floats_f16 : k.qk_attn_floats_bf16, keys, values,
+                      std::string(build.name));
       }
     }
 }
@@ -272,6 +292,7 @@ TEST(Attention, ReadsInt8) {
           run(p, block, first, got, keys, values);
         expect_same_state(got, want, std::string(build.name) + " m" + std::to_string(height));
       }
+      expect_floats(p, k.qk_attn_floats_int8, keys, values, std::string(build.name));
     }
   }
 }
