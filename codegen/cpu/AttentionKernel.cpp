@@ -35,61 +35,6 @@ struct RowStates {
   int64_t stride, step;
 };
 
-/// A head's key or value as a state stores it: numbers, and scales if they are int8.
-class StoredVector {
-public:
-  StoredVector(Code &code, StateFormat format, int64_t dim)
-      : code(code), format(format), dim(dim), floats(code.scratch(code.f32(), dim)) {
-    if (format != StateFormat::int8)
-      return;
-    codes = code.scratch(code.b.getI8Type(), dim);
-    scales = code.scratch(code.f32(), llvm::divideCeil(dim, QUERN_KV_GROUP));
-  }
-
-  /// Where the floats are to be written.
-  Value source() const { return floats; }
-
-  /// Stores what was written there at `place` of a page's keys or values. at(i) is where number i
-  /// lies, counted in numbers.
-  void store(Value part, Value place, const std::function<Value(Value)> &at) {
-    int64_t scaleBytes = 0;
-    if (scales) {
-      code.call("qk_quantize_kv", {floats, code.c(dim), codes, scales});
-      int64_t groups = llvm::divideCeil(dim, QUERN_KV_GROUP);
-      code.loop(groups, [&](Value group) {
-        code.storeF(code.loadF(scales, group), part,
-                    code.add(code.mul(group, QUERN_KV_PAGE), place));
-      });
-      scaleBytes = groups * QUERN_KV_PAGE * 4;
-    }
-    Value numbers = code.atBytes(part, code.c(scaleBytes));
-    code.loop(dim, [&](Value i) {
-      Value stored = number(i);
-      code.store(stored, code.at(numbers, stored.getType(), at(i)));
-    });
-  }
-
-private:
-  Value number(Value i) {
-    switch (format) {
-    case StateFormat::f32:
-      return code.loadF(floats, i);
-    case StateFormat::f16:
-      return code.toF16(code.loadF(floats, i));
-    case StateFormat::bf16:
-      return code.toBf16Bits(code.loadF(floats, i));
-    case StateFormat::int8:
-      return code.load(code.b.getI8Type(), code.at(codes, code.b.getI8Type(), i));
-    }
-    llvm_unreachable("a state has one of these formats");
-  }
-
-  Code &code;
-  StateFormat format;
-  int64_t dim;
-  Value floats, codes, scales;
-};
-
 /// The generator of one attention kernel. Row t * group + g of a tile of tokens and a kv head is
 /// the query of token t and head kvHead * group + g.
 class Attention {
@@ -443,7 +388,8 @@ LogicalResult Kernel::generateKvAppend() {
   int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
   StateFormat format = append.getState().getType().getFormat();
   int64_t keyBytes = kvPartBytes(format, keyDim), valueBytes = kvPartBytes(format, valueDim);
-  StoredVector key(code, format, keyDim), value(code, format, valueDim);
+  std::string name = stringifyStateFormat(format).str();
+  Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
   auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
   code.loop(from, to, [&](Value item) {
@@ -453,17 +399,12 @@ LogicalResult Kernel::generateKvAppend() {
     Value page = kvPage(append.getState(), seq, code.div(position, QUERN_KV_PAGE));
     Value place = code.rem(position, QUERN_KV_PAGE);
     Rows rows(*this, token);
-    rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key.source());
-    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value.source());
+    rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
+    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
     Value keys = code.atBytes(page, code.mul(head, keyBytes + valueBytes));
-    Value lane = code.rem(place, 16), strip = code.mul(code.sub(place, lane), keyDim);
-    key.store(keys, place,
-              [&](Value i) { return code.add(strip, code.add(code.mul(i, 16), lane)); });
-    value.store(code.atBytes(keys, code.c(keyBytes)), place, [&](Value i) {
-      Value lane = code.rem(i, 16), column = code.sub(i, lane);
-      Value width = code.min(code.c(16), code.sub(code.c(valueDim), column));
-      return code.add(code.add(code.mul(column, QUERN_KV_PAGE), code.mul(place, width)), lane);
-    });
+    code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
+    code.call("qk_store_value_" + name,
+              {value, code.c(valueDim), code.atBytes(keys, code.c(keyBytes)), place});
   });
   return success();
 }

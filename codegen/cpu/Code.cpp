@@ -96,11 +96,6 @@ Value Code::call(llvm::StringRef name, Type result, ValueRange args) {
   return result ? call.getResult() : Value();
 }
 
-Value Code::toBf16Bits(Value v) {
-  Value bits = arith::BitcastOp::create(b, i32(), call("qk_round_bf16", f32(), {v}));
-  return arith::TruncIOp::create(b, b.getI16Type(), arith::ShRUIOp::create(b, bits, c32(16)));
-}
-
 std::pair<Value, Value> Code::share(Value count, Value worker, Value workers) {
   return {div(mul(count, worker), workers), div(mul(count, add(worker, 1)), workers)};
 }

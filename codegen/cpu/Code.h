@@ -70,10 +70,6 @@ public:
   Value fsub(Value l, Value r) { return mlir::arith::SubFOp::create(b, l, r); }
   Value fmul(Value l, Value r) { return mlir::arith::MulFOp::create(b, l, r); }
   Value fdiv(Value l, Value r) { return mlir::arith::DivFOp::create(b, l, r); }
-  /// To float16, ties to even.
-  Value toF16(Value v) { return mlir::arith::TruncFOp::create(b, b.getF16Type(), v); }
-  /// To the bits of a bfloat16, ties to even. (LLVM would call a library for the type itself.)
-  Value toBf16Bits(Value v);
   Value fma(Value x, Value y, Value z) { return mlir::LLVM::FMAOp::create(b, x, y, z); }
 
   // Memory. `index` counts elements of `type`; byte offsets have their own function.

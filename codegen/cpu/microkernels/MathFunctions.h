@@ -162,10 +162,10 @@ template <class T> QK_INLINE T relu_squared(T x) {
 
 /// Its upper 16 bits, rounded to nearest even. NaN stays as it is: the addition might carry into
 /// its sign.
-QK_INLINE float round_to_bf16(float x) {
-  const auto bits = __builtin_bit_cast(uint32_t, x);
-  const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
-  return x == x ? __builtin_bit_cast(float, rounded) : x;
+template <class T> QK_INLINE T round_to_bf16(T x) {
+  const auto bits = __builtin_bit_cast(UnsignedOf<T>, x);
+  const UnsignedOf<T> rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+  return x == x ? __builtin_bit_cast(T, rounded) : x;
 }
 
 /// log(1 + e^x) = max(x, 0) + log(1 + e^-|x|); above 20 the second term is lost in rounding anyway.

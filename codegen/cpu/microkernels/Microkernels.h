@@ -124,13 +124,10 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 // codes are 0, so that the products come out NaN.
 void qk_quantize_row(const float *x, int64_t k, uint8_t *row);
 // The same of columns [first, first + count) of rows of k: x has these columns, rows x_stride
-// floats apart, and `to` whole int8 rows, to_stride bytes apart. `first` is a multiple of 32, and so
-// is `count`, unless it reaches to k.
+// floats apart, and `to` whole int8 rows, to_stride bytes apart. `first` is a multiple of 32, and
+// so is `count`, unless it reaches to k.
 void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
                          int64_t count, int64_t k, uint8_t *to, int64_t to_stride);
-// A key or a value of n floats to kv state's int8: groups of QUERN_KV_GROUP with a scale of amax /
-// 127 each, codes and exceptions as above.
-void qk_quantize_kv(const float *x, int64_t n, signed char *codes, float *scales);
 
 // ---- Matrix products with float weights
 // -----------------------------------------------------------------------
@@ -244,6 +241,8 @@ float qk_cos(float x); // the same
       float *acc, int64_t acc_stride);
 #define QK_FOR_EACH_ATTN_HEIGHT(X, ...)                                                            \
   X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(6, __VA_ARGS__)
+#define QK_FOR_EACH_KV_FORMAT(X)                                                                   \
+  X(f32, float) X(f16, _Float16) X(bf16, BFloat16) X(int8, signed char)
 #define QK_FOR_EACH_ATTN_BLOCK(X)                                                                  \
   QK_FOR_EACH_ATTN_HEIGHT(X, f32, float)                                                           \
   QK_FOR_EACH_ATTN_HEIGHT(X, f16, _Float16)                                                        \
@@ -251,6 +250,15 @@ float qk_cos(float x); // the same
   QK_FOR_EACH_ATTN_HEIGHT(X, int8, signed char)
 QK_FOR_EACH_ATTN_BLOCK(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
+
+// Stores a head's key of d floats, or value of v, at `place` of a page's keys or values, in the
+// format: rounded to nearest even; in int8, groups of QUERN_KV_GROUP have a scale of amax / 127
+// each, codes and exceptions as of qk_quantize_row.
+#define QK_DECLARE_KV_STORE(NAME, T)                                                               \
+  void qk_store_key_##NAME(const float *key, int64_t d, void *keys, int64_t place);                \
+  void qk_store_value_##NAME(const float *value, int64_t v, void *values, int64_t place);
+QK_FOR_EACH_KV_FORMAT(QK_DECLARE_KV_STORE)
+#undef QK_DECLARE_KV_STORE
 
 // Writes a page's keys and values, in the format, as a page of float32 has them: kPage * d floats,
 // then kPage * v. What lies at positions that nothing was stored at yet comes out as anything.
@@ -354,7 +362,6 @@ QK_END
   X(qk_prefetch)                                                                                   \
   X(qk_quantize_row)                                                                               \
   X(qk_quantize_columns)                                                                           \
-  X(qk_quantize_kv)                                                                                \
   X(qk_sum)                                                                                        \
   X(qk_sum_squares)                                                                                \
   X(qk_sum_squares_around)                                                                         \
@@ -398,6 +405,14 @@ QK_END
   X(qk_attn_block_int8_m3)                                                                         \
   X(qk_attn_block_int8_m4)                                                                         \
   X(qk_attn_block_int8_m6)                                                                         \
+  X(qk_store_key_f32)                                                                              \
+  X(qk_store_key_f16)                                                                              \
+  X(qk_store_key_bf16)                                                                             \
+  X(qk_store_key_int8)                                                                             \
+  X(qk_store_value_f32)                                                                            \
+  X(qk_store_value_f16)                                                                            \
+  X(qk_store_value_bf16)                                                                           \
+  X(qk_store_value_int8)                                                                           \
   X(qk_attn_floats_from_f16)                                                                       \
   X(qk_attn_floats_from_bf16)                                                                      \
   X(qk_attn_floats_from_int8)                                                                      \

@@ -1,4 +1,5 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
+#include "codegen/cpu/microkernels/Int8Codes.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/TileOperands.h"
@@ -8,35 +9,8 @@
 
 namespace quern::micro {
 
-using I8x16 = Vector<int8_t, 16>;
 using F32x8 = Vector<float, 8>;
 using U64x8 = Vector<uint64_t, 8>;
-
-/// |x| as integers, which compare like the floats, with NaN above infinity: a NaN anywhere makes
-/// the largest NaN.
-QK_INLINE U32x16 magnitudes(F32x16 x) { return __builtin_bit_cast(U32x16, x) & 0x7fffffffu; }
-
-/// Added to a float of less than 2^22, 1.5 * 2^23 rounds it to a whole number, which then is the
-/// lowest bits of the sum.
-inline constexpr float kRounding = 0x1.8p23f;
-
-/// Codes of x, as what kRounding makes of them; 0 for what is not finite.
-QK_INLINE F32x16 quantize(F32x16 x, U32x16 magnitudes, float inverse) {
-  return (magnitudes < 0x7f800000u ? F32x16(x * inverse) : F32x16(0.0f)) + kRounding;
-}
-QK_INLINE I8x16 as_bytes(F32x16 codes) { return convert<I8x16>(__builtin_bit_cast(U32x16, codes)); }
-
-/// What numbers whose largest magnitudes are given (their bits) are multiplied with, and their
-/// codes again.
-template <class F> struct Scaling {
-  F inverse, scale;
-  template <class U> QK_INLINE Scaling of(U largest) {
-    const F amax = __builtin_bit_cast(F, largest);
-    const auto zero = amax < 0x1p-110f; // 127 / amax, sixteen times, would overflow
-    const auto finite = largest < 0x7f800000u;
-    return {(zero | !finite) ? F(0.0f) : 127.0f / amax, zero ? F(0.0f) : amax / 127.0f};
-  }
-};
 
 /// 2^exponent.
 QK_INLINE F32x16 power_of_two(U32x16 exponent) {
@@ -296,27 +270,6 @@ QK_OUTLINE void qk_quantize_columns(const float *x, int64_t x_stride, int64_t ro
 
 QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
   qk_quantize_columns(x, 0, 1, 0, k, k, row, 0);
-}
-
-QK_KERNEL void qk_quantize_kv(const float *x, int64_t n, int8_t *codes, float *scales) {
-  static_assert(QUERN_KV_GROUP == 32, "two vectors");
-  for (int64_t i = 0; i < n; i += 32) {
-    const Mask16 masks[2] = {first_lanes(n - i), first_lanes(n - i - 16)};
-    const F32x16 halves[2] = {load_masked(x + i, masks[0]), load_masked(x + i + 16, masks[1])};
-    const U32x16 sizes[2] = {magnitudes(halves[0]), magnitudes(halves[1])};
-    const auto scaling = Scaling<Vector<float, 1>>::of(
-        Vector<uint32_t, 1>(__builtin_reduce_max(__builtin_elementwise_max(sizes[0], sizes[1]))));
-    scales[i / 32] = scaling.scale[0];
-    QK_UNROLL for (int half = 0; half < 2; ++half) {
-      const I8x16 rounded = as_bytes(quantize(halves[half], sizes[half], scaling.inverse[0]));
-      const int64_t left = n - i - 16 * half;
-      if (left >= 16)
-        store(codes + i + 16 * half, rounded);
-      else
-        for (int64_t lane = 0; lane < left; ++lane)
-          codes[i + 16 * half + lane] = rounded[lane];
-    }
-  }
 }
 
 #define QK_DECODE_ROW(NAME, MAX_CODE, PACKING)                                                     \

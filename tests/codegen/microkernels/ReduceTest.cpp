@@ -155,35 +155,6 @@ TEST(QuantizeColumns, PutTogetherARowAsAWhole) {
   }
 }
 
-TEST(QuantizeKv, FollowsItsDefinition) {
-  Random random(6);
-  for (const int n : {1, 16, 31, 32, 64, 80, 100}) {
-    std::vector<float> x = random.units(n, 3);
-    if (n == 64)
-      std::fill(x.begin(), x.begin() + 32, 0.0f);
-    std::vector<int8_t> want(n);
-    std::vector<float> scales;
-    for (int begin = 0; begin < n; begin += QUERN_KV_GROUP) {
-      float amax = 0;
-      for (int i = begin; i < std::min(begin + QUERN_KV_GROUP, n); ++i)
-        amax = std::max(amax, std::abs(x[i]));
-      scales.push_back(amax / 127.0f);
-      for (int i = begin; i < std::min(begin + QUERN_KV_GROUP, n); ++i)
-        want[i] = static_cast<int8_t>(amax > 0 ? std::nearbyint(x[i] * (127.0f / amax)) : 0.0f);
-    }
-    for (const Build &build : usable_builds()) {
-      std::vector<int8_t> got(n + 1, 99); // nothing is written past the end
-      std::vector<float> got_scales(scales.size());
-      build.kernels->qk_quantize_kv(x.data(), n, reinterpret_cast<signed char *>(got.data()),
-                                    got_scales.data());
-      EXPECT_EQ(got.back(), 99) << build.name;
-      got.pop_back();
-      EXPECT_EQ(got, want) << build.name << " n=" << n;
-      EXPECT_EQ(got_scales, scales) << build.name << " n=" << n;
-    }
-  }
-}
-
 TEST(QuantizeRow, TreatsNonFiniteAndTinyNumbersAsItSays) {
   for (const Build &build : usable_builds()) {
     std::vector<uint8_t> row(quern_q8_row_bytes(32));

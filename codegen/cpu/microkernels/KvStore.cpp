@@ -1,0 +1,96 @@
+// Storing a head's key or value where its position lies in a page of kv state (StepArgs.h).
+//
+// A key's numbers go to as many lines, one to each. They are converted as vectors and copied one by
+// one: the compiler, given a loop that does both, scatters vectors, which is slower.
+#include "codegen/cpu/microkernels/Int8Codes.h"
+#include "codegen/cpu/microkernels/MathFunctions.h"
+#include "codegen/cpu/microkernels/Microkernels.h"
+
+namespace quern::micro {
+
+inline constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
+
+/// Up to kGroup numbers as they are stored, which share a scale if T has one.
+template <class T> struct StoredGroup {
+  static constexpr bool kScaled = sizeof(T) == 1;
+  alignas(64) T numbers[kGroup];
+  float scale = 1;
+
+  /// The first `count` floats; the others are 0.
+  QK_INLINE void set(StoredGroup &group, const float *x, int64_t count) {
+    static_assert(kGroup == 32, "two vectors");
+    const F32x16 halves[2] = {load_masked(x, first_lanes(count)),
+                              load_masked(x + 16, first_lanes(count - 16))};
+    if constexpr (kScaled) {
+      const U32x16 sizes[2] = {magnitudes(halves[0]), magnitudes(halves[1])};
+      const auto scaling = Scaling<Vector<float, 1>>::of(
+          Vector<uint32_t, 1>(__builtin_reduce_max(__builtin_elementwise_max(sizes[0], sizes[1]))));
+      group.scale = scaling.scale[0];
+      QK_UNROLL for (int half = 0; half < 2; ++half)
+          store(group.numbers + 16 * half,
+                as_bytes(quantize(halves[half], sizes[half], scaling.inverse[0])));
+    } else {
+      QK_UNROLL for (int half = 0; half < 2; ++half)
+          store(group.numbers + 16 * half, narrowed(halves[half]));
+    }
+  }
+
+private:
+  QK_INLINE auto narrowed(F32x16 x) {
+    if constexpr (__is_same(T, BFloat16))
+      return convert<Vector<uint16_t, 16>>(__builtin_bit_cast(U32x16, round_to_bf16(x)) >> 16);
+    else
+      return convert<Vector<T, 16>>(x);
+  }
+};
+
+/// Stores `dim` numbers at `place` of a page's keys or values; at(i) is where number i lies.
+template <class T, class At>
+QK_INLINE void store_numbers(const float *x, int64_t dim, void *part, int64_t place, At at) {
+  auto *scales = static_cast<float *>(part);
+  auto *numbers = static_cast<T *>(part);
+  if constexpr (StoredGroup<T>::kScaled)
+    numbers = reinterpret_cast<T *>(scales + (dim + kGroup - 1) / kGroup * kPage);
+  for (int64_t first = 0; first < dim; first += kGroup) {
+    const int64_t count = dim - first < kGroup ? dim - first : kGroup;
+    StoredGroup<T> group;
+    StoredGroup<T>::set(group, x + first, count);
+    if constexpr (StoredGroup<T>::kScaled)
+      scales[first / kGroup * kPage + place] = group.scale;
+#pragma clang loop vectorize(disable)
+    for (int64_t i = 0; i < count; ++i)
+      numbers[at(first + i)] = group.numbers[i];
+  }
+}
+
+template <class T>
+QK_INLINE void store_key(const float *key, int64_t dim, void *keys, int64_t place) {
+  const int64_t lane = place % 16, strip = (place - lane) * dim;
+  store_numbers<T>(key, dim, keys, place,
+                   [&](int64_t i) __attribute__((always_inline)) { return strip + 16 * i + lane; });
+}
+
+template <class T>
+QK_INLINE void store_value(const float *value, int64_t dim, void *values, int64_t place) {
+  store_numbers<T>(value, dim, values, place, [&](int64_t i) __attribute__((always_inline)) {
+    const int64_t column = i - i % 16;
+    const int64_t width = dim - column < 16 ? dim - column : 16;
+    return column * kPage + place * width + i % 16;
+  });
+}
+
+} // namespace quern::micro
+
+using namespace quern::micro;
+
+QK_BEGIN
+#define QK_KV_STORE(NAME, T)                                                                       \
+  QK_KERNEL void qk_store_key_##NAME(const float *key, int64_t d, void *keys, int64_t place) {     \
+    store_key<T>(key, d, keys, place);                                                             \
+  }                                                                                                \
+  QK_KERNEL void qk_store_value_##NAME(const float *value, int64_t v, void *values,                \
+                                       int64_t place) {                                            \
+    store_value<T>(value, v, values, place);                                                       \
+  }
+QK_FOR_EACH_KV_FORMAT(QK_KV_STORE)
+QK_END

@@ -1,0 +1,101 @@
+// Tests that keys and values are stored where a page has them (StepArgs.h), rounded as defined, and
+// that nothing else of the page is written.
+#include "tests/codegen/microkernels/Support.h"
+
+#include "ir/formats/Half.h"
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+namespace quern::native {
+namespace {
+
+constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
+using Store = decltype(Kernels::qk_store_key_f32);
+
+/// Where number i of `dim` lies, of a key and of a value.
+int key_at(int i, int place, int dim) { return (place / 16 * dim + i) * 16 + place % 16; }
+int value_at(int i, int place, int dim) {
+  const int width = std::min(16, dim - i / 16 * 16);
+  return i / 16 * 16 * kPage + place * width + i % 16;
+}
+
+struct Stored {
+  std::vector<uint8_t> numbers; // of `size` bytes each
+  std::vector<float> scales;    // of groups
+};
+
+Stored as_floats(const std::vector<float> &x, const std::function<uint16_t(float)> &round) {
+  Stored stored;
+  for (const float number : x) {
+    const uint16_t bits = round(number);
+    stored.numbers.push_back(static_cast<uint8_t>(bits & 255));
+    stored.numbers.push_back(static_cast<uint8_t>(bits >> 8));
+  }
+  return stored;
+}
+
+Stored as_int8(const std::vector<float> &x) {
+  Stored stored;
+  for (size_t first = 0; first < x.size(); first += kGroup) {
+    const size_t end = std::min(first + kGroup, x.size());
+    float amax = 0;
+    for (size_t i = first; i < end; ++i)
+      amax = std::max(amax, std::abs(x[i]));
+    stored.scales.push_back(amax / 127.0f);
+    for (size_t i = first; i < end; ++i)
+      stored.numbers.push_back(static_cast<uint8_t>(
+          static_cast<int8_t>(amax > 0 ? std::nearbyint(x[i] * (127.0f / amax)) : 0.0f)));
+  }
+  return stored;
+}
+
+/// A page's part as it is after `stored` has been put at `place` of it.
+std::vector<uint8_t> page_with(std::vector<uint8_t> page, const Stored &stored, int dim, int place,
+                               int (*at)(int, int, int)) {
+  for (size_t group = 0; group < stored.scales.size(); ++group)
+    std::memcpy(&page[4 * (group * kPage + place)], &stored.scales[group], 4);
+  const size_t size = stored.numbers.size() / dim;
+  for (int i = 0; i < dim; ++i)
+    std::memcpy(&page[4 * stored.scales.size() * kPage + size * at(i, place, dim)],
+                &stored.numbers[size * i], size);
+  return page;
+}
+
+TEST(KvStore, PutsKeysAndValuesInTheirPlaces) {
+  Random random(6);
+  for (const int dim : {1, 16, 31, 32, 64, 80, 100})
+    for (const int place : {0, 5, 16, 63}) {
+      std::vector<float> x = random.units(dim, 3);
+      if (dim == 64)
+        std::fill(x.begin(), x.begin() + 32, 0.0f); // a group without a scale
+      Stored f32;
+      f32.numbers.resize(4 * dim);
+      std::memcpy(f32.numbers.data(), x.data(), 4 * dim);
+      const Stored f16 = as_floats(x, formats::f32_to_f16),
+                   bf16 = as_floats(x, formats::f32_to_bf16), int8 = as_int8(x);
+      for (const Build &build : usable_builds()) {
+        const Kernels &k = *build.kernels;
+        const std::tuple<const Stored &, Store, Store> formats[] = {
+            {f32, k.qk_store_key_f32, k.qk_store_value_f32},
+            {f16, k.qk_store_key_f16, k.qk_store_value_f16},
+            {bf16, k.qk_store_key_bf16, k.qk_store_value_bf16},
+            {int8, k.qk_store_key_int8, k.qk_store_value_int8}};
+        for (const auto &[stored, key, value] : formats) {
+          const size_t bytes = kPage * (stored.numbers.size() + 4 * stored.scales.size());
+          for (const auto &[store, at] : {std::pair(key, &key_at), {value, &value_at}}) {
+            const std::vector<uint8_t> before(bytes, 0xee);
+            std::vector<uint8_t> got = before;
+            store(x.data(), dim, got.data(), place);
+            EXPECT_EQ(got, page_with(before, stored, dim, place, at))
+                << build.name << " dim=" << dim << " place=" << place
+                << " bytes a number: " << stored.numbers.size() / dim;
+          }
+        }
+      }
+    }
+}
+
+} // namespace
+} // namespace quern::native
