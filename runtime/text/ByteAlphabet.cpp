@@ -35,14 +35,22 @@ constexpr Tables kTables = make_tables();
 char32_t byte_to_character(uint8_t byte) { return kTables.character[byte]; }
 
 std::optional<std::string> token_to_bytes(std::string_view token) {
-  std::string bytes;
-  while (!token.empty()) {
-    const CodePoint point = first_code_point(token);
-    if (point.value >= kTables.byte.size() || kTables.byte[point.value] < 0)
+  // Called for whole vocabularies. The alphabet's characters are one or two bytes of UTF-8.
+  std::string bytes(token.size(), '\0');
+  size_t count = 0;
+  for (size_t i = 0; i < token.size(); ++i) {
+    unsigned character = static_cast<uint8_t>(token[i]);
+    if (character >= 0x80) {
+      const unsigned next = ++i < token.size() ? static_cast<uint8_t>(token[i]) : 0;
+      if (character < 0xc2 || character > 0xdf || (next & 0xc0) != 0x80)
+        return std::nullopt;
+      character = (character & 0x1f) << 6 | (next & 0x3f);
+    }
+    if (character >= kTables.byte.size() || kTables.byte[character] < 0)
       return std::nullopt;
-    bytes += static_cast<char>(kTables.byte[point.value]);
-    token.remove_prefix(point.size);
+    bytes[count++] = static_cast<char>(kTables.byte[character]);
   }
+  bytes.resize(count);
   return bytes;
 }
 

@@ -61,10 +61,12 @@ absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
   const bool first_differs =
       !decoding.space.empty() || !decoding.separator.empty() || !decoding.continuation.empty();
   const bool byte_level = decoding.byte_level.value_or(spec.model == ModelKind::ByteLevelBpe);
-  size_t limit = size_t{1} << 20;
+  size_t spelled = 0;
   for (std::string_view token : spellings)
-    limit += 8 * token.size() + 64;
+    spelled += token.size();
+  const size_t limit = (size_t{1} << 20) + 8 * spelled + 64 * spellings.size();
   pieces.ends_.reserve(spec.tokens.size());
+  pieces.bytes_.reserve(spelled);
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     const std::string_view token = spellings[i];
     const TokenKind kind = spec.kinds[i];

@@ -56,8 +56,9 @@ public:
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
       const TokenKind kind = spec.kinds[i];
       const bool text = kind == TokenKind::Normal || kind == TokenKind::Byte;
-      // A byte's own token is text, too, where it is declared special: else it had none.
-      if (!text && spec.tokens[i].size() > 2)
+      // A byte's own token is text, too, where it is declared special: else it had none. Longer
+      // ones are looked for as whole words only.
+      if (!(text && spec.ignore_merges) && spec.tokens[i].size() > 2)
         continue;
       const std::optional<std::string> bytes = token_to_bytes(spec.tokens[i]);
       if (!bytes || (!text && bytes->size() > 1))
