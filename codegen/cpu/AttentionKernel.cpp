@@ -391,8 +391,7 @@ LogicalResult Kernel::generateKvAppend() {
   std::string name = stringifyStateFormat(format).str();
   Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
-  auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
-  code.loop(from, to, [&](Value item) {
+  auto store = [&](Value item) {
     Value token = code.div(item, heads), head = code.rem(item, heads);
     Value position = index(offsetof(QuernStepArgs, positions), token);
     Value seq = index(offsetof(QuernStepArgs, token_seq), token);
@@ -405,6 +404,12 @@ LogicalResult Kernel::generateKvAppend() {
     code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
     code.call("qk_store_value_" + name,
               {value, code.c(valueDim), code.atBytes(keys, code.c(keyBytes)), place});
-  });
+  };
+  if (single) { // heads as attention has them, so that a page stays in one worker's caches
+    code.loop(worker, code.c(heads), workers, store);
+  } else {
+    auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
+    code.loop(from, to, store);
+  }
   return success();
 }
