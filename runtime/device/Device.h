@@ -83,8 +83,8 @@ public:
   virtual double ticks_per_s() const = 0;
 
   // The bounds that bench compares with, measured now by the same workers; 0 where there is no
-  // probe. Bytes a second at which they read `bytes` bytes, again and again: the weights, and
-  // memory taken for it if that is more.
+  // probe. Bytes a second at which they read `bytes` bytes, again and again: the weights and, if
+  // that is more, up to 512 MiB taken for it, where the system gives them.
   virtual double probe_read_bytes_per_s(uint64_t bytes) = 0;
   // Operations a second (a multiply-add is two) of the loaded variant's fastest instruction for
   // products of 8-bit integers, or of float32.

@@ -183,9 +183,14 @@ double CpuDevice::ticks_per_s() const {
 }
 
 double CpuDevice::probe_read_bytes_per_s(uint64_t bytes) {
+  constexpr uint64_t kMostMore = 512u << 20; // beyond any cache: still more would be as fast
   const uint64_t of_weights = std::min<uint64_t>(bytes, weights_.size());
-  const std::vector<uint8_t> more(bytes - of_weights, 1);
-  return probe_read(*pool_, weights_.first(of_weights), more);
+  const auto more = allocate(std::min(bytes - of_weights, kMostMore));
+  if (!more.ok())
+    return probe_read(*pool_, weights_.first(of_weights), {});
+  const std::span taken((*more)->data(), (*more)->bytes());
+  std::fill(taken.begin(), taken.end(), 1); // pages never written are all the same memory
+  return probe_read(*pool_, weights_.first(of_weights), taken);
 }
 
 double CpuDevice::probe_ops_per_s(bool integer) { return probe_ops(*pool_, integer, features_); }
