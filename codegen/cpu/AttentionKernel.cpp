@@ -61,7 +61,7 @@ public:
     bias = LLVM::ZeroOp::create(code.b, code.ptr());
     if (!kernel.single && format != StateFormat::f32)
       pageFloats = code.scratch(code.f32(), QUERN_KV_PAGE * (keyDim + valueDim));
-    if (isa<Q8RowsType>(kernel.yield.getOperand(0).getType()))
+    if (llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>))
       finished = code.scratch(code.f32(), maxRows * valueDim);
     if (op.getAlibi()) {
       bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
@@ -340,10 +340,12 @@ private:
     });
   }
 
+  /// Writes the rows' results, as floats, quantized, or both.
   void finish(const RowStates &total, Value firstToken, Value kvHead, Value rows) {
-    const int64_t width = group * valueDim, cols = heads * valueDim;
+    const int64_t width = group * valueDim, cols = heads * valueDim,
+                  bytes = quern_q8_row_bytes(cols);
     Value column = code.mul(kvHead, width);
-    auto finishTo = [&](Value to, Value stride) {
+    auto finishTo = [&](Value to, int64_t stride) {
       code.loop(code.c(0), rows, [&](Value r) {
         Value at =
             code.add(code.mul(code.div(r, group), stride), code.mul(code.rem(r, group), valueDim));
@@ -351,15 +353,18 @@ private:
                                          code.c(valueDim), code.at(to, code.f32(), at)});
       });
     };
-    if (!finished)
-      return finishTo(
-          code.at(kernel.result(0), code.f32(), code.add(code.mul(firstToken, cols), column)),
-          code.c(cols));
-    finishTo(finished, code.c(width));
-    int64_t bytes = quern_q8_row_bytes(cols);
-    code.call("qk_quantize_columns",
-              {finished, code.c(width), code.div(rows, group), column, code.c(width), code.c(cols),
-               code.atBytes(kernel.result(0), code.mul(firstToken, bytes)), code.c(bytes)});
+    for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
+      if (!isa<Q8RowsType>(value.getType())) {
+        Value at = code.add(code.mul(firstToken, cols), column);
+        finishTo(code.at(kernel.result(i), code.f32(), at), cols);
+        continue;
+      }
+      finishTo(finished, width);
+      code.call("qk_quantize_columns",
+                {finished, code.c(width), code.div(rows, group), column, code.c(width),
+                 code.c(cols), code.atBytes(kernel.result(i), code.mul(firstToken, bytes)),
+                 code.c(bytes)});
+    }
   }
 
   Kernel &kernel;

@@ -75,22 +75,26 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     return {fused.getInputs()[index], offset, colsOf(linear.getInput().getType())};
   }
 
+  static bool isWhole(Columns columns) {
+    auto [value, offset, cols] = columns;
+    return offset == 0 && cols == colsOf(value.getType());
+  }
+
   /// Why the region that computes `columns` cannot quantize them; empty if it can.
   std::string obstacle(FusedOp producer, Columns columns) const {
-    auto [value, offset, cols] = columns;
     if (!join)
       return "joining is switched off";
     if (!producer)
       return "no region computes them";
-    if (offset != 0 || cols != colsOf(value.getType()))
+    if (!isWhole(columns))
       return "the linear reads a slice of them";
     StringRef anchor = producer.getAnchor();
     if (anchor == "rows")
       return "";
-    int64_t part = cols; // of a row, computed by one worker
+    int64_t part = std::get<2>(columns); // of a row, computed by one worker
     if (anchor == "attention") {
       auto attention = *producer.getBody().front().getOps<AttentionOp>().begin();
-      part = cols / attention.getState().getType().getShape()[0];
+      part /= attention.getState().getType().getShape()[0];
     } else if (anchor != "linear") {
       return ("a region of anchor " + anchor + " computes them").str();
     }
@@ -118,7 +122,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     Block &body = fused.getBody().emplaceBlock();
     Value rows = body.addArgument(value.getType(), value.getLoc());
     builder.setInsertionPointToEnd(&body);
-    if (offset != 0 || cols != colsOf(value.getType()))
+    if (!isWhole(columns))
       rows = SliceOp::create(builder, loc, rowsType(&getContext(), rowsOf(value.getType()), cols),
                              rows, offset);
     Value q8 = QuantizeRowsOp::create(builder, loc, q8Type(columns), rows);

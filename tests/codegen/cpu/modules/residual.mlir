@@ -1,5 +1,5 @@
-// Linears that read what another has computed and adds to, without a norm in between: where weights are integers, that
-// one yields its rows both as floats and quantized. Attention with values of 32 columns and a query head each.
+// Linears that read and add to what another linear, or attention, has computed, without a norm in between: where weights
+// are integers, that one yields its rows both as floats and quantized. Values of 32 columns, a query head each.
 !tokens = tensor<?xi32, #quern.dims<"T">>
 !rows = tensor<?xi32, #quern.dims<"R">>
 !R64 = tensor<?x64xf32, #quern.dims<"R">>
@@ -36,7 +36,8 @@ module attributes {quern.files = [], quern.model = {context = 256 : i64, family 
     quern.kv_append %k, %v, %batch, %kv : !T64, !T64, !quern.batch, !quern.state<kv, 2x32x32>
     %a = quern.attention %q, %batch, %kv {heads = 2 : i64, scale = 0.17677669 : f32} : (!T64, !quern.batch, !quern.state<kv, 2x32x32>) -> !T64
     %o = quern.linear %a, %wo : (!T64, !quern.weight<64x64, "f32">) -> !T64
-    %x1 = quern.binary add %o, %x0 : !T64, !T64
+    %oa = quern.binary add %o, %a : !T64, !T64
+    %x1 = quern.binary add %oa, %x0 : !T64, !T64
     %f = quern.linear %x1, %up : (!T64, !quern.weight<160x64, "f32">) -> !T160
     %g = quern.unary gelu_tanh %f : !T160
     %d = quern.linear %g, %down : (!T160, !quern.weight<64x160, "f32">) -> !T64
