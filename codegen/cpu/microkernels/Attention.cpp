@@ -10,12 +10,11 @@
 // line. Each tile fetches the next one's lines, be it in the next page. Whatever they are stored
 // as, they are floats in the products: an int8 code is first multiplied with its scale. A page that
 // many rows share may be written as floats before.
+#include "codegen/cpu/microkernels/KvPage.h"
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
 namespace quern::micro {
-
-inline constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
 
 /// What a register holds, and how many there are.
 #ifdef __AVX512F__
@@ -40,21 +39,18 @@ template <int M> inline constexpr int kStrips = kFits<M, 4> ? 4 : kFits<M, 2> ? 
 
 /// A page's keys or values of a head, stored as T.
 template <class T> struct Stored {
-  static constexpr bool kScaled = sizeof(T) == 1;
   const T *numbers;
   const float *scales; ///< [group][position], where kScaled
 
   /// `dim` numbers a position.
   QK_INLINE Stored at(const void *part, int64_t dim) {
-    if constexpr (!kScaled)
-      return {static_cast<const T *>(part), nullptr};
     const auto *scales = static_cast<const float *>(part);
-    return {reinterpret_cast<const T *>(scales + (dim + kGroup - 1) / kGroup * kPage), scales};
+    return {reinterpret_cast<const T *>(scales + floats_before<T>(dim)), scales};
   }
 
   /// Fetches the scales ahead, which lie beside the line in which numbers are read.
   QK_INLINE void fetch_scales(const Stored &stored) {
-    if constexpr (kScaled)
+    if constexpr (kScaled<T>)
       for (const float *at = stored.scales; at < reinterpret_cast<const float *>(stored.numbers);
            at += 16)
         __builtin_prefetch(at);
@@ -128,7 +124,7 @@ QK_INLINE void score_tile(const float *q, int64_t q_stride, const Stored<T> &key
     Ahead<T>::template fetch<N>(ahead);
     const auto key = [&](int n) __attribute__((always_inline)) {
       const Register numbers = load_register(at + n / kParts * 16 * d + n % kParts * kLanes);
-      if constexpr (Stored<T>::kScaled)
+      if constexpr (kScaled<T>)
         return numbers * load<Register>(keys.scales + i / kGroup * kPage + first + n * kLanes);
       else
         return numbers;
@@ -212,7 +208,7 @@ QK_INLINE void value_tile(const float *weights, const Stored<T> &values, int fir
       const int64_t from = column + n / kParts * 16;
       const Register numbers =
           load_register(values.numbers + from * kPage + 16 * p + n % kParts * kLanes);
-      if constexpr (Stored<T>::kScaled)
+      if constexpr (kScaled<T>)
         return numbers * values.scales[from / kGroup * kPage + p];
       else
         return numbers;
@@ -231,7 +227,7 @@ QK_INLINE void value_edge(const float *weights, const Stored<T> &values, int fir
   F32x16 sums = load_masked(acc + column, mask);
   for (int p = first; p < last; ++p) {
     F32x16 value = load_some(values.numbers + column * kPage + p * width, width);
-    if constexpr (Stored<T>::kScaled)
+    if constexpr (kScaled<T>)
       value *= values.scales[column / kGroup * kPage + p];
     sums = fma(F32x16(weights[p]), value, sums);
   }
@@ -266,7 +262,7 @@ QK_INLINE void keys_to_floats(const Stored<T> &keys, int64_t d, float *to, Ahead
       Ahead<T>::template fetch<1>(ahead);
       F32x16 numbers = load_as_float<T, 16>(
           reinterpret_cast<const uint8_t *>(keys.numbers + first * d + 16 * i));
-      if constexpr (Stored<T>::kScaled)
+      if constexpr (kScaled<T>)
         numbers *= load<F32x16>(keys.scales + i / kGroup * kPage + first);
       store(to, numbers);
     }
@@ -281,7 +277,7 @@ QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, A
       const T *at = values.numbers + column * kPage + p * width;
       F32x16 numbers = width == 16 ? load_as_float<T, 16>(reinterpret_cast<const uint8_t *>(at))
                                    : load_some(at, width);
-      if constexpr (Stored<T>::kScaled)
+      if constexpr (kScaled<T>)
         numbers *= values.scales[column / kGroup * kPage + p];
       Ahead<T>::template fetch<1>(ahead);
       store_masked(to, first_lanes(width), numbers);
@@ -292,7 +288,7 @@ QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, A
 /// Rows from which on a page that they share is better made floats first. With AVX-512 conversions
 /// take the arithmetic's ports; with AVX2 only those of codes with scales are many.
 template <class T>
-inline constexpr int64_t kRowsForFloats = kLanes == 16 || Stored<T>::kScaled ? 18 : INT64_MAX;
+inline constexpr int64_t kRowsForFloats = kLanes == 16 || kScaled<T> ? 18 : INT64_MAX;
 
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
 

@@ -3,16 +3,14 @@
 // A key's numbers go to as many lines, one to each. They are converted as vectors and copied one by
 // one: the compiler, given a loop that does both, scatters vectors, which is slower.
 #include "codegen/cpu/microkernels/Int8Codes.h"
+#include "codegen/cpu/microkernels/KvPage.h"
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 
 namespace quern::micro {
 
-inline constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
-
 /// Up to kGroup numbers as they are stored, which share a scale if T has one.
 template <class T> struct StoredGroup {
-  static constexpr bool kScaled = sizeof(T) == 1;
   alignas(64) T numbers[kGroup];
   float scale = 1;
 
@@ -21,7 +19,7 @@ template <class T> struct StoredGroup {
     static_assert(kGroup == 32, "two vectors");
     const F32x16 halves[2] = {load_masked(x, first_lanes(count)),
                               load_masked(x + 16, first_lanes(count - 16))};
-    if constexpr (kScaled) {
+    if constexpr (kScaled<T>) {
       const U32x16 sizes[2] = {magnitudes(halves[0]), magnitudes(halves[1])};
       const auto scaling = Scaling<Vector<float, 1>>::of(
           Vector<uint32_t, 1>(__builtin_reduce_max(__builtin_elementwise_max(sizes[0], sizes[1]))));
@@ -48,14 +46,12 @@ private:
 template <class T, class At>
 QK_INLINE void store_numbers(const float *x, int64_t dim, void *part, int64_t place, At at) {
   auto *scales = static_cast<float *>(part);
-  auto *numbers = static_cast<T *>(part);
-  if constexpr (StoredGroup<T>::kScaled)
-    numbers = reinterpret_cast<T *>(scales + (dim + kGroup - 1) / kGroup * kPage);
+  auto *numbers = reinterpret_cast<T *>(scales + floats_before<T>(dim));
   for (int64_t first = 0; first < dim; first += kGroup) {
     const int64_t count = dim - first < kGroup ? dim - first : kGroup;
     StoredGroup<T> group;
     StoredGroup<T>::set(group, x + first, count);
-    if constexpr (StoredGroup<T>::kScaled)
+    if constexpr (kScaled<T>)
       scales[first / kGroup * kPage + place] = group.scale;
 #pragma clang loop vectorize(disable)
     for (int64_t i = 0; i < count; ++i)
