@@ -114,10 +114,11 @@ typedef struct QuernQ8Pair {
   int16_t code_sum[2];
 } QuernQ8Pair;
 
-// Behind the pairs, from this byte of a row on, the variant amx has the same codes as its tiles
-// take them: 32 bfloat16 for a pair, code i of the first group and ratio * code i of the second in
-// turn.
-static inline int64_t quern_q8_tiles_at(int64_t k) {
+// Behind the pairs, from this byte of a row on, are up to 64 bytes a pair for what a variant's
+// products of many rows read instead. amx has the same codes as its tiles take them: 32 bfloat16
+// for a pair, code i of the first group and ratio * code i of the second in turn. x86-64-v3 has 48
+// bytes for a pair, PairInTurn of codegen/cpu/microkernels/PairInTurn.h.
+static inline int64_t quern_q8_rows_at(int64_t k) {
   const int64_t padded = (k + 31) / 32 * 32;
   return (padded + padded / 32 * (int64_t)sizeof(QuernQ8Pair) + 63) / 64 * 64;
 }
@@ -126,7 +127,7 @@ static inline int64_t quern_q8_tiles_at(int64_t k) {
 // product reads the same columns of many rows; were they a multiple of a power of two apart, they
 // would all lie in the same few sets of the first cache.
 static inline int64_t quern_q8_row_bytes(int64_t k) {
-  return ((quern_q8_tiles_at(k) / 64 + (k + 31) / 32) | 1) * 64;
+  return ((quern_q8_rows_at(k) / 64 + (k + 31) / 32) | 1) * 64;
 }
 
 #ifdef __cplusplus

@@ -1,16 +1,18 @@
 // Many rows of activations times one panel of quantized weights with AVX2, which has 16 registers
 // and no dot product, so that everything but the products of bytes must be rare:
 //  - 4-bit codes are spread to bytes once for all rows, kBlockPairs pairs of groups at a time: 8
-//  KiB
-//    of codes and the rows' activations for them stay in the first cache;
-//  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits for a whole
-//    group where that is exact.
+//    KiB of codes and the rows' activations for them stay in the first cache;
+//  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits as long as
+//    that is exact;
+//  - of 4-bit codes both groups of a pair are summed at once (PairInTurn.h), which leaves less to
+//    do when they become floats.
 // What it brought, and what did not help, is in docs/decisions/0009-rows-by-panels-on-avx2.md.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
 
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
+#include "codegen/cpu/microkernels/PairInTurn.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -24,71 +26,92 @@ namespace quern::micro {
 /// share super-scales.
 template <formats::Packing P>
 inline constexpr int kBlockPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
-/// Rows of a tile: eight sums of pairs, two vectors of codes, a broadcast and its products are in
-/// registers; products of groups and sums of floats come and go. Where sums must be widened before
-/// a group's end nothing fits, and sharing loads among more rows counts.
+
+/// Whether both groups of a pair are summed at once, from PairInTurn: where codes must be spread
+/// anyway, and the products of all of them fit into 16 bits (16 * 15*127 = 30480).
+template <formats::Packing P> inline constexpr bool kInTurn = P.bits == 4;
+
+/// Rows of a tile. In turn, six sums of pairs and six of floats, two vectors of codes, a broadcast
+/// and its products are in registers; group after group, eight sums of pairs, and floats come and
+/// go. Where sums must be widened before a group's end nothing fits, and sharing loads among more
+/// rows counts.
 template <formats::Packing P, int MaxCode>
-inline constexpr int kTileRows = kRowsThatFit<P, MaxCode> == 4 ? 4 : 6;
+inline constexpr int kTileRows = kInTurn<P>                      ? 3
+                                 : kRowsThatFit<P, MaxCode> == 4 ? 4
+                                                                 : 6;
 
-/// The codes of a block's pairs, as bytes.
+/// The codes of a block's pairs, as bytes, four inputs of 16 channels in a row.
 template <formats::Packing P> struct BlockCodes {
-  static constexpr bool kSpread = P.bits == 4;
-  static constexpr int kPairRecords = 32 / P.group;
-  static constexpr int kPairBytes = kSpread ? 512 : kPairRecords * P.record_bytes();
+  static constexpr bool kSpread = kInTurn<P>;
+  static constexpr int kPanelPairBytes = 32 / P.group * P.record_bytes();
+  static constexpr int kPairBytes = kSpread ? 512 : kPanelPairBytes;
 
-  /// Row r (four inputs) of the pair whose codes begin at `pair`.
+  /// Row r of the pair whose codes begin at `pair`.
   QK_INLINE const uint8_t *row(const uint8_t *pair, int r) {
     constexpr int kRows = P.group / 4; // of a record
     return kSpread ? pair + 64 * r : pair + r / kRows * P.record_bytes() + 64 * (r % kRows);
   }
 
-  /// Spreads `count` pairs from `panel` on to `codes`.
+  /// Spreads `count` pairs from `panel` on to `codes`, two inputs of each group in a row.
   QK_INLINE void spread(const uint8_t *panel, int count, uint8_t *codes) {
     using Words = Vector<uint16_t, 16>;
-    for (int at = 0; at < count; ++at, panel += P.record_bytes()) {
-      QK_UNROLL for (int i = 0; i < 256; i += 32, codes += 32) {
-        const Words words = load<Words>(panel + i);
-        store(codes, Words(words & 0x0f0f));
-        store(codes + 256, Words(words >> 4 & 0x0f0f));
+    for (int at = 0; at < count; ++at, panel += P.record_bytes(), codes += kPairBytes)
+      QK_UNROLL for (int r = 0; r < 4; ++r) QK_UNROLL for (int half = 0; half < 64; half += 32) {
+        const auto first = __builtin_bit_cast(Words, code_row<P, 32>(panel + half, r));
+        const auto second = __builtin_bit_cast(Words, code_row<P, 32>(panel + half, r + 4));
+        store(codes + 128 * r + half,
+              Words(__builtin_shufflevector(first, second, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10,
+                                            26, 12, 28, 14, 30)));
+        store(codes + 128 * r + 64 + half,
+              Words(__builtin_shufflevector(first, second, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11,
+                                            27, 13, 29, 15, 31)));
       }
-      codes += 256;
-    }
   }
 };
+
+/// Adds to `sums` the products of pairs of row r of the codes of a pair with `x`, four activations
+/// of each of M rows, `stride` bytes apart, by 16 channels; the first ones take their place.
+template <formats::Packing P, int M>
+QK_INLINE void add_products(const uint8_t *codes, int r, const uint8_t *x, int64_t stride,
+                            bool first, Vector<int16_t, 16> (&sums)[M][2]) {
+  using I16x16 = Vector<int16_t, 16>;
+  __m256i w[2];
+  QK_UNROLL for (int half = 0; half < 2; ++half) {
+    U8<32> code = load<U8<32>>(BlockCodes<P>::row(codes, r) + 32 * half);
+    if constexpr (P.zero_point == 128)
+      code ^= 0x80;
+    w[half] = __builtin_bit_cast(__m256i, code);
+  }
+  QK_UNROLL for (int m = 0; m < M; ++m) {
+    const auto activations = __builtin_bit_cast(__m256i, broadcast4<8>(x + m * stride));
+    QK_UNROLL for (int half = 0; half < 2; ++half) {
+      const auto products = __builtin_bit_cast(I16x16, multiply_pairs<P>(w[half], activations));
+      sums[m][half] = first ? products : sums[m][half] + products;
+    }
+  }
+}
+
+/// The sums of the two words of each lane, each times a factor.
+QK_INLINE I32<8> sum_words(Vector<int16_t, 16> words, __m256i factors) {
+  return __builtin_bit_cast(I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, words), factors));
+}
 
 /// The exact dots of a group of 16 inputs, rows 4 * Group .. of the pair at `codes`, for M rows of
 /// activations and 16 channels; without the zero point, unless it is 128.
 template <formats::Packing P, int MaxCode, int Group, int M>
 QK_INLINE void group_dots(const uint8_t *codes, const uint8_t *x, int64_t stride,
                           I32<8> (&dots)[M][2]) {
-  using I16x16 = Vector<int16_t, 16>;
   constexpr int kFit = kRowsThatFit<P, MaxCode>;
   QK_UNROLL for (int first = 0; first < 4; first += kFit) {
-    I16x16 sums[M][2];
+    Vector<int16_t, 16> sums[M][2];
     QK_UNROLL for (int r = 0; r < kFit; ++r) {
       const int row = 4 * Group + first + r;
-      __m256i w[2];
-      QK_UNROLL for (int half = 0; half < 2; ++half) {
-        U8<32> code = load<U8<32>>(BlockCodes<P>::row(codes, row) + 32 * half);
-        if constexpr (P.zero_point == 128)
-          code ^= 0x80;
-        w[half] = __builtin_bit_cast(__m256i, code);
-      }
-      QK_UNROLL for (int m = 0; m < M; ++m) {
-        const auto activations =
-            __builtin_bit_cast(__m256i, broadcast4<8>(x + m * stride + 4 * row));
-        QK_UNROLL for (int half = 0; half < 2; ++half) {
-          const auto products = __builtin_bit_cast(I16x16, multiply_pairs<P>(w[half], activations));
-          sums[m][half] = r == 0 ? products : sums[m][half] + products;
-        }
-      }
+      add_products<P, M>(codes, row, x + 4 * row, stride, r == 0, sums);
       if constexpr (kFit == 4)
         pin(sums);
     }
     QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int half = 0; half < 2; ++half) {
-      const auto widened =
-          __builtin_bit_cast(I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, sums[m][half]),
-                                                       _mm256_set1_epi16(1)));
+      const I32<8> widened = sum_words(sums[m][half], _mm256_set1_epi16(1));
       dots[m][half] = first == 0 ? widened : dots[m][half] + widened;
     }
   }
@@ -102,56 +125,114 @@ template <formats::Packing P, int Group> QK_INLINE I32<8> group_correction(const
       I32<8>, _mm256_madd_epi16(__builtin_bit_cast(__m256i, sums), _mm256_set1_epi32(kFactor)));
 }
 
+/// Rows of activations, from a pair on.
+struct RowsFrom {
+  const uint8_t *codes, *pairs, *in_turn;
+  int64_t stride;
+
+  QK_INLINE RowsFrom at(const uint8_t *x, int64_t k_padded, int64_t stride, int64_t pair) {
+    return {x + 32 * pair, x + k_padded + pair * static_cast<int64_t>(sizeof(QuernQ8Pair)),
+            x + quern_q8_rows_at(k_padded) + pair * static_cast<int64_t>(sizeof(PairInTurn)),
+            stride};
+  }
+  QK_INLINE RowsFrom further(const RowsFrom &x, int64_t rows, int pairs) {
+    const int64_t bytes = rows * x.stride;
+    return {x.codes + bytes + 32 * pairs, x.pairs + bytes + sizeof(QuernQ8Pair) * pairs,
+            x.in_turn + bytes + sizeof(PairInTurn) * pairs, x.stride};
+  }
+};
+
+/// Adds a pair to the sums of M rows and 16 channels: `codes` has its codes, `panel` its records.
+template <formats::Packing P, int MaxCode, int M>
+QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
+                        const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
+  using F = Vector<float, 8>;
+  F of_record[M][2];
+  const auto add_group = [&]<int Group>() __attribute__((always_inline)) {
+    I32<8> dots[M][2];
+    group_dots<P, MaxCode, Group, M>(codes, x.codes, x.stride, dots);
+    QK_UNROLL for (int m = 0; m < M; ++m) {
+      QK_UNROLL for (int half = 0; half < 2; ++half) {
+        if constexpr (kCorrected<P>)
+          dots[m][half] += group_correction<P, Group>(x.pairs + m * x.stride);
+        take_dot<P>(x.pairs + m * x.stride, Group, convert<F>(dots[m][half]), of_record[m][half]);
+      }
+    }
+    if constexpr (P.group == 16)
+      QK_UNROLL for (int half = 0; half < 2; ++half) {
+        const F scale = record_scales<P, 8>(panel + Group * P.record_bytes(), 8 * half, supers);
+        QK_UNROLL for (int m = 0; m < M; ++m)
+            add_dots(x.pairs + m * x.stride, of_record[m][half], scale, sums[m][half]);
+      }
+  };
+  add_group.template operator()<0>();
+  add_group.template operator()<1>();
+  if constexpr (P.group == 32)
+    QK_UNROLL for (int half = 0; half < 2; ++half) {
+      const F scale = record_scales<P, 8>(panel, 8 * half, supers);
+      QK_UNROLL for (int m = 0; m < M; ++m)
+          add_dots(x.pairs + m * x.stride, of_record[m][half], scale, sums[m][half]);
+      if constexpr (kHasMin<P>) {
+        const F min = record_mins<P, 8>(panel, 8 * half, supers);
+        QK_UNROLL for (int m = 0; m < M; ++m) add_min(x.pairs + m * x.stride, min, sums[m][half]);
+      }
+    }
+}
+
+/// The same to the same bits, its groups summed together.
+template <formats::Packing P, int M>
+QK_INLINE void add_pair_in_turn(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
+                                const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
+  using F = Vector<float, 8>;
+  const auto of_row = [&](int m, size_t offset) __attribute__((always_inline)) {
+    return x.in_turn + m * x.stride + offset;
+  };
+  Vector<int16_t, 16> products[M][2];
+  QK_UNROLL for (int r = 0; r < 8; ++r) {
+    add_products<P, M>(codes, r, x.in_turn + 4 * r, x.stride, r == 0, products);
+    pin(products);
+  }
+  const F scales[2] = {record_scales<P, 8>(panel, 0, supers),
+                       record_scales<P, 8>(panel, 8, supers)};
+  QK_UNROLL for (int m = 0; m < M; ++m) {
+    const auto factors =
+        __builtin_bit_cast(__m256i, broadcast4<8>(of_row(m, offsetof(PairInTurn, factors))));
+    const auto step = F(load<float>(of_row(m, offsetof(PairInTurn, step))));
+    QK_UNROLL for (int half = 0; half < 2; ++half) {
+      const F dots = convert<F>(sum_words(products[m][half], factors));
+      sums[m][half] = fma(scales[half], step * dots, sums[m][half]);
+    }
+  }
+  if constexpr (kHasMin<P>) {
+    const F mins[2] = {record_mins<P, 8>(panel, 0, supers), record_mins<P, 8>(panel, 8, supers)};
+    QK_UNROLL for (int m = 0; m < M; ++m) {
+      const auto sum = F(load<float>(of_row(m, offsetof(PairInTurn, sum))));
+      QK_UNROLL for (int half = 0; half < 2; ++half) sums[m][half] =
+          fma(mins[half], sum, sums[m][half]);
+    }
+  }
+}
+
 /// Adds `count` pairs to M rows of `acc`, and prefetches what lies `ahead` bytes behind each pair.
 template <formats::Packing P, int MaxCode, int M>
-QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, const uint8_t *x,
-                        const uint8_t *pairs, int64_t stride, const Supers<P> &supers, int count,
-                        int64_t ahead, float *acc) {
+QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
+                        const Supers<P> &supers, int count, int64_t ahead, float *acc) {
   using F = Vector<float, 8>;
-  constexpr bool kSameRecord = P.group == 32; // for both groups of a pair
-  constexpr int kPanelPairBytes = BlockCodes<P>::kPairRecords * P.record_bytes();
+  using Block = BlockCodes<P>;
   F sums[M][2];
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int half = 0; half < 2; ++half)
       sums[m][half] = load<F>(acc + 16 * m + 8 * half);
 #pragma clang loop unroll(disable)
   for (int at = 0; at < count; ++at) {
-    QK_UNROLL for (int line = 0; line < kPanelPairBytes; line += 64)
+    QK_UNROLL for (int line = 0; line < Block::kPanelPairBytes; line += 64)
         __builtin_prefetch(panel + ahead + line);
-    F of_record[M][2];
-    const auto add_group = [&]<int Group>() __attribute__((always_inline)) {
-      I32<8> dots[M][2];
-      group_dots<P, MaxCode, Group, M>(codes, x, stride, dots);
-      QK_UNROLL for (int m = 0; m < M; ++m) {
-        QK_UNROLL for (int half = 0; half < 2; ++half) {
-          if constexpr (kCorrected<P>)
-            dots[m][half] += group_correction<P, Group>(pairs + m * stride);
-          take_dot<P>(pairs + m * stride, Group, convert<F>(dots[m][half]), of_record[m][half]);
-        }
-      }
-      if constexpr (!kSameRecord)
-        QK_UNROLL for (int half = 0; half < 2; ++half) {
-          const F scale = record_scales<P, 8>(panel + Group * P.record_bytes(), 8 * half, supers);
-          QK_UNROLL for (int m = 0; m < M; ++m)
-              add_dots(pairs + m * stride, of_record[m][half], scale, sums[m][half]);
-        }
-    };
-    add_group.template operator()<0>();
-    add_group.template operator()<1>();
-    if constexpr (kSameRecord) {
-      QK_UNROLL for (int half = 0; half < 2; ++half) {
-        const F scale = record_scales<P, 8>(panel, 8 * half, supers);
-        QK_UNROLL for (int m = 0; m < M; ++m)
-            add_dots(pairs + m * stride, of_record[m][half], scale, sums[m][half]);
-        if constexpr (kHasMin<P>) {
-          const F min = record_mins<P, 8>(panel, 8 * half, supers);
-          QK_UNROLL for (int m = 0; m < M; ++m) add_min(pairs + m * stride, min, sums[m][half]);
-        }
-      }
-    }
-    codes += BlockCodes<P>::kPairBytes;
-    panel += kPanelPairBytes;
-    x += 32;
-    pairs += sizeof(QuernQ8Pair);
+    if constexpr (kInTurn<P>)
+      add_pair_in_turn<P, M>(codes, panel, x, supers, sums);
+    else
+      add_pair<P, MaxCode, M>(codes, panel, x, supers, sums);
+    codes += Block::kPairBytes;
+    panel += Block::kPanelPairBytes;
+    x = RowsFrom::further(x, 0, 1);
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int half = 0; half < 2; ++half)
       store(acc + 16 * m + 8 * half, sums[m][half]);
@@ -175,14 +256,13 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
       Block::spread(panel, count, spread);
       codes = spread;
     }
-    const uint8_t *at = x + 32 * first;
-    const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
+    const auto block = RowsFrom::at(x, k_padded, stride, first);
     // The next block comes from memory while the first tile computes: prefetched all at once, it
     // would hold the loads up (8 rows of Q4_1 from memory: 127 GOP/s, so 161).
-    constexpr int64_t kNextBlock = int64_t{kPairs} * Block::kPairRecords * P.record_bytes();
+    constexpr int64_t kNextBlock = int64_t{kPairs} * Block::kPanelPairBytes;
     const auto tile = [&]<int M>(int64_t row) __attribute__((always_inline)) {
-      add_tile<P, MaxCode, M>(codes, panel, at + row * stride, pair + row * stride, stride, supers,
-                              count, row == 0 ? kNextBlock : 0, acc + 16 * row);
+      add_tile<P, MaxCode, M>(codes, panel, RowsFrom::further(block, row, 0), supers, count,
+                              row == 0 ? kNextBlock : 0, acc + 16 * row);
     };
     int64_t row = 0;
     constexpr int kRows = kTileRows<P, MaxCode>;
@@ -192,7 +272,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
       tile.template operator()<2>(row);
     if (row < rows)
       tile.template operator()<1>(row);
-    panel += count * Block::kPairRecords * P.record_bytes();
+    panel += count * Block::kPanelPairBytes;
   }
 }
 

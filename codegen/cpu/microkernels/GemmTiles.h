@@ -204,7 +204,7 @@ QK_INLINE void gemm_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
         pairs - first < kTilePairs<P> ? static_cast<int>(pairs - first) : kTilePairs<P>;
     const BlockOfRows block = {
         x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair)),
-        x + quern_q8_tiles_at(k_padded) + first * static_cast<int64_t>(sizeof(U16x32)), stride};
+        x + quern_q8_rows_at(k_padded) + first * static_cast<int64_t>(sizeof(U16x32)), stride};
     for (int at = 0; at < panels; ++at) {
       BlockOfPanel<P, MaxCode>::set(weights, panel + at * panel_bytes, first, count);
       add_block<P, MaxCode>(weights, block, rows, count, acc + at * acc_stride, last_sums[at]);

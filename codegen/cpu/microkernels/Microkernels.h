@@ -115,7 +115,7 @@ QK_FOR_EACH_QUANTIZED_PACKING(QK_DECLARE_GEMM)
 #undef QK_DECLARE_GEMM
 
 // Quantizes a row of k floats to the int8 row those read (StepArgs.h), of quern_q8_row_bytes(k)
-// bytes; codes past k are 0; what lies behind the pairs only the variant amx writes. A pair of
+// bytes; codes past k are 0; what lies behind the pairs is the variant's. A pair of
 // groups of 16: amax = the largest |x| of either; its group has step = amax / 127 and inverse = 127
 // / amax, the other (the second, if both have it) step * 2^-n and inverse * 2^n, n in [0, 4] being
 // how often its own largest |x| can be doubled without exceeding amax. scale is the first group's

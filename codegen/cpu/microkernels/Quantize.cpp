@@ -1,11 +1,14 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
 #include "codegen/cpu/microkernels/Int8Codes.h"
+#include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/PairInTurn.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/TileOperands.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
 #include <immintrin.h>
+#include <stddef.h>
 
 namespace quern::micro {
 
@@ -20,9 +23,16 @@ QK_INLINE F32x16 power_of_two(U32x16 exponent) {
 /// Pairs of groups that are quantized together: their sixteen scales are a vector.
 inline constexpr int kPairs = 8;
 
+/// What products of many rows read of a pair.
+#ifdef QK_VNNI
+using PairOfRows = Vector<uint16_t, 32>; // for tiles; without them nobody does
+#else
+using PairOfRows = PairInTurn;
+#endif
+
 /// Where codes and all that comes with them are written, in a row of them.
 struct Q8At {
-  uint8_t *codes, *pairs, *tiles;
+  uint8_t *codes, *pairs, *rows;
 };
 
 /// Where the kPairs pairs of a block lie: Across side by side in each of some rows.
@@ -37,8 +47,8 @@ template <int Across> struct Block {
   QK_INLINE uint8_t *codes(const Block &block, int pair) {
     return block.to[pair / Across].codes + 32 * (pair % Across);
   }
-  QK_INLINE uint8_t *tiles(const Block &block, int pair) {
-    return block.to[pair / Across].tiles + 64 * (pair % Across);
+  QK_INLINE uint8_t *rows(const Block &block, int pair) {
+    return block.to[pair / Across].rows + sizeof(PairOfRows) * (pair % Across);
   }
 };
 
@@ -103,11 +113,16 @@ struct CodeSums {
   }
 };
 
-template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) {
-  const U32x16 of_group = largest_of_groups(block);
-  const U32x16 of_pair = __builtin_elementwise_max(
+/// The larger number of a pair of groups, for each.
+QK_INLINE U32x16 larger_of_pair(U32x16 of_group) {
+  return __builtin_elementwise_max(
       of_group, U32x16(__builtin_shufflevector(of_group, of_group, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11,
                                                10, 13, 12, 15, 14)));
+}
+
+template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) {
+  const U32x16 of_group = largest_of_groups(block);
+  const U32x16 of_pair = larger_of_pair(of_group);
   // How often a group's numbers can be doubled: the bits' difference, as of logarithms.
   const U32x16 finer = __builtin_elementwise_min((of_pair - of_group) >> 23, U32x16(4));
   const auto scaling = Scaling<F32x16>::of(of_pair);
@@ -119,6 +134,7 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
   store(inverse, F32x16(scaling.inverse * power_of_two(finer)));
   store(ratio, ratios);
   CodeSums code_sums[2];
+  using Words = Vector<int16_t, 16>;
   QK_UNROLL for (int pair = 0; pair < kPairs; ++pair) {
     F32x16 codes[2];
     QK_UNROLL for (int group = 0; group < 2; ++group) {
@@ -132,39 +148,57 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
                                 26, 27, 28, 29, 30, 31));
     store(Block<Across>::codes(block, pair), bytes);
     CodeSums::add(code_sums[pair / 4], bytes, pair % 4);
-#ifdef QK_AMX
-    store(Block<Across>::tiles(block, pair),
+#if defined(QK_AMX)
+    store(Block<Across>::rows(block, pair),
           pairs_of_halves(F32x16(codes[0] - kRounding),
                           F32x16((codes[1] - kRounding) * ratio[2 * pair + 1])));
+#elif !defined(QK_VNNI)
+    const auto words = __builtin_bit_cast(Words, bytes);
+    store(Block<Across>::rows(block, pair) + offsetof(PairInTurn, codes),
+          Words(__builtin_shufflevector(words, words, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14,
+                                        7, 15)));
 #endif
   }
 
-  using Words = Vector<int16_t, 16>;
   const Words sums =
       __builtin_shufflevector(CodeSums::words(code_sums[0]), CodeSums::words(code_sums[1]), 0, 4, 1,
                               5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
   const F32x16 of_codes = convert<F32x16>(sums);
-  const auto firsts = [](F32x16 v) __attribute__((always_inline)) {
-    return F32x8(__builtin_shufflevector(v, v, 0, 2, 4, 6, 8, 10, 12, 14));
+  const auto firsts = [](auto v) __attribute__((always_inline)) {
+    return __builtin_shufflevector(v, v, 0, 2, 4, 6, 8, 10, 12, 14);
   };
-  const auto seconds = [](F32x16 v) __attribute__((always_inline)) {
-    return F32x8(__builtin_shufflevector(v, v, 1, 3, 5, 7, 9, 11, 13, 15));
+  const auto seconds = [](auto v) __attribute__((always_inline)) {
+    return __builtin_shufflevector(v, v, 1, 3, 5, 7, 9, 11, 13, 15);
   };
   const F32x8 scale = firsts(steps), of_second = seconds(ratios);
   const F32x8 sum = scale * (firsts(of_codes) + of_second * seconds(of_codes));
-  // As QuernQ8Pair has them: scale and ratio, sum and sums of codes.
+  // Four numbers of each of the pairs, a pair's after another's.
   const auto in_turn = [](F32x8 a, F32x8 b) __attribute__((always_inline)) {
     return __builtin_bit_cast(
         U64x8, __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
   };
-  const U64x8 scales = in_turn(scale, of_second),
-              of_sums = in_turn(sum, __builtin_bit_cast(F32x8, sums));
-  alignas(64) uint8_t pairs[kPairs * sizeof(QuernQ8Pair)];
-  store(pairs, __builtin_shufflevector(scales, of_sums, 0, 8, 1, 9, 2, 10, 3, 11));
-  store(pairs + 64, __builtin_shufflevector(scales, of_sums, 4, 12, 5, 13, 6, 14, 7, 15));
-  constexpr int kBytes = Across * sizeof(QuernQ8Pair);
+  struct alignas(64) Records {
+    uint8_t of[kPairs][16];
+  };
+  const auto records = [&](F32x8 a, F32x8 b, F32x8 c, F32x8 d) __attribute__((always_inline)) {
+    const U64x8 ab = in_turn(a, b), cd = in_turn(c, d);
+    Records result;
+    store(result.of[0], __builtin_shufflevector(ab, cd, 0, 8, 1, 9, 2, 10, 3, 11));
+    store(result.of[4], __builtin_shufflevector(ab, cd, 4, 12, 5, 13, 6, 14, 7, 15));
+    return result;
+  };
+  const Records pairs = records(scale, of_second, sum, __builtin_bit_cast(F32x8, sums));
   QK_UNROLL for (int row = 0; row < kPairs / Across; ++row)
-      __builtin_memcpy(block.to[row].pairs, pairs + row * kBytes, kBytes);
+      __builtin_memcpy(block.to[row].pairs, pairs.of[row * Across], Across * sizeof(QuernQ8Pair));
+#ifndef QK_VNNI
+  const U32x16 finest = larger_of_pair(finer), factor = U32x16(1) << (finest - finer);
+  const Records rest =
+      records(firsts(F32x16(scaling.scale * power_of_two(-finest))), sum,
+              __builtin_bit_cast(F32x8, firsts(factor) | seconds(factor) << 16), F32x8(0.0f));
+  QK_UNROLL for (int pair = 0; pair < kPairs; ++pair)
+      __builtin_memcpy(Block<Across>::rows(block, pair) + offsetof(PairInTurn, step), rest.of[pair],
+                       sizeof rest.of[pair]);
+#endif
 }
 
 /// Columns of rows: floats, and where they are written.
@@ -178,7 +212,7 @@ struct Columns {
     Columns rest = columns;
     rest.x += 32 * pair;
     rest.to = {rest.to.codes + 32 * pair, rest.to.pairs + sizeof(QuernQ8Pair) * pair,
-               rest.to.tiles + 64 * pair};
+               rest.to.rows + sizeof(PairOfRows) * pair};
     return rest;
   }
 };
@@ -192,7 +226,7 @@ template <int Across> QK_INLINE void quantize_pairs(const Columns &columns) {
       const int64_t row = first + i < columns.rows ? first + i : columns.rows - 1;
       const int64_t bytes = row * columns.to_stride;
       block.x[i] = columns.x + row * columns.x_stride;
-      block.to[i] = {columns.to.codes + bytes, columns.to.pairs + bytes, columns.to.tiles + bytes};
+      block.to[i] = {columns.to.codes + bytes, columns.to.pairs + bytes, columns.to.rows + bytes};
     }
     quantize_block(block);
   }
@@ -240,12 +274,13 @@ using namespace quern::micro;
 QK_BEGIN
 QK_OUTLINE void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
                                     int64_t count, int64_t k, uint8_t *to, int64_t to_stride) {
-  static_assert(sizeof(QuernQ8Pair) == 16);
+  static_assert(sizeof(QuernQ8Pair) == 16 && sizeof(PairOfRows) <= 64);
   const int64_t padded = (k + 31) / 32 * 32;
   const Columns columns = {
       x,
       x_stride,
-      {to + first, to + padded + first / 2, to + quern_q8_tiles_at(k) + 2 * first},
+      {to + first, to + padded + first / 2,
+       to + quern_q8_rows_at(k) + first / 32 * static_cast<int64_t>(sizeof(PairOfRows))},
       to_stride,
       rows};
   int64_t pair = 0;
@@ -264,7 +299,7 @@ QK_OUTLINE void qk_quantize_columns(const float *x, int64_t x_stride, int64_t ro
       Columns last = Columns::from(columns, pair);
       const int64_t bytes = row * to_stride;
       quantize_pairs<1>(
-          {rest, 0, {last.to.codes + bytes, last.to.pairs + bytes, last.to.tiles + bytes}, 0, 1});
+          {rest, 0, {last.to.codes + bytes, last.to.pairs + bytes, last.to.rows + bytes}, 0, 1});
     }
 }
 

@@ -125,13 +125,16 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
         const auto panel = random_panel(c, k, random, extreme);
         const int64_t stride = quern_q8_row_bytes(k) + 64 * random.below(3);
         std::vector<uint8_t> rows(kRows * stride);
-        std::vector<float> want(kRows * 16);
+        std::vector<float> x, want(kRows * 16);
         for (int m = 0; m < kRows; ++m) {
-          auto x = random.units(k, extreme ? 1.0f : std::exp(3 * random.unit()));
+          auto row = random.units(k, extreme ? 1.0f : std::exp(3 * random.unit()));
           if (extreme) // every code is 127 or -127
-            for (float &value : x)
+            for (float &value : row)
               value = value < -0.9f ? -1.0f : 1.0f;
-          any.qk_quantize_row(x.data(), k, rows.data() + m * stride);
+          for (int64_t i = 0; i < k; ++i) // steps 16 times another's, and others
+            row[i] = std::ldexp(row[i], extreme ? (i / 16 % 3 == 1) * 4 : i / 16 * 7 % 9);
+          x.insert(x.end(), row.begin(), row.end());
+          any.qk_quantize_row(row.data(), k, rows.data() + m * stride);
           for (int lane = 0; lane < 16; ++lane) {
             want[m * 16 + lane] = model(c, panel.data(), rows.data() + m * stride, k, lane);
             std::vector<float> weights(k);
@@ -150,6 +153,8 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
           }
         }
         for (const Build &build : usable_builds()) {
+          for (int m = 0; m < kRows; ++m)
+            build.kernels->qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
           const auto check = [&](const std::vector<float> &got, int first, const char *how) {
             expect_same_bits(got, std::span(want).subspan(first * 16, got.size()),
                              what + how + std::to_string(got.size() / 16) + " rows, " +

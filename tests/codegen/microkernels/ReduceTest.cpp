@@ -2,6 +2,8 @@
 // every build.
 #include "tests/codegen/microkernels/Support.h"
 
+#include "codegen/cpu/microkernels/PairInTurn.h"
+
 #include "ir/formats/Half.h"
 
 #include <cmath>
@@ -116,20 +118,35 @@ TEST(QuantizeRow, EqualsTheModel) {
                                     (pair.code_sum[0] + double{pair.ratio} * pair.code_sum[1]));
       std::memcpy(want.data() + padded + first / 32 * 16, &pair, sizeof pair);
     }
-    const std::vector<uint8_t> plain = want;
-    for (int i = 0; i < padded; ++i) { // for tiles: the pair's groups in turn
+    // What products of many rows read: the codes of a pair's groups in turn.
+    std::vector<uint8_t> for_tiles = want, for_words = want;
+    for (int first = 0; first < padded; first += 32) {
       QuernQ8Pair pair;
-      std::memcpy(&pair, want.data() + padded + i / 32 * 16, sizeof pair);
-      const int group = i / 16 % 2;
-      const uint16_t code =
-          formats::f32_to_bf16(static_cast<int8_t>(want[i]) * (group == 0 ? 1.0f : pair.ratio));
-      std::memcpy(want.data() + quern_q8_tiles_at(k) + i / 32 * 64 + 4 * (i % 16) + 2 * group,
-                  &code, 2);
+      std::memcpy(&pair, want.data() + padded + first / 32 * 16, sizeof pair);
+      micro::PairInTurn in_turn = {};
+      const bool first_is_finer = pair.ratio >= 1;
+      in_turn.step = first_is_finer ? pair.scale : pair.scale * pair.ratio;
+      in_turn.sum = pair.sum;
+      in_turn.factors[0] = static_cast<int16_t>(first_is_finer ? 1 : 1 / pair.ratio);
+      in_turn.factors[1] = static_cast<int16_t>(first_is_finer ? pair.ratio : 1);
+      uint8_t *rows = for_tiles.data() + quern_q8_rows_at(k) + first / 32 * 64;
+      for (int i = 0; i < 32; ++i) {
+        const int group = i / 16, at = i % 16;
+        const auto code = static_cast<int8_t>(want[first + i]);
+        in_turn.codes[at / 2 * 4 + 2 * group + at % 2] = code;
+        const uint16_t ratioed = formats::f32_to_bf16(code * (group == 0 ? 1.0f : pair.ratio));
+        std::memcpy(rows + 4 * at + 2 * group, &ratioed, 2);
+      }
+      std::memcpy(for_words.data() + quern_q8_rows_at(k) + first / 32 * sizeof in_turn, &in_turn,
+                  sizeof in_turn);
     }
     for (const Build &build : usable_builds()) {
       std::vector<uint8_t> got(want.size(), 0xee);
       build.kernels->qk_quantize_row(x.data(), k, got.data());
-      EXPECT_EQ(got, build.name.starts_with("amx") ? want : plain) << build.name << " k=" << k;
+      EXPECT_EQ(got, build.name.starts_with("amx") ? for_tiles
+                     : build.name == "x86-64-v3"   ? for_words
+                                                   : want)
+          << build.name << " k=" << k;
     }
   }
 }
