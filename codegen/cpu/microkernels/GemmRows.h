@@ -1,6 +1,6 @@
 // Many rows of activations times one panel of quantized weights with AVX2, which has 16 registers
 // and no dot product, so that everything but the products of bytes must be rare:
-//  - 4-bit codes are spread to bytes once for all rows, kBlockPairs pairs of groups at a time: 8
+//  - 4-bit codes are spread to bytes once for all rows, kPairs pairs of groups at a time: 8
 //    KiB of codes and the rows' activations for them stay in the first cache;
 //  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits as long as
 //    that is exact;
@@ -22,11 +22,6 @@
 
 namespace quern::micro {
 
-/// Pairs of groups (32 inputs each) that all rows pass over before the next ones: no more than
-/// share super-scales.
-template <formats::Packing P>
-inline constexpr int kBlockPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
-
 /// Whether both groups of a pair are summed at once, from PairInTurn: where codes must be spread
 /// anyway, and the products of all of them fit into 16 bits (16 * 15*127 = 30480).
 template <formats::Packing P> inline constexpr bool kInTurn = P.bits == 4;
@@ -43,7 +38,10 @@ inline constexpr int kTileRows = kInTurn<P>                      ? 3
 /// The codes of a block's pairs, as bytes, four inputs of 16 channels in a row.
 template <formats::Packing P> struct BlockCodes {
   static constexpr bool kSpread = kInTurn<P>;
+  /// Pairs that all rows pass over before the next ones: no more than share super-scales.
+  static constexpr int kPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
   static constexpr int kPanelPairBytes = 32 / P.group * P.record_bytes();
+  static constexpr int64_t kBytes = int64_t{kPairs} * kPanelPairBytes;
   static constexpr int kPairBytes = kSpread ? 512 : kPanelPairBytes;
 
   /// Row r of the pair whose codes begin at `pair`.
@@ -52,20 +50,26 @@ template <formats::Packing P> struct BlockCodes {
     return kSpread ? pair + 64 * r : pair + r / kRows * P.record_bytes() + 64 * (r % kRows);
   }
 
-  /// Spreads `count` pairs from `panel` on to `codes`, two inputs of each group in a row.
+  /// Spreads `count` pairs of 4-bit codes from `panel` on to `codes`, two inputs of each group in a
+  /// row.
   QK_INLINE void spread(const uint8_t *panel, int count, uint8_t *codes) {
-    using Words = Vector<uint16_t, 16>;
+    using Lanes = Vector<uint32_t, 8>; // four inputs of both groups, the first's in the low nibbles
     for (int at = 0; at < count; ++at, panel += P.record_bytes(), codes += kPairBytes)
       QK_UNROLL for (int r = 0; r < 4; ++r) QK_UNROLL for (int half = 0; half < 64; half += 32) {
-        const auto first = __builtin_bit_cast(Words, code_row<P, 32>(panel + half, r));
-        const auto second = __builtin_bit_cast(Words, code_row<P, 32>(panel + half, r + 4));
-        store(codes + 128 * r + half,
-              Words(__builtin_shufflevector(first, second, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10,
-                                            26, 12, 28, 14, 30)));
-        store(codes + 128 * r + 64 + half,
-              Words(__builtin_shufflevector(first, second, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11,
-                                            27, 13, 29, 15, 31)));
+        const auto stored = load<Lanes>(panel + 64 * r + half);
+        uint8_t *to = codes + 128 * r + half;
+        store(to, low_nibbles(stored, stored << 12));
+        store(to + 64, low_nibbles(stored >> 16, stored >> 4));
       }
+  }
+
+private:
+  /// The low nibbles of the lower halves of lanes of a, and of the upper halves of those of b.
+  QK_INLINE Vector<uint32_t, 8> low_nibbles(Vector<uint32_t, 8> a, Vector<uint32_t, 8> b) {
+    return __builtin_bit_cast(Vector<uint32_t, 8>,
+                              _mm256_blend_epi16(__builtin_bit_cast(__m256i, a),
+                                                 __builtin_bit_cast(__m256i, b), 0xaa)) &
+           0x0f0f0f0fu;
   }
 };
 
@@ -213,10 +217,16 @@ QK_INLINE void add_pair_in_turn(const uint8_t *codes, const uint8_t *panel, cons
   }
 }
 
-/// Adds `count` pairs to M rows of `acc`, and prefetches what lies `ahead` bytes behind each pair.
+/// When a tile fetches a pair of the next block: after `left` pairs, and then after `every` ones,
+/// as many as there are tiles.
+struct Turn {
+  int left, every;
+};
+
+/// Adds `count` pairs to M rows of `acc`.
 template <formats::Packing P, int MaxCode, int M>
 QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
-                        const Supers<P> &supers, int count, int64_t ahead, float *acc) {
+                        const Supers<P> &supers, int count, Turn turn, float *acc) {
   using F = Vector<float, 8>;
   using Block = BlockCodes<P>;
   F sums[M][2];
@@ -224,8 +234,11 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
       sums[m][half] = load<F>(acc + 16 * m + 8 * half);
 #pragma clang loop unroll(disable)
   for (int at = 0; at < count; ++at) {
-    QK_UNROLL for (int line = 0; line < Block::kPanelPairBytes; line += 64)
-        __builtin_prefetch(panel + ahead + line);
+    if (--turn.left == 0) {
+      turn.left = turn.every;
+      QK_UNROLL for (int line = 0; line < Block::kPanelPairBytes; line += 64)
+          __builtin_prefetch(panel + Block::kBytes + line);
+    }
     if constexpr (kInTurn<P>)
       add_pair_in_turn<P, M>(codes, panel, x, supers, sums);
     else
@@ -242,10 +255,12 @@ template <formats::Packing P, int MaxCode>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   using Block = BlockCodes<P>;
-  constexpr int kPairs = kBlockPairs<P>;
+  constexpr int kPairs = Block::kPairs;
   alignas(64) uint8_t spread[Block::kSpread ? kPairs * Block::kPairBytes : 64];
   __builtin_memset(acc, 0, sizeof(float) * 16 * rows);
   const int64_t pairs = k_padded / 32;
+  constexpr int kRows = kTileRows<P, MaxCode>;
+  const int tiles = static_cast<int>((rows + kRows - 1) / kRows);
   Supers<P> supers;
   panel = Supers<P>::at_panel(supers, panel);
   for (int64_t first = 0; first < pairs; first += kPairs) {
@@ -257,15 +272,15 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
       codes = spread;
     }
     const auto block = RowsFrom::at(x, k_padded, stride, first);
-    // The next block comes from memory while the first tile computes: prefetched all at once, it
+    // The next block comes from memory while tiles compute, each fetching its share: all at once
     // would hold the loads up (8 rows of Q4_1 from memory: 127 GOP/s, so 161).
-    constexpr int64_t kNextBlock = int64_t{kPairs} * Block::kPanelPairBytes;
+    Turn turn = {1, tiles};
     const auto tile = [&]<int M>(int64_t row) __attribute__((always_inline)) {
-      add_tile<P, MaxCode, M>(codes, panel, RowsFrom::further(block, row, 0), supers, count,
-                              row == 0 ? kNextBlock : 0, acc + 16 * row);
+      add_tile<P, MaxCode, M>(codes, panel, RowsFrom::further(block, row, 0), supers, count, turn,
+                              acc + 16 * row);
+      ++turn.left;
     };
     int64_t row = 0;
-    constexpr int kRows = kTileRows<P, MaxCode>;
     for (; row + kRows <= rows; row += kRows)
       tile.template operator()<kRows>(row);
     for (; row + 2 <= rows; row += 2)
