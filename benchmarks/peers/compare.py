@@ -85,7 +85,7 @@ def run(args):
     starts = {}
     for name in args.engines:
         try:
-            files[name] = ENGINES[name].prepare(model, args.threads)
+            files[name] = ENGINES[name].prepare(model, args.threads, args.variant)
         except Exception as error:
             starts[name] = [{"error": str(error)}]
             continue
@@ -143,7 +143,7 @@ def run(args):
     of = lambda kind: [p[kind] for list_ in probes.values() for p in list_]  # noqa: E731
     found_probes = {"read_gbps": statistics.median(of("reading")), "ops_gops": statistics.median(of("arithmetic")),
                     "read_gbps_range": [min(of("reading")), max(of("reading"))]}
-    return {"model": os.path.basename(model), "threads": args.threads, "rounds": args.rounds, "machine": machine(),
+    return {"model": os.path.basename(model), "threads": args.threads, "rounds": args.rounds, "machine": machine(args.variant),
             "date": datetime.date.today().isoformat(), "commit": commit(), "probes": found_probes,
             "engines": [{"name": n, "detail": starts[n][0].get("detail", "")} for n in args.engines], "rows": rows}
 
@@ -165,12 +165,16 @@ def main():
     parser.add_argument("-t", dest="threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="threads")
     parser.add_argument("-e", dest="engines", type=lambda t: ["Quern"] + [n for n in ENGINES if n != "Quern" and any(
         w in n.lower() for w in t.lower().split(","))], default=list(ENGINES), metavar="llama,openvino", help="peers to race")
+    parser.add_argument("--variant", choices=("x86-64-v3",), help="race with AVX2 only on a CPU that has more; without "
+                        "OpenVINO, which takes what it finds")
     parser.add_argument("-o", dest="output", choices=("md", "json", "svg"), default="md", help="md, json or svg")
     args = parser.parse_args()
     if not 1 <= args.sequences <= race.SEQUENCES:
         parser.error(f"-b takes 1 to {race.SEQUENCES}")
     if args.model and not os.path.exists(args.model):
         parser.error(f"{args.model}: no such file")
+    if args.variant:
+        args.engines = [name for name in args.engines if ENGINES[name].takes_variants]
     if args.recorded:
         with open(args.recorded) as file:
             result = json.load(file)

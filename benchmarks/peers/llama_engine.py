@@ -18,10 +18,11 @@ def api():
 
 class LlamaCpp:
     name = "llama.cpp"
+    takes_variants = True  # benchmarks/compare builds it for each
     label = "same file"
 
     @staticmethod
-    def prepare(model, threads):
+    def prepare(model, threads, variant=None):
         return model
 
     def load(self, model, threads, ctx):
@@ -97,7 +98,7 @@ class LlamaCppFastest(LlamaCpp):
     name = "llama.cpp Q4_0"
 
     @staticmethod
-    def prepare(model, threads):
+    def prepare(model, threads, variant=None):
         out = os.path.splitext(model)[0] + ".llama-q4_0.gguf"
         if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(model):
             llama = api()

@@ -6,9 +6,10 @@ from peers import race
 
 class OpenVino:
     name = "OpenVINO GenAI"
+    takes_variants = False
 
     @staticmethod
-    def prepare(model, threads):
+    def prepare(model, threads, variant=None):
         return model
 
     def load(self, model, threads, ctx):

@@ -23,14 +23,15 @@ ROWS_NONE, ROWS_LAST = 0, 1
 
 class Quern:
     name = "Quern"
+    takes_variants = True
 
     @staticmethod
-    def prepare(model, threads):
+    def prepare(model, threads, variant=None):
         """The artifact, compiled unless it is newer than the model and the compiler."""
-        artifact = os.path.splitext(model)[0] + ".quern"
+        artifact = os.path.splitext(model)[0] + (f".{variant}" if variant else "") + ".quern"
         compiler = os.path.join(BUILD, "bin", "quern")
         if not os.path.exists(artifact) or os.path.getmtime(artifact) < max(map(os.path.getmtime, (model, compiler))):
-            subprocess.run([compiler, "compile", model, "-o", artifact, "-q", "--variant", "native"], check=True)
+            subprocess.run([compiler, "compile", model, "-o", artifact, "-q", "--variant", variant or "native"], check=True)
         return artifact
 
     def load(self, model, threads, ctx):

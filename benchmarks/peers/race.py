@@ -3,6 +3,8 @@
 An engine is a class with
 
     name                           what the table calls it
+    takes_variants                 whether it can be kept from using instructions that the CPU has
+    prepare(model, threads, variant)  the file it loads, made of the model's; of that variant, if one is given
     load(model, threads, ctx)      takes the model's file, ready to run; `ctx` positions for each of SEQUENCES sequences
     prefill(tokens)                feeds them to an empty sequence and waits for the last one's logits
     decode(depth, count)           seconds of `count` greedy-sized steps of one token after `depth` tokens of history
