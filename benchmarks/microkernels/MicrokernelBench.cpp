@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <list>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -223,15 +224,16 @@ void register_all() {
   static std::vector<float> x(64 * k);
   for (size_t i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>(i % 251) * 0.01f - 1.0f;
-  static std::vector<uint8_t> rows(64 * quern_q8_row_bytes(k) + 64);
-  static uint8_t *aligned = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
-  for (int64_t m = 0; m < 64; ++m)
-    builds()[0].kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * quern_q8_row_bytes(k));
+  static std::list<std::vector<uint8_t>> of_builds; // each reads what its own quantization wrote
 
   for (const Build &build : builds()) {
     if (!build.usable || build.name.ends_with("emulated"))
       continue;
     const Kernels *kernels = build.kernels;
+    std::vector<uint8_t> &rows = of_builds.emplace_back(64 * quern_q8_row_bytes(k) + 64);
+    uint8_t *aligned = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
+    for (int64_t m = 0; m < 64; ++m)
+      kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * quern_q8_row_bytes(k));
     const std::string prefix = std::string(build.name.substr(build.name.rfind('-') + 1)) + "/";
 #define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
