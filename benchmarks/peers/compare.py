@@ -150,7 +150,7 @@ def run(args):
 
 def main():
     numbers = lambda text: [int(n) for n in text.split(",")]  # noqa: E731
-    parser = argparse.ArgumentParser(prog="benchmarks/compare", description=__doc__.split("\n\n")[0],
+    parser = argparse.ArgumentParser(prog="benchmarks/compare", allow_abbrev=False, description=__doc__.split("\n\n")[0],
                                      epilog="example: benchmarks/compare models/smollm2-135m-instruct-q4_1.gguf -r 5")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("model", nargs="?", metavar="MODEL.gguf")

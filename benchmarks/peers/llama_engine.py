@@ -22,7 +22,7 @@ class LlamaCpp:
     label = "same file"
 
     @staticmethod
-    def prepare(model, threads, variant=None):
+    def prepare(model, threads, variant):
         return model
 
     def load(self, model, threads, ctx):
@@ -98,7 +98,7 @@ class LlamaCppFastest(LlamaCpp):
     name = "llama.cpp Q4_0"
 
     @staticmethod
-    def prepare(model, threads, variant=None):
+    def prepare(model, threads, variant):
         out = os.path.splitext(model)[0] + ".llama-q4_0.gguf"
         if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(model):
             llama = api()

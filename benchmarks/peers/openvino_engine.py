@@ -9,7 +9,7 @@ class OpenVino:
     takes_variants = False
 
     @staticmethod
-    def prepare(model, threads, variant=None):
+    def prepare(model, threads, variant):
         return model
 
     def load(self, model, threads, ctx):

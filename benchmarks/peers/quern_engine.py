@@ -26,7 +26,7 @@ class Quern:
     takes_variants = True
 
     @staticmethod
-    def prepare(model, threads, variant=None):
+    def prepare(model, threads, variant):
         """The artifact, compiled unless it is newer than the model and the compiler."""
         artifact = os.path.splitext(model)[0] + (f".{variant}" if variant else "") + ".quern"
         compiler = os.path.join(BUILD, "bin", "quern")

@@ -40,8 +40,9 @@ template <formats::Packing P> struct BlockCodes {
   static constexpr bool kSpread = kInTurn<P>;
   /// Pairs that all rows pass over before the next ones: no more than share super-scales.
   static constexpr int kPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
+  /// What a pair, and a whole block, takes in a panel; and what a pair takes here.
   static constexpr int kPanelPairBytes = 32 / P.group * P.record_bytes();
-  static constexpr int64_t kBytes = int64_t{kPairs} * kPanelPairBytes;
+  static constexpr int64_t kPanelBytes = int64_t{kPairs} * kPanelPairBytes;
   static constexpr int kPairBytes = kSpread ? 512 : kPanelPairBytes;
 
   /// Row r of the pair whose codes begin at `pair`.
@@ -64,7 +65,8 @@ template <formats::Packing P> struct BlockCodes {
   }
 
 private:
-  /// The low nibbles of the lower halves of lanes of a, and of the upper halves of those of b.
+  /// The low nibbles of the lower halves of lanes of a, and of the upper halves of those of b. Left
+  /// to itself, clang shuffles bytes six times for two of these.
   QK_INLINE Vector<uint32_t, 8> low_nibbles(Vector<uint32_t, 8> a, Vector<uint32_t, 8> b) {
     return __builtin_bit_cast(Vector<uint32_t, 8>,
                               _mm256_blend_epi16(__builtin_bit_cast(__m256i, a),
@@ -187,6 +189,7 @@ QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, const RowsFr
 template <formats::Packing P, int M>
 QK_INLINE void add_pair_in_turn(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
                                 const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
+  static_assert(P.group == 32, "both groups have one scale of weights");
   using F = Vector<float, 8>;
   const auto of_row = [&](int m, size_t offset) __attribute__((always_inline)) {
     return x.in_turn + m * x.stride + offset;
@@ -237,7 +240,7 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
     if (--turn.left == 0) {
       turn.left = turn.every;
       QK_UNROLL for (int line = 0; line < Block::kPanelPairBytes; line += 64)
-          __builtin_prefetch(panel + Block::kBytes + line);
+          __builtin_prefetch(panel + Block::kPanelBytes + line);
     }
     if constexpr (kInTurn<P>)
       add_pair_in_turn<P, M>(codes, panel, x, supers, sums);
