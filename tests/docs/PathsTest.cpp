@@ -7,38 +7,107 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace {
 
 namespace fs = std::filesystem;
+
+const fs::path kRoot(QUERN_SOURCE_DIR);
 
 std::string read(const fs::path &path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// What stands in backquotes and looks like a file: a folder, a name, an extension.
+std::set<std::string> found(const std::string &text, const std::regex &pattern) {
+  std::set<std::string> names;
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it)
+    names.insert((*it)[1]);
+  return names;
+}
+
+/// What stands in backquotes and looks like a file: a folder, a name, an extension.
 std::set<std::string> paths_in(const std::string &text) {
   static const std::regex path("`([A-Za-z0-9_.-]+/[A-Za-z0-9_./-]*[A-Za-z0-9])`");
-  std::set<std::string> paths;
-  for (std::sregex_iterator it(text.begin(), text.end(), path), end; it != end; ++it)
-    paths.insert((*it)[1]);
-  return paths;
+  return found(text, path);
 }
 
-class Documents : public testing::TestWithParam<const char *> {};
+/// What links lead to, within the tree.
+std::set<std::string> links_in(const std::string &text) {
+  static const std::regex link("\\]\\(([A-Za-z0-9_./-]+)(?:#[^)]*)?\\)");
+  return found(text, link);
+}
 
-TEST_P(Documents, NameFilesThatAreThere) {
-  const fs::path root(QUERN_SOURCE_DIR);
-  const std::set<std::string> paths = paths_in(read(root / GetParam()));
-  EXPECT_GT(paths.size(), 3u) << "the pattern finds no paths any more";
-  for (const std::string &path : paths) {
-    if (path.starts_with("build/"))
-      continue; // made by the build
-    EXPECT_TRUE(fs::exists(root / path)) << GetParam() << " names " << path;
+/// Every document: README.md's anywhere, CONTRIBUTING.md, docs, the specification of the file.
+std::vector<fs::path> documents() {
+  std::vector<fs::path> documents;
+  for (fs::recursive_directory_iterator it(kRoot), end; it != end; ++it) {
+    const std::string name = it->path().filename().string();
+    if (it->is_directory() && (name == "build" || name == "models" || name == "shared" ||
+                               name.starts_with(".") || name.starts_with("build-")))
+      it.disable_recursion_pending();
+    else if (it->path().extension() == ".md")
+      documents.push_back(it->path());
   }
+  return documents;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Documents, testing::Values("README.md", "docs/architecture.md"));
+/// Whether `path` begins in one of the tree's folders, so that it cannot be another project's.
+bool is_ours(const std::string &path) {
+  const std::string top = path.substr(0, path.find('/'));
+  return top != "build" && fs::is_directory(kRoot / top);
+}
+
+/// Paths that are made, or that others make.
+bool is_made(const std::string &path) {
+  return path.starts_with("models/") || path.ends_with(".h.inc") || path.ends_with("_generated.h");
+}
+
+TEST(Documents, NameFilesThatAreThere) {
+  size_t paths = 0;
+  for (const fs::path &document : documents()) {
+    const std::string name = fs::relative(document, kRoot).string();
+    for (const std::string &path : paths_in(read(document))) {
+      if (!is_ours(path) || is_made(path))
+        continue;
+      ++paths;
+      EXPECT_TRUE(fs::exists(kRoot / path)) << name << " names " << path;
+    }
+  }
+  EXPECT_GT(paths, 150u) << "the pattern finds no paths any more";
+}
+
+TEST(Documents, LinkToFilesThatAreThere) {
+  size_t links = 0;
+  for (const fs::path &document : documents())
+    for (const std::string &link : links_in(read(document))) {
+      ++links;
+      EXPECT_TRUE(fs::exists(document.parent_path() / link))
+          << fs::relative(document, kRoot).string() << " links to " << link;
+    }
+  EXPECT_GT(links, 5u) << "the pattern finds no links any more";
+}
+
+/// A room's README lists its passes, all of them and no others.
+TEST(Documents, OfPhasesNameTheirPasses) {
+  static const std::regex declared("Pass<\"(quern-[a-z-]+)\""), named("`(quern-[a-z-]+)`");
+  size_t rooms = 0;
+  for (const auto &room : fs::directory_iterator(kRoot / "passes")) {
+    if (!fs::exists(room.path() / "Passes.td"))
+      continue;
+    ++rooms;
+    EXPECT_EQ(found(read(room.path() / "README.md"), named),
+              found(read(room.path() / "Passes.td"), declared))
+        << room.path();
+  }
+  EXPECT_EQ(rooms, 5u);
+}
+
+/// The walk is a list of files, and so is what the guides say one has to know.
+TEST(Documents, OfTheWayNameMany) {
+  for (const char *name : {"README.md", "CONTRIBUTING.md", "docs/architecture.md"})
+    EXPECT_GT(paths_in(read(kRoot / name)).size(), 5u) << name;
+}
 
 } // namespace
