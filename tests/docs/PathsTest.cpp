@@ -104,6 +104,22 @@ TEST(Documents, OfPhasesNameTheirPasses) {
   EXPECT_EQ(rooms, 5u);
 }
 
+/// What the programs read of the environment is told where their flags are.
+TEST(Documents, OfCommandsNameTheEnvironment) {
+  static const std::regex variable("\"(QUERN_[A-Z_]+)\"");
+  const std::string commands = read(kRoot / "docs/reference/commands.md");
+  size_t variables = 0;
+  for (const char *top : {"codegen", "compiler", "frontends", "runtime"})
+    for (const auto &entry : fs::recursive_directory_iterator(kRoot / top))
+      if (entry.path().extension() == ".cpp")
+        for (const std::string &name : found(read(entry.path()), variable)) {
+          ++variables;
+          EXPECT_NE(commands.find("`" + name + "`"), std::string::npos)
+              << entry.path() << " reads " << name;
+        }
+  EXPECT_GE(variables, 2u);
+}
+
 /// The walk is a list of files, and so is what the guides say one has to know.
 TEST(Documents, OfTheWayNameMany) {
   for (const char *name : {"README.md", "CONTRIBUTING.md", "docs/architecture.md"})
