@@ -1,6 +1,6 @@
-// Kernels on kv state: attention, and storing keys and values.
+// Kernels whose anchor is attention over the pages of a kv state.
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/Rows.h"
+#include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
 
 #include "runtime/abi/StepArgs.h"
@@ -207,7 +207,7 @@ private:
   /// Writes a tile's queries to `query`.
   void readQueries(Value firstToken, Value numTokens, Value kvHead) {
     code.loop(code.c(0), numTokens, [&](Value t) {
-      Rows values(kernel, code.add(firstToken, t));
+      RowValues values(kernel, code.add(firstToken, t));
       Value from = code.mul(kvHead, group * keyDim);
       Value target = code.at(query, code.f32(), code.mul(t, group * keyDim));
       values.write(op.getQuery(), from, group * keyDim, target);
@@ -384,37 +384,5 @@ LogicalResult Kernel::generateAttention() {
     attention.generateOne();
   else
     attention.generateMany();
-  return success();
-}
-
-LogicalResult Kernel::generateKvAppend() {
-  auto append = cast<KvAppendOp>(anchor);
-  ArrayRef<int64_t> shape = append.getState().getType().getShape();
-  int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
-  StateFormat format = append.getState().getType().getFormat();
-  int64_t keyBytes = kvPartBytes(format, keyDim), valueBytes = kvPartBytes(format, valueDim);
-  std::string name = stringifyStateFormat(format).str();
-  Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
-  Value tokens = count(rowsOf(append.getKeys().getType()));
-  auto store = [&](Value item) {
-    Value token = code.div(item, heads), head = code.rem(item, heads);
-    Value position = index(offsetof(QuernStepArgs, positions), token);
-    Value seq = index(offsetof(QuernStepArgs, token_seq), token);
-    Value page = kvPage(append.getState(), seq, code.div(position, QUERN_KV_PAGE));
-    Value place = code.rem(position, QUERN_KV_PAGE);
-    Rows rows(*this, token);
-    rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
-    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
-    Value keys = code.atBytes(page, code.mul(head, keyBytes + valueBytes));
-    code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
-    code.call("qk_store_value_" + name,
-              {value, code.c(valueDim), code.atBytes(keys, code.c(keyBytes)), place});
-  };
-  if (single) { // heads as attention has them, so that a page stays in one worker's caches
-    code.loop(worker, code.c(heads), workers, store);
-  } else {
-    auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
-    code.loop(from, to, store);
-  }
   return success();
 }

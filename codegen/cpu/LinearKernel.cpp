@@ -1,10 +1,8 @@
 // Kernels whose anchor is a matrix product: panels of 16 output columns, shared among the workers.
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/Rows.h"
+#include "codegen/cpu/RowValues.h"
+#include "codegen/cpu/WeightPacking.h"
 
-#include "codegen/cpu/microkernels/Microkernels.h"
-#include "ir/formats/Format.h"
-#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -48,23 +46,6 @@ void collectShifts(mlir::Value value, mlir::Value product, int64_t shift,
     shift += static_cast<int64_t>(slice.getOffset());
   for (mlir::Value operand : def->getOperands())
     collectShifts(operand, product, shift, shifts);
-}
-
-std::string symbolOf(const formats::Packing &packing) {
-  std::string name = formats::packing_name(packing);
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-}
-
-/// How the weight's panels are laid out; an error where no kernel reads its format.
-FailureOr<formats::Packing> packingOf(Operation *user, mlir::Value weight) {
-  StringRef format = cast<WeightType>(weight.getType()).getFormat().getValue();
-  const formats::Format *found = formats::find_format({format.data(), format.size()});
-  if (!found) {
-    user->emitError("the cpu target has no kernel for weights in the format '") << format << "'";
-    return failure();
-  }
-  return found->packing();
 }
 
 /// Writes a kernel around a matrix product: panels of the product, and what the epilogue makes of
@@ -197,7 +178,7 @@ private:
   void finishRow(Value row, Value m, Value col, Value at, Value held) {
     Value target = code.add(row, m);
     Value product = code.add(code.mul(at, tileFloats), code.mul(m, kLanes));
-    Rows values(kernel, target);
+    RowValues values(kernel, target);
     values.bind(linear.getResult(), [&](Value c, int64_t shift) {
       size_t which = llvm::find(shifts, shift) - shifts.begin();
       Value y = code.loadF(tiles[which], code.add(product, code.sub(c, col)));
@@ -280,57 +261,5 @@ LogicalResult Kernel::generateLinear() {
       return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
   Product product(*this, *packing, shifts.getArrayRef());
   single ? product.writeSingle() : product.writeMany();
-  return success();
-}
-
-LogicalResult Kernel::generateEmbedding() {
-  auto embedding = cast<EmbeddingOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(embedding, embedding.getWeight());
-  if (failed(packing))
-    return failure();
-  int64_t cols = colsOf(embedding.getType());
-  int64_t panelBytes = packing->panel_bytes(cols);
-  Value row = code.scratch(code.f32(), cols);
-  auto positions = embedding.getIds().getDefiningOp<PositionsOp>();
-  auto [from, to] = code.share(count(rowsOf(embedding.getType())), worker, workers);
-  code.loop(from, to, [&](Value token) {
-    Value id;
-    if (positions)
-      id = code.add(index(offsetof(QuernStepArgs, positions), token),
-                    static_cast<int64_t>(positions.getOffset()));
-    else
-      id = code.toI64(
-          code.load(code.i32(), code.at(pointer(embedding.getIds()), code.i32(), token)));
-    code.call("qk_decode_row_" + symbolOf(*packing),
-              {pointer(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
-    Rows values(*this, token);
-    values.bind(embedding.getResult(),
-                [&](Value c, int64_t shift) { return code.loadF(row, code.add(c, shift)); });
-    for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-      Value target = code.at(result(i), code.f32(), code.mul(token, colsOf(value.getType())));
-      values.write(value, code.c(0), colsOf(value.getType()), target);
-    }
-  });
-  return success();
-}
-
-LogicalResult Kernel::generateRows() {
-  mlir::Value first = yield.getValues().front();
-  auto [from, to] = code.share(count(rowsOf(first.getType())), worker, workers);
-  code.loop(from, to, [&](Value row) {
-    Rows values(*this, row);
-    // Float rows first: what else is computed from them reads them back instead of computing them
-    // again.
-    for (bool quantized : {false, true})
-      for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-        if (isa<Q8RowsType>(value.getType()) != quantized)
-          continue;
-        int64_t cols = colsOf(value.getType());
-        int64_t bytes = quantized ? quern_q8_row_bytes(cols) : cols * 4;
-        values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
-        if (last)
-          code.call("qk_keep_best", {args, worker, result(i), code.c(cols), code.c(0)});
-      }
-  });
   return success();
 }

@@ -1,5 +1,5 @@
 // Matrix products of float weights (f32, f16, bf16) with float activations.
-#include "codegen/cpu/microkernels/GemmFloatTiles.h"
+#include "codegen/cpu/microkernels/GemmFloatAmx.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 

@@ -5,8 +5,8 @@
 // operations. So that there are no more, what depends on rows and groups but not on channels (the
 // zero point's correction; the min's factor, which the rows bring along) is broadcast from memory,
 // which needs no arithmetic port.
-#include "codegen/cpu/microkernels/GemmRows.h"
-#include "codegen/cpu/microkernels/GemmTiles.h"
+#include "codegen/cpu/microkernels/GemmAmx.h"
+#include "codegen/cpu/microkernels/GemmAvx2.h"
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"

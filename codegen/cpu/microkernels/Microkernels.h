@@ -135,7 +135,7 @@ void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t
 // qk_gemm_{f32,f16,bf16}_m1 and _rows: as above with rows of floats, x_stride floats apart.
 //   even = fma(w[k], x[k], even) over k = 0, 2, ...; odd likewise over k = 1, 3, ...; acc = even +
 //   odd
-// The variant amx has many rows by f16 and bf16 in tiles (GemmFloatTiles.h): activations keep 16
+// The variant amx has many rows by f16 and bf16 in tiles (GemmFloatAmx.h): activations keep 16
 // bits, sums are those of TDPBF16PS (Amx.h), 32 inputs at a time.
 #define QK_DECLARE_GEMM(NAME, ...)                                                                 \
   void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride, int64_t k,      \

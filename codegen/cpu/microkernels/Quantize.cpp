@@ -1,10 +1,10 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
+#include "codegen/cpu/microkernels/AmxOperands.h"
 #include "codegen/cpu/microkernels/Int8Codes.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
-#include "codegen/cpu/microkernels/PairInTurn.h"
+#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 #include "codegen/cpu/microkernels/Scales.h"
-#include "codegen/cpu/microkernels/TileOperands.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
 #include <immintrin.h>

@@ -2,7 +2,7 @@
 // every build.
 #include "tests/codegen/microkernels/Support.h"
 
-#include "codegen/cpu/microkernels/PairInTurn.h"
+#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 
 #include "ir/formats/Half.h"
 

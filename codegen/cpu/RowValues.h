@@ -3,8 +3,8 @@
 // Elementwise ops become expressions inside the loop that needs them; ops that look at several
 // columns (norms, rotations) are computed into memory first. So a fused region costs one loop over
 // its columns for each thing that is stored, and nothing in between touches memory.
-#ifndef QUERN_CODEGEN_CPU_ROWS_H
-#define QUERN_CODEGEN_CPU_ROWS_H
+#ifndef QUERN_CODEGEN_CPU_ROWVALUES_H
+#define QUERN_CODEGEN_CPU_ROWVALUES_H
 
 #include "codegen/cpu/Kernel.h"
 
@@ -16,12 +16,12 @@ namespace quern::cpu {
 /// True for ops whose element depends on the same (sliced, shared) column of their inputs only.
 bool isElementwise(mlir::Operation *op);
 
-class Rows {
+class RowValues {
 public:
   /// Gives the element at column col + shift. Called inside the loop over the columns.
   using Element = std::function<Value(Value col, int64_t shift)>;
 
-  Rows(Kernel &kernel, Value row) : kernel(kernel), code(kernel.code), row(row) {}
+  RowValues(Kernel &kernel, Value row) : kernel(kernel), code(kernel.code), row(row) {}
 
   /// Where `value`'s columns [from, from + cols) of this row lie: in memory already, or computed
   /// into scratch.

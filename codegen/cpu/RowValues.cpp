@@ -1,5 +1,5 @@
-// See Rows.h.
-#include "codegen/cpu/Rows.h"
+// See RowValues.h.
+#include "codegen/cpu/RowValues.h"
 
 #include "runtime/abi/StepArgs.h"
 
@@ -15,7 +15,7 @@ bool quern::cpu::isElementwise(Operation *op) {
   return op && isa<UnaryOp, BinaryOp, ScaleOp, ClampOp, GatedActOp, SliceOp>(op);
 }
 
-const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) const {
+const RowValues::Placed *RowValues::find(mlir::Value value, Value from, int64_t cols) const {
   auto it = placed.find(value);
   if (it == placed.end())
     return nullptr;
@@ -25,7 +25,7 @@ const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) cons
   return nullptr;
 }
 
-Value Rows::place(mlir::Value value, Value from, int64_t cols) {
+Value RowValues::place(mlir::Value value, Value from, int64_t cols) {
   if (const Placed *known = find(value, from, cols))
     return code.at(known->pointer, code.f32(), code.sub(from, known->from));
   Operation *def = value.getDefiningOp();
@@ -38,14 +38,14 @@ Value Rows::place(mlir::Value value, Value from, int64_t cols) {
   if (auto gather = dyn_cast<GatherRowsOp>(def)) {
     Value rows = kernel.pointer(gather.getRows());
     Value source = code.toI64(code.load(code.i32(), code.at(rows, code.i32(), row)));
-    return Rows(kernel, source).place(gather.getInput(), from, cols);
+    return RowValues(kernel, source).place(gather.getInput(), from, cols);
   }
   Value target = code.scratch(code.f32(), cols);
   write(value, from, cols, target);
   return target;
 }
 
-void Rows::write(mlir::Value value, Value from, int64_t cols, Value target) {
+void RowValues::write(mlir::Value value, Value from, int64_t cols, Value target) {
   if (auto quantize = value.getDefiningOp<QuantizeRowsOp>()) {
     int64_t inputs = colsOf(quantize.getInput().getType());
     Value source = place(quantize.getInput(), code.c(0), inputs);
@@ -56,7 +56,7 @@ void Rows::write(mlir::Value value, Value from, int64_t cols, Value target) {
   placed[value].push_back({target, from, cols});
 }
 
-void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
+void RowValues::compute(mlir::Value value, Value from, int64_t cols, Value target) {
   Operation *def = value.getDefiningOp();
   if (auto norm = dyn_cast_or_null<NormOpInterface>(def))
     return computeNorm(norm, from, cols, target);
@@ -98,17 +98,17 @@ static llvm::StringRef functionOf(UnaryKind kind) {
   llvm_unreachable("a unary kind without a function");
 }
 
-Rows::Element Rows::reader(mlir::Value value, Value from, int64_t cols) {
+RowValues::Element RowValues::reader(mlir::Value value, Value from, int64_t cols) {
   return readerOf(value, Window{from, cols});
 }
 
-Rows::Element Rows::load(const Placed &place) {
+RowValues::Element RowValues::load(const Placed &place) {
   return [this, place](Value col, int64_t shift) {
     return code.loadF(place.pointer, code.sub(code.add(col, shift), place.from));
   };
 }
 
-Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
+RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> window) {
   if (auto it = bound.find(value); it != bound.end())
     return it->second;
   if (window)
@@ -165,7 +165,7 @@ Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
       .Case([&](BinaryOp op) { return readerOf(op, window); });
 }
 
-Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {
+RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
   const auto repeat = static_cast<int64_t>(op.getRepeat());
   Element left = readerOf(op.getLhs(), window), right;
   if (isa<WeightType>(op.getRhs().getType())) {
@@ -198,7 +198,7 @@ Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {
   };
 }
 
-void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value target) {
+void RowValues::computeNorm(NormOpInterface op, Value from, int64_t cols, Value target) {
   int64_t group = op.groupSize();
   Value size = code.cf(static_cast<float>(group));
   Value source = place(op.getInput(), from, cols);
@@ -240,7 +240,7 @@ void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value targe
   code.loop(cols / group, [&](Value g) { normalize(code.mul(g, group)); });
 }
 
-void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
+void RowValues::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
   int64_t dim = op.getHeadDim(), rotated = colsOf(op.getTable().getType()), half = rotated / 2;
   Value source = place(op.getInput(), from, cols);
   Value table = place(op.getTable(), code.c(0), rotated);
@@ -261,7 +261,7 @@ void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
   });
 }
 
-void Rows::computeRopeTable(RopeTableOp op, Value target) {
+void RowValues::computeRopeTable(RopeTableOp op, Value target) {
   ArrayRef<float> frequencies = op.getInvFreq();
   int64_t n = frequencies.size();
   Value data = code.floats(frequencies);
