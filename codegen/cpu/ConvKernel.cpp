@@ -16,9 +16,9 @@ LogicalResult Kernel::generateConv() {
   int64_t taps = cast<WeightType>(conv.getWeight().getType()).getShape()[1], past = taps - 1;
   // Channels a block: its history stays in the first cache.
   constexpr int64_t kBlock = 64;
-  Value history = code.scratch(code.f32(), std::max<int64_t>(1, past) * kBlock);
-  Value current = code.scratch(code.f32(), kBlock);
-  Value weights = pointer(conv.getWeight());
+  auto history = code.scratch<float>(std::max<int64_t>(1, past) * kBlock);
+  auto current = code.scratch<float>(kBlock);
+  auto weights = pointer(conv.getWeight());
   auto [from, to] = code.share(code.c((channels + kBlock - 1) / kBlock), worker, workers);
 
   auto block = [&](Value seq, Value first, Value end, Value channel, Value width) {
@@ -55,7 +55,7 @@ LogicalResult Kernel::generateConv() {
       });
       for (auto [i, value] : llvm::enumerate(yield.getValues())) {
         mlir::Value yielded = value;
-        Value target = code.at(result(i), code.f32(), code.mul(token, channels));
+        auto target = code.at(result(i), code.mul(token, channels));
         code.loop(code.c(0), width, [&](Value c) {
           Value col = code.add(channel, c);
           code.storeF(finished.element(yielded, col), target, col);

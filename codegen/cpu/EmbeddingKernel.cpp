@@ -18,7 +18,7 @@ LogicalResult Kernel::generateEmbedding() {
     return failure();
   int64_t cols = colsOf(embedding.getType());
   int64_t panelBytes = packing->panel_bytes(cols);
-  Value row = code.scratch(code.f32(), cols);
+  auto row = code.scratch<float>(cols);
   auto positions = embedding.getIds().getDefiningOp<PositionsOp>();
   auto [from, to] = code.share(count(rowsOf(embedding.getType())), worker, workers);
   code.loop(from, to, [&](Value token) {
@@ -27,16 +27,15 @@ LogicalResult Kernel::generateEmbedding() {
       id = code.add(index(offsetof(QuernStepArgs, positions), token),
                     static_cast<int64_t>(positions.getOffset()));
     else
-      id = code.toI64(
-          code.load(code.i32(), code.at(pointer(embedding.getIds()), code.i32(), token)));
+      id = code.toI64(code.load(code.i32(), code.at(pointer<int32_t>(embedding.getIds()), token)));
     code.call("qk_decode_row_" + symbolOf(*packing),
-              {pointer(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
+              {pointer<QkPanel>(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
     RowValues values(*this, token);
     values.bind(embedding.getResult(),
                 [&](Value c, int64_t shift) { return code.loadF(row, code.add(c, shift)); });
     for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-      Value target = code.at(result(i), code.f32(), code.mul(token, colsOf(value.getType())));
-      values.write(value, code.c(0), colsOf(value.getType()), target);
+      int64_t width = colsOf(value.getType());
+      values.write(value, code.c(0), width, code.at(result(i), code.mul(token, width)));
     }
   });
   return success();

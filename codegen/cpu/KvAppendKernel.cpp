@@ -18,7 +18,7 @@ LogicalResult Kernel::generateKvAppend() {
   StateFormat format = append.getState().getType().getFormat();
   int64_t keyBytes = kvPartBytes(format, keyDim), valueBytes = kvPartBytes(format, valueDim);
   std::string name = stringifyStateFormat(format).str();
-  Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
+  auto key = code.scratch<float>(keyDim), value = code.scratch<float>(valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
   auto store = [&](Value item) {
     Value token = code.div(item, heads), head = code.rem(item, heads);
@@ -29,10 +29,10 @@ LogicalResult Kernel::generateKvAppend() {
     RowValues rows(*this, token);
     rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
     rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
-    Value keys = code.atBytes(page, code.mul(head, keyBytes + valueBytes));
+    Pointer<QkKeys> keys(code.atBytes(page, code.mul(head, keyBytes + valueBytes)));
+    Pointer<QkValues> values(code.atBytes(keys, keyBytes));
     code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
-    code.call("qk_store_value_" + name,
-              {value, code.c(valueDim), code.atBytes(keys, code.c(keyBytes)), place});
+    code.call("qk_store_value_" + name, {value, code.c(valueDim), values, place});
   };
   if (single) { // heads as attention has them, so that a page stays in one worker's caches
     code.loop(worker, code.c(heads), workers, store);

@@ -68,14 +68,14 @@ public:
         tileFloats((kernel.single ? 1 : kRowBlock) * kLanes),
         rows(kernel.count(rowsOf(linear.getInput().getType()))) {
     for (size_t i = 0; i < shifts.size(); ++i)
-      tiles.push_back(code.scratch(code.f32(), together * tileFloats));
+      tiles.push_back(code.scratch<float>(together * tileFloats));
     for (mlir::Value value : kernel.yield.getValues())
       finished.push_back(
           isa<Q8RowsType>(value.getType())
-              ? code.scratch(code.f32(), kernel.single ? cols : kRowsQuantized * together * kLanes)
-              : Value());
+              ? code.scratch<float>(kernel.single ? cols : kRowsQuantized * together * kLanes)
+              : Pointer<float>());
     if (kernel.last)
-      columns = code.scratch(code.f32(), kLanes);
+      columns = code.scratch<float>(kLanes);
   }
 
   /// One row; the output projection may have none, where no logits are wanted.
@@ -99,7 +99,7 @@ public:
     int64_t few = piece(kPieceBytes);
     Value pieces = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
                                code.c(std::max(few, together)));
-    Value at = code.scratch(code.i64(), 1);
+    auto at = code.scratch<int64_t>(1);
     deal(items, pieces, [&](Value from, Value to) {
       auto next = [&] { return code.load(code.i64(), at); };
       code.store(from, at);
@@ -159,17 +159,31 @@ private:
 
   /// Leaves in `tiles` the product of rows and panels.
   void multiply(Value row, Value panel, Value many, Value height) {
-    Value x = code.atBytes(kernel.pointer(linear.getInput()), code.mul(row, rowBytes));
-    Value weights = kernel.pointer(linear.getWeight());
+    if (quantized)
+      multiply<QkQ8Row, QkQ8Product>(row, panel, many, height);
+    else
+      multiply<float, QkFloatProduct>(row, panel, many, height);
+  }
+  template <class X, class Operands>
+  void multiply(Value row, Value panel, Value many, Value height) {
+    auto x = code.atBytes(kernel.pointer<X>(linear.getInput()), code.mul(row, rowBytes));
+    auto weights = kernel.pointer<QkPanel>(linear.getWeight());
     for (auto [i, shift] : llvm::enumerate(shifts)) {
-      Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
-      Value stride = code.c(quantized ? rowBytes : inputs);
+      auto w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
       Value k = code.c(quantized ? llvm::alignTo(inputs, 32) : inputs);
       if (kernel.single)
-        code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
+        code.call(microkernel + "_m1", {w, x, k, tiles[i]});
       else
-        code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
-                                          tiles[i], code.c(tileFloats)});
+        code.call(microkernel + "_rows",
+                  {code.pack<Operands>({.panel = w,
+                                        .panel_bytes = code.c(panelBytes),
+                                        .panels = many,
+                                        .x = x,
+                                        .x_stride = code.c(quantized ? rowBytes : inputs),
+                                        .rows = height,
+                                        .k = k,
+                                        .acc = tiles[i],
+                                        .acc_stride = code.c(tileFloats)})});
     }
   }
 
@@ -190,15 +204,15 @@ private:
         cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
     for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
       mlir::Value yielded = value;
-      Value out;
+      Pointer<float> out;
       if (finished[i]) {
         yielded = value.getDefiningOp<QuantizeRowsOp>().getInput();
-        out = code.at(finished[i], code.f32(), held);
+        out = code.at(finished[i], held);
       } else {
         out = resultAt(i, target, col);
       }
       if (kernel.last)
-        out = code.call("qk_columns_at", code.ptr(), {kernel.args, out, columns});
+        out = Pointer<float>(code.call("qk_columns_at", {kernel.args, out, columns}));
       code.loop(code.c(0), lanes, [&](Value lane) {
         code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
       });
@@ -215,14 +229,20 @@ private:
         continue;
       int64_t bytes = quern_q8_row_bytes(cols);
       code.call("qk_quantize_columns",
-                {code.at(floats, code.f32(), held), code.c(together * kLanes), many, col, count,
-                 code.c(cols), code.atBytes(kernel.result(i), code.mul(row, bytes)),
-                 code.c(bytes)});
+                {code.pack<QkColumns>(
+                    {.x = code.at(floats, held),
+                     .x_stride = code.c(together * kLanes),
+                     .rows = many,
+                     .first = col,
+                     .count = count,
+                     .k = code.c(cols),
+                     .to = code.atBytes(kernel.result<QkQ8Row>(i), code.mul(row, bytes)),
+                     .to_stride = code.c(bytes)})});
     }
   }
 
-  Value resultAt(unsigned index, Value row, Value col) {
-    return code.at(kernel.result(index), code.f32(), code.add(code.mul(row, cols), col));
+  Pointer<float> resultAt(unsigned index, Value row, Value col) {
+    return code.at(kernel.result(index), code.add(code.mul(row, cols), col));
   }
 
   Kernel &kernel;
@@ -237,9 +257,9 @@ private:
   int64_t together;   ///< panels of a call
   int64_t tileFloats; ///< from the product of a panel to that of the next
   Value rows;
-  SmallVector<Value> tiles;    ///< a shift's products
-  SmallVector<Value> finished; ///< a result's floats, if it is quantized; else null
-  Value columns;               ///< where columns go of which only the largest is asked for
+  SmallVector<Pointer<float>> tiles;    ///< a shift's products
+  SmallVector<Pointer<float>> finished; ///< a result's floats, if it is quantized; else null
+  Pointer<float> columns;               ///< where columns go of which only the largest is asked for
 };
 
 } // namespace

@@ -20,8 +20,11 @@ LogicalResult Kernel::generateRows() {
         if (isa<Q8RowsType>(value.getType()) != quantized)
           continue;
         int64_t cols = colsOf(value.getType());
-        int64_t bytes = quantized ? quern_q8_row_bytes(cols) : cols * 4;
-        values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
+        if (quantized)
+          values.write(value,
+                       code.atBytes(result<QkQ8Row>(i), code.mul(row, quern_q8_row_bytes(cols))));
+        else
+          values.write(value, code.c(0), cols, code.at(result(i), code.mul(row, cols)));
         if (last)
           code.call("qk_keep_best", {args, worker, result(i), code.c(cols), code.c(0)});
       }
