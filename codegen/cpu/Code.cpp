@@ -154,7 +154,9 @@ Value Code::call(llvm::StringRef name, ArrayRef<Argument> arguments) {
 }
 
 Value Code::pack(llvm::StringRef name, size_t bytes, ArrayRef<Field> fields) {
-  Value address = scratch(b.getI8Type(), static_cast<int64_t>(bytes));
+  // One array, not so many bytes: only that is taken apart before constants go from callers to
+  // functions that are not inlined.
+  Value address = scratch(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), 1);
   for (const Field &field : fields)
     if (check(checkValue(absl::StrCat(name.str(), "::", field.name.str()), field.given.type,
                          field.type)))
