@@ -26,6 +26,10 @@ namespace {
 using benchmark::Counter;
 using formats::Packing;
 
+/// Bytes as what kernels take them for.
+template <class T> T *as(uint8_t *bytes) { return reinterpret_cast<T *>(bytes); }
+template <class T> const T *as(const uint8_t *bytes) { return reinterpret_cast<const T *>(bytes); }
+
 constexpr size_t kBeyondCaches = size_t{640} << 20;
 
 /// Bytes on a 2 MiB boundary, all written: half of them small numbers, as floats and as codes.
@@ -109,16 +113,25 @@ __attribute__((target("avx2"))) void bound_read(benchmark::State &state, size_t 
 // ---- Microkernels
 
 /// Prefill: `rows` rows by 16 panels of K = 2048, eight to a call, as generated code has them.
-template <class GemmRows, class X>
-void prefill(benchmark::State &state, GemmRows gemm, int64_t rows, const Packing &packing,
-             const X *x, int64_t stride) {
+template <class Product>
+void prefill(benchmark::State &state, void (*gemm)(const Product *), int64_t rows,
+             const Packing &packing, decltype(Product::x) x, int64_t stride) {
   constexpr int64_t k = 2048, kPanels = 16, kTogether = 8;
   const int64_t bytes = packing.panel_bytes(k), next = (rows + 15) / 16 * 16 * 16;
   const uint8_t *panels = large_buffer().bytes();
   std::vector<float> acc(kTogether * next);
   for (auto _ : state)
     for (int64_t panel = 0; panel < kPanels; panel += kTogether) {
-      gemm(panels + panel * bytes, bytes, kTogether, x, stride, k, rows, acc.data(), next);
+      const Product product = {.panel = as<QkPanel>(panels + panel * bytes),
+                               .panel_bytes = bytes,
+                               .panels = kTogether,
+                               .x = x,
+                               .x_stride = stride,
+                               .rows = rows,
+                               .k = k,
+                               .acc = acc.data(),
+                               .acc_stride = next};
+      gemm(&product);
       benchmark::DoNotOptimize(acc.data());
     }
   rate(state, "GOP/s", 2.0 * k * kPanels * 16 * static_cast<double>(rows));
@@ -133,7 +146,7 @@ void decode(benchmark::State &state, Gemm gemm, const Packing &packing, const X 
   float acc[16];
   for (auto _ : state)
     for (int64_t panel = 0; panel < count; ++panel) {
-      gemm(panels + panel * packing.panel_bytes(k), x, 0, k, acc);
+      gemm(as<QkPanel>(panels + panel * packing.panel_bytes(k)), x, k, acc);
       benchmark::DoNotOptimize(acc);
     }
   rate(state, "GB/s", static_cast<double>(count * packing.panel_bytes(k)));
@@ -163,11 +176,24 @@ void attention(benchmark::State &state, decltype(Kernels::qk_attn_block_f32_m1) 
   std::vector<float> q(height * d, 0.1f), acc(height * d, 0.0f), most(height, -1e30f),
       sum(height, 0);
   const std::vector<int32_t> lo(height, 0), hi(height, QUERN_KV_PAGE);
+  const QkQueries queries = {.q = q.data(),
+                             .stride = d,
+                             .lo = lo.data(),
+                             .hi = hi.data(),
+                             .bias = nullptr,
+                             .scale = 0.125f,
+                             .softcap = 0};
+  const QkSoftmax rows = {
+      .max = most.data(), .sum = sum.data(), .step = 1, .acc = acc.data(), .acc_stride = d};
   for (auto _ : state) {
-    for (int64_t page = 0; page < pages; ++page)
-      block(q.data(), d, kv + 2 * page * part, kv + (2 * page + 1) * part,
-            kv + (2 * page + 2) * part, lo.data(), hi.data(), 0.125f, 0, nullptr, d, d, most.data(),
-            sum.data(), 1, acc.data(), d);
+    for (int64_t page = 0; page < pages; ++page) {
+      const QkPage stored = {.keys = as<QkKeys>(kv + 2 * page * part),
+                             .values = as<QkValues>(kv + (2 * page + 1) * part),
+                             .next_keys = as<QkKeys>(kv + (2 * page + 2) * part),
+                             .d = d,
+                             .v = d};
+      block(&queries, &stored, &rows);
+    }
     benchmark::DoNotOptimize(acc.data());
   }
   rate(state, "GOP/s", 2.0 * height * static_cast<double>(pages) * 64 * 2 * d);
@@ -178,13 +204,21 @@ void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
   constexpr int64_t dk = 128, dv = 64;
   std::vector<float> s(dk * dv, 0.0f), key(dk, 0.01f), value(dv, 0.5f), out(dv);
   const float decay = 0.9f;
+  const QkRecurrence token = {.state = s.data(),
+                              .r = key.data(),
+                              .k = key.data(),
+                              .v = value.data(),
+                              .decay = &decay,
+                              .a = delta ? key.data() : nullptr,
+                              .b = delta ? key.data() : nullptr,
+                              .dk = dk,
+                              .dv = dv,
+                              .out = out.data()};
   for (auto _ : state) {
     if (delta)
-      kernels->qk_recurrence_step_delta(s.data(), key.data(), key.data(), value.data(), &decay, 0,
-                                        key.data(), key.data(), dk, dv, out.data());
+      kernels->qk_recurrence_step_delta(&token, 0);
     else
-      kernels->qk_recurrence_step(s.data(), key.data(), key.data(), value.data(), &decay, 0, dk, dv,
-                                  out.data());
+      kernels->qk_recurrence_step(&token, 0);
     benchmark::DoNotOptimize(out.data());
   }
   rate(state, "GOP/s", (delta ? 9.0 : 5.0) * dk * dv);
@@ -194,7 +228,7 @@ void quantize(benchmark::State &state, const Kernels *kernels) {
   constexpr int64_t k = 2048;
   std::vector<uint8_t> row(quern_q8_row_bytes(k));
   for (auto _ : state) {
-    kernels->qk_quantize_row(large_buffer().floats(), k, row.data());
+    kernels->qk_quantize_row(large_buffer().floats(), k, as<QkQ8Row>(row.data()));
     benchmark::DoNotOptimize(row.data());
   }
   rate(state, "GB/s", 4.0 * k);
@@ -233,11 +267,12 @@ void register_all() {
     std::vector<uint8_t> &rows = of_builds.emplace_back(64 * quern_q8_row_bytes(k) + 64);
     uint8_t *aligned = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
     for (int64_t m = 0; m < 64; ++m)
-      kernels->qk_quantize_row(x.data() + m * k, k, aligned + m * quern_q8_row_bytes(k));
+      kernels->qk_quantize_row(x.data() + m * k, k,
+                               as<QkQ8Row>(aligned + m * quern_q8_row_bytes(k)));
     const std::string prefix = std::string(build.name.substr(build.name.rfind('-') + 1)) + "/";
 #define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
-                PACKING, static_cast<const uint8_t *>(aligned), quern_q8_row_bytes(k));
+                PACKING, as<const QkQ8Row>(aligned), quern_q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER
     register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_rows,

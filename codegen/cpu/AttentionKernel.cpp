@@ -1,6 +1,6 @@
-// Kernels on kv state: attention, and storing keys and values.
+// Kernels whose anchor is attention over the pages of a kv state.
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/Rows.h"
+#include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
 
 #include "runtime/abi/StepArgs.h"
@@ -31,7 +31,7 @@ int64_t tileTokens(int64_t group) {
 /// The online softmax of some rows, as arrays: a sum of values every `stride` floats, a maximum and
 /// a sum of weights every `step`.
 struct RowStates {
-  Value values, max, sum;
+  Pointer<float> values, max, sum;
   int64_t stride, step;
 };
 
@@ -53,18 +53,18 @@ public:
     valueBytes = kvPartBytes(format, valueDim);
     tokens = kernel.single ? 1 : tileTokens(group);
     int64_t maxRows = tokens * group;
-    query = code.scratch(code.f32(), maxRows * keyDim);
-    low = code.scratch(code.i32(), maxRows);
-    high = code.scratch(code.i32(), maxRows);
+    query = code.scratch<float>(maxRows * keyDim);
+    low = code.scratch<int32_t>(maxRows);
+    high = code.scratch<int32_t>(maxRows);
     scale = code.cf(op.getScale().convertToFloat());
     softcap = code.cf(op.getSoftcap().convertToFloat());
-    bias = LLVM::ZeroOp::create(code.b, code.ptr());
+    bias = code.null<float>();
     if (!kernel.single && format != StateFormat::f32)
-      pageFloats = code.scratch(code.f32(), QUERN_KV_PAGE * (keyDim + valueDim));
+      pageFloats = code.scratch<float>(QUERN_KV_PAGE * (keyDim + valueDim));
     if (llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>))
-      finished = code.scratch(code.f32(), maxRows * valueDim);
+      finished = code.scratch<float>(maxRows * valueDim);
     if (op.getAlibi()) {
-      bias = code.scratch(code.f32(), maxRows * QUERN_KV_PAGE);
+      bias = code.scratch<float>(maxRows * QUERN_KV_PAGE);
       slopes = code.floats(*op.getAlibi());
     }
   }
@@ -74,7 +74,7 @@ public:
   void generateMany() {
     int64_t maxRows = tokens * group;
     RowStates block = onStack(maxRows), total = onStack(maxRows);
-    Value ticket = code.scratch(code.i64(), 1), done = code.scratch(code.i64(), 1);
+    auto ticket = code.scratch<int64_t>(1), done = code.scratch<int64_t>(1);
     auto fetch = [&] { code.store(kernel.nextTicket(), ticket); };
     auto fetched = [&] { return code.load(code.i64(), ticket); };
     code.store(code.c(0), done);
@@ -116,9 +116,9 @@ public:
     constexpr int64_t kRound = BlockScratch::kBlocksARound;
     BlockScratch scratch = BlockScratch::of(op);
     auto shared = [&](Value row) {
-      Value at = code.at(kernel.shared, code.f32(), code.mul(row, scratch.stride()));
-      return RowStates{at, code.at(at, code.f32(), code.c(scratch.maxAt())),
-                       code.at(at, code.f32(), code.c(scratch.maxAt() + 1)), scratch.stride(),
+      auto at = code.at(kernel.shared, code.mul(row, scratch.stride()));
+      return RowStates{at, code.at(at, code.c(scratch.maxAt())),
+                       code.at(at, code.c(scratch.maxAt() + 1)), scratch.stride(),
                        scratch.stride()};
     };
     auto ownHeads = [&](std::function<void(Value)> body) {
@@ -169,7 +169,7 @@ private:
   void deal(Value count, Value fetch, std::function<void(Value, Value)> body) {
     Value half = code.mul(code.div(count, code.mul(kernel.workers, 2)), kernel.workers);
     Value dealt = code.select(fetch, half, count);
-    Value at = code.scratch(code.i64(), 1), ahead = code.scratch(code.i64(), 1);
+    auto at = code.scratch<int64_t>(1), ahead = code.scratch<int64_t>(1);
     auto read = [&](Value from) { return code.load(code.i64(), from); };
     auto advance = [&] {
       code.store(read(ahead), at);
@@ -188,17 +188,25 @@ private:
   }
 
   RowStates onStack(int64_t rows) {
-    return {code.scratch(code.f32(), rows * valueDim), code.scratch(code.f32(), rows),
-            code.scratch(code.f32(), rows), valueDim, 1};
+    return {code.scratch<float>(rows * valueDim), code.scratch<float>(rows),
+            code.scratch<float>(rows), valueDim, 1};
   }
-  Value valuesAt(const RowStates &states, Value row) {
-    return code.at(states.values, code.f32(), code.mul(row, states.stride));
+  Pointer<float> valuesAt(const RowStates &states, Value row) {
+    return code.at(states.values, code.mul(row, states.stride));
   }
-  Value maxAt(const RowStates &states, Value row) {
-    return code.at(states.max, code.f32(), code.mul(row, states.step));
+  Pointer<float> maxAt(const RowStates &states, Value row) {
+    return code.at(states.max, code.mul(row, states.step));
   }
-  Value sumAt(const RowStates &states, Value row) {
-    return code.at(states.sum, code.f32(), code.mul(row, states.step));
+  Pointer<float> sumAt(const RowStates &states, Value row) {
+    return code.at(states.sum, code.mul(row, states.step));
+  }
+  /// The rows' states from `row` on, as microkernels have them.
+  Pointer<const QkSoftmax> softmaxFrom(const RowStates &states, Value row) {
+    return code.pack<QkSoftmax>({.max = maxAt(states, row),
+                                 .sum = sumAt(states, row),
+                                 .step = code.c(states.step),
+                                 .acc = valuesAt(states, row),
+                                 .acc_stride = code.c(states.stride)});
   }
   Value headOf(Value kvHead, Value row) {
     return code.add(code.mul(kvHead, group), code.rem(row, group));
@@ -207,9 +215,9 @@ private:
   /// Writes a tile's queries to `query`.
   void readQueries(Value firstToken, Value numTokens, Value kvHead) {
     code.loop(code.c(0), numTokens, [&](Value t) {
-      Rows values(kernel, code.add(firstToken, t));
+      RowValues values(kernel, code.add(firstToken, t));
       Value from = code.mul(kvHead, group * keyDim);
-      Value target = code.at(query, code.f32(), code.mul(t, group * keyDim));
+      auto target = code.at(query, code.mul(t, group * keyDim));
       values.write(op.getQuery(), from, group * keyDim, target);
     });
   }
@@ -223,14 +231,13 @@ private:
   }
 
   void begin(const RowStates &states, Value row) {
-    code.call("qk_attn_init_row",
-              {maxAt(states, row), sumAt(states, row), valuesAt(states, row), code.c(valueDim)});
+    code.call("qk_attn_init_row", {softmaxFrom(states, row), code.c(valueDim)});
   }
   void beginTotals(const RowStates &states, Value kvHead, Value rows) {
     code.loop(code.c(0), rows, [&](Value r) {
       begin(states, r);
       if (op.getSinks()) { // as if a position with that score and zeros had been seen
-        Value sinks = kernel.pointer(op.getSinks());
+        auto sinks = kernel.pointer(op.getSinks());
         code.store(code.loadF(sinks, headOf(kvHead, r)), maxAt(states, r));
         code.store(code.cf(1), sumAt(states, r));
       }
@@ -238,41 +245,45 @@ private:
   }
 
   /// The keys of a head in a page of a sequence; its values follow.
-  Value keysOf(Value seq, Value kvHead, Value page) {
-    return code.atBytes(kernel.kvPage(op.getState(), seq, page),
-                        code.mul(kvHead, keyBytes + valueBytes));
+  Pointer<const QkKeys> keysOf(Value seq, Value kvHead, Value page) {
+    return Pointer<const QkKeys>(code.atBytes(kernel.kvPage(op.getState(), seq, page),
+                                              code.mul(kvHead, keyBytes + valueBytes)));
   }
 
   /// The rows' attention over block `number` of keys. `after` are the keys that this worker reads
   /// next, to be fetched ahead.
   void attend(const RowStates &states, Value seq, Value kvHead, Value rows, Value start,
-              Value number, Value firstPage, Value pages, Value after) {
+              Value number, Value firstPage, Value pages, Pointer<const QkKeys> after) {
     code.loop(code.c(0), rows, [&](Value r) { begin(states, r); });
     Value from = code.mul(number, kBlockPages), end = code.min(code.add(from, kBlockPages), pages);
     code.loop(code.max(from, firstPage), end, [&](Value page) {
       Value next = code.add(page, 1);
-      Value following = keysOf(seq, kvHead, code.min(next, code.sub(end, code.c(1))));
+      Pointer<const QkKeys> following =
+          keysOf(seq, kvHead, code.min(next, code.sub(end, code.c(1))));
       attendPage(states, kvHead, rows, start, page, keysOf(seq, kvHead, page),
-                 code.select(code.less(next, end), following, after));
+                 Pointer<const QkKeys>(code.select(code.less(next, end), following, after)));
     });
   }
 
   /// A page's keys and values of a head, and the keys that are read after them.
   struct HeadPage {
     StateFormat format;
-    Value keys, values, next;
+    Pointer<const QkKeys> keys;
+    Pointer<const QkValues> values;
+    Pointer<const QkKeys> next;
   };
 
   void attendPage(const RowStates &states, Value kvHead, Value rows, Value start, Value page,
-                  Value keys, Value nextKeys) {
-    HeadPage stored{format, keys, code.atBytes(keys, code.c(keyBytes)), nextKeys};
+                  Pointer<const QkKeys> keys, Pointer<const QkKeys> nextKeys) {
+    HeadPage stored{format, keys, Pointer<const QkValues>(code.atBytes(keys, code.c(keyBytes))),
+                    nextKeys};
     Value pageStart = code.mul(page, QUERN_KV_PAGE);
     code.loop(code.c(0), rows, [&](Value r) {
       Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
       Value begin = window ? code.max(code.c(0), code.add(end, -window)) : code.c(0);
-      code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, code.i32(), r));
+      code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, r));
       Value stop = code.max(code.c(0), code.min(end, code.c(QUERN_KV_PAGE)));
-      code.store(code.toI32(stop), code.at(high, code.i32(), r));
+      code.store(code.toI32(stop), code.at(high, r));
       if (slopes)
         writeBias(kvHead, r, code.add(start, code.div(r, group)), pageStart);
     });
@@ -286,28 +297,39 @@ private:
       code.when(code.equal(last, code.c(height)), [&] { tile(code.add(sixes, fours), height); });
   }
 
+  Pointer<const QkPage> packed(const HeadPage &page) {
+    return code.pack<QkPage>({.keys = page.keys,
+                              .values = page.values,
+                              .next_keys = page.next,
+                              .d = code.c(keyDim),
+                              .v = code.c(valueDim)});
+  }
+
   /// `height` rows from `row` on.
   void attendTile(const RowStates &states, const HeadPage &page, Value row, int64_t height) {
+    auto queries =
+        code.pack<QkQueries>({.q = code.at(query, code.mul(row, keyDim)),
+                              .stride = code.c(keyDim),
+                              .lo = code.at(low, row),
+                              .hi = code.at(high, row),
+                              .bias = slopes ? code.at(bias, code.mul(row, QUERN_KV_PAGE)) : bias,
+                              .scale = scale,
+                              .softcap = softcap});
     code.call(("qk_attn_block_" + stringifyStateFormat(page.format) + "_m" + Twine(height)).str(),
-              {code.at(query, code.f32(), code.mul(row, keyDim)), code.c(keyDim), page.keys,
-               page.values, page.next, code.at(low, code.i32(), row),
-               code.at(high, code.i32(), row), scale, softcap,
-               slopes ? code.at(bias, code.f32(), code.mul(row, QUERN_KV_PAGE)) : bias,
-               code.c(keyDim), code.c(valueDim), maxAt(states, row), sumAt(states, row),
-               code.c(states.step), valuesAt(states, row), code.c(states.stride)});
+              {queries, packed(page), softmaxFrom(states, row)});
   }
 
   /// Attends with the rows that come in sixes, where they are enough for it, over the page turned
   /// into floats. Gives how many that were.
   Value attendFloats(const RowStates &states, const HeadPage &page, Value sixes) {
     std::string name = stringifyStateFormat(page.format).str();
-    Value enough = code.call("qk_attn_floats_from_" + name, code.i64(), {});
+    Value enough = code.call("qk_attn_floats_from_" + name, {});
     Value rows = code.select(code.less(sixes, enough), code.c(0), sixes);
     code.when(code.less(code.c(0), rows), [&] {
-      code.call("qk_attn_floats_" + name,
-                {page.keys, page.values, page.next, code.c(keyDim), code.c(valueDim), pageFloats});
-      HeadPage floats{StateFormat::f32, pageFloats,
-                      code.at(pageFloats, code.f32(), code.c(QUERN_KV_PAGE * keyDim)), pageFloats};
+      code.call("qk_attn_floats_" + name, {packed(page), pageFloats});
+      Pointer<const QkKeys> keys(pageFloats);
+      Pointer<const QkValues> values(code.at(pageFloats, code.c(QUERN_KV_PAGE * keyDim)));
+      HeadPage floats{StateFormat::f32, keys, values, keys};
       code.loop(code.c(0), rows, code.c(kTallest),
                 [&](Value row) { attendTile(states, floats, row, kTallest); });
     });
@@ -317,9 +339,9 @@ private:
   /// ALiBi of a row, a query at `position`, for the page of positions from `first` on.
   void writeBias(Value kvHead, Value row, Value position, Value first) {
     Value slope = code.loadF(slopes, headOf(kvHead, row));
-    Value to = code.at(bias, code.f32(), code.mul(row, QUERN_KV_PAGE));
+    auto to = code.at(bias, code.mul(row, QUERN_KV_PAGE));
     auto rounded = [&](Value at) {
-      return code.call("qk_round_bf16", code.f32(), {code.fmul(slope, code.toF32(at))});
+      return code.call("qk_round_bf16", {code.fmul(slope, code.toF32(at))});
     };
     Value from = code.toI32(first), own = code.toI32(position);
     Value ownRounded = op.getAlibiBf16() ? rounded(own) : Value();
@@ -334,9 +356,7 @@ private:
   void merge(const RowStates &total, const RowStates &block, Value rows) {
     code.loop(code.c(0), rows, [&](Value r) {
       code.call("qk_attn_merge_row",
-                {maxAt(total, r), sumAt(total, r), valuesAt(total, r),
-                 code.load(code.f32(), maxAt(block, r)), code.load(code.f32(), sumAt(block, r)),
-                 valuesAt(block, r), code.c(valueDim)});
+                {softmaxFrom(total, r), softmaxFrom(block, r), code.c(valueDim)});
     });
   }
 
@@ -345,25 +365,30 @@ private:
     const int64_t width = group * valueDim, cols = heads * valueDim,
                   bytes = quern_q8_row_bytes(cols);
     Value column = code.mul(kvHead, width);
-    auto finishTo = [&](Value to, int64_t stride) {
+    auto finishTo = [&](Pointer<float> to, int64_t stride) {
       code.loop(code.c(0), rows, [&](Value r) {
         Value at =
             code.add(code.mul(code.div(r, group), stride), code.mul(code.rem(r, group), valueDim));
-        code.call("qk_attn_finish_row", {valuesAt(total, r), code.load(code.f32(), sumAt(total, r)),
-                                         code.c(valueDim), code.at(to, code.f32(), at)});
+        code.call("qk_attn_finish_row", {softmaxFrom(total, r), code.c(valueDim), code.at(to, at)});
       });
     };
     for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
       if (!isa<Q8RowsType>(value.getType())) {
         Value at = code.add(code.mul(firstToken, cols), column);
-        finishTo(code.at(kernel.result(i), code.f32(), at), cols);
+        finishTo(code.at(kernel.result(i), at), cols);
         continue;
       }
       finishTo(finished, width);
       code.call("qk_quantize_columns",
-                {finished, code.c(width), code.div(rows, group), column, code.c(width),
-                 code.c(cols), code.atBytes(kernel.result(i), code.mul(firstToken, bytes)),
-                 code.c(bytes)});
+                {code.pack<QkColumns>(
+                    {.x = finished,
+                     .x_stride = code.c(width),
+                     .rows = code.div(rows, group),
+                     .first = column,
+                     .count = code.c(width),
+                     .k = code.c(cols),
+                     .to = code.atBytes(kernel.result<QkQ8Row>(i), code.mul(firstToken, bytes)),
+                     .to_stride = code.c(bytes)})});
     }
   }
 
@@ -372,9 +397,12 @@ private:
   AttentionOp op;
   int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens, keyBytes, valueBytes;
   StateFormat format;
-  Value query, low, high, scale, softcap, bias, slopes;
-  Value pageFloats; ///< a page's keys and values as floats; null where they are none else
-  Value finished;   ///< a tile's results, if they are to be quantized; else null
+  Pointer<float> query, bias;
+  Pointer<int32_t> low, high;
+  Value scale, softcap;
+  Pointer<const float> slopes;
+  Pointer<float> pageFloats; ///< a page's keys and values as floats; null where they are none else
+  Pointer<float> finished;   ///< a tile's results, if they are to be quantized; else null
 };
 } // namespace
 
@@ -384,37 +412,5 @@ LogicalResult Kernel::generateAttention() {
     attention.generateOne();
   else
     attention.generateMany();
-  return success();
-}
-
-LogicalResult Kernel::generateKvAppend() {
-  auto append = cast<KvAppendOp>(anchor);
-  ArrayRef<int64_t> shape = append.getState().getType().getShape();
-  int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
-  StateFormat format = append.getState().getType().getFormat();
-  int64_t keyBytes = kvPartBytes(format, keyDim), valueBytes = kvPartBytes(format, valueDim);
-  std::string name = stringifyStateFormat(format).str();
-  Value key = code.scratch(code.f32(), keyDim), value = code.scratch(code.f32(), valueDim);
-  Value tokens = count(rowsOf(append.getKeys().getType()));
-  auto store = [&](Value item) {
-    Value token = code.div(item, heads), head = code.rem(item, heads);
-    Value position = index(offsetof(QuernStepArgs, positions), token);
-    Value seq = index(offsetof(QuernStepArgs, token_seq), token);
-    Value page = kvPage(append.getState(), seq, code.div(position, QUERN_KV_PAGE));
-    Value place = code.rem(position, QUERN_KV_PAGE);
-    Rows rows(*this, token);
-    rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
-    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
-    Value keys = code.atBytes(page, code.mul(head, keyBytes + valueBytes));
-    code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
-    code.call("qk_store_value_" + name,
-              {value, code.c(valueDim), code.atBytes(keys, code.c(keyBytes)), place});
-  };
-  if (single) { // heads as attention has them, so that a page stays in one worker's caches
-    code.loop(worker, code.c(heads), workers, store);
-  } else {
-    auto [from, to] = code.share(code.mul(tokens, heads), worker, workers);
-    code.loop(from, to, store);
-  }
   return success();
 }

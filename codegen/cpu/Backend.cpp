@@ -1,6 +1,7 @@
 // See Backend.h.
 #include "codegen/cpu/Backend.h"
 
+#include "codegen/cpu/MicrokernelTable.h"
 #include "codegen/cpu/Stopwatch.h"
 
 #include "codegen/cpu/microkernels/Bitcode.h"
@@ -26,6 +27,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
@@ -82,6 +84,8 @@ absl::Status linkMicrokernels(llvm::Module &module, const Variant &variant) {
   if (!library)
     return absl::InternalError(absl::StrCat("the microkernels of ", variant.name, ": ",
                                             llvm::toString(library.takeError())));
+  if (absl::Status status = checkBitcode(**library, module, variant.name); !status.ok())
+    return status;
   // Generated functions get the microkernels' target attributes: a callee of more features is not
   // inlined.
   const llvm::Function *model = (*library)->getFunction("qk_barrier");
@@ -126,6 +130,11 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, sccs, modules);
+  // Before anything else: what a struct hands over are then values, and arguments that all callers
+  // agree on become constants of the functions that stay, which happens once, at the beginning.
+  builder.registerPipelineStartEPCallback([](llvm::ModulePassManager &passes, auto) {
+    passes.addPass(llvm::AlwaysInlinerPass(/*InsertLifetime=*/false));
+  });
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 

@@ -69,7 +69,7 @@ public:
     code.function = LLVM::LLVMFuncOp::create(code.b, bucketSymbol(bucket), type);
     Block *entry = code.function.addEntryBlock(code.b);
     code.b.setInsertionPointToStart(entry);
-    args = entry->getArgument(0);
+    args = Pointer<const QuernStepArgs>(entry->getArgument(0));
     worker32 = entry->getArgument(1);
     workers32 = entry->getArgument(2);
     worker = code.toI64(worker32);
@@ -115,8 +115,7 @@ private:
         else if (operand.base == Base::rows && !rows)
           rows = code.field(args, offsetof(QuernStepArgs, rows), code.ptr());
         else if (operand.base == Base::own && !own)
-          own = code.scratch(code.b.getI8Type(),
-                             bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt());
+          own = code.scratch<uint8_t>(bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt());
       }
   }
 
@@ -190,7 +189,8 @@ private:
   Code &code;
   ArrayRef<Call> calls;
   ArrayRef<LLVM::LLVMFuncOp> functions; // of the calls' kernels
-  Value args, worker, workers, worker32, workers32;
+  Pointer<const QuernStepArgs> args;
+  Value worker, workers, worker32, workers32;
   Value weights, arena, own, rows;
   SmallVector<Value> inputs, outputs;
 };

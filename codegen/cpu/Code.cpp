@@ -1,10 +1,30 @@
 // See Code.h.
 #include "codegen/cpu/Code.h"
 
+#include "absl/strings/str_cat.h"
 #include "mlir/AsmParser/AsmParser.h"
 
 using namespace mlir;
 using namespace quern::cpu;
+
+/// What a value is at the boundary, but for what a pointer points at.
+static AbiType abiTypeOf(Value value) {
+  if (!value)
+    return {AbiType::other, "nothing", false};
+  Type type = value.getType();
+  if (type.isInteger(64))
+    return abiType<int64_t>();
+  if (type.isInteger(32))
+    return abiType<int32_t>();
+  if (type.isF32())
+    return abiType<float>();
+  if (isa<LLVM::LLVMPointerType>(type))
+    return {AbiType::pointer, {}, false};
+  return {AbiType::other, type.isIndex() ? "an index" : "of a type that no microkernel takes",
+          false};
+}
+
+Argument::Argument(Value value) : value(value), type(abiTypeOf(value)) {}
 
 Value Code::cf(float value) {
   return arith::ConstantFloatOp::create(b, b.getF32Type(), llvm::APFloat(value));
@@ -42,9 +62,9 @@ Value Code::array(Type element, DenseElementsAttr values) {
   return LLVM::AddressOfOp::create(b, ptr(), name);
 }
 
-Value Code::floats(ArrayRef<float> values) {
+Pointer<const float> Code::floats(ArrayRef<float> values) {
   auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, f32());
-  return array(f32(), DenseElementsAttr::get(type, values));
+  return Pointer<const float>(array(f32(), DenseElementsAttr::get(type, values)));
 }
 
 Value Code::integers(ArrayRef<int64_t> values) {
@@ -83,17 +103,65 @@ void Code::whilst(std::function<Value()> condition, std::function<void()> body) 
   scf::YieldOp::create(b);
 }
 
-Value Code::call(llvm::StringRef name, Type result, ValueRange args) {
+bool Code::check(absl::Status status) {
+  if (status.ok())
+    return true;
+  if (error.ok())
+    error = absl::InternalError(
+        absl::StrCat("in ", function.getSymName().str(), ": ", status.message()));
+  return false;
+}
+
+Value Code::call(llvm::StringRef name, ArrayRef<Argument> arguments) {
+  SmallVector<AbiType> given;
+  SmallVector<Value> values;
+  for (const Argument &argument : arguments) {
+    given.push_back(argument.type);
+    values.push_back(argument.value);
+  }
+  const Signature *signature = findMicrokernel(name);
+  auto lowered = [&](const AbiType &type) -> Type {
+    switch (type.kind) {
+    case AbiType::i32:
+      return i32();
+    case AbiType::i64:
+      return i64();
+    case AbiType::f32:
+      return f32();
+    case AbiType::pointer:
+      return ptr();
+    default:
+      return LLVM::LLVMVoidType::get(b.getContext());
+    }
+  };
+  if (!check(checkCall(name, given))) {
+    if (!signature || signature->result.kind == AbiType::none)
+      return Value();
+    return LLVM::PoisonOp::create(b, lowered(signature->result));
+  }
   auto callee = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
   if (!callee) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    Type returned = result ? result : LLVM::LLVMVoidType::get(b.getContext());
-    auto type = LLVM::LLVMFunctionType::get(returned, llvm::to_vector(args.getTypes()));
-    callee = LLVM::LLVMFuncOp::create(b, name, type);
+    SmallVector<Type> types;
+    for (const Parameter &parameter : signature->parameters)
+      types.push_back(lowered(parameter.type));
+    callee = LLVM::LLVMFuncOp::create(
+        b, name, LLVM::LLVMFunctionType::get(lowered(signature->result), types));
   }
-  auto call = LLVM::CallOp::create(b, callee, args);
-  return result ? call.getResult() : Value();
+  auto call = LLVM::CallOp::create(b, callee, values);
+  return call.getNumResults() ? call.getResult() : Value();
+}
+
+Value Code::pack(llvm::StringRef name, size_t bytes, ArrayRef<Field> fields) {
+  // One array, not so many bytes: only that is taken apart before constants go from callers to
+  // functions that are not inlined.
+  Value address = scratch(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), 1);
+  for (const Field &field : fields)
+    if (check(checkValue(absl::StrCat(name.str(), "::", field.name.str()), field.given.type,
+                         field.type)))
+      store(field.given.value, atBytes(address, static_cast<int64_t>(field.offset)));
+  return address;
 }
 
 std::pair<Value, Value> Code::share(Value count, Value worker, Value workers) {

@@ -87,7 +87,8 @@ absl::StatusOr<OwningOpRef<ModuleOp>> generateKernels(ModuleOp planned) {
   for (auto bucket : planned.getOps<func::FuncOp>())
     if (bucket->hasAttr(attrs::kBucket) && failed(generateBucket(code, symbols, bucket, kernelFor)))
       return absl::InternalError("code generation failed; see the diagnostics above");
-
+  if (!code.error.ok())
+    return code.error;
   return module;
 }
 

@@ -50,7 +50,7 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
       code.function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), code.b.getUnitAttr());
   code.b.setInsertionPointToStart(entry);
 
-  args = entry->getArgument(0);
+  args = Pointer<const QuernStepArgs>(entry->getArgument(0));
   worker = entry->getArgument(1);
   workers = entry->getArgument(2);
   unsigned next = 3;
@@ -65,7 +65,7 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
   for (size_t i = 0; i < op.getResultTypes().size(); ++i)
     results.push_back(entry->getArgument(next++));
   if (hasShared)
-    shared = entry->getArgument(next);
+    shared = Pointer<float>(entry->getArgument(next));
 
   yield = cast<YieldOp>(op.getBody().front().getTerminator());
   for (Operation &inner : op.getBody().front())
@@ -82,7 +82,7 @@ void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> bo
   Value few = code.less(count, code.mul(piece, kFewestPieces));
   Value own = code.select(few, even, half), dealt = code.mul(own, workers);
   Value pieces = code.max(piece, code.div(code.sub(count, dealt), code.mul(workers, kMostPieces)));
-  Value at = code.scratch(code.i64(), 1), end = code.scratch(code.i64(), 1);
+  Pointer<int64_t> at = code.scratch<int64_t>(1), end = code.scratch<int64_t>(1);
   auto take = [&](Value from, Value size) {
     code.store(from, at);
     code.store(code.min(code.add(from, size), count), end);

@@ -40,18 +40,24 @@ public:
   KernelOp op;
   bool single; ///< one token of one sequence
   bool last;   ///< its result is the entry's
-  Value args, worker, workers;
+  Pointer<const QuernStepArgs> args;
+  Value worker, workers;
 
   /// What the kernel's workers share while it runs; null where there is no such memory.
-  Value shared;
+  Pointer<float> shared;
   /// The op the loops are built around; null for `rows`.
   mlir::Operation *anchor = nullptr;
   YieldOp yield;
 
-  /// The pointer that an operand of the kernel (a block argument) lies at.
-  Value pointer(mlir::Value operand) const { return pointers.lookup(operand); }
-  /// The pointer a result is to be written to.
-  Value result(unsigned index) const { return results[index]; }
+  /// Where an operand of the kernel (a block argument) lies: numbers of rows and of weights that
+  /// are not packed, QkPanel, QkQ8Row, int32_t of indices.
+  template <class T = float> Pointer<const T> pointer(mlir::Value operand) const {
+    return Pointer<const T>(pointers.lookup(operand));
+  }
+  /// Where a result is to be written.
+  template <class T = float> Pointer<T> result(unsigned index) const {
+    return Pointer<T>(results[index]);
+  }
 
   /// Has body(from, to) called for parts that make up [0, count), each by one worker: an equal part
   /// of the first half for each, then pieces of about `piece` items for whoever comes, so that a
@@ -59,7 +65,7 @@ public:
   void deal(Value count, Value piece, std::function<void(Value, Value)> body);
 
   /// A number for whoever asks, from 0 on, each given once (qk_next_ticket).
-  Value nextTicket() { return code.call("qk_next_ticket", code.i64(), {args}); }
+  Value nextTicket() { return code.call("qk_next_ticket", {args}); }
 
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);

@@ -1,10 +1,8 @@
 // Kernels whose anchor is a matrix product: panels of 16 output columns, shared among the workers.
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/Rows.h"
+#include "codegen/cpu/RowValues.h"
+#include "codegen/cpu/WeightPacking.h"
 
-#include "codegen/cpu/microkernels/Microkernels.h"
-#include "ir/formats/Format.h"
-#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -50,23 +48,6 @@ void collectShifts(mlir::Value value, mlir::Value product, int64_t shift,
     collectShifts(operand, product, shift, shifts);
 }
 
-std::string symbolOf(const formats::Packing &packing) {
-  std::string name = formats::packing_name(packing);
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-}
-
-/// How the weight's panels are laid out; an error where no kernel reads its format.
-FailureOr<formats::Packing> packingOf(Operation *user, mlir::Value weight) {
-  StringRef format = cast<WeightType>(weight.getType()).getFormat().getValue();
-  const formats::Format *found = formats::find_format({format.data(), format.size()});
-  if (!found) {
-    user->emitError("the cpu target has no kernel for weights in the format '") << format << "'";
-    return failure();
-  }
-  return found->packing();
-}
-
 /// Writes a kernel around a matrix product: panels of the product, and what the epilogue makes of
 /// them.
 class Product {
@@ -87,14 +68,14 @@ public:
         tileFloats((kernel.single ? 1 : kRowBlock) * kLanes),
         rows(kernel.count(rowsOf(linear.getInput().getType()))) {
     for (size_t i = 0; i < shifts.size(); ++i)
-      tiles.push_back(code.scratch(code.f32(), together * tileFloats));
+      tiles.push_back(code.scratch<float>(together * tileFloats));
     for (mlir::Value value : kernel.yield.getValues())
       finished.push_back(
           isa<Q8RowsType>(value.getType())
-              ? code.scratch(code.f32(), kernel.single ? cols : kRowsQuantized * together * kLanes)
-              : Value());
+              ? code.scratch<float>(kernel.single ? cols : kRowsQuantized * together * kLanes)
+              : Pointer<float>());
     if (kernel.last)
-      columns = code.scratch(code.f32(), kLanes);
+      columns = code.scratch<float>(kLanes);
   }
 
   /// One row; the output projection may have none, where no logits are wanted.
@@ -118,7 +99,7 @@ public:
     int64_t few = piece(kPieceBytes);
     Value pieces = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
                                code.c(std::max(few, together)));
-    Value at = code.scratch(code.i64(), 1);
+    auto at = code.scratch<int64_t>(1);
     deal(items, pieces, [&](Value from, Value to) {
       auto next = [&] { return code.load(code.i64(), at); };
       code.store(from, at);
@@ -178,17 +159,31 @@ private:
 
   /// Leaves in `tiles` the product of rows and panels.
   void multiply(Value row, Value panel, Value many, Value height) {
-    Value x = code.atBytes(kernel.pointer(linear.getInput()), code.mul(row, rowBytes));
-    Value weights = kernel.pointer(linear.getWeight());
+    if (quantized)
+      multiply<QkQ8Row, QkQ8Product>(row, panel, many, height);
+    else
+      multiply<float, QkFloatProduct>(row, panel, many, height);
+  }
+  template <class X, class Operands>
+  void multiply(Value row, Value panel, Value many, Value height) {
+    auto x = code.atBytes(kernel.pointer<X>(linear.getInput()), code.mul(row, rowBytes));
+    auto weights = kernel.pointer<QkPanel>(linear.getWeight());
     for (auto [i, shift] : llvm::enumerate(shifts)) {
-      Value w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
-      Value stride = code.c(quantized ? rowBytes : inputs);
+      auto w = code.atBytes(weights, code.mul(code.add(panel, shift / kLanes), panelBytes));
       Value k = code.c(quantized ? llvm::alignTo(inputs, 32) : inputs);
       if (kernel.single)
-        code.call(microkernel + "_m1", {w, x, stride, k, tiles[i]});
+        code.call(microkernel + "_m1", {w, x, k, tiles[i]});
       else
-        code.call(microkernel + "_rows", {w, code.c(panelBytes), many, x, stride, k, height,
-                                          tiles[i], code.c(tileFloats)});
+        code.call(microkernel + "_rows",
+                  {code.pack<Operands>({.panel = w,
+                                        .panel_bytes = code.c(panelBytes),
+                                        .panels = many,
+                                        .x = x,
+                                        .x_stride = code.c(quantized ? rowBytes : inputs),
+                                        .rows = height,
+                                        .k = k,
+                                        .acc = tiles[i],
+                                        .acc_stride = code.c(tileFloats)})});
     }
   }
 
@@ -197,7 +192,7 @@ private:
   void finishRow(Value row, Value m, Value col, Value at, Value held) {
     Value target = code.add(row, m);
     Value product = code.add(code.mul(at, tileFloats), code.mul(m, kLanes));
-    Rows values(kernel, target);
+    RowValues values(kernel, target);
     values.bind(linear.getResult(), [&](Value c, int64_t shift) {
       size_t which = llvm::find(shifts, shift) - shifts.begin();
       Value y = code.loadF(tiles[which], code.add(product, code.sub(c, col)));
@@ -209,15 +204,15 @@ private:
         cols % kLanes ? code.min(code.c(kLanes), code.sub(code.c(cols), col)) : code.c(kLanes);
     for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
       mlir::Value yielded = value;
-      Value out;
+      Pointer<float> out;
       if (finished[i]) {
         yielded = value.getDefiningOp<QuantizeRowsOp>().getInput();
-        out = code.at(finished[i], code.f32(), held);
+        out = code.at(finished[i], held);
       } else {
         out = resultAt(i, target, col);
       }
       if (kernel.last)
-        out = code.call("qk_columns_at", code.ptr(), {kernel.args, out, columns});
+        out = Pointer<float>(code.call("qk_columns_at", {kernel.args, out, columns}));
       code.loop(code.c(0), lanes, [&](Value lane) {
         code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
       });
@@ -234,14 +229,20 @@ private:
         continue;
       int64_t bytes = quern_q8_row_bytes(cols);
       code.call("qk_quantize_columns",
-                {code.at(floats, code.f32(), held), code.c(together * kLanes), many, col, count,
-                 code.c(cols), code.atBytes(kernel.result(i), code.mul(row, bytes)),
-                 code.c(bytes)});
+                {code.pack<QkColumns>(
+                    {.x = code.at(floats, held),
+                     .x_stride = code.c(together * kLanes),
+                     .rows = many,
+                     .first = col,
+                     .count = count,
+                     .k = code.c(cols),
+                     .to = code.atBytes(kernel.result<QkQ8Row>(i), code.mul(row, bytes)),
+                     .to_stride = code.c(bytes)})});
     }
   }
 
-  Value resultAt(unsigned index, Value row, Value col) {
-    return code.at(kernel.result(index), code.f32(), code.add(code.mul(row, cols), col));
+  Pointer<float> resultAt(unsigned index, Value row, Value col) {
+    return code.at(kernel.result(index), code.add(code.mul(row, cols), col));
   }
 
   Kernel &kernel;
@@ -256,9 +257,9 @@ private:
   int64_t together;   ///< panels of a call
   int64_t tileFloats; ///< from the product of a panel to that of the next
   Value rows;
-  SmallVector<Value> tiles;    ///< a shift's products
-  SmallVector<Value> finished; ///< a result's floats, if it is quantized; else null
-  Value columns;               ///< where columns go of which only the largest is asked for
+  SmallVector<Pointer<float>> tiles;    ///< a shift's products
+  SmallVector<Pointer<float>> finished; ///< a result's floats, if it is quantized; else null
+  Pointer<float> columns;               ///< where columns go of which only the largest is asked for
 };
 
 } // namespace
@@ -280,57 +281,5 @@ LogicalResult Kernel::generateLinear() {
       return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
   Product product(*this, *packing, shifts.getArrayRef());
   single ? product.writeSingle() : product.writeMany();
-  return success();
-}
-
-LogicalResult Kernel::generateEmbedding() {
-  auto embedding = cast<EmbeddingOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(embedding, embedding.getWeight());
-  if (failed(packing))
-    return failure();
-  int64_t cols = colsOf(embedding.getType());
-  int64_t panelBytes = packing->panel_bytes(cols);
-  Value row = code.scratch(code.f32(), cols);
-  auto positions = embedding.getIds().getDefiningOp<PositionsOp>();
-  auto [from, to] = code.share(count(rowsOf(embedding.getType())), worker, workers);
-  code.loop(from, to, [&](Value token) {
-    Value id;
-    if (positions)
-      id = code.add(index(offsetof(QuernStepArgs, positions), token),
-                    static_cast<int64_t>(positions.getOffset()));
-    else
-      id = code.toI64(
-          code.load(code.i32(), code.at(pointer(embedding.getIds()), code.i32(), token)));
-    code.call("qk_decode_row_" + symbolOf(*packing),
-              {pointer(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
-    Rows values(*this, token);
-    values.bind(embedding.getResult(),
-                [&](Value c, int64_t shift) { return code.loadF(row, code.add(c, shift)); });
-    for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-      Value target = code.at(result(i), code.f32(), code.mul(token, colsOf(value.getType())));
-      values.write(value, code.c(0), colsOf(value.getType()), target);
-    }
-  });
-  return success();
-}
-
-LogicalResult Kernel::generateRows() {
-  mlir::Value first = yield.getValues().front();
-  auto [from, to] = code.share(count(rowsOf(first.getType())), worker, workers);
-  code.loop(from, to, [&](Value row) {
-    Rows values(*this, row);
-    // Float rows first: what else is computed from them reads them back instead of computing them
-    // again.
-    for (bool quantized : {false, true})
-      for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-        if (isa<Q8RowsType>(value.getType()) != quantized)
-          continue;
-        int64_t cols = colsOf(value.getType());
-        int64_t bytes = quantized ? quern_q8_row_bytes(cols) : cols * 4;
-        values.write(value, code.c(0), cols, code.atBytes(result(i), code.mul(row, bytes)));
-        if (last)
-          code.call("qk_keep_best", {args, worker, result(i), code.c(cols), code.c(0)});
-      }
-  });
   return success();
 }

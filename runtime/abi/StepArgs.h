@@ -117,7 +117,7 @@ typedef struct QuernQ8Pair {
 // Behind the pairs, from this byte of a row on, are up to 64 bytes a pair for what a variant's
 // products of many rows read instead. amx has the same codes as its tiles take them: 32 bfloat16
 // for a pair, code i of the first group and ratio * code i of the second in turn. x86-64-v3 has 48
-// bytes for a pair, PairInTurn of codegen/cpu/microkernels/PairInTurn.h.
+// bytes for a pair, PairInTurn of codegen/cpu/microkernels/PairInTurnAvx2.h.
 static inline int64_t quern_q8_rows_at(int64_t k) {
   const int64_t padded = (k + 31) / 32 * 32;
   return (padded + padded / 32 * (int64_t)sizeof(QuernQ8Pair) + 63) / 64 * 64;

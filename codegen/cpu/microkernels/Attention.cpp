@@ -285,6 +285,19 @@ QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, A
   }
 }
 
+/// Writes a page as one of float32.
+template <class T>
+QK_SHARED void to_floats(const void *keys, const void *values, const void *next_keys, int64_t d,
+                         int64_t v, float *to) {
+  const int64_t part = bytes_of(values) - bytes_of(keys);
+  const auto next = Stored<T>::at(next_keys, d);
+  const auto next_values = Stored<T>::at(bytes_of(next_keys) + part, v);
+  Stored<T>::fetch_scales(next);
+  Stored<T>::fetch_scales(next_values);
+  keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});
+  values_to_floats(Stored<T>::at(values, v), v, to + kPage * d, {next_values.numbers});
+}
+
 /// Rows from which on a page that they share is better made floats first. With AVX-512 conversions
 /// take the arithmetic's ports; with AVX2 only those of codes with scales are many.
 template <class T>
@@ -293,17 +306,21 @@ inline constexpr int64_t kRowsForFloats = kLanes == 16 || kScaled<T> ? 18 : INT6
 QK_INLINE int clamp_position(int32_t p) { return p < 0 ? 0 : p > kPage ? kPage : p; }
 
 template <int M, class T>
-QK_INLINE void attend(const float *q, int64_t q_stride, const Stored<T> &keys,
-                      const Stored<T> &values, const Stored<T> &next_keys, const int32_t *lo,
-                      const int32_t *hi, float scale, float softcap, const float *bias, int64_t d,
-                      int64_t v, float *row_max, float *row_sum, int64_t row_step, float *acc,
-                      int64_t acc_stride) {
+QK_INLINE void attend(const QkQueries queries, const QkPage page, const QkSoftmax state) {
+  const auto keys = Stored<T>::at(page.keys, page.d),
+             next_keys = Stored<T>::at(page.next_keys, page.d),
+             values = Stored<T>::at(page.values, page.v);
+  const int64_t v = page.v, acc_stride = state.acc_stride;
+  float *acc = state.acc;
+  const auto max = [&](int m) __attribute__((always_inline)) -> float & {
+    return state.max[m * state.step];
+  };
   // Some row sees [any_lo, any_hi); every row sees [all_lo, all_hi).
   int from[M], to[M];
   int any_lo = kPage, any_hi = 0, all_lo = 0, all_hi = kPage;
   QK_UNROLL for (int m = 0; m < M; ++m) {
-    from[m] = clamp_position(lo[m]);
-    to[m] = clamp_position(hi[m]);
+    from[m] = clamp_position(queries.lo[m]);
+    to[m] = clamp_position(queries.hi[m]);
     if (from[m] < to[m]) {
       any_lo = from[m] < any_lo ? from[m] : any_lo;
       any_hi = to[m] > any_hi ? to[m] : any_hi;
@@ -321,21 +338,23 @@ QK_INLINE void attend(const float *q, int64_t q_stride, const Stored<T> &keys,
   Stored<T>::fetch_scales(values);
   Stored<T>::fetch_scales(next_keys);
   alignas(64) float weights[M][kPage];
-  score_rows<M>(q, q_stride, keys, d, any_lo, any_hi, weights[0], values.numbers);
+  score_rows<M>(queries.q, queries.stride, keys, page.d, any_lo, any_hi, weights[0],
+                values.numbers);
   // Step by step for all rows, whose chains of dependent operations overlap.
   F32x16 maximum = {}, correction = {};
   QK_UNROLL for (int m = 0; m < M; ++m) {
-    maximum[m] = finish_scores(weights[m], from[m], to[m], scale, softcap,
-                               bias ? bias + m * kPage : nullptr, row_max[m * row_step]);
-    correction[m] = row_max[m * row_step] - maximum[m];
+    maximum[m] = finish_scores(weights[m], from[m], to[m], queries.scale, queries.softcap,
+                               queries.bias ? queries.bias + m * kPage : nullptr, max(m));
+    correction[m] = max(m) - maximum[m];
   }
   correction = exponential_below(correction);
   QK_UNROLL for (int m = 0; m < M; ++m) {
     if (from[m] >= to[m])
       continue;
     const float sum = weigh(weights[m], from[m], to[m], maximum[m]);
-    row_max[m * row_step] = maximum[m];
-    row_sum[m * row_step] = fma(row_sum[m * row_step], correction[m], sum);
+    max(m) = maximum[m];
+    float &total = state.sum[m * state.step];
+    total = fma(total, correction[m], sum);
     if (correction[m] != 1.0f)
       scale_row(acc + m * acc_stride, v, correction[m]);
   }
@@ -361,56 +380,45 @@ using namespace quern::micro;
 
 QK_BEGIN
 #define QK_ATTN_BLOCK(M, NAME, T)                                                                  \
-  QK_KERNEL void qk_attn_block_##NAME##_m##M(                                                      \
-      const float *q, int64_t q_stride, const void *keys, const void *values,                      \
-      const void *next_keys, const int32_t *lo, const int32_t *hi, float scale, float softcap,     \
-      const float *bias, int64_t d, int64_t v, float *row_max, float *row_sum, int64_t row_step,   \
-      float *acc, int64_t acc_stride) {                                                            \
-    attend<M>(q, q_stride, Stored<T>::at(keys, d), Stored<T>::at(values, v),                       \
-              Stored<T>::at(next_keys, d), lo, hi, scale, softcap, bias, d, v, row_max, row_sum,   \
-              row_step, acc, acc_stride);                                                          \
+  QK_KERNEL void qk_attn_block_##NAME##_m##M(const QkQueries *queries, const QkPage *page,         \
+                                             const QkSoftmax *state) {                             \
+    attend<M, T>(*queries, *page, *state);                                                         \
   }
 QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
 
 #define QK_ATTN_FLOATS(NAME, T)                                                                    \
   QK_KERNEL int64_t qk_attn_floats_from_##NAME(void) { return kRowsForFloats<T>; }                 \
-  QK_OUTLINE void qk_attn_floats_##NAME(const void *keys, const void *values,                      \
-                                        const void *next_keys, int64_t d, int64_t v, float *to) {  \
-    const int64_t part =                                                                           \
-        static_cast<const uint8_t *>(values) - static_cast<const uint8_t *>(keys);                 \
-    const auto next = Stored<T>::at(next_keys, d);                                                 \
-    const auto next_values = Stored<T>::at(static_cast<const uint8_t *>(next_keys) + part, v);     \
-    Stored<T>::fetch_scales(next);                                                                 \
-    Stored<T>::fetch_scales(next_values);                                                          \
-    keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});                                 \
-    values_to_floats(Stored<T>::at(values, v), v, to + kPage * d, {next_values.numbers});          \
+  QK_KERNEL void qk_attn_floats_##NAME(const QkPage *page, float *to) {                            \
+    to_floats<T>(page->keys, page->values, page->next_keys, page->d, page->v, to);                 \
   }
-QK_ATTN_FLOATS(f16, _Float16)
-QK_ATTN_FLOATS(bf16, BFloat16)
-QK_ATTN_FLOATS(int8, signed char)
+QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS)
 
-QK_KERNEL void qk_attn_init_row(float *row_max, float *row_sum, float *acc, int64_t v) {
-  *row_max = -1e30f;
-  *row_sum = 0.0f;
+QK_KERNEL void qk_attn_init_row(const QkSoftmax *row, int64_t v) {
+  const QkSoftmax state = *row;
+  *state.max = -1e30f;
+  *state.sum = 0.0f;
   for (int64_t j = 0; j < v; ++j)
-    acc[j] = 0.0f;
+    state.acc[j] = 0.0f;
 }
 
-QK_KERNEL void qk_attn_merge_row(float *row_max, float *row_sum, float *acc, float other_max,
-                                 float other_sum, const float *other_acc, int64_t v) {
-  if (other_sum == 0.0f)
+QK_KERNEL void qk_attn_merge_row(const QkSoftmax *row, const QkSoftmax *other, int64_t v) {
+  const QkSoftmax state = *row, later = *other;
+  const float max = *state.max, later_max = *later.max, later_sum = *later.sum;
+  if (later_sum == 0.0f)
     return;
-  const float new_max = *row_max > other_max ? *row_max : other_max;
-  const float correction = exponential(*row_max - new_max);
-  const float other = exponential(other_max - new_max);
-  *row_max = new_max;
-  *row_sum = __builtin_fmaf(*row_sum, correction, other_sum * other);
+  const float new_max = max > later_max ? max : later_max;
+  const float correction = exponential(max - new_max);
+  const float weight = exponential(later_max - new_max);
+  *state.max = new_max;
+  *state.sum = __builtin_fmaf(*state.sum, correction, later_sum * weight);
   for (int64_t j = 0; j < v; ++j)
-    acc[j] = __builtin_fmaf(acc[j], correction, other_acc[j] * other);
+    state.acc[j] = __builtin_fmaf(state.acc[j], correction, later.acc[j] * weight);
 }
 
-QK_KERNEL void qk_attn_finish_row(const float *acc, float row_sum, int64_t v, float *out) {
+QK_KERNEL void qk_attn_finish_row(const QkSoftmax *row, int64_t v, float *out) {
+  const float *acc = row->acc;
+  const float sum = *row->sum;
   for (int64_t j = 0; j < v; ++j)
-    out[j] = row_sum == 0.0f ? 0.0f : acc[j] / row_sum;
+    out[j] = sum == 0.0f ? 0.0f : acc[j] / sum;
 }
 QK_END

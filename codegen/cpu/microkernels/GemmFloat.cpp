@@ -1,5 +1,5 @@
 // Matrix products of float weights (f32, f16, bf16) with float activations.
-#include "codegen/cpu/microkernels/GemmFloatTiles.h"
+#include "codegen/cpu/microkernels/GemmFloatAmx.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -61,7 +61,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const float *x, int64_t stride, i
 }
 
 template <class T>
-QK_INLINE void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
+QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
                            const float *x, int64_t stride, int64_t k, int64_t rows, float *acc,
                            int64_t acc_stride) {
   int64_t row = 0;
@@ -88,14 +88,14 @@ using namespace quern::micro;
 
 QK_BEGIN
 #define QK_GEMM(NAME, TYPE)                                                                        \
-  QK_KERNEL void qk_gemm_##NAME##_m1(const uint8_t *panel, const float *x, int64_t x_stride,       \
-                                     int64_t k, float *acc) {                                      \
-    gemm<TYPE, 1>(panel, x, x_stride, k, acc);                                                     \
+  QK_KERNEL void qk_gemm_##NAME##_m1(const QkPanel *panel, const float *x, int64_t k,              \
+                                     float *acc) {                                                 \
+    gemm<TYPE, 1>(bytes_of(panel), x, 0, k, acc);                                                  \
   }                                                                                                \
-  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels, \
-                                        const float *x, int64_t x_stride, int64_t k, int64_t rows, \
-                                        float *acc, int64_t acc_stride) {                          \
-    gemm_panels<TYPE>(panel, panel_bytes, panels, x, x_stride, k, rows, acc, acc_stride);          \
+  QK_KERNEL void qk_gemm_##NAME##_rows(const QkFloatProduct *product) {                            \
+    const QkFloatProduct of = *product;                                                            \
+    gemm_panels<TYPE>(bytes_of(of.panel), of.panel_bytes, of.panels, of.x, of.x_stride, of.k,      \
+                      of.rows, of.acc, of.acc_stride);                                             \
   }
 QK_FOR_EACH_FLOAT_PACKING(QK_GEMM)
 

@@ -5,8 +5,8 @@
 // operations. So that there are no more, what depends on rows and groups but not on channels (the
 // zero point's correction; the min's factor, which the rows bring along) is broadcast from memory,
 // which needs no arithmetic port.
-#include "codegen/cpu/microkernels/GemmRows.h"
-#include "codegen/cpu/microkernels/GemmTiles.h"
+#include "codegen/cpu/microkernels/GemmAmx.h"
+#include "codegen/cpu/microkernels/GemmAvx2.h"
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
@@ -143,7 +143,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
 #endif
 
 template <formats::Packing P, int MaxCode>
-QK_INLINE void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
+QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
                            const uint8_t *x, int64_t stride, int64_t k_padded, int64_t rows,
                            float *acc, int64_t acc_stride) {
   int64_t row = 0;
@@ -170,15 +170,14 @@ using namespace quern::micro;
 
 QK_BEGIN
 #define QK_GEMM(NAME, MAX_CODE, PACKING)                                                           \
-  QK_KERNEL void qk_gemm_##NAME##_m1(const uint8_t *panel, const uint8_t *x, int64_t x_stride,     \
-                                     int64_t k_padded, float *acc) {                               \
-    gemm<PACKING, MAX_CODE, 1>(panel, x, x_stride, k_padded, acc);                                 \
+  QK_KERNEL void qk_gemm_##NAME##_m1(const QkPanel *panel, const QkQ8Row *x, int64_t k_padded,     \
+                                     float *acc) {                                                 \
+    gemm<PACKING, MAX_CODE, 1>(bytes_of(panel), bytes_of(x), 0, k_padded, acc);                    \
   }                                                                                                \
-  QK_OUTLINE void qk_gemm_##NAME##_rows(const uint8_t *panel, int64_t panel_bytes, int64_t panels, \
-                                        const uint8_t *x, int64_t x_stride, int64_t k_padded,      \
-                                        int64_t rows, float *acc, int64_t acc_stride) {            \
-    gemm_panels<PACKING, MAX_CODE>(panel, panel_bytes, panels, x, x_stride, k_padded, rows, acc,   \
-                                   acc_stride);                                                    \
+  QK_KERNEL void qk_gemm_##NAME##_rows(const QkQ8Product *product) {                               \
+    const QkQ8Product of = *product;                                                               \
+    gemm_panels<PACKING, MAX_CODE>(bytes_of(of.panel), of.panel_bytes, of.panels, bytes_of(of.x),  \
+                                   of.x_stride, of.k, of.rows, of.acc, of.acc_stride);             \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_GEMM)
 QK_END

@@ -81,10 +81,10 @@ using namespace quern::micro;
 
 QK_BEGIN
 #define QK_KV_STORE(NAME, T)                                                                       \
-  QK_KERNEL void qk_store_key_##NAME(const float *key, int64_t d, void *keys, int64_t place) {     \
+  QK_KERNEL void qk_store_key_##NAME(const float *key, int64_t d, QkKeys *keys, int64_t place) {   \
     store_key<T>(key, d, keys, place);                                                             \
   }                                                                                                \
-  QK_KERNEL void qk_store_value_##NAME(const float *value, int64_t v, void *values,                \
+  QK_KERNEL void qk_store_value_##NAME(const float *value, int64_t v, QkValues *values,            \
                                        int64_t place) {                                            \
     store_value<T>(value, v, values, place);                                                       \
   }

@@ -12,7 +12,7 @@ namespace quern::native {
 
 /// A pointer to each function of Microkernels.h, under its name.
 struct Kernels {
-#define QK_FIELD(NAME) decltype(&::NAME) NAME;
+#define QK_FIELD(RESULT, NAME, PARAMETERS) decltype(&::NAME) NAME;
   QK_FOR_EACH_KERNEL(QK_FIELD)
 #undef QK_FIELD
 };

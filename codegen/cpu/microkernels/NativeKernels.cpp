@@ -6,13 +6,13 @@
 #pragma pop_macro("QK_NAMESPACE")
 
 namespace QK_NAMESPACE {
-#define QK_DECLARE(NAME) decltype(::NAME) NAME;
+#define QK_DECLARE(RESULT, NAME, PARAMETERS) decltype(::NAME) NAME;
 QK_FOR_EACH_KERNEL(QK_DECLARE)
 #undef QK_DECLARE
 
 extern const quern::native::Kernels kKernels;
 const quern::native::Kernels kKernels = {
-#define QK_POINTER(NAME) &QK_NAMESPACE::NAME,
+#define QK_POINTER(RESULT, NAME, PARAMETERS) &QK_NAMESPACE::NAME,
     QK_FOR_EACH_KERNEL(QK_POINTER)
 #undef QK_POINTER
 };

@@ -1,10 +1,10 @@
 // Activations to int8 by groups of 16, and the decoding of single rows of packed weights.
+#include "codegen/cpu/microkernels/AmxOperands.h"
 #include "codegen/cpu/microkernels/Int8Codes.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
-#include "codegen/cpu/microkernels/PairInTurn.h"
+#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 #include "codegen/cpu/microkernels/Scales.h"
-#include "codegen/cpu/microkernels/TileOperands.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
 #include <immintrin.h>
@@ -232,6 +232,37 @@ template <int Across> QK_INLINE void quantize_pairs(const Columns &columns) {
   }
 }
 
+QK_SHARED void quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
+                                int64_t count, int64_t k, uint8_t *to, int64_t to_stride) {
+  static_assert(sizeof(QuernQ8Pair) == 16 && sizeof(PairOfRows) <= 64);
+  const int64_t padded = (k + 31) / 32 * 32;
+  const Columns columns = {
+      x,
+      x_stride,
+      {to + first, to + padded + first / 2,
+       to + quern_q8_rows_at(k) + first / 32 * static_cast<int64_t>(sizeof(PairOfRows))},
+      to_stride,
+      rows};
+  int64_t pair = 0;
+  for (; pair + 8 <= count / 32; pair += 8)
+    quantize_pairs<8>(Columns::from(columns, pair));
+  for (; pair + 4 <= count / 32; pair += 4)
+    quantize_pairs<4>(Columns::from(columns, pair));
+  for (; pair + 2 <= count / 32; pair += 2)
+    quantize_pairs<2>(Columns::from(columns, pair));
+  for (; pair < count / 32; ++pair)
+    quantize_pairs<1>(Columns::from(columns, pair));
+  if (const int64_t left = count % 32)
+    for (int64_t row = 0; row < rows; ++row) { // as if zeros followed
+      float rest[32] = {};
+      __builtin_memcpy(rest, x + row * x_stride + 32 * pair, sizeof(float) * left);
+      Columns last = Columns::from(columns, pair);
+      const int64_t bytes = row * to_stride;
+      quantize_pairs<1>(
+          {rest, 0, {last.to.codes + bytes, last.to.pairs + bytes, last.to.rows + bytes}, 0, 1});
+    }
+}
+
 /// Channel `row` of quantized panels: a dword of a record's row holds four consecutive inputs of a
 /// channel.
 template <formats::Packing P>
@@ -272,52 +303,28 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
 using namespace quern::micro;
 
 QK_BEGIN
-QK_OUTLINE void qk_quantize_columns(const float *x, int64_t x_stride, int64_t rows, int64_t first,
-                                    int64_t count, int64_t k, uint8_t *to, int64_t to_stride) {
-  static_assert(sizeof(QuernQ8Pair) == 16 && sizeof(PairOfRows) <= 64);
-  const int64_t padded = (k + 31) / 32 * 32;
-  const Columns columns = {
-      x,
-      x_stride,
-      {to + first, to + padded + first / 2,
-       to + quern_q8_rows_at(k) + first / 32 * static_cast<int64_t>(sizeof(PairOfRows))},
-      to_stride,
-      rows};
-  int64_t pair = 0;
-  for (; pair + 8 <= count / 32; pair += 8)
-    quantize_pairs<8>(Columns::from(columns, pair));
-  for (; pair + 4 <= count / 32; pair += 4)
-    quantize_pairs<4>(Columns::from(columns, pair));
-  for (; pair + 2 <= count / 32; pair += 2)
-    quantize_pairs<2>(Columns::from(columns, pair));
-  for (; pair < count / 32; ++pair)
-    quantize_pairs<1>(Columns::from(columns, pair));
-  if (const int64_t left = count % 32)
-    for (int64_t row = 0; row < rows; ++row) { // as if zeros followed
-      float rest[32] = {};
-      __builtin_memcpy(rest, x + row * x_stride + 32 * pair, sizeof(float) * left);
-      Columns last = Columns::from(columns, pair);
-      const int64_t bytes = row * to_stride;
-      quantize_pairs<1>(
-          {rest, 0, {last.to.codes + bytes, last.to.pairs + bytes, last.to.rows + bytes}, 0, 1});
-    }
+QK_KERNEL void qk_quantize_columns(const QkColumns *columns) {
+  const QkColumns of = *columns;
+  quantize_columns(of.x, of.x_stride, of.rows, of.first, of.count, of.k, bytes_of(of.to),
+                   of.to_stride);
 }
 
-QK_KERNEL void qk_quantize_row(const float *x, int64_t k, uint8_t *row) {
-  qk_quantize_columns(x, 0, 1, 0, k, k, row, 0);
+QK_KERNEL void qk_quantize_row(const float *x, int64_t k, QkQ8Row *row) {
+  quantize_columns(x, 0, 1, 0, k, k, bytes_of(row), 0);
 }
 
 #define QK_DECODE_ROW(NAME, MAX_CODE, PACKING)                                                     \
-  QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
+  QK_OUTLINE void qk_decode_row_##NAME(const QkPanel *panels, int64_t row, int64_t k,              \
                                        int64_t panel_bytes, float *out) {                          \
-    decode_row<PACKING>(panels + row / 16 * panel_bytes, static_cast<int>(row % 16), k, out);      \
+    decode_row<PACKING>(bytes_of(panels) + row / 16 * panel_bytes, static_cast<int>(row % 16), k,  \
+                        out);                                                                      \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECODE_ROW)
 
 #define QK_DECODE_FLOAT_ROW(NAME, TYPE)                                                            \
-  QK_OUTLINE void qk_decode_row_##NAME(const uint8_t *panels, int64_t row, int64_t k,              \
+  QK_OUTLINE void qk_decode_row_##NAME(const QkPanel *panels, int64_t row, int64_t k,              \
                                        int64_t panel_bytes, float *out) {                          \
-    const uint8_t *from = panels + row / 16 * panel_bytes + row % 16 * sizeof(TYPE);               \
+    const uint8_t *from = bytes_of(panels) + row / 16 * panel_bytes + row % 16 * sizeof(TYPE);     \
     for (int64_t i = 0; i < k; ++i)                                                                \
       out[i] = load_as_float<TYPE, 1>(from + i * 16 * sizeof(TYPE))[0];                            \
   }

@@ -6,21 +6,13 @@ namespace quern::micro {
 
 enum DecayKind : int32_t { PerHead = 0, PerKey = 1, PerValue = 2, Elementwise = 3 };
 
-struct Recurrence {
-  float *state;
-  const float *r, *k, *v, *decay;
-  const float *a, *b; // null without the rank-one correction
-  int64_t dk, dv;
-  float *out;
-};
-
 template <bool Masked> QK_INLINE F32x16 load_columns(const float *from, Mask16 mask) {
   return Masked ? load_masked(from, mask) : load<F32x16>(from);
 }
 
 /// 16 N columns of the state from column j on; the mask is for the last vector.
 template <int32_t Kind, bool Corrected, int N, bool Masked>
-QK_INLINE void columns(const Recurrence &t, int64_t j, Mask16 mask) {
+QK_INLINE void columns(const QkRecurrence &t, int64_t j, Mask16 mask) {
   F32x16 value[N], decay[N], out[N] = {}, u[N] = {};
   QK_UNROLL for (int n = 0; n < N; ++n) {
     value[n] = load_columns<Masked>(t.v + j + 16 * n, mask);
@@ -64,7 +56,7 @@ inline constexpr int kColumnVectors = 4;
 inline constexpr int kColumnVectors = 2;
 #endif
 
-template <int32_t Kind, bool Corrected> QK_INLINE void all_columns(const Recurrence &t) {
+template <int32_t Kind, bool Corrected> QK_INLINE void all_columns(const QkRecurrence &t) {
   int64_t j = 0;
   for (; j + 16 * kColumnVectors <= t.dv; j += 16 * kColumnVectors)
     columns<Kind, Corrected, kColumnVectors, false>(t, j, {});
@@ -74,7 +66,7 @@ template <int32_t Kind, bool Corrected> QK_INLINE void all_columns(const Recurre
     columns<Kind, Corrected, 1, true>(t, j, first_lanes(t.dv - j));
 }
 
-template <bool Corrected> QK_INLINE void step(const Recurrence &t, int32_t decay_kind) {
+template <bool Corrected> QK_INLINE void step(const QkRecurrence t, int32_t decay_kind) {
   switch (decay_kind) {
   case PerHead:
     return all_columns<PerHead, Corrected>(t);
@@ -92,16 +84,11 @@ template <bool Corrected> QK_INLINE void step(const Recurrence &t, int32_t decay
 using namespace quern::micro;
 
 QK_BEGIN
-QK_KERNEL void qk_recurrence_step(float *state, const float *r, const float *k, const float *v,
-                                  const float *decay, int32_t decay_kind, int64_t dk, int64_t dv,
-                                  float *out) {
-  step<false>({state, r, k, v, decay, nullptr, nullptr, dk, dv, out}, decay_kind);
+QK_KERNEL void qk_recurrence_step(const QkRecurrence *token, int32_t decay_kind) {
+  step<false>(*token, decay_kind);
 }
 
-QK_KERNEL void qk_recurrence_step_delta(float *state, const float *r, const float *k,
-                                        const float *v, const float *decay, int32_t decay_kind,
-                                        const float *a, const float *b, int64_t dk, int64_t dv,
-                                        float *out) {
-  step<true>({state, r, k, v, decay, a, b, dk, dv, out}, decay_kind);
+QK_KERNEL void qk_recurrence_step_delta(const QkRecurrence *token, int32_t decay_kind) {
+  step<true>(*token, decay_kind);
 }
 QK_END

@@ -13,6 +13,9 @@
 // Kernels are inlined wherever they are called, unless marked otherwise.
 #define QK_KERNEL __attribute__((always_inline))
 #define QK_OUTLINE __attribute__((noinline))
+// What a kernel that is inlined calls and that is not: with arguments one by one, so that those
+// that are the same for all callers become constants of it. A struct's fields would not.
+#define QK_SHARED static __attribute__((noinline))
 #define QK_UNROLL _Pragma("clang loop unroll(full)")
 
 namespace quern::micro {
@@ -31,6 +34,10 @@ using F32x16 = Vector<float, 16>;
 using I32x16 = Vector<int32_t, 16>;
 using U32x16 = Vector<uint32_t, 16>;
 using Mask16 = Vector<bool, 16>;
+
+/// What a pointer at the boundary points at, as bytes: microkernels alone know how it is laid out.
+QK_INLINE const uint8_t *bytes_of(const void *from) { return static_cast<const uint8_t *>(from); }
+QK_INLINE uint8_t *bytes_of(void *from) { return static_cast<uint8_t *>(from); }
 
 /// Vectors are loaded and stored at any address.
 template <class V> QK_INLINE V load(const void *from) {

@@ -13,6 +13,15 @@ using Block = decltype(Kernels::qk_attn_block_f32_m1);
 
 struct State {
   std::vector<float> max, sum, acc; // [M], [M], [M][stride]
+
+  /// The rows from `row` on, as kernels have them.
+  QkSoftmax from(int row, int64_t stride) {
+    return {.max = &max[row],
+            .sum = &sum[row],
+            .step = 1,
+            .acc = &acc[row * stride],
+            .acc_stride = stride};
+  }
 };
 
 struct Problem {
@@ -77,8 +86,10 @@ Problem random_problem(Random &random, int rows) {
 State initial(const Kernels &k, const Problem &p) {
   State state = {std::vector<float>(p.rows, NAN), std::vector<float>(p.rows, NAN),
                  std::vector<float>(p.rows * p.acc_stride, 0.25f)};
-  for (int m = 0; m < p.rows; ++m)
-    k.qk_attn_init_row(&state.max[m], &state.sum[m], &state.acc[m * p.acc_stride], p.v);
+  for (int m = 0; m < p.rows; ++m) {
+    const QkSoftmax row = state.from(m, p.acc_stride);
+    k.qk_attn_init_row(&row, p.v);
+  }
   return state;
 }
 
@@ -86,12 +97,23 @@ State initial(const Kernels &k, const Problem &p) {
 template <class T>
 void run(const Problem &p, Block block, int first, State &state,
          const std::vector<std::vector<T>> &keys, const std::vector<std::vector<T>> &values) {
-  for (int page = 0; page < p.pages; ++page)
-    block(p.q.data() + first * p.q_stride, p.q_stride, keys[page].data(), values[page].data(),
-          keys[page].data(), p.lo[page].data() + first, p.hi[page].data() + first, p.scale,
-          p.softcap, p.bias[page].empty() ? nullptr : p.bias[page].data() + first * kPage, p.d, p.v,
-          state.max.data() + first, state.sum.data() + first, 1,
-          state.acc.data() + first * p.acc_stride, p.acc_stride);
+  const QkSoftmax rows = state.from(first, p.acc_stride);
+  for (int number = 0; number < p.pages; ++number) {
+    const std::vector<float> &bias = p.bias[number];
+    const QkQueries queries = {.q = p.q.data() + first * p.q_stride,
+                               .stride = p.q_stride,
+                               .lo = p.lo[number].data() + first,
+                               .hi = p.hi[number].data() + first,
+                               .bias = bias.empty() ? nullptr : bias.data() + first * kPage,
+                               .scale = p.scale,
+                               .softcap = p.softcap};
+    const QkPage page = {.keys = as<QkKeys>(keys[number].data()),
+                         .values = as<QkValues>(values[number].data()),
+                         .next_keys = as<QkKeys>(keys[number].data()),
+                         .d = p.d,
+                         .v = p.v};
+    block(&queries, &page, &rows);
+  }
 }
 
 void run(const Problem &p, Block block, int first, State &state) {
@@ -171,7 +193,8 @@ TEST(Attention, EqualsTheModelInEveryBuildAndHeight) {
     for (int m = 0; m < p.rows; ++m) {
       model(any, p, m, want);
       std::vector<float> out(p.v);
-      any.qk_attn_finish_row(&want.acc[m * p.acc_stride], want.sum[m], p.v, out.data());
+      const QkSoftmax row = want.from(m, p.acc_stride);
+      any.qk_attn_finish_row(&row, p.v, out.data());
       const auto reference = exact(p, m);
       for (int j = 0; j < p.v; ++j)
         ASSERT_NEAR(out[j], reference[j], 2e-5);
@@ -207,7 +230,12 @@ void expect_floats(const Problem &p, decltype(Kernels::qk_attn_floats_f16) conve
     both.insert(both.end(), values[page].begin(), values[page].end());
     const size_t num_keys = p.keys[page].size();
     std::vector<float> got(num_keys + p.values[page].size());
-    convert(both.data(), both.data() + keys[page].size(), both.data(), p.d, p.v, got.data());
+    const QkPage stored = {.keys = as<QkKeys>(both.data()),
+                           .values = as<QkValues>(both.data() + keys[page].size()),
+                           .next_keys = as<QkKeys>(both.data()),
+                           .d = p.d,
+                           .v = p.v};
+    convert(&stored, got.data());
     for (size_t i = 0; i < got.size(); ++i) {
       const float want = i < num_keys ? p.keys[page][i] : p.values[page][i - num_keys];
       ASSERT_TRUE(got[i] == want || (std::isnan(got[i]) && std::isnan(want))) << what << " " << i;
@@ -306,23 +334,22 @@ TEST(Attention, MergesAsDefinedAndLeavesARowThatSawNothing) {
         const Kernels &k = *build.kernels;
         const float most = std::max(max, other_max);
         const float c = k.qk_exp(max - most), o = k.qk_exp(other_max - most);
-        float got_max = max, got_sum = 2;
-        std::vector<float> got = acc, want(v);
+        State got = {{max}, {2}, acc}, later = {{other_max}, {5}, other};
+        const QkSoftmax got_row = got.from(0, v), later_row = later.from(0, v);
+        std::vector<float> want(v);
         for (int64_t j = 0; j < v; ++j)
           want[j] = std::fma(acc[j], c, other[j] * o);
-        k.qk_attn_merge_row(&got_max, &got_sum, got.data(), other_max, 5, other.data(), v);
-        EXPECT_EQ(got_max, most);
-        EXPECT_EQ(got_sum, std::fma(2.0f, c, 5 * o));
-        expect_same_bits(got, want, std::string(build.name));
+        k.qk_attn_merge_row(&got_row, &later_row, v);
+        EXPECT_EQ(got.max[0], most);
+        EXPECT_EQ(got.sum[0], std::fma(2.0f, c, 5 * o));
+        expect_same_bits(got.acc, want, std::string(build.name));
 
-        float same_max = max, same_sum = 2;
-        std::vector<float> same = acc;
-        same[0] = -0.0f;
-        const std::vector<float> before = same;
-        k.qk_attn_merge_row(&same_max, &same_sum, same.data(), -1e30f, 0, other.data(), v);
-        EXPECT_EQ(same_max, max);
-        EXPECT_EQ(same_sum, 2);
-        expect_same_bits(same, before, std::string(build.name) + ", nothing seen");
+        State same = {{max}, {2}, acc}, nothing = {{-1e30f}, {0}, other};
+        same.acc[0] = -0.0f;
+        const State before = same;
+        const QkSoftmax same_row = same.from(0, v), nothing_row = nothing.from(0, v);
+        k.qk_attn_merge_row(&same_row, &nothing_row, v);
+        expect_same_state(same, before, std::string(build.name) + ", nothing seen");
       }
     }
   }
@@ -344,7 +371,8 @@ TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
     State state = initial(*build.kernels, p);
     run(p, build.kernels->qk_attn_block_f32_m4, 0, state);
     std::vector<float> out(p.v);
-    build.kernels->qk_attn_finish_row(&state.acc[3 * p.acc_stride], state.sum[3], p.v, out.data());
+    const QkSoftmax last = state.from(3, p.acc_stride), none = state.from(2, p.acc_stride);
+    build.kernels->qk_attn_finish_row(&last, p.v, out.data());
     for (int j = 0; j < p.v; ++j) {
       EXPECT_EQ(out[j], p.values[0][p.value_at(20, j)]) << build.name;
       EXPECT_EQ(state.acc[2 * p.acc_stride + j], 0) << build.name;
@@ -352,7 +380,7 @@ TEST(Attention, ARowIsNotTouchedByWhatOnlyOthersSee) {
     }
     EXPECT_EQ(state.max[2], -1e30f);
     EXPECT_EQ(state.sum[2], 0);
-    build.kernels->qk_attn_finish_row(&state.acc[2 * p.acc_stride], state.sum[2], p.v, out.data());
+    build.kernels->qk_attn_finish_row(&none, p.v, out.data());
     EXPECT_EQ(out, std::vector<float>(p.v, 0.0f)) << build.name;
   }
 }

@@ -43,7 +43,7 @@ TEST(Bitcode, DefinesEveryMicrokernelAndNeedsNothing) {
     llvm::LLVMContext context;
     const auto module = parse(variant, context);
     EXPECT_FALSE(llvm::verifyModule(*module, &llvm::errs()));
-#define QK_CHECK(NAME)                                                                             \
+#define QK_CHECK(RESULT, NAME, PARAMETERS)                                                         \
   EXPECT_TRUE(module->getFunction(#NAME) && !module->getFunction(#NAME)->isDeclaration()) << #NAME;
     QK_FOR_EACH_KERNEL(QK_CHECK)
 #undef QK_CHECK

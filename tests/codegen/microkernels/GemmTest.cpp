@@ -14,18 +14,32 @@ namespace quern::native {
 namespace {
 
 using formats::Packing;
-template <class X> using Gemm = void (*)(const uint8_t *, const X *, int64_t, int64_t, float *);
-template <class X>
-using GemmRows = void (*)(const uint8_t *, int64_t, int64_t, const X *, int64_t, int64_t, int64_t,
-                          float *, int64_t);
-using DecodeRow = void (*)(const uint8_t *, int64_t, int64_t, int64_t, float *);
+template <class X> using Gemm = void (*)(const QkPanel *, const X *, int64_t, float *);
+using DecodeRow = void (*)(const QkPanel *, int64_t, int64_t, int64_t, float *);
+
+/// Calls the kernel of rows for `rows` of them.
+template <class Product>
+void multiply(void (*kernel)(const Product *), const uint8_t *panels, int64_t panel_bytes,
+              int64_t count, decltype(Product::x) x, int64_t x_stride, int64_t k, int64_t rows,
+              float *acc, int64_t acc_stride) {
+  const Product product = {.panel = as<QkPanel>(panels),
+                           .panel_bytes = panel_bytes,
+                           .panels = count,
+                           .x = x,
+                           .x_stride = x_stride,
+                           .rows = rows,
+                           .k = k,
+                           .acc = acc,
+                           .acc_stride = acc_stride};
+  kernel(&product);
+}
 
 struct QuantizedCase {
   const char *name;
   Packing packing;
   int max_code;
-  Gemm<uint8_t> Kernels::*m1;
-  GemmRows<uint8_t> Kernels::*rows;
+  Gemm<QkQ8Row> Kernels::*m1;
+  void (*Kernels::*rows)(const QkQ8Product *);
   DecodeRow Kernels::*decode;
 };
 
@@ -134,7 +148,7 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
           for (int64_t i = 0; i < k; ++i) // steps 16 times another's, and others
             row[i] = std::ldexp(row[i], extreme ? (i / 16 % 3 == 1) * 4 : i / 16 * 7 % 9);
           x.insert(x.end(), row.begin(), row.end());
-          any.qk_quantize_row(row.data(), k, rows.data() + m * stride);
+          any.qk_quantize_row(row.data(), k, as<QkQ8Row>(rows.data() + m * stride));
           for (int lane = 0; lane < 16; ++lane) {
             want[m * 16 + lane] = model(c, panel.data(), rows.data() + m * stride, k, lane);
             std::vector<float> weights(k);
@@ -154,7 +168,8 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
         }
         for (const Build &build : usable_builds()) {
           for (int m = 0; m < kRows; ++m)
-            build.kernels->qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
+            build.kernels->qk_quantize_row(x.data() + m * k, k,
+                                           as<QkQ8Row>(rows.data() + m * stride));
           const auto check = [&](const std::vector<float> &got, int first, const char *how) {
             expect_same_bits(got, std::span(want).subspan(first * 16, got.size()),
                              what + how + std::to_string(got.size() / 16) + " rows, " +
@@ -162,12 +177,13 @@ TEST(QuantizedGemm, EqualsTheModelInEveryBuildAndHeight) {
           };
           for (int m = 0; m < kRows; ++m) {
             std::vector<float> got(16, NAN);
-            (build.kernels->*c.m1)(panel.data(), rows.data() + m * stride, stride, k, got.data());
+            (build.kernels->*c.m1)(as<QkPanel>(panel.data()), as<QkQ8Row>(rows.data() + m * stride),
+                                   k, got.data());
             check(got, m, " m1, ");
             got.assign(16 * 16, NAN);
-            (build.kernels->*c.rows)(panel.data(), panel.size(), 1,
-                                     rows.data() + (kRows - m - 1) * stride, stride, k, m + 1,
-                                     got.data(), 16 * 16);
+            multiply(build.kernels->*c.rows, panel.data(), panel.size(), 1,
+                     as<QkQ8Row>(rows.data() + (kRows - m - 1) * stride), stride, k, m + 1,
+                     got.data(), 16 * 16);
             got.resize((m + 1) * 16);
             check(got, kRows - m - 1, " ");
           }
@@ -199,20 +215,21 @@ TEST(QuantizedGemm, TilesEqualSingleRows) {
         std::vector<uint8_t> rows(kMost * stride);
         const auto quantize_by = [&](const Kernels &kernels) {
           for (int m = 0; m < kMost; ++m)
-            kernels.qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
+            kernels.qk_quantize_row(x.data() + m * k, k, as<QkQ8Row>(rows.data() + m * stride));
         };
         quantize_by(v4);
         std::vector<float> want(kPanels * kMost * 16);
         for (int at = 0; at < kPanels; ++at)
           for (int m = 0; m < kMost; ++m)
-            (v4.*c.m1)(panels.data() + at * bytes, rows.data() + m * stride, stride, k,
+            (v4.*c.m1)(as<QkPanel>(panels.data() + at * bytes),
+                       as<QkQ8Row>(rows.data() + m * stride), k,
                        want.data() + (at * kMost + m) * 16);
         const auto check = [&](const Build &build, int count, int some) {
           const int64_t next = (count + 15) / 16 * 16 * 16;
           std::vector<float> got(some * next, NAN);
-          (build.kernels->*c.rows)(panels.data(), bytes, some,
-                                   rows.data() + (kMost - count) * stride, stride, k, count,
-                                   got.data(), next);
+          multiply(build.kernels->*c.rows, panels.data(), bytes, some,
+                   as<QkQ8Row>(rows.data() + (kMost - count) * stride), stride, k, count,
+                   got.data(), next);
           for (int at = 0; at < some; ++at)
             expect_same_bits(std::span(got).subspan(at * next, count * 16),
                              std::span(want).subspan(((at + 1) * kMost - count) * 16, count * 16),
@@ -247,11 +264,13 @@ TEST(QuantizedGemm, CarriesNanAndInfinityOfActivationsToEveryChannel) {
         const int64_t stride = quern_q8_row_bytes(k);
         std::vector<uint8_t> rows(kHeight * stride);
         for (int m = 0; m < kHeight; ++m)
-          build.kernels->qk_quantize_row(x.data() + m * k, k, rows.data() + m * stride);
+          build.kernels->qk_quantize_row(x.data() + m * k, k,
+                                         as<QkQ8Row>(rows.data() + m * stride));
         std::vector<float> alone(16), got(32 * 16);
-        (build.kernels->*c.m1)(panel.data(), rows.data() + kBad * stride, 0, k, alone.data());
-        (build.kernels->*c.rows)(panel.data(), panel.size(), 1, rows.data(), stride, k, kHeight,
-                                 got.data(), 32 * 16);
+        (build.kernels->*c.m1)(as<QkPanel>(panel.data()), as<QkQ8Row>(rows.data() + kBad * stride),
+                               k, alone.data());
+        multiply(build.kernels->*c.rows, panel.data(), panel.size(), 1, as<QkQ8Row>(rows.data()),
+                 stride, k, kHeight, got.data(), 32 * 16);
         for (int lane = 0; lane < 16; ++lane) {
           ASSERT_TRUE(std::isnan(alone[lane])) << c.name << " " << build.name << " " << bad;
           for (int m = 0; m < kHeight; ++m)
@@ -266,7 +285,7 @@ struct FloatCase {
   const char *name;
   Packing packing;
   Gemm<float> Kernels::*m1;
-  GemmRows<float> Kernels::*rows;
+  void (*Kernels::*rows)(const QkFloatProduct *);
   DecodeRow Kernels::*decode;
 };
 
@@ -338,14 +357,13 @@ TEST(FloatGemm, EqualsTheModelInEveryBuildAndHeight) {
         };
         for (int m = 0; m < kRows; ++m) {
           std::vector<float> got(16, NAN);
-          (build.kernels->*c.m1)(panel.data(), x.data() + m * stride, stride, k, got.data());
+          (build.kernels->*c.m1)(as<QkPanel>(panel.data()), x.data() + m * stride, k, got.data());
           check(got, m);
           if (in_tiles(build, c.packing, m + 1))
             continue;
           got.assign(16 * 16, NAN);
-          (build.kernels->*c.rows)(panel.data(), panel.size(), 1,
-                                   x.data() + (kRows - m - 1) * stride, stride, k, m + 1,
-                                   got.data(), 16 * 16);
+          multiply(build.kernels->*c.rows, panel.data(), panel.size(), 1,
+                   x.data() + (kRows - m - 1) * stride, stride, k, m + 1, got.data(), 16 * 16);
           got.resize((m + 1) * 16);
           check(got, kRows - m - 1);
         }
@@ -377,9 +395,8 @@ TEST(FloatGemm, TilesKeepSixteenBitsAndDependOnNothingButTheRow) {
         for (const int count : {kMost, 16, 17, 31, 32, 40, 96}) {
           const int64_t next = (count + 15) / 16 * 16 * 16;
           std::vector<float> got(kPanels * next, NAN);
-          (build.kernels->*c.rows)(panels.data(), bytes, kPanels,
-                                   x.data() + (kMost - count) * stride, stride, k, count,
-                                   got.data(), next);
+          multiply(build.kernels->*c.rows, panels.data(), bytes, kPanels,
+                   x.data() + (kMost - count) * stride, stride, k, count, got.data(), next);
           for (int at = 0; at < kPanels; ++at) {
             const auto sums = std::span(got).subspan(at * next, count * 16);
             if (want[at].empty())
@@ -420,8 +437,8 @@ TEST(FloatGemm, CarriesNanAndInfinityOfActivations) {
       x[5 * k + 35] = bad;
       for (const Build &build : usable_builds()) {
         std::vector<float> got(32 * 16);
-        (build.kernels->*c.rows)(panel.data(), panel.size(), 1, x.data(), k, k, kHeight, got.data(),
-                                 32 * 16);
+        multiply(build.kernels->*c.rows, panel.data(), panel.size(), 1, x.data(), k, k, kHeight,
+                 got.data(), 32 * 16);
         for (int m = 0; m < kHeight; ++m)
           for (int lane = 0; lane < 16; ++lane) {
             const float value = got[16 * m + lane];
@@ -442,7 +459,7 @@ TEST(DecodeRow, GivesTheWeightsBackBitForBit) {
       formats::decode_packed_row(packing, panels.data() + row / 16 * panel_bytes, row % 16, k,
                                  want.data());
       for (const Build &build : usable_builds()) {
-        (build.kernels->*decode)(panels.data(), row, k, panel_bytes, got.data());
+        (build.kernels->*decode)(as<QkPanel>(panels.data()), row, k, panel_bytes, got.data());
         expect_same_bits(got, want, std::string(name) + " " + std::string(build.name));
       }
     }

@@ -12,7 +12,8 @@ namespace quern::native {
 namespace {
 
 constexpr int kPage = QUERN_KV_PAGE, kGroup = QUERN_KV_GROUP;
-using Store = decltype(Kernels::qk_store_key_f32);
+using StoreKey = decltype(Kernels::qk_store_key_f32);
+using StoreValue = decltype(Kernels::qk_store_value_f32);
 
 /// Where number i of `dim` lies, of a key and of a value.
 int key_at(int i, int place, int dim) { return (place / 16 * dim + i) * 16 + place % 16; }
@@ -77,21 +78,22 @@ TEST(KvStore, PutsKeysAndValuesInTheirPlaces) {
                    bf16 = as_floats(x, formats::f32_to_bf16), int8 = as_int8(x);
       for (const Build &build : usable_builds()) {
         const Kernels &k = *build.kernels;
-        const std::tuple<const Stored &, Store, Store> formats[] = {
+        const std::tuple<const Stored &, StoreKey, StoreValue> formats[] = {
             {f32, k.qk_store_key_f32, k.qk_store_value_f32},
             {f16, k.qk_store_key_f16, k.qk_store_value_f16},
             {bf16, k.qk_store_key_bf16, k.qk_store_value_bf16},
             {int8, k.qk_store_key_int8, k.qk_store_value_int8}};
         for (const auto &[stored, key, value] : formats) {
           const size_t bytes = kPage * (stored.numbers.size() + 4 * stored.scales.size());
-          for (const auto &[store, at] : {std::pair(key, &key_at), {value, &value_at}}) {
-            const std::vector<uint8_t> before(bytes, 0xee);
-            std::vector<uint8_t> got = before;
-            store(x.data(), dim, got.data(), place);
-            EXPECT_EQ(got, page_with(before, stored, dim, place, at))
-                << build.name << " dim=" << dim << " place=" << place
-                << " bytes a number: " << stored.numbers.size() / dim;
-          }
+          const std::vector<uint8_t> before(bytes, 0xee);
+          std::vector<uint8_t> keys = before, values = before;
+          key(x.data(), dim, as<QkKeys>(keys.data()), place);
+          value(x.data(), dim, as<QkValues>(values.data()), place);
+          const std::string what = std::string(build.name) + " dim=" + std::to_string(dim) +
+                                   " place=" + std::to_string(place) + " bytes a number: " +
+                                   std::to_string(stored.numbers.size() / dim);
+          EXPECT_EQ(keys, page_with(before, stored, dim, place, key_at)) << what;
+          EXPECT_EQ(values, page_with(before, stored, dim, place, value_at)) << what;
         }
       }
     }

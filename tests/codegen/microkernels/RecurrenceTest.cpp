@@ -34,13 +34,20 @@ TEST(Recurrence, EqualsTheModel) {
     }
     for (const Build &build : usable_builds()) {
       std::vector<float> got_state(state), got_out(dv, NAN);
+      const QkRecurrence token = {.state = got_state.data(),
+                                  .r = r.data(),
+                                  .k = k.data(),
+                                  .v = v.data(),
+                                  .decay = decay.data(),
+                                  .a = corrected ? a.data() : nullptr,
+                                  .b = corrected ? b.data() : nullptr,
+                                  .dk = dk,
+                                  .dv = dv,
+                                  .out = got_out.data()};
       if (corrected)
-        build.kernels->qk_recurrence_step_delta(got_state.data(), r.data(), k.data(), v.data(),
-                                                decay.data(), kind, a.data(), b.data(), dk, dv,
-                                                got_out.data());
+        build.kernels->qk_recurrence_step_delta(&token, kind);
       else
-        build.kernels->qk_recurrence_step(got_state.data(), r.data(), k.data(), v.data(),
-                                          decay.data(), kind, dk, dv, got_out.data());
+        build.kernels->qk_recurrence_step(&token, kind);
       const std::string what = std::string(build.name) + " trial " + std::to_string(trial);
       expect_same_bits(got_state, want_state, what + " state");
       expect_same_bits(got_out, want_out, what + " out");

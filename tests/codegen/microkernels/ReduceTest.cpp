@@ -2,7 +2,7 @@
 // every build.
 #include "tests/codegen/microkernels/Support.h"
 
-#include "codegen/cpu/microkernels/PairInTurn.h"
+#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 
 #include "ir/formats/Half.h"
 
@@ -142,7 +142,7 @@ TEST(QuantizeRow, EqualsTheModel) {
     }
     for (const Build &build : usable_builds()) {
       std::vector<uint8_t> got(want.size(), 0xee);
-      build.kernels->qk_quantize_row(x.data(), k, got.data());
+      build.kernels->qk_quantize_row(x.data(), k, as<QkQ8Row>(got.data()));
       EXPECT_EQ(got, build.name.starts_with("amx") ? for_tiles
                      : build.name == "x86-64-v3"   ? for_words
                                                    : want)
@@ -160,13 +160,21 @@ TEST(QuantizeColumns, PutTogetherARowAsAWhole) {
     for (const Build &build : usable_builds()) {
       std::vector<uint8_t> want(kRows * stride, 0xee), got = want;
       for (int64_t row = 0; row < kRows; ++row)
-        build.kernels->qk_quantize_row(x.data() + row * k, k, want.data() + row * stride);
+        build.kernels->qk_quantize_row(x.data() + row * k, k,
+                                       as<QkQ8Row>(want.data() + row * stride));
       // Parts of 1, 2, 3, ... pairs, of 1, 2, 3, ... rows.
       for (int64_t first = 0, pairs = 1; first < k; first += 32 * pairs++)
-        for (int64_t row = 0, rows = 1; row < kRows; row += rows++)
-          build.kernels->qk_quantize_columns(
-              x.data() + row * k + first, k, std::min(rows, kRows - row), first,
-              std::min(32 * pairs, k - first), k, got.data() + row * stride, stride);
+        for (int64_t row = 0, rows = 1; row < kRows; row += rows++) {
+          const QkColumns columns = {.x = x.data() + row * k + first,
+                                     .x_stride = k,
+                                     .rows = std::min(rows, kRows - row),
+                                     .first = first,
+                                     .count = std::min(32 * pairs, k - first),
+                                     .k = k,
+                                     .to = as<QkQ8Row>(got.data() + row * stride),
+                                     .to_stride = stride};
+          build.kernels->qk_quantize_columns(&columns);
+        }
       EXPECT_EQ(got, want) << build.name << " k=" << k;
     }
   }
@@ -178,7 +186,7 @@ TEST(QuantizeRow, TreatsNonFiniteAndTinyNumbersAsItSays) {
     const auto quantized = [&](float first, float rest) {
       std::vector<float> x(32, rest);
       x[0] = first;
-      build.kernels->qk_quantize_row(x.data(), 32, row.data());
+      build.kernels->qk_quantize_row(x.data(), 32, as<QkQ8Row>(row.data()));
       QuernQ8Pair pair;
       std::memcpy(&pair, row.data() + 32, sizeof pair);
       return pair;

@@ -46,6 +46,10 @@ private:
   std::mt19937 engine_;
 };
 
+/// Bytes as what kernels take them for: QkPanel, QkQ8Row, QkKeys, QkValues.
+template <class T> const T *as(const void *bytes) { return static_cast<const T *>(bytes); }
+template <class T> T *as(void *bytes) { return static_cast<T *>(bytes); }
+
 /// Expects the same bits; NaN equals NaN.
 inline void expect_same_bits(std::span<const float> got, std::span<const float> want,
                              const std::string &what) {

@@ -1,5 +1,5 @@
-// See Rows.h.
-#include "codegen/cpu/Rows.h"
+// See RowValues.h.
+#include "codegen/cpu/RowValues.h"
 
 #include "runtime/abi/StepArgs.h"
 
@@ -15,7 +15,7 @@ bool quern::cpu::isElementwise(Operation *op) {
   return op && isa<UnaryOp, BinaryOp, ScaleOp, ClampOp, GatedActOp, SliceOp>(op);
 }
 
-const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) const {
+const RowValues::Placed *RowValues::find(mlir::Value value, Value from, int64_t cols) const {
   auto it = placed.find(value);
   if (it == placed.end())
     return nullptr;
@@ -25,38 +25,39 @@ const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) cons
   return nullptr;
 }
 
-Value Rows::place(mlir::Value value, Value from, int64_t cols) {
+Pointer<const float> RowValues::place(mlir::Value value, Value from, int64_t cols) {
   if (const Placed *known = find(value, from, cols))
-    return code.at(known->pointer, code.f32(), code.sub(from, known->from));
+    return code.at(known->pointer, code.sub(from, known->from));
   Operation *def = value.getDefiningOp();
   if (!def) {
     Value start = code.mul(row, colsOf(value.getType()));
-    return code.at(kernel.pointer(value), code.f32(), code.add(start, from));
+    return code.at(kernel.pointer(value), code.add(start, from));
   }
   if (auto slice = dyn_cast<SliceOp>(def); slice && !bound.count(slice.getInput()))
     return place(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
   if (auto gather = dyn_cast<GatherRowsOp>(def)) {
-    Value rows = kernel.pointer(gather.getRows());
-    Value source = code.toI64(code.load(code.i32(), code.at(rows, code.i32(), row)));
-    return Rows(kernel, source).place(gather.getInput(), from, cols);
+    auto rows = kernel.pointer<int32_t>(gather.getRows());
+    Value source = code.toI64(code.load(code.i32(), code.at(rows, row)));
+    return RowValues(kernel, source).place(gather.getInput(), from, cols);
   }
-  Value target = code.scratch(code.f32(), cols);
+  auto target = code.scratch<float>(cols);
   write(value, from, cols, target);
   return target;
 }
 
-void Rows::write(mlir::Value value, Value from, int64_t cols, Value target) {
-  if (auto quantize = value.getDefiningOp<QuantizeRowsOp>()) {
-    int64_t inputs = colsOf(quantize.getInput().getType());
-    Value source = place(quantize.getInput(), code.c(0), inputs);
-    code.call("qk_quantize_row", {source, code.c(inputs), target});
-    return;
-  }
+void RowValues::write(mlir::Value value, Pointer<QkQ8Row> target) {
+  auto quantize = value.getDefiningOp<QuantizeRowsOp>();
+  int64_t inputs = colsOf(quantize.getInput().getType());
+  Pointer<const float> source = place(quantize.getInput(), code.c(0), inputs);
+  code.call("qk_quantize_row", {source, code.c(inputs), target});
+}
+
+void RowValues::write(mlir::Value value, Value from, int64_t cols, Pointer<float> target) {
   compute(value, from, cols, target);
   placed[value].push_back({target, from, cols});
 }
 
-void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
+void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<float> target) {
   Operation *def = value.getDefiningOp();
   if (auto norm = dyn_cast_or_null<NormOpInterface>(def))
     return computeNorm(norm, from, cols, target);
@@ -65,7 +66,7 @@ void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
   if (auto table = dyn_cast_or_null<RopeTableOp>(def))
     return computeRopeTable(table, target);
   if (!isElementwise(def) && !bound.count(value)) {
-    Value source = place(value, from, cols);
+    Pointer<const float> source = place(value, from, cols);
     return code.loop(cols, [&](Value i) { code.storeF(code.loadF(source, i), target, i); });
   }
   Element element = reader(value, from, cols);
@@ -98,17 +99,17 @@ static llvm::StringRef functionOf(UnaryKind kind) {
   llvm_unreachable("a unary kind without a function");
 }
 
-Rows::Element Rows::reader(mlir::Value value, Value from, int64_t cols) {
+RowValues::Element RowValues::reader(mlir::Value value, Value from, int64_t cols) {
   return readerOf(value, Window{from, cols});
 }
 
-Rows::Element Rows::load(const Placed &place) {
+RowValues::Element RowValues::load(const Placed &place) {
   return [this, place](Value col, int64_t shift) {
     return code.loadF(place.pointer, code.sub(code.add(col, shift), place.from));
   };
 }
 
-Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
+RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> window) {
   if (auto it = bound.find(value); it != bound.end())
     return it->second;
   if (window)
@@ -138,13 +139,13 @@ Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
       .Case([&](UnaryOp op) -> Element {
         return
             [this, op, input = readerOf(op.getInput(), window)](Value col, int64_t shift) mutable {
-              return code.call(functionOf(op.getFn()), code.f32(), {input(col, shift)});
+              return code.call(functionOf(op.getFn()), {input(col, shift)});
             };
       })
       .Case([&](GatedActOp op) -> Element {
         return [this, op, gate = readerOf(op.getGate(), window),
                 up = readerOf(op.getUp(), window)](Value col, int64_t shift) mutable {
-          Value act = code.call(functionOf(op.getFn()), code.f32(), {gate(col, shift)});
+          Value act = code.call(functionOf(op.getFn()), {gate(col, shift)});
           return code.fmul(act, up(col, shift));
         };
       })
@@ -165,7 +166,7 @@ Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
       .Case([&](BinaryOp op) { return readerOf(op, window); });
 }
 
-Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {
+RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
   const auto repeat = static_cast<int64_t>(op.getRepeat());
   Element left = readerOf(op.getLhs(), window), right;
   if (isa<WeightType>(op.getRhs().getType())) {
@@ -198,31 +199,31 @@ Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {
   };
 }
 
-void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value target) {
+void RowValues::computeNorm(NormOpInterface op, Value from, int64_t cols, Pointer<float> target) {
   int64_t group = op.groupSize();
   Value size = code.cf(static_cast<float>(group));
-  Value source = place(op.getInput(), from, cols);
+  Pointer<const float> source = place(op.getInput(), from, cols);
   // What a weight or bias holds for the columns that begin at `start`.
   auto vector = [&](mlir::Value weight, Value start) {
     if (!weight)
-      return Value();
+      return Pointer<const float>();
     bool wide = cast<WeightType>(weight.getType()).getShape()[0] != group;
-    Value pointer = kernel.pointer(weight);
-    return wide ? code.at(pointer, code.f32(), code.add(from, start)) : pointer;
+    Pointer<const float> pointer = kernel.pointer(weight);
+    return wide ? code.at(pointer, code.add(from, start)) : pointer;
   };
   auto normalize = [&](Value start) {
-    Value x = code.at(source, code.f32(), start), y = code.at(target, code.f32(), start);
+    Pointer<const float> x = code.at(source, start);
+    Pointer<float> y = code.at(target, start);
     Value mean, squares;
     if (op.isCentered()) {
-      mean = code.fdiv(code.call("qk_sum", code.f32(), {x, code.c(group)}), size);
-      squares = code.call("qk_sum_squares_around", code.f32(), {x, mean, code.c(group)});
+      mean = code.fdiv(code.call("qk_sum", {x, code.c(group)}), size);
+      squares = code.call("qk_sum_squares_around", {x, mean, code.c(group)});
     } else {
-      squares = code.call("qk_sum_squares", code.f32(), {x, code.c(group)});
+      squares = code.call("qk_sum_squares", {x, code.c(group)});
     }
-    Value inverse =
-        code.call("qk_rsqrt", code.f32(),
-                  {code.fadd(code.fdiv(squares, size), code.cf(op.getEps().convertToFloat()))});
-    Value weight = vector(op.getWeight(), start), bias = vector(op.getBias(), start);
+    Value inverse = code.call(
+        "qk_rsqrt", {code.fadd(code.fdiv(squares, size), code.cf(op.getEps().convertToFloat()))});
+    auto weight = vector(op.getWeight(), start), bias = vector(op.getBias(), start);
     code.loop(group, [&](Value i) {
       Value v = code.loadF(x, i);
       if (mean)
@@ -240,13 +241,13 @@ void Rows::computeNorm(NormOpInterface op, Value from, int64_t cols, Value targe
   code.loop(cols / group, [&](Value g) { normalize(code.mul(g, group)); });
 }
 
-void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
+void RowValues::computeRope(RopeOp op, Value from, int64_t cols, Pointer<float> target) {
   int64_t dim = op.getHeadDim(), rotated = colsOf(op.getTable().getType()), half = rotated / 2;
-  Value source = place(op.getInput(), from, cols);
-  Value table = place(op.getTable(), code.c(0), rotated);
+  Pointer<const float> source = place(op.getInput(), from, cols);
+  Pointer<const float> table = place(op.getTable(), code.c(0), rotated);
   code.loop(cols / dim, [&](Value head) {
-    Value x = code.at(source, code.f32(), code.mul(head, dim));
-    Value y = code.at(target, code.f32(), code.mul(head, dim));
+    Pointer<const float> x = code.at(source, code.mul(head, dim));
+    Pointer<float> y = code.at(target, code.mul(head, dim));
     code.loop(half, [&](Value i) {
       Value first = op.getInterleaved() ? code.mul(i, 2) : i;
       Value second = code.add(first, op.getInterleaved() ? 1 : half);
@@ -261,17 +262,17 @@ void Rows::computeRope(RopeOp op, Value from, int64_t cols, Value target) {
   });
 }
 
-void Rows::computeRopeTable(RopeTableOp op, Value target) {
+void RowValues::computeRopeTable(RopeTableOp op, Pointer<float> target) {
   ArrayRef<float> frequencies = op.getInvFreq();
   int64_t n = frequencies.size();
-  Value data = code.floats(frequencies);
+  Pointer<const float> data = code.floats(frequencies);
   Value position = kernel.index(offsetof(QuernStepArgs, positions), row);
   Value p = arith::SIToFPOp::create(code.b, code.f32(), position);
   Value scale = code.cf(op.getScale().convertToFloat());
   code.loop(n, [&](Value i) {
     Value angle = code.fmul(p, code.loadF(data, i));
-    Value cosine = code.call("qk_cos", code.f32(), {angle});
-    Value sine = code.call("qk_sin", code.f32(), {angle});
+    Value cosine = code.call("qk_cos", {angle});
+    Value sine = code.call("qk_sin", {angle});
     code.storeF(code.fmul(cosine, scale), target, i);
     code.storeF(code.fmul(sine, scale), target, code.add(i, n));
   });

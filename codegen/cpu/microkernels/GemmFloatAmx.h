@@ -9,11 +9,11 @@
 // What a row's sums are depends on nothing but the row: it has its own in every tile. Fewer rows
 // than kLeastFloatRows are left to AVX-512, which has other bits; one row, as decoding has, reads
 // memory at twice the rate that it could be brought into tiles at.
-#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATTILES_H
-#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATTILES_H
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATAMX_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATAMX_H
 
+#include "codegen/cpu/microkernels/AmxOperands.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
-#include "codegen/cpu/microkernels/TileOperands.h"
 
 #ifdef QK_AMX
 
@@ -217,4 +217,4 @@ QK_INLINE void gemm_float_tiles(const uint8_t *panel, int64_t panel_bytes, int p
 
 #endif // QK_AMX
 
-#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATTILES_H
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMFLOATAMX_H

@@ -4,15 +4,16 @@
 //    KiB of codes and the rows' activations for them stay in the first cache;
 //  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits as long as
 //    that is exact;
-//  - of 4-bit codes both groups of a pair are summed at once (PairInTurn.h), which leaves less to
+//  - of 4-bit codes both groups of a pair are summed at once (PairInTurnAvx2.h), which leaves less
+//  to
 //    do when they become floats.
 // What it brought, and what did not help, is in docs/decisions/0009-rows-by-panels-on-avx2.md.
-#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
-#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAVX2_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAVX2_H
 
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
-#include "codegen/cpu/microkernels/PairInTurn.h"
+#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -298,4 +299,4 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
 
 #endif // QK_VNNI
 
-#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMROWS_H
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAVX2_H

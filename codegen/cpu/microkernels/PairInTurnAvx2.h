@@ -1,11 +1,11 @@
-// What AVX2's products of many rows read of a pair of groups of activations (GemmRows.h).
+// What AVX2's products of many rows read of a pair of groups of activations (GemmAvx2.h).
 //
 // Its two groups are summed together: each lane of codes has two inputs of the first and two of the
 // second, so that products of two inputs, added up in 16 bits, are words with a group's dot each,
 // and the instruction that widens and adds them multiplies each with its group's step. Group after
 // group that takes a second widening and conversion, and an fma.
-#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURN_H
-#define QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURN_H
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURNAVX2_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURNAVX2_H
 
 #include <stdint.h>
 
@@ -21,4 +21,4 @@ struct PairInTurn {
 
 } // namespace quern::micro
 
-#endif // QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURN_H
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_PAIRINTURNAVX2_H

@@ -1,6 +1,6 @@
 // What kernels that multiply bfloat16 in tiles have in common: operands as they lie in memory.
-#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_TILEOPERANDS_H
-#define QUERN_CODEGEN_CPU_MICROKERNELS_TILEOPERANDS_H
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_AMXOPERANDS_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_AMXOPERANDS_H
 
 #include "codegen/cpu/microkernels/Amx.h"
 #include "codegen/cpu/microkernels/Vector.h"
@@ -64,4 +64,4 @@ template <int Count, class Each> QK_INLINE void unrolled(Each each) {
 
 #endif // QK_AMX
 
-#endif // QUERN_CODEGEN_CPU_MICROKERNELS_TILEOPERANDS_H
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_AMXOPERANDS_H

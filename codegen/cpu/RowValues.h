@@ -3,8 +3,8 @@
 // Elementwise ops become expressions inside the loop that needs them; ops that look at several
 // columns (norms, rotations) are computed into memory first. So a fused region costs one loop over
 // its columns for each thing that is stored, and nothing in between touches memory.
-#ifndef QUERN_CODEGEN_CPU_ROWS_H
-#define QUERN_CODEGEN_CPU_ROWS_H
+#ifndef QUERN_CODEGEN_CPU_ROWVALUES_H
+#define QUERN_CODEGEN_CPU_ROWVALUES_H
 
 #include "codegen/cpu/Kernel.h"
 
@@ -16,19 +16,20 @@ namespace quern::cpu {
 /// True for ops whose element depends on the same (sliced, shared) column of their inputs only.
 bool isElementwise(mlir::Operation *op);
 
-class Rows {
+class RowValues {
 public:
   /// Gives the element at column col + shift. Called inside the loop over the columns.
   using Element = std::function<Value(Value col, int64_t shift)>;
 
-  Rows(Kernel &kernel, Value row) : kernel(kernel), code(kernel.code), row(row) {}
+  RowValues(Kernel &kernel, Value row) : kernel(kernel), code(kernel.code), row(row) {}
 
   /// Where `value`'s columns [from, from + cols) of this row lie: in memory already, or computed
   /// into scratch.
-  Value place(mlir::Value value, Value from, int64_t cols);
-  /// Computes `value`'s columns [from, from + cols) into `target`; for q8_rows the whole quantized
-  /// row.
-  void write(mlir::Value value, Value from, int64_t cols, Value target);
+  Pointer<const float> place(mlir::Value value, Value from, int64_t cols);
+  /// Computes `value`'s columns [from, from + cols) into `target`.
+  void write(mlir::Value value, Value from, int64_t cols, Pointer<float> target);
+  /// Computes the whole row of `value`, of q8_rows, into `target`.
+  void write(mlir::Value value, Pointer<QkQ8Row> target);
   /// Makes readers of `value` call `element`: the anchor's result, as its loops produce it.
   void bind(mlir::Value value, Element element) { bound[value] = std::move(element); }
   /// Places what the elements of columns [from, from + cols) need, and says how they are computed
@@ -39,7 +40,7 @@ public:
 
 private:
   struct Placed {
-    Value pointer; // of column `from`
+    Pointer<const float> pointer; // of column `from`
     Value from;
     int64_t cols;
   };
@@ -51,10 +52,10 @@ private:
   Element readerOf(mlir::Value value, std::optional<Window> window);
   Element readerOf(BinaryOp op, std::optional<Window> window);
   Element load(const Placed &place);
-  void compute(mlir::Value value, Value from, int64_t cols, Value target);
-  void computeNorm(NormOpInterface op, Value from, int64_t cols, Value target);
-  void computeRope(RopeOp op, Value from, int64_t cols, Value target);
-  void computeRopeTable(RopeTableOp op, Value target);
+  void compute(mlir::Value value, Value from, int64_t cols, Pointer<float> target);
+  void computeNorm(NormOpInterface op, Value from, int64_t cols, Pointer<float> target);
+  void computeRope(RopeOp op, Value from, int64_t cols, Pointer<float> target);
+  void computeRopeTable(RopeTableOp op, Pointer<float> target);
   const Placed *find(mlir::Value value, Value from, int64_t cols) const;
 
   Kernel &kernel;

@@ -12,13 +12,13 @@
 //  - the codes of a panel's block stay in tiles while all rows pass over them;
 //  - the product for the next pair runs while AVX-512 has this one's dots.
 // docs/decisions/0013-amx-tiles-for-many-rows.md has what that takes.
-#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMTILES_H
-#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMTILES_H
+#ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAMX_H
+#define QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAMX_H
 
+#include "codegen/cpu/microkernels/AmxOperands.h"
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Scales.h"
-#include "codegen/cpu/microkernels/TileOperands.h"
 
 #include "runtime/abi/StepArgs.h"
 
@@ -221,4 +221,4 @@ QK_INLINE void gemm_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
 
 #endif // QK_AMX
 
-#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMTILES_H
+#endif // QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAMX_H
