@@ -101,9 +101,12 @@ absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportO
   return model;
 }
 
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options) {
+std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options,
+                                std::vector<std::string> *notes) {
   Problems problems;
-  load(path, options, problems);
+  LoadedModel loaded = load(path, options, problems);
+  if (notes)
+    *notes = std::move(loaded.notes);
   return problems.list();
 }
 

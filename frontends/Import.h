@@ -38,8 +38,10 @@ struct ImportedModel {
 absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
                                           mlir::MLIRContext &context);
 
-/// Everything that would make importModel fail, found in one pass.
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options = {});
+/// Everything that would make importModel fail, found in one pass. `notes`, which may be null, gets
+/// what is unusual but no problem.
+std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options = {},
+                                std::vector<std::string> *notes = nullptr);
 
 } // namespace quern
 

@@ -147,6 +147,10 @@ QUERN_API QuernStatus quern_sample(QuernSampler *sampler, const QuernModel *mode
  * more than `capacity`, and nothing is written. */
 QUERN_API QuernStatus quern_encode(const QuernModel *model, const char *text, size_t bytes,
                                    int32_t special, int32_t *ids, size_t capacity, size_t *count);
+/* The same, special tokens read, for text that goes on with what the slot holds: nothing is put
+ * before it, no BOS either, unless the slot is empty. */
+QUERN_API QuernStatus quern_encode_next(const QuernModel *model, QuernSlot slot, const char *text,
+                                        size_t bytes, int32_t *ids, size_t capacity, size_t *count);
 /* The text of ids, not NUL-terminated; *count as above, in bytes. */
 QUERN_API QuernStatus quern_decode(const QuernModel *model, const int32_t *ids, size_t num_ids,
                                    char *text, size_t capacity, size_t *count);

@@ -55,7 +55,10 @@ int check(Args args) {
                             "quern check MODEL");
   if (absl::Status status = flags.check(); !status.ok())
     return cli::wrong_usage(status);
-  const std::vector<Problem> problems = checkModel(models[0], flags.import_options());
+  std::vector<std::string> notes;
+  const std::vector<Problem> problems = checkModel(models[0], flags.import_options(), &notes);
+  for (const std::string &note : notes)
+    std::fprintf(stderr, "note: %s\n", note.c_str());
   if (json)
     print_json(problems);
   else

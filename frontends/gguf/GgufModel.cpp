@@ -102,13 +102,20 @@ public:
     m.tokens = copy<std::string>("tokenizer.ggml.tokens", &GgufFile::get_strings);
     m.merges = copy<std::string>("tokenizer.ggml.merges", &GgufFile::get_strings);
     m.token_types = copy<int32_t>("tokenizer.ggml.token_type", &GgufFile::get_ints);
-    m.scores = copy<float>("tokenizer.ggml.scores", &GgufFile::get_floats);
+    m.scores = scores();
     m.bos_id = value<int64_t>("tokenizer.ggml.bos_token_id", &GgufFile::get_int);
     m.eos_id = value<int64_t>("tokenizer.ggml.eos_token_id", &GgufFile::get_int);
     m.eot_id = value<int64_t>("tokenizer.ggml.eot_token_id", &GgufFile::get_int);
     m.eom_id = value<int64_t>("tokenizer.ggml.eom_token_id", &GgufFile::get_int);
     m.unk_id = value<int64_t>("tokenizer.ggml.unknown_token_id", &GgufFile::get_int);
     m.sep_id = value<int64_t>("tokenizer.ggml.seperator_token_id", &GgufFile::get_int);
+    m.pad_id = value<int64_t>("tokenizer.ggml.padding_token_id", &GgufFile::get_int);
+    m.cls_id = value<int64_t>("tokenizer.ggml.cls_token_id", &GgufFile::get_int);
+    m.mask_id = value<int64_t>("tokenizer.ggml.mask_token_id", &GgufFile::get_int);
+    static constexpr const char *kFillIn[] = {"pre", "suf", "mid", "pad", "rep", "sep"};
+    for (size_t i = 0; i < m.fill_in_ids.size(); ++i)
+      m.fill_in_ids[i] = value<int64_t>(
+          absl::StrCat("tokenizer.ggml.fim_", kFillIn[i], "_token_id"), &GgufFile::get_int);
     m.add_bos = flag("tokenizer.ggml.add_bos_token");
     m.add_eos = flag("tokenizer.ggml.add_eos_token");
     m.add_space_prefix = flag("tokenizer.ggml.add_space_prefix");
@@ -133,6 +140,13 @@ private:
       return *std::move(value);
     problems_.add(std::string(key), value.status());
     return std::nullopt;
+  }
+  /// As numbers of any kind.
+  std::vector<float> scores() {
+    constexpr std::string_view kKey = "tokenizer.ggml.scores";
+    if (file_.get_ints(kKey).ok())
+      return copy<float>(kKey, &GgufFile::get_ints);
+    return copy<float>(kKey, &GgufFile::get_floats);
   }
   std::optional<bool> flag(std::string_view key) { return value<bool>(key, &GgufFile::get_bool); }
   std::string text(std::string_view key) {
@@ -162,12 +176,12 @@ void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems
   TokenizerMetadata metadata = TokenizerReader(file, problems).read();
   if (problems.size() > before)
     return;
-  absl::StatusOr<text::TokenizerSpec> spec = tokenizer_from_metadata(metadata);
+  absl::StatusOr<text::TokenizerSpec> spec = tokenizer_from_metadata(metadata, &model.notes);
   if (!spec.ok()) {
     problems.add("tokenizer", spec.status());
     return;
   }
-  if (static_cast<int64_t>(spec->tokens.size()) > model.decoder.vocab)
+  if (static_cast<int64_t>(spec->tokens.size()) != model.decoder.vocab && model.decoder.vocab > 0)
     model.notes.push_back(absl::StrCat("the tokenizer has ", spec->tokens.size(),
                                        " tokens and the model ", model.decoder.vocab));
   model.tokenizer = text::serialize(*spec);

@@ -3,6 +3,8 @@
 #include "frontends/gguf/PreTokenizers.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
+#include "runtime/text/Utf8.h"
+#include "runtime/text/template/RenderChat.h"
 
 #include <absl/container/flat_hash_map.h>
 
@@ -60,19 +62,38 @@ constexpr size_t kFillInPlaces = 3;
 // gpt-oss's, which are part of an answer.
 constexpr std::string_view kParts[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"};
 
-absl::StatusOr<std::vector<TokenKind>> token_kinds(const TokenizerMetadata &metadata) {
-  if (metadata.token_types.empty())
-    return std::vector<TokenKind>(metadata.tokens.size(), TokenKind::Normal);
-  if (metadata.token_types.size() != metadata.tokens.size())
+using Notes = std::vector<std::string>;
+
+/// An array with an element a token. More than that are passed over, as llama.cpp has it.
+absl::Status check_length(const char *key, size_t length, const char *elements, size_t tokens,
+                          Notes &notes) {
+  if (length < tokens)
     return absl::InvalidArgumentError(
-        text::concat("tokenizer.ggml.token_type: ", metadata.token_types.size(), " types for ",
-                     metadata.tokens.size(), " tokens"));
+        text::concat(key, ": ", length, " ", elements, " for ", tokens, " tokens"));
+  if (length > tokens)
+    notes.push_back(text::concat(key, ": ", length, " ", elements, " for ", tokens,
+                                 " tokens; the last are passed over"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<TokenKind>> token_kinds(const TokenizerMetadata &metadata,
+                                                   Notes &notes) {
+  if (metadata.token_types.empty()) {
+    notes.push_back("tokenizer.ggml.token_type is missing: every token counts as a word, so that "
+                    "special tokens are not found in a text, but for those known by their names");
+    return std::vector<TokenKind>(metadata.tokens.size(), TokenKind::Normal);
+  }
+  if (absl::Status s = check_length("tokenizer.ggml.token_type", metadata.token_types.size(),
+                                    "types", metadata.tokens.size(), notes);
+      !s.ok())
+    return s;
   static constexpr TokenKind kByType[] = {
       TokenKind::Normal,      TokenKind::Normal, TokenKind::Unknown, TokenKind::Control,
       TokenKind::UserDefined, TokenKind::Unused, TokenKind::Byte};
   std::vector<TokenKind> kinds;
   kinds.reserve(metadata.tokens.size());
-  for (int32_t type : metadata.token_types) {
+  for (size_t i = 0; i < metadata.tokens.size(); ++i) {
+    const int32_t type = metadata.token_types[i];
     if (type < 0 || static_cast<size_t>(type) >= std::size(kByType))
       return absl::InvalidArgumentError(
           text::concat("tokenizer.ggml.token_type: ", type, " is not a token type"));
@@ -99,16 +120,6 @@ absl::StatusOr<std::vector<text::Merge>> read_merges(const TokenizerMetadata &me
   return resolved;
 }
 
-/// The id under `key`, -1 if absent.
-absl::StatusOr<int32_t> token_id(const char *key, std::optional<int64_t> id, size_t tokens) {
-  if (!id)
-    return -1;
-  if (*id < 0 || static_cast<uint64_t>(*id) >= tokens)
-    return absl::InvalidArgumentError(
-        text::concat(key, ": ", *id, " is outside the vocabulary of ", tokens, " tokens"));
-  return static_cast<int32_t>(*id);
-}
-
 void add_end(int32_t id, std::vector<int32_t> &ends) {
   if (id >= 0 && std::find(ends.begin(), ends.end(), id) == ends.end())
     ends.push_back(id);
@@ -120,52 +131,74 @@ struct Defaults {
   bool add_bos = false, add_eos = false;
 };
 
+/// A special token's id by its key. One that names no token is noted and counts as absent.
+class SpecialIds {
+public:
+  SpecialIds(size_t tokens, Notes &notes) : tokens_(tokens), notes_(notes) {}
+
+  int32_t get(const char *key, std::optional<int64_t> id, int32_t fallback = -1) const {
+    if (fallback >= 0 && static_cast<size_t>(fallback) >= tokens_)
+      fallback = -1;
+    if (!id)
+      return fallback;
+    if (*id >= 0 && static_cast<uint64_t>(*id) < tokens_)
+      return static_cast<int32_t>(*id);
+    notes_.push_back(
+        text::concat("tokenizer.ggml.", key, ": ", *id, " names none of the ", tokens_, " tokens",
+                     fallback < 0 ? std::string(": it is passed over")
+                                  : text::concat("; this model's usual one is taken, ", fallback)));
+    return fallback;
+  }
+
+private:
+  size_t tokens_;
+  Notes &notes_;
+};
+
 absl::Status read_special_ids(const TokenizerMetadata &metadata, const Defaults &defaults,
-                              text::TokenizerSpec &spec) {
-  const auto token = [&](const char *key, std::optional<int64_t> id, int32_t fallback) {
-    if (!id && fallback >= 0 && static_cast<size_t>(fallback) < spec.tokens.size())
-      return absl::StatusOr<int32_t>(fallback);
-    return token_id(key, id, spec.tokens.size());
-  };
-  absl::StatusOr<int32_t> eos = token("tokenizer.ggml.eos_token_id", metadata.eos_id, defaults.eos);
-  absl::StatusOr<int32_t> bos = token("tokenizer.ggml.bos_token_id", metadata.bos_id, defaults.bos);
-  absl::StatusOr<int32_t> unk =
-      token("tokenizer.ggml.unknown_token_id", metadata.unk_id, defaults.unk);
-  absl::StatusOr<int32_t> sep =
-      token("tokenizer.ggml.seperator_token_id", metadata.sep_id, defaults.sep);
-  absl::StatusOr<int32_t> eot = token("tokenizer.ggml.eot_token_id", metadata.eot_id, -1);
-  absl::StatusOr<int32_t> eom = token("tokenizer.ggml.eom_token_id", metadata.eom_id, -1);
-  for (const absl::StatusOr<int32_t> *id : {&eos, &bos, &unk, &sep, &eot, &eom})
-    if (!id->ok())
-      return id->status();
-  for (const int32_t id : {*eos, *eot, *eom})
+                              text::TokenizerSpec &spec, Notes &notes) {
+  const SpecialIds ids(spec.tokens.size(), notes);
+  const int32_t eos = ids.get("eos_token_id", metadata.eos_id, defaults.eos);
+  const int32_t bos = ids.get("bos_token_id", metadata.bos_id, defaults.bos);
+  const int32_t unk = ids.get("unknown_token_id", metadata.unk_id, defaults.unk);
+  const int32_t sep = ids.get("seperator_token_id", metadata.sep_id, defaults.sep);
+  for (const int32_t id :
+       {eos, ids.get("eot_token_id", metadata.eot_id), ids.get("eom_token_id", metadata.eom_id)})
     add_end(id, spec.eos_ids);
-  spec.bos_id = *bos;
+  spec.bos_id = bos;
   if (spec.model != text::ModelKind::ByteLevelBpe) // which drops what it has no token for
-    spec.unk_id = *unk;
-  if (spec.bos_id >= 0)
-    spec.bos_token = spec.tokens[static_cast<size_t>(spec.bos_id)];
-  if (*eos >= 0)
-    spec.eos_token = spec.tokens[static_cast<size_t>(*eos)];
-  if (metadata.add_bos.value_or(defaults.add_bos)) {
-    if (spec.bos_id < 0)
-      return absl::InvalidArgumentError(
-          "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is absent");
-    spec.prefix_ids = {spec.bos_id};
-  }
-  if (metadata.add_eos.value_or(defaults.add_eos)) {
-    if (*eos < 0)
-      return absl::InvalidArgumentError(
-          "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is absent");
-    spec.suffix_ids = {*eos};
-  }
-  if (defaults.sep >= 0 && *sep >= 0)
-    spec.suffix_ids = {*sep};
+    spec.unk_id = unk;
+  if (bos >= 0)
+    spec.bos_token = spec.tokens[static_cast<size_t>(bos)];
+  if (eos >= 0)
+    spec.eos_token = spec.tokens[static_cast<size_t>(eos)];
+  for (const auto &[name, id] :
+       {std::pair{"unk_token", unk}, std::pair{"sep_token", sep},
+        std::pair{"pad_token", ids.get("padding_token_id", metadata.pad_id)},
+        std::pair{"cls_token", ids.get("cls_token_id", metadata.cls_id)},
+        std::pair{"mask_token", ids.get("mask_token_id", metadata.mask_id)}})
+    if (id >= 0)
+      spec.named_tokens.push_back({name, spec.tokens[static_cast<size_t>(id)]});
+  // A flag without an id cannot be meant; an id that is none was noted.
+  if (metadata.add_bos == true && !metadata.bos_id && bos < 0)
+    return absl::InvalidArgumentError(
+        "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is absent");
+  if (metadata.add_eos == true && !metadata.eos_id && eos < 0)
+    return absl::InvalidArgumentError(
+        "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is absent");
+  if (metadata.add_bos.value_or(defaults.add_bos) && bos >= 0)
+    spec.prefix_ids = {bos};
+  if (metadata.add_eos.value_or(defaults.add_eos) && eos >= 0)
+    spec.suffix_ids = {eos};
+  if (defaults.sep >= 0 && sep >= 0)
+    spec.suffix_ids = {sep};
   return absl::OkStatus();
 }
 
-/// Puts right by spelling what tokens are, and which of them end an answer.
-std::vector<int32_t> correct_kinds(text::TokenizerSpec &spec) {
+/// Puts right what tokens are, by their spelling or, for filling in, their keys, and says which of
+/// them end an answer.
+std::vector<int32_t> correct_kinds(const TokenizerMetadata &metadata, text::TokenizerSpec &spec,
+                                   Notes &notes) {
   absl::flat_hash_map<std::string_view, size_t, std::hash<std::string_view>> known;
   for (const std::string_view spelling : kEndSpellings)
     known.emplace(spelling, spec.tokens.size());
@@ -183,14 +216,25 @@ std::vector<int32_t> correct_kinds(text::TokenizerSpec &spec) {
   };
 
   std::vector<int32_t> ends;
-  for (const auto &group : kFillIn)
-    for (const std::string_view spelling : group)
+  static constexpr const char *kFillInKeys[] = {"fim_pre_token_id", "fim_suf_token_id",
+                                                "fim_mid_token_id", "fim_pad_token_id",
+                                                "fim_rep_token_id", "fim_sep_token_id"};
+  const SpecialIds ids(spec.tokens.size(), notes);
+  for (size_t i = 0; i < std::size(kFillIn); ++i) {
+    // A key's token keeps its type and ends an answer all the same.
+    if (const int32_t id = ids.get(kFillInKeys[i], metadata.fill_in_ids[i]); id >= 0) {
+      if (i >= kFillInPlaces)
+        add_end(id, ends);
+      continue;
+    }
+    for (const std::string_view spelling : kFillIn[i])
       if (const std::optional<size_t> token = find(spelling)) {
         spec.kinds[*token] = TokenKind::Control;
-        if (&group >= kFillIn + kFillInPlaces)
+        if (i >= kFillInPlaces)
           add_end(static_cast<int32_t>(*token), ends);
         break;
       }
+  }
   // <|end|> ends a message of an answer, not the answer, where others end answers; Gemma 4 has a
   // </s> that is mere text.
   const bool call = find("<|call|>") || find("<|calls|>");
@@ -211,11 +255,29 @@ std::vector<int32_t> correct_kinds(text::TokenizerSpec &spec) {
   return ends;
 }
 
+/// Whether words of more than a byte are among the tokens, for which there must be merges.
+bool needs_merges(const text::TokenizerSpec &spec) {
+  for (size_t i = 0; i < spec.tokens.size(); ++i)
+    if (spec.kinds[i] == TokenKind::Normal && text::count_code_points(spec.tokens[i]) > 1)
+      return true;
+  return false;
+}
+
 absl::Status read_byte_level(const TokenizerMetadata &metadata, Defaults &defaults,
-                             text::TokenizerSpec &spec) {
+                             text::TokenizerSpec &spec, Notes &notes) {
   absl::StatusOr<const PreTokenizer *> pre = find_pre_tokenizer(metadata.pre);
   if (!pre.ok())
     return pre.status();
+  if (metadata.merges.empty() && metadata.pre != "kimi-k2" && needs_merges(spec))
+    return absl::InvalidArgumentError(
+        "tokenizer.ggml.merges: there are none, without which a gpt2 vocabulary makes a token of "
+        "each byte\nhint: convert the model again, or get it from elsewhere");
+  if (metadata.pre.empty())
+    notes.push_back(
+        "tokenizer.ggml.pre is missing: texts are cut into words in llama.cpp's default "
+        "way and not in the model's, so its answers get worse; convert the model again");
+  for (TokenKind &kind : spec.kinds) // bytes are spelled otherwise here
+    kind = kind == TokenKind::Byte ? TokenKind::Unused : kind;
   absl::StatusOr<std::vector<text::Merge>> merges = read_merges(metadata);
   if (!merges.ok())
     return merges.status();
@@ -231,11 +293,11 @@ absl::Status read_byte_level(const TokenizerMetadata &metadata, Defaults &defaul
   return absl::OkStatus();
 }
 
-absl::Status check_scores(const TokenizerMetadata &metadata) {
-  if (metadata.scores.size() != metadata.tokens.size())
-    return absl::InvalidArgumentError(
-        text::concat("tokenizer.ggml.scores: ", metadata.scores.size(), " scores for ",
-                     metadata.tokens.size(), " tokens"));
+absl::Status check_scores(const TokenizerMetadata &metadata, Notes &notes) {
+  if (absl::Status s = check_length("tokenizer.ggml.scores", metadata.scores.size(), "scores",
+                                    metadata.tokens.size(), notes);
+      !s.ok())
+    return s;
   for (float score : metadata.scores)
     if (!std::isfinite(score))
       return absl::InvalidArgumentError("tokenizer.ggml.scores: a score is not a number");
@@ -250,13 +312,20 @@ void add_normalizer(text::TokenizerSpec &spec, NormalizerStep::Kind kind, std::s
 
 /// Llama 2, Mistral, Gemma: merges by score over text with its spaces spelled U+2581.
 absl::Status read_sentence_piece(const TokenizerMetadata &metadata, Defaults &defaults,
-                                 text::TokenizerSpec &spec) {
-  if (absl::Status s = check_scores(metadata); !s.ok())
-    return s;
+                                 text::TokenizerSpec &spec, Notes &notes) {
+  std::vector<float> scores(metadata.tokens.size());
+  if (metadata.scores.empty()) {
+    notes.push_back(
+        "tokenizer.ggml.scores is missing: all tokens count alike, from the left, which "
+        "is hardly how the model was trained");
+  } else {
+    if (absl::Status s = check_scores(metadata, notes); !s.ok())
+      return s;
+    std::copy_n(metadata.scores.begin(), scores.size(), scores.begin());
+  }
   spec.model = text::ModelKind::SentencePieceBpe;
   spec.byte_fallback = true;
-  spec.merges =
-      text::merges_from_scores(spec.tokens, spec.kinds, metadata.scores, spec.merge_ranks);
+  spec.merges = text::merges_from_scores(spec.tokens, spec.kinds, scores, spec.merge_ranks);
   const bool prefix = metadata.add_space_prefix.value_or(true);
   if (prefix)
     add_normalizer(spec, NormalizerStep::Kind::Prepend, "", " ");
@@ -269,11 +338,12 @@ absl::Status read_sentence_piece(const TokenizerMetadata &metadata, Defaults &de
 
 /// T5: unigram.
 absl::Status read_unigram(const TokenizerMetadata &metadata, Defaults &defaults,
-                          text::TokenizerSpec &spec) {
-  if (absl::Status s = check_scores(metadata); !s.ok())
+                          text::TokenizerSpec &spec, Notes &notes) {
+  if (absl::Status s = check_scores(metadata, notes); !s.ok())
     return s;
   spec.model = text::ModelKind::Unigram;
-  spec.scores.assign(metadata.scores.begin(), metadata.scores.end());
+  spec.scores.assign(metadata.scores.begin(),
+                     metadata.scores.begin() + static_cast<ptrdiff_t>(metadata.tokens.size()));
   const bool prefix = metadata.add_space_prefix.value_or(true);
   add_normalizer(spec, NormalizerStep::Kind::SentencePiece, "", metadata.precompiled_charsmap,
                  NormalizerStep::kEscapeSpace | NormalizerStep::kMarksAreText |
@@ -290,7 +360,7 @@ absl::Status read_unigram(const TokenizerMetadata &metadata, Defaults &defaults,
 /// BERT. GGUF spells a token that begins a word with U+2581 and one inside a word as it is; here it
 /// is the other way round, as BERT was published.
 absl::Status read_word_piece(const TokenizerMetadata &metadata, Defaults &defaults,
-                             text::TokenizerSpec &spec) {
+                             text::TokenizerSpec &spec, Notes &) {
   spec.model = text::ModelKind::WordPiece;
   spec.continuation = "##";
   spec.max_word_characters = 100;
@@ -348,18 +418,34 @@ void add_tokens(const TokenizerMetadata &metadata, text::TokenizerSpec &spec) {
   }
 }
 
+void note_duplicates(const std::vector<std::string> &tokens, Notes &notes) {
+  absl::flat_hash_map<std::string_view, size_t, std::hash<std::string_view>> ids;
+  size_t count = 0;
+  std::string example;
+  for (size_t i = 0; i < tokens.size(); ++i)
+    if (const auto [it, fresh] = ids.try_emplace(tokens[i], i);
+        !fresh && !tokens[i].empty() && count++ == 0)
+      example = text::concat("\"", tokens[i], "\" has the ids ", it->second, " and ", i);
+  if (count > 0)
+    notes.push_back(text::concat("tokenizer.ggml.tokens: ", count, " of the ", tokens.size(),
+                                 " tokens are there before: ", example));
+}
+
 } // namespace
 
-absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetadata &metadata) {
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetadata &metadata,
+                                                            Notes *all_notes) {
   text::TokenizerSpec spec;
+  Notes notes;
   spec.tokens = metadata.tokens;
-  absl::StatusOr<std::vector<TokenKind>> kinds = token_kinds(metadata);
+  spec.decoding.silent_unused = true;
+  absl::StatusOr<std::vector<TokenKind>> kinds = token_kinds(metadata, notes);
   if (!kinds.ok())
     return kinds.status();
   spec.kinds = *std::move(kinds);
   static constexpr struct {
     std::string_view model;
-    absl::Status (*read)(const TokenizerMetadata &, Defaults &, text::TokenizerSpec &);
+    absl::Status (*read)(const TokenizerMetadata &, Defaults &, text::TokenizerSpec &, Notes &);
   } kModels[] = {{"gpt2", read_byte_level},
                  {"llama", read_sentence_piece},
                  {"t5", read_unigram},
@@ -370,21 +456,26 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetad
     return absl::UnimplementedError(text::concat(
         "tokenizer.ggml.model: \"", metadata.model,
         "\" is not supported; gpt2, llama, t5 and bert are. The model runs on raw ids"));
+  note_duplicates(spec.tokens, notes);
   // WordPiece's tokens are respelled when they are read.
-  const std::vector<int32_t> ends = correct_kinds(spec);
+  const std::vector<int32_t> ends = correct_kinds(metadata, spec, notes);
   Defaults defaults;
-  if (absl::Status s = model->read(metadata, defaults, spec); !s.ok())
+  if (absl::Status s = model->read(metadata, defaults, spec, notes); !s.ok())
     return s;
   add_tokens(metadata, spec);
-  if (absl::Status s = read_special_ids(metadata, defaults, spec); !s.ok())
+  if (absl::Status s = read_special_ids(metadata, defaults, spec, notes); !s.ok())
     return s;
   for (const int32_t id : ends)
     add_end(id, spec.eos_ids);
   spec.chat_template = metadata.chat_template;
+  for (std::string &fault : text::template_faults(spec.chat_template))
+    notes.push_back(std::move(fault));
   // What the runtime would refuse is refused here, where the model's author can be named.
   if (absl::StatusOr<std::unique_ptr<text::Tokenizer>> trial = text::Tokenizer::create(spec);
       !trial.ok())
     return trial.status();
+  if (all_notes)
+    all_notes->insert(all_notes->end(), notes.begin(), notes.end());
   return spec;
 }
 

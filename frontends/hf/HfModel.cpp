@@ -169,8 +169,8 @@ struct FolderTokenizer {
   int64_t tokens = 0;
 };
 
-FolderTokenizer load_folder_tokenizer(const fs::path &folder, Problems &problems) {
-  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder);
+FolderTokenizer load_folder_tokenizer(const fs::path &folder, Notes &notes, Problems &problems) {
+  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder, &notes);
   if (!spec.ok())
     problems.add("tokenizer", spec.status());
   if (!spec.ok() || !*spec)
@@ -180,8 +180,9 @@ FolderTokenizer load_folder_tokenizer(const fs::path &folder, Problems &problems
 
 void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
   if (tokenizer.bytes.empty())
-    model.notes.push_back(
-        "there is no tokenizer.json and no tokenizer.model: what needs text will refuse");
+    model.notes.push_back("there is no tokenizer.json, no tokenizer.model and no vocab.json with "
+                          "merges.txt: what needs "
+                          "text will refuse");
   else if (tokenizer.tokens > model.decoder.vocab)
     model.notes.push_back(absl::StrCat("the tokenizer has ", tokenizer.tokens,
                                        " tokens and the model ", model.decoder.vocab));
@@ -219,7 +220,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   }
 
   // What is wrong with one file does not hide what is wrong with another.
-  FolderTokenizer tokenizer = load_folder_tokenizer(folder, problems);
+  FolderTokenizer tokenizer = load_folder_tokenizer(folder, model.notes, problems);
   const Family *family = config.ok() ? find_family(*config, problems) : nullptr;
   if (!family)
     return model;

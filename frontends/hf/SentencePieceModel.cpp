@@ -213,7 +213,11 @@ int32_t known(int32_t id, size_t tokens) {
 
 } // namespace
 
-absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const TokenizerFiles &files) {
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const TokenizerFiles &files,
+                                                                  Notes *notes) {
+  absl::StatusOr<TokenizerConfigs> configs = parse_configs(files);
+  if (!configs.ok())
+    return configs.status();
   absl::StatusOr<Model> read_model = read(files.sentence_piece_model);
   if (!read_model.ok())
     return read_model.status();
@@ -261,27 +265,33 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const Tokenize
   }
   if (eos >= 0)
     spec.eos_ids.push_back(eos);
-  if (absl::Status s = read_configs(files, to); !s.ok())
+  // What the configs do not name is named by the model.
+  TokenizerClass own = {.name = "", .special_tokens = {}};
+  for (const auto &[name, id] : {std::pair{"bos_token", bos}, std::pair{"eos_token", eos},
+                                 std::pair{"unk_token", spec.unk_id}})
+    if (id >= 0)
+      own.special_tokens.emplace_back(name, spec.tokens[static_cast<size_t>(id)].c_str());
+  if (absl::Status s = read_special_tokens(*configs, &own, /*in_place=*/true, to); !s.ok())
+    return s;
+  if (absl::Status s = read_generation(files, *configs, to); !s.ok())
     return s;
   if (spec.bos_id < 0)
     spec.bos_id = bos;
-  if (spec.bos_token.empty() && spec.bos_id >= 0)
-    spec.bos_token = spec.tokens[static_cast<size_t>(spec.bos_id)];
-  if (spec.eos_token.empty() && eos >= 0)
-    spec.eos_token = spec.tokens[static_cast<size_t>(eos)];
-  const json config = json::parse(files.tokenizer_config_json, nullptr, false);
+  const json config = configs->tokenizer;
   if (flag_of(config, "add_bos_token", bpe) && spec.bos_id >= 0)
     spec.prefix_ids = {spec.bos_id};
-  if (flag_of(config, "add_eos_token", !bpe) && !spec.eos_ids.empty())
-    spec.suffix_ids = {spec.eos_ids.front()};
+  const int32_t named_eos = to.find(spec.eos_token);
+  if (const int32_t id = named_eos >= 0 ? named_eos : eos;
+      flag_of(config, "add_eos_token", !bpe) && id >= 0)
+    spec.suffix_ids = {id};
   if (!bpe) {
     spec.scores.assign(model.scores.begin(), model.scores.end());
     spec.scores.resize(spec.tokens.size()); // tokens that the config adds
   }
-  if (absl::StatusOr<std::unique_ptr<text::Tokenizer>> trial = text::Tokenizer::create(spec);
-      !trial.ok())
-    return invalid(text::message_of(trial.status()));
-  return std::move(spec);
+  absl::StatusOr<text::TokenizerSpec> finished = finish(to, notes);
+  return finished.ok()
+             ? *std::move(finished)
+             : absl::StatusOr<text::TokenizerSpec>(invalid(text::message_of(finished.status())));
 }
 
 } // namespace quern::hf

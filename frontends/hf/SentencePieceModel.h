@@ -14,8 +14,10 @@
 namespace quern::hf {
 
 /// The spec of files.sentence_piece_model and the configs beside it. Any bytes are safe. Errors
-/// name the file and the part of it; model types other than BPE and unigram are refused.
-absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const TokenizerFiles &files);
+/// name the file and the part of it; model types other than BPE and unigram are refused. `notes`
+/// may be null.
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const TokenizerFiles &files,
+                                                                  Notes *notes = nullptr);
 
 } // namespace quern::hf
 

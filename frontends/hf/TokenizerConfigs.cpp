@@ -9,123 +9,142 @@ namespace {
 
 using nlohmann::json;
 
-absl::Status invalid(const std::string &what) { return absl::InvalidArgumentError(what); }
-
-/// "<s>" or {"content": "<s>", ...}.
-std::string token_text(const json &config, const char *key) {
-  const json &value = member(config, key);
-  return value.is_object() ? text_of(value, "content") : text_of(config, key);
-}
+/// Rows a model may have beyond its tokenizer's tokens, of which one may yet end an answer.
+constexpr size_t kMostPadding = 65536;
 
 void add_end(int32_t id, std::vector<int32_t> &ends) {
   if (std::find(ends.begin(), ends.end(), id) == ends.end())
     ends.push_back(id);
 }
 
-/// eos_token_id: an id or a list of ids. `found`: whether there was one.
-absl::Status read_end_ids(const char *file, const json &config, bool &found, SpecBuilder &to) {
-  const json &value = member(config, "eos_token_id");
-  found = !value.is_null();
+/// A key of a model's config, or of what it holds for its language model.
+json model_key(const Config &config, const char *key) {
+  for (const Config *object :
+       {&config, config.contains("text_config") ? &config["text_config"] : nullptr})
+    if (object && object->is_object() && object->contains(key) && !(*object)[key].is_null())
+      return json((*object)[key]);
+  return {};
+}
+
+/// eos_token_id: an id or a list of ids. Ids that name no token are noted. `rows`: how many the
+/// model has, which may be more than there are tokens.
+void read_end_ids(const char *file, const json &value, size_t rows, SpecBuilder &to) {
   for (const json &entry : value.is_array() ? value : json::array({value})) {
     if (entry.is_null())
       continue;
-    const std::optional<int32_t> id = to.id_of(entry);
-    if (!id || static_cast<size_t>(*id) >= to.spec.tokens.size())
-      return invalid(text::concat(file, ": eos_token_id ", entry.dump(),
-                                  " is outside the vocabulary of ", to.spec.tokens.size(),
-                                  " tokens"));
+    const size_t tokens = to.spec.tokens.size();
+    const std::optional<int32_t> id =
+        number_of(entry, std::max(tokens, std::min(rows, tokens + kMostPadding)));
+    if (!id || static_cast<size_t>(*id) >= tokens)
+      to.notes.push_back(text::concat(
+          file, ": eos_token_id ", entry.dump(), " names none of the ", tokens, " tokens",
+          id ? ", though the model can make it: it ends an answer" : ": it ends nothing"));
+    if (!id)
+      continue;
+    if (static_cast<size_t>(*id) >= tokens)
+      to.put_token("", *id, text::TokenKind::Unused);
     add_end(*id, to.spec.eos_ids);
   }
-  return absl::OkStatus();
 }
 
-/// A template, or a list of named ones, of which "default" or else the first is meant.
-std::string chat_template(const json &value) {
-  if (value.is_string())
-    return value.get<std::string>();
-  std::string chosen;
-  if (value.is_array())
-    for (const json &entry : value)
-      if (chosen.empty() || text_of(entry, "name") == "default")
-        chosen = text_of(entry, "template");
-  return chosen;
-}
+/// Of a template, a list of named ones or an object of them, what is used: "default".
+class Templates {
+public:
+  void add(const std::string &name, const std::string &source) {
+    if (name.empty() || name == "default")
+      default_ = default_.empty() ? source : default_;
+    else
+      named_.emplace_back(name, source);
+  }
+  void add(const Config &value) {
+    if (value.is_string())
+      add("", value.get<std::string>());
+    if (value.is_object())
+      for (const auto &[name, entry] : value.items())
+        if (entry.is_string())
+          add(name, entry.get<std::string>());
+    for (const Config &entry : value.is_array() ? value : Config::array())
+      add(text_of(json(entry), "name"), text_of(json(entry), "template"));
+  }
+  bool found() const { return !default_.empty(); }
+
+  /// The first there is, where none is the default.
+  std::string choose(Notes &notes) const {
+    if (found() || named_.empty())
+      return default_;
+    std::string names;
+    for (const auto &[name, source] : named_)
+      names += (names.empty() ? "" : ", ") + name;
+    notes.push_back(text::concat("none of the chat templates is the default; of ", names,
+                                 " the first is used"));
+    return named_.front().second;
+  }
+
+private:
+  std::string default_;
+  std::vector<std::pair<std::string, std::string>> named_;
+};
 
 } // namespace
 
-absl::Status add_token(const char *file, const json &token, std::optional<int32_t> id,
-                       SpecBuilder &to) {
+text::AddedToken added_token_of(const json &token, bool special) {
   text::AddedToken added;
   added.content = text_of(token, "content");
-  if (!id || added.content.empty())
-    return invalid(text::concat(file, ": an added token has no content or no valid id"));
-  added.id = *id;
-  added.special = flag_of(token, "special", false);
+  added.special = special || flag_of(token, "special", false);
   added.lstrip = flag_of(token, "lstrip", false);
   added.rstrip = flag_of(token, "rstrip", false);
   added.normalized = flag_of(token, "normalized", !added.special);
   added.single_word = flag_of(token, "single_word", false);
-  for (const text::AddedToken &known : to.spec.added_tokens)
-    if (known.id == added.id || known.content == added.content)
-      return absl::OkStatus();
-  // A token of the model's own stays one: words may become it where it is not found as an added
-  // token. But no text becomes a special token that was not found.
-  const auto i = static_cast<size_t>(added.id);
-  const bool own = !added.special && i < to.spec.tokens.size() &&
-                   to.spec.kinds[i] == text::TokenKind::Normal &&
-                   to.spec.tokens[i] == added.content;
-  if (!own)
-    to.put_token(added.content, added.id,
-                 added.special ? text::TokenKind::Control : text::TokenKind::UserDefined);
-  to.spec.added_tokens.push_back(std::move(added));
-  return absl::OkStatus();
+  return added;
 }
 
-absl::Status read_configs(const TokenizerFiles &files, SpecBuilder &to) {
-  json config, map;
+absl::StatusOr<TokenizerConfigs> parse_configs(const TokenizerFiles &files) {
+  TokenizerConfigs configs;
   for (const auto &[name, content, value] :
-       {std::tuple{"tokenizer_config.json", &files.tokenizer_config_json, &config},
-        std::tuple{"special_tokens_map.json", &files.special_tokens_map_json, &map}}) {
-    if (content->empty())
-      continue;
-    absl::StatusOr<json> parsed = parse_object(name, *content);
+       {std::tuple{"tokenizer_config.json", &files.tokenizer_config_json, &configs.tokenizer},
+        std::tuple{"special_tokens_map.json", &files.special_tokens_map_json,
+                   &configs.special_tokens_map},
+        std::tuple{"added_tokens.json", &files.added_tokens_json, &configs.added_tokens},
+        std::tuple{"config.json", &files.config_json, &configs.model}}) {
+    absl::StatusOr<Config> parsed = parse_config(name, *content);
     if (!parsed.ok())
       return parsed.status();
     *value = *std::move(parsed);
   }
-  if (const json &extra = member(config, "added_tokens_decoder"); extra.is_object())
-    for (const auto &[key, token] : extra.items())
-      if (absl::Status s = add_token("tokenizer_config.json", token,
-                                     to.id_of(json::parse(key, nullptr, false)), to);
-          !s.ok())
-        return s;
-  to.spec.bos_token = token_text(config, "bos_token");
-  if (to.spec.bos_token.empty())
-    to.spec.bos_token = token_text(map, "bos_token");
-  to.spec.eos_token = token_text(config, "eos_token");
-  if (to.spec.eos_token.empty())
-    to.spec.eos_token = token_text(map, "eos_token");
-  if (!to.spec.bos_token.empty())
-    to.spec.bos_id = to.find(to.spec.bos_token);
+  return configs;
+}
+
+absl::Status read_generation(const TokenizerFiles &files, const TokenizerConfigs &configs,
+                             SpecBuilder &to) {
   if (const int32_t eos = to.spec.eos_token.empty() ? -1 : to.find(to.spec.eos_token); eos >= 0)
     add_end(eos, to.spec.eos_ids);
-
+  absl::StatusOr<Config> generation =
+      parse_config("generation_config.json", files.generation_config_json);
+  if (!generation.ok())
+    return generation.status();
   // generation_config.json is what generation reads; config.json answers where it is silent.
-  bool found = false;
-  for (const auto &[name, content] :
-       {std::pair{"generation_config.json", &files.generation_config_json},
-        std::pair{"config.json", &files.config_json}}) {
-    if (found || content->empty())
-      continue;
-    absl::StatusOr<json> parsed = parse_object(name, *content);
-    if (!parsed.ok())
-      return parsed.status();
-    if (absl::Status s = read_end_ids(name, *parsed, found, to); !s.ok())
-      return s;
+  const std::optional<int32_t> vocab =
+      number_of(model_key(configs.model, "vocab_size"), text::kMaxTokens);
+  const auto rows = static_cast<size_t>(vocab.value_or(0));
+  if (const json ends = model_key(*generation, "eos_token_id"); !ends.is_null())
+    read_end_ids("generation_config.json", ends, rows, to);
+  else
+    read_end_ids("config.json", model_key(configs.model, "eos_token_id"), rows, to);
+
+  Templates templates;
+  templates.add("", files.chat_template_jinja);
+  for (const auto &[name, source] : files.additional_chat_templates)
+    templates.add(name, source);
+  if (!templates.found())
+    templates.add(configs.tokenizer.value("chat_template", Config()));
+  if (!templates.found() && !files.chat_template_json.empty()) {
+    // What a processor of text and images reads.
+    absl::StatusOr<Config> processor = parse_config("chat_template.json", files.chat_template_json);
+    if (!processor.ok())
+      return processor.status();
+    templates.add(processor->value("chat_template", Config()));
   }
-  to.spec.chat_template = files.chat_template_jinja.empty()
-                              ? chat_template(member(config, "chat_template"))
-                              : files.chat_template_jinja;
+  to.spec.chat_template = templates.choose(to.notes);
   return absl::OkStatus();
 }
 

@@ -57,6 +57,28 @@ void recognize_byte_level(TokenizerSpec &spec) {
   }
 }
 
+/// What goes around a text, of files that do not say it themselves.
+void surround(const Config &config, const TokenizerClass &known_class, SpecBuilder &to) {
+  const auto id_of = [&](std::string_view name) {
+    if (name == "bos_token" || name == "eos_token")
+      return to.find(name == "bos_token" ? to.spec.bos_token : to.spec.eos_token);
+    for (const text::NamedToken &token : to.spec.named_tokens)
+      if (token.name == name)
+        return to.find(token.token);
+    return -1;
+  };
+  const auto put = [&](bool wanted, std::string_view name, std::vector<int32_t> &ids) {
+    if (const int32_t id = wanted ? id_of(name) : -1; id >= 0)
+      ids = {id};
+  };
+  const bool classifies = known_class.cls_and_sep;
+  const auto flag = [&](const char *key) { return config.value(key, json()) == json(true); };
+  put(classifies || flag("add_bos_token"), classifies ? "cls_token" : "bos_token",
+      to.spec.prefix_ids);
+  put(classifies || flag("add_eos_token"), classifies ? "sep_token" : "eos_token",
+      to.spec.suffix_ids);
+}
+
 } // namespace
 
 absl::Status unsupported(std::string_view part, std::string_view what) {
@@ -66,6 +88,35 @@ absl::Status unsupported(std::string_view part, std::string_view what) {
 
 absl::StatusOr<json> parse_object(const char *file, const std::string &content) {
   json value = json::parse(content, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object())
+    return invalid(text::concat(file, ": not a JSON object"));
+  return value;
+}
+
+absl::StatusOr<Config> parse_config(const char *file, const std::string &content) {
+  if (content.empty())
+    return Config::object();
+  std::string plain;
+  plain.reserve(content.size());
+  for (size_t at = 0; at < content.size();) {
+    if (content[at] == '"') {
+      size_t end = at + 1;
+      while (end < content.size() && content[end] != '"')
+        end += content[end] == '\\' ? 2 : 1;
+      end = std::min(end + 1, content.size());
+      plain.append(content, at, end - at);
+      at = end;
+      continue;
+    }
+    const std::string_view rest = std::string_view(content).substr(at);
+    size_t taken = 0;
+    for (const std::string_view word : {"-Infinity", "Infinity", "NaN"})
+      if (taken == 0 && rest.starts_with(word))
+        taken = word.size();
+    plain += taken > 0 ? std::string_view("null") : rest.substr(0, 1);
+    at += std::max<size_t>(taken, 1);
+  }
+  Config value = Config::parse(plain, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object())
     return invalid(text::concat(file, ": not a JSON object"));
   return value;
@@ -96,87 +147,161 @@ std::optional<int32_t> number_of(const json &value, size_t limit) {
   return value.get<int32_t>();
 }
 
-void SpecBuilder::put_token(std::string content, int32_t id, TokenKind kind) {
-  const auto i = static_cast<size_t>(id);
-  if (i >= spec.tokens.size()) {
-    spec.tokens.resize(i + 1);
-    spec.kinds.resize(i + 1, TokenKind::Unused);
+namespace {
+
+/// tokenizer.json's added_tokens. Their ids are what `tokenizers` makes them, whatever is said.
+absl::Status read_added_tokens(const json &list, SpecBuilder &to) {
+  size_t moved = 0;
+  std::string example;
+  for (const json &token : list) {
+    const std::optional<int32_t> said = to.id_of(member(token, "id"));
+    if (!said)
+      return invalid("tokenizer.json: an added token has no valid id");
+    to.listed[*said] = added_token_of(token);
+    const int32_t id = to.add_token(added_token_of(token));
+    if (id >= 0 && id != *said && moved++ == 0)
+      example = text::concat("\"", text_of(token, "content"), "\" has ", id, ", not ", *said);
   }
-  spec.tokens[i] = std::move(content);
-  spec.kinds[i] = kind;
+  if (moved > 0)
+    to.notes.push_back(text::concat("tokenizer.json: ", moved,
+                                    " added tokens have other ids than are written there, as "
+                                    "`tokenizers` counts them: ",
+                                    example));
+  return absl::OkStatus();
 }
 
-int32_t SpecBuilder::find(std::string_view token) const {
-  for (const text::AddedToken &added : spec.added_tokens)
-    if (added.content == token)
-      return added.id;
-  const auto it = std::find(spec.tokens.begin(), spec.tokens.end(), token);
-  return it == spec.tokens.end() ? -1 : static_cast<int32_t>(it - spec.tokens.begin());
-}
-
-absl::StatusOr<TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files) {
-  absl::StatusOr<json> root = parse_object("tokenizer.json", files.tokenizer_json);
-  if (!root.ok())
-    return root.status();
+/// tokenizer.json, or what other files are in its terms.
+absl::StatusOr<TokenizerSpec> tokenizer_of(const json &root, const TokenizerFiles &files,
+                                           const TokenizerClass *known_class, bool is_file,
+                                           Notes *notes) {
+  absl::StatusOr<TokenizerConfigs> configs = parse_configs(files);
+  if (!configs.ok())
+    return configs.status();
   SpecBuilder to;
   to.id_limit =
-      std::min(text::kMaxTokens, files.tokenizer_json.size() + files.tokenizer_config_json.size());
-  if (absl::Status s = read_model(member(*root, "model"), to); !s.ok())
+      std::min(text::kMaxTokens, files.tokenizer_json.size() + files.vocab_json.size() +
+                                     files.vocab_txt.size() + files.tokenizer_config_json.size());
+  if (absl::Status s = read_model(member(root, "model"), to); !s.ok())
     return s;
-  for (const json &token : member(*root, "added_tokens"))
-    if (absl::Status s = add_token("tokenizer.json", token, to.id_of(member(token, "id")), to);
-        !s.ok())
-      return s;
+  if (absl::Status s = read_added_tokens(member(root, "added_tokens"), to); !s.ok())
+    return s;
   absl::Status steps;
   for (const auto &[key, read] :
        {std::pair{"normalizer", &read_normalizer}, std::pair{"pre_tokenizer", &read_pre_tokenizer},
         std::pair{"decoder", &read_decoder}, std::pair{"post_processor", &read_post_processor}})
-    add_to(steps, read(member(*root, key), to));
+    add_to(steps, read(member(root, key), to));
   if (!steps.ok())
     return steps;
-  if (absl::Status s = read_configs(files, to); !s.ok())
-    return s;
   TokenizerSpec &spec = to.spec;
+  const auto spells_bytes = [](const auto &step) {
+    return step.kind == text::PreTokenizerStep::Kind::Bytes;
+  };
+  if (is_file)
+    known_class = tokenizer_class(configs->tokenizer, configs->model);
+  // Of Llama's class are the many that came after Llama 2 and have nothing of it.
+  if (known_class && std::string_view(known_class->name) == "LlamaTokenizer" &&
+      std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), spells_bytes))
+    known_class = nullptr;
   recognize_byte_level(spec);
+  if (absl::Status s = read_special_tokens(*configs, known_class, /*in_place=*/false, to); !s.ok())
+    return s;
+  if (!is_file)
+    surround(configs->tokenizer, *known_class, to);
+  if (absl::Status s = read_generation(files, *configs, to); !s.ok())
+    return s;
   if (to.decodes_bytes)
     for (size_t i = 0; i < spec.tokens.size(); ++i)
       if (spec.kinds[i] == TokenKind::Normal && text::byte_of_token(spec.tokens[i]) >= 0)
         spec.kinds[i] = TokenKind::Byte;
   if (spec.model == text::ModelKind::Unigram)
     spec.scores.resize(spec.tokens.size()); // added tokens are found before the model sees them
-  // What the runtime would refuse is refused here, where the model's author can be named.
-  if (absl::StatusOr<std::unique_ptr<text::Tokenizer>> trial = text::Tokenizer::create(spec);
-      !trial.ok())
-    return trial.status();
-  return std::move(spec);
+  return finish(to, notes);
 }
 
-absl::StatusOr<std::optional<TokenizerSpec>> load_tokenizer(const std::filesystem::path &folder) {
-  std::error_code error;
-  const bool has_json = std::filesystem::exists(folder / "tokenizer.json", error);
-  const char *vocabulary = "tokenizer.json";
-  for (const char *name : {"spiece.model", "tokenizer.model"})
-    if (!has_json && std::filesystem::exists(folder / name, error))
-      vocabulary = name;
-  if (!std::filesystem::exists(folder / vocabulary, error))
-    return std::nullopt;
+} // namespace
+
+absl::StatusOr<TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files, Notes *notes) {
+  absl::StatusOr<json> root = parse_object("tokenizer.json", files.tokenizer_json);
+  if (!root.ok())
+    return root.status();
+  return tokenizer_of(*root, files, nullptr, /*is_file=*/true, notes);
+}
+
+absl::StatusOr<TokenizerSpec> tokenizer_from_vocabulary(const TokenizerFiles &files, Notes *notes) {
+  static const TokenizerClass gpt2 = {
+      .name = "", .special_tokens = {}, .pipeline = TokenizerClass::Pipeline::Gpt2};
+  absl::StatusOr<TokenizerConfigs> configs = parse_configs(files);
+  if (!configs.ok())
+    return configs.status();
+  const TokenizerClass *known_class = vocabulary_class(configs->tokenizer, configs->model);
+  const bool words = files.vocab_json.empty();
+  if (known_class && words != (known_class->pipeline == TokenizerClass::Pipeline::WordPiece))
+    known_class = nullptr;
+  if (!known_class && words)
+    return absl::UnimplementedError(
+        "vocab.txt: it is read as BERT's, and no config says that it is\nhint: say "
+        "\"tokenizer_class\": "
+        "\"BertTokenizer\" in tokenizer_config.json, or save the model with a tokenizer.json");
+  if (!known_class) {
+    known_class = &gpt2;
+    if (notes)
+      notes->push_back("vocab.json and merges.txt are read as GPT-2's: no config names a tokenizer "
+                       "class that Quern knows");
+  }
+  absl::StatusOr<json> root = vocabulary_as_json(files, *configs, known_class->pipeline);
+  if (!root.ok())
+    return root.status();
+  return tokenizer_of(*root, files, known_class, /*is_file=*/false, notes);
+}
+
+absl::StatusOr<std::optional<TokenizerSpec>> load_tokenizer(const std::filesystem::path &folder,
+                                                            Notes *notes) {
   TokenizerFiles files;
-  std::string &bytes = has_json ? files.tokenizer_json : files.sentence_piece_model;
-  const std::pair<const char *, std::string *> names[] = {
-      {vocabulary, &bytes},
+  struct Vocabulary {
+    const char *name;
+    std::string *bytes;
+    absl::StatusOr<TokenizerSpec> (*read)(const TokenizerFiles &, Notes *);
+  };
+  const Vocabulary vocabularies[] = {
+      {"tokenizer.json", &files.tokenizer_json, &tokenizer_from_json},
+      {"tokenizer.model", &files.sentence_piece_model, &tokenizer_from_sentence_piece},
+      {"spiece.model", &files.sentence_piece_model, &tokenizer_from_sentence_piece},
+      {"vocab.json", &files.vocab_json, &tokenizer_from_vocabulary},
+      {"vocab.txt", &files.vocab_txt, &tokenizer_from_vocabulary}};
+  std::error_code error;
+  const auto *const vocabulary =
+      std::find_if(std::begin(vocabularies), std::end(vocabularies),
+                   [&](const auto &v) { return std::filesystem::exists(folder / v.name, error); });
+  if (vocabulary == std::end(vocabularies))
+    return std::nullopt;
+  std::vector<std::pair<std::filesystem::path, std::string *>> names = {
+      {vocabulary->name, vocabulary->bytes},
       {"tokenizer_config.json", &files.tokenizer_config_json},
       {"special_tokens_map.json", &files.special_tokens_map_json},
+      {"added_tokens.json", &files.added_tokens_json},
       {"generation_config.json", &files.generation_config_json},
       {"config.json", &files.config_json},
-      {"chat_template.jinja", &files.chat_template_jinja}};
+      {"chat_template.jinja", &files.chat_template_jinja},
+      {"chat_template.json", &files.chat_template_json}};
+  if (vocabulary->bytes == &files.vocab_json)
+    names.emplace_back("merges.txt", &files.merges_txt);
+  std::vector<std::string> templates;
+  for (const auto &entry :
+       std::filesystem::directory_iterator(folder / "additional_chat_templates", error))
+    if (entry.path().extension() == ".jinja")
+      templates.push_back(entry.path().stem().string());
+  std::sort(templates.begin(), templates.end());
+  files.additional_chat_templates.reserve(templates.size());
+  for (const std::string &name : templates)
+    names.emplace_back(std::filesystem::path("additional_chat_templates") / (name + ".jinja"),
+                       &files.additional_chat_templates.emplace_back(name, "").second);
   for (const auto &[name, content] : names) {
     absl::StatusOr<std::string> read = read_file(folder / name);
     if (!read.ok())
       return read.status();
     *content = *std::move(read);
   }
-  absl::StatusOr<TokenizerSpec> spec =
-      has_json ? tokenizer_from_json(files) : tokenizer_from_sentence_piece(files);
+  absl::StatusOr<TokenizerSpec> spec = vocabulary->read(files, notes);
   if (!spec.ok())
     return spec.status();
   return *std::move(spec);

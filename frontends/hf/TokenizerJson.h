@@ -1,10 +1,13 @@
 // The tokenizer of a Hugging Face model folder as a TokenizerSpec.
 //
-// tokenizer.json says how text becomes ids; tokenizer_config.json, special_tokens_map.json,
-// generation_config.json, config.json and chat_template.jinja name the BOS and EOS tokens and the
-// chat template. As in transformers, whether BOS and EOS are added is tokenizer.json's
-// post_processor to say: tokenizer_config.json's add_bos_token is for models without a
-// tokenizer.json. Those have a SentencePiece model (SentencePieceModel.h).
+// tokenizer.json says how text becomes ids; without one a SentencePiece model does
+// (SentencePieceModel.h), or vocab.json and merges.txt, or vocab.txt (VocabularyFiles.cpp).
+// tokenizer_config.json, special_tokens_map.json and added_tokens.json say which tokens are special
+// and add some (TokenizerSpecialTokens.cpp), generation_config.json and config.json which end an
+// answer. Chat templates are in chat_template.jinja, additional_chat_templates/,
+// tokenizer_config.json or chat_template.json, the first of them that has one. As in transformers,
+// whether BOS and EOS are added is tokenizer.json's post_processor to say: tokenizer_config.json's
+// add_bos_token is for models without a tokenizer.json.
 //
 // Understood: models BPE (byte-level, or by characters; with byte fallback, a prefix of continuing
 // tokens, a suffix of a word's last), Unigram, WordPiece and WordLevel; normalizers NFC, NFD, NFKC,
@@ -24,6 +27,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace quern::hf {
 
@@ -36,16 +41,30 @@ struct TokenizerFiles {
   std::string generation_config_json;
   std::string config_json;
   std::string chat_template_jinja;
+  std::string vocab_json, merges_txt; ///< or these two
+  std::string vocab_txt;              ///< or this one
+  std::string added_tokens_json;
+  std::string chat_template_json;
+  /// Name and contents of additional_chat_templates/NAME.jinja.
+  std::vector<std::pair<std::string, std::string>> additional_chat_templates;
 };
 
-/// The spec, which validates and which text::Tokenizer::create accepts. Errors name the file and
-/// the part of it.
-absl::StatusOr<text::TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files);
+/// What a reader of the files is told beside the tokenizer: what is unusual but no error.
+using Notes = std::vector<std::string>;
 
-/// Reads the files of a model's folder; nullopt if it has neither tokenizer.json nor a
-/// SentencePiece model. tokenizer.json goes first.
+/// The spec, which validates and which text::Tokenizer::create accepts. Errors name the file and
+/// the part of it. `notes` may be null.
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_json(const TokenizerFiles &files,
+                                                        Notes *notes = nullptr);
+
+/// The same of vocab.json and merges.txt, or of vocab.txt.
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_vocabulary(const TokenizerFiles &files,
+                                                              Notes *notes = nullptr);
+
+/// Reads the files of a model's folder; nullopt if it has no vocabulary. tokenizer.json goes first,
+/// then a SentencePiece model, then vocab.json, then vocab.txt.
 absl::StatusOr<std::optional<text::TokenizerSpec>>
-load_tokenizer(const std::filesystem::path &folder);
+load_tokenizer(const std::filesystem::path &folder, Notes *notes = nullptr);
 
 } // namespace quern::hf
 

@@ -37,7 +37,21 @@ QuernStatus quern_encode(const QuernModel *model, const char *text, size_t bytes
     *count = 0;
     if (absl::Status status = check_tokenizer(model); !status.ok())
       return status;
-    auto encoded = model->tokenizer->encode({text, bytes}, {special != 0, special != 0});
+    auto encoded = model->tokenizer->encode(
+        {text, bytes}, {.add_special = special != 0, .parse_special = special != 0});
+    if (!encoded.ok())
+      return encoded.status();
+    return hand_over(*encoded, ids, capacity, count);
+  });
+}
+
+QuernStatus quern_encode_next(const QuernModel *model, QuernSlot slot, const char *text,
+                              size_t bytes, int32_t *ids, size_t capacity, size_t *count) {
+  return guarded([&]() -> absl::Status {
+    *count = 0;
+    if (absl::Status status = check_tokenizer(model); !status.ok())
+      return status;
+    auto encoded = model->tokenizer->encode({text, bytes}, {.before = model->engine->tokens(slot)});
     if (!encoded.ok())
       return encoded.status();
     return hand_over(*encoded, ids, capacity, count);

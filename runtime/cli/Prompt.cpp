@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <unistd.h>
 
 namespace quern::cli {
@@ -35,14 +36,17 @@ absl::StatusOr<std::string> PromptOptions::text() const {
 }
 
 absl::StatusOr<std::vector<int32_t>> PromptOptions::encode(const text::Tokenizer &tokenizer,
-                                                           const std::string &text) const {
+                                                           const std::string &text,
+                                                           std::span<const int32_t> before) const {
   if (chat)
-    return encode_conversation(tokenizer, {{"user", text}});
-  return tokenizer.encode(text, {.add_special = !no_special, .parse_special = !no_special});
+    return encode_conversation(tokenizer, {{"user", text}}, before);
+  return tokenizer.encode(
+      text, {.add_special = !no_special, .parse_special = !no_special, .before = before});
 }
 
 absl::StatusOr<std::vector<int32_t>> encode_conversation(const text::Tokenizer &tokenizer,
-                                                         const std::vector<Message> &messages) {
+                                                         const std::vector<Message> &messages,
+                                                         std::span<const int32_t> before) {
   const text::TokenizerSpec &spec = tokenizer.spec();
   if (spec.chat_template.empty())
     return absl::FailedPreconditionError(
@@ -53,11 +57,21 @@ absl::StatusOr<std::vector<int32_t>> encode_conversation(const text::Tokenizer &
     input.messages.push_back({{"role", message.role}, {"content", message.content}});
   input.bos_token = spec.bos_token;
   input.eos_token = spec.eos_token;
+  input.named_tokens = spec.named_tokens;
   auto text = text::render_chat(spec.chat_template, input);
   if (!text.ok())
     return text.status();
   // Templates spell out BOS and all else themselves.
-  return tokenizer.encode(*text, {.add_special = false, .parse_special = true});
+  auto ids =
+      tokenizer.encode(*text, {.add_special = false, .parse_special = true, .before = before});
+  if (!ids.ok() || before.empty())
+    return ids;
+  const auto is_prefix = [&](int32_t id) {
+    return id == spec.bos_id ||
+           std::find(spec.prefix_ids.begin(), spec.prefix_ids.end(), id) != spec.prefix_ids.end();
+  };
+  ids->erase(ids->begin(), std::find_if_not(ids->begin(), ids->end(), is_prefix));
+  return ids;
 }
 
 } // namespace quern::cli

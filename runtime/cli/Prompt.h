@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,9 +30,11 @@ struct PromptOptions {
   // Error: the system's.
   absl::StatusOr<std::string> text() const;
 
-  // Its ids: as one message of the user, in the model's chat template, with --chat.
+  // Its ids: as one message of the user, in the model's chat template, with --chat. Where it goes
+  // on after the tokens `before`, nothing is put before it: no BOS, nor a template's.
   absl::StatusOr<std::vector<int32_t>> encode(const text::Tokenizer &tokenizer,
-                                              const std::string &text) const;
+                                              const std::string &text,
+                                              std::span<const int32_t> before = {}) const;
 };
 
 // A message of a conversation; roles are "system", "user" and "assistant".
@@ -41,8 +44,9 @@ struct Message {
 };
 
 // The ids of a conversation in the model's chat template, up to where the assistant's answer
-// begins. Error FailedPrecondition if the model has no template.
+// begins. Error FailedPrecondition if the model has no template. `before` as above.
 absl::StatusOr<std::vector<int32_t>> encode_conversation(const text::Tokenizer &tokenizer,
-                                                         const std::vector<Message> &messages);
+                                                         const std::vector<Message> &messages,
+                                                         std::span<const int32_t> before = {});
 
 } // namespace quern::cli

@@ -39,7 +39,7 @@ struct RunOptions {
                     {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
                     {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
                     {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
-                    {"--load-state", "F", "go on from a saved sequence", &load_state},
+                    {"--load-state", "F", "go on from a saved sequence, without BOS", &load_state},
                     {"--json", "", "print one JSON object at the end", &json},
                     {"--logprobs", "N", "in the JSON: each token's N likeliest, with logprobs",
                      &logprobs}},
@@ -140,8 +140,12 @@ absl::Status run_prompt(RunOptions &options) {
       return loaded.status();
     tokenizer = *std::move(loaded);
   }
+  auto slot = options.load_state.empty() ? (*engine)->create_slot()
+                                         : (*engine)->load_state(options.load_state);
+  if (!slot.ok())
+    return slot.status();
   if (!options.tokens) {
-    auto ids = options.prompt.encode(*tokenizer, text);
+    auto ids = options.prompt.encode(*tokenizer, text, (*engine)->tokens(*slot));
     if (!ids.ok())
       return ids.status();
     prompt = *std::move(ids);
@@ -151,10 +155,6 @@ absl::Status run_prompt(RunOptions &options) {
   auto sampler = options.sampling.make_sampler((*engine)->vocab(), tokenizer.get());
   if (!sampler.ok())
     return sampler.status();
-  auto slot = options.load_state.empty() ? (*engine)->create_slot()
-                                         : (*engine)->load_state(options.load_state);
-  if (!slot.ok())
-    return slot.status();
 
   Printer printer(options, tokenizer.get());
   GenerateOptions generation;

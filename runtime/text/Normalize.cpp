@@ -172,6 +172,10 @@ void append_replaced(std::string_view text, std::string_view from, std::string_v
 
 class Normalizer::Step {
 public:
+  /// What the text is: one from its beginning, the rest of one whose beginning was seen, or a
+  /// token's content (apply_to_token).
+  enum class Role : uint8_t { Text, Rest, TokenContent };
+
   static absl::StatusOr<std::unique_ptr<Step>> create(const NormalizerStep &spec,
                                                       const std::vector<std::string_view> &keep) {
     auto step = std::make_unique<Step>();
@@ -198,8 +202,7 @@ public:
     return step;
   }
 
-  /// `token`: the text is a token's content (apply_to_token).
-  absl::StatusOr<std::string> apply(std::string_view text, bool token, size_t limit) const {
+  absl::StatusOr<std::string> apply(std::string_view text, Role role, size_t limit) const {
     switch (spec_.kind) {
     case Kind::Nfc:
       return is_ascii(text) ? std::string(text) : normal_form(text, UTF8PROC_COMPOSE);
@@ -214,7 +217,8 @@ public:
     case Kind::Lowercase:
       return lowercase(text);
     case Kind::Strip:
-      return std::string(strip(text, spec_.flags));
+      return std::string(
+          strip(text, role == Role::Rest ? spec_.flags & NormalizerStep::kRight : spec_.flags));
     case Kind::StripAccents:
       return map_code_points(text, [](char32_t value, std::string &out) {
         if (!is_mark(value))
@@ -225,7 +229,7 @@ public:
     case Kind::ReplaceRegex:
       return replace_regex(text, limit);
     case Kind::Prepend:
-      return text.empty() ? std::string() : concat(spec_.content, text);
+      return text.empty() || role == Role::Rest ? std::string(text) : concat(spec_.content, text);
     case Kind::Precompiled:
       return precompiled(text, limit);
     case Kind::Bert:
@@ -233,7 +237,7 @@ public:
     case Kind::Nmt:
       return map_code_points(text, append_nmt);
     case Kind::SentencePiece:
-      return sentence_piece(text, token, limit);
+      return sentence_piece(text, role, limit);
     case Kind::Bytes:
       return bytes_to_token(text);
     }
@@ -319,17 +323,18 @@ private:
   }
 
   /// SentencePiece's own normalizer: the charsmap, then white space as its flags say.
-  absl::StatusOr<std::string> sentence_piece(std::string_view text, bool token,
-                                             size_t limit) const {
-    const bool trim = (spec_.flags & NormalizerStep::kRemoveExtraSpace) && !token;
-    const bool dummy = (spec_.flags & NormalizerStep::kDummySpace) && !token;
+  absl::StatusOr<std::string> sentence_piece(std::string_view text, Role role, size_t limit) const {
+    const bool trim =
+        (spec_.flags & NormalizerStep::kRemoveExtraSpace) && role != Role::TokenContent;
     const bool suffix = spec_.flags & NormalizerStep::kSpaceSuffix;
+    const bool dummy = (spec_.flags & NormalizerStep::kDummySpace) &&
+                       (role == Role::Text || (role == Role::Rest && suffix));
     const std::string_view space = spec_.flags & NormalizerStep::kEscapeSpace ? "\u2581" : " ";
     std::string out;
     out.reserve(text.size() + text.size() / 4 + 8);
     if (dummy && !suffix)
       out += space;
-    bool after_space = trim, any = !trim;
+    bool after_space = trim && role != Role::Rest, any = !trim;
     size_t last = 0; // where the last that is no space ends
     while (!text.empty()) {
       const Charsmap::Match match = sentence_piece_prefix(text);
@@ -385,11 +390,11 @@ absl::StatusOr<Normalizer> Normalizer::create(const std::vector<NormalizerStep> 
 namespace {
 
 absl::StatusOr<std::string> run(const std::vector<std::unique_ptr<Normalizer::Step>> &steps,
-                                std::string_view text, bool token) {
+                                std::string_view text, Normalizer::Step::Role role) {
   const size_t limit = 64 * text.size() + 65536;
   std::string current(text);
   for (const auto &step : steps) {
-    absl::StatusOr<std::string> next = step->apply(current, token, limit);
+    absl::StatusOr<std::string> next = step->apply(current, role, limit);
     if (!next.ok())
       return next;
     current = *std::move(next);
@@ -399,12 +404,12 @@ absl::StatusOr<std::string> run(const std::vector<std::unique_ptr<Normalizer::St
 
 } // namespace
 
-absl::StatusOr<std::string> Normalizer::apply(std::string_view text) const {
-  return run(steps_, text, /*token=*/false);
+absl::StatusOr<std::string> Normalizer::apply(std::string_view text, bool goes_on) const {
+  return run(steps_, text, goes_on ? Step::Role::Rest : Step::Role::Text);
 }
 
 absl::StatusOr<std::string> Normalizer::apply_to_token(std::string_view content) const {
-  return run(steps_, content, /*token=*/true);
+  return run(steps_, content, Step::Role::TokenContent);
 }
 
 } // namespace quern::text

@@ -31,7 +31,10 @@ public:
   /// `text` (valid UTF-8) normalized: the steps in order, of the Unicode version that utf8proc
   /// knows. Fails where a pattern exceeds its work limit or where steps make far more text than
   /// they were given (64 bytes a byte), as no published tokenizer does.
-  absl::StatusOr<std::string> apply(std::string_view text) const;
+  ///
+  /// `goes_on`: something of the text lies before `text`, so nothing is put before it, and of its
+  /// leading spaces one stays.
+  absl::StatusOr<std::string> apply(std::string_view text, bool goes_on = false) const;
 
   /// The same for the content of a token that is found in normalized text: it is part of a text,
   /// so a SentencePiece step adds no space before it and takes none away.

@@ -71,7 +71,9 @@ absl::StatusOr<Pieces> Pieces::create(const TokenizerSpec &spec,
     const std::string_view token = spellings[i];
     const TokenKind kind = spec.kinds[i];
     std::optional<std::string> bytes;
-    if (byte_level) {
+    if (kind == TokenKind::Unused && decoding.silent_unused) {
+      bytes = "";
+    } else if (byte_level) {
       // A token with a character outside the byte alphabet is text as it stands.
       // An added one is its own text, unless normalizing it made it bytes.
       if ((kind != TokenKind::Control && kind != TokenKind::UserDefined &&

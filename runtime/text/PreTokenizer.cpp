@@ -86,7 +86,8 @@ public:
     return step;
   }
 
-  absl::Status apply(const Words &in, bool first, std::deque<std::string> &storage,
+  /// `place` is that of the first word.
+  absl::Status apply(const Words &in, Place place, std::deque<std::string> &storage,
                      Words &out) const {
     switch (spec_.kind) {
     case PreTokenizerStep::Kind::Split:
@@ -95,14 +96,15 @@ public:
           return s;
       break;
     case PreTokenizerStep::Kind::PrefixSpace:
-      for (std::string_view word : in)
-        out.push_back(word.starts_with(' ')
-                          ? word
-                          : std::string_view(storage.emplace_back(concat(" ", word))));
+      for (size_t i = 0; i < in.size(); ++i) {
+        const bool as_it_is = in[i].starts_with(' ') || (i == 0 && place == Place::GoesOn);
+        out.push_back(as_it_is ? in[i]
+                               : std::string_view(storage.emplace_back(concat(" ", in[i]))));
+      }
       break;
     case PreTokenizerStep::Kind::Metaspace:
       for (size_t i = 0; i < in.size(); ++i)
-        metaspace(in[i], first && i == 0, storage, out);
+        metaspace(in[i], i == 0 ? place : Place::Further, storage, out);
       break;
     case PreTokenizerStep::Kind::Bytes:
       for (std::string_view word : in)
@@ -132,12 +134,13 @@ private:
     return matches.status();
   }
 
-  void metaspace(std::string_view word, bool first, std::deque<std::string> &storage,
+  void metaspace(std::string_view word, Place place, std::deque<std::string> &storage,
                  Words &out) const {
     const std::string_view mark = spec_.pattern;
     std::string text;
-    const bool wants_prefix = spec_.prepend == MetaspacePrepend::Always ||
-                              (spec_.prepend == MetaspacePrepend::First && first);
+    const bool wants_prefix =
+        (spec_.prepend == MetaspacePrepend::Always && place != Place::GoesOn) ||
+        (spec_.prepend == MetaspacePrepend::First && place == Place::First);
     if (wants_prefix && !word.starts_with(' ') && !word.starts_with(mark))
       text = mark;
     append_replaced(word, " ", mark, text);
@@ -173,18 +176,18 @@ absl::StatusOr<PreTokenizer> PreTokenizer::create(const std::vector<PreTokenizer
   return PreTokenizer(std::move(steps));
 }
 
-absl::Status PreTokenizer::split(std::string_view text, bool first,
+absl::Status PreTokenizer::split(std::string_view text, Place place,
                                  std::deque<std::string> &storage, Words &words) const {
   if (text.empty())
     return absl::OkStatus();
   Words current = {text}, next;
   for (const std::unique_ptr<Step> &step : steps_) {
     next.clear();
-    if (absl::Status s = step->apply(current, first, storage, next); !s.ok())
+    if (absl::Status s = step->apply(current, place, storage, next); !s.ok())
       return s;
     // The first word may be gone, and what is first now did not begin the text.
-    first = first && !next.empty() &&
-            (step->rewrites() || next.front().data() == current.front().data());
+    if (next.empty() || (!step->rewrites() && next.front().data() != current.front().data()))
+      place = Place::Further;
     std::swap(current, next);
   }
   words.insert(words.end(), current.begin(), current.end());

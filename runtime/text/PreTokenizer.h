@@ -17,6 +17,10 @@ namespace quern::text {
 
 class PreTokenizer {
 public:
+  /// Where in what is encoded a text lies: at its beginning, at its beginning but behind text that
+  /// was encoded before (nothing is put before it), or further on.
+  enum class Place : uint8_t { First, GoesOn, Further };
+
   /// Compiles the patterns. An error names the pattern and what is wrong with it.
   static absl::StatusOr<PreTokenizer> create(const std::vector<PreTokenizerStep> &steps);
 
@@ -26,10 +30,9 @@ public:
 
   /// Appends the words of `text`, which must be valid UTF-8 and outlive them, to `words`. Words
   /// that are not parts of `text` lie in `storage`. No word is empty. Each step sees a word alone:
-  /// what a pattern looks ahead or behind at ends where the word does. `first`: `text` is the
-  /// beginning of what is encoded (for steps that treat its first word apart). Fails only where a
-  /// pattern exceeds its work limit.
-  absl::Status split(std::string_view text, bool first, std::deque<std::string> &storage,
+  /// what a pattern looks ahead or behind at ends where the word does. `place` is for steps that
+  /// treat the first word apart. Fails only where a pattern exceeds its work limit.
+  absl::Status split(std::string_view text, Place place, std::deque<std::string> &storage,
                      std::vector<std::string_view> &words) const;
 
 private:

@@ -79,8 +79,9 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
     text = valid;
   }
   std::vector<int32_t> ids;
-  if (options.add_special)
+  if (options.add_special && options.before.empty())
     ids = spec_.prefix_ids;
+  const PreTokenizer::Place start = place_after(options.before);
   std::vector<Segment> raw, normalized;
   raw_added_.cut(text, options.parse_special, raw);
   for (const Segment &outer : raw) {
@@ -90,8 +91,9 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
     }
     std::string_view clean = outer.text;
     absl::StatusOr<std::string> changed;
+    const bool is_first = outer.text.data() == text.data();
     if (!normalizer_.empty()) {
-      changed = normalizer_.apply(outer.text);
+      changed = normalizer_.apply(outer.text, is_first && start == PreTokenizer::Place::GoesOn);
       if (!changed.ok())
         return changed.status();
       clean = *changed;
@@ -99,10 +101,12 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
     normalized.clear();
     normalized_added_.cut(clean, options.parse_special, normalized);
     for (const Segment &inner : normalized) {
-      const bool first = outer.text.data() == text.data() && inner.text.data() == clean.data();
+      const bool first = is_first && inner.text.data() == clean.data();
       if (inner.id >= 0)
         ids.push_back(inner.id);
-      else if (absl::Status s = encode_text(inner.text, first, ids); !s.ok())
+      else if (absl::Status s =
+                   encode_text(inner.text, first ? start : PreTokenizer::Place::Further, ids);
+               !s.ok())
         return s;
     }
   }
@@ -111,11 +115,24 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
   return ids;
 }
 
-absl::Status Tokenizer::encode_text(std::string_view text, bool first,
+/// Where a text is that follows `before`: at the beginning of all behind the prefix alone; apart
+/// from what precedes behind a token that is found as a whole; else in the middle of a text.
+PreTokenizer::Place Tokenizer::place_after(std::span<const int32_t> before) const {
+  if (before.empty() || std::ranges::equal(before, spec_.prefix_ids))
+    return PreTokenizer::Place::First;
+  const int32_t last = before.back();
+  const bool whole = last != spec_.unk_id &&
+                     (is_special(last) ||
+                      std::any_of(spec_.added_tokens.begin(), spec_.added_tokens.end(),
+                                  [last](const AddedToken &token) { return token.id == last; }));
+  return whole ? PreTokenizer::Place::Further : PreTokenizer::Place::GoesOn;
+}
+
+absl::Status Tokenizer::encode_text(std::string_view text, PreTokenizer::Place place,
                                     std::vector<int32_t> &ids) const {
   std::deque<std::string> storage;
   std::vector<std::string_view> words, parts;
-  if (absl::Status s = pre_tokenizer_.split(text, first, storage, words); !s.ok())
+  if (absl::Status s = pre_tokenizer_.split(text, place, storage, words); !s.ok())
     return s;
   // Words repeat within a text. A cache that lives as long as the call needs no lock and no bound.
   struct Encoded {

@@ -28,6 +28,10 @@ struct EncodeOptions {
   /// Read the spellings of special tokens as those tokens. If not, they are plain text; added
   /// tokens that are not special are found either way (as in llama.cpp and `tokenizers`).
   bool parse_special = true;
+  /// What was encoded before, where the text goes on with it: then there is no prefix, and no space
+  /// is put before the text unless a special token is the last. Of the text's own tokens it is not
+  /// known where they would have been cut had all been one text.
+  std::span<const int32_t> before = {};
 };
 
 class Tokenizer {
@@ -66,7 +70,9 @@ public:
 private:
   friend class StreamDecoder;
   Tokenizer(TokenizerSpec spec, Normalizer normalizer, PreTokenizer pre_tokenizer, Pieces pieces);
-  absl::Status encode_text(std::string_view text, bool first, std::vector<int32_t> &ids) const;
+  absl::Status encode_text(std::string_view text, PreTokenizer::Place place,
+                           std::vector<int32_t> &ids) const;
+  PreTokenizer::Place place_after(std::span<const int32_t> before) const;
 
   TokenizerSpec spec_;
   Normalizer normalizer_;

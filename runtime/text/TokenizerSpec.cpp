@@ -177,6 +177,7 @@ void read_decoding(const fb::Decoding *in, Decoding &decoding) {
   decoding.suffix = string_of(in->suffix());
   if (in->byte_level().has_value())
     decoding.byte_level = *in->byte_level();
+  decoding.silent_unused = in->silent_unused();
 }
 
 flatbuffers::Offset<fb::Decoding> write_decoding(flatbuffers::FlatBufferBuilder &builder,
@@ -190,7 +191,8 @@ flatbuffers::Offset<fb::Decoding> write_decoding(flatbuffers::FlatBufferBuilder 
       builder.CreateString(decoding.separator), builder.CreateString(decoding.continuation),
       decoding.clean_up, decoding.strip, builder.CreateString(decoding.suffix),
       decoding.byte_level ? flatbuffers::Optional<bool>(*decoding.byte_level)
-                          : flatbuffers::nullopt);
+                          : flatbuffers::nullopt,
+      decoding.silent_unused);
 }
 
 } // namespace
@@ -236,6 +238,11 @@ absl::Status validate(const TokenizerSpec &spec) {
   for (const std::string *text : {&spec.chat_template, &spec.bos_token, &spec.eos_token})
     if (text->size() > kMaxText)
       return bad("the chat template, or a token it uses, exceeds 1 MiB");
+  if (spec.named_tokens.size() > kMaxNamed)
+    return bad(concat(spec.named_tokens.size(), " named tokens, at most ", kMaxNamed));
+  for (const NamedToken &named : spec.named_tokens)
+    if (named.name.size() > kMaxText || named.token.size() > kMaxText)
+      return bad("a named token exceeds 1 MiB");
   return check_ids(spec);
 }
 
@@ -273,6 +280,11 @@ std::string serialize(const TokenizerSpec &spec) {
                                          token.special, token.lstrip, token.rstrip,
                                          token.normalized, token.single_word));
 
+  std::vector<flatbuffers::Offset<fb::NamedToken>> named;
+  for (const NamedToken &token : spec.named_tokens)
+    named.push_back(fb::CreateNamedToken(builder, builder.CreateString(token.name),
+                                         bytes_of(builder, token.token)));
+
   const auto token_bytes = bytes_of(builder, blob);
   const auto token_ends = builder.CreateVector(ends);
   const auto token_kinds = builder.CreateVector(kinds);
@@ -291,6 +303,7 @@ std::string serialize(const TokenizerSpec &spec) {
   const auto continuation = builder.CreateString(spec.continuation);
   const auto word_end = builder.CreateString(spec.word_end);
   const auto decoding = write_decoding(builder, spec.decoding);
+  const auto named_list = builder.CreateVector(named);
   fb::TokenizerBuilder root(builder);
   root.add_model(static_cast<uint8_t>(spec.model));
   root.add_token_bytes(token_bytes);
@@ -319,6 +332,7 @@ std::string serialize(const TokenizerSpec &spec) {
   root.add_decoding(decoding);
   root.add_byte_spellings(spec.byte_spellings);
   root.add_word_end(word_end);
+  root.add_named_tokens(named_list);
   fb::FinishTokenizerBuffer(builder, root.Finish());
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
@@ -384,6 +398,9 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
   read_decoding(in.decoding(), spec.decoding);
   spec.byte_spellings = in.byte_spellings();
   spec.word_end = string_of(in.word_end());
+  if (const auto *named = in.named_tokens())
+    for (const fb::NamedToken *token : *named)
+      spec.named_tokens.push_back({string_of(token->name()), string_of(token->token())});
   if (absl::Status s = validate(spec); !s.ok())
     return s;
   return spec;

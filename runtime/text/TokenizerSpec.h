@@ -131,6 +131,14 @@ struct Decoding {
   uint32_t strip = 0;
   /// Whether tokens are spelled in GPT-2's alphabet; absent: those of ByteLevelBpe are.
   std::optional<bool> byte_level;
+  /// Tokens of kind Unused have no text (llama.cpp), though a model may make them.
+  bool silent_unused = false;
+};
+
+/// A token by the name that chat templates know it by: "pad_token", "image_token".
+struct NamedToken {
+  std::string name;
+  std::string token;
 };
 
 /// `left` followed by `right` becomes `result`. Earlier merges in the list go first.
@@ -183,7 +191,8 @@ struct TokenizerSpec {
   std::vector<int32_t> eos_ids;    ///< any of these ends an answer
   std::string bos_token;           ///< as chat templates spell them; may be empty
   std::string eos_token;
-  std::string chat_template; ///< Jinja source; empty: none
+  std::vector<NamedToken> named_tokens; ///< the others that have a name, for templates too
+  std::string chat_template;            ///< Jinja source; empty: none
 };
 
 /// Tokens a vocabulary may have, and bytes a token, a pattern or a template may have.
@@ -192,6 +201,8 @@ inline constexpr size_t kMaxText = size_t{1} << 20;
 /// Bytes a charsmap, and any other text that a step puts in, may have.
 inline constexpr size_t kMaxCharsmap = size_t{1} << 24;
 inline constexpr size_t kMaxInsert = size_t{1} << 12;
+/// Tokens that may have a name.
+inline constexpr size_t kMaxNamed = size_t{1} << 16;
 
 /// Checks what every user of a spec relies on: kinds match tokens, ids lie in the vocabulary, enums
 /// have known values, sizes are within the limits above. The error names the field.

@@ -32,6 +32,7 @@ void encode_and_decode(const text::Tokenizer &tokenizer, std::string_view text) 
     }
     streamed += stream.flush();
     require(streamed == tokenizer.decode(*ids, special), "a stream decodes to another text");
+    (void)tokenizer.encode(text, {.before = *ids});
   }
 }
 
@@ -73,6 +74,7 @@ void render_template(std::string_view chat_template) {
   const auto text = text::render_chat(chat_template, input);
   require(!text.ok() || text::check_template(chat_template).ok(),
           "a template that cannot be parsed was rendered");
+  (void)text::template_faults(chat_template);
 }
 
 } // namespace quern::fuzz

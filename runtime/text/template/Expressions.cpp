@@ -10,13 +10,22 @@
 
 namespace quern::text::jinja {
 
+namespace {
+
+constexpr std::string_view kBuiltins[] = {"range", "dict", "namespace", "raise_exception",
+                                          "strftime_now"};
+
+} // namespace
+
+bool is_builtin(std::string_view name) {
+  return std::find(std::begin(kBuiltins), std::end(kBuiltins), name) != std::end(kBuiltins);
+}
+
 Value Interpreter::look_up(std::string_view name, const Scope &scope) {
   for (const Scope *at = &scope; at; at = at->parent)
     for (const auto &[known, value] : at->names)
       if (known == name)
         return value;
-  static constexpr std::string_view kBuiltins[] = {"range", "dict", "namespace", "raise_exception",
-                                                   "strftime_now"};
   for (std::string_view builtin : kBuiltins)
     if (builtin == name)
       return Value(Kind::Builtin, builtin);

@@ -15,6 +15,9 @@ Value apply_filter(Machine &machine, std::string_view name, const Value &value,
 bool apply_test(Machine &machine, std::string_view name, const Value &value,
                 const Arguments &arguments);
 
+bool has_filter(std::string_view name);
+bool has_test(std::string_view name);
+
 } // namespace quern::text::jinja
 
 #endif // QUERN_RUNTIME_TEXT_TEMPLATE_FILTERS_H

@@ -25,6 +25,9 @@ struct Macro {
   Scope *scope;
 };
 
+/// Whether a function of that name is there without being defined.
+bool is_builtin(std::string_view name);
+
 class Interpreter {
 public:
   /// `now` is what strftime_now formats.

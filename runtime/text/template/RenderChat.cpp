@@ -1,9 +1,12 @@
 #include "runtime/text/template/RenderChat.h"
 
-#include "runtime/text/TokenizerSpec.h"
+#include "runtime/text/Message.h"
 #include "runtime/text/Utf8.h"
 #include "runtime/text/template/Interpreter.h"
 #include "runtime/text/template/Parser.h"
+#include "runtime/text/template/UnknownNames.h"
+
+#include <algorithm>
 
 namespace quern::text {
 namespace {
@@ -75,6 +78,17 @@ absl::Status check_template(std::string_view chat_template) {
   return parse(chat_template).status();
 }
 
+std::vector<std::string> template_faults(std::string_view chat_template) {
+  std::vector<std::string> faults;
+  const absl::StatusOr<jinja::Body> body = parse(chat_template);
+  if (!body.ok())
+    return {concat("the chat template cannot be read, what needs it will refuse: ",
+                   message_of(body.status()))};
+  for (const std::string &name : jinja::unknown_names(*body))
+    faults.push_back(concat("the chat template fails where it comes to what there is not: ", name));
+  return faults;
+}
+
 absl::StatusOr<std::string> render_chat(std::string_view chat_template, const ChatInput &input) {
   const absl::StatusOr<jinja::Body> body = parse(chat_template);
   if (!body.ok())
@@ -90,6 +104,10 @@ absl::StatusOr<std::string> render_chat(std::string_view chat_template, const Ch
        {std::pair{"bos_token", &input.bos_token}, std::pair{"eos_token", &input.eos_token}})
     if (!token->empty())
       globals.emplace_back(name, string_value(machine, *token));
+  for (const NamedToken &named : input.named_tokens)
+    if (std::none_of(globals.begin(), globals.end(),
+                     [&](const auto &global) { return global.first == named.name; }))
+      globals.emplace_back(named.name, string_value(machine, named.token));
   if (input.extra.is_object())
     for (const auto &[name, json] : input.extra.items()) {
       const Value value = value_of(machine, json);

@@ -6,6 +6,8 @@
 #ifndef QUERN_RUNTIME_TEXT_TEMPLATE_RENDERCHAT_H
 #define QUERN_RUNTIME_TEXT_TEMPLATE_RENDERCHAT_H
 
+#include "runtime/text/TokenizerSpec.h"
+
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <nlohmann/json.hpp>
@@ -14,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace quern::text {
 
@@ -24,6 +27,7 @@ struct ChatInput {
   bool add_generation_prompt = true;
   std::string bos_token; ///< as TokenizerSpec has them; empty: undefined to the template
   std::string eos_token;
+  std::vector<NamedToken> named_tokens; ///< the others; BOS and EOS are not among them
   /// More variables, an object: tools, documents, enable_thinking, ...
   nlohmann::ordered_json extra = nlohmann::ordered_json::object();
   /// What strftime_now tells; nullopt: the local time.
@@ -36,6 +40,11 @@ absl::StatusOr<std::string> render_chat(std::string_view chat_template, const Ch
 
 /// Whether a template can be parsed; the error is the one render_chat would give.
 absl::Status check_template(std::string_view chat_template);
+
+/// What is wrong with a template, found without messages, each a sentence for the user: that it
+/// cannot be parsed, or each filter, test and called function that there is not. None for an empty
+/// template.
+std::vector<std::string> template_faults(std::string_view chat_template);
 
 } // namespace quern::text
 

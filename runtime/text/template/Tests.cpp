@@ -4,6 +4,8 @@
 #include "runtime/text/template/Operators.h"
 #include "runtime/text/template/PythonText.h"
 
+#include <algorithm>
+
 namespace quern::text::jinja {
 namespace {
 
@@ -88,6 +90,11 @@ constexpr Entry kTests[] = {
 };
 
 } // namespace
+
+bool has_test(std::string_view name) {
+  return std::any_of(std::begin(kTests), std::end(kTests),
+                     [name](const Entry &entry) { return entry.name == name; });
+}
 
 bool apply_test(Machine &machine, std::string_view name, const Value &value,
                 const Arguments &arguments) {

@@ -220,6 +220,7 @@ TEST(SentencePieceModel, SpecialTokensGoAroundAsTheConfigSays) {
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_THAT(spec->prefix_ids, ElementsAre());
   EXPECT_THAT(spec->eos_ids, ElementsAre(2, extra));
+  EXPECT_THAT(spec->suffix_ids, ElementsAre(extra)) << "the one that the config names";
   EXPECT_EQ(tokenizer_of(*spec)->encode("<end>", {.add_special = false}).value(), Ids{extra});
 }
 

@@ -115,9 +115,14 @@ TEST(TokenizerMetadata, RefusesByKey) {
   };
   EXPECT_THAT(refused([](auto &m) { m.model = "rwkv"; }),
               HasSubstr("tokenizer.ggml.model: \"rwkv\""));
-  for (const char *model : {"llama", "t5"})
-    EXPECT_THAT(refused([model](auto &m) { m.model = model; }),
-                HasSubstr("tokenizer.ggml.scores: 0 scores"));
+  EXPECT_THAT(refused([](auto &m) { m.model = "t5"; }),
+              HasSubstr("tokenizer.ggml.scores: 0 scores"));
+  EXPECT_THAT(refused([](auto &m) {
+                m.model = "llama";
+                m.scores = {1};
+              }),
+              HasSubstr("tokenizer.ggml.scores: 1 scores"));
+  EXPECT_THAT(refused([](auto &m) { m.merges.clear(); }), HasSubstr("tokenizer.ggml.merges"));
   EXPECT_THAT(refused([](auto &m) { m.pre = "xyzzy"; }),
               HasSubstr("tokenizer.ggml.pre: \"xyzzy\""));
   EXPECT_THAT(refused([](auto &m) { m.token_types.pop_back(); }),
@@ -127,10 +132,6 @@ TEST(TokenizerMetadata, RefusesByKey) {
   EXPECT_THAT(refused([](auto &m) { m.merges[2] = "ab"; }),
               HasSubstr("tokenizer.ggml.merges: entry 2"));
   EXPECT_THAT(refused([](auto &m) { m.merges[2] = "xyzzy a"; }), HasSubstr("xyzzy"));
-  EXPECT_THAT(refused([](auto &m) { m.bos_id = 1 << 20; }),
-              HasSubstr("tokenizer.ggml.bos_token_id: 1048576"));
-  EXPECT_THAT(refused([](auto &m) { m.eos_id = -1; }),
-              HasSubstr("tokenizer.ggml.eos_token_id: -1"));
   EXPECT_THAT(refused([](auto &m) {
                 m.bos_id.reset();
                 m.add_bos = true;
@@ -141,6 +142,74 @@ TEST(TokenizerMetadata, RefusesByKey) {
                 m.model = "gpt2";
               }),
               HasSubstr("the vocabulary is empty"));
+}
+
+// What llama.cpp only warns of, or takes without a word.
+TEST(TokenizerMetadata, NotesByKey) {
+  const TokenizerMetadata good = metadata_of(load("smollm"), "smollm");
+  text::TokenizerSpec spec;
+  const auto noted = [&](auto change) {
+    TokenizerMetadata metadata = good;
+    change(metadata);
+    std::vector<std::string> notes;
+    const auto made = tokenizer_from_metadata(metadata, &notes);
+    EXPECT_TRUE(made.ok()) << made.status();
+    spec = *made;
+    std::string all;
+    for (const std::string &note : notes)
+      all += note + "\n";
+    return all;
+  };
+  EXPECT_EQ(noted([](auto &) {}), "");
+  EXPECT_THAT(noted([](auto &m) { m.pre.clear(); }), HasSubstr("tokenizer.ggml.pre is missing"));
+  EXPECT_THAT(noted([](auto &m) { m.token_types.clear(); }),
+              HasSubstr("tokenizer.ggml.token_type is missing"));
+  EXPECT_THAT(noted([](auto &m) { m.token_types.push_back(1); }),
+              HasSubstr("the last are passed over"));
+  EXPECT_THAT(noted([](auto &m) { m.model = "llama"; }),
+              HasSubstr("tokenizer.ggml.scores is missing"));
+  EXPECT_THAT(noted([](auto &m) { m.tokens[40] = m.tokens[30]; }),
+              HasSubstr("has the ids 30 and 40"));
+  EXPECT_THAT(noted([](auto &m) { m.chat_template = "{% if"; }),
+              HasSubstr("the chat template cannot be read"));
+  EXPECT_THAT(noted([](auto &m) {
+                m.bos_id = 4294967295;
+                m.add_bos = true;
+              }),
+              HasSubstr("tokenizer.ggml.bos_token_id: 4294967295 names none"));
+  EXPECT_THAT(spec.prefix_ids, ElementsAre());
+  EXPECT_EQ(spec.bos_token, "");
+  EXPECT_THAT(noted([](auto &m) { m.eos_id = -1; }),
+              HasSubstr("tokenizer.ggml.eos_token_id: -1 names none"));
+  EXPECT_THAT(spec.eos_ids, ElementsAre(2, 0)) << "by their spellings";
+}
+
+TEST(TokenizerMetadata, WithoutMergesThereAreBytes) {
+  TokenizerMetadata metadata;
+  metadata.model = "gpt2";
+  metadata.pre = "gpt-2";
+  metadata.tokens = {"a", "b", "<eos>"};
+  metadata.token_types = {1, 1, 3};
+  EXPECT_TRUE(tokenizer_from_metadata(metadata).ok());
+}
+
+// As llama.cpp: what is of no kind that has a text has none, whether a model makes it or not.
+TEST(TokenizerMetadata, UnusedTokensAreSilent) {
+  TokenizerMetadata metadata = metadata_of(load("smollm"), "smollm");
+  const auto last = static_cast<int32_t>(metadata.tokens.size());
+  for (const auto &[token, type] : {std::pair{"[PAD1]", 5}, std::pair{"<0x41>", 6}}) {
+    metadata.tokens.push_back(token);
+    metadata.token_types.push_back(type);
+  }
+  metadata.pad_id = last;
+  metadata.fill_in_ids[3] = 5;
+  const auto got =
+      tokenizer(*text::deserialize(text::serialize(*tokenizer_from_metadata(metadata))));
+  EXPECT_EQ(got->decode(std::vector<int32_t>{last, last + 1}), "");
+  EXPECT_TRUE(got->is_end(5)) << "tokenizer.ggml.fim_pad_token_id";
+  ASSERT_EQ(got->spec().named_tokens.size(), 1u);
+  EXPECT_EQ(got->spec().named_tokens[0].name, "pad_token");
+  EXPECT_EQ(got->spec().named_tokens[0].token, "[PAD1]");
 }
 
 } // namespace

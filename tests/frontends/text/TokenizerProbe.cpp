@@ -2,7 +2,8 @@
 // input to standard output, so that the parity scripts here need no model to be compiled.
 //
 //   {"load": PATH}          a model's folder, or a .json file of GGUF metadata (MetadataJson.h)
-//                           -> {} or {"error": ..}
+//                           -> {"named": {NAME: TOKEN}, "ends": [..], "template": .., "notes":
+//                           [..]} or {"error": ..}
 //   {"texts": [..]}         -> {"ids": [[..]], "plain": [[..]]}: with special tokens, and as
 //                           quern-run tokenize --no-special
 //   {"ids": [[..]]}         -> {"text": [..], "streamed": [..]}: special tokens left out
@@ -26,10 +27,11 @@ json error(const absl::Status &status) {
   return {{"error", std::string(text::message_of(status))}};
 }
 
-absl::StatusOr<text::TokenizerSpec> read(const std::string &path) {
+absl::StatusOr<text::TokenizerSpec> read(const std::string &path, std::vector<std::string> &notes) {
   if (path.ends_with(".json"))
-    return gguf::tokenizer_from_metadata(gguf::metadata_of(json::parse(std::ifstream(path))));
-  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = hf::load_tokenizer(path);
+    return gguf::tokenizer_from_metadata(gguf::metadata_of(json::parse(std::ifstream(path))),
+                                         &notes);
+  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = hf::load_tokenizer(path, &notes);
   if (!spec.ok())
     return spec.status();
   if (!*spec)
@@ -60,7 +62,8 @@ public:
 private:
   json load(const std::string &path) {
     tokenizer_ = nullptr;
-    absl::StatusOr<text::TokenizerSpec> spec = read(path);
+    std::vector<std::string> notes;
+    absl::StatusOr<text::TokenizerSpec> spec = read(path, notes);
     if (spec.ok()) // through the artifact's bytes, as in life
       spec = text::deserialize(text::serialize(*spec));
     if (!spec.ok())
@@ -69,7 +72,18 @@ private:
     if (!tokenizer.ok())
       return error(tokenizer.status());
     tokenizer_ = *std::move(tokenizer);
-    return json::object();
+    const text::TokenizerSpec &made = tokenizer_->spec();
+    json named = json::object();
+    for (const auto &[name, token] :
+         {std::pair{"bos_token", made.bos_token}, std::pair{"eos_token", made.eos_token}})
+      if (!token.empty())
+        named[name] = token;
+    for (const text::NamedToken &token : made.named_tokens)
+      named[token.name] = token.token;
+    return {{"named", named},
+            {"ends", made.eos_ids},
+            {"template", made.chat_template},
+            {"notes", notes}};
   }
 
   json encode(const json &texts) const {

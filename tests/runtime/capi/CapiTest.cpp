@@ -157,6 +157,23 @@ TEST(Capi, TextBothWays) {
   EXPECT_FALSE(quern_is_end(mute.get(), 26));
 }
 
+// Tests that text that goes on gets no BOS, and the first text of a slot does.
+TEST(Capi, TextThatGoesOn) {
+  const Model model = open({.bos = true});
+  QuernSlot slot;
+  ASSERT_EQ(quern_slot_create(model.get(), &slot), QUERN_OK);
+  int32_t ids[3];
+  size_t count;
+  ASSERT_EQ(quern_encode_next(model.get(), slot, "ab", 2, ids, 3, &count), QUERN_OK);
+  EXPECT_THAT(ids, testing::ElementsAre(26, 0, 1));
+  float logits[FAKE_VOCAB];
+  QuernSequence sequence = {slot, QUERN_ROWS_LAST, ids, count};
+  ASSERT_EQ(quern_step(model.get(), &sequence, 1, logits, 1), QUERN_OK);
+  ASSERT_EQ(quern_encode_next(model.get(), slot, "c", 1, ids, 3, &count), QUERN_OK);
+  EXPECT_EQ(count, 1u);
+  EXPECT_EQ(ids[0], 2);
+}
+
 // Tests that a model describes its entries well enough to be called by someone who knows nothing of
 // it.
 TEST(Capi, DescribesAndCallsEntries) {

@@ -118,6 +118,23 @@ TEST(Cli, RunSavesAndLoads) {
   EXPECT_EQ(second[0], greedy(all));
 }
 
+// Tests that a text that goes on after a saved one gets no BOS, nor does a message.
+TEST(Cli, ContinuedTextGetsNoPrefix) {
+  const std::string model = write_fake("m.quern", {.bos = true});
+  const std::string state = test::fresh_path("run.state");
+  const auto prompt = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"run", "-m", model, "-n", "0", "--json", "--temp", "0"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Result result = call(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out)["prompt_tokens"];
+  };
+  EXPECT_EQ(prompt({"-p", "ab", "--save-state", state}), json({26, 0, 1}));
+  EXPECT_EQ(prompt({"-p", "c", "--load-state", state}), json({2}));
+  EXPECT_EQ(prompt({"-p", "c", "--chat"}), json({26, 2}));
+  EXPECT_EQ(prompt({"-p", "c", "--chat", "--load-state", state}), json({2}));
+}
+
 TEST(Cli, LogitsOfOneAndOfMany) {
   const std::string model = write_fake("m.quern"), out = test::fresh_path("out.npy");
   for (std::vector<std::string> more :

@@ -33,7 +33,7 @@ Bytes fake_weights(const FakeOptions &options) {
 }
 
 // "a" is token 0, "b" 1, ... then the end of text, 26.
-Bytes fake_tokenizer() {
+Bytes fake_tokenizer(bool bos) {
   text::TokenizerSpec spec;
   for (char c = 'a'; c <= 'z'; ++c) {
     spec.tokens.emplace_back(1, c);
@@ -45,6 +45,12 @@ Bytes fake_tokenizer() {
   spec.eos_ids = {26};
   spec.eos_token = "<end>";
   spec.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}";
+  if (bos) {
+    spec.bos_id = 26;
+    spec.bos_token = "<end>";
+    spec.prefix_ids = {26};
+    spec.chat_template = "{{ bos_token }}" + spec.chat_template;
+  }
   const std::string bytes = text::serialize(spec);
   return Bytes(bytes.begin(), bytes.end());
 }
@@ -53,7 +59,9 @@ Bytes fake_proof(const FakeOptions &options) {
   FlatBufferBuilder builder;
   std::vector<Offset<TokenizerVector>> texts;
   if (options.tokenizer) {
-    const std::vector<int32_t> ids = {1, 0, 3};
+    std::vector<int32_t> ids = {1, 0, 3};
+    if (options.bos)
+      ids.insert(ids.begin(), 26);
     texts.push_back(CreateTokenizerVectorDirect(builder, "bad", &ids));
   }
   const std::vector<int32_t> tokens = {5, 6, 7, 8, 9}, rows = {0, 4};
@@ -181,7 +189,7 @@ std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
   std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
                              {SectionKind::weights, "", fake_weights(options)}};
   if (options.tokenizer)
-    parts.push_back({SectionKind::tokenizer, "", fake_tokenizer()});
+    parts.push_back({SectionKind::tokenizer, "", fake_tokenizer(options.bos)});
   if (options.proof && !options.main_entry)
     parts.push_back({SectionKind::proof, "", fake_proof(options)});
 

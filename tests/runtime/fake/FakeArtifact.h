@@ -28,6 +28,7 @@ struct FakeOptions {
   uint32_t kernel = 0;         // that the one dispatch names
   uint32_t dispatch_state = 1; // and that it works on, with state 0
   uint32_t prefill_tokens = 16;
+  bool bos = false; // the end of text also goes before a text, and begins the chat template
 };
 
 inline float fake_weight(uint32_t v) { return static_cast<float>(v % 5) / 8; }

@@ -92,6 +92,34 @@ TEST(ChatTemplate, ErrorsNameTheLine) {
   EXPECT_TRUE(check_template("{{ undefined.attribute }}").ok());
 }
 
+TEST(ChatTemplate, FaultsAreFoundWithoutMessages) {
+  EXPECT_THAT(template_faults(""), testing::IsEmpty());
+  EXPECT_THAT(template_faults("{% for m in messages %}{{ m['content'"),
+              testing::ElementsAre(HasSubstr("cannot be read")));
+  EXPECT_THAT(template_faults("{{ messages|selectattr('role')|list|first|xyzzy }}\n"
+                              "{% if messages is odder %}{{ plugh(1) }}{% endif %}"),
+              testing::ElementsAre(HasSubstr("line 1: the filter 'xyzzy'"),
+                                   HasSubstr("line 2: the test 'odder'"),
+                                   HasSubstr("line 2: the function 'plugh'")));
+  EXPECT_THAT(template_faults("{% macro m(f) %}{{ f() }}{{ caller() }}{% endmacro %}{% set g = m %}"
+                              "{{ m(g) }}{{ range(3) }}{{ strftime_now('%Y') }}"
+                              "{{ raise_exception('x') }}{% set n = namespace(a=dict(b=1)) %}"
+                              "{% if extra is defined %}{{ extra() }}{% endif %}"
+                              "{{ messages[0].content.strip() }}"),
+              testing::IsEmpty());
+}
+
+TEST(ChatTemplate, SeesTokensByTheirNames) {
+  ChatInput input;
+  input.messages = ordered_json::array();
+  input.bos_token = "<s>";
+  input.named_tokens = {{"pad_token", "<pad>"}, {"image_token", "<image>"}, {"messages", "no"}};
+  EXPECT_EQ(*render_chat("{{ bos_token }}{{ pad_token }}{{ image_token }}{{ messages }}", input),
+            "<s><pad><image>[]");
+  input.extra["pad_token"] = "other";
+  EXPECT_EQ(*render_chat("{{ pad_token }}", input), "other");
+}
+
 TEST(ChatTemplate, EndlessWorkEnds) {
   EXPECT_THAT(error_of(repeat("{% for a in range(99999) %}", 5) + "x" + repeat("{% endfor %}", 5)),
               HasSubstr("MiB"));

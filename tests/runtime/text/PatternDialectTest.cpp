@@ -19,7 +19,7 @@ std::vector<std::string> split(std::vector<PreTokenizerStep> steps, std::string_
   EXPECT_TRUE(splitter.ok()) << splitter.status();
   std::deque<std::string> storage;
   std::vector<std::string_view> words;
-  EXPECT_TRUE(splitter->split(text, true, storage, words).ok());
+  EXPECT_TRUE(splitter->split(text, PreTokenizer::Place::First, storage, words).ok());
   return {words.begin(), words.end()};
 }
 

@@ -295,8 +295,67 @@ TokenizerSpec everything() {
   spec.eos_ids = {5, 6};
   spec.bos_token = "<s>";
   spec.eos_token = "</s>";
+  spec.named_tokens = {{"pad_token", "<pad>"}};
+  spec.decoding.silent_unused = true;
   spec.chat_template = "{{ messages }}";
   return spec;
+}
+
+/// Characters and a mark for spaces, two of which are a token.
+TokenizerSpec marks() {
+  TokenizerSpec spec;
+  spec.model = ModelKind::SentencePieceBpe;
+  spec.tokens = {"<unk>", "<s>", "▁", "▁▁", "a", "b"};
+  spec.kinds = {TokenKind::Unknown, TokenKind::Control, TokenKind::Normal,
+                TokenKind::Normal,  TokenKind::Normal,  TokenKind::Normal};
+  spec.merges = *resolve_merges(spec.tokens, {{"▁", "▁"}});
+  spec.unk_id = 0;
+  spec.bos_id = 1;
+  spec.prefix_ids = {1};
+  AddedToken bos = added("<s>", true);
+  bos.id = 1;
+  spec.added_tokens.push_back(bos);
+  return spec;
+}
+
+// What goes on with a text has neither BOS nor the space that a text begins with, however that is
+// made.
+TEST(Tokenizer, TextThatGoesOnHasNothingBeforeIt) {
+  const NormalizerStep escape = {NormalizerStep::Kind::Replace, " ", "▁", 0};
+  std::vector<TokenizerSpec> specs(4, marks());
+  specs[0].normalizers = {{NormalizerStep::Kind::Prepend, "", " ", 0}, escape};
+  specs[1].normalizers = {{NormalizerStep::Kind::SentencePiece, "", "",
+                           NormalizerStep::kDummySpace | NormalizerStep::kEscapeSpace |
+                               NormalizerStep::kRemoveExtraSpace}};
+  for (const size_t i : {2, 3}) {
+    PreTokenizerStep step;
+    step.kind = PreTokenizerStep::Kind::Metaspace;
+    step.pattern = "▁";
+    step.prepend = i == 2 ? MetaspacePrepend::First : MetaspacePrepend::Always;
+    step.split = false;
+    specs[i].pre_tokenizer = {step};
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const auto tokenizer = make(specs[i]);
+    const auto after = [&](std::vector<int32_t> before, std::string_view text) {
+      return *tokenizer->encode(text, {.before = before});
+    };
+    EXPECT_THAT(*tokenizer->encode("a b"), ElementsAre(1, 2, 4, 2, 5)) << i;
+    EXPECT_THAT(after({1, 2, 4}, " b"), ElementsAre(2, 5)) << i;
+    EXPECT_THAT(after({1, 2, 4}, "b"), ElementsAre(5)) << i;
+    EXPECT_THAT(after({1, 2, 0}, "b"), ElementsAre(5)) << i << ": an unknown character is text";
+    EXPECT_THAT(after({1}, "b"), ElementsAre(2, 5)) << i << ": the first text after BOS";
+    EXPECT_THAT(after({}, "b"), ElementsAre(1, 2, 5)) << i;
+    if (i != 2) // which puts it before the first text alone
+      EXPECT_THAT(after({2, 4, 1}, "b"), ElementsAre(2, 5)) << i << ": apart from what was before";
+    EXPECT_THAT(after({4}, ""), IsEmpty()) << i;
+  }
+  TokenizerSpec bytes = bytes_and();
+  bytes.pre_tokenizer.resize(1);
+  bytes.pre_tokenizer[0].kind = PreTokenizerStep::Kind::PrefixSpace;
+  const auto tokenizer = make(bytes);
+  EXPECT_THAT(*tokenizer->encode("a"), ElementsAre(' ', 'a'));
+  EXPECT_THAT(*tokenizer->encode("a", {.before = std::vector<int32_t>{'b'}}), ElementsAre('a'));
 }
 
 TEST(TokenizerSpec, SurvivesStorage) {
@@ -324,6 +383,10 @@ TEST(TokenizerSpec, SurvivesStorage) {
   EXPECT_EQ(back.scores, spec.scores);
   EXPECT_EQ(back.decoding.replacements[0].to, "bc");
   EXPECT_EQ(back.decoding.strip, 3u);
+  EXPECT_TRUE(back.decoding.silent_unused);
+  ASSERT_EQ(back.named_tokens.size(), 1u);
+  EXPECT_EQ(back.named_tokens[0].name, "pad_token");
+  EXPECT_EQ(back.named_tokens[0].token, "<pad>");
   for (const ModelKind kind :
        {ModelKind::SentencePieceBpe, ModelKind::Unigram, ModelKind::WordPiece}) {
     TokenizerSpec other = back;
