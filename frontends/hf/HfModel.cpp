@@ -338,7 +338,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   reader.check_unread();
   for (std::string &note : reader.take_notes())
     model.notes.push_back(std::move(note));
-  note_vocabulary(tokenizer, model);
+  if (!options.formats_only) // which asks of memory alone
+    note_vocabulary(tokenizer, model);
   model.tokenizer = std::move(tokenizer.bytes);
   // Tensors that are parts of others are not to be told apart, and what a recipe made of fallbacks
   // says of shapes is not so.

@@ -106,7 +106,7 @@ TEST_F(Driver, PlanRefusesWhatDoesNotFitAndSaysWhatWould) {
   const Result result =
       call("quern", {"plan", config_, "--synthetic", "5", "--memory", "1M", "--json"});
   EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, StartsWith("error: "));
+  EXPECT_THAT(result.err, HasSubstr("\nerror: needs ")); // after the notes
   EXPECT_THAT(result.err, HasSubstr("hint: "));
 }
 

@@ -3,6 +3,7 @@
 #include "tests/frontends/families/GgufConverter.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
+#include "tests/support/Mutate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -151,6 +152,33 @@ TEST_F(Check, AsksEveryTarget) {
                                    at("--target cuda", "does not make it"),
                                    at("--variant h100", "does not make it")));
   EXPECT_THAT(all.notes, Contains(HasSubstr("beyond the 64 tokens")));
+}
+
+// No damage to a model crashes what looks at the rest of it: what is found has names and hints.
+TEST_F(Check, SurvivesDamage) {
+  const std::string bytes = with_biases_in_blocks(small()).bytes();
+  const std::string head = bytes.substr(0, bytes.size() / 8), rest = bytes.substr(head.size());
+  for (uint32_t i = 0; i < 100; ++i) {
+    folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
+    found(folder_.path("m.gguf"));
+  }
+  flags_.synthetic = "1";
+  for (const char *name : {"gpt2", "bloom", "gemma3", "mamba2", "phi3-longrope"}) {
+    const json config = read_golden(name)["config"];
+    uint32_t i = 0;
+    for (const auto &[key, value] : config.items())
+      if (value.is_number_integer())
+        for (const int64_t wrong : {0, 1, 7, 1000}) {
+          json changed = config;
+          changed[key] = wrong;
+          if (key.find("layer") != key.npos && wrong > 7)
+            continue; // so many layers take time and show nothing else
+          folder_.write_config(changed);
+          found(folder_.path("config.json"));
+          ++i;
+        }
+    EXPECT_GT(i, 20u) << name;
+  }
 }
 
 // A plan that the runtime would refuse is refused here.
