@@ -1,7 +1,9 @@
 #include "frontends/Import.h"
 
+#include "frontends/ModelFile.h"
 #include "frontends/gguf/GgufModel.h"
 #include "frontends/hf/HfModel.h"
+#include "frontends/hf/WeightFiles.h"
 #include "frontends/recipe/Builder.h"
 
 #include "mlir/IR/AsmState.h"
@@ -10,11 +12,14 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string_view>
 
 namespace quern {
@@ -33,21 +38,61 @@ bool begins_with_gguf(const std::string &path) {
          std::string_view(magic.data(), magic.size()) == "GGUF";
 }
 
+/// The .gguf file of a folder that has one and no config.json: a split model counts as its first.
+/// Empty where there is none, and a problem where it is not clear which.
+std::string find_gguf(const fs::path &folder, Problems &problems) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    static const std::regex other_part(".*-[0-9]{5}-of-[0-9]{5}\\.gguf");
+    if (absl::EndsWithIgnoreCase(name, ".gguf") &&
+        (!std::regex_match(name, other_part) || absl::StrContains(name, "-00001-of-")))
+      files.push_back(name);
+  }
+  std::sort(files.begin(), files.end());
+  if (files.size() > 1)
+    problems.add(folder.string(),
+                 absl::StrCat("the folder has several models: ", absl::StrJoin(files, ", ")),
+                 absl::StrCat("give one of these files, as ", (folder / files[0]).string()));
+  return files.size() == 1 ? (folder / files[0]).string() : "";
+}
+
 LoadedModel load(const std::string &path, const ImportOptions &options, Problems &problems) {
   if (options.context && (*options.context < 1 || *options.context > recipe::kMaxContext)) {
-    problems.add("-c", absl::StrCat(*options.context, " is not in 1..", recipe::kMaxContext));
+    problems.add("-c", absl::StrCat(*options.context, " is not in 1..", recipe::kMaxContext),
+                 "-c takes the tokens of the longest sequence there will be");
     return {};
   }
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
-    problems.add(path, "there is no such file or folder", kWhatModelsAre);
+    const std::string part = unfinished_download(path);
+    if (part.empty())
+      problems.add(path, "there is no such file or folder", kWhatModelsAre);
+    else
+      problems.add(path,
+                   absl::StrCat("there is no such file, and there is ", part,
+                                ": its download was interrupted, or still runs"),
+                   "finish the download, or download it again");
     return {};
   }
   if (fs::is_directory(status)) {
     if (fs::exists(fs::path(path) / "config.json", error))
       return hf::load_model(path, options, problems);
-    problems.add(path, "the folder has no config.json", kWhatModelsAre);
+    const std::string file = find_gguf(path, problems);
+    if (!file.empty()) {
+      LoadedModel model = gguf::load_model(file, options, problems);
+      model.notes.insert(model.notes.begin(), absl::StrCat(file, " is read, the folder's model"));
+      return model;
+    }
+    if (!problems.empty())
+      return {};
+    if (const std::string adapter = hf::adapter_text(path); !adapter.empty())
+      problems.add(path, absl::InvalidArgumentError(absl::StrCat("the folder ", adapter)));
+    else
+      problems.add(path, "the folder has no config.json", kWhatModelsAre);
     return {};
   }
   if (!fs::is_regular_file(status)) { // opening a pipe would wait for its writer
@@ -58,7 +103,14 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
     return gguf::load_model(path, options, problems);
   if (absl::EndsWithIgnoreCase(path, ".json"))
     return hf::load_model(path, options, problems);
-  problems.add(path, "this is not a model that Quern reads", kWhatModelsAre);
+  if (absl::EndsWith(path, ".safetensors"))
+    problems.add(path, "these are weights alone, which do not say what to do with them",
+                 absl::StrCat("give the folder with the model's config.json: ",
+                              fs::path(path).has_parent_path()
+                                  ? fs::path(path).parent_path().string()
+                                  : std::string(".")));
+  else
+    problems.add(path, "this is not a model that Quern reads", kWhatModelsAre);
   return {};
 }
 
@@ -76,12 +128,10 @@ uint64_t hash_ops(mlir::ModuleOp module, uint64_t seed) {
 
 } // namespace
 
-absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
-                                          mlir::MLIRContext &context) {
-  Problems problems;
-  LoadedModel loaded = load(path, options, problems);
-  if (!problems.empty())
-    return problems.status();
+namespace {
+
+/// The module of a loaded model and what is known of it; the error is what does not verify.
+absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &context) {
   ImportedModel model;
   model.module = recipe::build(loaded.decoder, loaded.source, context);
   std::string why;
@@ -89,7 +139,7 @@ absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportO
     absl::StrAppend(&why, why.empty() ? "" : "; ", diagnostic.str());
   });
   if (mlir::failed(mlir::verify(*model.module)))
-    return absl::InternalError(absl::StrCat(path, ": the imported module does not verify: ", why));
+    return absl::InternalError(absl::StrCat("the imported module does not verify: ", why));
   model.family = loaded.decoder.family;
   model.tokenizer = std::move(loaded.tokenizer);
   model.vocab = loaded.decoder.vocab;
@@ -101,12 +151,45 @@ absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportO
   return model;
 }
 
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options,
-                                std::vector<std::string> *notes) {
+} // namespace
+
+absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
+                                          mlir::MLIRContext &context) {
   Problems problems;
   LoadedModel loaded = load(path, options, problems);
-  if (notes)
-    *notes = std::move(loaded.notes);
+  if (!problems.empty())
+    return problems.status();
+  absl::StatusOr<ImportedModel> model = built(std::move(loaded), context);
+  if (!model.ok())
+    return absl::Status(model.status().code(),
+                        absl::StrCat(path, ": ", std::string(model.status().message())));
+  return model;
+}
+
+ExaminedModel examineModel(const std::string &path, const ImportOptions &options,
+                           mlir::MLIRContext &context) {
+  Problems problems;
+  LoadedModel loaded = load(path, options, problems);
+  ExaminedModel examined;
+  std::vector<std::string> notes = loaded.notes;
+  const bool sound = problems.empty();
+  if (sound || (!loaded.decoder.layers.empty() && recipe::make_sound(loaded.decoder))) {
+    if (!sound)
+      loaded.source = recipe::made_up_like(recipe::tensors(loaded.decoder), loaded.formats);
+    absl::StatusOr<ImportedModel> model = built(std::move(loaded), context);
+    if (model.ok())
+      examined.model = *std::move(model);
+    else if (sound)
+      problems.add(path, model.status());
+  }
+  examined.model.notes = std::move(notes);
+  examined.problems = problems.list();
+  return examined;
+}
+
+std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options) {
+  Problems problems;
+  load(path, options, problems);
   return problems.list();
 }
 

@@ -38,10 +38,21 @@ struct ImportedModel {
 absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
                                           mlir::MLIRContext &context);
 
-/// Everything that would make importModel fail, found in one pass. `notes`, which may be null, gets
-/// what is unusual but no problem.
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options = {},
-                                std::vector<std::string> *notes = nullptr);
+/// Everything that would make importModel fail, found in one pass.
+std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options = {});
+
+/// A model that may have problems, each with something to do about it.
+struct ExaminedModel {
+  std::vector<Problem> problems;
+  /// What importModel would return; with problems, what could be built all the same, with safe
+  /// values in the place of wrong ones and weights of the files' formats that are made up. Its
+  /// module is null where nothing could be built.
+  ImportedModel model;
+};
+
+/// Both: what is wrong, and what later phases can look at.
+ExaminedModel examineModel(const std::string &path, const ImportOptions &options,
+                           mlir::MLIRContext &context);
 
 } // namespace quern
 

@@ -18,6 +18,9 @@ struct ImportOptions {
   std::optional<int64_t> context = std::nullopt;
   /// Make the weights up from this seed, and read none.
   std::optional<uint64_t> synthetic = std::nullopt;
+  /// With `synthetic`: weights have the formats that the config's quantization would give them, so
+  /// that memory can be planned; their values cannot be made.
+  bool formats_only = false;
 };
 
 /// Complete only if no problem was added while it was loaded.
@@ -26,6 +29,9 @@ struct LoadedModel {
   recipe::Source source;
   std::string tokenizer;     ///< serialized text::TokenizerSpec; empty: the model has none
   uint64_t weights_hash = 0; ///< StoredTensors::hash; 0: synthetic
+  /// How the files store each tensor that they have and Quern reads, whether or not it is as the
+  /// recipe wants it.
+  recipe::StoredFormats formats;
   std::vector<std::string> notes;
 };
 

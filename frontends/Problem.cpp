@@ -27,6 +27,14 @@ void Problems::add(std::string where, const absl::Status &status) {
   add(std::move(where), std::move(text), std::move(hint));
 }
 
+void Problems::add_file(std::string where, const absl::Status &status) {
+  const std::string text(status.message());
+  const size_t colon = text.starts_with(where) ? text.find(": ", where.size()) : text.npos;
+  if (colon == text.npos)
+    return add(std::move(where), status);
+  add(text.substr(0, colon), absl::Status(status.code(), text.substr(colon + 2)));
+}
+
 absl::Status Problems::status() const {
   if (list_.empty())
     return absl::OkStatus();

@@ -23,6 +23,9 @@ public:
   void add(std::string where, std::string what, std::string hint = "");
   /// A Status as a problem: its first line is the text, a line `hint: ...` the hint.
   void add(std::string where, const absl::Status &status);
+  /// The same of an error about the file `where`, or one in that folder: where the text begins with
+  /// the file's path, that is where.
+  void add_file(std::string where, const absl::Status &status);
 
   bool empty() const { return list_.empty(); }
   size_t size() const { return list_.size(); }

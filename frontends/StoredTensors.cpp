@@ -119,6 +119,14 @@ void StoredTensors::report_missing(const recipe::Decoder &decoder, Problems &pro
       problems.add(tensor.name, "this tensor is missing", kIncomplete);
 }
 
+recipe::StoredFormats StoredTensors::formats() const {
+  recipe::StoredFormats formats;
+  for (const auto &[name, tensor] : list)
+    if (!tensor.format.empty())
+      formats[name] = {tensor.format, tensor.shape, tensor.coded != nullptr};
+  return formats;
+}
+
 std::vector<std::string> StoredTensors::paths() const {
   std::vector<std::string> paths;
   for (int i = 0; i < store.files(); ++i)

@@ -48,6 +48,9 @@ public:
   /// Nothing where there are no tensors at all: then the number of layers is bounded by nothing.
   void report_missing(const recipe::Decoder &decoder, Problems &problems) const;
 
+  /// How each tensor that Quern reads is stored.
+  recipe::StoredFormats formats() const;
+
   /// The files' paths, by number.
   std::vector<std::string> paths() const;
 

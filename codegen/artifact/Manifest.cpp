@@ -3,6 +3,7 @@
 #include "codegen/artifact/Plan.h"
 #include "codegen/artifact/Weights.h"
 #include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/Layout.h"
 
 #include <absl/strings/str_cat.h>
@@ -339,6 +340,23 @@ absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const Manifes
                                            const std::vector<SectionEntry> &sections,
                                            const std::vector<formats::ErrorStats> &errors) {
   return ManifestBuilderOf(planned, extras).build(sections, errors);
+}
+
+absl::Status check_limits(mlir::ModuleOp planned, const ManifestExtras &extras) {
+  const auto sizes = planned_sizes(planned);
+  if (!sizes.ok())
+    return sizes.status();
+  const auto manifest = build_manifest(planned, extras, {}, {});
+  if (!manifest.ok())
+    return manifest.status();
+  const absl::Status status = validate(*GetManifest(manifest->data()), sizes->weights);
+  if (status.ok())
+    return status;
+  std::string text(status.message());
+  text.resize(std::min(text.find("\nhint: "), text.size()));
+  return absl::FailedPreconditionError(
+      absl::StrCat("the plan is beyond what quern-run takes: ", text,
+                   "\nhint: a smaller -c, --max-tokens or --max-seqs, or a smaller model"));
 }
 
 } // namespace quern::artifact

@@ -47,6 +47,10 @@ absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const Manifes
                                            const std::vector<SectionEntry> &sections,
                                            const std::vector<formats::ErrorStats> &errors);
 
+/// Whether the runtime would take an artifact of that plan: what it refuses to believe of any file,
+/// such as pages of 64 TiB, it would refuse of this one.
+absl::Status check_limits(mlir::ModuleOp planned, const ManifestExtras &extras);
+
 } // namespace quern::artifact
 
 #endif // QUERN_CODEGEN_ARTIFACT_MANIFEST_H

@@ -115,6 +115,8 @@ struct Missing {
 
 } // namespace
 
+absl::Status check(ModuleOp planned) { return generateKernels(planned).status(); }
+
 absl::StatusOr<std::vector<std::string>>
 generate(ModuleOp planned, std::span<const Variant *const> variants, const Options &options) {
   Stopwatch watch(options);

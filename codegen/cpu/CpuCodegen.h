@@ -46,6 +46,10 @@ struct Options {
 absl::StatusOr<std::vector<std::string>>
 generate(mlir::ModuleOp planned, std::span<const Variant *const> variants, const Options &options);
 
+/// Whether generate() can make the kernels of a planned module, on any variant: what it cannot is
+/// an error on the kernel, given to the context's diagnostic handler.
+absl::Status check(mlir::ModuleOp planned);
+
 } // namespace quern::cpu
 
 #endif

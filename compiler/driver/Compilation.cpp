@@ -170,6 +170,8 @@ absl::Status compile_model(const CompileOptions &options) {
   artifact::Contents contents;
   contents.planned = planned;
   contents.extras = extras(options, lowered->model);
+  if (absl::Status status = artifact::check_limits(planned, contents.extras); !status.ok())
+    return status;
   contents.tokenizer = lowered->model.tokenizer;
   auto code = generate_code(options, planned, progress, dumps);
   if (!code.ok())

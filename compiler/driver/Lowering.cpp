@@ -120,6 +120,10 @@ ImportOptions ModelFlags::import_options() const {
   uint64_t seed;
   if (absl::SimpleAtoi(synthetic, &seed))
     options.synthetic = seed;
+  if (formats_only) {
+    options.synthetic = 0;
+    options.formats_only = true;
+  }
   return options;
 }
 

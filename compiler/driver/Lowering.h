@@ -20,6 +20,8 @@ struct ModelFlags {
   PipelineOptions pipeline;
   uint64_t context = 0;  ///< 0: the model's own
   std::string synthetic; ///< a seed; empty: the weights are the model's
+  /// Weights have the formats that config.json says, and no values (`quern plan`; no flag sets it).
+  bool formats_only = false;
 
   std::vector<cli::Flag> flags();
   /// The first value that makes no sense, with a line "hint: ...": wrong usage.

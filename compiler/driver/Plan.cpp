@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 
 namespace quern::driver {
@@ -27,15 +28,18 @@ bool is_config_alone(const std::string &model) {
   if (fs::is_regular_file(model, error))
     return fs::path(model).extension() == ".json";
   fs::directory_iterator files(model, error);
-  return !error && std::ranges::none_of(files, [](const fs::directory_entry &file) {
-    return file.path().extension() == ".safetensors";
-  });
+  return !error && fs::exists(fs::path(model) / "config.json", error) &&
+         std::ranges::none_of(files, [](const fs::directory_entry &file) {
+           return file.path().extension() == ".safetensors";
+         });
 }
 
 absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags, uint64_t slots) {
   auto lowered = lower(model, flags, {});
   if (!lowered.ok())
     return lowered.status();
+  for (const std::string &note : lowered->model.notes)
+    std::fprintf(stderr, "note: %s\n", note.c_str());
   mlir::ModuleOp module = *lowered->model.module;
   const auto planned = artifact::planned_sizes(module);
   if (!planned.ok())
@@ -66,7 +70,9 @@ int plan(Args args) {
   const cli::Command command{
       "quern plan MODEL [flags]",
       "Says what a model will take in memory, to the byte, without compiling it: weights, arena, "
-      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough.\n"
+      "state.\nThe code's size alone is an estimate. Reads no weights: a config.json is enough, "
+      "and a "
+      "note says\nwhat it leaves open.\n"
       "A layer with a sliding window takes state for what a step of --max-tokens sees, whatever "
       "-c.",
       flags.flags() +
@@ -85,7 +91,7 @@ int plan(Args args) {
   if (absl::Status status = flags.check(); !status.ok())
     return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
-    flags.synthetic = "0";
+    flags.formats_only = true;
   const auto sizes = sizes_of(models[0], flags, slots);
   if (!sizes.ok())
     return cli::fail(sizes.status());

@@ -183,7 +183,9 @@ namespace {
 /// Makes the parts of layer `i`.
 class LayerMaker {
 public:
-  LayerMaker(const Dense &d, const DenseNames &names, int64_t i) : d_(d), names_(names), i_(i) {}
+  LayerMaker(const Dense &d, const DenseNames &names, int64_t i)
+      : d_(d), names_(names), i_(i), heads_(of_layer(d.layer_heads, d.heads)),
+        kv_heads_(of_layer(d.layer_kv_heads, d.kv_heads)), mlp_(of_layer(d.layer_mlp, d.mlp)) {}
 
   recipe::Norm norm(const char *name, int64_t size) const {
     return {.module = recipe::layer_name(name, i_),
@@ -196,10 +198,10 @@ public:
   }
 
   recipe::Attention attention() const {
-    const int64_t d = d_.head_dim, q = d_.heads * d, kv = d_.kv_heads * d;
+    const int64_t d = d_.head_dim, q = heads_ * d, kv = kv_heads_ * d;
     recipe::Attention a{.module = recipe::layer_name(names_.attention, i_),
-                        .heads = d_.heads,
-                        .kv_heads = d_.kv_heads,
+                        .heads = heads_,
+                        .kv_heads = kv_heads_,
                         .head_dim = d,
                         .q = linear(names_.q, d_.hidden, q, d_.qkv_bias),
                         .k = linear(names_.k, d_.hidden, kv, d_.qkv_bias),
@@ -220,15 +222,15 @@ public:
       a.q.rows = {all, 0, q, q};
       a.k.rows = {all, q, kv, kv};
       a.v.rows = {all, q + kv, kv, kv};
-    } else if (d_.fused == FusedQkv::Groups && d_.heads % d_.kv_heads == 0) {
-      const int64_t queries = q / d_.kv_heads, stride = queries + 2 * d;
+    } else if (d_.fused == FusedQkv::Groups && heads_ % kv_heads_ == 0) {
+      const int64_t queries = q / kv_heads_, stride = queries + 2 * d;
       a.q.rows = {all, 0, queries, stride};
       a.k.rows = {all, queries, d, stride};
       a.v.rows = {all, queries + d, d, stride};
     }
     if (d_.qk_norm != QkNorm::None) {
-      a.q_norm = head_norm(names_.q_norm, d_.heads);
-      a.k_norm = head_norm(names_.k_norm, d_.kv_heads);
+      a.q_norm = head_norm(names_.q_norm, heads_);
+      a.k_norm = head_norm(names_.k_norm, kv_heads_);
     }
     if (!d_.windows.empty())
       a.window = d_.windows[static_cast<size_t>(i_)];
@@ -239,14 +241,14 @@ public:
 
   recipe::Block mlp() const {
     std::string module = recipe::layer_name(names_.mlp, i_);
-    recipe::Linear up = linear(names_.up, d_.hidden, d_.mlp, d_.mlp_bias);
-    recipe::Linear down = linear(names_.down, d_.mlp, d_.hidden, d_.mlp_bias);
+    recipe::Linear up = linear(names_.up, d_.hidden, mlp_, d_.mlp_bias);
+    recipe::Linear down = linear(names_.down, mlp_, d_.hidden, d_.mlp_bias);
     if (!d_.gated)
       return recipe::Mlp{module, up, down, d_.activation};
-    recipe::Linear gate = linear(names_.gate, d_.hidden, d_.mlp, d_.mlp_bias);
+    recipe::Linear gate = linear(names_.gate, d_.hidden, mlp_, d_.mlp_bias);
     if (d_.fused_gate_up) {
-      gate.rows = {2 * d_.mlp, 0, d_.mlp, d_.mlp};
-      up.rows = {2 * d_.mlp, d_.mlp, d_.mlp, d_.mlp};
+      gate.rows = {2 * mlp_, 0, mlp_, mlp_};
+      up.rows = {2 * mlp_, mlp_, mlp_, mlp_};
     }
     return recipe::GatedMlp{module, gate, up, down, d_.activation};
   }
@@ -272,6 +274,9 @@ public:
   }
 
 private:
+  int64_t of_layer(const std::vector<int64_t> &by_layer, int64_t all) const {
+    return by_layer.empty() ? all : by_layer[static_cast<size_t>(i_)];
+  }
   recipe::Linear linear(const char *name, int64_t in, int64_t out, bool bias) const {
     return {.module = recipe::layer_name(name, i_),
             .in = in,
@@ -294,6 +299,7 @@ private:
   const Dense &d_;
   const DenseNames &names_;
   int64_t i_;
+  int64_t heads_, kv_heads_, mlp_;
 };
 
 } // namespace

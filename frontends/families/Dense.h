@@ -72,8 +72,10 @@ struct Dense {
   bool fused_gate_up = false;     ///< the gate's rows, then up's
   bool transposed = false;        ///< the layers' weights are stored [in, out]
   std::vector<int64_t> windows{}; ///< by layer, 0: none; empty: none anywhere
-  double attention_scale = 0;     ///< 0: 1 / sqrt(head_dim)
-  double softcap = 0, clip = 0;   ///< as in recipe::Attention
+  /// By layer, where layers differ in them; empty: `heads`, `kv_heads`, `mlp` of all.
+  std::vector<int64_t> layer_heads{}, layer_kv_heads{}, layer_mlp{};
+  double attention_scale = 0;   ///< 0: 1 / sqrt(head_dim)
+  double softcap = 0, clip = 0; ///< as in recipe::Attention
   std::vector<float> alibi{};
   bool alibi_bf16 = false;
   double residual_scale = 1, embedding_scale = 1, logit_scale = 1, logit_softcap = 0;

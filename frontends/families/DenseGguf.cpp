@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -41,6 +42,15 @@ namespace {
 constexpr const char *kRmsEps = "attention.layer_norm_rms_epsilon";
 constexpr const char *kLayerEps = "attention.layer_norm_epsilon";
 constexpr const char *kWindow = "attention.sliding_window";
+
+/// The first layer's number, which is all layers' where they are the same: then `by_layer` says
+/// nothing more, and is emptied.
+int64_t fold(std::vector<int64_t> &by_layer) {
+  const int64_t first = by_layer.front();
+  if (std::adjacent_find(by_layer.begin(), by_layer.end(), std::not_equal_to<>()) == by_layer.end())
+    by_layer.clear();
+  return first;
+}
 } // namespace
 
 Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
@@ -52,11 +62,19 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
   d.vocab = model.integer("vocab_size", 1, kMaxVocab, rows);
   d.hidden = model.integer("embedding_length", 1, kMaxWidth);
   d.layers = model.layers("block_count");
-  d.mlp = model.integer("feed_forward_length", 1, kMaxWidth);
+  d.layer_mlp = model.integers_by_layer("feed_forward_length", d.layers, 1, kMaxWidth);
+  d.mlp = fold(d.layer_mlp);
   d.max_positions = model.integer("context_length", 1, kMaxContext);
   d.context = model.context(d.max_positions);
-  d.heads = model.integer("attention.head_count", 1, kMaxHeads);
-  d.kv_heads = model.integer("attention.head_count_kv", 1, kMaxHeads, d.heads);
+  d.layer_heads = model.integers_by_layer("attention.head_count", d.layers, 1, kMaxHeads);
+  d.heads = fold(d.layer_heads);
+  if (model.has("attention.head_count_kv")) {
+    d.layer_kv_heads = model.integers_by_layer("attention.head_count_kv", d.layers, 1, kMaxHeads);
+    d.kv_heads = fold(d.layer_kv_heads);
+  } else { // each head has its own
+    d.layer_kv_heads = d.layer_heads;
+    d.kv_heads = d.heads;
+  }
   d.head_dim = model.integer("attention.key_length", 1, kMaxHeadDim, d.hidden / d.heads);
   model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
   // Converters that know one of the two keys from config.json write it whatever the norm's kind is.
@@ -137,7 +155,11 @@ void rotate_only_sliding_layers(Dense &dense, const std::vector<bool> &slides) {
     dense.layer_ropes.push_back(rotates ? 0 : recipe::kNoRope);
 }
 
-recipe::Decoder gguf_decoder(const ModelReader &model, const Dense &dense, DenseNames names) {
+recipe::Decoder gguf_decoder(ModelReader &model, const Dense &dense, DenseNames names) {
+  if (!dense.alibi.empty() && !dense.layer_heads.empty())
+    model.wrong_size("attention.head_count",
+                     differs_by_layer({dense.layer_heads.begin(), dense.layer_heads.end()}),
+                     "in this family Quern has it only the same in all layers");
   if (dense.fused != FusedQkv::None)
     names.q = names.k = names.v = "blk.*.attn_qkv";
   if (dense.fused_gate_up)

@@ -43,7 +43,7 @@ void rotate_sliding_layers(ModelReader &model, Dense &dense, const std::vector<b
 void rotate_only_sliding_layers(Dense &dense, const std::vector<bool> &slides);
 
 /// The recipe.
-recipe::Decoder gguf_decoder(const ModelReader &model, const Dense &dense,
+recipe::Decoder gguf_decoder(ModelReader &model, const Dense &dense,
                              DenseNames names = kGgufDenseNames);
 
 } // namespace quern

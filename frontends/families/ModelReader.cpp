@@ -5,9 +5,14 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <cmath>
 #include <utility>
 
 namespace quern {
+
+namespace {
+constexpr const char *kAsPublished = "take the file as it was published with the model";
+} // namespace
 
 std::optional<std::vector<int64_t>> ModelReader::tensor_shape(const std::string &name) const {
   auto it = tensors_.list.find(name);
@@ -37,7 +42,7 @@ std::optional<T> ModelReader::read(std::string_view key, bool required,
     if (required && kIsSize)
       sizes_are_real_ = false;
     if (required)
-      problem(key, "this key is missing", "take the file as it was published with the model");
+      problem(key, "this key is missing", kAsPublished);
     return std::nullopt;
   }
   absl::StatusOr<T> value = (this->*get)(key);
@@ -56,7 +61,7 @@ int64_t ModelReader::integer(std::string_view key, int64_t low, int64_t high,
     return fallback.value_or(low);
   if (*value >= low && *value <= high)
     return *value;
-  wrong_size(key, absl::StrCat(*value, " is not in ", low, "..", high));
+  wrong_size(key, absl::StrCat(*value, " is not in ", low, "..", high), kAsPublished);
   return fallback.value_or(low);
 }
 
@@ -80,7 +85,7 @@ double ModelReader::number(std::string_view key, double low, double high,
     return fallback.value_or(low);
   if (*value >= low && *value <= high) // false for a NaN
     return *value;
-  problem(key, absl::StrCat(*value, " is not in ", low, "..", high));
+  problem(key, absl::StrCat(*value, " is not in ", low, "..", high), kAsPublished);
   return fallback.value_or(low);
 }
 
@@ -98,6 +103,39 @@ std::vector<std::string> ModelReader::texts(std::string_view key) {
 
 std::vector<double> ModelReader::numbers(std::string_view key) {
   return read(key, false, &ModelReader::get_numbers).value_or(std::vector<double>());
+}
+
+std::vector<int64_t> ModelReader::integers_by_layer(std::string_view key, int64_t layers,
+                                                    int64_t low, int64_t high,
+                                                    std::optional<int64_t> fallback) {
+  const auto count = static_cast<size_t>(layers);
+  if (!is_list(key))
+    return std::vector<int64_t>(count, integer(key, low, high, fallback));
+  std::vector<int64_t> list;
+  for (const double entry : numbers(key))
+    if (entry >= static_cast<double>(low) && entry <= static_cast<double>(high) &&
+        entry == std::floor(entry)) {
+      list.push_back(static_cast<int64_t>(entry));
+    } else {
+      wrong_size(key,
+                 absl::StrCat("layer ", list.size(), " has ", entry, ", which is not in ", low,
+                              "..", high),
+                 kAsPublished);
+      list.push_back(low);
+    }
+  // Where the number of layers is made up, nothing is to be said of it here.
+  if (list.size() != count && sizes_are_real_)
+    wrong_size(key, absl::StrCat(list.size(), " entries for ", layers, " layers"), kAsPublished);
+  list.resize(count, fallback.value_or(low));
+  return list;
+}
+
+std::string differs_by_layer(const std::vector<double> &entries) {
+  std::string text = "differs by layer: ";
+  constexpr size_t kMost = 8;
+  for (size_t i = 0; i < entries.size() && i < kMost; ++i)
+    absl::StrAppend(&text, i ? ", " : "", entries[i]);
+  return entries.size() > kMost ? text + " ..." : text;
 }
 
 void ModelReader::ignore(std::initializer_list<std::string_view> keys) {

@@ -64,6 +64,11 @@ public:
   std::vector<std::string> texts(std::string_view key);
   /// Some of them may be infinite; false and true are 0 and 1.
   std::vector<double> numbers(std::string_view key);
+  /// An integer of each layer, where the key may be a list with an entry for each, or one integer
+  /// for all. What is wrong is a problem; there are `layers` entries in any case.
+  std::vector<int64_t> integers_by_layer(std::string_view key, int64_t layers, int64_t low,
+                                         int64_t high,
+                                         std::optional<int64_t> fallback = std::nullopt);
 
   /// Marks keys as known not to change what the model computes.
   void ignore(std::initializer_list<std::string_view> keys);
@@ -117,6 +122,9 @@ private:
   std::optional<int64_t> context_;
   std::vector<std::string> notes_;
 };
+
+/// "differs by layer: 8, 8, 4 ...", for messages.
+std::string differs_by_layer(const std::vector<double> &entries);
 
 } // namespace quern
 

@@ -1,5 +1,7 @@
 #include "frontends/gguf/GgufFile.h"
 
+#include "frontends/ModelFile.h"
+
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -81,6 +83,19 @@ constexpr std::initializer_list<ValueType> kIntegers = {
     ValueType::U32, ValueType::I32, ValueType::U64, ValueType::I64};
 constexpr std::initializer_list<ValueType> kFloats = {ValueType::F32, ValueType::F64};
 
+/// What is wrong with one of the files of a split model, told as that.
+absl::Status of_split_model(const absl::Status &status, int64_t number, int64_t count) {
+  const std::string which =
+      absl::StrCat("; it is file ", number, " of the ", count, " of this split model");
+  std::string text(status.message());
+  const size_t hint = text.find("\nhint: ");
+  if (hint != std::string::npos)
+    text.insert(hint, which);
+  else
+    absl::StrAppend(&text, which, "\nhint: download all files of the model into one folder");
+  return absl::Status(status.code(), text);
+}
+
 std::string shard_suffix(int64_t number, int64_t count) {
   return absl::StrFormat("-%05d-of-%05d.gguf", number + 1, count);
 }
@@ -88,7 +103,7 @@ std::string shard_suffix(int64_t number, int64_t count) {
 } // namespace
 
 absl::StatusOr<GgufFile> GgufFile::open(const std::string &path) {
-  absl::StatusOr<std::shared_ptr<const MappedFile>> file = MappedFile::open(path);
+  absl::StatusOr<std::shared_ptr<const MappedFile>> file = open_model_file(path);
   if (!file.ok())
     return file.status();
   absl::StatusOr<Shard> shard = parse_shard((*file)->bytes(), path);
@@ -110,9 +125,9 @@ absl::Status GgufFile::add_shard(std::shared_ptr<const MappedFile> file, Shard s
   for (Tensor &tensor : shard.tensors) {
     tensor.file = number;
     if (!tensor_index_.emplace(tensor.name, tensors_.size()).second)
-      return absl::InvalidArgumentError(
-          absl::StrCat(file->path(), ": tensor '", tensor.name,
-                       "' is in another file of the split model too; download all of them again"));
+      return absl::InvalidArgumentError(absl::StrCat(file->path(), ": tensor '", tensor.name,
+                                                     "' is in another file of the split model too"
+                                                     "\nhint: download all of them again"));
     tensors_.push_back(std::move(tensor));
   }
   files_.push_back(std::move(file));
@@ -131,7 +146,7 @@ absl::Status GgufFile::open_other_shards() {
   if (*count < 1 || *count > kMaxShards || *number < 0 || *number >= *count)
     return absl::InvalidArgumentError(
         absl::StrCat(path(), ": keys 'split.no' and 'split.count' say file ", *number, " of ",
-                     *count, ", which makes no sense; split the model again"));
+                     *count, ", which makes no sense\nhint: split the model again"));
   if (*count == 1)
     return absl::OkStatus();
   const std::string suffix = shard_suffix(*number, *count);
@@ -139,19 +154,17 @@ absl::Status GgufFile::open_other_shards() {
     return absl::InvalidArgumentError(
         absl::StrCat(path(), ": this is file ", *number + 1, " of ", *count,
                      " of a split model, but its name does not end in '", suffix,
-                     "', so the others cannot be found; rename it back"));
+                     "', so the others cannot be found\nhint: rename it back"));
   const std::string stem = path().substr(0, path().size() - suffix.size());
   if (*number != 0)
-    return absl::InvalidArgumentError(absl::StrCat(path(), ": this is file ", *number + 1, " of ",
-                                                   *count, " of a split model; give the first, ",
-                                                   stem, shard_suffix(0, *count)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path(), ": this is file ", *number + 1, " of ", *count,
+                     " of a split model\nhint: give the first, ", stem, shard_suffix(0, *count)));
   for (int64_t i = 1; i < *count; ++i) {
     const std::string other = stem + shard_suffix(i, *count);
-    absl::StatusOr<std::shared_ptr<const MappedFile>> file = MappedFile::open(other);
+    absl::StatusOr<std::shared_ptr<const MappedFile>> file = open_model_file(other);
     if (!file.ok())
-      return absl::Status(file.status().code(),
-                          absl::StrCat(std::string(file.status().message()), "; it is file ", i + 1,
-                                       " of the ", *count, " of this split model"));
+      return of_split_model(file.status(), i + 1, *count);
     absl::StatusOr<Shard> shard = parse_shard((*file)->bytes(), other);
     if (!shard.ok())
       return shard.status();
@@ -167,7 +180,7 @@ absl::Status GgufFile::open_other_shards() {
     if (*its_number != i || *its_count != *count)
       return absl::InvalidArgumentError(absl::StrCat(
           other, ": says it is file ", *its_number, " (from 0) of ", *its_count, ", its name says ",
-          i, " of ", *count, "; the files are of different models"));
+          i, " of ", *count, "\nhint: the files are of different models: download all again"));
     if (absl::Status status = add_shard(*std::move(file), *std::move(shard)); !status.ok())
       return status;
   }
@@ -179,7 +192,7 @@ absl::Status GgufFile::open_other_shards() {
   if (*total != static_cast<int64_t>(tensors_.size()))
     return absl::InvalidArgumentError(
         absl::StrCat(path(), ": key 'split.tensors.count' says ", *total, " tensors, the ", *count,
-                     " files have ", tensors_.size(), "; download all of them again"));
+                     " files have ", tensors_.size(), "\nhint: download all of them again"));
   return absl::OkStatus();
 }
 
@@ -200,14 +213,14 @@ absl::StatusOr<const Value *> GgufFile::require(std::string_view key, bool array
   if (value == nullptr)
     return absl::NotFoundError(
         absl::StrCat(path(), ": key '", std::string(key),
-                     "' is missing; convert the model again with current tools"));
+                     "' is missing\nhint: convert the model again with current tools"));
   const bool fits = (value->type == ValueType::Array) == array &&
                     std::find(types.begin(), types.end(), value->element) != types.end();
   if (!fits)
     return absl::InvalidArgumentError(absl::StrCat(
         path(), ": at offset ", value->offset, ": key '", std::string(key), "' is ",
         value->type == ValueType::Array ? "an array of " : "a ", type_name(value->element),
-        ", not ", wanted, "; convert the model again with current tools"));
+        ", not ", wanted, "\nhint: convert the model again with current tools"));
   return value;
 }
 

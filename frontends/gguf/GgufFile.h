@@ -4,9 +4,9 @@
 // Layout (source: the GGUF specification): "GGUF", u32 version, u64 tensor count, u64 metadata
 // count; metadata: string key, u32 type, value; tensor infos: string name, u32 dimensions, u64 each
 // (fastest first), u32 type, u64 offset from the start of the data; padding to `general.alignment`
-// (default 32); the tensors' data, each padded likewise. A string is a u64 length and bytes. A
-// model may be split over files NAME-00001-of-0000N.gguf, each a GGUF file with `split.*` keys; the
-// first holds the metadata.
+// (default 32); the tensors' data, each padded likewise, in any order and with any gaps; the last
+// one's padding may be missing. A string is a u64 length and bytes. A model may be split over files
+// NAME-00001-of-0000N.gguf, each a GGUF file with `split.*` keys; the first holds the metadata.
 //
 // Any bytes may be fed in: offsets and sizes are checked before use, and memory is bounded by the
 // file's size.

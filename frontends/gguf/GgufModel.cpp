@@ -1,5 +1,6 @@
 #include "frontends/gguf/GgufModel.h"
 
+#include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
 #include "frontends/families/Families.h"
 #include "frontends/gguf/GgufFile.h"
@@ -7,12 +8,17 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <set>
 #include <utility>
 
 namespace quern::gguf {
 
 namespace {
+
+constexpr const char *kConvertAgain = "\nhint: convert the model again with current tools";
 
 /// Keys of one architecture, without its prefix.
 class GgufReader final : public ModelReader {
@@ -28,10 +34,22 @@ private:
     const Value *value = file_.find(spelling(key));
     return value && value->type == ValueType::Array;
   }
+  // What other readers take is taken: integers of any width, floats that are whole, 0 and 1 for
+  // booleans, and a list, an entry a layer, of which all entries are the same.
   absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
-    return file_.get_int(spelling(key));
+    if (is_list(key)) {
+      absl::StatusOr<double> number = same_in_all_layers(key);
+      return number.ok() ? whole(key, *number) : number.status();
+    }
+    absl::StatusOr<int64_t> integer = file_.get_int(spelling(key));
+    if (integer.ok())
+      return integer;
+    absl::StatusOr<double> number = file_.get_float(spelling(key));
+    return number.ok() ? whole(key, *number) : integer;
   }
   absl::StatusOr<double> get_number(std::string_view key) const override {
+    if (is_list(key))
+      return same_in_all_layers(key);
     absl::StatusOr<double> number = file_.get_float(spelling(key));
     if (number.ok())
       return number;
@@ -39,7 +57,13 @@ private:
     return integer.ok() ? absl::StatusOr<double>(static_cast<double>(*integer)) : number;
   }
   absl::StatusOr<bool> get_boolean(std::string_view key) const override {
-    return file_.get_bool(spelling(key));
+    absl::StatusOr<bool> flag = file_.get_bool(spelling(key));
+    if (flag.ok())
+      return flag;
+    absl::StatusOr<double> number = is_list(key) ? same_in_all_layers(key) : get_number(key);
+    return number.ok() && (*number == 0 || *number == 1) ? absl::StatusOr<bool>(*number == 1)
+           : is_list(key) && !number.ok()                ? number.status()
+                                                         : flag;
   }
   absl::StatusOr<std::string> get_text(std::string_view key) const override {
     absl::StatusOr<std::string_view> text = file_.get_string(spelling(key));
@@ -72,6 +96,32 @@ private:
   }
   std::string spelling(std::string_view key) const override {
     return absl::StrCat(prefix_, std::string(key));
+  }
+
+  absl::StatusOr<int64_t> whole(std::string_view key, double number) const {
+    constexpr double kMost = 9007199254740992.0; // 2^53: whole numbers up to it are exact
+    if (number == std::floor(number) && std::abs(number) <= kMost)
+      return static_cast<int64_t>(number);
+    return absl::InvalidArgumentError(absl::StrCat("key '", spelling(key), "' is ", number,
+                                                   ", which is no whole number", kConvertAgain));
+  }
+
+  /// The entry of a list that has one a layer, all of them the same.
+  absl::StatusOr<double> same_in_all_layers(std::string_view key) const {
+    absl::StatusOr<std::vector<double>> list = get_numbers(key);
+    if (!list.ok())
+      return list.status();
+    const absl::StatusOr<int64_t> layers = file_.get_int(spelling("block_count"));
+    const auto entries = static_cast<int64_t>(list->size());
+    if (entries == 0 || (layers.ok() && entries != *layers))
+      return absl::InvalidArgumentError(
+          absl::StrCat("key '", spelling(key), "' is a list of ", entries, " entries for ",
+                       layers.ok() ? *layers : 0, " layers", kConvertAgain));
+    if (std::adjacent_find(list->begin(), list->end(), std::not_equal_to<>()) == list->end())
+      return list->front();
+    return absl::InvalidArgumentError(
+        absl::StrCat(differs_by_layer(*list),
+                     "\nhint: in this family Quern has it only the same in all layers"));
   }
 
   const GgufFile &file_;
@@ -148,7 +198,13 @@ private:
       return copy<float>(kKey, &GgufFile::get_ints);
     return copy<float>(kKey, &GgufFile::get_floats);
   }
-  std::optional<bool> flag(std::string_view key) { return value<bool>(key, &GgufFile::get_bool); }
+  std::optional<bool> flag(std::string_view key) {
+    // Some writers have no booleans.
+    if (const absl::StatusOr<int64_t> number = file_.get_int(key);
+        number.ok() && (*number == 0 || *number == 1))
+      return *number == 1;
+    return value<bool>(key, &GgufFile::get_bool);
+  }
   std::string text(std::string_view key) {
     return std::string(value(key, &GgufFile::get_string).value_or(""));
   }
@@ -187,15 +243,27 @@ void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems
   model.tokenizer = text::serialize(*spec);
 }
 
+void note_zeros(const GgufFile &file, LoadedModel &model) {
+  std::vector<const Tensor *> last(file.files().size());
+  for (const Tensor &tensor : file.tensors())
+    if (const Tensor *&other = last[static_cast<size_t>(tensor.file)];
+        !other || other->offset < tensor.offset)
+      other = &tensor;
+  for (size_t i = 0; i < last.size(); ++i)
+    if (last[i] && ends_in_zeros(file.files()[i]->bytes(), last[i]->bytes))
+      model.notes.push_back(zeros_note(file.files()[i]->path()));
+}
+
 } // namespace
 
 LoadedModel load_model(const std::string &path, const ImportOptions &options, Problems &problems) {
   LoadedModel model;
   absl::StatusOr<GgufFile> file = GgufFile::open(path);
   if (!file.ok()) {
-    problems.add(path, file.status());
+    problems.add_file(path, file.status());
     return model;
   }
+  note_zeros(*file, model);
   // A GGUF file may also hold an adapter, a vision encoder or an importance matrix.
   if (absl::StatusOr<std::string_view> type = file->get_string("general.type");
       type.ok() && *type != "model") {
@@ -220,8 +288,10 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   StoredTensors tensors = stored_tensors(*file);
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
   model.decoder = family->from_gguf(reader);
+  model.formats = tensors.formats();
   reader.check_unread();
-  model.notes = reader.take_notes();
+  for (std::string &note : reader.take_notes())
+    model.notes.push_back(std::move(note));
   load_tokenizer(*file, model, problems);
   if (!reader.sizes_are_real()) {
     if (!options.synthetic)

@@ -1,5 +1,6 @@
 #include "frontends/hf/HfModel.h"
 
+#include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
 #include "frontends/families/Families.h"
 #include "frontends/hf/ConfigJson.h"
@@ -8,6 +9,7 @@
 #include "frontends/hf/quantized/Quantized.h"
 #include "ir/formats/Format.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
@@ -163,22 +165,109 @@ std::string synthetic_format(const ConfigJson &config) {
   return "f32";
 }
 
+/// What the config calls the type of its floats; "" where it does not say.
+std::string dtype_of(const ConfigJson &config) {
+  for (const char *key : {"dtype", "torch_dtype"})
+    if (absl::StatusOr<std::string> type = config.get_string(key); type.ok())
+      return *type;
+  return "";
+}
+
+/// Weights of which only the formats are known, as the config tells them.
+recipe::Source formats_of_config(const ConfigJson &config, ModelReader &reader,
+                                 const recipe::Decoder &decoder,
+                                 const std::vector<recipe::Tensor> &wanted, bool quantized,
+                                 std::vector<std::string> &notes) {
+  const std::string format = synthetic_format(config), dtype = dtype_of(config);
+  recipe::Source source = recipe::synthetic_source(wanted, format, 0);
+  std::string assumed = absl::StrCat("this plan is of the config alone: it takes weights",
+                                     quantized ? " that are not quantized" : "", " to be ", format,
+                                     dtype.empty() ? ", as there is no dtype"
+                                                   : absl::StrCat(", as dtype ", dtype, " says"));
+  if (quantized) {
+    const PlannedFormats planned =
+        plan_quantized_weights(config, reader, dtype, decoder.head.module);
+    if (!planned.assumed.empty())
+      absl::StrAppend(&assumed, "; it takes it that ", planned.assumed);
+    for (size_t i = 0; planned.format_of && i < wanted.size(); ++i) {
+      const recipe::Tensor &tensor = wanted[i];
+      if (tensor.shape.size() != 2 || !absl::EndsWith(tensor.name, ".weight"))
+        continue;
+      const std::string module = tensor.name.substr(0, tensor.name.size() - 7);
+      const size_t outputs = tensor.transposed ? 1 : 0;
+      if (std::string found = planned.format_of(module, tensor.shape[outputs],
+                                                tensor.shape[1 - outputs], tensor.linear);
+          !found.empty()) {
+        source.places[i].format = std::move(found);
+        source.places[i].upright = tensor.transposed;
+      }
+    }
+  }
+  notes.push_back(assumed + "; the model's files have the last word");
+  return source;
+}
+
 /// Serialized; and how many tokens it has.
 struct FolderTokenizer {
-  std::string bytes;
+  std::string bytes{};
   int64_t tokens = 0;
+  bool wrong = false; ///< there is something, and a problem with it
 };
 
-FolderTokenizer load_folder_tokenizer(const fs::path &folder, Notes &notes, Problems &problems) {
+/// Files that the tokenizer's importer reads, which it knows by their contents alone.
+constexpr const char *kTokenizerFiles[] = {"tokenizer.json",
+                                           "tokenizer.model",
+                                           "spiece.model",
+                                           "tokenizer_config.json",
+                                           "special_tokens_map.json",
+                                           "added_tokens.json",
+                                           "generation_config.json",
+                                           "vocab.json",
+                                           "merges.txt",
+                                           "vocab.txt",
+                                           "chat_template.jinja",
+                                           "chat_template.json"};
+
+/// Those of these files that were not downloaded as what they are; each is a problem.
+std::vector<std::string> check_tokenizer_files(const fs::path &folder, Problems &problems) {
+  std::vector<std::string> wrong;
+  std::error_code error;
+  for (const char *name : kTokenizerFiles) {
+    const fs::path path = folder / name;
+    const bool text = path.extension() == ".txt" || path.extension() == ".jinja";
+    if (text && fs::file_size(path, error) == 0)
+      continue; // a text may be empty
+    if (absl::Status status = check_fetched(path.string()); !status.ok()) {
+      problems.add_file(path.string(), status);
+      wrong.push_back(name);
+    }
+  }
+  return wrong;
+}
+
+/// `config`: what is wrong with config.json, which is said already.
+FolderTokenizer load_folder_tokenizer(const fs::path &folder, const absl::Status &config,
+                                      Notes &notes, Problems &problems) {
+  std::vector<std::string> said = check_tokenizer_files(folder, problems);
+  if (!config.ok())
+    said.push_back("config.json");
   absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder, &notes);
-  if (!spec.ok())
-    problems.add("tokenizer", spec.status());
-  if (!spec.ok() || !*spec)
-    return {};
+  if (!spec.ok()) {
+    const std::string text(spec.status().message());
+    if (std::none_of(said.begin(), said.end(), [&](const std::string &name) {
+          return text.starts_with(name) || absl::StrContains(text, "/" + name);
+        }))
+      problems.add("tokenizer", spec.status());
+    return {.wrong = true};
+  }
+  if (!*spec)
+    return {.wrong = !said.empty()};
   return {text::serialize(**spec), static_cast<int64_t>((*spec)->tokens.size())};
 }
 
 void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
+  if (tokenizer.wrong)
+    return;
   if (tokenizer.bytes.empty())
     model.notes.push_back("there is no tokenizer.json, no tokenizer.model and no vocab.json with "
                           "merges.txt: what needs "
@@ -200,45 +289,58 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   const std::string config_path = is_folder ? (folder / "config.json").string() : path;
   absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
   if (!config.ok())
-    problems.add(config_path, config.status());
+    problems.add_file(config_path, config.status());
 
   // The weights are opened first: what is in the files decides what a family makes of a tied head.
   StoredTensors tensors;
   bool have_tensors = options.synthetic.has_value();
   if (!options.synthetic) {
-    absl::StatusOr<Safetensors> files = Safetensors::open(folder.string());
-    if (files.ok()) {
-      have_tensors = true;
-      for (const auto &file : files->files())
+    std::vector<absl::Status> errors;
+    const Safetensors files = Safetensors::open(folder.string(), errors);
+    have_tensors = errors.empty();
+    for (const absl::Status &status : errors)
+      problems.add_file(folder.string(), status);
+    // Of some of the shards it cannot be said what is missing.
+    if (have_tensors) {
+      for (const auto &file : files.files())
         tensors.store.add(file);
-      for (const SafeTensor &tensor : files->tensors())
+      for (const SafeTensor &tensor : files.tensors())
         tensors.list[tensor.name] = {tensor.shape, tensor.format, tensor.dtype, tensor.file,
                                      tensor.offset};
-    } else {
-      problems.add(folder.string(), files.status());
     }
+    for (const std::string &note : files.notes())
+      model.notes.push_back(note);
   }
 
   // What is wrong with one file does not hide what is wrong with another.
-  FolderTokenizer tokenizer = load_folder_tokenizer(folder, model.notes, problems);
+  FolderTokenizer tokenizer = load_folder_tokenizer(folder, config.status(), model.notes, problems);
   const Family *family = config.ok() ? find_family(*config, problems) : nullptr;
   if (!family)
     return model;
   HfReader reader(*config, tensors, problems, options.context);
   read_common_keys(reader);
   bool weights_are_known = true;
-  if (reader.has("quantization_config") && options.synthetic) {
+  const bool quantized = reader.has("quantization_config");
+  if (quantized && options.formats_only) {
+    // Settings are read when the recipe's modules are known.
+  } else if (quantized && options.synthetic) {
     reader.ignore({"quantization_config"});
     model.notes.push_back("the made-up weights are not quantized as quantization_config says: "
                           "--quant says how");
-  } else if (reader.has("quantization_config")) {
+  } else if (quantized) {
     weights_are_known = make_quantized_weights(*config, reader, tensors, model.notes);
   }
   model.decoder = family->from_hf(reader);
+  model.formats = tensors.formats();
+  recipe::Source planned;
+  if (options.formats_only)
+    planned = formats_of_config(*config, reader, model.decoder, recipe::tensors(model.decoder),
+                                quantized, model.notes);
   reader.check_unread();
   for (std::string &note : reader.take_notes())
     model.notes.push_back(std::move(note));
-  note_vocabulary(tokenizer, model);
+  if (!options.formats_only) // which asks of memory alone
+    note_vocabulary(tokenizer, model);
   model.tokenizer = std::move(tokenizer.bytes);
   // Tensors that are parts of others are not to be told apart, and what a recipe made of fallbacks
   // says of shapes is not so.
@@ -253,6 +355,10 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   recipe::check(model.decoder, problems);
   if (!have_tensors)
     return model;
+  if (options.formats_only) {
+    model.source = std::move(planned);
+    return model;
+  }
   if (options.synthetic) {
     model.source = recipe::synthetic_source(wanted, synthetic_format(*config), *options.synthetic);
     return model;

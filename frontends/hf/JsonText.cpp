@@ -1,6 +1,6 @@
 #include "frontends/hf/JsonText.h"
 
-#include "ir/weights/MappedFile.h"
+#include "frontends/ModelFile.h"
 
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
@@ -128,7 +128,7 @@ absl::StatusOr<json> parse_json(std::string_view original, const std::string &pa
 }
 
 absl::StatusOr<json> read_json(const std::string &path, uint64_t max_bytes) {
-  const auto file = weights::MappedFile::open(path);
+  const auto file = open_model_file(path);
   if (!file.ok())
     return file.status();
   if ((*file)->size() > max_bytes)

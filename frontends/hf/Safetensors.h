@@ -41,10 +41,12 @@ absl::StatusOr<std::vector<SafeTensor>> parse_safetensors(std::span<const std::b
 
 class Safetensors {
 public:
-  /// Opens one .safetensors file, an .index.json with its shards, or a folder: its
-  /// model.safetensors.index.json, else its model.safetensors, else the only .safetensors file in
-  /// it.
+  /// Opens one .safetensors file, an .index.json with its shards, or a folder: what
+  /// choose_weights (WeightFiles.h) finds in it.
   static absl::StatusOr<Safetensors> open(const std::string &path);
+  /// The same, with an error for each file that is not as it should be; the tensors are complete if
+  /// there is none.
+  static Safetensors open(const std::string &path, std::vector<absl::Status> &errors);
 
   const std::vector<std::shared_ptr<const weights::MappedFile>> &files() const { return files_; }
   /// All tensors, sorted by name.
@@ -55,15 +57,18 @@ public:
   absl::StatusOr<const SafeTensor *> require(std::string_view name) const;
   /// What was opened, for messages.
   const std::string &path() const { return path_; }
+  /// What a user should know though it is no error: what else lies in the folder.
+  const std::vector<std::string> &notes() const { return notes_; }
 
 private:
   absl::Status open_file(const std::string &path);
-  absl::Status open_index(const std::string &path);
+  void open_index(const std::string &path, std::vector<absl::Status> &errors);
   void sort();
 
   std::string path_;
   std::vector<std::shared_ptr<const weights::MappedFile>> files_;
   std::vector<SafeTensor> tensors_;
+  std::vector<std::string> notes_;
 };
 
 } // namespace quern::hf

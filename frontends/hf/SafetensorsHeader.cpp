@@ -1,4 +1,5 @@
 // The header of one safetensors file.
+#include "frontends/ModelFile.h"
 #include "frontends/hf/JsonText.h"
 #include "frontends/hf/Safetensors.h"
 
@@ -47,7 +48,8 @@ public:
   absl::StatusOr<std::vector<SafeTensor>> parse() {
     uint64_t length = 0;
     if (bytes_.size() < sizeof(length))
-      return error(absl::StrCat("has ", bytes_.size(), " bytes, less than a header's length"));
+      return error(absl::StrCat("has ", bytes_.size(), " bytes, less than a header's length"),
+                   kCutShort);
     std::memcpy(&length, bytes_.data(), sizeof(length));
     const uint64_t left = bytes_.size() - sizeof(length);
     if (length > kMaxHeaderBytes)
@@ -55,7 +57,7 @@ public:
                                 " as the header's length, beyond the format's ", kMaxHeaderBytes,
                                 ": it may be no safetensors file"));
     if (length > left)
-      return error(absl::StrCat("ends inside its header of ", length, " bytes"));
+      return error(absl::StrCat("ends inside its header of ", length, " bytes"), kCutShort);
     data_start_ = sizeof(length) + length;
     data_bytes_ = left - length;
     const std::string_view text(reinterpret_cast<const char *>(bytes_.data()) + sizeof(length),
@@ -77,11 +79,12 @@ public:
   }
 
 private:
-  absl::Status error(const std::string &what) const {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path_, ": ", what, "; the file is truncated or damaged: download or save it again"));
+  absl::Status error(const std::string &what,
+                     const std::string &hint = "the file is damaged: download or save it "
+                                               "again") const {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what, "\nhint: ", hint));
   }
-  absl::Status error(const std::string &tensor, const std::string &what) const {
+  absl::Status tensor_error(const std::string &tensor, const std::string &what) const {
     return error(absl::StrCat("tensor '", tensor, "' ", what));
   }
 
@@ -90,39 +93,40 @@ private:
       return error("has a tensor with control characters in its name");
     if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") ||
         !entry.contains("shape") || !entry.contains("data_offsets"))
-      return error(name, "is not described by dtype, shape and data_offsets");
+      return tensor_error(name, "is not described by dtype, shape and data_offsets");
     const json &dtype = entry["dtype"], &shape = entry["shape"], &offsets = entry["data_offsets"];
     const DataType *type = dtype.is_string() ? find_data_type(dtype.get<std::string>()) : nullptr;
     if (type == nullptr)
-      return error(name, "has a dtype that is unknown");
+      return tensor_error(name, "has a dtype that is unknown");
     SafeTensor result;
     result.name = name;
     result.dtype = type->name;
     result.format = type->format;
     if (!shape.is_array())
-      return error(name, "has a shape that is no array");
+      return tensor_error(name, "has a shape that is no array");
     uint64_t elements = 1;
     for (const json &dimension : shape) {
       const auto size =
           dimension.is_number_unsigned() ? dimension.get<uint64_t>() : kMaxElements + 1;
       if (size > kMaxElements || (size != 0 && elements > kMaxElements / size))
-        return error(name, "has a dimension that is no number or larger than any file");
+        return tensor_error(name, "has a dimension that is no number or larger than any file");
       elements *= size;
       result.shape.push_back(static_cast<int64_t>(size));
     }
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
         !offsets[1].is_number_unsigned())
-      return error(name, "has data_offsets that are no [begin, end]");
+      return tensor_error(name, "has data_offsets that are no [begin, end]");
     const auto begin = offsets[0].get<uint64_t>(), end = offsets[1].get<uint64_t>();
     if (begin > end || end > data_bytes_)
-      return error(name, absl::StrCat("has its data at ", begin, " to ", end, " of the ",
-                                      data_bytes_, " bytes after the header"));
+      return error(absl::StrCat("tensor '", name, "' has its data at ", begin, " to ", end,
+                                " of the ", data_bytes_, " bytes after the header"),
+                   begin <= end ? kCutShort : "the file is damaged: download or save it again");
     result.offset = data_start_ + begin;
     result.bytes = end - begin;
     if (elements * type->bits % 8 != 0 || elements * type->bits / 8 != result.bytes)
-      return error(name, absl::StrCat("of shape [", absl::StrJoin(result.shape, ", "), "] ",
-                                      type->name, " has ", result.bytes, " bytes of data, not ",
-                                      elements * type->bits / 8));
+      return tensor_error(name, absl::StrCat("of shape [", absl::StrJoin(result.shape, ", "), "] ",
+                                             type->name, " has ", result.bytes,
+                                             " bytes of data, not ", elements * type->bits / 8));
     tensors_.push_back(std::move(result));
     return absl::OkStatus();
   }
@@ -135,10 +139,10 @@ private:
     uint64_t covered = data_start_;
     for (const SafeTensor &tensor : tensors_) {
       if (tensor.offset != covered)
-        return error(tensor.name,
-                     absl::StrCat("begins at offset ", tensor.offset, " of the file, ",
-                                  tensor.offset < covered ? "inside" : "not at the end of",
-                                  " the data before it, which ends at ", covered));
+        return tensor_error(tensor.name,
+                            absl::StrCat("begins at offset ", tensor.offset, " of the file, ",
+                                         tensor.offset < covered ? "inside" : "not at the end of",
+                                         " the data before it, which ends at ", covered));
       covered += tensor.bytes;
     }
     if (covered != bytes_.size())

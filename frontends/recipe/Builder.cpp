@@ -113,11 +113,11 @@ void Writer::declare_weights() {
     at(tensor.name);
     std::vector<int64_t> shape = tensor.shape;
     CodedAttr coded;
-    if (place.coded) {
+    if (place.coded)
       coded = coded_attr(b_.getContext(), *place.coded);
-      if (tensor.transposed)
-        std::swap(shape[0], shape[1]);
-    }
+    const bool upright = tensor.transposed && (place.coded || place.upright);
+    if (upright)
+      std::swap(shape[0], shape[1]);
     auto type = WeightType::get(b_.getContext(), shape, b_.getStringAttr(place.format));
     IntegerAttr seed;
     FloatAttr mean, spread;
@@ -129,7 +129,7 @@ void Writer::declare_weights() {
     WeightOp::create(declarations_, loc_, tensor.name, type, place.file, place.offset, seed, mean,
                      spread, coded);
     weights_[tensor.name] = type;
-    if (coded && tensor.transposed)
+    if (upright)
       upright_.insert(tensor.name);
   }
 }

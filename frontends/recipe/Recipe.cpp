@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -10,6 +11,8 @@
 namespace quern::recipe {
 
 namespace {
+
+constexpr const char *kAsPublished = "the config contradicts itself: take it as it was published";
 
 /// Lists tensors block by block, with what synthetic ones look like: products of normed rows keep
 /// their size (spread 1/sqrt(inputs)), norms stay near 1, and the rest is as trained models have
@@ -19,16 +22,18 @@ public:
   std::vector<Tensor> take() { return std::move(out_); }
 
   /// A tensor that is there already is one that more than one linear takes rows of.
-  void add(std::string name, std::vector<int64_t> shape, Init init, bool transposed = false) {
+  void add(std::string name, std::vector<int64_t> shape, Init init, bool transposed = false,
+           bool linear = false) {
     if (names_.insert(name).second)
-      out_.push_back({std::move(name), std::move(shape), {}, init, transposed});
+      out_.push_back({std::move(name), std::move(shape), {}, init, transposed, linear});
   }
   void linear(const Linear &l) {
     const int64_t rows = l.rows.stored ? l.rows.stored : l.out;
     std::vector<int64_t> shape = {rows, l.in};
     if (l.transposed)
       std::swap(shape[0], shape[1]);
-    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed);
+    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed,
+        /*linear=*/true);
     bias(l);
   }
   void bias(const Linear &l) {
@@ -101,27 +106,39 @@ public:
       : hidden_(hidden), ropes_(ropes), table_(table), problems_(problems) {}
 
   void operator()(const Attention &a) {
-    if (a.heads < 1 || a.kv_heads < 1 || a.heads % a.kv_heads)
-      problems_.add(a.module, absl::StrCat(a.heads, " attention heads cannot share ", a.kv_heads,
-                                           " kv heads evenly"));
-    if (a.rope != kNoRope &&
+    if (a.head_dim < 1)
+      problems_.add(a.module,
+                    absl::StrCat(a.heads, " attention heads are more than the ", hidden_,
+                                 " columns that they share"),
+                    kAsPublished);
+    else if (a.heads < 1 || a.kv_heads < 1 || a.heads % a.kv_heads)
+      problems_.add(
+          a.module,
+          absl::StrCat(a.heads, " attention heads cannot share ", a.kv_heads, " kv heads evenly"),
+          kAsPublished);
+    if (a.head_dim >= 1 && a.rope != kNoRope &&
         (a.head_dim < 2 || a.rope >= ropes_ ||
          2 * static_cast<int64_t>(table_[a.rope].inv_freq.size()) > a.head_dim))
       problems_.add(a.module,
                     absl::StrCat("heads of ", a.head_dim, " cannot be rotated in ",
-                                 a.rope < ropes_ ? table_[a.rope].inv_freq.size() : 0, " pairs"));
+                                 a.rope < ropes_ ? table_[a.rope].inv_freq.size() : 0, " pairs"),
+                    kAsPublished);
   }
   void operator()(const Mamba2 &m) {
     if (m.heads < 1 || m.groups < 1 || m.heads % m.groups)
-      problems_.add(m.module, absl::StrCat(m.heads, " heads cannot share ", m.groups,
-                                           " groups of B and C evenly"));
+      problems_.add(
+          m.module,
+          absl::StrCat(m.heads, " heads cannot share ", m.groups, " groups of B and C evenly"),
+          kAsPublished);
     if (m.out_proj.in != m.inner())
-      problems_.add(m.module, absl::StrCat("the inner width ", m.out_proj.in, " is not ", m.heads,
-                                           " heads of ", m.head_dim));
+      problems_.add(m.module,
+                    absl::StrCat("the inner width ", m.out_proj.in, " is not ", m.heads,
+                                 " heads of ", m.head_dim),
+                    kAsPublished);
     if (m.kernel < 2)
-      problems_.add(m.module, "a convolution of one position has no state to keep");
+      problems_.add(m.module, "a convolution of one position has no state to keep", kAsPublished);
     if (!(m.dt_min <= m.dt_max))
-      problems_.add(m.module, "the limits of the time step are crossed");
+      problems_.add(m.module, "the limits of the time step are crossed", kAsPublished);
   }
   void operator()(const GatedMlp &m) { mlp(m.module, m.down); }
   void operator()(const Mlp &m) { mlp(m.module, m.down); }
@@ -129,7 +146,7 @@ public:
 private:
   void mlp(const std::string &module, const Linear &down) {
     if (down.in < 1 || down.out != hidden_)
-      problems_.add(module, "its widths do not fit the model");
+      problems_.add(module, "its widths do not fit the model", kAsPublished);
   }
 
   int64_t hidden_;
@@ -192,6 +209,50 @@ void check(const Decoder &decoder, Problems &problems) {
   if (elements > static_cast<double>(kMaxElements))
     problems.add(decoder.family, absl::StrCat("the model would have ", elements, " weights"),
                  "Quern compiles models of up to 17e12");
+}
+
+namespace {
+
+/// As many kv heads as all heads can share evenly: one. Weights follow.
+void share_one_kv_head(Attention &a) {
+  const int64_t q = a.heads * a.head_dim, kv = a.head_dim;
+  a.kv_heads = 1;
+  a.k.out = a.v.out = kv;
+  if (a.k_norm && a.k_norm->heads)
+    a.k_norm->heads = 1;
+  if (a.k_norm)
+    a.k_norm->size = kv;
+  if (a.q.module != a.k.module)
+    return;
+  const int64_t all = q + 2 * kv; // stored together
+  a.q.rows = {all, 0, q, q};
+  a.k.rows = {all, q, kv, kv};
+  a.v.rows = {all, q + kv, kv, kv};
+}
+
+} // namespace
+
+bool make_sound(Decoder &decoder) {
+  for (Layer &layer : decoder.layers)
+    for (Sublayer &sublayer : layer.sublayers)
+      if (auto *a = std::get_if<Attention>(&sublayer.block)) {
+        if (a->heads >= 1 && a->head_dim >= 1 && (a->kv_heads < 1 || a->heads % a->kv_heads))
+          share_one_kv_head(*a);
+        if (a->rope != kNoRope &&
+            (a->rope >= decoder.ropes.size() ||
+             2 * static_cast<int64_t>(decoder.ropes[a->rope].inv_freq.size()) > a->head_dim ||
+             a->head_dim < 2))
+          a->rope = kNoRope;
+      }
+  if (const auto &p = decoder.positions; p && p->rows > p->offset)
+    decoder.context = std::min(decoder.context, p->rows - p->offset);
+  for (const Tensor &tensor : tensors(decoder))
+    for (const int64_t n : tensor.shape)
+      if (n < 1)
+        return false;
+  Problems left;
+  check(decoder, left);
+  return left.empty();
 }
 
 } // namespace quern::recipe

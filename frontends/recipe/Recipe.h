@@ -47,6 +47,7 @@ struct Tensor {
   std::vector<int64_t> stored; ///< as Hugging Face stores it, where that has more dimensions of 1
   Init init;
   bool transposed = false; ///< a linear's weight whose shape is [in, out]
+  bool linear = false;     ///< a linear's weight
 };
 
 /// Where the rows of a weight lie in one that the model stores fused: row r of it is row
@@ -212,6 +213,10 @@ std::vector<Tensor> tensors(const Decoder &decoder);
 /// Adds what contradicts itself: heads that kv heads do not divide, an odd rotary dimension and the
 /// like. Families check the keys they read; this is what holds of any of them.
 void check(const Decoder &decoder, Problems &problems);
+
+/// Changes what check() finds wrong, and can be changed without consequences for other parts, to
+/// something sound: for looking at the rest. False where something stays wrong.
+bool make_sound(Decoder &decoder);
 
 } // namespace quern::recipe
 

@@ -6,6 +6,8 @@
 #include "ir/weights/CodedWeight.h"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +23,9 @@ struct Place {
   /// Made of several tensors; a linear's weight is then [out, in] even where the recipe has it
   /// transposed.
   std::shared_ptr<const weights::Coded> coded{};
+  /// Of no values and known by its format alone: a linear's weight is [out, in] as if it were
+  /// coded.
+  bool upright = false;
 };
 
 /// Where the model's values come from.
@@ -29,6 +34,18 @@ struct Source {
   std::vector<Place> places; ///< one for each of tensors(decoder), in that order
   std::optional<uint64_t> synthetic_seed;
 };
+
+/// Formats by tensor: a name in ir/formats, and the shape as stored.
+struct StoredFormat {
+  std::string format;
+  std::vector<int64_t> shape;
+  bool upright = false; ///< as Place has it
+};
+using StoredFormats = std::map<std::string, StoredFormat, std::less<>>;
+
+/// All of `wanted` made up, of the formats that the files have them in where the shapes are right,
+/// and else of floats: what a model with problems is looked at by.
+Source made_up_like(const std::vector<Tensor> &wanted, const StoredFormats &formats);
 
 /// All of `wanted` made up from the seed, in one format.
 Source synthetic_source(const std::vector<Tensor> &wanted, const std::string &format,

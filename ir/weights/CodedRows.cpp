@@ -386,7 +386,12 @@ absl::StatusOr<std::string_view> choose_format(Coded &coded, std::span<const int
       least = std::min(least, reader.zero(n, g));
       most = std::max(most, reader.zero(n, g));
     }
-  const int highest = (1 << coded.bits) - 1 - least, lowest = -most; // q - z
+  return format_of_integers(coded, shape, least, most);
+}
+
+std::string_view format_of_integers(const Coded &coded, std::span<const int64_t> shape,
+                                    int least_zero, int most_zero) {
+  const int highest = (1 << coded.bits) - 1 - least_zero, lowest = -most_zero; // q - z
   const auto in = [&](int low, int high) { return lowest >= low && highest <= high; };
   for (const auto &[format, fits] : {std::pair<std::string_view, bool>{"int4:g32:sym", in(-8, 7)},
                                      {"int4:g32:sym:f32", in(-8, 7)},

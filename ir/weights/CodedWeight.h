@@ -116,6 +116,12 @@ using PartBytes = std::vector<std::span<const std::byte>>;
 absl::StatusOr<std::string_view> choose_format(Coded &coded, std::span<const int64_t> shape,
                                                const PartBytes &parts);
 
+/// The format that choose_format chooses where all zero points are in least_zero..most_zero, of
+/// which it reads nothing: for weights of which only the settings are known. `coded.groups` means
+/// columns out of order.
+std::string_view format_of_integers(const Coded &coded, std::span<const int64_t> shape,
+                                    int least_zero, int most_zero);
+
 /// Whether rows can be made in that format at all (parts permitting).
 bool can_hold(const Coded &coded, std::span<const int64_t> shape, std::string_view format);
 

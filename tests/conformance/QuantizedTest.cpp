@@ -58,6 +58,26 @@ TEST_P(Quantized, KeepsItsCodes) {
   done("quern-run", {"verify", "-m", artifact});
 }
 
+// Tests that the config alone is planned as the folder is, and both as the artifact is.
+TEST_P(Quantized, IsPlannedExactly) {
+  auto golden = read_golden(GetParam().golden);
+  make_uniform(golden);
+  const ModelFolder model;
+  model.write_config(golden["config"]);
+  model.write_tensors(golden["tensors"]);
+  const Result alone = done("quern", {"plan", model.path("config.json"), "--json"});
+  EXPECT_NE(alone.err.find("note: this plan is of the config alone"), std::string::npos)
+      << alone.err;
+  const std::string artifact = model.path("m.quern");
+  done("quern", {"compile", model.path(), "-o", artifact, "--variant", "native", "-q"});
+  const auto inspected = done("quern", {"inspect", artifact, "--json"}).json()["plan"];
+  const auto folder = done("quern", {"plan", model.path(), "--json"}).json();
+  for (const char *key : {"weights", "arena", "state_per_slot", "state_per_token"}) {
+    EXPECT_EQ(alone.json()[key], inspected[key]) << key;
+    EXPECT_EQ(folder[key], inspected[key]) << key;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, Quantized,
     testing::Values(

@@ -47,6 +47,19 @@ bool awq(const ConfigJson &, ModelReader &reader, Modules &modules) {
     reader.ignore({key(name)});
   if (reader.problems().size() > before)
     return false;
+  if (const auto &planned = modules.planned()) {
+    const std::vector<std::string> left_out = names_in(reader, key("modules_to_not_convert"));
+    IntegerPlan plan{.coded = {.layout = weights::Layout::Awq, .group = group}, .symmetric = false};
+    plan.coded.scales.element = scales_of(planned->dtype);
+    modules.plan({[=, head = planned->head](const std::string &module, int64_t outputs,
+                                            int64_t inputs, bool linear) {
+                    return linear && module != head && !is_listed(left_out, module)
+                               ? planned_format(plan, outputs, inputs)
+                               : std::string();
+                  },
+                  absl::StrCat("every linear but ", planned->head,
+                               " and those in modules_to_not_convert is quantized")});
+  }
   for (const std::string &name : modules.with("qweight"))
     make(group, Module(modules, name));
   return true;

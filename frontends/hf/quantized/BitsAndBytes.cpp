@@ -120,6 +120,17 @@ bool bits_and_bytes(const ConfigJson &, ModelReader &reader, Modules &modules) {
     reader.ignore({key(name)});
   if (reader.problems().size() > before)
     return false;
+  if (const auto &planned = modules.planned()) {
+    std::vector<std::string> left_out = names_in(reader, key("llm_int8_skip_modules"));
+    if (left_out.empty())
+      left_out = names_in(reader, key("modules_to_not_convert"));
+    modules.plan(
+        {[=, head = planned->head](const std::string &module, int64_t, int64_t, bool linear) {
+           return linear && module != head && !is_listed(left_out, module) ? "f32" : "";
+         },
+         absl::StrCat("every linear but ", planned->head,
+                      " and those in llm_int8_skip_modules is quantized")});
+  }
   for (const char *state : kStates)
     for (const std::string &name : modules.with(state))
       make(state, Module(modules, name));

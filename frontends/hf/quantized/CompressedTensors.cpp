@@ -28,6 +28,7 @@ struct Scheme {
   std::string strategy; ///< of scales: tensor, channel, group or block
   int64_t group = 0;
   std::vector<int64_t> block;
+  bool reordered = false; ///< columns are out of order (actorder "group")
 };
 
 /// Whether `target` is the module's name, or `re:` and a pattern that matches from its beginning.
@@ -146,10 +147,23 @@ private:
       reader_.problem(key(weights + "strategy"),
                       absl::StrCat("scales by '", scheme.strategy, "' are not read"),
                       "Quern reads tensor, channel, group and block, of two sizes");
-    // Columns that were reordered say so by weight_g_idx.
+    // Columns that were reordered say so by weight_g_idx; this is for where there are no tensors.
+    scheme.reordered = orders_by_group(weights);
     for (const char *name : {"actorder", "observer", "observer_kwargs", "scale_dtype", "zp_dtype"})
       reader_.ignore({key(weights + name)});
     schemes_.push_back(std::move(scheme));
+  }
+
+  /// Whether actorder keeps columns in the order in which they were quantized.
+  bool orders_by_group(std::string_view weights) const {
+    absl::StatusOr<ConfigJson> object = config_.get_object("quantization_config");
+    for (size_t dot; object.ok() && (dot = weights.find('.')) != weights.npos;
+         weights.remove_prefix(dot + 1))
+      object = object->get_object(weights.substr(0, dot));
+    if (!object.ok() || !object->is_string("actorder"))
+      return false;
+    const absl::StatusOr<std::string> order = object->get_string("actorder");
+    return order.ok() && (*order == "group" || *order == "dynamic");
   }
 
   /// Rows of activations are no business of the weights'; but only floats quantized on the fly are
@@ -169,6 +183,22 @@ private:
   std::vector<std::string> ignored_;
   std::vector<Scheme> schemes_;
 };
+
+/// The format of a module's weight, as far as the settings say.
+std::string planned(const Scheme &scheme, const std::string &dtype, int64_t outputs,
+                    int64_t inputs) {
+  if (scheme.e4m3)
+    return "f32";
+  IntegerPlan plan{.coded = {.layout = weights::Layout::Words,
+                             .bits = scheme.bits,
+                             .group = scheme.strategy == "group"   ? scheme.group
+                                      : scheme.strategy == "block" ? scheme.block[1]
+                                                                   : -1},
+                   .symmetric = scheme.symmetric,
+                   .reordered = scheme.reordered};
+  plan.coded.scales.element = scales_of(dtype);
+  return planned_format(plan, outputs, inputs);
+}
 
 /// The two numbers of `weight_shape`.
 Shape written_shape(Module &module) {
@@ -237,6 +267,17 @@ bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &mo
   config.read();
   if (reader.problems().size() > before)
     return false;
+  if (const auto &plan = modules.planned())
+    modules.plan({[config, dtype = plan->dtype](const std::string &module, int64_t outputs,
+                                                int64_t inputs, bool) {
+                    const Scheme *scheme = config.scheme_of(module);
+                    return scheme && !config.ignores(module)
+                               ? planned(*scheme, dtype, outputs, inputs)
+                               : std::string();
+                  },
+                  absl::StrCat("modules are quantized as config_groups and ignore say, with scales "
+                               "of ",
+                               std::string(weights::element_name(scales_of(plan->dtype))))});
   for (const bool packed : {true, false})
     for (const std::string &name : modules.with("weight_scale")) {
       Module module(modules, name);

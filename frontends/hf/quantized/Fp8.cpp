@@ -56,6 +56,22 @@ bool fp8(const ConfigJson &, ModelReader &reader, Modules &modules) {
     reader.ignore({key(name)});
   if (reader.problems().size() > before)
     return false;
+  if (const auto &planned = modules.planned()) {
+    const bool powers = reader.text(key("scale_fmt"), "") == "ue8m0";
+    std::vector<std::string> left_out = names_in(reader, key("modules_to_not_convert"));
+    if (left_out.empty())
+      left_out = names_in(reader, key("ignored_layers"));
+    modules.plan(
+        {[=, head = planned->head](const std::string &module, int64_t, int64_t, bool linear) {
+           return !linear || module == head || is_listed(left_out, module) ? ""
+                  : powers                                                 ? "bf16"
+                                                                           : "f32";
+         },
+         absl::StrCat("every linear but ", planned->head,
+                      " and those in modules_to_not_convert is quantized, with scales "
+                      "that are ",
+                      powers ? "" : "no ", "powers of two")});
+  }
   for (const char *scale : {"weight_scale_inv", "weight_scale"})
     for (const std::string &name : modules.with(scale))
       make(block, scale, Module(modules, name));

@@ -115,6 +115,32 @@ bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
     reader.ignore({key(name)});
   if (reader.problems().size() > before)
     return false;
+  if (const auto &planned = modules.planned()) {
+    const bool symmetric = reader.boolean(key("sym"), true);
+    const bool reordered = reader.boolean(key("desc_act"), false);
+    const bool with_head = reader.boolean(key("lm_head"), false);
+    const std::vector<std::string> left_out = names_in(reader, key("modules_to_not_convert"));
+    IntegerPlan plan{.coded = {.layout = weights::Layout::Gptq,
+                               .bits = settings.bits,
+                               .group = settings.group,
+                               .zeros_less_one = settings.zeros_less_one},
+                     .symmetric = symmetric,
+                     .reordered = reordered};
+    plan.coded.scales.element = scales_of(planned->dtype);
+    const std::string head = with_head ? "" : planned->head;
+    modules.plan({[=](const std::string &module, int64_t outputs, int64_t inputs, bool linear) {
+                    return linear && module != head && !is_listed(left_out, module)
+                               ? planned_format(plan, outputs, inputs)
+                               : std::string();
+                  },
+                  absl::StrCat("every linear", head.empty() ? "" : " but " + head,
+                               " is quantized, with scales of ",
+                               std::string(weights::element_name(plan.coded.scales.element)),
+                               symmetric   ? ""
+                               : reordered ? ", and columns are out of order"
+                                           : ", and zero points differ",
+                               symmetric && reordered ? ", and columns are out of order" : "")});
+  }
   for (const std::string &name : modules.with("qweight"))
     make(settings, Module(modules, name));
   return true;

@@ -44,6 +44,34 @@ std::vector<std::string> Modules::with(std::string_view suffix) const {
   return names;
 }
 
+weights::Element scales_of(const std::string &dtype) {
+  return dtype == "bfloat16"  ? weights::Element::BF16
+         : dtype == "float32" ? weights::Element::F32
+                              : weights::Element::F16;
+}
+
+std::string planned_format(IntegerPlan plan, int64_t outputs, int64_t inputs) {
+  weights::Coded &coded = plan.coded;
+  if (coded.group < 0 || coded.group > inputs)
+    coded.group = inputs;
+  if (plan.reordered && coded.group < inputs)
+    coded.groups = weights::Part{.element = weights::Element::I32};
+  const int codes = 1 << coded.bits;
+  return std::string(weights::format_of_integers(coded, std::vector<int64_t>{outputs, inputs},
+                                                 plan.symmetric ? codes / 2 : 0,
+                                                 plan.symmetric ? codes / 2 : codes - 1));
+}
+
+bool is_listed(const std::vector<std::string> &list, const std::string &module) {
+  return std::any_of(list.begin(), list.end(), [&](const std::string &name) {
+    return !name.empty() && absl::StrContains(module, name);
+  });
+}
+
+std::vector<std::string> names_in(ModelReader &reader, const std::string &key) {
+  return reader.has(key) && reader.is_list(key) ? reader.texts(key) : std::vector<std::string>();
+}
+
 const StoredTensor *Module::find(std::string_view suffix) const {
   const auto &list = modules_.tensors().list;
   const auto it = list.find(full(suffix));

@@ -5,6 +5,7 @@
 
 #include "frontends/Problem.h"
 #include "frontends/StoredTensors.h"
+#include "frontends/hf/quantized/Quantized.h"
 #include "ir/weights/CodedWeight.h"
 
 #include <absl/status/statusor.h>
@@ -32,6 +33,16 @@ public:
   StoredTensors &tensors() { return tensors_; }
   Problems &problems() { return problems_; }
 
+  /// What is known where only formats are asked for, and nothing of tensors.
+  struct Planned {
+    std::string dtype; ///< of the config, "" where it says none
+    std::string head;  ///< module of the logits
+  };
+  void plan_for(Planned planned) { planned_ = std::move(planned); }
+  const std::optional<Planned> &planned() const { return planned_; }
+  void plan(PlannedFormats plan) { plan_ = std::move(plan); }
+  PlannedFormats take_plan() { return std::move(plan_); }
+
   /// Counts the weights by format, for finish() to tell.
   void count(std::string_view format) { ++formats_[std::string(format)]; }
   const std::map<std::string, int> &formats() const { return formats_; }
@@ -40,7 +51,27 @@ private:
   StoredTensors &tensors_;
   Problems &problems_;
   std::map<std::string, int> formats_;
+  std::optional<Planned> planned_;
+  PlannedFormats plan_;
 };
+
+/// What libraries store scales as where the config's dtype is this: its own type, or float16.
+weights::Element scales_of(const std::string &dtype);
+
+/// How integer codes of one scheme are planned: the same numbers for every module.
+struct IntegerPlan {
+  weights::Coded coded; ///< `group` -1: all inputs
+  bool symmetric = true;
+  bool reordered = false; ///< columns are out of order, where there are groups
+};
+std::string planned_format(IntegerPlan plan, int64_t outputs, int64_t inputs);
+
+/// Whether a name is in a list of modules that are not converted, as transformers compares them:
+/// names are parts of it.
+bool is_listed(const std::vector<std::string> &list, const std::string &module);
+
+/// The names of a list, where the config has one.
+std::vector<std::string> names_in(ModelReader &reader, const std::string &key);
 
 /// One module, while its tensors are gathered. What is wrong with it is a problem, said where it is
 /// found; finish() then leaves the weight out and sees to it that nothing more is said of it.

@@ -26,25 +26,15 @@ std::string method_names() {
   return names;
 }
 
-} // namespace
-
-bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, StoredTensors &tensors,
-                            std::vector<std::string> &notes) {
+/// Reads the settings of the scheme that the config names, and makes the weights of its modules.
+/// False, and a problem, where there is none that is read.
+bool make(const ConfigJson &config, ModelReader &reader, quantized::Modules &modules) {
   const std::string method = reader.text(quantized::key("quant_method"), "");
-  const Scheme *found = nullptr;
-  for (const Scheme &scheme : kSchemes)
-    if (method == scheme.method)
-      found = &scheme;
-  quantized::Modules modules(tensors, reader.problems());
   const size_t before = reader.problems().size();
-  if (found && found->make(config, reader, modules)) {
-    if (const auto it = modules.formats().find("f32"); it != modules.formats().end())
-      notes.push_back(absl::StrCat(
-          it->second, it->second == 1 ? " weight has" : " weights have", " codes of ", method,
-          " that no packing holds exactly: packed as f32, unless --quant says otherwise"));
-    return true;
-  }
-  if (!found && reader.problems().size() == before)
+  for (const Scheme &scheme : kSchemes)
+    if (method == scheme.method && scheme.make(config, reader, modules))
+      return true;
+  if (reader.problems().size() == before)
     reader.problem(quantized::key("quant_method"),
                    method.empty()
                        ? "quantization_config does not say how"
@@ -53,6 +43,30 @@ bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, Store
                                 "; or take the unquantized model, and quantize with --quant"));
   reader.ignore({"quantization_config"}); // one problem is enough
   return false;
+}
+
+} // namespace
+
+bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, StoredTensors &tensors,
+                            std::vector<std::string> &notes) {
+  quantized::Modules modules(tensors, reader.problems());
+  if (!make(config, reader, modules))
+    return false;
+  if (const auto it = modules.formats().find("f32"); it != modules.formats().end())
+    notes.push_back(absl::StrCat(it->second, it->second == 1 ? " weight has" : " weights have",
+                                 " codes of ", reader.text(quantized::key("quant_method"), ""),
+                                 " that no packing holds exactly: packed as f32, unless --quant "
+                                 "says otherwise"));
+  return true;
+}
+
+PlannedFormats plan_quantized_weights(const ConfigJson &config, ModelReader &reader,
+                                      const std::string &dtype, const std::string &head) {
+  StoredTensors none;
+  quantized::Modules modules(none, reader.problems());
+  modules.plan_for({dtype, head});
+  make(config, reader, modules);
+  return modules.take_plan();
 }
 
 } // namespace quern::hf

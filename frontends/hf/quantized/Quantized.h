@@ -10,10 +10,27 @@
 #include "frontends/families/ModelReader.h"
 #include "frontends/hf/ConfigJson.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace quern::hf {
+
+/// What quantization_config alone says of the weights.
+struct PlannedFormats {
+  /// The format that the weight [outputs, inputs] of a module will have; "": it is not quantized.
+  /// Null where nothing can be told.
+  std::function<std::string(const std::string &module, int64_t outputs, int64_t inputs,
+                            bool linear)>
+      format_of;
+  /// What the settings do not say and is taken to be so, for a note; empty: nothing.
+  std::string assumed;
+};
+
+/// The same settings as make_quantized_weights reads, where there are no tensors. `dtype`: what the
+/// config says that floats are, "" where it does not. `head`: the module of the logits.
+PlannedFormats plan_quantized_weights(const ConfigJson &config, ModelReader &reader,
+                                      const std::string &dtype, const std::string &head);
 
 /// Puts the weights of quantized modules into `tensors`, in the place of the tensors they are made
 /// of. Settings are read through `reader`, of which `config` is the config. Notes are for the user.
@@ -29,7 +46,7 @@ class Modules;
 inline std::string key(std::string_view name) { return "quantization_config." + std::string(name); }
 
 // One a file. What is wrong with the settings goes to the reader's problems; false if there was
-// such.
+// such. What of it is quantized the tensors say; where there are none, Modules::plan is told.
 bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules);
 bool awq(const ConfigJson &config, ModelReader &reader, Modules &modules);
 bool compressed_tensors(const ConfigJson &config, ModelReader &reader, Modules &modules);

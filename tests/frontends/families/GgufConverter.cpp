@@ -170,20 +170,26 @@ struct Weights {
   uint64_t cols() const { return shape.size() < 2 ? 1 : shape[1]; }
 };
 
+/// Columns that a wide layer's MLP has more.
+constexpr uint64_t kWider = 5;
+
 class Converter {
 public:
   Converter(const json &golden, const std::string &architecture)
       : config_(golden["config"]), tensors_(golden["tensors"]), type_(config_["model_type"]),
         from_(kArchitectures.at(type_)), arch_(architecture.empty() ? from_.name : architecture) {}
 
-  GgufWriter convert(bool fuse_qkv) {
+  GgufWriter convert(GgufForm form) {
+    form_ = form;
     writer_.string("general.architecture", arch_).string("general.type", "model");
     if (type_ == "mamba2")
       mamba2_keys();
     else
       dense_keys();
     std::map<std::string, Weights> tensors = changed();
-    if (fuse_qkv)
+    if (form.wide_layer)
+      widen(tensors);
+    if (form.fuse_qkv)
       fuse(tensors);
     for (auto &[name, weights] : tensors)
       write(name, std::move(weights));
@@ -203,6 +209,20 @@ private:
   }
   void u32(const std::string &key, double value) {
     writer_.u32(arch_ + "." + key, static_cast<uint32_t>(value));
+  }
+  /// A number of every layer, as the form spells it; `wide` is the wide layer's.
+  void by_layer(const std::string &key, double value, double wide) {
+    if (!form_.lists && !form_.wide_layer)
+      return u32(key, value);
+    std::vector<int32_t> list(static_cast<size_t>(*number({"num_hidden_layers", "n_layer"})),
+                              static_cast<int32_t>(value));
+    if (form_.wide_layer)
+      list.at(1) = static_cast<int32_t>(wide);
+    writer_.array<int32_t>(arch_ + "." + key, 5, list);
+  }
+  double mlp() const {
+    return number({"intermediate_size", "ffn_hidden_size", "n_inner"})
+        .value_or(4 * double(hidden()));
   }
   void f32(const std::string &key, double value) { add_f32(writer_, arch_ + "." + key, value); }
   void boolean(const std::string &key, bool value) {
@@ -227,10 +247,9 @@ private:
     u32("context_length",
         number({"max_position_embeddings", "n_positions", "max_seq_len"}).value_or(2048));
     u32("embedding_length", double(hidden()));
-    u32("feed_forward_length",
-        number({"intermediate_size", "ffn_hidden_size", "n_inner"}).value_or(4 * double(hidden())));
-    u32("attention.head_count", double(heads()));
-    u32("attention.head_count_kv", double(kv_heads()));
+    by_layer("feed_forward_length", mlp(), mlp() + double(kWider));
+    by_layer("attention.head_count", double(heads()), double(heads()));
+    by_layer("attention.head_count_kv", double(kv_heads()), double(heads()));
     if (has("head_dim")) {
       u32("attention.key_length", config_["head_dim"]);
       u32("attention.value_length", config_["head_dim"]);
@@ -257,7 +276,13 @@ private:
     const double theta =
         rope.value("rope_theta", number({"rope_theta", "rotary_emb_base"}).value_or(10'000));
     const double part = rope.value("partial_rotary_factor", number({"rotary_pct"}).value_or(1));
-    u32("rope.dimension_count", double(width) * part);
+    if (form_.lists)
+      writer_.array<uint64_t>(
+          arch_ + ".rope.dimension_count", 10,
+          std::vector<uint64_t>(static_cast<size_t>(*number({"num_hidden_layers"})),
+                                static_cast<uint64_t>(double(width) * part)));
+    else
+      u32("rope.dimension_count", double(width) * part);
     const std::string type = rope.value("rope_type", rope.value("type", "default"));
     const auto original = [&] {
       u32("rope.scaling.original_context_length", rope["original_max_position_embeddings"]);
@@ -457,6 +482,36 @@ private:
               all.values.begin() + static_cast<int64_t>(index * cols));
   }
 
+  /// Gives layer 1 what GgufForm::wide_layer says.
+  void widen(std::map<std::string, Weights> &tensors) const {
+    const uint64_t copies = static_cast<uint64_t>(heads() / kv_heads());
+    for (const char *name : {"blk.1.attn_k.weight", "blk.1.attn_v.weight"}) {
+      Weights &w = tensors.at(name);
+      const uint64_t head = w.values.size() / static_cast<uint64_t>(kv_heads());
+      std::vector<float> wide;
+      for (uint64_t at = 0; at < w.values.size(); at += head)
+        for (uint64_t i = 0; i < copies; ++i)
+          wide.insert(wide.end(), w.values.begin() + static_cast<int64_t>(at),
+                      w.values.begin() + static_cast<int64_t>(at + head));
+      w.values = std::move(wide);
+      w.shape[0] *= copies;
+    }
+    for (const char *name : {"blk.1.ffn_gate.weight", "blk.1.ffn_up.weight"}) {
+      Weights &w = tensors.at(name);
+      w.shape[0] += kWider;
+      w.values.resize(w.shape[0] * w.cols());
+    }
+    Weights &down = tensors.at("blk.1.ffn_down.weight");
+    std::vector<float> wide;
+    for (uint64_t row = 0; row < down.shape[0]; ++row) {
+      const auto begin = down.values.begin() + static_cast<int64_t>(row * down.cols());
+      wide.insert(wide.end(), begin, begin + static_cast<int64_t>(down.cols()));
+      wide.resize(wide.size() + kWider);
+    }
+    down.values = std::move(wide);
+    down.shape[1] += kWider;
+  }
+
   static void fuse(std::map<std::string, Weights> &tensors) {
     std::map<std::string, Weights> fused;
     for (const char *part : {".attn_q.", ".attn_k.", ".attn_v."})
@@ -488,6 +543,7 @@ private:
   const std::string type_;
   const Architecture &from_;
   const std::string arch_;
+  GgufForm form_;
   GgufWriter writer_;
 };
 
@@ -502,8 +558,8 @@ std::string gguf_architecture(const std::string &model_type) {
   return found == kArchitectures.end() ? "" : found->second.name;
 }
 
-gguf::GgufWriter to_gguf(const json &golden, const std::string &architecture, bool fuse_qkv) {
-  return Converter(golden, architecture).convert(fuse_qkv);
+gguf::GgufWriter to_gguf(const json &golden, const std::string &architecture, GgufForm form) {
+  return Converter(golden, architecture).convert(form);
 }
 
 } // namespace quern

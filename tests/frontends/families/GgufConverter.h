@@ -11,10 +11,17 @@
 
 namespace quern {
 
+/// Other files that are the same model.
+struct GgufForm {
+  bool fuse_qkv = false;   ///< queries, keys and values in one tensor
+  bool lists = false;      ///< numbers of heads and widths as lists, with an entry a layer
+  bool wide_layer = false; ///< layer 1 has a kv head for each head, copies, and a wider MLP, zeros
+};
+
 /// `architecture`: what the file says it is, where that is not what the golden's model_type
-/// becomes. `fuse_qkv`: queries, keys and values in one tensor.
+/// becomes.
 gguf::GgufWriter to_gguf(const nlohmann::json &golden, const std::string &architecture = "",
-                         bool fuse_qkv = false);
+                         GgufForm form = {});
 
 /// What a model_type is called in GGUF; "" where llama.cpp has no such architecture.
 std::string gguf_architecture(const std::string &model_type);

@@ -174,11 +174,71 @@ TEST_F(GgufImport, WindowsExaone4By64Layers) {
 // Projections may be stored fused in any architecture; llama.cpp's converter does so if asked to.
 TEST_F(GgufImport, ReadsFusedProjections) {
   json golden = read_golden("qwen2");
-  folder_.write("m.gguf", to_gguf(golden, "", /*fuse_qkv=*/true).bytes());
+  folder_.write("m.gguf", to_gguf(golden, "", {.fuse_qkv = true}).bytes());
   mlir::MLIRContext context;
   auto model = importModel(folder_.path("m.gguf"), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   expect_logits(*model->module, golden);
+}
+
+// What is usually one number may be a list of one a layer. Lists of the same number are that
+// number.
+TEST_F(GgufImport, ReadsListsOfOneNumber) {
+  for (const char *name : {"llama", "qwen2", "gemma2-scaled-by-width", "phi3-longrope"}) {
+    SCOPED_TRACE(name);
+    json golden = read_golden(name);
+    folder_.write("m.gguf", to_gguf(golden, "", {.lists = true}).bytes());
+    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
+    mlir::MLIRContext context;
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    expect_logits(*model->module, golden);
+  }
+}
+
+// Layers may differ in their kv heads and in their MLP's width.
+TEST_F(GgufImport, ReadsLayersThatDiffer) {
+  for (const bool fuse_qkv : {false, true}) {
+    json golden = read_golden("llama");
+    folder_.write("m.gguf",
+                  to_gguf(golden, "", {.fuse_qkv = fuse_qkv, .wide_layer = true}).bytes());
+    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
+    mlir::MLIRContext context;
+    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    std::set<int64_t> kv_heads;
+    model->module->walk(
+        [&](DeclareStateOp state) { kv_heads.insert(state.getType().getShape()[0]); });
+    EXPECT_THAT(kv_heads, ElementsAre(2, 6));
+    expect_logits(*model->module, golden);
+  }
+}
+
+// What differs by layer and cannot is refused in those words, as are lists of other lengths.
+TEST_F(GgufImport, NamesWhatDiffersByLayer) {
+  const auto differs = testing::AllOf(Field(&Problem::where, "granite.embedding_scale"),
+                                      Field(&Problem::what, HasSubstr("differs by layer: 1, 2, 1")),
+                                      Field(&Problem::hint, HasSubstr("the same in all layers")));
+  json golden = read_golden("granite");
+  ASSERT_EQ(golden["config"]["num_hidden_layers"], 3);
+  golden["config"].erase("embedding_multiplier");
+  write(golden, "", [](GgufWriter &w) { w.array<float>("granite.embedding_scale", 6, {1, 2, 1}); });
+  EXPECT_THAT(checkModel(folder_.path("m.gguf")), ElementsAre(differs));
+  write(golden, "", [](GgufWriter &w) { w.array<float>("granite.embedding_scale", 6, {1, 1}); });
+  EXPECT_THAT(checkModel(folder_.path("m.gguf")),
+              ElementsAre(Field(&Problem::what, HasSubstr("2 entries for 3 layers"))));
+}
+
+// Numbers may be of another type where they are the same number.
+TEST_F(GgufImport, ReadsNumbersOfOtherTypes) {
+  EXPECT_THAT(problems([](GgufWriter &w) {
+                w.key("llama.vocab_size", 6, GgufWriter::raw(23.0f));
+                w.key("llama.expert_count", 11, GgufWriter::raw<int64_t>(0));
+                w.key("llama.attention.causal", 4, GgufWriter::raw<uint32_t>(1));
+              }),
+              IsEmpty());
+  EXPECT_THAT(problems([](GgufWriter &w) { w.key("llama.vocab_size", 6, GgufWriter::raw(23.5f)); }),
+              ElementsAre(Field(&Problem::what, HasSubstr("no whole number"))));
 }
 
 // What is not llama.cpp's is not ours: windows where its graph has none, and YaRN's keys where it

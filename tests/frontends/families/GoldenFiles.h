@@ -27,6 +27,22 @@ inline nlohmann::json read_golden(const std::string &name) {
   return nlohmann::json::parse(std::ifstream(kGoldens + name + ".json"));
 }
 
+/// Makes a quantized golden's checkpoint one of a single type of floats, as published ones are: the
+/// scales' type is that of the weights that are not quantized, and the config's.
+inline void make_uniform(nlohmann::json &golden) {
+  std::string type = "F32";
+  for (const auto &[name, tensor] : golden["tensors"].items())
+    if (name.ends_with(".scales") || name.ends_with(".weight_scale"))
+      type = tensor["dtype"];
+  golden["config"]["dtype"] = type == "F16" ? "float16" : type == "BF16" ? "bfloat16" : "float32";
+  for (auto &[name, tensor] : golden["tensors"].items()) {
+    if ((name.ends_with(".weight") || name.ends_with(".bias")) && tensor.contains("mean"))
+      tensor["dtype"] = type;
+    if (name.ends_with(".weight_scale_inv") && tensor["dtype"] == "F8_E8M0")
+      golden["config"]["quantization_config"]["scale_fmt"] = "ue8m0";
+  }
+}
+
 } // namespace quern
 
 #endif

@@ -1,6 +1,7 @@
 // Tests what is said of quantized checkpoints that are damaged, or quantized as Quern does not
 // read: every problem by name, none twice.
 #include "frontends/Import.h"
+#include "ir/quern/QuernDialect.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
 
@@ -8,6 +9,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 namespace quern {
 namespace {
@@ -176,6 +179,75 @@ TEST_F(QuantizedImport, TakesIgnoredModulesAtTheirWord) {
 TEST_F(QuantizedImport, MadeUpWeightsAreNotQuantized) {
   load("llama-gptq");
   EXPECT_THAT(problems({.synthetic = 1}), IsEmpty());
+}
+
+/// Formats by weight.
+std::map<std::string, std::string> formats_of(const std::string &path, const ImportOptions &options,
+                                              std::vector<std::string> &notes) {
+  mlir::MLIRContext context;
+  auto model = importModel(path, options, context);
+  EXPECT_TRUE(model.ok()) << model.status();
+  std::map<std::string, std::string> formats;
+  if (!model.ok())
+    return formats;
+  model->module->walk([&](WeightOp weight) {
+    std::string shape;
+    for (const int64_t n : weight.getType().getShape())
+      shape += " " + std::to_string(n);
+    formats[weight.getSymName().str()] = weight.getType().getFormat().str() + shape;
+  });
+  notes = model->notes;
+  return formats;
+}
+
+// Tests that a config alone gives each weight the format that its files give it, and says what it
+// takes to be so.
+TEST_F(QuantizedImport, ConfigsTellTheFormats) {
+  for (const std::string &name : golden_names()) {
+    load(name.c_str());
+    if (!golden_["config"].contains("quantization_config"))
+      continue;
+    SCOPED_TRACE(name);
+    make_uniform(golden_);
+    ASSERT_THAT(problems(), IsEmpty());
+    std::vector<std::string> notes;
+    const auto want = formats_of(folder_.path(), {}, notes);
+    const auto got =
+        formats_of(folder_.path("config.json"), {.synthetic = 0, .formats_only = true}, notes);
+    EXPECT_EQ(got, want);
+    EXPECT_THAT(notes, testing::Contains(
+                           AllOf(HasSubstr("of the config alone"), HasSubstr("it takes it that"))));
+  }
+}
+
+// Tests what a config says of modules that are left as they are.
+TEST_F(QuantizedImport, ConfigsTellWhatIsLeftOut) {
+  const auto format = [&](const std::string &weight) {
+    folder_.write_config(golden_["config"]);
+    std::vector<std::string> notes;
+    return formats_of(folder_.path("config.json"), {.synthetic = 0, .formats_only = true},
+                      notes)[weight];
+  };
+  const std::string q = std::string(kQ) + "weight";
+  load("llama-awq");
+  golden_["config"]["dtype"] = "float16";
+  EXPECT_EQ(format(q), "int4:g32:asym:f32 64 64");
+  settings()["modules_to_not_convert"] = {"q_proj"};
+  EXPECT_EQ(format(q), "f16 64 64");
+  load("llama-gptq");
+  EXPECT_EQ(format("lm_head.weight"), "f32 23 64");
+  settings()["desc_act"] = true;
+  EXPECT_EQ(format(q), "f32 64 64");
+  settings()["group_size"] = -1; // of one group there is one order
+  EXPECT_THAT(format(q), testing::StartsWith("int4:g32:sym"));
+  load("llama-ct-int4");
+  settings()["ignore"] = json::array();
+  EXPECT_EQ(format("lm_head.weight"), "int4:g32:sym:f32 23 64");
+  load("llama-bnb");
+  golden_["config"]["dtype"] = "bfloat16";
+  settings()["llm_int8_skip_modules"] = {"self_attn"};
+  EXPECT_EQ(format(q), "bf16 64 64");
+  EXPECT_EQ(format("model.layers.0.mlp.up_proj.weight"), "f32 96 64");
 }
 
 TEST_F(QuantizedImport, NotesWhatIsExpanded) {

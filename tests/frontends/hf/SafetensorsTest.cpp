@@ -108,7 +108,8 @@ TEST_F(Folder, RefusesAnIndexThatLeadsElsewhere) {
     EXPECT_THAT(error(), HasSubstr("no file beside it"));
   }
   write(name, R"({"weight_map":{"a":"missing.safetensors"}})");
-  EXPECT_THAT(error(), HasSubstr("missing.safetensors: cannot open it"));
+  EXPECT_THAT(error(),
+              HasSubstr("missing.safetensors: is missing, and the model's index names it"));
   write(name, R"({"weight_map":[]})");
   EXPECT_THAT(error(), HasSubstr("no object 'weight_map'"));
   write(name, R"({"weight_map":{"a":1}})");
@@ -116,7 +117,7 @@ TEST_F(Folder, RefusesAnIndexThatLeadsElsewhere) {
 }
 
 TEST_F(Folder, SaysWhatIsInAFolderWithoutWeights) {
-  EXPECT_THAT(error(), HasSubstr("has no .safetensors file; download"));
+  EXPECT_THAT(error(), HasSubstr("has no .safetensors file\nhint: download"));
   write("pytorch_model.bin", "x");
   EXPECT_THAT(error(), HasSubstr("PyTorch's pickle format"));
   write_tensor("one.safetensors", "a", '1');

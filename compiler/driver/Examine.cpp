@@ -1,0 +1,158 @@
+#include "compiler/driver/Examine.h"
+
+#include "codegen/artifact/Manifest.h"
+#include "codegen/artifact/WeightRows.h"
+#include "compiler/driver/Prove.h"
+#include "ir/quern/QuernDialect.h"
+#include "passes/analysis/SourceNames.h"
+
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "mlir/IR/Diagnostics.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <set>
+#include <tuple>
+
+namespace quern::driver {
+namespace {
+
+constexpr const char *kAsPublished =
+    "take the model's files as they were published, all of one model";
+constexpr const char *kFault =
+    "this may be a fault of Quern's: report it with the model's config, and try --without all";
+
+/// Problems without those that were there before.
+class Collector {
+public:
+  void add(Problem problem, const char *fallback) {
+    if (problem.hint.empty())
+      problem.hint = fallback;
+    if (seen_.emplace(problem.where, problem.what).second)
+      list_.push_back(std::move(problem));
+  }
+  /// "NAME: what", a text of a target's or a phase's. What comes after the last "; " is what to do.
+  void add_text(std::string where, std::string text, const char *fallback) {
+    std::string hint;
+    for (const std::string &mark : {std::string("\nhint: "), std::string("; ")})
+      if (const size_t at = text.rfind(mark); hint.empty() && at != text.npos) {
+        hint = text.substr(at + mark.size());
+        text.resize(at);
+      }
+    add({std::move(where), std::move(text), std::move(hint)}, fallback);
+  }
+  size_t size() const { return list_.size(); }
+  std::vector<Problem> take() { return std::move(list_); }
+
+private:
+  std::vector<Problem> list_;
+  std::set<std::pair<std::string, std::string>> seen_;
+};
+
+/// Errors of passes and generators become problems under the model's own names.
+class ErrorsAsProblems {
+public:
+  ErrorsAsProblems(mlir::MLIRContext &context, Collector &to)
+      : handler_(&context, [&to, this](mlir::Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
+            return;
+          const std::string name = sourceName(diagnostic.getLocation());
+          to.add_text(name.empty() ? phase : name, diagnostic.str(), kFault);
+        }) {}
+  std::string phase; ///< the one that runs: where something is that has no name
+
+private:
+  mlir::ScopedDiagnosticHandler handler_;
+};
+
+/// All weights as floats, which every phase takes.
+void make_floats(mlir::ModuleOp module) {
+  mlir::AttrTypeReplacer replacer;
+  const auto f32 = mlir::StringAttr::get(module.getContext(), "f32");
+  replacer.addReplacement([&](WeightType type) -> std::optional<mlir::Type> {
+    return WeightType::get(type.getContext(), type.getShape(), f32);
+  });
+  replacer.recursivelyReplaceElementsIn(module, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                        /*replaceTypes=*/true);
+  module.walk([](WeightOp weight) { weight.removeCodedAttr(); });
+}
+
+/// What packing the weights would refuse: their expressions are set up, and no row is computed.
+void check_packing(mlir::ModuleOp planned, Collector &to) {
+  weights::WeightStore store;
+  if (auto files = planned->getAttrOfType<mlir::ArrayAttr>("quern.files"))
+    for (auto path : files.getAsRange<mlir::StringAttr>())
+      if (auto file = store.add(path.str()); !file.ok())
+        return to.add_text(path.str(), std::string(file.status().message()), kAsPublished);
+  for (auto packed : planned.getOps<PackedOp>()) {
+    const auto rows =
+        artifact::weight_rows(packed.getBody().front().getTerminator()->getOperand(0), store);
+    if (!rows.ok())
+      to.add_text(sourceName(packed.getLoc()), std::string(rows.status().message()), kAsPublished);
+  }
+}
+
+/// What the artifact's writer and its proof would refuse of a planned model.
+void check_artifact(const ImportedModel &model, const ModelFlags &flags, Collector &to) {
+  artifact::ManifestExtras extras;
+  extras.context = static_cast<uint64_t>(model.context);
+  extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
+  for (const cpu::Variant &variant : cpu::variants())
+    extras.variants.push_back({variant.name, variant.required});
+  if (const absl::Status status = artifact::check_limits(*model.module, extras); !status.ok())
+    to.add_text(model.family, std::string(status.message()), kAsPublished);
+  if (const auto proof = draft_proof(*model.module, model.tokenizer); !proof.ok())
+    to.add_text("tokenizer", std::string(proof.status().message()), kAsPublished);
+}
+
+/// Runs the phases and what comes after them for every target; true if nothing was refused.
+bool run_phases(const ImportedModel &model, const ModelFlags &flags, Collector &to) {
+  mlir::ModuleOp module = *model.module;
+  const size_t before = to.size();
+  ErrorsAsProblems errors(*module.getContext(), to);
+  PipelineCallbacks callbacks;
+  callbacks.before = [&](const PhaseInfo &phase) { errors.phase = phase.name.str(); };
+  if (mlir::failed(runTo(module, Phase::plan, flags.pipeline, callbacks))) {
+    if (to.size() == before)
+      to.add({errors.phase, "the phase failed", ""}, kFault);
+    return false;
+  }
+  errors.phase = "emit";
+  check_packing(module, to);
+  check_artifact(model, flags, to);
+  if (const absl::Status status = cpu::check(module); !status.ok() && to.size() == before)
+    to.add({errors.phase, std::string(status.message()), ""}, kFault);
+  return to.size() == before;
+}
+
+} // namespace
+
+Examination examine(const std::string &model, const ModelFlags &flags, const TargetFlags &targets) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
+  Collector found;
+  ExaminedModel examined = examineModel(model, flags.import_options(), context);
+  for (Problem &problem : examined.problems)
+    found.add(std::move(problem), kAsPublished);
+  if (examined.model.module) {
+    mlir::OwningOpRef<mlir::ModuleOp> as_imported = examined.model.module->clone();
+    if (!run_phases(examined.model, flags, found)) {
+      examined.model.module = std::move(as_imported);
+      make_floats(*examined.model.module);
+      run_phases(examined.model, flags, found);
+    }
+  }
+  for (const absl::Status &status : targets.refused()) {
+    const std::string text(status.message());
+    const size_t colon = text.starts_with("--") ? text.find(": ") : text.npos;
+    if (colon == text.npos)
+      found.add_text("--variant native", text, kAsPublished);
+    else
+      found.add_text(text.substr(0, colon), text.substr(colon + 2), kAsPublished);
+  }
+  return {found.take(), std::move(examined.model.notes)};
+}
+
+} // namespace quern::driver
