@@ -18,6 +18,9 @@ struct ImportOptions {
   std::optional<int64_t> context = std::nullopt;
   /// Make the weights up from this seed, and read none.
   std::optional<uint64_t> synthetic = std::nullopt;
+  /// Keys of the model's settings, as its file spells them, that Quern does not know and is to go
+  /// on without (--ignore-keys). One that is not in the file, or that is read, is a problem.
+  std::vector<std::string> ignored_keys = {};
 };
 
 /// Complete only if no problem was added while it was loaded.

@@ -18,8 +18,9 @@ namespace quern::driver {
 /// The flags that shape what is compiled.
 struct ModelFlags {
   PipelineOptions pipeline;
-  uint64_t context = 0;  ///< 0: the model's own
-  std::string synthetic; ///< a seed; empty: the weights are the model's
+  uint64_t context = 0;     ///< 0: the model's own
+  std::string synthetic;    ///< a seed; empty: the weights are the model's
+  std::string ignored_keys; ///< a list of the model's keys to go on without
 
   std::vector<cli::Flag> flags();
   /// The first value that makes no sense, with a line "hint: ...": wrong usage.

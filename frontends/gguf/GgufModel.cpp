@@ -70,6 +70,7 @@ private:
         unread.push_back(key);
     return unread;
   }
+  bool is_there(std::string_view spelled) const override { return file_.has(spelled); }
   std::string spelling(std::string_view key) const override {
     return absl::StrCat(prefix_, std::string(key));
   }
@@ -206,7 +207,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   StoredTensors tensors = stored_tensors(*file);
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
   model.decoder = family->from_gguf(reader);
-  reader.check_unread();
+  reader.check_unread(options.ignored_keys);
   model.notes = reader.take_notes();
   load_tokenizer(*file, model, problems);
   if (!reader.sizes_are_real()) {
