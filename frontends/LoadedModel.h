@@ -21,6 +21,9 @@ struct ImportOptions {
   /// With `synthetic`: weights have the formats that the config's quantization would give them, so
   /// that memory can be planned; their values cannot be made.
   bool formats_only = false;
+  /// Keys of the model's settings, as its file spells them, that Quern does not know and is to go
+  /// on without (--ignore-keys). One that is not in the file, or that is read, is a problem.
+  std::vector<std::string> ignored_keys = {};
 };
 
 /// Complete only if no problem was added while it was loaded.

@@ -11,6 +11,8 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,6 +27,11 @@ constexpr int64_t kMostSeqs = 1 << 16;
 
 absl::Status wrong(const std::string &what, const std::string &hint) {
   return absl::InvalidArgumentError(absl::StrCat(what, "\nhint: ", hint));
+}
+
+// The entries of a list; none of an empty one.
+std::vector<std::string> names_in(const std::string &list) {
+  return list.empty() ? std::vector<std::string>() : absl::StrSplit(list, ',');
 }
 
 // Diagnostics under the names by which the model's author knows things: errors are collected, the
@@ -67,6 +74,8 @@ std::vector<cli::Flag> ModelFlags::flags() {
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
       {"--synthetic", "SEED", "make the weights up; config.json is enough", &synthetic},
+      {"--ignore-keys", "LIST", "keys of config.json to go on without, though Quern knows them not",
+       &ignored_keys},
       {"--without", "LIST", "fusions to switch off, to measure what they bring; all: every one",
        &pipeline.without},
   };
@@ -90,6 +99,10 @@ absl::Status ModelFlags::check() const {
     if (!pipeline.without.empty() && name != "all" && !llvm::is_contained(fusions(), name))
       return wrong(absl::StrCat("--without ", name.str(), ": no such fusion"),
                    absl::StrCat("all, or of ", llvm::join(fusions(), ", ")));
+  for (const std::string &key : names_in(ignored_keys))
+    if (key.empty())
+      return wrong(absl::StrCat("--ignore-keys ", ignored_keys, ": a key without a name"),
+                   "--ignore-keys KEY,KEY");
   uint64_t seed;
   if (!synthetic.empty() && !absl::SimpleAtoi(synthetic, &seed))
     return wrong(absl::StrCat("--synthetic takes a whole number, not '", synthetic, "'"),
@@ -106,6 +119,12 @@ std::vector<std::string> ModelFlags::recorded() const {
     list.push_back(absl::StrCat("-c ", context));
   if (!pipeline.without.empty())
     list.push_back(absl::StrCat("--without ", pipeline.without));
+  if (!ignored_keys.empty()) {
+    std::vector<std::string> keys = names_in(ignored_keys);
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    list.push_back(absl::StrCat("--ignore-keys ", absl::StrJoin(keys, ",")));
+  }
   if (!synthetic.empty())
     list.push_back(absl::StrCat("--synthetic ", synthetic));
   std::sort(list.begin(), list.end());
@@ -124,6 +143,7 @@ ImportOptions ModelFlags::import_options() const {
     options.synthetic = 0;
     options.formats_only = true;
   }
+  options.ignored_keys = names_in(ignored_keys);
   return options;
 }
 

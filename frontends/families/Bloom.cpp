@@ -8,8 +8,7 @@
 namespace quern {
 
 recipe::Decoder bloom_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.hidden = model.has("n_embed") ? "n_embed" : "hidden_size",
-                                  .layers = "n_layer",
+  Dense d = dense_from_hf(model, {.layers = "n_layer",
                                   .mlp = nullptr,
                                   .context = "seq_length",
                                   .heads = "n_head",
@@ -30,8 +29,8 @@ recipe::Decoder bloom_from_hf(ModelReader &model) {
   d.fused = FusedQkv::Groups;
   d.alibi = alibi_slopes(d.heads);
   model.expect("apply_residual_connection_post_layernorm", false);
-  // How training and Megatron split the work; the width is read above.
-  model.ignore({"pretraining_tp", "slow_but_exact", "hidden_size", "n_inner", "unk_token_id",
+  // How training and Megatron split the work.
+  model.ignore({"pretraining_tp", "slow_but_exact", "n_inner", "unk_token_id",
                 "attention_softmax_in_fp32", "masked_softmax_fusion", "bias_dropout_fusion",
                 "offset_alibi", "skip_bias_add", "skip_bias_add_qkv"});
   // Files saved from the bare model have no prefix.

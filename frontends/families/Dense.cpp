@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 namespace quern {
@@ -87,7 +89,14 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   d.max_positions = model.integer(keys.context, 1, kMaxContext, keys.default_context);
   d.context = model.context(d.max_positions);
   d.heads = model.integer(keys.heads, 1, kMaxHeads);
-  d.kv_heads = keys.kv_heads ? model.integer(keys.kv_heads, 1, kMaxHeads, d.heads) : d.heads;
+  d.kv_heads = d.heads;
+  if (keys.kv_heads) {
+    const bool missing = !model.mentions(keys.kv_heads);
+    d.kv_heads = model.integer(keys.kv_heads, 1, kMaxHeads,
+                               missing ? keys.default_kv_heads.value_or(d.heads) : d.heads);
+  } else {
+    model.expect_number("num_key_value_heads", static_cast<double>(d.heads));
+  }
   if (!keys.default_head_dim && !(keys.head_dim && model.has(keys.head_dim)) && d.hidden % d.heads)
     model.wrong_size(keys.heads,
                      absl::StrCat(d.heads, " heads do not divide ", keys.hidden, " ", d.hidden),
@@ -95,6 +104,8 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   d.head_dim = keys.default_head_dim.value_or(d.hidden / d.heads);
   if (keys.head_dim)
     d.head_dim = model.integer(keys.head_dim, 1, kMaxHeadDim, d.head_dim);
+  else
+    model.expect_number("head_dim", static_cast<double>(d.head_dim));
   d.eps = keys.eps ? model.number(keys.eps, 0, 1, keys.default_eps) : keys.default_eps;
   if (keys.activation)
     d.activation = read_activation(model, keys.activation, keys.default_activation);
@@ -158,10 +169,14 @@ std::vector<bool> read_sliding_layers(ModelReader &model, int64_t layers, int64_
   return slides;
 }
 
-void read_window(ModelReader &model, Dense &dense) {
-  if (model.has("sliding_window"))
-    dense.windows.assign(static_cast<size_t>(dense.layers),
-                         model.integer("sliding_window", 1, kMaxContext));
+int64_t read_sliding_window(ModelReader &model, int64_t missing) {
+  const int64_t none = model.mentions("sliding_window") ? 0 : missing;
+  return model.integer("sliding_window", 1, std::numeric_limits<int64_t>::max(), none);
+}
+
+void read_window(ModelReader &model, Dense &dense, int64_t missing) {
+  if (const int64_t window = read_sliding_window(model, missing))
+    dense.windows.assign(static_cast<size_t>(dense.layers), std::min(window, kMaxContext));
 }
 
 std::vector<float> alibi_slopes(int64_t heads, double steepest) {

@@ -93,6 +93,7 @@ struct HfKeys {
   double default_eps = 1e-6;
   const char *default_activation = "silu";
   std::optional<int64_t> default_head_dim = std::nullopt; ///< else hidden / heads
+  std::optional<int64_t> default_kv_heads = std::nullopt; ///< where the key is missing, not null
   std::optional<int64_t> default_mlp_factor = std::nullopt;
   std::optional<int64_t> default_context = std::nullopt;
   bool default_tied = false;
@@ -106,8 +107,11 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys = {});
 /// (0: none, 1: all).
 std::vector<bool> read_sliding_layers(ModelReader &model, int64_t layers, int64_t pattern);
 
-/// sliding_window of all layers, where it is there.
-void read_window(ModelReader &model, Dense &dense);
+/// sliding_window, 0: there is none. null is none too, and a missing key is `missing`.
+int64_t read_sliding_window(ModelReader &model, int64_t missing);
+
+/// sliding_window of all layers, where there is one.
+void read_window(ModelReader &model, Dense &dense, int64_t missing);
 
 /// The slopes of ALiBi's published code, 2^(-steepest * i/n) for n heads; heads beyond a power of
 /// two take those between.

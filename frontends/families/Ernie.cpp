@@ -8,6 +8,7 @@ namespace quern {
 recipe::Decoder ernie4_5_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.default_eps = 1e-5,
                                   .default_head_dim = 128,
+                                  .default_kv_heads = 2,
                                   .default_tied = true,
                                   .rope = RopeKeys{.theta = 500'000}});
   d.family = "ernie4_5";

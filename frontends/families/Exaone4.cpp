@@ -7,7 +7,7 @@
 namespace quern {
 
 recipe::Decoder exaone4_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.default_eps = 1e-5});
+  Dense d = dense_from_hf(model, {.default_eps = 1e-5, .default_kv_heads = 32});
   d.family = "exaone4";
   d.wiring = Wiring::PostNorm;
   d.qk_norm = QkNorm::Head;
@@ -16,10 +16,11 @@ recipe::Decoder exaone4_from_hf(ModelReader &model) {
     model.ignore({"sliding_window_pattern"}); // which may be a text there, "LLLG"
   else
     pattern = model.integer("sliding_window_pattern", 1, recipe::kMaxLayers, pattern);
-  const bool windows = model.has("sliding_window");
+  const int64_t window = read_sliding_window(model, /*missing=*/4096);
+  const bool windows = window != 0;
   std::vector<bool> slides = read_sliding_layers(model, d.layers, windows ? pattern : 0);
   if (windows) {
-    d.slide(slides, model.integer("sliding_window", 1, recipe::kMaxContext));
+    d.slide(slides, std::min(window, recipe::kMaxContext));
     for (bool rotates : slides)
       d.layer_ropes.push_back(rotates ? 0 : recipe::kNoRope);
   }

@@ -43,7 +43,14 @@ recipe::Decoder falcon_from_hf(ModelReader &model) {
     d.alibi_bf16 = true;
     model.ignore({"rope_parameters", "rope_scaling", "rope_theta"});
   }
-  const bool grouped = model.boolean("new_decoder_architecture", false);
+  // The first code of the 40B model knew no other decoder.
+  const bool grouped =
+      model.boolean("new_decoder_architecture", model.text("model_type", "") == "RefinedWeb");
+  model.expect("apply_residual_connection_post_layernorm", false);
+  if (model.has("ffn_hidden_size"))
+    model.ignore({"ff_factor"});
+  else
+    model.expect_number("ff_factor", 4);
   const bool multi_query = model.boolean("multi_query", true);
   const int64_t kv_heads = model.integer("num_kv_heads", 1, recipe::kMaxHeads, d.heads);
   const int64_t norms = model.integer("num_ln_in_parallel_attn", 1, 2, grouped ? 2 : 1);

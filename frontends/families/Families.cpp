@@ -1,6 +1,9 @@
 #include "frontends/families/Families.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
+
+#include <utility>
 
 namespace quern {
 
@@ -43,14 +46,42 @@ constexpr Family kFamilies[] = {
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
 };
 
+/// model_type of families' own code, from before transformers had them, and the family.
+constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
+    {"RefinedWeb", "falcon"},      // 40B
+    {"RefinedWebModel", "falcon"}, // 7B and RW
+    {"stablelm_epoch", "stablelm"},
+};
+
+/// "LlamaForCausalLM" to "llama".
+std::string stem(std::string_view name) {
+  std::string stem = absl::AsciiStrToLower(std::string(name));
+  for (const std::string_view head : {"forcausallm", "lmheadmodel", "model"})
+    if (stem.ends_with(head)) {
+      stem.resize(stem.size() - head.size());
+      break;
+    }
+  return stem;
+}
+
 std::string add_name(std::string list, const char *name) {
   return name ? absl::StrCat(list, list.empty() ? "" : ", ", name) : list;
 }
 } // namespace
 
 const Family *find_hf_family(std::string_view model_type) {
+  for (const auto &[other, name] : kOtherNames)
+    if (other == model_type)
+      model_type = name;
   for (const Family &family : kFamilies)
     if (family.from_hf && family.name == model_type)
+      return &family;
+  return nullptr;
+}
+
+const Family *find_hf_architecture(std::string_view name) {
+  for (const Family &family : kFamilies)
+    if (family.from_hf && stem(family.hf_architecture) == stem(name))
       return &family;
   return nullptr;
 }

@@ -23,9 +23,14 @@ struct Family {
   recipe::Decoder (*from_gguf)(ModelReader &model);
 };
 
-/// The family of that name with an importer for HF (else GGUF) files, or null.
+/// The family of that name with an importer for HF (else GGUF) files, or null. HF files have other
+/// names of some families, which their first code had before transformers did.
 const Family *find_hf_family(std::string_view model_type);
 const Family *find_gguf_family(std::string_view architecture);
+
+/// The family of a class of Hugging Face's that `architectures` names, in any spelling of capitals,
+/// with or without its head; or null.
+const Family *find_hf_architecture(std::string_view name);
 
 /// Names for messages: "llama, mamba2, ...".
 std::string hf_family_names();

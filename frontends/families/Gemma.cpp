@@ -45,21 +45,25 @@ void scale_scores(Dense &d, int64_t layers_of_27b) {
     d.attention_scale = 1 / std::sqrt(static_cast<double>(d.hidden / d.heads));
 }
 
-void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides) {
+/// The soft-caps are those of a config that does not mention them; 0: none.
+void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides,
+                 double attention_softcap, double final_softcap) {
   d.wiring = Wiring::Sandwich;
   d.attention_scale =
       1 / std::sqrt(model.number("query_pre_attn_scalar", 1e-6, recipe::kMaxWidth, 256.0));
-  d.softcap = model.number("attn_logit_softcapping", 1e-3, 1e9, 0.0);
-  d.logit_softcap = model.number("final_logit_softcapping", 1e-3, 1e9, 0.0);
+  const auto softcap = [&](const char *key, double missing) {
+    return model.number(key, 1e-3, 1e9, model.mentions(key) ? 0.0 : missing);
+  };
+  d.softcap = softcap("attn_logit_softcapping", attention_softcap);
+  d.logit_softcap = softcap("final_logit_softcapping", final_softcap);
   d.slide(slides, model.integer("sliding_window", 1, recipe::kMaxContext, 4096));
-  // How transformers keeps the cache.
-  model.ignore({"cache_implementation"});
+  model.ignore({"sliding_window_size"}); // the same, in the first configs
 }
 
 } // namespace
 
 recipe::Decoder gemma_from_hf(ModelReader &model) {
-  Dense d = gemma(model, {});
+  Dense d = gemma(model, {.default_kv_heads = 16});
   d.family = "gemma";
   // transformers reads hidden_act only.
   model.ignore({"hidden_activation"});
@@ -67,22 +71,23 @@ recipe::Decoder gemma_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder gemma2_from_hf(ModelReader &model) {
-  Dense d = gemma(model, {.activation = "hidden_activation"});
+  Dense d = gemma(model, {.activation = "hidden_activation", .default_kv_heads = 4});
   d.family = "gemma2";
   model.ignore({"hidden_act"});
-  read_gemma2(model, d, read_sliding_layers(model, d.layers, /*pattern=*/2));
+  read_gemma2(model, d, read_sliding_layers(model, d.layers, /*pattern=*/2), 50, 30);
   return dense_decoder(model, d, sandwich_names());
 }
 
 recipe::Decoder gemma3_from_hf(ModelReader &model) {
   Dense d = gemma(model, {.activation = "hidden_activation",
+                          .default_kv_heads = 4,
                           .rope = RopeKeys{.theta = 1e6, .section = "full_attention"}});
   d.family = "gemma3_text";
   d.qk_norm = QkNorm::Head;
-  model.ignore({"_sliding_window_pattern"});
+  model.ignore({"hidden_act", "_sliding_window_pattern"});
   const int64_t pattern = model.integer("sliding_window_pattern", 1, recipe::kMaxLayers, 6);
   std::vector<bool> slides = read_sliding_layers(model, d.layers, pattern);
-  read_gemma2(model, d, slides);
+  read_gemma2(model, d, slides, 0, 0);
   d.ropes.push_back(rope_from_hf(
       model, d.head_dim, d.max_positions, d.context,
       {.theta_key = "rope_local_base_freq", .section = "sliding_attention", .scaled = false}));

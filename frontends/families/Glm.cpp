@@ -8,11 +8,12 @@ namespace quern {
 
 namespace {
 Dense glm(ModelReader &model) {
-  Dense d = dense_from_hf(
-      model,
-      {.default_eps = 1.5625e-07, .default_head_dim = 128, .rope = RopeKeys{.partial = 0.5}});
+  Dense d = dense_from_hf(model, {.default_eps = 1.5625e-07,
+                                  .default_head_dim = 128,
+                                  .default_kv_heads = 2,
+                                  .rope = RopeKeys{.partial = 0.5}});
   d.rope_interleaved = true;
-  d.qkv_bias = model.boolean("attention_bias", false);
+  d.qkv_bias = model.boolean("attention_bias", true);
   d.fused_gate_up = true;
   return d;
 }

@@ -23,7 +23,8 @@ recipe::Decoder gpt_neox_from_hf(ModelReader &model) {
   d.fused = FusedQkv::Groups;
   if (model.boolean("use_parallel_residual", true))
     d.wiring = Wiring::Parallel;
-  model.ignore({"classifier_dropout"});
+  // What some releases of transformers wrote beside rotary_emb_base and rotary_pct, and none reads.
+  model.ignore({"rope_theta", "partial_rotary_factor"});
   return dense_decoder(model, d,
                        {.embedding = "gpt_neox.embed_in",
                         .final_norm = "gpt_neox.final_layer_norm",

@@ -13,6 +13,9 @@ recipe::Decoder llama_from_hf(ModelReader &model) {
   // pretraining_tp split matrix products over machines; the sum is the same.
   model.ignore({"pretraining_tp", "is_llama_config"});
   model.expect("rope_interleaved", false);
+  // Falcon 3's name of a gated SiLU, beside hidden_act.
+  if (model.text("activation", "swiglu") != "swiglu")
+    model.problem("activation", "in this family Quern knows swiglu, with hidden_act");
   return dense_decoder(model, d, kHfDenseNames);
 }
 

@@ -55,7 +55,9 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   }
   // How weights were initialized, how kernels split the work, and where sums were rounded.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_rank",
-                "rescale_prenorm_residual", "chunk_size", "residual_in_fp32", "rms_norm"});
+                "time_step_init_scheme", "time_step_scale", "rescale_prenorm_residual",
+                "chunk_size", "residual_in_fp32", "rms_norm", "norm_before_gate"});
+  model.expect_number("intermediate_size", static_cast<double>(m.inner()));
 
   for (int64_t i = 0; i < layers; ++i) {
     auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };

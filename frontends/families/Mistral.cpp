@@ -9,19 +9,19 @@
 namespace quern {
 
 recipe::Decoder mistral_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model);
+  Dense d = dense_from_hf(model, {.default_kv_heads = 8});
   d.family = "mistral";
-  read_window(model, d);
+  read_window(model, d, /*missing=*/4096);
   return dense_decoder(model, d, kHfDenseNames);
 }
 
 recipe::Decoder ministral_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model);
+  Dense d = dense_from_hf(model, {.default_kv_heads = 8});
   d.family = "ministral";
-  const bool slides = model.has("sliding_window");
-  std::vector<bool> layers = read_sliding_layers(model, d.layers, /*pattern=*/slides);
-  if (slides)
-    d.slide(layers, model.integer("sliding_window", 1, recipe::kMaxContext));
+  const int64_t window = read_sliding_window(model, /*missing=*/4096);
+  std::vector<bool> layers = read_sliding_layers(model, d.layers, /*pattern=*/window != 0);
+  if (window)
+    d.slide(layers, std::min(window, recipe::kMaxContext));
   return dense_decoder(model, d, kHfDenseNames);
 }
 

@@ -4,14 +4,29 @@
 #include "frontends/recipe/Recipe.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <cmath>
+#include <algorithm>
 #include <utility>
 
 namespace quern {
 
 namespace {
 constexpr const char *kAsPublished = "take the file as it was published with the model";
+/// Whether --ignore-keys, whose value is a list, can name the key.
+bool can_be_named(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
+    return c > ' ' && c != 127 && c != ',' && c != '\'';
+  });
+}
+
+/// As a shell takes it for one word.
+std::string quoted(const std::string &word) {
+  const bool plain = word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789_.,/:-") == std::string::npos;
+  return plain ? word : absl::StrCat("'", word, "'");
+}
 } // namespace
 
 std::optional<std::vector<int64_t>> ModelReader::tensor_shape(const std::string &name) const {
@@ -38,6 +53,7 @@ std::optional<T> ModelReader::read(std::string_view key, bool required,
                                    absl::StatusOr<T> (ModelReader::*get)(std::string_view) const) {
   constexpr bool kIsSize = std::is_same_v<T, int64_t> || std::is_same_v<T, bool>;
   mark(key);
+  read_.insert(spelling(key));
   if (!lookup(key)) {
     if (required && kIsSize)
       sizes_are_real_ = false;
@@ -161,10 +177,47 @@ int64_t ModelReader::context(int64_t limit) {
   return context_.value_or(limit);
 }
 
-void ModelReader::check_unread() {
-  for (std::string &key : unread())
-    problems_.add(std::move(key), "Quern does not know what this key does to the model",
-                  "if it does not change the model's output, remove it");
+bool ModelReader::was_read(const std::string &spelled) const {
+  const auto next = read_.lower_bound(spelled);
+  return next != read_.end() && (*next == spelled || next->starts_with(spelled + "."));
+}
+
+void ModelReader::check_unread(const std::vector<std::string> &ignored_keys) {
+  const std::vector<std::string> unknown = unread();
+  const auto contains = [](const std::vector<std::string> &list, const std::string &key) {
+    return std::find(list.begin(), list.end(), key) != list.end();
+  };
+  // One command line that goes on without all of them.
+  std::vector<std::string> to_name;
+  for (const std::string &key : ignored_keys) {
+    if (contains(unknown, key)) {
+      to_name.push_back(key);
+    } else if (!is_there(key)) {
+      problems_.add("--ignore-keys", absl::StrCat("the model has no key '", key, "'"),
+                    absl::StrCat("its keys that Quern does not know: ",
+                                 unknown.empty() ? "none" : absl::StrJoin(unknown, ", ")));
+    } else if (was_read(key)) {
+      problems_.add("--ignore-keys",
+                    absl::StrCat("'", key, "' is a key that Quern reads, and will not pass over"),
+                    "leave it out of --ignore-keys");
+    } else {
+      note(absl::StrCat("--ignore-keys: '", key,
+                        "' is known to change nothing, and need not be "
+                        "named"));
+    }
+  }
+  for (const std::string &key : unknown)
+    if (!contains(to_name, key) && can_be_named(key))
+      to_name.push_back(key);
+  for (const std::string &key : unknown)
+    if (!contains(ignored_keys, key))
+      problems_.add(
+          key, "Quern does not know what this key does to the model",
+          can_be_named(key)
+              ? absl::StrCat("if it does not change the model's output, go on without it: "
+                             "--ignore-keys ",
+                             quoted(absl::StrJoin(to_name, ",")))
+              : "if it does not change the model's output, remove it from the file");
 }
 
 } // namespace quern

@@ -47,6 +47,9 @@ public:
   /// Whether the key is there and not null. Keys of nested objects are joined by dots:
   /// "rope_parameters.factor".
   bool has(std::string_view key) const { return lookup(key); }
+  /// Whether the key is there, null or not: null may mean "none" where a missing key means the
+  /// default.
+  virtual bool mentions(std::string_view key) const { return lookup(key); }
   /// Whether the key is there and its value is a list.
   virtual bool is_list(std::string_view key) const = 0;
 
@@ -76,8 +79,9 @@ public:
   void expect(std::string_view key, bool value);
   void expect_number(std::string_view key, double value);
 
-  /// Adds a problem for each key that was neither read nor ignored.
-  void check_unread();
+  /// Adds a problem for each key that was neither read nor ignored, but for those of `ignored_keys`
+  /// (ImportOptions), which are held to be such keys.
+  void check_unread(const std::vector<std::string> &ignored_keys);
 
   /// What a user should know though it is no problem.
   void note(std::string text) { notes_.push_back(std::move(text)); }
@@ -107,16 +111,22 @@ protected:
   virtual void mark(std::string_view key) = 0;
   /// The keys that are there and are not known, as the file spells them.
   virtual std::vector<std::string> unread() const = 0;
+  /// Whether a key is there by the file's own spelling, and not null.
+  virtual bool is_there(std::string_view spelled) const = 0;
   /// The key as the file spells it, for messages.
   virtual std::string spelling(std::string_view key) const { return std::string(key); }
 
 private:
+  /// Whether the key, as the file spells it, or one inside it was asked for.
+  bool was_read(const std::string &spelled) const;
+
   template <typename T>
   std::optional<T> read(std::string_view key, bool required,
                         absl::StatusOr<T> (ModelReader::*get)(std::string_view) const);
 
   const StoredTensors &tensors_;
   std::set<std::string> taken_;
+  std::set<std::string> read_; ///< as the file spells them
   Problems &problems_;
   bool sizes_are_real_ = true;
   std::optional<int64_t> context_;

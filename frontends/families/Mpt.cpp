@@ -39,13 +39,19 @@ recipe::Decoder mpt_from_hf(ModelReader &model) {
     model.problem("attn_config.attn_type", "Quern knows multihead_attention");
   // Initialization, rounding, and what transformers adds to any object of settings. With ALiBi
   // there are no learned positions, whatever learned_pos_emb says.
-  model.ignore({"emb_pdrop",
-                "embedding_fraction",
-                "init_device",
-                "init_config",
+  if (std::string type = model.text("ffn_config.ffn_type", "mptmlp"); type != "mptmlp")
+    model.problem("ffn_config.ffn_type", "Quern knows mptmlp");
+  model.expect("attn_config.rope", false);
+  model.expect("attn_config.qk_gn", false);
+  model.expect_number("attn_config.kv_n_heads", static_cast<double>(d.heads));
+  model.expect_number("attn_config.sliding_window_size", -1); // none
+  // What they are of is off; and which library's linears there are.
+  model.ignore({"attn_config.rope_theta", "attn_config.rope_impl", "attn_config.rope_dail_config",
+                "attn_config.rope_hf_config", "fc_type", "ffn_config.fc_type"});
+  model.ignore({"embedding_fraction",
                 "learned_pos_emb",
                 "norm_type",
-                "verbose",
+                "use_pad_tok_in_ffn",
                 "attn_config.attn_impl",
                 "attn_config.attn_pdrop",
                 "attn_config.model_type",

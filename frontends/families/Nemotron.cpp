@@ -16,6 +16,7 @@ recipe::Decoder nemotron_from_hf(ModelReader &model) {
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   d.mlp_bias = model.boolean("mlp_bias", false);
   d.gated = false;
+  model.ignore({"rope_percent"}); // a name from before partial_rotary_factor, which counts
   return dense_decoder(model, d, kHfDenseNames);
 }
 

@@ -28,7 +28,7 @@ Dense olmo2(ModelReader &model, const RopeKeys &rope) {
 } // namespace
 
 recipe::Decoder olmo_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.head_dim = nullptr, .eps = nullptr, .default_eps = 1e-5});
+  Dense d = dense_from_hf(model, {.eps = nullptr, .default_eps = 1e-5});
   d.family = "olmo";
   d.norm = recipe::NormKind::Layer;
   d.norm_weight = false;

@@ -25,7 +25,8 @@ recipe::Decoder opt_from_hf(ModelReader &model) {
   model.expect("do_layer_norm_before", true);
   model.expect("_remove_final_layer_norm", false);
   model.expect_number("word_embed_proj_dim", static_cast<double>(d.hidden));
-  model.ignore({"dropout", "layerdrop", "init_std", "activation_dropout"});
+  model.expect("learned_embeddings", true);
+  model.expect("scale_embeddings", false);
   return dense_decoder(model, d,
                        {.embedding = "model.decoder.embed_tokens",
                         .final_norm = "model.decoder.final_layer_norm",

@@ -7,8 +7,7 @@
 namespace quern {
 
 recipe::Decoder phi_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.head_dim = nullptr,
-                                  .eps = "layer_norm_eps",
+  Dense d = dense_from_hf(model, {.eps = "layer_norm_eps",
                                   .default_eps = 1e-5,
                                   .default_activation = "gelu_new",
                                   .rope = RopeKeys{.partial = 0.5}});
@@ -33,12 +32,17 @@ recipe::Decoder phi_from_hf(ModelReader &model) {
 
 recipe::Decoder phi3_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(
-      model, {.head_dim = nullptr, .default_eps = 1e-5, .rope = RopeKeys{.partial = 1.0}});
+      model, {.default_eps = 1e-5,
+              .rope = RopeKeys{.partial = 1.0, .original = 4096, .yarn_is_longrope = true}});
   d.family = "phi3";
   d.fused = FusedQkv::Stacked;
   d.fused_gate_up = true;
-  read_window(model, d);
-  model.expect("attention_bias", false);
+  read_window(model, d, /*missing=*/0);
+  for (const char *key : {"attention_bias", "mlp_bias", "lm_head_bias"})
+    model.expect(key, false);
+  // How many positions a rotation spans, and which layers see everything, in Phi-4's configs.
+  for (const char *key : {"interpolate_factor", "full_attn_mod"})
+    model.expect_number(key, 1);
   // Of consequence with LongRoPE only, which reads it.
   model.ignore({"original_max_position_embeddings"});
   DenseNames names = kHfDenseNames;

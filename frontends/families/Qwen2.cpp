@@ -6,10 +6,11 @@
 namespace quern {
 
 recipe::Decoder qwen2_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model);
+  Dense d = dense_from_hf(model, {.default_kv_heads = 32});
   d.family = "qwen2";
   d.qkv_bias = true;
   read_qwen_windows(model, d);
+  model.expect("use_mrope", false);
   return dense_decoder(model, d, kHfDenseNames);
 }
 

@@ -7,7 +7,7 @@
 namespace quern {
 
 recipe::Decoder qwen3_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.default_head_dim = 128});
+  Dense d = dense_from_hf(model, {.default_head_dim = 128, .default_kv_heads = 32});
   d.family = "qwen3";
   d.qk_norm = QkNorm::Head;
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);

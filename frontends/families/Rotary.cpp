@@ -72,6 +72,14 @@ void apply_llama3(std::vector<double> &frequencies, double factor, double low, d
   }
 }
 
+/// Which set of LongRoPE's factors is taken is decided for all sequences at once: one that changed
+/// as a sequence grew would make its logits depend on how it was cut into steps.
+void note_long_factors(ModelReader &model, int64_t original) {
+  model.note(absl::StrCat("positions are rotated as for sequences of more than ", original,
+                          " tokens, short ones too; -c ", original,
+                          " takes the factors for short sequences"));
+}
+
 recipe::Rope rope_of(const std::vector<double> &frequencies, double scale) {
   recipe::Rope rope;
   rope.inv_freq.assign(frequencies.begin(), frequencies.end());
@@ -93,8 +101,16 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
     in += keys.section + ".";
   else if (model.has("rope_scaling"))
     in = "rope_scaling.";
+  else if (!keys.section.empty()) // what is not of a kind of layers is of none
+    in += keys.section + ".";
   if (in == "rope_scaling." && model.has("rope_parameters"))
     model.ignore({"rope_parameters"});
+  // Settings of a scaling that is not the one in use, which transformers passes over.
+  for (const char *key :
+       {"factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow",
+        "mscale", "mscale_all_dim", "truncate", "low_freq_factor", "high_freq_factor",
+        "short_factor", "long_factor", "finetuned"})
+    model.ignore({in + key});
 
   double theta = model.number(keys.theta_key, kMinTheta, kMaxTheta, keys.theta);
   theta = model.number(in + "rope_theta", kMinTheta, kMaxTheta, theta);
@@ -110,6 +126,9 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
   std::string type = model.text(in + "type", "default");
   type = model.text(in + "rope_type", type);
 
+  if (type == "yarn" && keys.yarn_is_longrope)
+    type = "longrope";
+
   std::vector<double> frequencies = plain(model, "head_dim", theta, dim);
   if (type == "default")
     return rope_of(frequencies, 1);
@@ -118,7 +137,8 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
   auto original = [&] {
     int64_t value = model.integer(in + "original_max_position_embeddings", 1, recipe::kMaxContext,
                                   max_positions);
-    return model.integer("original_max_position_embeddings", 1, recipe::kMaxContext, value);
+    return model.integer("original_max_position_embeddings", 1, recipe::kMaxContext,
+                         keys.original.value_or(value));
   };
   if (type == "linear") {
     double factor = model.number(in + "factor", 1 / kMaxFactor, kMaxFactor);
@@ -137,12 +157,14 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
   if (type == "longrope" || type == "su") {
     std::vector<double> short_factor = model.numbers(in + "short_factor");
     std::vector<double> long_factor = model.numbers(in + "long_factor");
-    const double limit = double(original());
-    double factor =
-        model.number(in + "factor", 1 / kMaxFactor, kMaxFactor, double(max_positions) / limit);
-    double scale = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(limit));
+    const int64_t limit = original();
+    double factor = model.number(in + "factor", 1 / kMaxFactor, kMaxFactor,
+                                 double(max_positions) / double(limit));
+    double scale = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(double(limit)));
     scale = model.number(in + "attention_factor", 1 / kMaxFactor, kMaxFactor, scale);
-    const bool is_long = double(context) > limit;
+    const bool is_long = context > limit;
+    if (is_long && long_factor != short_factor)
+      note_long_factors(model, limit);
     const std::vector<double> &factors = is_long ? long_factor : short_factor;
     const char *which = is_long ? "long_factor" : "short_factor";
     if (factors.size() != frequencies.size()) {
@@ -197,7 +219,6 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
                                                         yarn_attention(yarn.factor, mscale_all)
                                                   : yarn_attention(yarn.factor);
     scale = model.number(in + "attention_factor", 1 / kMaxFactor, kMaxFactor, scale);
-    model.ignore({in + "finetuned"});
     yarn.apply(frequencies);
     return rope_of(frequencies, scale);
   }
@@ -249,9 +270,7 @@ void apply_factors(ModelReader &model, int64_t original, int64_t context,
         (void)model.tensor_values(tensor); // it has its place, and is not used
     }
   if (is_long)
-    model.note(absl::StrCat("positions are rotated as for sequences of more than ", original,
-                            " tokens, short ones too; -c ", original,
-                            " takes the factors for short sequences"));
+    note_long_factors(model, original);
 }
 
 } // namespace

@@ -24,6 +24,9 @@ struct RopeKeys {
   /// The object of rope_parameters that holds one kind of layer's, where the family has kinds.
   std::string section = "";
   bool scaled = true; ///< rope_scaling, which has no sections, is of this kind
+  /// original_max_position_embeddings outside of the object, where it is missing.
+  std::optional<int64_t> original = std::nullopt;
+  bool yarn_is_longrope = false; ///< "yarn" is an old name for it in this family
 };
 
 /// Frequencies theta^(-2i/dim). `key` is what a problem names.
@@ -33,8 +36,9 @@ recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, 
 /// the meaning of transformers' modeling_rope_utils.
 /// `max_positions`: max_position_embeddings. `context`: the longest sequence. Dynamic NTK scaling,
 /// which changes with the length of the sequence, is refused where sequences may grow beyond that.
-/// LongRoPE has two sets of factors, for short and for long sequences: `context` says which is
-/// meant.
+/// LongRoPE has two sets of factors, for short and for long sequences, between which transformers
+/// changes as a sequence grows: `context` says which is taken for all of them, and a note which
+/// that is where sequences may be long.
 recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_positions,
                           int64_t context, const RopeKeys &keys = {});
 

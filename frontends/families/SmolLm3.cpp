@@ -6,7 +6,8 @@
 namespace quern {
 
 recipe::Decoder smollm3_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.default_tied = true, .rope = RopeKeys{.theta = 2e6}});
+  Dense d = dense_from_hf(
+      model, {.default_kv_heads = 4, .default_tied = true, .rope = RopeKeys{.theta = 2e6}});
   d.family = "smollm3";
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   d.mlp_bias = model.boolean("mlp_bias", false);
@@ -26,7 +27,7 @@ recipe::Decoder smollm3_from_hf(ModelReader &model) {
 
   const bool use = model.boolean("use_sliding_window", false);
   std::vector<bool> slides = read_sliding_layers(model, d.layers, /*pattern=*/0);
-  const int64_t window = model.integer("sliding_window", 1, recipe::kMaxContext, 0);
+  const int64_t window = read_sliding_window(model, /*missing=*/0);
   if (use && window && !model.has("layer_types"))
     model.problem("layer_types", "this key is missing, and windows are asked for");
   if (use && window)

@@ -10,6 +10,7 @@ recipe::Decoder stablelm_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.head_dim = nullptr,
                                   .eps = "layer_norm_eps",
                                   .default_eps = 1e-5,
+                                  .default_kv_heads = 32,
                                   .rope = RopeKeys{.partial = 0.25}});
   d.family = "stablelm";
   d.norm = recipe::NormKind::Layer;
@@ -21,6 +22,7 @@ recipe::Decoder stablelm_from_hf(ModelReader &model) {
     d.qk_norm = QkNorm::Each;
     d.qk_norm_apart = true;
   }
+  model.expect_number("rotary_scaling_factor", 1); // of the models' own first code
   DenseNames names = kHfDenseNames;
   names.q_norm = "model.layers.*.self_attn.q_layernorm";
   names.k_norm = "model.layers.*.self_attn.k_layernorm";

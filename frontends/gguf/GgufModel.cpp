@@ -94,6 +94,7 @@ private:
         unread.push_back(key);
     return unread;
   }
+  bool is_there(std::string_view spelled) const override { return file_.has(spelled); }
   std::string spelling(std::string_view key) const override {
     return absl::StrCat(prefix_, std::string(key));
   }
@@ -289,7 +290,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
   model.decoder = family->from_gguf(reader);
   model.formats = tensors.formats();
-  reader.check_unread();
+  reader.check_unread(options.ignored_keys);
   for (std::string &note : reader.take_notes())
     model.notes.push_back(std::move(note));
   load_tokenizer(*file, model, problems);

@@ -21,6 +21,10 @@ std::string shown(const json &value) {
     return "an object";
   if (value.is_array())
     return absl::StrCat("an array of ", value.size());
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) // which JSON cannot say
+    return std::isnan(value.get<double>()) ? "NaN"
+           : value.get<double>() > 0       ? "Infinity"
+                                           : "-Infinity";
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
   if (text.size() > 60)
     text = text.substr(0, 57) + "...";
@@ -94,6 +98,10 @@ const json *ConfigJson::look(std::string_view key) const {
 }
 
 bool ConfigJson::has(std::string_view key) const { return peek(key) != nullptr; }
+
+bool ConfigJson::mentions(std::string_view key) const {
+  return node_->find(std::string(key)) != node_->end();
+}
 
 std::string ConfigJson::where(std::string_view key) const { return prefix_ + std::string(key); }
 
@@ -190,17 +198,11 @@ absl::StatusOr<std::vector<double>> ConfigJson::get_limits(std::string_view key)
     return missing(key);
   if (!value->is_array())
     return wrong(key, *value, "an array of numbers");
-  static const json kInfinity = {{"__float__", "Infinity"}};
-  static const json kNegative = {{"__float__", "-Infinity"}};
   std::vector<double> result;
   for (const json &element : *value) {
-    if (element == kInfinity || element == kNegative)
-      result.push_back(element == kInfinity ? std::numeric_limits<double>::infinity()
-                                            : -std::numeric_limits<double>::infinity());
-    else if (is_finite_number(element))
-      result.push_back(element.get<double>());
-    else
+    if (!(element.is_number() || element.is_boolean()) || std::isnan(element.get<double>()))
       return error(key, absl::StrCat("holds ", shown(element), ", not a number"));
+    result.push_back(element.get<double>());
   }
   return result;
 }

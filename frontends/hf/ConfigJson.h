@@ -33,6 +33,8 @@ public:
 
   /// Whether the key is there and not null. Marks nothing.
   bool has(std::string_view key) const;
+  /// Whether the key is there, null or not. Marks nothing.
+  bool mentions(std::string_view key) const;
 
   // Required values.
   absl::StatusOr<int64_t> get_int(std::string_view key,
@@ -46,7 +48,7 @@ public:
   absl::StatusOr<std::string> get_string(std::string_view key) const;
   absl::StatusOr<std::vector<int64_t>> get_ints(std::string_view key) const;
   absl::StatusOr<std::vector<double>> get_floats(std::string_view key) const;
-  /// The same, where elements may be infinite: {"__float__": "Infinity"} or a bare Infinity.
+  /// The same, where elements may be infinite.
   absl::StatusOr<std::vector<double>> get_limits(std::string_view key) const;
   absl::StatusOr<std::vector<std::string>> get_strings(std::string_view key) const;
   /// A nested object; its keys are read, and counted as unused, one by one.

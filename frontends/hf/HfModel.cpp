@@ -2,8 +2,11 @@
 
 #include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
+#include "frontends/families/Aliases.h"
 #include "frontends/families/Families.h"
+#include "frontends/hf/CommonKeys.h"
 #include "frontends/hf/ConfigJson.h"
+#include "frontends/hf/FindFamily.h"
 #include "frontends/hf/Safetensors.h"
 #include "frontends/hf/TokenizerJson.h"
 #include "frontends/hf/quantized/Quantized.h"
@@ -11,12 +14,12 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
-#include <absl/strings/str_split.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 namespace quern::hf {
@@ -26,16 +29,19 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A dotted key is a path: "rope_parameters.factor" is `factor` in the object `rope_parameters`.
+/// A family's key may be there by another of its names (Aliases.h).
 class HfReader final : public ModelReader {
 public:
-  HfReader(ConfigJson config, const StoredTensors &tensors, Problems &problems,
-           std::optional<int64_t> context)
-      : ModelReader(tensors, problems, context), config_(std::move(config)) {}
+  HfReader(ConfigJson config, std::span<const Alias> aliases, const StoredTensors &tensors,
+           Problems &problems, std::optional<int64_t> context)
+      : ModelReader(tensors, problems, context), config_(std::move(config)), aliases_(aliases) {}
 
 private:
   /// The object a key lies in, and its name there; nullopt if there is no such object.
-  std::optional<std::pair<ConfigJson, std::string>> inside(std::string_view key) const {
+  std::optional<std::pair<ConfigJson, std::string>> inside(std::string_view name) const {
     ConfigJson object = config_;
+    const std::string spelled = spelling(name);
+    std::string_view key = spelled;
     for (size_t dot; (dot = key.find('.')) != std::string_view::npos; key.remove_prefix(dot + 1)) {
       absl::StatusOr<ConfigJson> next = object.get_object(key.substr(0, dot));
       if (!next.ok())
@@ -52,7 +58,7 @@ private:
     if (value.ok())
       return value;
     // The reader names the key already.
-    std::string prefix = absl::StrCat(config_.file(), ": key '", std::string(key), "' ");
+    std::string prefix = absl::StrCat(config_.file(), ": key '", spelling(key), "' ");
     std::string message(value.status().message());
     if (message.starts_with(prefix))
       message.erase(0, prefix.size());
@@ -62,6 +68,10 @@ private:
   bool lookup(std::string_view key) const override {
     auto at = inside(key);
     return at && at->first.has(at->second);
+  }
+  bool mentions(std::string_view key) const override {
+    auto at = inside(key);
+    return at && at->first.mentions(at->second);
   }
   bool is_list(std::string_view key) const override {
     auto at = inside(key);
@@ -88,70 +98,36 @@ private:
         key, [](auto &object, auto &name) { return object.get_limits(name); });
   }
   // ConfigJson keeps what was read by its path from the top, which is what a dotted key is.
-  void mark(std::string_view key) override { config_.ignore({key}); }
+  void mark(std::string_view key) override {
+    config_.ignore({key});
+    for (const Alias &alias : aliases_)
+      if (alias.key == key)
+        config_.ignore({alias.alias});
+  }
   std::vector<std::string> unread() const override { return config_.unused_keys(); }
+  bool is_there(std::string_view spelled) const override {
+    ConfigJson object = config_;
+    for (size_t dot; !object.has(spelled) && (dot = spelled.find('.')) != std::string_view::npos;
+         spelled.remove_prefix(dot + 1)) {
+      absl::StatusOr<ConfigJson> next = object.get_object(spelled.substr(0, dot));
+      if (!next.ok())
+        return false;
+      object = *std::move(next);
+    }
+    return object.has(spelled);
+  }
+  /// transformers sets the key first and the alias after it, so the alias wins where both are
+  /// there.
+  std::string spelling(std::string_view key) const override {
+    for (const Alias &alias : aliases_)
+      if (alias.key == key && config_.has(alias.alias))
+        return alias.alias;
+    return std::string(key);
+  }
 
   ConfigJson config_;
+  std::span<const Alias> aliases_;
 };
-
-/// Keys that say nothing of what the model computes. (Token ids are the tokenizer importer's.)
-constexpr char kOfNoConsequence[] =
-    // About the file, and the types the weights were saved in, which the files say themselves.
-    "architectures model_type _name_or_path name_or_path transformers_version "
-    "transformers.js_config auto_map unsloth_version unsloth_fixed tokenizer_class "
-    "task_specific_params finetuning_task _commit_hash torch_dtype dtype use_bfloat16 "
-    // Training.
-    "initializer_range attention_dropout hidden_dropout attention_probs_dropout_prob resid_pdrop "
-    "embd_pdrop attn_pdrop router_aux_loss_coef label_smoothing gradient_checkpointing "
-    "problem_type id2label label2id num_labels "
-    // How a program runs it.
-    "use_cache output_attentions output_hidden_states return_dict torchscript pruned_heads "
-    "chunk_size_feed_forward attn_implementation _attn_implementation "
-    "_attn_implementation_autoset use_mamba_kernels use_flash_attn tf_legacy_loss "
-    "keys_to_ignore_at_inference is_decoder tie_encoder_decoder "
-    // Token ids.
-    "bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id "
-    // Defaults of text generation, which old configs hold.
-    "temperature top_k top_p typical_p num_beams num_beam_groups diversity_penalty "
-    "repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size "
-    "min_length max_length do_sample early_stopping num_return_sequences bad_words_ids "
-    "forced_bos_token_id forced_eos_token_id suppress_tokens begin_suppress_tokens "
-    "exponential_decay_length_penalty remove_invalid_values return_dict_in_generate output_scores "
-    "prefix";
-
-void read_common_keys(ModelReader &reader) {
-  for (absl::string_view key : absl::StrSplit(kOfNoConsequence, ' '))
-    reader.ignore({std::string_view(key.data(), key.size())});
-  reader.expect("is_encoder_decoder", false);
-  reader.expect("add_cross_attention", false);
-}
-
-/// The family of model_type, if the config's architecture is the family's language model.
-const Family *find_family(ConfigJson &config, Problems &problems) {
-  absl::StatusOr<std::string> type = config.get_string("model_type");
-  if (!type.ok()) {
-    problems.add("model_type", type.status());
-    return nullptr;
-  }
-  const Family *family = find_hf_family(*type);
-  if (!family) {
-    problems.add("model_type", absl::StrCat("the family '", *type, "' is not known"),
-                 absl::StrCat("Quern knows ", hf_family_names()));
-    return nullptr;
-  }
-  if (config.has("architectures")) {
-    absl::StatusOr<std::vector<std::string>> names = config.get_strings("architectures");
-    if (!names.ok())
-      problems.add("architectures", names.status());
-    else if (!names->empty() &&
-             std::find(names->begin(), names->end(), family->hf_architecture) == names->end())
-      problems.add("architectures",
-                   absl::StrCat("the model is a ", absl::StrJoin(*names, ", "), ", not a ",
-                                family->hf_architecture),
-                   "Quern compiles language models of this family");
-  }
-  return family;
-}
 
 /// The format of made-up weights: what the config says the real ones have.
 std::string synthetic_format(const ConfigJson &config) {
@@ -314,11 +290,11 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
 
   // What is wrong with one file does not hide what is wrong with another.
   FolderTokenizer tokenizer = load_folder_tokenizer(folder, config.status(), model.notes, problems);
-  const Family *family = config.ok() ? find_family(*config, problems) : nullptr;
+  const Family *family = config.ok() ? find_family(*config, problems, model.notes) : nullptr;
   if (!family)
     return model;
-  HfReader reader(*config, tensors, problems, options.context);
-  read_common_keys(reader);
+  HfReader reader(*config, hf_aliases(family->name), tensors, problems, options.context);
+  read_common_keys(*config, reader);
   bool weights_are_known = true;
   const bool quantized = reader.has("quantization_config");
   if (quantized && options.formats_only) {
@@ -336,7 +312,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   if (options.formats_only)
     planned = formats_of_config(*config, reader, model.decoder, recipe::tensors(model.decoder),
                                 quantized, model.notes);
-  reader.check_unread();
+  pass_over_windows(*config, reader, model.decoder.context);
+  reader.check_unread(options.ignored_keys);
   for (std::string &note : reader.take_notes())
     model.notes.push_back(std::move(note));
   if (!options.formats_only) // which asks of memory alone

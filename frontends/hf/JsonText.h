@@ -1,5 +1,6 @@
-// Reading JSON that someone else wrote: bounded in size and depth, errors that name the file and
-// the place.
+// The one reader of JSON that someone else wrote: config.json and all that lies beside it, the
+// tokenizer's files, a checkpoint's index, the headers of weights. Bounded in size and depth;
+// errors name the file and the place.
 #ifndef QUERN_FRONTENDS_HF_JSONTEXT_H
 #define QUERN_FRONTENDS_HF_JSONTEXT_H
 
@@ -15,11 +16,20 @@ namespace quern::hf {
 /// Objects and arrays inside each other, at most. Model files have under ten.
 inline constexpr int kMaxJsonDepth = 64;
 
-/// Parses `text`, refusing duplicate keys (of which readers would pick different ones) and deep
-/// nesting. `path` is for messages.
-/// A bare Infinity, which Python writes though JSON has none, is read as transformers 5 spells it:
-/// {"__float__": "Infinity"}.
-absl::StatusOr<nlohmann::json> parse_json(std::string_view text, const std::string &path);
+enum class JsonDialect {
+  /// What Python's json module reads and writes, with which these files are made: a bare NaN,
+  /// Infinity and -Infinity are floats, and of a key that is there twice the last value counts.
+  /// So is {"__float__": "Infinity"}, which is how transformers 5 writes such a float. A byte order
+  /// mark, which editors leave and Python refuses, is passed over.
+  Python,
+  /// JSON as its standard has it, a key that is there twice refused: readers would pick different
+  /// ones. For headers of weights, whose format asks for it.
+  Strict,
+};
+
+/// Parses `text`, refusing deep nesting. `path` is for messages.
+absl::StatusOr<nlohmann::json> parse_json(std::string_view text, const std::string &path,
+                                          JsonDialect dialect = JsonDialect::Python);
 
 /// Reads and parses the file at `path`, of at most `max_bytes`.
 absl::StatusOr<nlohmann::json> read_json(const std::string &path, uint64_t max_bytes);

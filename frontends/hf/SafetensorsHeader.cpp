@@ -62,7 +62,7 @@ public:
     data_bytes_ = left - length;
     const std::string_view text(reinterpret_cast<const char *>(bytes_.data()) + sizeof(length),
                                 static_cast<size_t>(length));
-    const absl::StatusOr<json> header = parse_json(text, path_ + " (header)");
+    const absl::StatusOr<json> header = parse_json(text, path_ + " (header)", JsonDialect::Strict);
     if (!header.ok())
       return header.status();
     if (!header->is_object())

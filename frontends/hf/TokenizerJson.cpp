@@ -1,6 +1,7 @@
 #include "frontends/hf/TokenizerJson.h"
 
 #include "frontends/hf/AllOf.h"
+#include "frontends/hf/JsonText.h"
 #include "frontends/hf/SentencePieceModel.h"
 #include "frontends/hf/TokenizerParts.h"
 #include "runtime/text/Message.h"
@@ -87,8 +88,8 @@ absl::Status unsupported(std::string_view part, std::string_view what) {
 }
 
 absl::StatusOr<json> parse_object(const char *file, const std::string &content) {
-  json value = json::parse(content, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object())
+  absl::StatusOr<json> value = parse_json(content, file);
+  if (value.ok() && !value->is_object())
     return invalid(text::concat(file, ": not a JSON object"));
   return value;
 }

@@ -24,6 +24,7 @@ namespace quern::hf {
 /// "tokenizer.json: PART WHAT is not supported".
 absl::Status unsupported(std::string_view part, std::string_view what);
 
+/// Parses a file whose top level is an object.
 absl::StatusOr<nlohmann::json> parse_object(const char *file, const std::string &content);
 
 /// An object as Python writes it: keys keep their order, and what JSON has not (Infinity, NaN) is

@@ -159,6 +159,7 @@ TEST_F(Driver, WrongUsageNamesTheNearest) {
       {"compile x -o y --max-seqs nan", "--max-seqs takes a whole number"},
       {"compile x -o y --synthetic -1", "--synthetic takes a whole number"},
       {"compile x -o y --without fuse-everything", "--without fuse-everything: no such fusion"},
+      {"compile x -o y --ignore-keys a,,b", "--ignore-keys a,,b: a key without a name"},
       {"plan x --without fuse-rows,", "--without : no such fusion"},
       {"compile x -o y --quiet=1", "--quiet takes no value"},
       {"check", "no model is given"},

@@ -200,7 +200,9 @@ def golden(config, rewritten):
     written = json.loads(cfg.to_json_string())
     written["architectures"] = [type(model).__name__]
     written.update(rewritten)
-    return dict(config={k: v for k, v in written.items() if v is not None}, tensors=tensors, tokens=tokens,
+    # A missing sliding_window is the class's, null is none.
+    kept = {k: v for k, v in written.items() if v is not None or k == "sliding_window" and k in settings}
+    return dict(config=kept, tensors=tensors, tokens=tokens,
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 

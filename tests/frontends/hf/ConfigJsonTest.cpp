@@ -97,6 +97,15 @@ TEST(ConfigJson, ListsWhatWasNotRead) {
   EXPECT_THAT(c.get_object("rope")->keys(), ElementsAre("factor", "type"));
 }
 
+TEST(ConfigJson, KnowsFloatsThatAreNotFinite) {
+  const ConfigJson c = config(R"({"a": [0.5, Infinity], "b": -Infinity, "c": [NaN], "d": null})");
+  EXPECT_THAT(*c.get_limits("a"), ElementsAre(0.5, std::numeric_limits<double>::infinity()));
+  EXPECT_THAT(error(c.get_floats("a")), HasSubstr("'a[1]' is Infinity; the array is of finite"));
+  EXPECT_THAT(error(c.get_float("b")), HasSubstr("is -Infinity, not a finite number"));
+  EXPECT_THAT(error(c.get_limits("c")), HasSubstr("holds NaN, not a number"));
+  EXPECT_TRUE(c.mentions("d") && c.mentions("b") && !c.mentions("e"));
+}
+
 TEST(ConfigJson, RefusesWhatIsNoObject) {
   EXPECT_THAT(error(ConfigJson::parse("[1]", "m/config.json")),
               HasSubstr("m/config.json: is an array of 1, not an object"));

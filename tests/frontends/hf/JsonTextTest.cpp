@@ -9,6 +9,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 namespace quern::hf {
 namespace {
 
@@ -36,11 +39,43 @@ TEST(JsonText, ParsesAsTheLibraryDoes) {
 TEST(JsonText, SaysWhereItIsBroken) {
   EXPECT_THAT(error("{\n \"a\": 1,\n \"b\" 2}"),
               HasSubstr("config.json: not valid JSON at line 3, column 6"));
-  EXPECT_THAT(error(""), HasSubstr("not valid JSON at line 1"));
+  EXPECT_THAT(error(""), HasSubstr("config.json: is empty"));
   EXPECT_THAT(error("{} {}"), HasSubstr("not valid JSON"));
   EXPECT_THAT(error("{\"a\": 1e999}"), HasSubstr("not valid JSON"));
   EXPECT_THAT(error("{\"a\": \"\xff\"}"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(error(R"({"a": {"b": 1, "b": 2}})"), HasSubstr("key 'b' is there twice"));
+  EXPECT_THAT(error("{\"a\": 1,}"), HasSubstr("line 1, column 9: unexpected '}'"));
+  EXPECT_THAT(error(" \n"), HasSubstr("config.json: is empty"));
+  EXPECT_THAT(error("\xFF\xFE{\0}\0"), HasSubstr("UTF-16"));
+  EXPECT_THAT(error("{\"caf\u00e9\": x}"), HasSubstr("line 1, column 10"));
+  // Places are those of the text as it was, not as it was rewritten.
+  EXPECT_THAT(error("[Infinity, NaN,\n -Infinity, x]"), HasSubstr("line 2, column 13"));
+}
+
+TEST(JsonText, ReadsWhatPythonWrites) {
+  const auto parsed = parse_json(
+      R"({"a": [0.0, Infinity, -Infinity, NaN], "b": "Infinity \" NaN", "c": {"__float__": "-Infinity"},
+          "d": 1, "d": {"e": 2}})",
+      "config.json");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const json &a = (*parsed)["a"];
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(a[1].get<double>(), kInfinity);
+  EXPECT_EQ(a[2].get<double>(), -kInfinity);
+  EXPECT_TRUE(std::isnan(a[3].get<double>()));
+  EXPECT_EQ((*parsed)["b"], "Infinity \" NaN");
+  EXPECT_EQ((*parsed)["c"].get<double>(), -kInfinity);
+  EXPECT_EQ((*parsed)["d"], json({{"e", 2}})); // the last counts
+  for (const char *no : {"-NaN", "+Infinity", "Infinit", "nan", "{NaN: 1}"})
+    EXPECT_THAT(error(no), HasSubstr("not valid JSON")) << no;
+  EXPECT_EQ(parse_json("\xEF\xBB\xBF{}", "config.json").value_or(json()), json::object());
+}
+
+TEST(JsonText, IsStrictWhereItIsAskedTo) {
+  for (const auto &[text, why] :
+       {std::pair{R"({"a": {"b": 1, "b": 2}})", "key 'b' is there twice"},
+        std::pair{"[NaN]", "not valid JSON"}, std::pair{"\xEF\xBB\xBF{}", "byte order mark"}})
+    EXPECT_THAT(std::string(parse_json(text, "header", JsonDialect::Strict).status().message()),
+                HasSubstr(why));
 }
 
 TEST(JsonText, BoundsDepth) {

@@ -108,7 +108,7 @@ std::string with(const char *pointer, json value) {
 
 TEST(TokenizerJson, RefusesByName) {
   const std::pair<std::string, const char *> cases[] = {
-      {"", "tokenizer.json: not a JSON object"},
+      {"", "tokenizer.json: is empty"},
       {"[1]", "tokenizer.json: not a JSON object"},
       {"{}", "model of no type"},
       {with("/model/type", "Odd"), "model Odd"},

@@ -1,0 +1,109 @@
+#include "frontends/hf/FindFamily.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+namespace quern::hf {
+namespace {
+
+/// What the names of classes with other heads, or that see the whole text at once, have in them.
+constexpr std::string_view kOtherHeads[] = {
+    "forsequenceclassification",
+    "fortokenclassification",
+    "forquestionanswering",
+    "formultiplechoice",
+    "fornextsentenceprediction",
+    "formaskedlm",
+    "formntp",
+    "forimageclassification",
+    "foraudioclassification",
+    "forreward",
+    "rewardmodel",
+    "forprocessreward",
+    "forscore",
+    "valuehead",
+    "bidirectional",
+    "encodermodel",
+};
+
+bool has_another_head(const std::string &name) {
+  const std::string lower = absl::AsciiStrToLower(name);
+  return std::any_of(std::begin(kOtherHeads), std::end(kOtherHeads),
+                     [&](std::string_view part) { return lower.find(part) != std::string::npos; });
+}
+
+/// `architectures`: a list, or one name. Empty if it says nothing.
+std::vector<std::string> class_names(const ConfigJson &config, Problems &problems) {
+  if (config.is_string("architectures"))
+    return {config.get_string("architectures").value_or("")};
+  if (!config.has("architectures"))
+    return {};
+  absl::StatusOr<std::vector<std::string>> names = config.get_strings("architectures");
+  if (!names.ok())
+    problems.add("architectures", names.status());
+  return std::move(names).value_or(std::vector<std::string>());
+}
+
+const Family *family_of_type(const std::string &type, Problems &problems) {
+  if (const Family *family = find_hf_family(type))
+    return family;
+  const Family *near = find_hf_family(absl::AsciiStrToLower(type));
+  problems.add("model_type", absl::StrCat("the family '", type, "' is not known"),
+               near ? absl::StrCat("did you mean '", near->name, "'?")
+                    : absl::StrCat("Quern knows ", hf_family_names()));
+  return nullptr;
+}
+
+} // namespace
+
+const Family *find_family(const ConfigJson &config, Problems &problems,
+                          std::vector<std::string> &notes) {
+  const std::vector<std::string> names = class_names(config, problems);
+  const Family *family = nullptr;
+  if (config.has("model_type")) {
+    absl::StatusOr<std::string> type = config.get_string("model_type");
+    if (!type.ok()) {
+      problems.add("model_type", type.status());
+      return nullptr;
+    }
+    family = family_of_type(*type, problems);
+  } else {
+    for (const std::string &name : names)
+      if (const Family *found = find_hf_architecture(name)) {
+        if (family && family != found) {
+          family = nullptr; // they do not agree
+          break;
+        }
+        family = found;
+      }
+    if (family)
+      notes.push_back(absl::StrCat("config.json has no model_type: the model is taken for ",
+                                   family->name, ", by its architectures"));
+    else
+      problems.add("model_type", "this key is missing, and architectures names no family",
+                   absl::StrCat("take the file as it was published with the model; Quern knows ",
+                                hf_family_names()));
+  }
+  if (!family || names.empty())
+    return family;
+  if (std::all_of(names.begin(), names.end(), has_another_head))
+    problems.add(
+        "architectures",
+        absl::StrCat("the model is a ", absl::StrJoin(names, ", "),
+                     ", which has another "
+                     "head than a language model's"),
+        absl::StrCat("Quern compiles language models of this family, ", family->hf_architecture));
+  for (const std::string &name : names)
+    if (const Family *other = find_hf_architecture(name); other && other != family)
+      notes.push_back(absl::StrCat("architectures names ", name,
+                                   ", of another family; model_type '", family->name,
+                                   "' decides, as in transformers"));
+  return family;
+}
+
+} // namespace quern::hf

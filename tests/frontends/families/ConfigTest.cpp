@@ -1,0 +1,240 @@
+// config.json as people have it: every name of a key, keys that change nothing, classes spelled in
+// many ways, and what a user can pass over.
+#include "frontends/Import.h"
+#include "frontends/families/Aliases.h"
+#include "frontends/families/Families.h"
+#include "tests/frontends/families/GoldenFiles.h"
+#include "tests/frontends/families/ModelFolder.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace quern {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const std::string kFolder = QUERN_SOURCE_DIR "/tests/frontends/families/";
+
+std::string text_of(const std::string &path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+/// Python's json module writes Infinity bare.
+json parse_python(std::string text) {
+  for (size_t at; (at = text.find(" Infinity")) != std::string::npos;)
+    text.replace(at, 9, R"({"__float__": "Infinity"})");
+  return json::parse(text);
+}
+json config_classes() { return parse_python(text_of(kFolder + "config_classes.json")); }
+json published_configs() { return parse_python(text_of(kFolder + "published_configs.json")); }
+
+std::string shown(const std::vector<Problem> &problems) {
+  std::string text;
+  for (const Problem &problem : problems)
+    text += problem.where + ": " + problem.what + " (" + problem.hint + ")\n";
+  return text;
+}
+
+class Config : public testing::Test {
+protected:
+  std::vector<Problem> problems(const json &config, std::vector<std::string> ignored_keys = {}) {
+    folder_.write_config(config);
+    return checkModel(folder_.path("config.json"),
+                      {.synthetic = 1, .ignored_keys = std::move(ignored_keys)});
+  }
+  ImportedModel import(const json &config, const ImportOptions &options = {.synthetic = 1}) {
+    folder_.write_config(config);
+    auto model = importModel(folder_.path("config.json"), options, context_);
+    EXPECT_TRUE(model.ok()) << model.status();
+    return model.ok() ? *std::move(model) : ImportedModel();
+  }
+  json llama() const { return read_golden("llama")["config"]; }
+
+  ModelFolder folder_;
+  mlir::MLIRContext context_;
+};
+
+// Tests that a config of transformers' class with every key it has by default is taken.
+TEST_F(Config, TakesEveryKeyOfTransformersClasses) {
+  for (const auto &[family, what] : config_classes().items())
+    EXPECT_EQ(shown(problems(what["defaults"])), "") << family;
+}
+
+// Tests that families read all names that transformers' attribute maps give their keys, and that
+// such a name wins where both are there.
+TEST_F(Config, ReadsAllNamesOfKeys) {
+  for (const auto &[family, what] : config_classes().items())
+    for (const auto &[alias, key] : what["attribute_map"].items()) {
+      bool known = false;
+      for (const Alias &entry : hf_aliases(family))
+        known |= entry.alias == alias && entry.key == key.get<std::string>();
+      EXPECT_TRUE(known) << family << ": " << alias << " is " << key;
+    }
+  const json gpt2 = published_configs()["configs"]["gpt2-xl"];
+  json other = gpt2;
+  other["hidden_size"] = 64;
+  EXPECT_EQ(import(gpt2).hidden, 32);
+  EXPECT_EQ(import(other).hidden, 64);
+  other["hidden_size"] = nullptr;
+  EXPECT_EQ(import(other).hidden, 32);
+  other["hidden_size"] = "wide"; // a problem goes by the name that the file has
+  EXPECT_EQ(problems(other).front().where, "hidden_size");
+}
+
+// Tests that files are taken as they were published, and that other words for a model are the
+// model.
+TEST_F(Config, TakesPublishedFiles) {
+  const json published = published_configs();
+  for (const auto &[name, config] : published["configs"].items())
+    EXPECT_EQ(shown(problems(config)), "") << name;
+  for (const json &pair : published["same"])
+    EXPECT_EQ(import(published["configs"][pair[0].get<std::string>()]).source_hash,
+              import(published["configs"][pair[1].get<std::string>()]).source_hash)
+        << pair;
+}
+
+TEST_F(Config, RefusesOtherHeadsOnly) {
+  json config = llama();
+  for (const char *name :
+       {"LlamaForCausalLM", "LLaMAForCausalLM", "llamaforcausallm", "LlamaModel", "MyOwnLlama"}) {
+    config["architectures"] = {name};
+    EXPECT_EQ(shown(problems(config)), "") << name;
+  }
+  config["architectures"] = "LlamaForCausalLM"; // not a list
+  EXPECT_EQ(shown(problems(config)), "");
+  for (const char *name :
+       {"LlamaForSequenceClassification", "LlamaForTokenClassification",
+        "LlamaForQuestionAnswering", "LlamaForMaskedLM", "LlamaForRewardModel"}) {
+    config["architectures"] = {name};
+    EXPECT_THAT(problems(config), ElementsAre(Field(&Problem::where, "architectures"))) << name;
+  }
+  config["architectures"] = {"MistralForCausalLM"};
+  EXPECT_THAT(import(config).notes, Contains(HasSubstr("model_type 'llama' decides")));
+}
+
+TEST_F(Config, FindsTheFamilyWithoutItsType) {
+  json config = llama();
+  config.erase("model_type");
+  config["architectures"] = {"LlamaForCausalLM"};
+  const ImportedModel model = import(config);
+  EXPECT_EQ(model.family, "llama");
+  EXPECT_THAT(model.notes, Contains(HasSubstr("taken for llama")));
+  for (const json &names : {json(), json::array(), json{"NovelForCausalLM"},
+                            json{"LlamaForCausalLM", "MistralForCausalLM"}}) {
+    config["architectures"] = names;
+    EXPECT_THAT(problems(config), ElementsAre(Field(&Problem::where, "model_type"))) << names;
+  }
+  config["model_type"] = "LLaMA";
+  EXPECT_THAT(problems(config), ElementsAre(Field(&Problem::hint, "did you mean 'llama'?")));
+}
+
+// Tests that the hint of an unknown key is a command line that works, also together with what was
+// given already.
+TEST_F(Config, PassesOverWhatTheUserNames) {
+  json config = llama();
+  config["novel_trick"] = true;
+  config["other"] = {{"depth", 2}};
+  config["rope_parameters"]["twist"] = 3;
+  std::vector<Problem> found = problems(config);
+  const std::string all = "--ignore-keys novel_trick,other,rope_parameters.twist";
+  EXPECT_THAT(found, ElementsAre(Field(&Problem::hint, HasSubstr(all)),
+                                 Field(&Problem::hint, HasSubstr(all)),
+                                 Field(&Problem::hint, HasSubstr(all))));
+  found = problems(config, {"novel_trick"});
+  EXPECT_THAT(found, ElementsAre(Field(&Problem::hint, HasSubstr(all)),
+                                 Field(&Problem::hint, HasSubstr(all))));
+  EXPECT_THAT(problems(config, {"novel_trick", "other", "rope_parameters.twist"}), IsEmpty());
+  config["rope_parameters"].erase("twist");
+  config.erase("other");
+  EXPECT_EQ(import(config, {.synthetic = 1, .ignored_keys = {"novel_trick"}}).source_hash,
+            import(llama()).source_hash);
+  // What no list can name is not hinted at.
+  config.erase("novel_trick");
+  config["a,b"] = 1;
+  EXPECT_THAT(problems(config),
+              ElementsAre(Field(&Problem::hint, Not(HasSubstr("--ignore-keys")))));
+}
+
+TEST_F(Config, PassesOverNothingElse) {
+  const json config = llama();
+  EXPECT_THAT(problems(config, {"novel_trick"}),
+              ElementsAre(AllOf(Field(&Problem::where, "--ignore-keys"),
+                                Field(&Problem::what, HasSubstr("no key 'novel_trick'")))));
+  for (const char *key : {"vocab_size", "rope_parameters", "rope_parameters.rope_theta"})
+    EXPECT_THAT(problems(config, {key}),
+                ElementsAre(AllOf(Field(&Problem::where, "--ignore-keys"),
+                                  Field(&Problem::what, HasSubstr("Quern reads")))))
+        << key;
+  EXPECT_THAT(import(config, {.synthetic = 1, .ignored_keys = {"use_cache"}}).notes,
+              Contains(HasSubstr("'use_cache' is known to change nothing")));
+}
+
+// Tests that windows of which transformers knows nothing in a family are noted where there would be
+// any.
+TEST_F(Config, NotesWindowsThatAreNot) {
+  json config = llama();
+  const auto noted = HasSubstr("every layer sees the whole sequence");
+  config["sliding_window"] = 16;
+  EXPECT_THAT(import(config).notes, Contains(noted));
+  config["use_sliding_window"] = false;
+  config["max_window_layers"] = 2;
+  config["layer_types"] = json::array({"full_attention", "full_attention", "full_attention"});
+  EXPECT_THAT(import(config).notes, Not(Contains(noted)));
+  config["layer_types"][1] = "sliding_attention";
+  EXPECT_THAT(import(config).notes, Contains(noted));
+}
+
+// Tests that a missing key means what it does in transformers, and null what it does there.
+TEST_F(Config, TellsMissingFromNull) {
+  const auto hash = [&](json config, const char *key, const json &value) {
+    config.erase(key);
+    if (!value.is_discarded())
+      config[key] = value;
+    return import(config, {.context = 8192, .synthetic = 1}).source_hash;
+  };
+  const json missing = json::parse("!", nullptr, false); // discarded
+  const json published = published_configs()["configs"];
+  const json &gemma2 = published["gemma-2"], &mistral = published["mistral-0.2"],
+             &glm = published["glm-4"];
+  for (const auto &[key, value] :
+       {std::pair{"final_logit_softcapping", 30.0}, std::pair{"attn_logit_softcapping", 50.0}}) {
+    EXPECT_EQ(hash(gemma2, key, missing), hash(gemma2, key, value)) << key;
+    EXPECT_NE(hash(gemma2, key, missing), hash(gemma2, key, nullptr)) << key;
+  }
+  EXPECT_EQ(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", 4096));
+  EXPECT_NE(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", nullptr));
+  EXPECT_EQ(hash(glm, "attention_bias", missing), hash(glm, "attention_bias", true));
+}
+
+// Tests that LongRoPE's factors are those of the context, and that it is said where short sequences
+// are rotated as long ones.
+TEST_F(Config, ChoosesLongRopesFactors) {
+  json config = published_configs()["configs"]["phi-3-128k"]; // 64, of which 32 originally
+  const auto noted = HasSubstr("-c 32 takes the factors for short sequences");
+  EXPECT_THAT(import(config).notes, Contains(noted));
+  const ImportedModel short_ones = import(config, {.context = 32, .synthetic = 1});
+  EXPECT_THAT(short_ones.notes, Not(Contains(noted)));
+  const uint64_t long_ones = import(config).source_hash;
+  EXPECT_NE(short_ones.source_hash, long_ones);
+  config["rope_scaling"]["type"] = "yarn"; // as the first of them called it
+  EXPECT_EQ(import(config).source_hash, long_ones);
+  config["rope_scaling"]["long_factor"] = config["rope_scaling"]["short_factor"];
+  EXPECT_THAT(import(config).notes, Not(Contains(noted)));
+}
+
+} // namespace
+} // namespace quern
