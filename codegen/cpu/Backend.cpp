@@ -75,7 +75,9 @@ absl::StatusOr<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module,
 
 /// Brings in the microkernels that the module calls, to be inlined.
 absl::Status linkMicrokernels(llvm::Module &module, const Variant &variant) {
-  std::string_view bytes = codegen::microkernel_bitcode(variant.name);
+  std::string_view bytes = variant.microkernels;
+  if (bytes.empty())
+    bytes = codegen::microkernel_bitcode(variant.name);
   if (bytes.empty())
     return absl::InternalError(absl::StrCat("there are no microkernels for ", variant.name));
   auto buffer =

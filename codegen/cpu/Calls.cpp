@@ -70,8 +70,11 @@ public:
     for (mlir::Value input : dispatch.getInputs()) {
       if (auto state = input.getDefiningOp<StateRefOp>())
         states.insert(state.getName());
-      if (auto producer = input.getDefiningOp<DispatchOp>())
-        llvm::append_range(used, ranges(producer));
+      // Of what its producer wrote, that alone: the rest may be another's by now.
+      if (auto producer = input.getDefiningOp<DispatchOp>();
+          producer && !replicated->contains(producer))
+        if (std::optional<Range> range = rangeOf(producer, cast<OpResult>(input)))
+          used.push_back(*range);
     }
     llvm::append_range(used, ranges(dispatch));
   }
@@ -80,14 +83,21 @@ private:
   bool fetches(DispatchOp dispatch) const { return fetchesWork(replicated->kernelOf(dispatch)); }
 
   using Range = std::pair<int64_t, int64_t>;
+  /// Where a result lies in the arena; nothing if it is an output of the entry.
+  std::optional<Range> rangeOf(DispatchOp dispatch, OpResult value) const {
+    const int64_t offset = (*dispatch.getOffsets())[value.getResultNumber()];
+    if (offset < 0)
+      return std::nullopt;
+    return Range{offset, offset + bufferBytes(value.getType(), *shape)};
+  }
   /// Where a dispatch's results and scratch memory lie in the arena that all workers share.
   SmallVector<Range> ranges(DispatchOp dispatch) const {
     SmallVector<Range> result;
     if (replicated->contains(dispatch))
       return result;
-    for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets()))
-      if (offset >= 0)
-        result.push_back({offset, offset + bufferBytes(value.getType(), *shape)});
+    for (OpResult value : dispatch->getOpResults())
+      if (std::optional<Range> range = rangeOf(dispatch, value))
+        result.push_back(*range);
     if (std::optional<uint64_t> scratch = dispatch.getScratch()) {
       auto offset = static_cast<int64_t>(*scratch);
       result.push_back({offset, offset + scratchBytes(replicated->kernelOf(dispatch), true)});

@@ -140,8 +140,8 @@ generate(ModuleOp planned, std::span<const Variant *const> variants, const Optio
   std::vector<std::string> objects(variants.size());
   std::vector<Missing> missing;
   for (auto [i, variant] : llvm::enumerate(variants)) {
-    const std::string_view parts[] = {variant->name, variant->cpu, variant->features,
-                                      LLVM_VERSION_STRING, *bitcode};
+    const std::string_view parts[] = {variant->name,       variant->cpu,          variant->features,
+                                      LLVM_VERSION_STRING, variant->microkernels, *bitcode};
     std::string key = CodeCache::key(parts);
     if (auto found = cache.find(key)) {
       objects[i] = *std::move(found);

@@ -22,6 +22,9 @@ struct Variant {
   std::string cpu;                   // LLVM's -mcpu
   std::string features;              // LLVM's -mattr
   std::vector<std::string> required; // CPU features the runtime checks, as it names them
+  /// Bitcode of its microkernels; empty: that of its name (microkernels/Bitcode.h). Tests have
+  /// builds of their own.
+  std::string microkernels = {};
 };
 
 /// All variants, least demanding first.

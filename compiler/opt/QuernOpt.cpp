@@ -36,13 +36,14 @@ struct VerifySemanticsFlags {
       llvm::cl::init(VerifySemanticsOptions().tolerance), llvm::cl::cat(category)};
   llvm::cl::list<std::string> lossy{
       "verify-semantics-lossy",
-      llvm::cl::desc("Passes that may change numbers (a trailing * matches any rest); default: "
-                     "quern-quantize*"),
+      llvm::cl::desc("Passes that may round numbers by choosing formats (a trailing * matches any "
+                     "rest), and are held to the tolerance with formats that round nothing; "
+                     "default: quern-quantize*"),
       llvm::cl::CommaSeparated, llvm::cl::cat(category)};
   llvm::cl::opt<double> lossyTolerance{
       "verify-semantics-lossy-tolerance",
-      llvm::cl::desc("How far such a pass may move the outputs, root mean square, in standard "
-                     "deviations"),
+      llvm::cl::desc("How far the rounding of such a pass may move the outputs, root mean square, "
+                     "in standard deviations"),
       llvm::cl::init(VerifySemanticsOptions().lossy_tolerance), llvm::cl::cat(category)};
 
   VerifySemanticsOptions options() const {

@@ -85,6 +85,10 @@ template <class S> absl::Status eval_linear(Frame<S> &frame, LinearOp op) {
 template <class S> absl::Status eval_quantize_rows(Frame<S> &frame, QuantizeRowsOp op) {
   constexpr int64_t kPair = 32;
   Rows<S> y = frame.rows(op.getInput());
+  if (frame.step.exact_formats) {
+    frame.set_rows(op.getResult(), std::move(y));
+    return absl::OkStatus();
+  }
   for (int64_t t = 0; t < y.rows; ++t)
     for (int64_t begin = 0; begin < y.cols; begin += kPair)
       round_pair_to_int8(y[t] + begin, std::min(kPair, y.cols - begin));

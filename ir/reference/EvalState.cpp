@@ -54,7 +54,9 @@ template <class S> void store(const S *from, int64_t dim, StateFormat format, do
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
   const Rows<S> &keys = frame.rows(op.getKeys()), &values = frame.rows(op.getValues());
   const PackedBatch &batch = frame.step.batch;
-  const StateType type = op.getState().getType();
+  StateType type = op.getState().getType();
+  if (frame.step.exact_formats)
+    type = StateType::get(type.getContext(), type.getKind(), type.getShape(), StateFormat::f32);
   const int64_t width = keys.cols + values.cols;
   for (int64_t t = 0; t < keys.rows; ++t) {
     const int64_t position = batch.positions[static_cast<size_t>(t)];

@@ -51,6 +51,10 @@ template <class S> absl::Status eval_weight_concat(Frame<S> &frame, WeightConcat
 
 template <class S> absl::Status eval_weight_convert(Frame<S> &frame, WeightConvertOp op) {
   const WeightPtr &input = frame.weight(op.getInput());
+  if (frame.step.exact_formats) {
+    frame.set(op.getResult(), input);
+    return absl::OkStatus();
+  }
   frame.set(op.getResult(), frame.step.weights.make(op, {input}, [&] {
     return convert_weight(input, op.getType().getFormat().str());
   }));

@@ -97,7 +97,8 @@ struct Step {
   mlir::ModuleOp module;
   mlir::SymbolTableCollection &symbols;
   int threads;
-  int calls = 0; ///< of symbols, one inside the other
+  bool exact_formats; ///< Interpreter::Options has it
+  int calls = 0;      ///< of symbols, one inside the other
 };
 
 /// The values of one region's run.

@@ -42,7 +42,8 @@ template <class S> class TypedInterpreter final : public Interpreter {
 public:
   TypedInterpreter(mlir::ModuleOp module, Options options,
                    std::shared_ptr<const weights::WeightStore> store)
-      : module_(module), threads_(options.threads), weights_(options.cache_bytes) {
+      : module_(module), threads_(options.threads), exact_formats_(options.exact_formats),
+        weights_(options.cache_bytes) {
     weights_.store = std::move(store);
     weights_.packed = std::move(options.packed);
   }
@@ -67,7 +68,7 @@ public:
       if (absl::Status status = state.truncate(sequence.slot, sequence.start); !status.ok())
         return status;
 
-    Step step{*packed, state, weights_, module_, symbols_, threads_};
+    Step step{*packed, state, weights_, module_, symbols_, threads_, exact_formats_};
     absl::StatusOr<std::vector<Value<S>>> arguments = bind(*function, *packed);
     if (!arguments.ok())
       return arguments.status();
@@ -134,6 +135,7 @@ private:
 
   mlir::ModuleOp module_;
   int threads_;
+  bool exact_formats_;
   WeightContext weights_;
   mlir::SymbolTableCollection symbols_;
 };

@@ -59,6 +59,11 @@ class Interpreter {
 public:
   struct Options {
     bool float64 = false;
+    /// Formats round nothing: weights converted to another format, rows quantized to int8 and kv
+    /// state are the numbers they were made from. What is left is what the module says apart from
+    /// formats, which a pass that chooses them must not change. Weights stored in a format are read
+    /// as they are.
+    bool exact_formats = false;
     /// Threads of a linear. The numbers do not depend on it.
     int threads = 2;
     /// Decoded weights kept between uses.

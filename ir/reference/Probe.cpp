@@ -135,9 +135,9 @@ std::vector<Scenario> scenarios(uint64_t seed, int32_t vocab) {
   return result;
 }
 
-absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed) {
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, bool exact_formats) {
   absl::StatusOr<std::unique_ptr<Interpreter>> interpreter =
-      Interpreter::create(module, {.float64 = true});
+      Interpreter::create(module, {.float64 = true, .exact_formats = exact_formats});
   if (!interpreter.ok())
     return interpreter.status();
   Probe probe;

@@ -38,7 +38,8 @@ using Probe = std::map<std::string, std::map<std::string, std::vector<Run>>>;
 /// Runs every entry of the module on every scenario in float64, and where it is scheduled by every
 /// bucket: steps that a bucket does not admit go to the first that does, and a scenario that has a
 /// step which no bucket admits is left out. Fails if the module has an entry that no scenario fits.
-absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed);
+/// `exact_formats` as Interpreter::Options has it.
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, bool exact_formats = false);
 
 /// How far two probes are apart, and where.
 struct Difference {

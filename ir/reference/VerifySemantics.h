@@ -16,12 +16,14 @@ struct VerifySemanticsOptions {
   uint64_t seed = 1;
   /// How far any output may move in a pass, in standard deviations of the outputs. The module is
   /// run in float64, so reordered sums stay far below; what passes fold into float32 weights and
-  /// constants does not.
+  /// constants does not. A lossy pass is held to this with formats that round nothing
+  /// (Interpreter::Options::exact_formats).
   double tolerance = 1e-4;
-  /// Passes that may change numbers, by argument ("quern-assign-formats"); a trailing * matches any
-  /// rest. What such a pass leaves is the measure of the passes after it.
+  /// Passes that may round numbers by choosing formats, by argument ("quern-assign-formats"); a
+  /// trailing * matches any rest. What such a pass leaves is the measure of the passes after it.
   std::vector<std::string> lossy = {"quern-quantize*"};
-  /// How far a lossy pass may move the outputs, root mean square, in standard deviations.
+  /// How far a lossy pass may move the outputs by its formats' rounding, root mean square, in
+  /// standard deviations.
   double lossy_tolerance = 0.5;
 };
 

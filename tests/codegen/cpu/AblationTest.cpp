@@ -83,6 +83,8 @@ class Ablation : public testing::TestWithParam<Case> {};
 // Tests that a fusion is a matter of speed alone. What it joins is computed by the same functions
 // in the same order, from registers or from memory, so that not a bit differs.
 TEST_P(Ablation, ComputesTheSame) {
+  if (const std::string why = CompiledModel::whyNotRun("x86-64-v3", false); !why.empty())
+    GTEST_SKIP() << why;
   const auto &[model, without] = GetParam();
   // Compiled once for all tests.
   static std::map<std::string, std::unique_ptr<CompiledModel>> compiled;
@@ -96,8 +98,7 @@ TEST_P(Ablation, ComputesTheSame) {
   const auto partly = create(without);
   ASSERT_TRUE(full && partly);
   EXPECT_NE(text(*partly), text(*full)) << "nothing was switched off";
-  if (full->runs())
-    EXPECT_EQ(run(*partly), run(*full));
+  EXPECT_EQ(run(*partly), run(*full));
 }
 
 // Tests that every fusion is switched off in one of the models.

@@ -19,17 +19,26 @@ public:
   /// Whether state keeps no more than the layers' windows, or everything.
   enum class Windows { kept, ignored };
 
+  /// Why a test with code of the variant cannot run here; empty if it can. `emulate`: where the CPU
+  /// lacks its instructions they are emulated, which holds for products of integer weights alone.
+  static std::string whyNotRun(const std::string &variant, bool emulate);
+
   /// Compiles a model for one variant: config.json's text, its weights made up, or NAME.mlir, a
-  /// module of the import phase in modules/; `without` as --without has it. Failures end the test.
+  /// module of the import phase in modules/; `without` as --without has it. Where this CPU cannot
+  /// run the variant, its microkernels are those over emulated instructions, the code around them
+  /// AVX2's. Failures end the test.
   static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
                                                const std::string &variant,
                                                Windows windows = Windows::kept,
                                                const std::string &kv = "f32",
                                                const std::string &without = "");
+  /// The same up to the plan phase: without code, for tests that look at what code is made from.
+  static std::unique_ptr<CompiledModel> plan(const std::string &model, const std::string &quant,
+                                             const std::string &kv = "f32");
   ~CompiledModel();
 
-  /// Whether this machine can run the variant.
-  bool runs() const { return runs_; }
+  /// Whether the variant's instructions are emulated.
+  bool emulated() const { return emulated_; }
 
   std::unique_ptr<session::Engine> engine(int threads, uint64_t ctx = 256) const;
   /// The interpreter on the module as codegen saw it: the same formats and roundings to int8.
@@ -42,14 +51,16 @@ public:
 private:
   bool import(const std::string &config);
   bool parse(const std::string &module);
-  bool compile(const std::string &quant, Windows windows, const std::string &kv,
-               const std::string &without);
+  bool plan(const std::string &quant, Windows windows, const std::string &kv,
+            const std::string &without);
+  bool compile(const std::string &variant);
+  static std::unique_ptr<CompiledModel> begin(const std::string &text);
 
   std::unique_ptr<mlir::MLIRContext> context_;
   mlir::OwningOpRef<mlir::ModuleOp> imported_, planned_;
-  std::string folder_, artifact_, variant_;
+  std::string folder_, artifact_;
   int64_t vocab_ = 0, length_ = 0; ///< length: the model's context
-  bool runs_ = false;
+  bool emulated_ = false;
 };
 
 /// Feeds a sequence `chunk` tokens a step; returns the logits of each.

@@ -1,5 +1,6 @@
 // Generated code against the interpreter, and against itself: chunks, batches, threads, variants.
 #include "tests/codegen/cpu/CompiledModel.h"
+#include "tests/codegen/cpu/Models.h"
 
 #include <gtest/gtest.h>
 
@@ -9,64 +10,6 @@
 
 namespace quern::test {
 namespace {
-
-// Dimensions are odd on purpose: widths that are no multiple of 16 or 32, a vocabulary that is
-// prime.
-constexpr const char *kLlama = R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
-  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 4,
-  "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-5,
-  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
-  "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true})";
-constexpr const char *kOdd = R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
-  "vocab_size": 101, "hidden_size": 60, "intermediate_size": 70, "num_hidden_layers": 2,
-  "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 12, "rms_norm_eps": 1e-5,
-  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
-  "tie_word_embeddings": false})";
-constexpr const char *kQwen3 = R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"],
-  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
-  "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 24, "rms_norm_eps": 1e-6,
-  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
-  "tie_word_embeddings": false})";
-constexpr const char *kMamba2 = R"({"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
-  "vocab_size": 331, "hidden_size": 96, "state_size": 24, "num_hidden_layers": 2, "expand": 2,
-  "conv_kernel": 4, "num_heads": 12, "head_dim": 16, "n_groups": 2, "chunk_size": 8,
-  "hidden_act": "silu", "tie_word_embeddings": false})";
-
-struct Case {
-  const char *name;
-  const char *model; // as CompiledModel::create takes it
-  const char *quant;
-  bool exact; // integer matrix products: bits do not depend on the steps
-  const char *kv = "f32";
-};
-const Case kCases[] = {
-    {"llama_f32", kLlama, "f32", false},
-    {"llama_int4", kLlama, "int4", true},
-    {"llama_kv_bf16", kLlama, "int8", true, "bf16"},
-    {"odd_kv_f16", kOdd, "int8", true, "f16"},
-    {"llama_kv_int8", kLlama, "int4", true, "int8"},
-    {"odd_kv_int8", kOdd, "int8", true, "int8"},
-    {"odd_f32", kOdd, "f32", false},
-    {"odd_int8", kOdd, "int8", true},
-    {"odd_int4_asym", kOdd, "int4,asym", true},
-    {"qwen3_bf16", kQwen3, "bf16", false},
-    {"qwen3_int8", kQwen3, "int8", true},
-    {"mamba2_f32", kMamba2, "f32", false},
-    {"mamba2_int4", kMamba2, "int4", true},
-    {"gpt2_f32", "gpt2.mlir", "f32", false},
-    {"gpt2_keep", "gpt2.mlir", "keep", false},
-    {"gpt2_int8", "gpt2.mlir", "int8", true},
-    {"bloom_f32", "bloom.mlir", "f32", false},
-    {"bloom_int4", "bloom.mlir", "int4", true},
-    {"cohere_f32", "cohere.mlir", "f32", false},
-    {"cohere_int8", "cohere.mlir", "int8", true},
-    {"falcon_f32", "falcon.mlir", "f32", false},
-    {"falcon_int4", "falcon.mlir", "int4", true},
-    {"olmo_f32", "olmo.mlir", "f32", false},
-    {"olmo_int8", "olmo.mlir", "int8", true},
-    {"residual_f32", "residual.mlir", "f32", false},
-    {"residual_int4", "residual.mlir", "int4", true},
-};
 
 std::vector<int32_t> randomTokens(int seed, int count, int64_t vocab) {
   std::mt19937 random(seed);
@@ -105,21 +48,28 @@ template <class A> double distance(const A &got, const std::vector<double> &want
   return worst / std::sqrt(square);
 }
 
-class Conformance : public testing::TestWithParam<std::tuple<const char *, Case>> {
+class Conformance : public testing::TestWithParam<std::tuple<const char *, ModelCase>> {
 protected:
   void SetUp() override {
     auto [variant, which] = GetParam();
-    // Compiled once for all tests.
-    static std::map<std::string, std::unique_ptr<CompiledModel>> compiled;
-    auto [entry, fresh] = compiled.try_emplace(std::string(variant) + which.name);
+    // Of other instructions, only those of integer products can be emulated.
+    if (const std::string why = CompiledModel::whyNotRun(variant, which.exact); !why.empty())
+      GTEST_SKIP() << why;
+    model = compiled(variant, which);
+    ASSERT_TRUE(model);
+    if (model->emulated())
+      RecordProperty("emulated", variant);
+  }
+
+  /// Compiled once for all tests.
+  static CompiledModel *compiled(const std::string &variant, const ModelCase &which) {
+    static std::map<std::string, std::unique_ptr<CompiledModel>> all;
+    auto [entry, fresh] = all.try_emplace(variant + which.name);
     if (fresh)
       entry->second = CompiledModel::create(which.model, which.quant, variant,
                                             CompiledModel::Windows::kept, which.kv);
-    model = entry->second.get();
-    ASSERT_TRUE(model);
+    return entry->second.get();
   }
-  /// Not every machine has every ISA: there the code is generated all the same.
-  bool generatedOnly() const { return !model->runs(); }
   CompiledModel *model = nullptr;
 };
 
@@ -128,8 +78,6 @@ protected:
 // flip a code, by one step of 1/127 of its group's largest: that moves a few logits of these small
 // models by up to 0.05.
 TEST_P(Conformance, MatchesTheInterpreter) {
-  if (generatedOnly())
-    return;
   auto which = std::get<1>(GetParam());
   auto engine = model->engine(2);
   auto tokens = randomTokens(1, 41, model->vocab());
@@ -142,8 +90,6 @@ TEST_P(Conformance, MatchesTheInterpreter) {
 // Tests that how a sequence is cut into steps, and the threads that run them, leave its logits
 // alone: bitwise with integer products, and across threads always.
 TEST_P(Conformance, StepsAndThreadsDoNotMatter) {
-  if (generatedOnly())
-    return;
   auto which = std::get<1>(GetParam());
   auto one = model->engine(1), two = model->engine(2);
   auto tokens = randomTokens(2, 100, model->vocab());
@@ -161,8 +107,6 @@ TEST_P(Conformance, StepsAndThreadsDoNotMatter) {
 
 // Tests that a sequence's logits are the same alone and in a ragged batch, from a fork too.
 TEST_P(Conformance, BatchesDoNotMatter) {
-  if (generatedOnly())
-    return;
   auto which = std::get<1>(GetParam());
   auto engine = model->engine(2);
   std::vector<std::vector<int32_t>> sequences;
@@ -188,16 +132,30 @@ TEST_P(Conformance, BatchesDoNotMatter) {
   }
 }
 
+using Variants = Conformance;
+
+// Tests that all variants give the same bits: the integers are the same whatever adds them up, and
+// floats are added in one order.
+TEST_P(Variants, DoNotMatter) {
+  const auto &[variant, which] = GetParam();
+  const CompiledModel *narrow = compiled("x86-64-v3", which);
+  ASSERT_TRUE(narrow);
+  const auto tokens = randomTokens(3, 71, model->vocab());
+  for (size_t chunk : {1, 5, 64})
+    EXPECT_EQ(feed(*model->engine(2), tokens, chunk), feed(*narrow->engine(2), tokens, chunk))
+        << "chunks of " << chunk;
+}
+
 // Tests the borders of attention's blocks of keys and, for single tokens, of the rounds that
 // workers share: what a token sees is summed the same whether it comes alone or with others.
 TEST(LongSequence, BlocksOfKeysDoNotMatter) {
+  if (const std::string why = CompiledModel::whyNotRun("x86-64-v3", false); !why.empty())
+    GTEST_SKIP() << why;
   std::string config = kLlama;
   config.replace(config.find("\"max_position_embeddings\": 256"), 30,
                  "\"max_position_embeddings\": 8192");
   auto model = CompiledModel::create(config, "int8", "x86-64-v3");
   ASSERT_TRUE(model);
-  if (!model->runs())
-    return;
   const auto tokens = randomTokens(5, 4112, model->vocab());
   const auto engine = model->engine(2, 8192);
   const auto vocab = static_cast<size_t>(engine->vocab());
@@ -228,22 +186,27 @@ std::string caseName(const testing::TestParamInfo<Conformance::ParamType> &info)
 }
 INSTANTIATE_TEST_SUITE_P(Cpu, Conformance,
                          testing::Combine(testing::Values("x86-64-v3", "x86-64-v4"),
-                                          testing::ValuesIn(kCases)),
+                                          testing::ValuesIn(kModelCases)),
                          caseName);
 
-/// amx is x86-64-v4 but for products of integer weights: those are tried, in each architecture that
-/// is imported here, and where products quantize what they compute besides.
-std::vector<Case> integerCases() {
-  std::vector<Case> cases;
-  for (const Case &which : kCases) {
+/// The cases with integer weights, in each architecture that is imported here, and where products
+/// quantize what they compute besides.
+std::vector<ModelCase> integerCases() {
+  std::vector<ModelCase> cases;
+  for (const ModelCase &which : kModelCases) {
     const std::string_view model = which.model;
     if (which.exact && (!model.ends_with(".mlir") || model == "residual.mlir"))
       cases.push_back(which);
   }
   return cases;
 }
+// amx is x86-64-v4 but for products of integer weights.
 INSTANTIATE_TEST_SUITE_P(Amx, Conformance,
                          testing::Combine(testing::Values("amx"),
+                                          testing::ValuesIn(integerCases())),
+                         caseName);
+INSTANTIATE_TEST_SUITE_P(Cpu, Variants,
+                         testing::Combine(testing::Values("x86-64-v4", "amx"),
                                           testing::ValuesIn(integerCases())),
                          caseName);
 

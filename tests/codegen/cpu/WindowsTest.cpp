@@ -66,6 +66,8 @@ double distance(const std::vector<float> &got, const std::vector<float> &want) {
 class Windows : public testing::TestWithParam<Case> {
 protected:
   void SetUp() override {
+    if (const std::string why = CompiledModel::whyNotRun("x86-64-v3", false); !why.empty())
+      GTEST_SKIP() << why;
     const auto &[name, config, quant, exact] = GetParam();
     using State = CompiledModel::Windows;
     // Compiled once for all tests.
@@ -77,8 +79,6 @@ protected:
       ASSERT_TRUE(entry->second);
       (state == State::kept ? windowed : keeping) = entry->second.get();
     }
-    if (!windowed->runs())
-      GTEST_SKIP() << "this machine has no AVX2";
   }
   /// Integer products give the same bits in any steps; float sums differ in order.
   double tolerance() const { return GetParam().exact ? 0 : 1e-4; }

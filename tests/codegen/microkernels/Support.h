@@ -4,6 +4,7 @@
 #define QUERN_TESTS_CODEGEN_MICROKERNELS_SUPPORT_H
 
 #include "codegen/cpu/microkernels/Native.h"
+#include "tests/support/Variants.h"
 
 #include <gtest/gtest.h>
 
@@ -15,12 +16,17 @@
 
 namespace quern::native {
 
-/// The builds this machine can run. v3 and the emulated builds are among them on every machine
+/// Why tests do not try a build on this machine; empty if they do.
+inline std::string why_not_tried(const Build &build) {
+  return test::whyNotRun(build.name.ends_with("-emulated") ? "x86-64-v3" : build.name);
+}
+
+/// The builds to try on this machine. v3 and the emulated builds are among them on every machine
 /// that Quern supports.
 inline std::vector<Build> usable_builds() {
   std::vector<Build> usable;
   for (const Build &build : builds())
-    if (build.usable)
+    if (build.usable && why_not_tried(build).empty())
       usable.push_back(build);
   return usable;
 }

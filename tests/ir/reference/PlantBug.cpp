@@ -4,6 +4,7 @@
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
 
@@ -35,6 +36,10 @@ struct PlantBug : PassWrapper<PlantBug, OperationPass<ModuleOp>> {
       // Shows only in sequences of more than four tokens, so in some batches only across steps.
       getOperation().walk(
           [&](quern::AttentionOp op) { op.setWindowAttr(builder.getI64IntegerAttr(4)); });
+    else if (bug == "miswire")
+      miswire();
+    else if (bug == "coarse")
+      getOperation().walk([&](Operation *op) { coarsen(op); });
     else if (bug == "entry")
       for (auto function : getOperation().getOps<func::FuncOp>())
         function.setName("pets");
@@ -42,7 +47,42 @@ struct PlantBug : PassWrapper<PlantBug, OperationPass<ModuleOp>> {
       signalPassFailure();
   }
 
-  Option<std::string> bug{*this, "bug", llvm::cl::desc("eps, swap, window, entry or none")};
+  /// Lets a linear that reads quantized rows read others of the same shape, which another region
+  /// quantized: all types and all counts stay as they were.
+  void miswire() {
+    SmallVector<Value> seen;
+    bool done = false;
+    getOperation().walk([&](quern::FusedOp fused) {
+      for (OpOperand &input : fused->getOpOperands()) {
+        if (!isa<quern::Q8RowsType>(input.get().getType()) || llvm::is_contained(seen, input.get()))
+          continue;
+        for (Value other : seen)
+          if (!done && other.getType() == input.get().getType()) {
+            input.set(other);
+            done = true;
+          }
+        seen.push_back(input.get());
+      }
+    });
+    if (!done)
+      getOperation().emitError("no two quantized rows have one shape");
+  }
+
+  /// Rounds what kv state keeps to int8, and changes nothing else.
+  static void coarsen(Operation *op) {
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([](quern::StateType type) -> std::optional<Type> {
+      if (type.getKind() != quern::StateKind::kv)
+        return std::nullopt;
+      return quern::StateType::get(type.getContext(), type.getKind(), type.getShape(),
+                                   quern::StateFormat::int8);
+    });
+    replacer.replaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                               /*replaceTypes=*/true);
+  }
+
+  Option<std::string> bug{*this, "bug",
+                          llvm::cl::desc("eps, swap, window, miswire, coarse, entry or none")};
 };
 
 } // namespace

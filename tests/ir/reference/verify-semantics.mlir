@@ -15,10 +15,16 @@
 // RUN: quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics '--pass-pipeline=builtin.module(func.func(canonicalize,cse),test-plant-bug{bug=none})' | FileCheck %s --check-prefix=SAME
 // SAME: func.func @step
 
-// Tests that a pass declared lossy may move the outputs, but not without bounds.
-// RUN: quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-lossy=test-plant* --verify-semantics-lossy-tolerance=3 --test-plant-bug=bug=eps | FileCheck %s --check-prefix=SAME
-// RUN: not quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-lossy=test-plant-bug --verify-semantics-lossy-tolerance=0.001 --test-plant-bug=bug=eps 2>&1 | FileCheck %s --check-prefix=LOSSY
-// LOSSY: error: pass test-plant-bug changed the meaning: {{.*}} (rms), more than 0.001
+// Tests that a pass declared lossy may round by its formats, but not without bounds; any other pass may not.
+// RUN: quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-lossy=test-plant* --test-plant-bug=bug=coarse | FileCheck %s --check-prefix=SAME
+// RUN: not quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-lossy=test-plant-bug --verify-semantics-lossy-tolerance=0.00001 --test-plant-bug=bug=coarse 2>&1 | FileCheck %s --check-prefix=LOSSY
+// LOSSY: error: pass test-plant-bug changed the meaning: {{.*}} of their standard deviation (rms), more than 1e-05
+// RUN: not quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --test-plant-bug=bug=coarse 2>&1 | FileCheck %s --check-prefix=COARSE
+// COARSE: error: pass test-plant-bug changed the meaning: {{.*}} of their standard deviation, more than 0.0001
+
+// Tests that a pass declared lossy is named where it changes anything besides what its formats round.
+// RUN: not quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-lossy=test-plant* --verify-semantics-lossy-tolerance=3 --test-plant-bug=bug=eps 2>&1 | FileCheck %s --check-prefix=EXACT
+// EXACT: error: pass test-plant-bug changed the meaning: entry step, {{.*}} of their standard deviation with formats that round nothing, more than 0.0001
 
 // Tests that the tolerance is a flag.
 // RUN: quern-opt-test %S/../Inputs/hybrid.mlir --verify-semantics --verify-semantics-tolerance=100 --test-plant-bug=bug=eps | FileCheck %s --check-prefix=SAME

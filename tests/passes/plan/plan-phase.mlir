@@ -1,6 +1,8 @@
 // Tests that whole models, planned, still compute what they did, each arena no larger than what is live at once.
 // RUN: quern-opt %S/../Inputs/decoder.mlir --quern-to="phase=plan quant=int4" --verify-semantics | FileCheck %s
+// RUN: quern-opt %S/../Inputs/decoder.mlir --quern-to="phase=plan quant=int8 kv=int8" --verify-semantics | FileCheck %s
 // RUN: quern-opt %S/../Inputs/mamba2.mlir --quern-to="phase=plan quant=int8 max-tokens=32 max-seqs=3" --verify-semantics | FileCheck %s
+// RUN: quern-opt %S/../Inputs/mamba2.mlir --quern-to="phase=plan quant=int4" --verify-semantics | FileCheck %s
 // RUN: quern-opt %S/../../ir/Inputs/hybrid.mlir --quern-to="phase=plan quant=keep" --verify-semantics | FileCheck %s
 // CHECK: @step.decode1({{.*}}quern.arena = [[A:[0-9]+]] : i64, quern.arena_bound = [[A]] : i64
 // CHECK: @step.decode({{.*}}quern.arena = [[B:[0-9]+]] : i64, quern.arena_bound = [[B]] : i64
