@@ -6,7 +6,6 @@
 #include "tests/codegen/cpu/Hazards.h"
 #include "tests/codegen/cpu/Models.h"
 
-#include "codegen/cpu/Kernel.h"
 #include "passes/analysis/Entries.h"
 
 #include "absl/strings/str_cat.h"
@@ -85,12 +84,14 @@ std::string text(const std::string &function, const Call &call) {
 std::string outline(llvm::ArrayRef<Call> calls) {
   std::string text;
   for (Call call : calls) {
-    const std::string anchor = call.kernel.getAnchor().str();
+    llvm::StringRef anchor = call.kernel.getSymName();
+    anchor = anchor.substr(0, anchor.rfind('_'));
     absl::StrAppend(&text,
                     call.barrier   ? "\n"
                     : text.empty() ? ""
                                    : " ",
-                    call.alone ? absl::StrCat("[", anchor, "]") : anchor, call.last ? " last" : "");
+                    call.alone ? absl::StrCat("[", anchor.str(), "]") : anchor.str(),
+                    call.last ? " last" : "");
   }
   return text;
 }
@@ -179,16 +180,6 @@ TEST_P(SchedulesTest, SayWhereBuffersLie) {
             << "call " << i << ", operand " << o;
       }
   }
-}
-
-// Tests that barriers are placed by who fetches work in truth: the kernels whose code does.
-TEST_P(SchedulesTest, KnowWhoFetchesWork) {
-  for (mlir::func::FuncOp bucket : schedules.buckets())
-    for (const Call &call : schedules.calls(bucket)) {
-      const std::string function = Schedules::function(bucket, call);
-      if (schedules.kernels().fetches(function))
-        EXPECT_TRUE(cpu::fetchesWork(call.kernel)) << function;
-    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, SchedulesTest, testing::ValuesIn(kModelCases),
