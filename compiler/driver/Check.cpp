@@ -45,8 +45,8 @@ int check(Args args) {
       "it.\nExit code 1 if there is anything.",
       {{"-c, --context", "N", "longest sequence (default: the model's)", &flags.context},
        {"--synthetic", "SEED", "make the weights up; config.json is enough", &flags.synthetic},
-       {"--ignore-keys", "LIST",
-        "keys of config.json to go on without, though Quern knows them not", &flags.ignored_keys},
+       {"--ignore-keys", "LIST", "keys of config.json, which Quern does not know, to go on without",
+        &flags.ignored_keys},
        {"--json", "", R"(print {"ok":..,"problems":[..]})", &json}},
       "quern check models/smollm2-135m-instruct-q4_1.gguf",
       &models};
