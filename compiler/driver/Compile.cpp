@@ -50,10 +50,10 @@ int compile(Args args) {
               {"--emit-dir", "DIR", "write IR, LLVM IR and assembly as numbered files",
                &options.emit_dir},
               {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
-              {"--timing", "", "say how long each phase and pass took", &options.timing},
+              {"--timing", "", "", &options.timing},
               {"--no-cache", "", "make all code again (else it is kept in QUERN_CACHE)", &no_cache},
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},
-              {"-q, --quiet", "", "no progress, no notes", &options.quiet}},
+              {"-q, --quiet", "", "", &options.quiet}},
       "quern compile models/smollm2-135m-instruct-q4_1.gguf -o smollm2.quern", &models};
   if (auto code = cli::parse(command, args))
     return *code;

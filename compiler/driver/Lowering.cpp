@@ -74,7 +74,7 @@ std::vector<cli::Flag> ModelFlags::flags() {
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
       {"--synthetic", "SEED", "make the weights up; config.json is enough", &synthetic},
-      {"--ignore-keys", "LIST", "keys of config.json to go on without, though Quern knows them not",
+      {"--ignore-keys", "LIST", "keys of config.json, which Quern does not know, to go on without",
        &ignored_keys},
       {"--without", "LIST", "fusions to switch off, to measure what they bring; all: every one",
        &pipeline.without},

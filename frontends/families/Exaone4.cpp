@@ -4,6 +4,8 @@
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
+#include <algorithm>
+
 namespace quern {
 
 recipe::Decoder exaone4_from_hf(ModelReader &model) {

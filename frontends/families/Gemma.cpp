@@ -65,6 +65,9 @@ void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides,
 recipe::Decoder gemma_from_hf(ModelReader &model) {
   Dense d = gemma(model, {.default_kv_heads = 16});
   d.family = "gemma";
+  // The first releases say gelu, and their code computed the tanh form, as transformers does.
+  if (d.activation == recipe::Activation::GeluErf)
+    d.activation = recipe::Activation::GeluTanh;
   // transformers reads hidden_act only.
   model.ignore({"hidden_activation"});
   return dense_decoder(model, d, kHfDenseNames);

@@ -4,6 +4,7 @@
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
+#include <algorithm>
 #include <string>
 
 namespace quern {

@@ -3,6 +3,8 @@
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
+#include <algorithm>
+
 namespace quern {
 
 recipe::Decoder smollm3_from_hf(ModelReader &model) {
@@ -26,12 +28,13 @@ recipe::Decoder smollm3_from_hf(ModelReader &model) {
   }
 
   const bool use = model.boolean("use_sliding_window", false);
-  std::vector<bool> slides = read_sliding_layers(model, d.layers, /*pattern=*/0);
   const int64_t window = read_sliding_window(model, /*missing=*/0);
-  if (use && window && !model.has("layer_types"))
-    model.problem("layer_types", "this key is missing, and windows are asked for");
+  std::vector<bool> slides = read_sliding_layers(model, d.layers, /*pattern=*/0);
+  if (!model.has("layer_types")) // those that are not rotated
+    for (size_t i = 0; i < slides.size(); ++i)
+      slides[i] = d.layer_ropes[i] == recipe::kNoRope;
   if (use && window)
-    d.slide(slides, window);
+    d.slide(slides, std::min(window, recipe::kMaxContext));
   return dense_decoder(model, d, kHfDenseNames);
 }
 

@@ -218,6 +218,13 @@ TEST_F(Config, TellsMissingFromNull) {
   EXPECT_EQ(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", 4096));
   EXPECT_NE(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", nullptr));
   EXPECT_EQ(hash(glm, "attention_bias", missing), hash(glm, "attention_bias", true));
+  json smollm3 = published["smollm-3"]; // whose second layer is not rotated
+  smollm3["use_sliding_window"] = true;
+  smollm3["sliding_window"] = 16;
+  EXPECT_EQ(hash(smollm3, "layer_types", missing),
+            hash(smollm3, "layer_types", {"full_attention", "sliding_attention"}));
+  EXPECT_EQ(hash(published["gemma"], "hidden_act", "gelu"),
+            hash(published["gemma"], "hidden_act", "gelu_pytorch_tanh"));
 }
 
 // Tests that LongRoPE's factors are those of the context, and that it is said where short sequences
