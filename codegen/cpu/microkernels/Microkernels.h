@@ -252,8 +252,9 @@ QK_FOR_EACH_ATTN_BLOCK(QK_DECLARE_ATTN_BLOCK)
 #undef QK_DECLARE_ATTN_BLOCK
 
 // Stores a head's key of d floats, or value of v, at `place` of a page's keys or values, in the
-// format: rounded to nearest even; in int8, groups of QUERN_KV_GROUP have a scale of amax / 127
-// each, codes and exceptions as of qk_quantize_row.
+// format: rounded to nearest even, where what is finite stays so: f16 and bf16 end at their largest
+// number. In int8, groups of QUERN_KV_GROUP have a scale of amax / 127 each, codes and exceptions
+// as of qk_quantize_row.
 #define QK_DECLARE_KV_STORE(NAME, T)                                                               \
   void qk_store_key_##NAME(const float *key, int64_t d, void *keys, int64_t place);                \
   void qk_store_value_##NAME(const float *value, int64_t v, void *values, int64_t place);
