@@ -14,7 +14,8 @@ std::string build_proof(const ProofContents &contents) {
   for (const auto &v : contents.logits)
     logits.push_back(CreateLogitsVector(fbb, fbb.CreateVector(v.tokens), fbb.CreateVector(v.rows),
                                         v.vocab, fbb.CreateVector(v.logits), v.tolerance));
-  FinishProofBuffer(fbb, CreateProof(fbb, fbb.CreateVector(texts), fbb.CreateVector(logits)));
+  FinishProofBuffer(fbb, CreateProof(fbb, fbb.CreateVector(texts), fbb.CreateVector(logits),
+                                     fbb.CreateVectorOfStrings(contents.notes)));
   return std::string(reinterpret_cast<const char *>(fbb.GetBufferPointer()), fbb.GetSize());
 }
 

@@ -22,9 +22,11 @@ struct ProofContents {
   };
   std::vector<Text> tokenizer;
   std::vector<Logits> logits;
+  /// What the compiler found in the model that no machine is to blame for, a sentence each.
+  std::vector<std::string> notes;
 };
 
-/// The FlatBuffer (runtime/artifact/proof.fbs). Its size does not depend on what the logits are.
+/// The FlatBuffer (runtime/artifact/proof.fbs).
 std::string build_proof(const ProofContents &contents);
 
 } // namespace quern::artifact

@@ -8,21 +8,32 @@
 namespace quern::artifact {
 namespace {
 
-using formats::ErrorStats;
-
 // Weights one below the other. Vectors are one row each, so theirs lie one behind the other.
 class ConcatRows : public WeightRows {
 public:
   ConcatRows(WeightType type, std::vector<std::unique_ptr<WeightRows>> parts)
       : WeightRows(type), parts_(std::move(parts)), vectors_(type.getShape().size() == 1) {}
 
+  std::vector<Source> sources() const override {
+    std::vector<Source> sources;
+    for (const auto &part : parts_)
+      for (Source &source : part->sources())
+        sources.push_back(std::move(source));
+    if (!vectors_)
+      return sources;
+    std::string names; // one row, of all of them
+    for (const Source &source : sources)
+      absl::StrAppend(&names, names.empty() ? "" : " + ", source.name);
+    return {{std::move(names), 1}};
+  }
+
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     for (const auto &part : parts_) {
       const int64_t here =
           vectors_ ? count : std::clamp<int64_t>(part->rows() - first, int64_t{0}, count);
       if (here > 0) {
-        if (absl::Status status = part->read(first, here, dst, error); !status.ok())
+        if (absl::Status status = part->read(first, here, dst, findings); !status.ok())
           return status;
         dst += here * part->row_bytes();
       }
@@ -45,15 +56,17 @@ public:
   ReshapedRows(WeightType type, std::unique_ptr<WeightRows> input)
       : WeightRows(type), input_(std::move(input)) {}
 
+  std::vector<Source> sources() const override { return source_of(*input_); }
+
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     const int64_t from = first * row_bytes();
     const int64_t bytes = count * row_bytes();
     const int64_t width = input_->row_bytes();
     const int64_t row = from / width;
     const int64_t end = (from + bytes + width - 1) / width;
     std::vector<std::byte> rows(static_cast<size_t>((end - row) * width));
-    if (absl::Status status = input_->read(row, end - row, rows.data(), error); !status.ok())
+    if (absl::Status status = input_->read(row, end - row, rows.data(), findings); !status.ok())
       return status;
     std::memcpy(dst, rows.data() + (from - row * width), static_cast<size_t>(bytes));
     return absl::OkStatus();
@@ -69,28 +82,30 @@ public:
   TransposedRows(WeightType type, std::unique_ptr<WeightRows> input)
       : WeightRows(type), input_(std::move(input)) {}
 
+  std::vector<Source> sources() const override { return source_of(*input_); }
+
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     switch (input_->format().row_bytes(1)) {
     case 1:
-      return turn<uint8_t>(first, count, dst, error);
+      return turn<uint8_t>(first, count, dst, findings);
     case 2:
-      return turn<uint16_t>(first, count, dst, error);
+      return turn<uint16_t>(first, count, dst, findings);
     default:
-      return turn<uint32_t>(first, count, dst, error);
+      return turn<uint32_t>(first, count, dst, findings);
     }
   }
 
 private:
   // `Element` stands for an encoded number, whatever it is.
   template <class Element>
-  absl::Status turn(int64_t first, int64_t count, std::byte *dst, ErrorStats &error) const {
+  absl::Status turn(int64_t first, int64_t count, std::byte *dst, Findings &findings) const {
     const int64_t step = batch_rows(count);
     std::vector<Element> batch(static_cast<size_t>(step * count));
     for (int64_t k = 0; k < row_elements(); k += step) {
       const int64_t here = std::min(step, row_elements() - k);
       auto *bytes = reinterpret_cast<std::byte *>(batch.data());
-      if (absl::Status status = input_->read_columns(k, here, first, count, bytes, error);
+      if (absl::Status status = input_->read_columns(k, here, first, count, bytes, findings);
           !status.ok())
         return status;
       for (int64_t n = 0; n < count; ++n) {
@@ -114,8 +129,10 @@ public:
         stride_(op.strideRows()), vector_(op.getType().getShape().size() == 1),
         inner_(vector_ ? 1 : rows() / op.getType().getShape().front()) {}
 
+  std::vector<Source> sources() const override { return source_of(*input_); }
+
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     // A vector is one row, and its elements stand for rows here.
     const int64_t begin = vector_ ? 0 : first;
     const int64_t end = vector_ ? row_elements() * std::min<int64_t>(count, 1) : first + count;
@@ -124,8 +141,8 @@ public:
     for (int64_t row = begin; row < end;) {
       const int64_t here = std::min(end - row, block - row % block);
       const int64_t from = (offset_ + row / block * stride_) * inner_ + row % block;
-      absl::Status status = vector_ ? input_->read_columns(0, 1, from, here, dst, error)
-                                    : input_->read(from, here, dst, error);
+      absl::Status status = vector_ ? input_->read_columns(0, 1, from, here, dst, findings)
+                                    : input_->read(from, here, dst, findings);
       if (!status.ok())
         return status;
       row += here;

@@ -13,7 +13,6 @@
 namespace quern::artifact {
 namespace {
 
-using formats::ErrorStats;
 using formats::Format;
 
 int64_t row_elements_of(WeightType type) {
@@ -28,49 +27,74 @@ absl::Status in_row(const std::string &name, int64_t row, const absl::Status &st
 // A weight of the model's files, or a synthetic one.
 class DeclaredRows : public WeightRows {
 public:
-  DeclaredRows(WeightType type, weights::WeightRef ref, std::string name,
+  DeclaredRows(WeightType type, weights::WeightRef ref, TensorFinding nothing_yet,
                const weights::WeightStore &store)
-      : WeightRows(type), ref_(std::move(ref)), name_(std::move(name)), store_(store) {}
+      : WeightRows(type), ref_(std::move(ref)), fresh_(std::move(nothing_yet)), store_(store) {}
 
-  absl::Status read(int64_t first, int64_t count, std::byte *dst, ErrorStats &) const override {
+  std::vector<Source> sources() const override { return {{fresh_.name, rows()}}; }
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    Findings &findings) const override {
     std::vector<std::byte> scratch;
     const auto bytes = store_.encoded_rows(ref_, first, count, scratch);
     if (!bytes.ok())
-      return absl::Status(bytes.status().code(),
-                          absl::StrCat(name_, ": ", std::string(bytes.status().message())));
+      return in_weight(bytes.status());
     std::memcpy(dst, bytes->data(), bytes->size());
+    TensorFinding &found = findings.tensor(this, fresh_);
+    for (int64_t i = 0; i < count; ++i)
+      found.look(format(), dst + i * row_bytes(), row_elements(), (first + i) * row_elements());
     return absl::OkStatus();
   }
 
   // From the mapped file, without a copy of the rows.
   absl::Status read_columns(int64_t first, int64_t count, int64_t col, int64_t cols, std::byte *dst,
-                            ErrorStats &) const override {
+                            Findings &findings) const override {
     std::vector<std::byte> scratch;
+    TensorFinding &found = findings.tensor(this, fresh_);
     const int64_t step = batch_rows(row_elements());
     for (int64_t done = 0; done < count; done += step) {
       const int64_t here = std::min(step, count - done);
       const auto bytes = store_.encoded_rows(ref_, first + done, here, scratch);
       if (!bytes.ok())
-        return absl::Status(bytes.status().code(),
-                            absl::StrCat(name_, ": ", std::string(bytes.status().message())));
-      copy_columns(bytes->data(), here, col, cols, dst + done * format().row_bytes(cols));
+        return in_weight(bytes.status());
+      std::byte *to = dst + done * format().row_bytes(cols);
+      copy_columns(bytes->data(), here, col, cols, to);
+      for (int64_t i = 0; i < here; ++i)
+        found.look(format(), to + i * format().row_bytes(cols), cols,
+                   (first + done + i) * row_elements() + col);
     }
     return absl::OkStatus();
   }
 
 private:
+  absl::Status in_weight(const absl::Status &status) const {
+    return absl::Status(status.code(),
+                        absl::StrCat(fresh_.name, ": ", std::string(status.message())));
+  }
+
   weights::WeightRef ref_;
-  std::string name_;
+  TensorFinding fresh_;
   const weights::WeightStore &store_;
 };
 
 class ConvertedRows : public WeightRows {
 public:
-  ConvertedRows(WeightType type, std::unique_ptr<WeightRows> input, std::string name)
-      : WeightRows(type), input_(std::move(input)), name_(std::move(name)) {}
+  ConvertedRows(WeightType type, std::unique_ptr<WeightRows> input)
+      : WeightRows(type), input_(std::move(input)) {
+    int64_t first = 0;
+    for (Source &source : input_->sources()) {
+      Part &part = parts_.emplace_back();
+      part.first = first;
+      part.fresh.name = std::move(source.name);
+      part.fresh.format = &format();
+      first += source.rows;
+    }
+  }
+
+  std::vector<Source> sources() const override { return input_->sources(); }
 
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     const int64_t n = row_elements();
     // Several rows at a time: one row of a transposed matrix costs as much as a cache line of them.
     const int64_t step = std::min(count, batch_rows(n));
@@ -78,22 +102,38 @@ public:
     std::vector<float> to(static_cast<size_t>(n));
     for (int64_t row = first; row < first + count; row += step) {
       const int64_t here = std::min(step, first + count - row);
-      if (absl::Status status = input_->read_floats(row, here, batch.data(), error); !status.ok())
+      if (absl::Status status = input_->read_floats(row, here, batch.data(), findings);
+          !status.ok())
         return status;
       const float *from = batch.data();
       for (int64_t i = 0; i < here; ++i, from += n, dst += row_bytes()) {
+        const Part &part = part_of(row + i);
         if (absl::Status status = format().encode_row(from, n, dst); !status.ok())
-          return in_row(name_, row + i, status);
+          return in_row(part.fresh.name, row + i - part.first, status);
         format().decode_row(dst, n, to.data());
+        formats::ErrorStats error;
         error.add(from, to.data(), n);
+        findings.error.add(error);
+        findings.conversion(&part, part.fresh).compare(from, to.data(), n, error);
       }
     }
     return absl::OkStatus();
   }
 
 private:
+  // The rows of one tensor: formats fail a tensor at a time, however many are packed together.
+  struct Part {
+    int64_t first = 0;
+    ConversionFinding fresh;
+  };
+  const Part &part_of(int64_t row) const {
+    const auto next = std::partition_point(parts_.begin(), parts_.end(),
+                                           [&](const Part &part) { return part.first <= row; });
+    return *(next - 1);
+  }
+
   std::unique_ptr<WeightRows> input_;
-  std::string name_;
+  std::vector<Part> parts_;
 };
 
 // A function of every element.
@@ -102,11 +142,14 @@ public:
   MappedRows(WeightType type, std::unique_ptr<WeightRows> input, float (*fn)(float))
       : WeightRows(type), input_(std::move(input)), fn_(fn) {}
 
+  std::vector<Source> sources() const override { return input_->sources(); }
+
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
-                    ErrorStats &error) const override {
+                    Findings &findings) const override {
     std::vector<float> row(static_cast<size_t>(row_elements()));
     for (int64_t i = 0; i < count; ++i, dst += row_bytes()) {
-      if (absl::Status status = input_->read_floats(first + i, 1, row.data(), error); !status.ok())
+      if (absl::Status status = input_->read_floats(first + i, 1, row.data(), findings);
+          !status.ok())
         return status;
       std::transform(row.begin(), row.end(), row.begin(), fn_);
       std::memcpy(dst, row.data(), row.size() * sizeof(float));
@@ -123,6 +166,14 @@ private:
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
 
+// Zeros are nothing to speak of in biases, and in what becomes something else: norms that one is
+// added to, logarithms.
+bool zero_is_normal(WeightRefOp op, const std::string &name) {
+  const bool mapped = llvm::any_of(
+      op->getUsers(), [](mlir::Operation *user) { return mlir::isa<WeightMapOp>(user); });
+  return mapped || (op.getType().getShape().size() < 2 && !name.ends_with("weight"));
+}
+
 absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
                                                      const weights::WeightStore &store) {
   auto declaration =
@@ -134,7 +185,12 @@ absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
   std::string name = declaration.getSymName().str();
   if (absl::Status status = ref.ok() ? store.check(*ref) : ref.status(); !status.ok())
     return absl::Status(status.code(), absl::StrCat(name, ": ", std::string(status.message())));
-  return std::make_unique<DeclaredRows>(op.getType(), *std::move(ref), std::move(name), store);
+  TensorFinding nothing_yet;
+  nothing_yet.name = std::move(name);
+  nothing_yet.shape = ref->shape;
+  nothing_yet.zero_is_normal = zero_is_normal(op, nothing_yet.name);
+  return std::make_unique<DeclaredRows>(op.getType(), *std::move(ref), std::move(nothing_yet),
+                                        store);
 }
 
 } // namespace
@@ -159,6 +215,13 @@ WeightRows::WeightRows(WeightType type)
     rows_ *= type.getShape()[i];
 }
 
+std::vector<WeightRows::Source> WeightRows::source_of(const WeightRows &input) const {
+  std::string names;
+  for (const Source &source : input.sources())
+    absl::StrAppend(&names, names.empty() ? "" : " + ", source.name);
+  return {{std::move(names), rows()}};
+}
+
 void WeightRows::copy_columns(const std::byte *rows, int64_t count, int64_t col, int64_t cols,
                               std::byte *dst) const {
   const int64_t bytes = format_->row_bytes(cols);
@@ -167,12 +230,12 @@ void WeightRows::copy_columns(const std::byte *rows, int64_t count, int64_t col,
 }
 
 absl::Status WeightRows::read_columns(int64_t first, int64_t count, int64_t col, int64_t cols,
-                                      std::byte *dst, ErrorStats &error) const {
+                                      std::byte *dst, Findings &findings) const {
   const int64_t step = std::min(count, batch_rows(row_elements_));
   std::vector<std::byte> rows(static_cast<size_t>(step * row_bytes()));
   for (int64_t done = 0; done < count; done += step) {
     const int64_t here = std::min(step, count - done);
-    if (absl::Status status = read(first + done, here, rows.data(), error); !status.ok())
+    if (absl::Status status = read(first + done, here, rows.data(), findings); !status.ok())
       return status;
     copy_columns(rows.data(), here, col, cols, dst + done * format_->row_bytes(cols));
   }
@@ -180,9 +243,9 @@ absl::Status WeightRows::read_columns(int64_t first, int64_t count, int64_t col,
 }
 
 absl::Status WeightRows::read_floats(int64_t first, int64_t count, float *dst,
-                                     ErrorStats &error) const {
+                                     Findings &findings) const {
   std::vector<std::byte> encoded(static_cast<size_t>(count * row_bytes()));
-  if (absl::Status status = read(first, count, encoded.data(), error); !status.ok())
+  if (absl::Status status = read(first, count, encoded.data(), findings); !status.ok())
     return status;
   for (int64_t i = 0; i < count; ++i)
     format_->decode_row(encoded.data() + i * row_bytes(), row_elements_, dst + i * row_elements_);
@@ -214,7 +277,7 @@ absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
       return absl::InvalidArgumentError(absl::StrCat(source_name(op), ": cannot be converted to ",
                                                      type.getFormat().str(),
                                                      ", which Quern reads but does not write"));
-    return std::make_unique<ConvertedRows>(type, std::move(inputs[0]), source_name(op));
+    return std::make_unique<ConvertedRows>(type, std::move(inputs[0]));
   }
   if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op))
     return std::make_unique<MappedRows>(type, std::move(inputs[0]),

@@ -63,14 +63,14 @@ uint64_t unit_at(const Job &job, int64_t unit) {
 }
 
 absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, std::byte *dst,
-                         formats::ErrorStats &error) {
+                         Findings &findings) {
   const formats::Format &format = rows.format();
   const int64_t panel_bytes = format.packing().panel_bytes(rows.row_elements());
   std::vector<std::byte> encoded(static_cast<size_t>(kPanelLanes * rows.row_bytes()));
   for (int64_t panel = first; panel < first + count; ++panel, dst += panel_bytes) {
     const int64_t row = panel * kPanelLanes;
     const int64_t lanes = std::min<int64_t>(kPanelLanes, rows.rows() - row);
-    if (absl::Status status = rows.read(row, lanes, encoded.data(), error); !status.ok())
+    if (absl::Status status = rows.read(row, lanes, encoded.data(), findings); !status.ok())
       return status;
     std::array<const std::byte *, kPanelLanes> lane_rows{};
     for (int64_t lane = 0; lane < lanes; ++lane)
@@ -81,13 +81,13 @@ absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, s
 }
 
 // Threads take windows in order and compute them at once; what must follow the section's order (the
-// checksum, the sums of errors, which error is reported) is done by turns.
+// checksum, what was found, which error is reported) is done by turns.
 class Packer {
 public:
   Packer(std::vector<Job> jobs, const weights::WeightStore &store, AtomicFile &file,
          uint64_t file_offset, uint64_t section_bytes, const PackOptions &options)
       : jobs_(std::move(jobs)), store_(store), file_(file), file_offset_(file_offset),
-        section_bytes_(section_bytes), options_(options), errors_(jobs_.size()) {}
+        section_bytes_(section_bytes), options_(options), findings_(jobs_.size()) {}
 
   absl::StatusOr<PackedWeights> run() {
     {
@@ -98,7 +98,7 @@ public:
     }
     if (!status_.ok())
       return status_;
-    return PackedWeights{checksum_.value(), std::move(errors_)};
+    return PackedWeights{checksum_.value(), std::move(findings_)};
   }
 
 private:
@@ -127,7 +127,7 @@ private:
       if (status.ok()) {
         checksum_.add(bytes.data(), bytes.size());
         for (size_t i = 0; i < image.pieces.size(); ++i)
-          errors_[image.pieces[i].job].add(image.errors[i]);
+          status_.Update(add(image.pieces[i].job, image.findings[i], window.end));
         done_ = window.end;
         release();
         if (options_.progress)
@@ -142,7 +142,7 @@ private:
     std::vector<std::byte> buffer;
     uint64_t begin = 0; // in the section
     std::vector<Piece> pieces;
-    std::vector<formats::ErrorStats> errors; // of each piece
+    std::vector<Findings> findings; // of each piece
 
     std::string_view bytes(const Window &window) const {
       return {reinterpret_cast<const char *>(buffer.data()) + (window.begin - begin),
@@ -158,12 +158,12 @@ private:
       std::byte *dst = image.buffer.data() + (unit_at(job, first) - image.begin);
       // A unit that a border cuts is computed for both windows, and counted where it begins.
       if (unit_at(job, first) < window.begin) {
-        formats::ErrorStats counted;
+        Findings counted;
         if (absl::Status status = compute(job, first, 1, dst, counted); !status.ok())
           return status;
         ++first, --count, dst += unit_bytes(job);
       }
-      if (absl::Status status = compute(job, first, count, dst, image.errors[i]); !status.ok())
+      if (absl::Status status = compute(job, first, count, dst, image.findings[i]); !status.ok())
         return status;
     }
     return absl::OkStatus();
@@ -189,14 +189,21 @@ private:
     }
     image.begin = begin - begin % alignof(std::max_align_t);
     image.buffer.assign(static_cast<size_t>(end - image.begin), std::byte{0});
-    image.errors.assign(image.pieces.size(), {});
+    image.findings.assign(image.pieces.size(), {});
   }
 
   static absl::Status compute(const Job &job, int64_t first, int64_t count, std::byte *dst,
-                              formats::ErrorStats &error) {
+                              Findings &findings) {
     if (!job.plain)
-      return pack_panels(*job.rows, first, count, dst, error);
-    return job.rows->read_floats(first, count, reinterpret_cast<float *>(dst), error);
+      return pack_panels(*job.rows, first, count, dst, findings);
+    return job.rows->read_floats(first, count, reinterpret_cast<float *>(dst), findings);
+  }
+
+  // Adds what was found in a piece of a job, whose conversions are judged when the last is in.
+  absl::Status add(size_t job, const Findings &findings, uint64_t done) {
+    findings_[job].add(findings);
+    return jobs_[job].offset + jobs_[job].bytes <= done ? check_conversions(findings_[job])
+                                                        : absl::OkStatus();
   }
 
   // Read pages of mapped files count as this process's memory until they are given back. Pages that
@@ -226,7 +233,7 @@ private:
   uint64_t done_ = 0;
   uint64_t released_ = 0;
   Checksum checksum_;
-  std::vector<formats::ErrorStats> errors_; // of each job
+  std::vector<Findings> findings_; // of each job
   absl::Status status_;
 };
 

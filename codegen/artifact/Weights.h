@@ -3,7 +3,7 @@
 #ifndef QUERN_CODEGEN_ARTIFACT_WEIGHTS_H
 #define QUERN_CODEGEN_ARTIFACT_WEIGHTS_H
 
-#include "ir/formats/Format.h"
+#include "codegen/artifact/WeightFindings.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/weights/WeightStore.h"
 #include "runtime/artifact/AtomicFile.h"
@@ -25,9 +25,8 @@ struct PackOptions {
 
 struct PackedWeights {
   uint64_t checksum = 0; ///< XXH3-64 of the whole section
-  /// What conversions lost, for each of packed_in_order(); nothing is counted where there were
-  /// none.
-  std::vector<formats::ErrorStats> errors;
+  /// What was found in each of packed_in_order().
+  std::vector<Findings> findings;
 };
 
 /// Reads rows first .. first+count-1 of the packed weight of that name, decoded, to `out`.
@@ -43,8 +42,8 @@ absl::StatusOr<uint64_t> packed_bytes(PackedOp packed);
 
 /// Writes the section of `section_bytes` bytes (the module's `quern.weights_bytes`) into `file`
 /// from `file_offset` on. The same module and files give the same bytes, whatever the threads.
-/// Errors: a weight whose bytes cannot be read or converted, by its name; a plan that contradicts
-/// itself; the disk's.
+/// Errors: a weight whose bytes cannot be read or converted, or of which its format would hold next
+/// to nothing, by its name; a plan that contradicts itself; the disk's.
 absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
                                            const weights::WeightStore &store, AtomicFile &file,
                                            uint64_t file_offset, uint64_t section_bytes,

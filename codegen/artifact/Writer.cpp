@@ -39,23 +39,10 @@ std::string front(const std::string &manifest, uint64_t file_size) {
   return std::string(reinterpret_cast<const char *>(&header), sizeof header) + padded;
 }
 
-absl::StatusOr<std::string> proof_bytes(const Contents &contents, const AtomicFile &file,
-                                        uint64_t weights_offset) {
-  ProofContents proof = contents.proof;
-  if (contents.compute_logits)
-    if (absl::Status status =
-            contents.compute_logits(proof, packed_rows(contents.planned, file, weights_offset));
-        !status.ok())
-      return status;
-  return build_proof(proof);
-}
-
 } // namespace
 
-absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &contents,
-                                                                const weights::WeightStore &store,
-                                                                AtomicFile &file,
-                                                                const PackOptions &options) {
+absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::WeightStore &store,
+                                       AtomicFile &file, const PackOptions &options) {
   const auto sizes = planned_sizes(contents.planned);
   if (!sizes.ok())
     return sizes.status();
@@ -77,8 +64,9 @@ absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &
   const size_t weights = sections.size();
   if (has_weights)
     sections.push_back({SectionKind::weights, "", 0, sizes->weights, 0});
-  const size_t proof = sections.size();
-  sections.push_back({SectionKind::proof, "", 0, build_proof(contents.proof).size(), 0});
+  // Last of all: how long its notes are is not known yet.
+  sections.push_back({SectionKind::proof, "", 0, 1, 0});
+  SectionEntry &proof = sections.back();
 
   const auto draft = build_manifest(contents.planned, contents.extras, sections, {});
   if (!draft.ok())
@@ -97,26 +85,34 @@ absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &
             file.write_at(sections[b.section].offset, b.bytes.data(), b.bytes.size());
         !status.ok())
       return status;
-  std::vector<formats::ErrorStats> errors;
+  Written written;
+  ProofContents proven = contents.proof;
   if (has_weights) {
     auto packed = pack_weights(contents.planned, store, file, sections[weights].offset,
                                sections[weights].bytes, options);
     if (!packed.ok())
       return packed.status();
     sections[weights].checksum = packed->checksum;
-    errors = std::move(packed->errors);
+    proven.notes = weight_notes(packed->findings);
+    for (const Findings &found : packed->findings)
+      written.errors.push_back(found.error);
   }
-  const auto proven = proof_bytes(contents, file, sections[weights].offset);
-  if (!proven.ok())
-    return proven.status();
-  if (proven->size() != sections[proof].bytes)
-    return absl::InternalError("the proof changed its size while the artifact was written");
-  sections[proof].checksum = padded_checksum(*proven);
-  if (absl::Status status = file.write_at(sections[proof].offset, proven->data(), proven->size());
+  if (contents.compute_logits)
+    if (absl::Status status = contents.compute_logits(
+            proven, packed_rows(contents.planned, file, sections[weights].offset));
+        !status.ok())
+      return status;
+  const std::string proof_bytes = build_proof(proven);
+  proof.bytes = proof_bytes.size();
+  proof.checksum = padded_checksum(proof_bytes);
+  end = proof.offset + padded_to_page(proof.bytes);
+  if (absl::Status status = file.write_at(proof.offset, proof_bytes.data(), proof_bytes.size());
       !status.ok())
     return status;
+  if (absl::Status status = file.write_at(end - 1, "", 1); !status.ok())
+    return status;
 
-  const auto manifest = build_manifest(contents.planned, contents.extras, sections, errors);
+  const auto manifest = build_manifest(contents.planned, contents.extras, sections, written.errors);
   if (!manifest.ok())
     return manifest.status();
   if (manifest->size() != draft->size())
@@ -126,7 +122,8 @@ absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &
     return status;
   if (absl::Status status = file.commit(); !status.ok())
     return status;
-  return errors;
+  written.notes = std::move(proven.notes);
+  return written;
 }
 
 } // namespace quern::artifact

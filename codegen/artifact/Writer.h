@@ -24,17 +24,23 @@ struct Contents {
   std::string tokenizer; ///< a tokenizer section's bytes; empty: the model has none
   /// The proof, its logits still zeros.
   ProofContents proof;
-  /// Fills in the proof's logits, from the weights as they were written.
+  /// Fills in the proof's logits, from the weights as they were written, and adds notes.
   std::function<absl::Status(ProofContents &, const PackedRows &)> compute_logits;
 };
 
+/// What came to light while an artifact was written.
+struct Written {
+  /// What each of packed_in_order() lost in conversion; nothing is counted where there was none.
+  std::vector<formats::ErrorStats> errors;
+  /// The proof's notes.
+  std::vector<std::string> notes;
+};
+
 /// Writes the whole artifact into `file` and commits it. `store` has the module's files, in order.
-/// The same contents and files give the same bytes. Returns what each of packed_in_order() lost in
-/// conversion. Errors: pack_weights' and the disk's; nothing is left behind then.
-absl::StatusOr<std::vector<formats::ErrorStats>> write_artifact(const Contents &contents,
-                                                                const weights::WeightStore &store,
-                                                                AtomicFile &file,
-                                                                const PackOptions &options);
+/// The same contents and files give the same bytes. What weight_notes has to say becomes notes of
+/// the proof. Errors: pack_weights' and the disk's; nothing is left behind then.
+absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::WeightStore &store,
+                                       AtomicFile &file, const PackOptions &options);
 
 } // namespace quern::artifact
 

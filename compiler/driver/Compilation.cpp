@@ -8,6 +8,8 @@
 #include "compiler/driver/QuantReport.h"
 #include "compiler/driver/TextFile.h"
 #include "runtime/artifact/Layout.h"
+#include "runtime/cli/Model.h"
+#include "runtime/cli/Report.h"
 #include "runtime/session/Memory.h"
 #include "runtime/version/Version.h"
 
@@ -150,6 +152,8 @@ absl::Status compile_model(const CompileOptions &options) {
   const auto begun = std::chrono::steady_clock::now();
   if (absl::Status status = check_output(options.output, options.model); !status.ok())
     return status;
+  if (absl::Status status = cli::check_writable(options.quant_report); !status.ok())
+    return status;
   auto file = artifact::AtomicFile::create(options.output);
   if (!file.ok())
     return file.status();
@@ -199,12 +203,15 @@ absl::Status compile_model(const CompileOptions &options) {
   packing.progress = [&](uint64_t bytes) {
     progress.done(static_cast<double>(bytes) / static_cast<double>(sizes->weights));
   };
-  const auto errors = artifact::write_artifact(contents, **store, **file, packing);
-  if (!errors.ok())
-    return errors.status();
+  const auto written = artifact::write_artifact(contents, **store, **file, packing);
+  if (!written.ok())
+    return written.status();
   progress.finish();
+  if (!options.quiet)
+    for (const std::string &note : written->notes)
+      progress.say(absl::StrCat("note: ", note));
   if (!options.quant_report.empty())
-    if (absl::Status status = write_quant_report(options.quant_report, planned, *errors);
+    if (absl::Status status = write_quant_report(options.quant_report, planned, written->errors);
         !status.ok())
       return status;
   if (options.timing)
@@ -229,7 +236,7 @@ absl::Status print_ir(const CompileOptions &options) {
   const std::string text = text_of(*lowered->model.module);
   if (!options.output.empty())
     return write_text(options.output, text);
-  std::fwrite(text.data(), 1, text.size(), stdout); // flush_output reports what went wrong
+  cli::print(text); // flush_output reports what went wrong
   return absl::OkStatus();
 }
 

@@ -33,6 +33,7 @@ absl::StatusOr<Evaluation> run(const EvalOptions &options) {
   auto text = cli::read_text(options.text);
   if (!text.ok())
     return text.status();
+  cli::note_byte_order_mark(options.text, *text);
   auto tokens = (*tokenizer)->encode(*text, {.add_special = false, .parse_special = false});
   if (!tokens.ok())
     return tokens.status();

@@ -48,6 +48,13 @@ absl::StatusOr<Reader> reader(session::Engine &engine) {
   return Reader{&engine, *slot, {}};
 }
 
+absl::Status not_numbers(const std::string &path, size_t position) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, ": the logits at position ", position,
+      " of a window are not numbers, and there is no perplexity\nhint: quern-run verify -m ", path,
+      " says what was known when it was compiled"));
+}
+
 absl::Status score_window(std::span<const int32_t> window, size_t first_scored,
                           std::vector<Reader> &readers, Evaluation &evaluation) {
   const session::Engine &engine = *readers[0].engine;
@@ -63,9 +70,13 @@ absl::Status score_window(std::span<const int32_t> window, size_t first_scored,
         return status;
     for (size_t i = 0; i < tokens.size(); ++i) {
       const size_t next = at + i + 1;
-      if (next >= first_scored && next < window.size())
-        score(readers[0].row(i), readers.size() > 1 ? readers[1].row(i) : std::span<const float>(),
-              window[next], evaluation);
+      if (next < first_scored || next >= window.size())
+        continue;
+      score(readers[0].row(i), readers.size() > 1 ? readers[1].row(i) : std::span<const float>(),
+            window[next], evaluation);
+      if (std::isnan(evaluation.nats) || std::isnan(evaluation.reference_nats))
+        return not_numbers(readers[std::isnan(evaluation.nats) ? 0 : 1].engine->artifact().path(),
+                           at + i);
     }
   }
   return absl::OkStatus();
@@ -119,7 +130,11 @@ absl::StatusOr<Evaluation> evaluate(session::Engine &engine, session::Engine *re
                                     std::span<const int32_t> prefix, uint64_t window) {
   if (window < prefix.size() + 2)
     return absl::InvalidArgumentError(
-        absl::StrCat("a window of ", window, " tokens has nothing to predict\nhint: -c 512"));
+        absl::StrCat("a window of ", window, " tokens has nothing to predict\nhint: ",
+                     prefix.size() + 2 <= engine.manifest().context()
+                         ? absl::StrCat("-c ", prefix.size() + 2, " or more")
+                         : absl::StrCat("compile the model with a longer -c: it has ",
+                                        engine.manifest().context(), " positions")));
   std::vector<Reader> readers;
   for (session::Engine *e : {&engine, reference}) {
     if (!e)

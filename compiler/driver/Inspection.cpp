@@ -110,16 +110,17 @@ Json states(const Manifest &manifest) {
 }
 
 Json proof(const artifact::Artifact &artifact) {
-  Json logits = Json::array();
+  Json logits = Json::array(), notes = Json::array();
   size_t texts = 0;
   if (const artifact::Proof *proof = artifact.proof()) {
+    notes = strings(proof->notes());
     texts = items(proof->tokenizer()).size();
     for (const artifact::LogitsVector *v : items(proof->logits()))
       logits.push_back({{"tokens", items(v->tokens()).size()},
                         {"rows", items(v->rows()).size()},
                         {"tolerance", v->tolerance()}});
   }
-  return {{"tokenizer_texts", texts}, {"logits", logits}};
+  return {{"tokenizer_texts", texts}, {"logits", logits}, {"notes", notes}};
 }
 
 } // namespace

@@ -88,6 +88,8 @@ void print_proof(const artifact::Artifact &artifact) {
     print("", "logits of " + std::to_string(items(v->rows()).size()) + " of " +
                   std::to_string(items(v->tokens()).size()) + " tokens, within " +
                   std::to_string(v->tolerance()) + " standard deviations");
+  for (const flatbuffers::String *note : items(proof->notes()))
+    print("", "note: " + std::string(text(note)));
 }
 
 void print_kernels(const Manifest &manifest) {

@@ -6,8 +6,10 @@
 #include "runtime/text/Tokenizer.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace quern::driver {
 namespace {
@@ -125,6 +127,36 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
   return proof;
 }
 
+namespace {
+
+// Weights that are no numbers were named before; what else makes logits that?
+void note_logits(const reference::Output &output, artifact::ProofContents &proof) {
+  int64_t rows = 0;
+  for (int64_t row = 0; row < output.rows; ++row) {
+    const auto at = output.values.begin() + row * output.cols;
+    rows += !std::all_of(at, at + output.cols, [](double x) { return std::isfinite(x); });
+  }
+  if (rows == 0)
+    return;
+  proof.notes.push_back(absl::StrCat(
+      "the reference logits are not finite at ", rows, " of ", output.rows,
+      " positions: what the model computes is no number, on any machine",
+      proof.notes.empty() ? "; its weights may be damaged, or its numbers beyond float32" : ""));
+}
+
+void note_saturations(const reference::ReferenceState &state, artifact::ProofContents &proof) {
+  double largest = 0;
+  for (const auto &[name, saturation] : state.saturations())
+    largest = std::max(largest, saturation.largest);
+  if (!state.saturations().empty())
+    proof.notes.push_back(absl::StrFormat(
+        "kv state: keys or values reach %g (in %d states), beyond what its format holds, and are "
+        "stored as its largest number; --kv %s keeps them",
+        largest, state.saturations().size(), largest < 3e38 ? "bf16" : "f32"));
+}
+
+} // namespace
+
 absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
                          const artifact::PackedRows &weights, int threads) {
   for (auto &vector : proof.logits) {
@@ -141,6 +173,8 @@ absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
       return absl::InternalError("the interpreter's logits have another shape than the model says");
     std::ranges::transform(output->values, vector.logits.begin(),
                            [](double x) { return static_cast<float>(x); });
+    note_saturations(state, proof);
+    note_logits(*output, proof);
   }
   return absl::OkStatus();
 }

@@ -30,6 +30,9 @@ public:
     unpack_nibbles(src + 2, 16, codes);
     look_up(kIq4Values, packing().zero_point, 32, codes);
   }
+
+protected:
+  FloatScales float_scales() const override { return {0, 1}; }
 };
 
 /// [d f16][eight top bit pairs of scales u16][eight low nibbles of scales][128 bytes of nibbles]
@@ -53,6 +56,9 @@ public:
   SuperScales super_scales(const std::byte *, const std::byte *src) const override {
     return {.scale = load_f16(src)};
   }
+
+protected:
+  FloatScales float_scales() const override { return {0, 1}; }
 };
 
 /// [exponent u8][16 bytes of nibbles]

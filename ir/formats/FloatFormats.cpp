@@ -34,8 +34,8 @@ public:
     for (int64_t i = 0; i < n; ++i) {
       const uint16_t bits = f32_to_f16(src[i]);
       if ((bits & 0x7fff) == 0x7c00 && std::isfinite(src[i]))
-        return absl::OutOfRangeError(
-            absl::StrCat("element ", i, " is ", src[i], ", beyond f16's 65504; use bf16 or f32"));
+        return absl::OutOfRangeError(absl::StrCat("element ", i, " is ", src[i],
+                                                  ", beyond f16's 65504\nhint: --quant bf16"));
       store_u16(dst + 2 * i, bits);
     }
     return absl::OkStatus();
@@ -51,8 +51,13 @@ public:
   }
   bool can_encode() const override { return true; }
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
-    for (int64_t i = 0; i < n; ++i)
-      store_u16(dst + 2 * i, f32_to_bf16(src[i]));
+    for (int64_t i = 0; i < n; ++i) {
+      const uint16_t bits = f32_to_bf16(src[i]);
+      if ((bits & 0x7fff) == 0x7f80 && std::isfinite(src[i]))
+        return absl::OutOfRangeError(absl::StrCat("element ", i, " is ", src[i],
+                                                  ", beyond bf16's 3.39e38\nhint: --quant f32"));
+      store_u16(dst + 2 * i, bits);
+    }
     return absl::OkStatus();
   }
 };

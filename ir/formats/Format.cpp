@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace quern::formats {
@@ -23,6 +24,24 @@ void Format::unpack_block(const std::byte *, uint8_t *, float *, float *) const 
 
 SuperScales Format::super_scales(const std::byte *, const std::byte *) const {
   return {}; // of formats whose packing has none
+}
+
+bool Format::has_finite_scales(const std::byte *src, int64_t n) const {
+  const FloatScales scales = float_scales();
+  const int64_t blocks = header_bytes_ > 0 ? 1 : (n + block_ - 1) / block_;
+  bool finite = true;
+  for (int64_t i = 0; i < blocks; ++i, src += block_bytes_)
+    for (int k = 0; k < scales.count; ++k) {
+      const std::byte *at = src + scales.offset + k * scale_bytes(scales.type);
+      if (scales.type == ScaleType::F16) {
+        finite &= (load_u16(at) & 0x7c00u) != 0x7c00u;
+      } else {
+        uint32_t bits;
+        std::memcpy(&bits, at, sizeof bits);
+        finite &= (bits & 0x7f800000u) != 0x7f800000u;
+      }
+    }
+  return finite;
 }
 
 std::span<const Format *const> all_formats() {

@@ -59,6 +59,14 @@ struct SuperScales {
   float scale = 0, min = 0;
 };
 
+/// The floats that a block's values are multiples of, one behind the other: in each block or, of
+/// formats with a header, in each row's.
+struct FloatScales {
+  int offset = 0; ///< in bytes
+  int count = 0;  ///< scales and mins
+  ScaleType type = ScaleType::F16;
+};
+
 class Format {
 public:
   virtual ~Format() = default;
@@ -94,9 +102,9 @@ public:
   virtual bool can_encode() const { return false; }
   /// Encodes `n` elements into the row_bytes(n) bytes at `dst`. Deterministic, the same on every
   /// machine. Scales are searched for the least squared error over the group, as rounded to f16.
-  /// Fails on what the format cannot hold: NaN or infinity in a quantized format, overflow of f16
-  /// or of a scale; the message has the element's index in the row. Nothing is promised of `dst`
-  /// then.
+  /// Fails on what the format cannot hold: NaN or infinity in a quantized format, overflow of f16,
+  /// bf16 or a scale; the message has the element's index in the row, and a hint. Nothing is
+  /// promised of `dst` then. What is too small for the format becomes zero.
   virtual absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const;
 
   /// Takes the block at `src` apart: block() codes (unsigned, with packing().zero_point), and a
@@ -107,7 +115,15 @@ public:
   /// packing().super.
   virtual SuperScales super_scales(const std::byte *row, const std::byte *src) const;
 
+  /// Whether all float scales of the row of `n` elements at `src` are finite. If not, no element of
+  /// their blocks is; if so, all are, but for products that overflow float32. Always true of float
+  /// formats, whose elements are their own scales.
+  bool has_finite_scales(const std::byte *src, int64_t n) const;
+
 protected:
+  /// Where the scales lie; none if they are always finite.
+  virtual FloatScales float_scales() const { return {}; }
+
   Format(std::string name, int block, int block_bytes, Packing packing, int header_bytes = 0)
       : name_(std::move(name)), block_(block), block_bytes_(block_bytes),
         header_bytes_(header_bytes), packing_(packing) {}

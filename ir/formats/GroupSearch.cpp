@@ -82,9 +82,13 @@ public:
   }
 
 private:
-  /// What f16 makes of `levels`.
+  /// What f16 makes of `levels`: a scale that is smaller than any becomes the smallest, with which
+  /// fewer codes are used; zero would leave nothing.
   QUERN_INLINE void consider(Levels levels) {
-    levels = {as_f16(levels.scale), as_f16(levels.min)};
+    const Lanes scale = as_f16(levels.scale);
+    const Lanes smallest = levels.scale < 0 ? Lanes(-0x1p-24f) : Lanes(0x1p-24f);
+    const IntLanes lost = (scale == 0) & (levels.scale != 0);
+    levels = {lost ? smallest : scale, as_f16(levels.min)};
     const Lanes error = squared_error(values_, n_, levels, range_);
     const IntLanes better = (error < error_) & (magnitude(levels.scale) <= kMaxGroupValue) &
                             (magnitude(levels.min) <= kMaxGroupValue);

@@ -17,12 +17,11 @@ namespace {
 /// What is wrong with an element that is refused.
 absl::Status refusal(float value, int64_t index) {
   if (!std::isfinite(value))
-    return absl::InvalidArgumentError(
-        absl::StrCat("element ", index, " is ", value,
-                     ", which has no quantized value; keep this weight in its own format"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "element ", index, " is ", value, ", which has no quantized value\nhint: --quant keep"));
   return absl::OutOfRangeError(absl::StrCat("element ", index, " is ", value,
                                             ", beyond what an f16 scale can reach (",
-                                            kMaxGroupValue, "); keep this weight in bf16 or f32"));
+                                            kMaxGroupValue, ")\nhint: --quant bf16"));
 }
 
 /// Lays the eight groups from element `first` on side by side, and refuses elements that no f16
@@ -85,6 +84,9 @@ public:
     }
     return absl::OkStatus();
   }
+
+protected:
+  FloatScales float_scales() const override { return {0, 1}; }
 };
 
 /// [scale f16][min f16, if asymmetric][group/2 bytes of nibbles]
@@ -129,6 +131,9 @@ public:
     return absl::OkStatus();
   }
 
+protected:
+  FloatScales float_scales() const override { return {0, symmetric_ ? 1 : 2}; }
+
 private:
   bool symmetric_;
 };
@@ -161,19 +166,32 @@ public:
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
     const auto tiles = static_cast<size_t>((n + kTile - 1) / kTile);
     std::vector<Octet> values(32 * tiles);
+    // The search squares what it is given, and a row's scales are float32: rows of any size are
+    // searched as if they were of an ordinary one.
+    const int exponent = unusual_exponent(src, n);
+    std::vector<float> usual;
+    if (exponent != 0) {
+      usual.resize(static_cast<size_t>(n));
+      std::transform(src, src + n, usual.begin(),
+                     [&](float value) { return std::ldexp(value, -exponent); });
+    }
+    const float *from = exponent == 0 ? src : usual.data();
     for (size_t t = 0; t < tiles; ++t)
       if (absl::Status status =
-              load_groups(src, static_cast<int64_t>(t) * kTile, n, 32, &values[32 * t]);
+              load_groups(from, static_cast<int64_t>(t) * kTile, n, 32, &values[32 * t]);
           !status.ok())
         return status;
     std::vector<ByteFits> fits(tiles);
-    const SuperScales super = fit_row(values, fits);
+    SuperScales super = fit_row(values, fits);
+    const SuperScales found = super;
+    if (exponent != 0)
+      super = {std::ldexp(super.scale, exponent), std::ldexp(super.min, exponent)};
     std::memcpy(dst, &super.scale, 4);
     std::memcpy(dst + 4, &super.min, 4);
     dst += header_bytes();
     for (size_t t = 0; t < tiles; ++t) {
       Octet codes[32];
-      nearest_codes(&values[32 * t], 32, kHighest, super, fits[t], codes);
+      nearest_codes(&values[32 * t], 32, kHighest, found, fits[t], codes);
       const int groups = groups_from(static_cast<int64_t>(t) * kTile, n, 32);
       for (int lane = 0; lane < groups; ++lane, dst += block_bytes()) {
         dst[0] = static_cast<std::byte>(fits[t].scale.of[lane]);
@@ -184,9 +202,22 @@ public:
     return absl::OkStatus();
   }
 
+protected:
+  FloatScales float_scales() const override { return {0, 2, ScaleType::F32}; }
+
 private:
   static constexpr int kHighest = 15;
   static constexpr int kTile = 32 * kLanes;
+
+  /// The exponent of the row's largest magnitude where its square is no ordinary float, or nearly
+  /// none; else 0. What is smaller than 2^-100 is nothing, and stays so.
+  static int unusual_exponent(const float *row, int64_t n) {
+    float largest = 0;
+    for (int64_t i = 0; i < n; ++i)
+      largest = std::max(largest, std::fabs(row[i])); // a NaN is refused later
+    const bool usual = largest <= kMaxGroupValue && largest >= 0x1p-30f;
+    return usual || largest < 0x1p-100f || std::isinf(largest) ? 0 : std::ilogb(largest);
+  }
 
   /// Super-scales that the largest scale and min reach with 255, and bytes for each group; then the
   /// super-scales that are best for these bytes, and bytes again.
@@ -267,6 +298,11 @@ public:
       return unpack_nibbles(src, 16, codes);
     for (int i = 0; i < 32; ++i)
       codes[i] = static_cast<uint8_t>(load_u8(src + i) ^ 128);
+  }
+
+protected:
+  FloatScales float_scales() const override {
+    return {0, packing().has_min ? 2 : 1, ScaleType::F32};
   }
 };
 

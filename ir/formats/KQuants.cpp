@@ -24,6 +24,9 @@ public:
       values[i] = scale * static_cast<float>(codes[i]) - min;
     }
   }
+
+protected:
+  FloatScales float_scales() const override { return {80, 2}; }
 };
 
 /// [32 bytes of third bits][64 bytes of bit pairs][12 bytes of scales][d f16]
@@ -51,6 +54,9 @@ public:
   SuperScales super_scales(const std::byte *, const std::byte *src) const override {
     return {.scale = load_f16(src + 108)};
   }
+
+protected:
+  FloatScales float_scales() const override { return {108, 1}; }
 };
 
 /// The 12 bytes of eight 6-bit scales and eight 6-bit mins. The first four of each are the low six
@@ -91,6 +97,9 @@ public:
     return {.scale = load_f16(src), .min = load_f16(src + 2)};
   }
 
+protected:
+  FloatScales float_scales() const override { return {0, 2}; }
+
 private:
   int bits_;
 };
@@ -116,6 +125,9 @@ public:
   SuperScales super_scales(const std::byte *, const std::byte *src) const override {
     return {.scale = load_f16(src + 208)};
   }
+
+protected:
+  FloatScales float_scales() const override { return {208, 1}; }
 };
 
 } // namespace

@@ -33,6 +33,9 @@ public:
       codes[i] = static_cast<uint8_t>(codes[i] | (high >> i & 1) << 4);
   }
 
+protected:
+  FloatScales float_scales() const override { return {0, packing().has_min ? 2 : 1}; }
+
 private:
   int bits_;
 };

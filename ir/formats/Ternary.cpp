@@ -36,6 +36,9 @@ public:
     repeat_scale(src + 52, scales);
   }
 
+protected:
+  FloatScales float_scales() const override { return {52, 1}; }
+
 private:
   static void unpack_run(const std::byte *src, int bytes, int digits, uint8_t *codes) {
     for (int i = 0; i < bytes; ++i) {
@@ -60,6 +63,9 @@ public:
       codes[i] = code_of(codes[i]);
     repeat_scale(src + 64, scales);
   }
+
+protected:
+  FloatScales float_scales() const override { return {64, 1}; }
 };
 
 } // namespace

@@ -70,8 +70,9 @@ def Quern_StateType : Quern_Type<"State", "state"> {
   let summary = "what each sequence of the batch carries between steps";
   let description = [{
     - `!quern.state<kv, 3x64x64>`: grows by token; [kv heads, key dim, value dim] for each position. In float32, or as
-      `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended. int8: each group of 32 numbers of a
-      key or a value has a float32 scale, amax/127, and codes that are rounded to nearest even.
+      `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended; finite numbers beyond
+      the format become its largest. int8: each group of 32 numbers of a key or a value has a float32 scale, amax/127, and
+      codes that are rounded to nearest even.
     - `!quern.state<recurrent, 12x24x16>`: fixed; [heads, key dim, value dim].
     - `!quern.state<window, 240x3>`: fixed; [channels, positions], the latest position last.
   }];

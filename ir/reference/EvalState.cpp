@@ -5,6 +5,7 @@
 #include "runtime/abi/StepArgs.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace quern::reference {
@@ -23,6 +24,14 @@ template <class S> absl::Status eval_state_ref(Frame<S> &frame, StateRefOp op) {
   return absl::OkStatus();
 }
 
+/// The number as `round` gives it back, but for finite ones that lie beyond `largest`.
+template <class S> double held(S number, float largest, float (*round)(float)) {
+  const auto value = static_cast<float>(number);
+  return round(std::isfinite(value) ? std::clamp(value, -largest, largest) : value);
+}
+float through_f16(float x) { return formats::f16_to_f32(formats::f32_to_f16(x)); }
+float through_bf16(float x) { return formats::bf16_to_f32(formats::f32_to_bf16(x)); }
+
 /// Writes a key or a value as the state gives it back.
 template <class S> void store(const S *from, int64_t dim, StateFormat format, double *to) {
   constexpr int64_t kGroup = QUERN_KV_GROUP;
@@ -31,14 +40,12 @@ template <class S> void store(const S *from, int64_t dim, StateFormat format, do
     std::copy(from, from + dim, to);
     return;
   case StateFormat::f16:
-    std::transform(from, from + dim, to, [](S number) {
-      return formats::f16_to_f32(formats::f32_to_f16(static_cast<float>(number)));
-    });
+    std::transform(from, from + dim, to,
+                   [](S number) { return held(number, 65504.0f, through_f16); });
     return;
   case StateFormat::bf16:
-    std::transform(from, from + dim, to, [](S number) {
-      return formats::bf16_to_f32(formats::f32_to_bf16(static_cast<float>(number)));
-    });
+    std::transform(from, from + dim, to,
+                   [](S number) { return held(number, 0x1.fep127f, through_bf16); });
     return;
   case StateFormat::int8:
     std::vector<S> rounded(from, from + dim);
@@ -49,6 +56,12 @@ template <class S> void store(const S *from, int64_t dim, StateFormat format, do
     std::copy(rounded.begin(), rounded.end(), to);
     return;
   }
+}
+
+/// Whether the format ends before that number.
+bool saturates(double number, StateFormat format) {
+  return format == StateFormat::f16 ? std::abs(number) >= 65520.0
+                                    : format == StateFormat::bf16 && std::abs(number) >= 0x1.ffp127;
 }
 
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
@@ -68,6 +81,11 @@ template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
       const int64_t dim = rows->cols / type.getShape()[0];
       for (int64_t head = 0; head < rows->cols; head += dim)
         store((*rows)[t] + head, dim, type.getFormat(), state + head);
+      for (int64_t i = 0; i < rows->cols; ++i) {
+        const double given = static_cast<double>((*rows)[t][i]);
+        if (std::isfinite(given) && saturates(given, type.getFormat()))
+          frame.step.state.note_saturated(frame.state(op.getState()), std::abs(given));
+      }
       state += rows->cols;
     }
   }

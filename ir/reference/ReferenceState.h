@@ -4,6 +4,7 @@
 
 #include <absl/status/status.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -40,12 +41,27 @@ public:
   /// Records that the slot has seen `tokens` tokens now.
   void advance(int64_t slot, int64_t tokens) { slots_[slot].tokens = tokens; }
 
+  /// Numbers that a state was given and its format ends before, in any slot.
+  struct Saturation {
+    int64_t count = 0;
+    double largest = 0; ///< magnitude
+  };
+  /// By the states' names; those that held all they were given are not there.
+  const std::map<std::string, Saturation> &saturations() const { return saturations_; }
+  /// For evals: `name` was given a number of that magnitude.
+  void note_saturated(const std::string &name, double magnitude) {
+    Saturation &saturation = saturations_[name];
+    ++saturation.count;
+    saturation.largest = std::max(saturation.largest, magnitude);
+  }
+
 private:
   struct Slot {
     int64_t tokens = 0;
     std::map<std::string, std::vector<double>> growing, fixed;
   };
   std::map<int64_t, Slot> slots_;
+  std::map<std::string, Saturation> saturations_;
 };
 
 } // namespace quern::reference

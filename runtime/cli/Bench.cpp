@@ -170,7 +170,6 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
     if (!row.kernels.empty())
       print_kernels(row);
   }
-  std::fflush(stdout);
 }
 
 absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest> tests) {
@@ -178,8 +177,11 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
   for (const BenchTest &test : tests) {
     if (options.model.ctx == 0)
       engine_options.ctx = std::max(engine_options.ctx, test.depth + test.tokens);
-    engine_options.slots = std::max(engine_options.slots, test.batch * (test.depth != 0 ? 2 : 1));
+    engine_options.needed_ctx = std::max(engine_options.needed_ctx, test.depth + test.tokens);
+    engine_options.needed_slots =
+        std::max(engine_options.needed_slots, test.batch * (test.depth != 0 ? 2 : 1));
   }
+  engine_options.slots = std::max(engine_options.slots, engine_options.needed_slots);
   auto engine = session::Engine::open(options.model.model, engine_options);
   if (!engine.ok())
     return engine.status();
@@ -196,6 +198,8 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
     if (!row.ok())
       return row.status();
     print_row(options, first, *row, **engine, device.threads());
+    if (absl::Status status = flush_output(); !status.ok())
+      return status;
     absl::StrAppendFormat(&read_probes, "%s%.1f GB/s (%s)", first ? "" : ", ",
                           row->bounds.read_bytes_per_s / 1e9, name_at_depth(test));
     first = false;

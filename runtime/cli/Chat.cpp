@@ -88,19 +88,24 @@ private:
     std::string reply;
     auto show = [&](const std::string &text) {
       reply += text;
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
+      print(text);
+      return flush_output();
     };
+    absl::Status printed;
     auto generated = generate(engine_, slot_, sampler_, std::span(*ids).subspan(*known),
                               {options_.max_tokens, &tokenizer_, /*feed_last=*/true},
                               [&](int32_t token, std::span<const float>) {
-                                show(stops.push(decoder.push(token)));
-                                return !interrupted && !stops.stopped();
+                                printed = show(stops.push(decoder.push(token)));
+                                return printed.ok() && !interrupted && !stops.stopped();
                               });
-    if (!generated.ok())
-      return generated.status();
-    show(stops.push(decoder.flush()));
-    show(stops.flush() + "\n");
+    if (!generated.ok()) {
+      if (!reply.empty())
+        (void)show("\n"); // the error begins on a line of its own
+      return explain(engine_, generated.status());
+    }
+    printed.Update(show(stops.push(decoder.flush()) + stops.flush() + "\n"));
+    if (!printed.ok())
+      return printed;
     reply.pop_back();
     if (generated->context_full)
       note_full_context(engine_);
@@ -132,6 +137,15 @@ private:
   Generated last_;
 };
 
+// A line without its end, CR LF included. False at the input's end.
+bool read_line(std::string &line) {
+  if (!std::getline(std::cin, line))
+    return false;
+  if (line.ends_with('\r'))
+    line.pop_back();
+  return true;
+}
+
 // A message: a line, and the lines after it while one ends with a backslash. False at the input's
 // end.
 bool read_message(std::string &message, bool terminal) {
@@ -141,7 +155,7 @@ bool read_message(std::string &message, bool terminal) {
   for (std::string line;; prompt = ". ") {
     if (terminal)
       std::fputs(prompt, stderr);
-    if (!std::getline(std::cin, line))
+    if (!read_line(line))
       return !message.empty() && !interrupted;
     const bool more = line.ends_with('\\');
     if (more)
@@ -158,12 +172,15 @@ absl::Status converse(Conversation &conversation) {
   if (terminal)
     std::fputs("/help lists the commands.\n", stderr);
   std::string line;
-  while (true) {
+  for (bool first = true;; first = false) {
     if (!read_message(line, terminal)) {
       if (terminal)
         std::fputs("\n", stderr);
       return absl::OkStatus();
     }
+    // What editors put in front of a file is no part of what is said.
+    if (first && line.starts_with("\xef\xbb\xbf"))
+      line.erase(0, 3);
     if (line.empty())
       continue;
     if (line == "/quit" || line == "/exit")
@@ -175,7 +192,7 @@ absl::Status converse(Conversation &conversation) {
     } else if (line == "/stats") {
       conversation.print_stats();
     } else if (absl::Status status = conversation.say(line); !status.ok()) {
-      if (!terminal)
+      if (!terminal || reader_gone(status))
         return status;
       fail(status);
     }
@@ -218,7 +235,8 @@ int chat(Args args) {
       "quern-run chat -m model.quern --temp 0.7"};
   if (auto code = parse(command, args))
     return *code;
-  if (auto code = first_mistake({options.model.check(), options.sampling.check()}))
+  if (auto code = first_mistake(
+          {options.model.check(), options.sampling.check(), check_stops(options.stop)}))
     return *code;
   const absl::Status status = chat_with(options);
   return status.ok() ? kDone : fail(status);

@@ -7,8 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
-
 namespace quern::cli {
 
 int detokenize(Args args) {
@@ -41,7 +39,7 @@ int detokenize(Args args) {
   if (json)
     print_json({{"text", text}});
   else
-    std::printf("%s\n", text.c_str());
+    print(text + "\n");
   return kDone;
 }
 

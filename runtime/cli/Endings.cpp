@@ -4,7 +4,9 @@
 #include "runtime/artifact/MappedRange.h"
 #include "runtime/cli/Report.h"
 
+#include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <fcntl.h>
@@ -14,6 +16,8 @@
 
 namespace quern::cli {
 namespace {
+
+std::atomic<bool> interrupt{false};
 
 void say(std::initializer_list<const char *> texts) {
   for (const char *text : texts)
@@ -61,6 +65,7 @@ void on_bus_error(int signal, siginfo_t *info, void *) {
 void handle(int signal, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
+  action.sa_flags = SA_RESTART; // a write that is under way when Ctrl-C is caught goes on
   struct sigaction before;
   // What was ignored stays ignored: nohup.
   if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -74,6 +79,22 @@ void open_standard_files() {
 }
 
 } // namespace
+
+void catch_interrupt() {
+  handle(SIGINT, [](int signal) {
+    if (interrupt.exchange(true))
+      on_end(signal);
+  });
+}
+
+bool interrupted() { return interrupt; }
+
+void end_if_interrupted() {
+  if (!interrupt)
+    return;
+  std::fflush(nullptr);
+  on_end(SIGINT);
+}
 
 void end_with_error(const char *what, const char *hint) {
   say({"error: ", what, "\n"});

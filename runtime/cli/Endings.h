@@ -12,6 +12,15 @@ namespace quern::cli {
 //   - standard input, output and error are open, so that no file can take their numbers.
 void end_with_errors();
 
+// From now on the first Ctrl-C is only remembered, so that what was made so far can be shown and
+// saved; a second one ends the process as before. Nothing changes where Ctrl-C is ignored (nohup).
+void catch_interrupt();
+// Whether there was one since.
+bool interrupted();
+// Ends the process as the Ctrl-C that was caught would have, which is what shells go by. Returns if
+// there was none.
+void end_if_interrupted();
+
 // Ends the process with "error: WHAT" and, if it is not null, "hint: HINT". Removes temporary
 // files. Safe in a signal handler.
 [[noreturn]] void end_with_error(const char *what, const char *hint = nullptr);

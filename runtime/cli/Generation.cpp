@@ -1,5 +1,7 @@
 #include "runtime/cli/Generation.h"
 
+#include "runtime/cli/Report.h"
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -146,9 +148,25 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
   return generated;
 }
 
+absl::Status explain(const session::Engine &engine, const absl::Status &status) {
+  if (status != session::not_numbers())
+    return status;
+  const artifact::Artifact &artifact = engine.artifact();
+  std::string what(status.message());
+  if (artifact.proof() && !artifact::items(artifact.proof()->notes()).empty())
+    return absl::InternalError(absl::StrCat(
+        what, "; when it was compiled, this was noted: ",
+        std::string(artifact::text(artifact.proof()->notes()->Get(0))), "\nhint: quern inspect ",
+        artifact.path(), " lists all that was noted; mend the model"));
+  return absl::InternalError(absl::StrCat(
+      what, "\nhint: quern-run verify -m ", artifact.path(),
+      " tells a damaged file from numbers that overflow; --quant bf16 --kv f32, when the model is "
+      "compiled, have the widest range"));
+}
+
 void note_full_context(const session::Engine &engine) {
-  std::fprintf(stderr, "note: the answer ends here: the context of %llu positions is full\n",
-               static_cast<unsigned long long>(engine.ctx()));
+  say(absl::StrCat("note: the answer ends here: the context of ", engine.ctx(),
+                   " positions is full"));
 }
 
 } // namespace quern::cli

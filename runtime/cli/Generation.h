@@ -62,6 +62,9 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
                                    session::Sampler &sampler, std::span<const int32_t> prompt,
                                    const GenerateOptions &options, const OnToken &on_token);
 
+// The error of generate, with what is known of why where the model's logits are not numbers.
+absl::Status explain(const session::Engine &engine, const absl::Status &status);
+
 // Says on stderr that an answer ended because the context is full.
 void note_full_context(const session::Engine &engine);
 

@@ -93,7 +93,20 @@ struct Run {
   std::span<const int32_t> tokens;
   size_t done = 0;
   std::unique_ptr<NpyWriter> writer;
+  size_t not_finite = 0; // rows so far
 };
+
+size_t rows_not_finite(std::span<const float> logits, size_t vocab) {
+  size_t rows = 0;
+  for (; !logits.empty(); logits = logits.subspan(vocab)) {
+    // Infinity times zero, and NaN times it, are no zeros.
+    float sum = 0;
+    for (const float logit : logits.first(vocab))
+      sum += logit * 0.0f;
+    rows += sum != 0;
+  }
+  return rows;
+}
 
 // Tokens each sequence feeds a round. Results do not depend on it, memory does: the logits of a
 // round lie in one buffer, which is kept small for large vocabularies.
@@ -129,6 +142,7 @@ absl::Status feed_all(session::Engine &engine, std::vector<Run> &runs, uint64_t 
     const float *next = logits.data();
     for (size_t i = 0; i < batch.size(); ++i) {
       const uint64_t count = batch[i].tokens.size() * engine.vocab();
+      active[i]->not_finite += rows_not_finite(std::span(next, count), engine.vocab());
       if (absl::Status status = active[i]->writer->append(next, count * sizeof(float));
           !status.ok())
         return status;
@@ -142,12 +156,16 @@ absl::Status write_logits(LogitsOptions &options) {
   auto sequences = read_sequences(options);
   if (!sequences.ok())
     return sequences.status();
+  if (absl::Status status = check_writable(options.save_state); !status.ok())
+    return status;
   session::EngineOptions engine_options = options.model.engine();
   engine_options.slots = std::max<uint64_t>(engine_options.slots, sequences->size());
+  engine_options.needed_slots = sequences->size();
+  for (const std::vector<int32_t> &sequence : *sequences)
+    engine_options.needed_ctx = std::max<uint64_t>(engine_options.needed_ctx, sequence.size());
   // The lengths are known: without -c, no more state is taken than they need.
   if (options.model.ctx == 0 && options.load_state.empty())
-    for (const std::vector<int32_t> &sequence : *sequences)
-      engine_options.ctx = std::max<uint64_t>(engine_options.ctx, sequence.size());
+    engine_options.ctx = engine_options.needed_ctx;
   auto opened = session::Engine::open(options.model.model, engine_options);
   if (!opened.ok())
     return opened.status();
@@ -184,6 +202,13 @@ absl::Status write_logits(LogitsOptions &options) {
   const uint64_t chunk = chunk_size(options, engine, runs.size());
   if (absl::Status status = feed_all(engine, runs, chunk); !status.ok())
     return status;
+  size_t not_finite = 0, rows = 0;
+  for (const Run &run : runs)
+    not_finite += run.not_finite, rows += run.tokens.size();
+  if (not_finite > 0)
+    say(absl::StrCat("note: the logits of ", not_finite, " of ", rows,
+                     " positions are not finite; quern-run verify says what was known when the "
+                     "model was compiled"));
   if (!options.save_state.empty())
     if (absl::Status status = engine.save_state(runs[0].slot, options.save_state); !status.ok())
       return status;

@@ -1,5 +1,7 @@
 #include "runtime/cli/Model.h"
 
+#include "runtime/artifact/AtomicFile.h"
+#include "runtime/cli/Report.h"
 #include "runtime/device/cpu/WorkerPool.h"
 
 #include "absl/strings/numbers.h"
@@ -12,6 +14,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 namespace quern::cli {
 
@@ -62,13 +65,13 @@ std::vector<Flag> operator+(std::vector<Flag> flags, std::vector<Flag> more) {
   return flags;
 }
 
-absl::StatusOr<std::unique_ptr<text::Tokenizer>>
-load_tokenizer(const artifact::Artifact &artifact) {
+absl::StatusOr<std::unique_ptr<text::Tokenizer>> load_tokenizer(const artifact::Artifact &artifact,
+                                                                std::string_view hint) {
   const auto bytes = artifact.tokenizer();
   if (bytes.empty())
     return absl::FailedPreconditionError(
-        absl::StrCat(artifact.path(), " has no tokenizer: its model came without one\n"
-                                      "hint: pass ids with --tokens 1,2,3"));
+        absl::StrCat(artifact.path(),
+                     " has no tokenizer: its model came without one\nhint: ", std::string(hint)));
   auto spec = text::deserialize(
       std::string_view(reinterpret_cast<const char *>(bytes.data()), bytes.size()));
   if (!spec.ok())
@@ -111,6 +114,22 @@ absl::StatusOr<std::string> read_text(const std::string &path) {
   return text;
 }
 
+void note_byte_order_mark(const std::string &path, std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf"))
+    say(absl::StrCat("note: ", path == "-" ? "standard input" : path,
+                     " begins with a byte order mark, which the model reads as text; save it "
+                     "without one if that is not meant"));
+}
+
+absl::Status check_writable(const std::string &path) {
+  std::error_code ignored;
+  const bool special =
+      std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored);
+  if (path.empty() || (special && !std::filesystem::is_directory(path, ignored)))
+    return absl::OkStatus(); // opening a pipe may wait for its reader
+  return artifact::AtomicFile::create(path).status();
+}
+
 nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
   return {{"weights", memory.weights},
           {"arena", memory.arena},
@@ -122,7 +141,7 @@ nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
 void print_json(const nlohmann::ordered_json &json) {
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  std::printf("%s\n", text.c_str());
+  print(text + "\n");
 }
 
 } // namespace quern::cli

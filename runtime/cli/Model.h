@@ -40,8 +40,11 @@ struct ModelOptions {
 // `flags` followed by `more`.
 std::vector<Flag> operator+(std::vector<Flag> flags, std::vector<Flag> more);
 
-// The artifact's tokenizer. Error FailedPrecondition if it has none, with what to use instead.
-absl::StatusOr<std::unique_ptr<text::Tokenizer>> load_tokenizer(const artifact::Artifact &artifact);
+// The artifact's tokenizer. Error FailedPrecondition if it has none, with a hint: what can be done
+// about it, or, of verbs that take ids too, what to use instead.
+absl::StatusOr<std::unique_ptr<text::Tokenizer>>
+load_tokenizer(const artifact::Artifact &artifact,
+               std::string_view hint = "compile the model again, its tokenizer's files beside it");
 
 // "5,6,7" -> ids. InvalidArgument for what is not a list of numbers that could be ids.
 absl::StatusOr<std::vector<int32_t>> parse_ids(const std::string &list);
@@ -51,6 +54,13 @@ std::string format_ids(std::span<const int32_t> ids);
 
 // The whole of a file, or of standard input for "-".
 absl::StatusOr<std::string> read_text(const std::string &path);
+
+// Says on stderr if a text begins with a byte order mark, which some editors write and models see
+// as a character of the text.
+void note_byte_order_mark(const std::string &path, std::string_view text);
+
+// Ok if `path` can be written, or is empty: to be asked before long work that ends in writing it.
+absl::Status check_writable(const std::string &path);
 
 // {"weights":..,"arena":..,"state":..,"code":..,"total":..}
 nlohmann::ordered_json to_json(const session::MemoryUse &memory);

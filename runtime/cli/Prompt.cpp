@@ -21,18 +21,21 @@ std::vector<Flag> PromptOptions::flags() {
 }
 
 absl::Status PromptOptions::check() const {
-  if (given && !file.empty())
+  if (given && file)
     return absl::InvalidArgumentError("-p and -f are both given\nhint: one of them");
-  if (!given && file.empty() && isatty(STDIN_FILENO))
+  if (!given && !file && isatty(STDIN_FILENO))
     return absl::InvalidArgumentError(
         "there is no text\nhint: -p TEXT, -f FILE, or -p - with a pipe");
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> PromptOptions::text() const {
-  if (!file.empty())
-    return read_text(file);
-  return given && *given != "-" ? *given : read_text("-");
+  if (given && *given != "-")
+    return *given;
+  auto text = read_text(file.value_or("-"));
+  if (text.ok())
+    note_byte_order_mark(file.value_or("-"), *text);
+  return text;
 }
 
 absl::StatusOr<std::vector<int32_t>> PromptOptions::encode(const text::Tokenizer &tokenizer,

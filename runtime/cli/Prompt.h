@@ -17,7 +17,7 @@ namespace quern::cli {
 
 struct PromptOptions {
   std::optional<std::string> given; // -p
-  std::string file;                 // -f
+  std::optional<std::string> file;  // -f
   bool chat = false;
   bool no_special = false;
 
@@ -26,8 +26,9 @@ struct PromptOptions {
   // InvalidArgument where more than one text is given, or none.
   absl::Status check() const;
 
-  // The text of -p, of the file of -f, or of standard input ("-p -", or where it is no terminal).
-  // Error: the system's.
+  // The text of -p, of the file of -f, or of standard input ("-p -", or where it is no terminal):
+  // as it is, lines' ends and a byte order mark included, though of that a note is given. Error:
+  // the system's.
   absl::StatusOr<std::string> text() const;
 
   // Its ids: as one message of the user, in the model's chat template, with --chat. Where it goes

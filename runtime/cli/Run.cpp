@@ -1,4 +1,5 @@
 // quern-run run: continues a prompt.
+#include "runtime/cli/Endings.h"
 #include "runtime/cli/Generation.h"
 #include "runtime/cli/Logprobs.h"
 #include "runtime/cli/Model.h"
@@ -6,6 +7,8 @@
 #include "runtime/cli/Report.h"
 #include "runtime/cli/StopTexts.h"
 #include "runtime/cli/Verbs.h"
+
+#include "absl/strings/str_cat.h"
 
 #include <nlohmann/json.hpp>
 
@@ -56,7 +59,7 @@ public:
       decoder_.emplace(*tokenizer, /*skip_special=*/!options.ignore_eos);
   }
 
-  // False if a stop text came.
+  // False if a stop text came, or what is printed does not arrive any more.
   bool push(int32_t token) {
     if (decoder_)
       show(stops_.push(decoder_->push(token)));
@@ -64,24 +67,29 @@ public:
       std::printf("%s%d", count_ == 0 ? "" : ",", token);
     ++count_;
     if (live_)
-      std::fflush(stdout);
-    return !stops_.stopped();
+      status_ = flush_output();
+    return status_.ok() && !stops_.stopped();
   }
+  // Ends the text, and the line: statistics and errors begin on one of their own.
   void finish() {
     if (decoder_) {
       show(stops_.push(decoder_->flush()));
       show(stops_.flush());
     }
-    if (live_)
+    if (live_) {
       std::printf("\n");
+      status_.Update(flush_output());
+    }
   }
   const std::string &text() const { return text_; }
+  // Whether all that was printed arrived.
+  const absl::Status &status() const { return status_; }
 
 private:
   void show(const std::string &text) {
     text_ += text;
     if (live_)
-      std::fwrite(text.data(), 1, text.size(), stdout);
+      print(text);
   }
 
   bool live_;
@@ -89,6 +97,7 @@ private:
   std::optional<text::StreamDecoder> decoder_;
   std::string text_;
   int64_t count_ = 0;
+  absl::Status status_;
 };
 
 void report(const RunOptions &options, const session::Engine &engine,
@@ -111,6 +120,7 @@ void report(const RunOptions &options, const session::Engine &engine,
     print_json(json);
     return;
   }
+  std::fflush(stdout);
   std::fprintf(
       stderr,
       "%zu prompt tokens at %.1f tokens/s, %zu tokens at %.1f tokens/s, first after %.3f s; "
@@ -130,12 +140,14 @@ absl::Status run_prompt(RunOptions &options) {
       return given.status();
     text = *std::move(given);
   }
+  if (absl::Status status = check_writable(options.save_state); !status.ok())
+    return status;
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
     return engine.status();
   std::unique_ptr<text::Tokenizer> tokenizer;
   if (!options.tokens || !(*engine)->artifact().tokenizer().empty()) {
-    auto loaded = load_tokenizer((*engine)->artifact());
+    auto loaded = load_tokenizer((*engine)->artifact(), "pass ids with --tokens 1,2,3");
     if (!loaded.ok())
       return loaded.status();
     tokenizer = *std::move(loaded);
@@ -163,29 +175,39 @@ absl::Status run_prompt(RunOptions &options) {
   generation.feed_last = !options.save_state.empty();
   generation.logits = options.logprobs.has_value();
   auto logprobs = nlohmann::ordered_json::array();
+  uint64_t made = 0;
   auto answer = generate(**engine, *slot, *sampler, prompt, generation,
                          [&](int32_t token, std::span<const float> logits) {
+                           if (++made == 1)
+                             catch_interrupt();
                            if (options.logprobs)
                              logprobs.push_back(
                                  logprobs_json(logits, token, *options.logprobs, tokenizer.get()));
-                           return printer.push(token);
+                           return printer.push(token) && !interrupted();
                          });
+  if (answer.ok() || made > 0)
+    printer.finish();
   if (!answer.ok())
-    return answer.status();
-  printer.finish();
+    return explain(**engine, answer.status());
+  if (!printer.status().ok())
+    return options.save_state.empty()
+               ? printer.status()
+               : absl::UnavailableError(absl::StrCat(std::string(printer.status().message()), ": ",
+                                                     options.save_state, " is not written"));
   if (answer->context_full)
     note_full_context(**engine);
   if (!options.save_state.empty())
     if (absl::Status status = (*engine)->save_state(*slot, options.save_state); !status.ok())
       return status;
   report(options, **engine, prompt, *answer, printer.text(), logprobs);
+  end_if_interrupted();
   return absl::OkStatus();
 }
 
 absl::Status check_prompt(RunOptions &options) {
   if (!options.tokens)
     return options.prompt.check();
-  if (options.prompt.given || !options.prompt.file.empty())
+  if (options.prompt.given || options.prompt.file)
     return absl::InvalidArgumentError(
         "--tokens and a text are both given\nhint: one of -p, -f and --tokens");
   auto ids = parse_ids(*options.tokens);
@@ -204,8 +226,8 @@ int run(Args args) {
   const Command command = options.command();
   if (auto code = parse(command, args))
     return *code;
-  if (auto code =
-          first_mistake({options.model.check(), options.sampling.check(), check_prompt(options)}))
+  if (auto code = first_mistake({options.model.check(), options.sampling.check(),
+                                 check_prompt(options), check_stops(options.stop)}))
     return *code;
   if (options.logprobs && !options.json)
     return wrong_usage("--logprobs is part of the JSON", "--logprobs N --json");

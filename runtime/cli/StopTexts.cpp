@@ -5,6 +5,12 @@
 
 namespace quern::cli {
 
+absl::Status check_stops(const std::vector<std::string> &texts) {
+  return std::ranges::any_of(texts, &std::string::empty)
+             ? absl::InvalidArgumentError("--stop is empty\nhint: --stop TEXT")
+             : absl::OkStatus();
+}
+
 StopTexts::StopTexts(std::vector<std::string> texts) : texts_(std::move(texts)) {
   std::erase_if(texts_, [](const std::string &text) { return text.empty(); });
 }

@@ -1,10 +1,15 @@
 // Ends an answer where one of the --stop texts begins.
 #pragma once
 
+#include "absl/status/status.h"
+
 #include <string>
 #include <vector>
 
 namespace quern::cli {
+
+// InvalidArgument if one of the --stop texts is empty: it would end every answer before it begins.
+absl::Status check_stops(const std::vector<std::string> &texts);
 
 class StopTexts {
 public:

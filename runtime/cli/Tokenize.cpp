@@ -6,8 +6,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
-
 namespace quern::cli {
 
 int tokenize(Args args) {
@@ -38,7 +36,7 @@ int tokenize(Args args) {
   if (json)
     print_json({{"tokens", *ids}});
   else
-    std::printf("%s\n", format_ids(*ids).c_str());
+    print(format_ids(*ids) + "\n");
   return kDone;
 }
 

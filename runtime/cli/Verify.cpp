@@ -20,9 +20,11 @@ using artifact::items;
 // What was found to hold, for the report.
 struct Verified {
   uint64_t bytes = 0;
+  std::vector<std::string> notes; // of the compiler, on the model itself
   uint32_t texts = 0;
   uint32_t rows = 0;
-  double largest = 0; // difference of a logit, in standard deviations
+  uint32_t not_finite = 0; // rows whose reference is, which nothing can be compared with
+  double largest = 0;      // difference of a logit, in standard deviations
 };
 
 absl::Status differs(std::string what) {
@@ -75,12 +77,14 @@ absl::Status check_vector(session::Engine &engine, const artifact::LogitsVector 
   if (absl::Status status = engine.free_slot(*slot); !status.ok())
     return status;
 
-  double sum = 0, squares = 0;
-  for (float logit : wanted) {
-    sum += logit;
-    squares += static_cast<double>(logit) * logit;
-  }
-  const double count = std::max<double>(1, wanted.size());
+  double sum = 0, squares = 0, count = 1;
+  for (float logit : wanted)
+    if (std::isfinite(logit)) {
+      sum += logit;
+      squares += static_cast<double>(logit) * logit;
+      ++count;
+    }
+  count = std::max(1.0, count - 1);
   const double deviation = std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count)));
   for (uint32_t r = 0; r < rows.size(); ++r) {
     if (rows[r] < 0 || static_cast<size_t>(rows[r]) >= ids.size())
@@ -89,10 +93,17 @@ absl::Status check_vector(session::Engine &engine, const artifact::LogitsVector 
     // Root mean square over the row: one logit may differ by many times what they differ by
     // together.
     double error = 0;
+    bool finite = true;
     for (uint64_t v = 0; v < vocab; ++v) {
+      finite &= std::isfinite(wanted[static_cast<uint32_t>(r * vocab + v)]);
       const double got = logits[static_cast<uint64_t>(rows[r]) * vocab + v];
       const double difference = got - wanted[static_cast<uint32_t>(r * vocab + v)];
       error += difference * difference / static_cast<double>(vocab);
+    }
+    // The compiler's own logits are no numbers: no machine can differ from them.
+    if (!finite) {
+      ++verified.not_finite;
+      continue;
     }
     const double difference = std::sqrt(error) / std::max(deviation, 1e-30);
     verified.largest = std::max(verified.largest, difference);
@@ -111,9 +122,11 @@ absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proo
   if (vectors.empty())
     return absl::OkStatus();
   session::EngineOptions options = model.engine();
+  options.needed_ctx = 1;
+  for (const artifact::LogitsVector *vector : vectors)
+    options.needed_ctx = std::max<uint64_t>(options.needed_ctx, items(vector->tokens()).size());
   if (options.ctx == 0)
-    for (const artifact::LogitsVector *vector : vectors)
-      options.ctx = std::max<uint64_t>({options.ctx, items(vector->tokens()).size(), 1});
+    options.ctx = options.needed_ctx;
   auto engine = session::Engine::open(model.model, options);
   if (!engine.ok())
     return engine.status();
@@ -134,6 +147,8 @@ absl::StatusOr<Verified> verify_model(const ModelOptions &model) {
   const artifact::Proof *proof = (*artifact)->proof();
   if (!proof)
     return verified;
+  for (const flatbuffers::String *note : items(proof->notes()))
+    verified.notes.emplace_back(artifact::text(note));
   if (absl::Status status = check_texts(**artifact, verified); !status.ok())
     return status;
   if (absl::Status status = check_logits(model, *proof, verified); !status.ok())
@@ -159,12 +174,21 @@ int verify(Args args) {
   auto verified = verify_model(model);
   if (!verified.ok())
     return fail(verified.status());
+  for (const std::string &note : verified->notes)
+    say(absl::StrCat("note: ", note));
   if (json)
     print_json({{"ok", true},
                 {"bytes", verified->bytes},
                 {"tokenizer_vectors", verified->texts},
                 {"logits_rows", verified->rows},
+                {"logits_rows_not_finite", verified->not_finite},
+                {"notes", verified->notes},
                 {"largest_difference_std", verified->largest}});
+  else if (verified->not_finite > 0)
+    std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits; %u more have no finite "
+                "reference: the model's own numbers are to blame, not this machine\n",
+                static_cast<unsigned long long>(verified->bytes), verified->texts, verified->rows,
+                verified->not_finite);
   else
     std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits (largest difference %.2g "
                 "standard deviations)\n",

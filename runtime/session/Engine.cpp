@@ -1,5 +1,7 @@
 #include "runtime/session/Engine.h"
 
+#include "runtime/abi/Variants.h"
+#include "runtime/device/cpu/Features.h"
 #include "runtime/session/Sampler.h"
 #include "runtime/session/StateFile.h"
 
@@ -27,10 +29,15 @@ absl::StatusOr<std::string> choose_variant(const device::Device &device,
       return variant.name;
     reasons += absl::StrCat(reasons.empty() ? "" : "; ", variant.name, " ", variant.why);
   }
+  const bool any_runs = std::ranges::any_of(kCpuVariants, [](const CpuVariant &variant) {
+    return device::missing_features(variant.features).empty();
+  });
   return absl::FailedPreconditionError(absl::StrCat(
       "no variant of ", artifact.path(), " runs on device ", std::string(device.name()), ": ",
       reasons.empty() ? "it holds code for other devices only" : reasons,
-      "\nhint: compile it for this machine: quern compile --variant native"));
+      any_runs
+          ? "\nhint: compile it for this machine: quern compile --variant native"
+          : "\nhint: quern-run devices says what this CPU lacks; another machine may have it"));
 }
 
 } // namespace
@@ -59,7 +66,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   const bool limited = options.memory != 0;
   if (absl::Status status = check_fits(
           sizes, engine->ctx_, engine->slots_, limited ? options.memory : available_memory(),
-          limited ? "and --memory allows" : "and the machine has available");
+          limited ? "and --memory allows" : "and the machine has available",
+          {options.needed_ctx, options.needed_slots});
       !status.ok())
     return status;
   engine->memory_ = memory_use(sizes, engine->ctx_, engine->slots_);
@@ -85,6 +93,10 @@ absl::Status Engine::set_limits(const EngineOptions &options) {
   const artifact::Manifest &m = manifest();
   ctx_ = options.ctx != 0 ? options.ctx : m.context();
   slots_ = options.slots;
+  if (ctx_ > m.context() && options.needed_ctx > m.context())
+    return absl::InvalidArgumentError(absl::StrCat(
+        options.needed_ctx, " positions are needed, and ", artifact_->path(), " was compiled for ",
+        m.context(), "\nhint: compile it again with a longer -c, or ask for less"));
   if (ctx_ > m.context())
     return absl::InvalidArgumentError(
         absl::StrCat("a context of ", ctx_, " is longer than the ", m.context(), " positions that ",

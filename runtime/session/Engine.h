@@ -28,7 +28,10 @@ struct EngineOptions {
   std::string variant = ""; // empty: the best that runs here
   uint64_t ctx = 0;         // positions a slot can hold; 0: the artifact's context
   uint64_t slots = 1;       // sequences that can be alive at once
-  int threads = 0;          // 0: the physical cores this process may use
+  // What the request itself needs of both, where it is known: errors suggest no less. 0: not known.
+  uint64_t needed_ctx = 0;
+  uint64_t needed_slots = 0;
+  int threads = 0;     // 0: the physical cores this process may use
   uint64_t memory = 0; // ceiling on MemoryUse::total in bytes; 0: what the machine has available
 };
 

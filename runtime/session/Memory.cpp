@@ -114,16 +114,20 @@ uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots
 }
 
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
-                        std::string_view what) {
+                        std::string_view what, const Needed &needed) {
   const MemoryUse use = memory_use(sizes, ctx, slots);
   if (use.total <= ceiling)
     return absl::OkStatus();
   const uint64_t fits = context_that_fits(sizes, ctx, slots, ceiling);
   std::string hint;
-  if (fits > 0)
+  const uint64_t fewest = std::max<uint64_t>(1, needed.slots);
+  if (fits > 0 && fits >= needed.ctx)
     hint = absl::StrCat("-c ", fits, " would fit");
-  else if (slots > 1 && memory_use(sizes, ctx, 1).total <= ceiling)
-    hint = "--slots 1 would fit";
+  else if (slots > fewest && memory_use(sizes, ctx, fewest).total <= ceiling)
+    hint = absl::StrCat("--slots ", fewest, " would fit");
+  else if (fits > 0 || (slots > 1 && memory_use(sizes, ctx, 1).total <= ceiling))
+    hint = absl::StrCat("ask for less: ", needed.ctx, " positions of ", fewest,
+                        " sequences do not fit");
   else
     hint = absl::StrCat("no context fits: weights, arena and code alone take ",
                         human_bytes(memory_use(sizes, 0, slots).total));

@@ -53,10 +53,17 @@ MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots);
 // The longest context, at most `ctx`, whose total fits in `ceiling`; 0 if none does.
 uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling);
 
+// What is asked for cannot be done with less than this; 0: with anything.
+struct Needed {
+  uint64_t ctx = 0;
+  uint64_t slots = 0;
+};
+
 // Ok if `ctx` and `slots` fit in `ceiling` bytes. Otherwise ResourceExhausted with the numbers and,
-// where there is one, a context that would fit. `what` names the ceiling: "--memory allows".
+// where there is one, a context that would fit and is enough. `what` names the ceiling:
+// "--memory allows".
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
-                        std::string_view what);
+                        std::string_view what, const Needed &needed = {});
 
 // "5.1 GiB", "412 B".
 std::string human_bytes(uint64_t bytes);

@@ -9,6 +9,18 @@
 
 namespace quern::micro {
 
+/// The bits of the largest number that T holds, as a float32: 65504, or bfloat16's.
+template <class T>
+inline constexpr uint32_t kLargestBits = __is_same(T, BFloat16) ? 0x7f7f0000u : 0x477fe000u;
+
+/// Finite numbers beyond what T holds become the largest that it does: an infinite key makes every
+/// score infinite, and their differences NaN. Infinities and NaN stay what they are.
+template <class T> QK_INLINE F32x16 saturated(F32x16 x) {
+  const U32x16 sizes = magnitudes(x), signs = __builtin_bit_cast(U32x16, x) ^ sizes;
+  const auto beyond = (sizes > kLargestBits<T>)&(sizes < 0x7f800000u);
+  return __builtin_bit_cast(F32x16, U32x16(signs | (beyond ? U32x16(kLargestBits<T>) : sizes)));
+}
+
 /// Up to kGroup numbers as they are stored, which share a scale if T has one.
 template <class T> struct StoredGroup {
   alignas(64) T numbers[kGroup];
@@ -36,9 +48,12 @@ template <class T> struct StoredGroup {
 private:
   QK_INLINE auto narrowed(F32x16 x) {
     if constexpr (__is_same(T, BFloat16))
-      return convert<Vector<uint16_t, 16>>(__builtin_bit_cast(U32x16, round_to_bf16(x)) >> 16);
+      return convert<Vector<uint16_t, 16>>(
+          __builtin_bit_cast(U32x16, round_to_bf16(saturated<T>(x))) >> 16);
+    else if constexpr (sizeof(T) == 2)
+      return convert<Vector<T, 16>>(saturated<T>(x));
     else
-      return convert<Vector<T, 16>>(x);
+      return x;
   }
 };
 

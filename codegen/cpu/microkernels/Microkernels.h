@@ -350,8 +350,9 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(void, qk_attn_floats_##NAME, (const QkPage *page, float *to))
 
 // qk_store_{key,value}_<format>: stores a head's key of d floats, or value of v, at `place` of a
-// page's keys or values, in the format: rounded to nearest even; in int8, groups of QUERN_KV_GROUP
-// have a scale of amax / 127 each, codes and exceptions as of qk_quantize_row.
+// page's keys or values, in the format: rounded to nearest even, where what is finite stays so: f16
+// and bf16 end at their largest number. In int8, groups of QUERN_KV_GROUP have a scale of amax / 127
+// each, codes and exceptions as of qk_quantize_row.
 #define QK_KV_STORE_(NAME, TYPE, X)                                                                \
   X(void, qk_store_key_##NAME, (const float *key, int64_t d, QkKeys *keys, int64_t place))         \
   X(void, qk_store_value_##NAME, (const float *value, int64_t v, QkValues *values, int64_t place))

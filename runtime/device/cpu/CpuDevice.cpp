@@ -97,10 +97,13 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
   if (it == all.end()) {
     std::string names;
     for (const VariantStatus &v : all)
-      names += absl::StrCat(names.empty() ? "" : ", ", v.name);
+      if (v.usable)
+        names += absl::StrCat(names.empty() ? "" : ", ", v.name);
     return absl::NotFoundError(
         absl::StrCat("the artifact has no CPU variant '", name, "'\nhint: it has ",
-                     names.empty() ? "none; compile it with --target cpu" : names));
+                     !names.empty() ? names
+                     : all.empty()  ? "none; compile it with --target cpu"
+                                    : "none that runs here; quern-run devices says why"));
   }
   if (!it->usable)
     return absl::FailedPreconditionError(

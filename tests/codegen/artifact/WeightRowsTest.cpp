@@ -41,11 +41,11 @@ protected:
   /// Reads all rows, `step` at a time.
   static std::vector<float> read(const WeightRows &rows, int64_t step) {
     std::vector<float> values;
-    formats::ErrorStats error;
+    Findings findings;
     for (int64_t row = 0; row < rows.rows(); row += step) {
       const int64_t here = std::min(step, rows.rows() - row);
       std::vector<float> some(static_cast<size_t>(here * rows.row_elements()));
-      const absl::Status status = rows.read_floats(row, here, some.data(), error);
+      const absl::Status status = rows.read_floats(row, here, some.data(), findings);
       EXPECT_TRUE(status.ok()) << status;
       values.insert(values.end(), some.begin(), some.end());
     }

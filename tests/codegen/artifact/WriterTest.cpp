@@ -48,9 +48,8 @@ protected:
     return contents;
   }
 
-  absl::StatusOr<std::vector<formats::ErrorStats>> write(const Contents &contents,
-                                                         const std::string &name, int threads = 2,
-                                                         const weights::WeightStore &store = {}) {
+  absl::StatusOr<Written> write(const Contents &contents, const std::string &name, int threads = 2,
+                                const weights::WeightStore &store = {}) {
     auto file = AtomicFile::create(path(name));
     if (!file.ok())
       return file.status();
@@ -121,8 +120,8 @@ TEST_F(WriterTest, TheReaderAcceptsEveryByte) {
 
 TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {
   auto module = planned_module(context_);
-  const auto errors = write(contents(*module), "m.quern");
-  ASSERT_TRUE(errors.ok()) << errors.status();
+  const auto written = write(contents(*module), "m.quern");
+  ASSERT_TRUE(written.ok()) << written.status();
   auto artifact = *Artifact::open(path("m.quern"));
   const auto *weights = reinterpret_cast<const std::byte *>(artifact->weights().data());
 
@@ -154,9 +153,9 @@ TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {
     for (int j = 0; j < 32; ++j)
       squared_error += std::pow(row[j] - source[j], 2);
   }
-  ASSERT_EQ(errors->size(), 4u);
-  EXPECT_EQ((*errors)[0].relative_energy(), 0);
-  EXPECT_NEAR((*errors)[1].sum_squared_error, squared_error, 1e-6 * squared_error);
+  ASSERT_EQ(written->errors.size(), 4u);
+  EXPECT_EQ(written->errors[0].relative_energy(), 0);
+  EXPECT_NEAR(written->errors[1].sum_squared_error, squared_error, 1e-6 * squared_error);
   EXPECT_GT(items(artifact->manifest().weights())[1]->relative_error(), 0);
 
   auto norm = made("norm", 7, 32, 0, 0.1f);
@@ -211,9 +210,9 @@ TEST_F(WriterTest, AWeightOutsideItsFileIsNamedAndNothingIsLeft) {
   std::ofstream(path("short.bin")) << std::string(100, 'x');
   weights::WeightStore store;
   ASSERT_TRUE(store.add(path("short.bin")).ok());
-  const auto errors = write(contents(*module), "m.quern", 2, store);
-  ASSERT_FALSE(errors.ok());
-  EXPECT_THAT(std::string(errors.status().message()), HasSubstr("k: "));
+  const auto written = write(contents(*module), "m.quern", 2, store);
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(std::string(written.status().message()), HasSubstr("k: "));
   EXPECT_THAT(names(), ElementsAre("short.bin"));
 }
 
@@ -221,10 +220,52 @@ TEST_F(WriterTest, AWeightThatCannotBeEncodedIsNamed) {
   auto module = planned_module(context_, "seed = 7 : i64}\n  quern.weight @k",
                                "seed = 7 : i64, spread = 0x7F800000 : f32}\n  quern.weight @k");
   ASSERT_TRUE(module);
-  const auto errors = write(contents(*module), "m.quern");
-  ASSERT_FALSE(errors.ok());
-  EXPECT_THAT(std::string(errors.status().message()), HasSubstr("qk"));
+  const auto written = write(contents(*module), "m.quern");
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(std::string(written.status().message()), HasSubstr("q, row 0: element 0 is"));
   EXPECT_TRUE(names().empty());
+}
+
+// Tests that tensors that are packed together are judged each by itself: beside q, k is next to
+// nothing.
+TEST_F(WriterTest, ATensorThatItsFormatRoundsAwayIsRefusedByName) {
+  auto module = planned_module(context_, "seed = 7 : i64}\n  quern.weight @norm",
+                               "seed = 7 : i64, spread = 1.0e-9 : f32}\n  quern.weight @norm");
+  ASSERT_TRUE(module);
+  const auto written = write(contents(*module), "m.quern");
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(std::string(written.status().message()),
+              HasSubstr("k: int8 would lose 100 % of it (root mean square)"));
+  EXPECT_TRUE(names().empty());
+}
+
+// Tests that what is found in weights is said, and carried in the proof; and that zeros are nothing
+// to speak of where one is added to them.
+TEST_F(WriterTest, WhatIsFoundInWeightsIsInTheProof) {
+  using Case = std::tuple<const char *, const char *, const char *>;
+  const std::vector<Case> cases = {
+      {"mean = 0.0 : f32, spread = 0.5", "mean = 0x7FC00000 : f32, spread = 0.5",
+       "embed: 1536 of its 1536 elements are not finite, the first, [0, 0], is NaN"},
+      {"mean = 0.0 : f32, spread = 0.5", "mean = 0.0 : f32, spread = 0.0",
+       "embed: all of its 1536 elements are zero"},
+      {"mean = 0.0 : f32, spread = 0.1", "mean = 0.0 : f32, spread = 0.0", ""}};
+  for (const auto &[from, to, note] : cases) {
+    auto module = planned_module(context_, from, to);
+    ASSERT_TRUE(module);
+    const auto written = write(contents(*module), "m.quern");
+    ASSERT_TRUE(written.ok()) << written.status();
+    ASSERT_EQ(written->notes.size(), note[0] != 0) << to;
+    auto artifact = Artifact::open(path("m.quern"));
+    ASSERT_TRUE(artifact.ok()) << artifact.status();
+    EXPECT_TRUE((*artifact)->verify_all_checksums().ok());
+    std::vector<std::string> kept;
+    for (const flatbuffers::String *note : items((*artifact)->proof()->notes()))
+      kept.emplace_back(text(note));
+    EXPECT_EQ(kept, written->notes);
+    if (note[0] != 0) {
+      EXPECT_THAT(kept[0], HasSubstr(note));
+    }
+  }
 }
 
 TEST_F(WriterTest, APlanThatContradictsItselfIsRefused) {

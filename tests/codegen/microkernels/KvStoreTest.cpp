@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <limits>
 
 namespace quern::native {
 namespace {
@@ -97,6 +98,36 @@ TEST(KvStore, PutsKeysAndValuesInTheirPlaces) {
         }
       }
     }
+}
+
+// Tests that what is finite stays so, and what is not stays that: one infinite number of a key
+// makes every score infinite, and their differences NaN.
+TEST(KvStore, NumbersBeyondAFormatBecomeItsLargest) {
+  constexpr float kMost = std::numeric_limits<float>::max(), kInf = INFINITY, kNaN = NAN;
+  const std::vector<float> x = {65504, -65519, 65520, -70000, 1e6f, -kMost, kInf, -kInf, kNaN, 1};
+  std::vector<float> f16 = {65504, -65504, 65504, -65504, 65504, -65504, kInf, -kInf, kNaN, 1};
+  std::vector<float> bf16;
+  for (const float number : x)
+    bf16.push_back(formats::bf16_to_f32(formats::f32_to_bf16(number)));
+  bf16[5] = formats::bf16_to_f32(0xff7f);
+  const auto dim = static_cast<int>(x.size());
+  for (const Build &build : usable_builds()) {
+    const Kernels &k = *build.kernels;
+    const std::tuple<Store, Store, float (*)(uint16_t), const std::vector<float> &> formats[] = {
+        {k.qk_store_key_f16, k.qk_store_value_f16, formats::f16_to_f32, f16},
+        {k.qk_store_key_bf16, k.qk_store_value_bf16, formats::bf16_to_f32, bf16}};
+    for (const auto &[key, value, widen, want] : formats)
+      for (const auto &[store, at] : {std::pair(key, &key_at), {value, &value_at}}) {
+        std::vector<uint16_t> page(static_cast<size_t>(kPage * dim));
+        store(x.data(), dim, page.data(), 5);
+        for (int i = 0; i < dim; ++i) {
+          const float got = widen(page[static_cast<size_t>(at(i, 5, dim))]);
+          const float wanted = want[static_cast<size_t>(i)];
+          EXPECT_TRUE(std::isnan(wanted) ? std::isnan(got) : got == wanted)
+              << build.name << ": " << x[static_cast<size_t>(i)] << " became " << got;
+        }
+      }
+  }
 }
 
 } // namespace

@@ -197,6 +197,46 @@ TEST(Format, FarFromZeroAGroupIsEncodedByItsSpread) {
   EXPECT_LT(far, 1.1 * spread);
 }
 
+// Tests that rows of any size are held alike where their scales have float32's range.
+TEST(Format, TwoLevelScalesHoldRowsOfAnySize) {
+  const Format &int4 = *find_format("int4");
+  const std::vector<float> values = normal_values(4096, 5);
+  const double usual = encoding_error(int4, values).relative_energy();
+  for (const float size : {1e-25f, 1e-15f, 1e-9f, 1e5f, 1e8f, 1e20f, 1e36f}) {
+    std::vector<float> sized = values;
+    for (float &value : sized)
+      value *= size;
+    EXPECT_NEAR(encoding_error(int4, sized).relative_energy(), usual, 0.02 * usual) << size;
+  }
+}
+
+// Tests that scales that are not finite are known from values that are not, in any format: a block
+// in 32 has one where its bytes are anything.
+TEST(Format, ScalesThatAreNotFiniteAreFound) {
+  std::mt19937 engine(6);
+  for (const Format *format : all_formats()) {
+    const int n = 2 * format->block();
+    std::vector<std::byte> row(static_cast<size_t>(format->row_bytes(n)));
+    std::vector<float> decoded(static_cast<size_t>(n));
+    int found = 0;
+    for (int i = 0; i < 2000 && !format->is_stored_float(); ++i) {
+      for (std::byte &byte : row)
+        byte = static_cast<std::byte>(engine() & 255);
+      format->decode_row(row.data(), n, decoded.data());
+      const bool finite = std::ranges::all_of(decoded, [](float x) { return std::isfinite(x); });
+      // Of float32 scales the products may overflow.
+      if (format->has_finite_scales(row.data(), n))
+        EXPECT_TRUE(finite || format->packing().scale == ScaleType::F32 ||
+                    format->packing().super == kWholeRow)
+            << format->name();
+      else
+        EXPECT_FALSE(finite) << format->name();
+      found += !format->has_finite_scales(row.data(), n);
+    }
+    EXPECT_EQ(found > 0, !format->is_stored_float() && format->name() != "mxfp4") << format->name();
+  }
+}
+
 TEST(Format, RefusesWhatItCannotHold) {
   std::vector<float> values(64, 1.0f);
   std::vector<std::byte> bytes(256);
@@ -209,7 +249,12 @@ TEST(Format, RefusesWhatItCannotHold) {
   EXPECT_EQ(large.code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(
       std::string(find_format("f16")->encode_row(values.data(), 64, bytes.data()).message()),
-      HasSubstr("element 40 is 1e+06, beyond f16's 65504"));
+      HasSubstr("element 40 is 1e+06, beyond f16's 65504\nhint: --quant bf16"));
+  values[41] = std::numeric_limits<float>::max();
+  EXPECT_THAT(
+      std::string(find_format("bf16")->encode_row(values.data(), 64, bytes.data()).message()),
+      HasSubstr("element 41 is 3.40282e+38, beyond bf16's 3.39e38\nhint: --quant f32"));
+  values[41] = 0;
   EXPECT_TRUE(find_format("bf16")->encode_row(values.data(), 64, bytes.data()).ok());
   EXPECT_EQ(find_format("q4_k")->encode_row(values.data(), 64, bytes.data()).code(),
             absl::StatusCode::kUnimplemented);

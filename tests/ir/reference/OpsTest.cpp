@@ -210,6 +210,28 @@ INSTANTIATE_TEST_SUITE_P(Masks, AttentionTest,
                          ::testing::Values(AttentionCase{0, 0}, AttentionCase{2, 0},
                                            AttentionCase{0, 1.5}, AttentionCase{3, 0.5}));
 
+// Tests that kv state keeps finite numbers finite, and counts those that it could not hold.
+TEST(OpsTest, NumbersBeyondAStatesFormatBecomeItsLargest) {
+  TestModule module(step_text(2, 1, "quern.declare_state @kv : !quern.state<kv, 1x1x1, f16>\n",
+                              R"(%kv = quern.state_ref @kv : !quern.state<kv, 1x1x1, f16>
+%big = quern.scale %x {factor = 1.0e6 : f32} : !T2
+%k = quern.slice %x {offset = 0 : i64} : !T2 -> !T1
+%v = quern.slice %big {offset = 1 : i64} : !T2 -> !T1
+quern.kv_append %k, %v, %batch, %kv : !T1, !T1, !quern.batch, !quern.state<kv, 1x1x1, f16>
+%y = quern.attention %k, %batch, %kv {heads = 1 : i64, scale = 1.0 : f32} : )"
+                              R"((!T1, !quern.batch, !quern.state<kv, 1x1x1, f16>) -> !T1)",
+                              {1}));
+  const double value = 1e6 * lookup({3}, 2).at(0, 1);
+  ASSERT_GT(std::abs(value), 65520);
+  ReferenceState state;
+  const auto output = module.interpreter()->step({{{0, 0, {3}}}, {}}, state);
+  ASSERT_TRUE(output.ok()) << output.status();
+  EXPECT_EQ(output->at(0, 0), std::copysign(65504.0, value));
+  ASSERT_EQ(state.saturations().count("kv"), 1u);
+  EXPECT_EQ(state.saturations().at("kv").count, 1);
+  EXPECT_NEAR(state.saturations().at("kv").largest, std::abs(value), 1e-6 * std::abs(value));
+}
+
 /// Checks an op on one element at a time.
 void expect_elementwise(const std::string &op, const std::function<double(double)> &fn) {
   Matrix y = lookup(kTokens, 6);

@@ -186,7 +186,13 @@ TEST(Cli, TokenizesBothWays) {
 TEST(Cli, TextNeedsATokenizer) {
   const std::string model = write_fake("m.quern", {.tokenizer = false});
   EXPECT_THAT(refused({"run", "-m", model, "-p", "x"}), HasSubstr("has no tokenizer"));
-  EXPECT_THAT(refused({"tokenize", "-m", model, "-p", "x"}), HasSubstr("hint: pass ids"));
+  // Verbs that take ids say so, and no others.
+  EXPECT_THAT(refused({"run", "-m", model, "-p", "x"}), HasSubstr("hint: pass ids with --tokens"));
+  for (const std::vector<std::string> &args :
+       {std::vector<std::string>{"tokenize", "-m", model, "-p", "x"},
+        {"detokenize", "-m", model, "--tokens", "1"},
+        {"chat", "-m", model}})
+    EXPECT_THAT(refused(args), HasSubstr("hint: compile the model again"));
   const Result ids = call({"run", "-m", model, "--tokens", "1", "-n", "2", "--temp", "0"});
   EXPECT_EQ(ids.code, 0);
   EXPECT_EQ(ids.out,
@@ -282,6 +288,15 @@ TEST(Cli, VerifyReplaysTheProof) {
   EXPECT_THAT(good.out, HasSubstr("1 tokenizer vectors, 2 rows of logits"));
   EXPECT_THAT(refused({"verify", "-m", write_fake("m.quern", {.wrong_proof = true})}),
               HasSubstr("logits vector 0, position 4: "));
+  // A reference that is no number is the model's fault, and known: the machine is not blamed.
+  const Result known = call({"verify", "-m", write_fake("m.quern", {.nan_proof = true})});
+  EXPECT_EQ(known.code, 0) << known.err;
+  EXPECT_THAT(known.out, HasSubstr("1 rows of logits; 1 more have no finite reference"));
+  EXPECT_EQ(known.err, "note: up.weight has a NaN\n");
+  const json said =
+      json::parse(call({"verify", "--json", "-m", write_fake("m.quern", {.nan_proof = true})}).out);
+  EXPECT_EQ(said["logits_rows_not_finite"], 1);
+  EXPECT_EQ(said["notes"], json({"up.weight has a NaN"}));
   auto bytes = test::fake_artifact();
   bytes[bytes.size() - 1] ^= 1;
   EXPECT_THAT(refused({"verify", "-m", test::write_file("bad.quern", bytes)}),
@@ -395,10 +410,11 @@ TEST(Cli, RefusesWithNumbersAndRemedy) {
   EXPECT_THAT(run({"1,2,3", "-c", "2"}),
               HasSubstr("3 tokens are more than the context, which has 2 positions"));
   EXPECT_THAT(run({"5", "--load-state", "/nonexistent.state"}), HasSubstr("/nonexistent.state"));
-  const Result unsaved =
-      call({"run", "-m", model, "--tokens", "5", "--save-state", "/nonexistent/s"});
-  EXPECT_EQ(unsaved.code, 1); // the answer was made and shown; that it is not saved is an error
-  EXPECT_THAT(unsaved.err, HasSubstr("/nonexistent/s"));
+  // Before anything is computed: what cannot be saved is not made.
+  EXPECT_THAT(run({"5", "--save-state", "/nonexistent/s"}), HasSubstr("/nonexistent/s"));
+  EXPECT_THAT(refused({"logits", "-m", model, "--tokens", "1", "-o", test::fresh_path("l.npy"),
+                       "--save-state", "/nonexistent/s"}),
+              HasSubstr("/nonexistent/s"));
   EXPECT_THAT(refused({"run", "-m", model, "--tokens", ""}, 2), HasSubstr("lists no ids"));
   EXPECT_THAT(refused({"run", "-m", model + ".gone", "--tokens", "1"}), HasSubstr(".gone"));
   EXPECT_THAT(refused({"logits", "-m", model, "--tokens", "1", "-o", "/nonexistent/x.npy"}),
@@ -423,7 +439,7 @@ TEST(Cli, NothingIsCutToTheContext) {
                          "-o", out, "--save-state", state}),
                 HasSubstr("3 tokens are more than the context, which has 2 positions"));
   EXPECT_THAT(refused({"logits", "-m", model, "--tokens", ids, "-o", out}),
-              HasSubstr("201 is longer than the 200 positions"));
+              HasSubstr("201 positions are needed, and "));
   EXPECT_EQ(test::read_file(out).size() + test::read_file(state).size(), 0u);
   const Result chat = call({"chat", "-m", model, "-c", "5", "--temp", "0"}, "abcdef\n");
   EXPECT_EQ(chat.code, 1);
@@ -489,6 +505,9 @@ TEST(Cli, MistakesOfEveryVerb) {
       {"run -m x -p a --mirostat 1", "--mirostat"},
       {"run -m x -p a --seed -1", "--seed takes a whole number of 0 or more"},
       {"run -m x -p a --json=1", "--json takes no value"},
+      {"run -m x -p a --stop=", "--stop is empty"},
+      {"chat -m x --stop=", "--stop is empty"},
+      {"run -m x --file= -p a", "-p and -f are both given"},
       {"run -m x -p a more", "unexpected argument 'more'"},
       {"chat -m x --temp -1", "--temp"},
       {"chat -m x -t -1", "-t takes"},

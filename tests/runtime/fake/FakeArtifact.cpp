@@ -5,6 +5,7 @@
 #include "runtime/text/TokenizerSpec.h"
 #include "tests/runtime/fake/FakeModel.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -71,9 +72,14 @@ Bytes fake_proof(const FakeOptions &options) {
     logits.push_back(logit);
   if (options.wrong_proof)
     logits[FAKE_VOCAB + 3] += 1;
+  std::vector<Offset<flatbuffers::String>> notes;
+  if (options.nan_proof) {
+    logits[FAKE_VOCAB + 3] = NAN;
+    notes.push_back(builder.CreateString("up.weight has a NaN"));
+  }
   std::vector<Offset<LogitsVector>> vectors = {
       CreateLogitsVectorDirect(builder, &tokens, &rows, FAKE_VOCAB, &logits, 1e-6f)};
-  FinishProofBuffer(builder, CreateProofDirect(builder, &texts, &vectors));
+  FinishProofBuffer(builder, CreateProofDirect(builder, &texts, &vectors, &notes));
   return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
 }
 

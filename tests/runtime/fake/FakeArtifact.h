@@ -20,6 +20,7 @@ struct FakeOptions {
   bool tokenizer = true;
   bool proof = true;
   bool wrong_proof = false;                  // one reference logit off by 1
+  bool nan_proof = false;                    // and one not a number, with a note of why
   bool main_entry = false;                   // entry `main` instead of `step`
   std::string symbol = "quern_step_prefill"; // of the prefill bucket
   std::vector<std::string> features = {"sse4.2"};
