@@ -25,8 +25,7 @@ public:
   bool contains(DispatchOp dispatch) const {
     if (!possible)
       return false;
-    KernelOp kernel = kernelOf(dispatch);
-    return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
+    return loweringOf(kernelOf(dispatch).getAnchor()).replicable &&
            llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
   }
 
@@ -77,7 +76,9 @@ public:
   }
 
 private:
-  bool fetches(DispatchOp dispatch) const { return fetchesWork(replicated->kernelOf(dispatch)); }
+  bool fetches(DispatchOp dispatch) const {
+    return loweringOf(replicated->kernelOf(dispatch).getAnchor()).fetchesWork;
+  }
 
   using Range = std::pair<int64_t, int64_t>;
   /// Where a dispatch's results and scratch memory lie in the arena that all workers share.

@@ -12,7 +12,7 @@ using namespace quern;
 using namespace quern::cpu;
 
 bool quern::cpu::isElementwise(Operation *op) {
-  return op && isa<UnaryOp, BinaryOp, ScaleOp, ClampOp, GatedActOp, SliceOp>(op);
+  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>());
 }
 
 const Rows::Placed *Rows::find(mlir::Value value, Value from, int64_t cols) const {
@@ -162,7 +162,11 @@ Rows::Element Rows::readerOf(mlir::Value value, std::optional<Window> window) {
           return Value(arith::MinimumFOp::create(code.b, x, code.cf(op.getMax().convertToFloat())));
         };
       })
-      .Case([&](BinaryOp op) { return readerOf(op, window); });
+      .Case([&](BinaryOp op) { return readerOf(op, window); })
+      .Default([](Operation *op) -> Element {
+        llvm::report_fatal_error("the cpu target has no code for the elementwise op " +
+                                 op->getName().getStringRef());
+      });
 }
 
 Rows::Element Rows::readerOf(BinaryOp op, std::optional<Window> window) {

@@ -1,5 +1,6 @@
 #include "frontends/recipe/Builder.h"
 
+#include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
 
@@ -345,17 +346,17 @@ OwningOpRef<ModuleOp> Writer::write() {
   llvm::SmallVector<Attribute> files;
   for (const std::string &file : source_.files)
     files.push_back(b_.getStringAttr(file));
-  module.get()->setAttr("quern.files", b_.getArrayAttr(files));
+  module.get()->setAttr(attrs::kFiles, b_.getArrayAttr(files));
   llvm::SmallVector<NamedAttribute> model = {
-      b_.getNamedAttr("family", b_.getStringAttr(decoder_.family)),
-      b_.getNamedAttr("vocab", b_.getI64IntegerAttr(decoder_.vocab)),
-      b_.getNamedAttr("context", b_.getI64IntegerAttr(decoder_.context)),
-      b_.getNamedAttr("hidden", b_.getI64IntegerAttr(decoder_.hidden)),
-      b_.getNamedAttr("layers",
+      b_.getNamedAttr(attrs::kModelFamily, b_.getStringAttr(decoder_.family)),
+      b_.getNamedAttr(attrs::kModelVocab, b_.getI64IntegerAttr(decoder_.vocab)),
+      b_.getNamedAttr(attrs::kModelContext, b_.getI64IntegerAttr(decoder_.context)),
+      b_.getNamedAttr(attrs::kModelHidden, b_.getI64IntegerAttr(decoder_.hidden)),
+      b_.getNamedAttr(attrs::kModelLayers,
                       b_.getI64IntegerAttr(static_cast<int64_t>(decoder_.layers.size())))};
   if (source_.synthetic_seed)
-    model.push_back(b_.getNamedAttr("synthetic", b_.getUnitAttr()));
-  module.get()->setAttr("quern.model", b_.getDictionaryAttr(model));
+    model.push_back(b_.getNamedAttr(attrs::kModelSynthetic, b_.getUnitAttr()));
+  module.get()->setAttr(attrs::kModel, b_.getDictionaryAttr(model));
 
   at("step");
   auto type = b_.getFunctionType(

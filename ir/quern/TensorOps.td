@@ -51,7 +51,7 @@ def Quern_BinaryOp : Quern_Op<"binary", [Quern_Elementwise, Pure, AllTypesMatch<
   let hasVerifier = 1;
 }
 
-def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
+def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Quern_HeadwiseInterface, Pure, SameOperandsAndResultType]> {
   let summary = "every element times a constant";
   let arguments = (ins Quern_Rows:$input, F32Attr:$factor);
   let results = (outs Quern_Rows:$result);
@@ -65,7 +65,7 @@ def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndR
   }];
 }
 
-def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
+def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Quern_HeadwiseInterface, Pure, SameOperandsAndResultType]> {
   let summary = "every element held between two bounds";
   let description = [{
     y = min(max(x, min), max). Constraint C1: min <= max.
@@ -111,7 +111,7 @@ def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Pure]> {
+def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Quern_RowWise, Pure]> {
   let summary = "chosen rows";
   let description = [{
     y[r, :] = x[rows[r], :].
