@@ -1,6 +1,7 @@
 // See Rows.h.
 #include "codegen/cpu/Rows.h"
 
+#include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -74,26 +75,11 @@ void Rows::compute(mlir::Value value, Value from, int64_t cols, Value target) {
 
 static llvm::StringRef functionOf(UnaryKind kind) {
   switch (kind) {
-  case UnaryKind::silu:
-    return "qk_silu";
-  case UnaryKind::sigmoid:
-    return "qk_sigmoid";
-  case UnaryKind::gelu_erf:
-    return "qk_gelu_erf";
-  case UnaryKind::gelu_tanh:
-    return "qk_gelu_tanh";
-  case UnaryKind::relu:
-    return "qk_relu";
-  case UnaryKind::tanh:
-    return "qk_tanh";
-  case UnaryKind::softplus:
-    return "qk_softplus";
-  case UnaryKind::exp:
-    return "qk_exp";
-  case UnaryKind::relu2:
-    return "qk_relu2";
-  case UnaryKind::quick_gelu:
-    return "qk_quick_gelu";
+#define QK_CASE(X, NAME, ...)                                                                      \
+  case UnaryKind::NAME:                                                                            \
+    return "qk_" #NAME;
+    QK_FOR_EACH_UNARY_FUNCTION(QK_CASE, )
+#undef QK_CASE
   }
   llvm_unreachable("a unary kind without a function");
 }

@@ -17,6 +17,7 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 
+#include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "ir/formats/PackingLayout.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -49,27 +50,6 @@
   X(f32, float)                                                                                    \
   X(f16, _Float16)                                                                                 \
   X(bf16, BFloat16)
-
-// Scalar functions float -> float.
-#define QK_FOR_EACH_SCALAR_FUNCTION(X)                                                             \
-  X(exp)                                                                                           \
-  X(log)                                                                                           \
-  X(log1p)                                                                                         \
-  X(sigmoid)                                                                                       \
-  X(silu)                                                                                          \
-  X(tanh)                                                                                          \
-  X(gelu_tanh)                                                                                     \
-  X(gelu_erf)                                                                                      \
-  X(erf)                                                                                           \
-  X(softplus)                                                                                      \
-  X(relu)                                                                                          \
-  X(relu2)                                                                                         \
-  X(quick_gelu)                                                                                    \
-  X(round_bf16)                                                                                    \
-  X(sqrt)                                                                                          \
-  X(rsqrt)                                                                                         \
-  X(sin)                                                                                           \
-  X(cos)
 
 // The bitcode has C linkage; native builds put each variant into a namespace instead (Native.h).
 #ifdef QK_NAMESPACE
@@ -187,23 +167,14 @@ void qk_keep_best(const QuernStepArgs *args, int64_t worker, const float *values
 // --------------------------------------------------------------------------------------------
 //
 // Branch-free, so that after inlining LLVM's loop vectorizer turns a loop that calls them into
-// vector code. NaN in gives NaN out. Largest errors, found against double libm
-// (tests/codegen/microkernels/MathTest.cpp), in ulp of the exact result rounded to float:
-float qk_exp(float x);     // 1 ulp; exp(0) = 1; exp(-inf) = 0; denormal results are right, too
-float qk_log(float x);     // 1 ulp; log(0) = -inf; NaN for x < 0
-float qk_log1p(float x);   // 2 ulp; log1p(-1) = -inf; NaN for x < -1
-float qk_sigmoid(float x); // 2.5 ulp, at both ends too
-float qk_silu(
-    float x); // x * sigmoid(x): 3 ulp, where that is not denormal; NaN for -inf, as torch has it
-float qk_tanh(float x);      // 2 ulp
-float qk_erf(float x);       // 2 ulp
-float qk_gelu_tanh(float x); // x * sigmoid(sqrt(8/pi) (x + 0.044715 x^3)): within 3 ulp of x
-float qk_gelu_erf(float x);  // x * (1 + erf(x / sqrt 2)) / 2: within 2 ulp of x
-float qk_softplus(
-    float x);            // log(1 + e^x), x itself for x > 20 (torch: beta 1, threshold 20): 2 ulp
-float qk_relu(float x);  // exact
-float qk_relu2(float x); // max(x, 0)^2, correctly rounded
-float qk_quick_gelu(float x); // x * sigmoid(1.702 x): within 3 ulp of x
+// vector code. NaN in gives NaN out. UnaryFunctions.h has those of quern.unary, and their errors.
+#define QK_DECLARE_UNARY(X, NAME, ...) float qk_##NAME(float x);
+QK_FOR_EACH_UNARY_FUNCTION(QK_DECLARE_UNARY, )
+#undef QK_DECLARE_UNARY
+// The others', found as those are:
+float qk_log(float x);        // 1 ulp; log(0) = -inf; NaN for x < 0
+float qk_log1p(float x);      // 2 ulp; log1p(-1) = -inf; NaN for x < -1
+float qk_erf(float x);        // 2 ulp
 float qk_round_bf16(float x); // the nearest bfloat16, ties to even; overflows to infinity
 float qk_sqrt(float x);       // correctly rounded
 float qk_rsqrt(float x);      // 1 / sqrt(x), two roundings
@@ -322,6 +293,7 @@ QK_END
 
 // Every function above, as X(name).
 #define QK_EACH_GEMM_(X, NAME) X(qk_gemm_##NAME##_m1) X(qk_gemm_##NAME##_rows)
+#define QK_EACH_UNARY_(X, NAME, ...) X(qk_##NAME)
 #define QK_FOR_EACH_KERNEL(X)                                                                      \
   QK_EACH_GEMM_(X, q4_g32_z8_f16)                                                                  \
   QK_EACH_GEMM_(X, q4_g32_z0_min_f16)                                                              \
@@ -367,19 +339,10 @@ QK_END
   X(qk_sum_squares_around)                                                                         \
   X(qk_dot)                                                                                        \
   X(qk_max)                                                                                        \
-  X(qk_exp)                                                                                        \
+  QK_FOR_EACH_UNARY_FUNCTION(QK_EACH_UNARY_, X)                                                    \
   X(qk_log)                                                                                        \
   X(qk_log1p)                                                                                      \
-  X(qk_sigmoid)                                                                                    \
-  X(qk_silu)                                                                                       \
-  X(qk_tanh)                                                                                       \
-  X(qk_gelu_tanh)                                                                                  \
-  X(qk_gelu_erf)                                                                                   \
   X(qk_erf)                                                                                        \
-  X(qk_softplus)                                                                                   \
-  X(qk_relu)                                                                                       \
-  X(qk_relu2)                                                                                      \
-  X(qk_quick_gelu)                                                                                 \
   X(qk_round_bf16)                                                                                 \
   X(qk_sqrt)                                                                                       \
   X(qk_rsqrt)                                                                                      \

@@ -138,7 +138,7 @@ TEST_F(Import, ReadsShards) {
 
 // Tests that one pass finds everything: of the config, and of the tensors.
 TEST_F(Import, ListsAllProblemsAtOnce) {
-  config_["hidden_act"] = "mish";
+  config_["hidden_act"] = "laplace";
   config_["novel_trick"] = true;
   config_["rope_parameters"]["rope_type"] = "spiral";
   config_["num_attention_heads"] = 0;
