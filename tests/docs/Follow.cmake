@@ -1,0 +1,102 @@
+# Does to copies of the tree's files what a guide says, word for word. Each code block of the guide whose fence names one
+# of the languages below says in its first line, a comment, where it goes; that line is not part of it:
+#   // a/File.cpp                     it is that file, which is new
+#   // a/File.cpp, after: TEXT        it comes after the line with that text
+#   // a/File.cpp, before: TEXT       ... before it
+#   // a/File.cpp, in place of: TEXT  ... instead of it
+# A text that a file does not have in just one line is an error, so a guide cannot outlive what it tells of.
+#
+# quern_follow(GUIDE FILES...) writes the files, which are all that the guide touches, to FOLLOWED, a folder of the build;
+# put it in front of the other include folders. As a script: cmake -DSOURCE= -DOUT= -DGUIDE= -DFILES= -P Follow.cmake.
+cmake_minimum_required(VERSION 3.25)
+
+if(NOT CMAKE_SCRIPT_MODE_FILE)
+  function(quern_follow guide)
+    set(followed ${CMAKE_CURRENT_BINARY_DIR}/followed)
+    set(inputs ${CMAKE_SOURCE_DIR}/${guide})
+    foreach(file ${ARGN})
+      list(APPEND outputs ${followed}/${file})
+      if(EXISTS ${CMAKE_SOURCE_DIR}/${file})
+        list(APPEND inputs ${CMAKE_SOURCE_DIR}/${file})
+      endif()
+    endforeach()
+    set(script ${CMAKE_SOURCE_DIR}/tests/docs/Follow.cmake)
+    add_custom_command(
+      OUTPUT ${outputs}
+      COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUT=${followed} -DGUIDE=${guide} "-DFILES=${ARGN}"
+              -P ${script}
+      DEPENDS ${script} ${inputs} COMMENT "Following ${guide}" VERBATIM)
+    set(FOLLOWED ${followed} PARENT_SCOPE)
+  endfunction()
+  return()
+endif()
+
+# place(VARIABLE BLOCK WHERE MARK): puts the block into the variable's text at the one line that has the mark.
+function(place variable block where mark)
+  set(text "${${variable}}")
+  string(FIND "${text}" "${mark}" at)
+  string(FIND "${text}" "${mark}" last REVERSE)
+  if(at EQUAL -1 OR NOT at EQUAL last)
+    message(FATAL_ERROR "${GUIDE}: '${mark}' is not once in ${file}")
+  endif()
+  string(SUBSTRING "${text}" 0 ${at} before)
+  string(SUBSTRING "${text}" ${at} -1 after)
+  string(FIND "${before}" "\n" begin REVERSE)
+  math(EXPR begin "${begin} + 1")
+  string(FIND "${after}" "\n" end)
+  math(EXPR end "${at} + ${end} + 1")
+  string(SUBSTRING "${text}" 0 ${begin} before)
+  string(SUBSTRING "${text}" ${end} -1 after)
+  math(EXPR length "${end} - ${begin}")
+  string(SUBSTRING "${text}" ${begin} ${length} line)
+  if(where STREQUAL "after")
+    string(PREPEND block "${line}")
+  elseif(where STREQUAL "before")
+    string(APPEND block "${line}")
+  endif()
+  set(${variable} "${before}${block}${after}" PARENT_SCOPE)
+endfunction()
+
+file(READ ${SOURCE}/${GUIDE} rest)
+while(rest MATCHES "\n( *)```(cpp|cmake|mlir|tablegen)\n")
+  set(indent "${CMAKE_MATCH_1}")
+  set(fence "${CMAKE_MATCH_0}")
+  string(FIND "${rest}" "${fence}" begin)
+  string(LENGTH "${fence}" length)
+  math(EXPR begin "${begin} + ${length} - 1")
+  string(SUBSTRING "${rest}" ${begin} -1 rest)
+  string(FIND "${rest}" "\n${indent}```" end)
+  string(SUBSTRING "${rest}" 0 ${end} block)
+  math(EXPR end "${end} + 4")
+  string(SUBSTRING "${rest}" ${end} -1 rest)
+  string(REPLACE "\n${indent}" "\n" block "${block}\n") # as the guide's list indents it
+  if(NOT block MATCHES "^\n(//|#) ([A-Za-z0-9_./-]+)(, (after|before|in place of): ([^\n]*))?\n")
+    message(FATAL_ERROR "${GUIDE} does not say where this goes:${block}")
+  endif()
+  set(file "${CMAKE_MATCH_2}")
+  set(where "${CMAKE_MATCH_4}")
+  set(mark "${CMAKE_MATCH_5}")
+  string(LENGTH "${CMAKE_MATCH_0}" length)
+  string(SUBSTRING "${block}" ${length} -1 block)
+  if(NOT file IN_LIST FILES)
+    message(FATAL_ERROR "${GUIDE} names a file that its test does not know: ${file}")
+  endif()
+  list(APPEND touched ${file})
+  if(where STREQUAL "")
+    if(EXISTS ${SOURCE}/${file} OR DEFINED "text/${file}")
+      message(FATAL_ERROR "${GUIDE}: ${file} is not new")
+    endif()
+    set("text/${file}" "${block}")
+  else()
+    if(NOT DEFINED "text/${file}")
+      file(READ ${SOURCE}/${file} "text/${file}")
+    endif()
+    place("text/${file}" "${block}" ${where} "${mark}")
+  endif()
+endwhile()
+foreach(file ${FILES})
+  if(NOT file IN_LIST touched)
+    message(FATAL_ERROR "${GUIDE} says nothing of ${file}")
+  endif()
+  file(WRITE ${OUT}/${file} "${text/${file}}")
+endforeach()
