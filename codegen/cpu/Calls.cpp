@@ -76,9 +76,7 @@ public:
   }
 
 private:
-  bool fetches(DispatchOp dispatch) const {
-    return loweringOf(replicated->kernelOf(dispatch).getAnchor()).fetchesWork;
-  }
+  bool fetches(DispatchOp dispatch) const { return fetchesWork(replicated->kernelOf(dispatch)); }
 
   using Range = std::pair<int64_t, int64_t>;
   /// Where a dispatch's results and scratch memory lie in the arena that all workers share.

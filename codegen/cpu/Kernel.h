@@ -35,6 +35,7 @@ struct Lowering {
 
 /// The table of them: a new anchor's generator is named here.
 Lowering loweringOf(Anchor anchor);
+inline bool fetchesWork(KernelOp op) { return loweringOf(op.getAnchor()).fetchesWork; }
 
 /// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
 /// result is all that the entry gives, of which the largest column may be all that is asked for.
