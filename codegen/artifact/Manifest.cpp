@@ -33,11 +33,11 @@ public:
     auto sizes = planned_sizes(module_);
     if (!sizes.ok())
       return sizes.status();
-    auto model = module_->getAttrOfType<mlir::DictionaryAttr>("quern.model");
+    auto model = module_->getAttrOfType<mlir::DictionaryAttr>(attrs::kModel);
     if (!model)
       return absl::InternalError("the module has no quern.model");
-    auto family = model.getAs<mlir::StringAttr>("family");
-    auto vocab = model.getAs<mlir::IntegerAttr>("vocab");
+    auto family = model.getAs<mlir::StringAttr>(attrs::kModelFamily);
+    auto vocab = model.getAs<mlir::IntegerAttr>(attrs::kModelVocab);
 
     const auto section_table = this->sections(sections);
     const auto kernel_table = kernels();
@@ -59,7 +59,7 @@ public:
     manifest.add_family(family_text);
     manifest.add_source(source);
     manifest.add_source_hash(extras_.source_hash);
-    manifest.add_synthetic(model.contains("synthetic"));
+    manifest.add_synthetic(model.contains(attrs::kModelSynthetic));
     manifest.add_context(static_cast<uint32_t>(extras_.context));
     manifest.add_max_tokens(static_cast<uint32_t>(extras_.max_tokens));
     manifest.add_max_seqs(static_cast<uint32_t>(extras_.max_seqs));
@@ -93,7 +93,7 @@ private:
     for (auto kernel : module_.getOps<KernelOp>()) {
       kernel_index_[kernel.getSymName()] = static_cast<uint32_t>(table.size());
       table.push_back(CreateKernel(fbb_, fbb_.CreateString(kernel.getSymName().str()),
-                                   fbb_.CreateString(kernel.getAnchor().str())));
+                                   fbb_.CreateString(stringifyAnchor(kernel.getAnchor()).str())));
     }
     return fbb_.CreateVector(table);
   }
@@ -125,7 +125,7 @@ private:
         inputs.push_back(*desc);
       }
       for (unsigned i = 0; i < func.getNumResults(); ++i) {
-        auto label = func.getResultAttrOfType<mlir::StringAttr>(i, "quern.name");
+        auto label = func.getResultAttrOfType<mlir::StringAttr>(i, attrs::kName);
         auto desc = tensor(label            ? label.str()
                            : name == "step" ? "logits"
                                             : absl::StrCat("output", i),
@@ -142,7 +142,7 @@ private:
 
   static std::string argument_name(mlir::BlockArgument argument) {
     auto func = mlir::cast<mlir::func::FuncOp>(argument.getOwner()->getParentOp());
-    if (auto label = func.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), "quern.name"))
+    if (auto label = func.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), attrs::kName))
       return label.str();
     if (isIndices(argument.getType()) && rowsOf(argument.getType()) == "T")
       return "tokens";
@@ -229,7 +229,8 @@ private:
   flatbuffers::Offset<Dispatch> dispatch(DispatchOp planned) {
     auto kernel =
         mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(planned, planned.getKernelAttr());
-    const KernelFlops flops = kernel_flops(kernel);
+    const Flops flops = kernel.anchorFacts().flops;
+    const WeightBytes weights = weight_bytes(planned, kernel);
     const bool wanted =
         planned->getNumResults() > 0 && rowsOf(planned->getResult(0).getType()) == "R";
     std::vector<uint32_t> states;
@@ -237,8 +238,8 @@ private:
       if (auto ref = input.getDefiningOp<StateRefOp>())
         states.push_back(state_index(ref.getName()));
     return CreateDispatch(fbb_, kernel_index_[planned.getKernel()],
-                          fbb_.CreateString(planned.getLabel().str()), weight_bytes(planned),
-                          wanted, flops.row, flops.position, fbb_.CreateVector(states));
+                          fbb_.CreateString(planned.getLabel().str()), weights.step, wanted,
+                          flops.row, flops.position, fbb_.CreateVector(states), weights.row);
   }
 
   // A state's place in the table that states() makes.
@@ -249,19 +250,23 @@ private:
     return state_index_.lookup(name);
   }
 
-  // Packed bytes that a dispatch reads for one token: of a table that is looked up, one row.
-  static uint64_t weight_bytes(DispatchOp dispatch) {
-    auto kernel =
-        mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
-    const bool lookup = kernel && kernel.getAnchor() == "embedding";
-    uint64_t sum = 0;
-    for (mlir::Value input : dispatch.getInputs())
+  // Packed bytes that a dispatch reads once a step, and for each row of its results.
+  struct WeightBytes {
+    uint64_t step = 0;
+    uint64_t row = 0;
+  };
+  static WeightBytes weight_bytes(DispatchOp dispatch, KernelOp kernel) {
+    const MatrixUse matrix = kernel.anchorFacts().matrix;
+    WeightBytes sum;
+    for (auto [input, argument] :
+         llvm::zip_equal(dispatch.getInputs(), kernel.getBody().getArguments()))
       if (PackedOp packed = packed_weight(input)) {
         const uint64_t bytes = packed.getBytes().value_or(0);
-        const auto shape = packed.getType().getShape();
-        sum += lookup && shape.size() > 1
-                   ? bytes / static_cast<uint64_t>(std::max<int64_t>(1, shape[0]))
-                   : bytes;
+        if (matrix.slices != 0 && matrix.operand->get() == argument)
+          sum.row += bytes / static_cast<uint64_t>(packed.getType().getShape()[0]) *
+                     static_cast<uint64_t>(matrix.slices);
+        else
+          sum.step += bytes;
       }
     return sum;
   }

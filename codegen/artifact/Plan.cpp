@@ -23,27 +23,6 @@ absl::StatusOr<std::string> text(mlir::Operation *op, llvm::StringRef attribute)
   return absl::InternalError(absl::StrCat("a bucket has no ", attribute.str()));
 }
 
-uint64_t elements(llvm::ArrayRef<int64_t> shape) {
-  uint64_t n = 1;
-  for (const int64_t dim : shape)
-    n *= static_cast<uint64_t>(dim);
-  return n;
-}
-
-// Multiply-adds of one token in a kernel's body.
-uint64_t multiply_adds(mlir::Operation &op) {
-  if (auto linear = mlir::dyn_cast<LinearOp>(op))
-    return elements(linear.getWeight().getType().getShape());
-  if (auto conv = mlir::dyn_cast<CausalConv1dOp>(op))
-    return elements(conv.getWeight().getType().getShape());
-  if (auto recurrence = mlir::dyn_cast<LinearRecurrenceOp>(op)) {
-    // Decay, k v^T and S^T r; the rank-one correction is two more.
-    const uint64_t state = elements(recurrence.getState().getType().getShape());
-    return (recurrence.getA() ? 5 : 3) * state;
-  }
-  return 0;
-}
-
 } // namespace
 
 absl::StatusOr<std::vector<PlannedBucket>> planned_buckets(mlir::ModuleOp planned) {
@@ -117,25 +96,12 @@ PackedOp packed_weight(mlir::Value value) {
   return mlir::SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
 }
 
-KernelFlops kernel_flops(KernelOp kernel) {
-  KernelFlops flops;
-  for (mlir::Operation &op : kernel.getBody().front()) {
-    flops.row += 2 * multiply_adds(op);
-    if (auto attention = mlir::dyn_cast<AttentionOp>(op)) {
-      const auto shape = attention.getState().getType().getShape();
-      flops.position += 2 * static_cast<uint64_t>(attention.getHeads()) *
-                        static_cast<uint64_t>(shape[1] + shape[2]);
-    }
-  }
-  return flops;
-}
-
 uint64_t flops_per_token(const PlannedBucket &bucket) {
   uint64_t sum = 0;
   for (DispatchOp dispatch : bucket.dispatches)
     if (auto kernel = mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(
             dispatch, dispatch.getKernelAttr()))
-      sum += kernel_flops(kernel).row;
+      sum += kernel.anchorFacts().flops.row;
   return sum;
 }
 

@@ -49,14 +49,6 @@ absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned);
 /// The packed weight that `value` refers to; null if it is none.
 PackedOp packed_weight(mlir::Value value);
 
-/// 2 x the multiply-adds of a kernel: for each of its rows, and for each position that a row
-/// attends to.
-struct KernelFlops {
-  uint64_t row = 0;
-  uint64_t position = 0;
-};
-KernelFlops kernel_flops(KernelOp kernel);
-
 /// 2 x the multiply-adds of one decode token, attention over its past left out (it grows).
 uint64_t flops_per_token(const PlannedBucket &bucket);
 

@@ -114,7 +114,7 @@ public:
   /// that memory holds, in halves: while one is merged the other may be filled already.
   void generateOne() {
     constexpr int64_t kRound = BlockScratch::kBlocksARound;
-    BlockScratch scratch = BlockScratch::of(op);
+    BlockScratch scratch{op.facts().partials};
     auto shared = [&](Value row) {
       auto at = code.at(kernel.shared, code.mul(row, scratch.stride()));
       return RowStates{at, code.at(at, code.c(scratch.maxAt())),

@@ -25,8 +25,7 @@ public:
   bool contains(DispatchOp dispatch) const {
     if (!possible)
       return false;
-    KernelOp kernel = kernelOf(dispatch);
-    return (kernel.getAnchor() == "rows" || kernel.getAnchor() == "embedding") &&
+    return loweringOf(kernelOf(dispatch).getAnchor()).replicable &&
            llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
   }
 

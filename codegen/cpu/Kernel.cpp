@@ -5,7 +5,6 @@
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringSwitch.h"
 
 #include <cstddef>
 
@@ -23,8 +22,24 @@ llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
   return {LLVM::LLVMPointerType::get(type.getContext())};
 }
 
-bool quern::cpu::fetchesWork(KernelOp op) {
-  return op.getAnchor() == "linear" || op.getAnchor() == "attention";
+Lowering quern::cpu::loweringOf(Anchor anchor) {
+  switch (anchor) {
+  case Anchor::rows:
+    return {.generate = &Kernel::generateRows, .replicable = true};
+  case Anchor::linear:
+    return {.generate = &Kernel::generateLinear, .fetchesWork = true};
+  case Anchor::attention:
+    return {.generate = &Kernel::generateAttention, .fetchesWork = true};
+  case Anchor::kv_append:
+    return {.generate = &Kernel::generateKvAppend};
+  case Anchor::linear_recurrence:
+    return {.generate = &Kernel::generateRecurrence};
+  case Anchor::causal_conv1d:
+    return {.generate = &Kernel::generateConv};
+  case Anchor::embedding:
+    return {.generate = &Kernel::generateEmbedding, .replicable = true};
+  }
+  llvm_unreachable("an anchor without a lowering");
 }
 
 Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
@@ -68,9 +83,7 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
     shared = Pointer<float>(entry->getArgument(next));
 
   yield = cast<YieldOp>(op.getBody().front().getTerminator());
-  for (Operation &inner : op.getBody().front())
-    if (inner.getName().stripDialect() == op.getAnchor())
-      anchor = &inner;
+  anchor = op.anchorOp();
 }
 
 void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> body) {
@@ -98,20 +111,7 @@ void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> bo
 }
 
 LogicalResult Kernel::generate() {
-  using Generator = LogicalResult (Kernel::*)();
-  auto generator = llvm::StringSwitch<Generator>(op.getAnchor())
-                       .Case("linear", &Kernel::generateLinear)
-                       .Case("attention", &Kernel::generateAttention)
-                       .Case("kv_append", &Kernel::generateKvAppend)
-                       .Case("linear_recurrence", &Kernel::generateRecurrence)
-                       .Case("causal_conv1d", &Kernel::generateConv)
-                       .Case("embedding", &Kernel::generateEmbedding)
-                       .Case("rows", &Kernel::generateRows)
-                       .Default(nullptr);
-  if (!generator)
-    return op.emitError("the cpu target has no generator for the anchor '")
-           << op.getAnchor() << "'";
-  if (failed((this->*generator)()))
+  if (failed((this->*loweringOf(op.getAnchor()).generate)()))
     return failure();
   LLVM::ReturnOp::create(code.b, ValueRange{});
   return success();

@@ -16,12 +16,26 @@
 
 namespace quern::cpu {
 
-/// Whether a kernel's workers fetch pieces of its work as they come to need more. Between two such
-/// kernels there must be a barrier.
-bool fetchesWork(KernelOp op);
+class Kernel;
 
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
+
+/// How this target computes the kernels of an anchor.
+struct Lowering {
+  /// Writes the body.
+  mlir::LogicalResult (Kernel::*generate)();
+  /// Workers fetch pieces of its work as they come to need more. Between two such kernels there
+  /// must be a barrier.
+  bool fetchesWork = false;
+  /// A single row is no more than one worker's work, and touches no state: in buckets of one token
+  /// every worker computes it for itself.
+  bool replicable = false;
+};
+
+/// The table of them: a new anchor's generator is named here.
+Lowering loweringOf(Anchor anchor);
+inline bool fetchesWork(KernelOp op) { return loweringOf(op.getAnchor()).fetchesWork; }
 
 /// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
 /// result is all that the entry gives, of which the largest column may be all that is asked for.
@@ -33,7 +47,7 @@ public:
   Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form);
 
   /// Writes the body, by the kernel's anchor, and ends the function. Fails with a diagnostic on
-  /// what no generator knows.
+  /// what its generator cannot do.
   mlir::LogicalResult generate();
 
   Code &code;

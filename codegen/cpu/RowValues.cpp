@@ -1,6 +1,7 @@
 // See RowValues.h.
 #include "codegen/cpu/RowValues.h"
 
+#include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -12,7 +13,7 @@ using namespace quern;
 using namespace quern::cpu;
 
 bool quern::cpu::isElementwise(Operation *op) {
-  return op && isa<UnaryOp, BinaryOp, ScaleOp, ClampOp, GatedActOp, SliceOp>(op);
+  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>());
 }
 
 const RowValues::Placed *RowValues::find(mlir::Value value, Value from, int64_t cols) const {
@@ -75,26 +76,11 @@ void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<flo
 
 static llvm::StringRef functionOf(UnaryKind kind) {
   switch (kind) {
-  case UnaryKind::silu:
-    return "qk_silu";
-  case UnaryKind::sigmoid:
-    return "qk_sigmoid";
-  case UnaryKind::gelu_erf:
-    return "qk_gelu_erf";
-  case UnaryKind::gelu_tanh:
-    return "qk_gelu_tanh";
-  case UnaryKind::relu:
-    return "qk_relu";
-  case UnaryKind::tanh:
-    return "qk_tanh";
-  case UnaryKind::softplus:
-    return "qk_softplus";
-  case UnaryKind::exp:
-    return "qk_exp";
-  case UnaryKind::relu2:
-    return "qk_relu2";
-  case UnaryKind::quick_gelu:
-    return "qk_quick_gelu";
+#define QK_CASE(X, NAME, ...)                                                                      \
+  case UnaryKind::NAME:                                                                            \
+    return "qk_" #NAME;
+    QK_FOR_EACH_UNARY_FUNCTION(QK_CASE, )
+#undef QK_CASE
   }
   llvm_unreachable("a unary kind without a function");
 }
@@ -163,7 +149,11 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
           return Value(arith::MinimumFOp::create(code.b, x, code.cf(op.getMax().convertToFloat())));
         };
       })
-      .Case([&](BinaryOp op) { return readerOf(op, window); });
+      .Case([&](BinaryOp op) { return readerOf(op, window); })
+      .Default([](Operation *op) -> Element {
+        llvm::report_fatal_error("the cpu target has no code for the elementwise op " +
+                                 op->getName().getStringRef());
+      });
 }
 
 RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {

@@ -74,7 +74,7 @@ absl::Status check_output(const std::string &output, const std::string &model) {
 
 absl::StatusOr<std::shared_ptr<weights::WeightStore>> open_files(mlir::ModuleOp module) {
   auto store = std::make_shared<weights::WeightStore>();
-  if (auto files = module->getAttrOfType<mlir::ArrayAttr>("quern.files"))
+  if (auto files = module->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles))
     for (auto path : files.getAsRange<mlir::StringAttr>())
       if (auto file = store->add(path.str()); !file.ok())
         return file.status();

@@ -91,7 +91,7 @@ Json kernels(const Manifest &manifest) {
             {{"entry", text(entry->name())},
              {"bucket", text(bucket->name())},
              {"label", text(dispatch->label())},
-             {"weight_bytes", dispatch->weight_bytes()}});
+             {"weight_bytes", dispatch->weight_bytes() + dispatch->row_weight_bytes()}});
   return out;
 }
 

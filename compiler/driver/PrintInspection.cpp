@@ -102,7 +102,8 @@ void print_kernels(const Manifest &manifest) {
         for (const artifact::Dispatch *dispatch : items(bucket->dispatches()))
           if (dispatch->kernel() == k)
             std::printf("  %-10s %14" PRIu64 "  %s\n", std::string(text(bucket->name())).c_str(),
-                        dispatch->weight_bytes(), std::string(text(dispatch->label())).c_str());
+                        dispatch->weight_bytes() + dispatch->row_weight_bytes(),
+                        std::string(text(dispatch->label())).c_str());
   }
 }
 

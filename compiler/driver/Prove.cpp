@@ -81,7 +81,7 @@ bool has_step(mlir::ModuleOp planned) {
 }
 
 int64_t model_number(mlir::ModuleOp planned, llvm::StringRef key) {
-  auto model = planned->getAttrOfType<mlir::DictionaryAttr>("quern.model");
+  auto model = planned->getAttrOfType<mlir::DictionaryAttr>(attrs::kModel);
   auto value = model ? model.getAs<mlir::IntegerAttr>(key) : mlir::IntegerAttr();
   return value ? value.getInt() : 0;
 }
@@ -105,7 +105,7 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
       proof.tokenizer.push_back({text, *std::move(tokens)});
     }
   }
-  const int64_t vocab = model_number(planned, "vocab");
+  const int64_t vocab = model_number(planned, attrs::kModelVocab);
   if (!has_step(planned) || vocab <= 0)
     return proof;
   int64_t max_tokens = 1;
@@ -113,8 +113,9 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
     if (auto most = bucket->getAttrOfType<mlir::IntegerAttr>(attrs::kMaxTokens))
       max_tokens = std::max(max_tokens, most.getInt());
   artifact::ProofContents::Logits logits;
-  const int64_t count = std::min({proof_tokens(parameters_of(planned)), max_tokens,
-                                  std::max<int64_t>(1, model_number(planned, "context"))});
+  const int64_t count =
+      std::min({proof_tokens(parameters_of(planned)), max_tokens,
+                std::max<int64_t>(1, model_number(planned, attrs::kModelContext))});
   for (int64_t i = 0; i < count; ++i)
     logits.tokens.push_back(token(i, vocab));
   for (const int64_t row : {int64_t{0}, count / 2, count - 1})

@@ -21,6 +21,7 @@ llvm::ArrayRef<llvm::StringRef> fusions() {
                                                "fuse-convolutions",
                                                "fuse-recurrences",
                                                "fuse-embeddings",
+                                               "fuse-anchors",
                                                "fuse-rows",
                                                "quantize-activations"};
   return kNames;

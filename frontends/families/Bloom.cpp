@@ -22,7 +22,7 @@ recipe::Decoder bloom_from_hf(ModelReader &model) {
                                   .default_tied = true,
                                   .rope = std::nullopt});
   d.family = "bloom";
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   d.norm = recipe::NormKind::Layer;
   d.norm_bias = d.qkv_bias = d.o_bias = d.mlp_bias = true;
   d.gated = false;
@@ -59,7 +59,7 @@ recipe::Decoder bloom_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(
       model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
   d.family = "bloom";
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   d.alibi = alibi_slopes(d.heads);
   DenseNames names = kGgufDenseNames;
   names.embedding_norm = "token_embd_norm";

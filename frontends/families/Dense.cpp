@@ -1,11 +1,12 @@
 #include "frontends/families/Dense.h"
 
+#include "frontends/families/Activations.h"
+
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 namespace quern {
 
@@ -34,37 +35,6 @@ const DenseNames kHfDenseNames = {
     .up = "model.layers.*.mlp.up_proj",
     .down = "model.layers.*.mlp.down_proj",
 };
-
-recipe::Activation read_activation(ModelReader &model, std::string_view key,
-                                   std::string_view fallback) {
-  using enum recipe::Activation;
-  // The names of transformers' ACT2FN; several are one function under many names.
-  static const std::map<std::string, recipe::Activation, std::less<>> kKnown = {
-      {"silu", Silu},
-      {"swish", Silu},
-      {"sigmoid", Sigmoid},
-      {"gelu", GeluErf},
-      {"gelu_python", GeluErf},
-      {"gelu_new", GeluTanh},
-      {"gelu_fast", GeluTanh},
-      {"gelu_accurate", GeluTanh},
-      {"gelu_pytorch_tanh", GeluTanh},
-      {"gelu_python_tanh", GeluTanh},
-      {"relu", Relu},
-      {"tanh", Tanh},
-      {"relu2", Relu2},
-      {"quick_gelu", QuickGelu},
-  };
-  std::string name = model.text(key, std::string(fallback));
-  if (auto it = kKnown.find(name); it != kKnown.end())
-    return it->second;
-  std::string known;
-  for (const auto &entry : kKnown)
-    absl::StrAppend(&known, known.empty() ? "" : ", ", entry.first);
-  model.problem(key, absl::StrCat("the activation '", name, "' is not known"),
-                absl::StrCat("Quern knows ", known));
-  return Silu;
-}
 
 std::string head_module(const ModelReader &model, bool tied, const std::string &embedding,
                         const std::string &head) {

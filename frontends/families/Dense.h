@@ -56,7 +56,7 @@ struct Dense {
   int64_t max_positions = 0; ///< what the config says of the context
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   double eps = 0;
-  recipe::Activation activation = recipe::Activation::Silu;
+  std::string activation = "silu"; ///< as quern.unary calls it
   bool gated = true;
   std::vector<recipe::Rope> ropes{};
   std::vector<size_t> layer_ropes{}; ///< index into ropes, or kNoRope; empty: the first
@@ -124,10 +124,6 @@ void read_qwen_windows(ModelReader &model, Dense &dense);
 /// The recipe. `model` says which of two tied weights the files have.
 recipe::Decoder dense_decoder(const ModelReader &model, const Dense &dense,
                               const DenseNames &names);
-
-/// hidden_act and the like. What is not known is a problem.
-recipe::Activation read_activation(ModelReader &model, std::string_view key,
-                                   std::string_view fallback);
 
 /// The module whose weight the head uses, where `tied` is what the config says: the head's own if
 /// the files have it (then the embedding's is, or should be, the same), else the embedding's.

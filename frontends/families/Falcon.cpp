@@ -88,7 +88,7 @@ recipe::Decoder falcon_from_hf(ModelReader &model) {
 recipe::Decoder falcon_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
   d.family = "falcon";
-  d.activation = recipe::Activation::GeluErf;
+  d.activation = "gelu_erf";
   d.wiring = Wiring::OneNorm;
   DenseNames names = kGgufDenseNames;
   if (model.has_tensor("blk.0.attn_norm_2.weight")) {

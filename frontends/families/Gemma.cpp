@@ -33,7 +33,7 @@ Dense gemma(ModelReader &model, HfKeys keys) {
 
 Dense gemma_gguf(ModelReader &model, const GgufKeys &keys) {
   Dense d = dense_from_gguf(model, keys);
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   d.embedding_scale = std::sqrt(static_cast<double>(d.hidden));
   return d;
 }

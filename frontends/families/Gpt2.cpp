@@ -61,7 +61,7 @@ recipe::Decoder gpt2_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(
       model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
   d.family = "gpt2";
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   d.position_rows = d.max_positions;
   return gguf_decoder(model, d);
 }

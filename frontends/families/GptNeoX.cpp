@@ -46,7 +46,7 @@ recipe::Decoder gpt_neox_from_hf(ModelReader &model) {
 recipe::Decoder gpt_neox_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
   d.family = "gpt_neox";
-  d.activation = recipe::Activation::GeluErf;
+  d.activation = "gelu_erf";
   if (model.boolean("use_parallel_residual", true))
     d.wiring = Wiring::Parallel;
   return gguf_decoder(model, d);

@@ -1,5 +1,6 @@
 // Mamba-2 (Dao and Gu, 2024), as transformers' Mamba2ForCausalLM computes it: the gated norm works
 // on each group of the inner width apart.
+#include "frontends/families/Activations.h"
 #include "frontends/families/Dense.h"
 #include "frontends/families/Families.h"
 

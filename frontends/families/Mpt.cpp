@@ -20,7 +20,7 @@ recipe::Decoder mpt_from_hf(ModelReader &model) {
                                   .default_tied = true,
                                   .rope = std::nullopt});
   d.family = "mpt";
-  d.activation = recipe::Activation::GeluErf;
+  d.activation = "gelu_erf";
   d.norm = recipe::NormKind::Layer;
   d.gated = false;
   d.fused = FusedQkv::Stacked;
@@ -91,7 +91,7 @@ recipe::Decoder mpt_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(
       model, {.norm = recipe::NormKind::Layer, .gated = false, .rope = std::nullopt});
   d.family = "mpt";
-  d.activation = recipe::Activation::GeluErf;
+  d.activation = "gelu_erf";
   d.clip = model.number("attention.clamp_kqv", 0, 1e9, 0.0);
   if (const double steepest = model.number("attention.max_alibi_bias", 0, 1e3, 0.0))
     d.alibi = alibi_slopes(d.heads, steepest);

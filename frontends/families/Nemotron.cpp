@@ -24,7 +24,7 @@ recipe::Decoder nemotron_from_hf(ModelReader &model) {
 recipe::Decoder nemotron_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
   d.family = "nemotron";
-  d.activation = recipe::Activation::Relu2;
+  d.activation = "relu2";
   return gguf_decoder(model, d);
 }
 

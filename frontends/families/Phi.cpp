@@ -54,7 +54,7 @@ recipe::Decoder phi3_from_hf(ModelReader &model) {
 recipe::Decoder phi_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
   d.family = "phi";
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   d.wiring = Wiring::OneNorm;
   return gguf_decoder(model, d);
 }

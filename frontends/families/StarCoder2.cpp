@@ -29,7 +29,7 @@ recipe::Decoder starcoder2_from_hf(ModelReader &model) {
 recipe::Decoder starcoder2_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.norm = recipe::NormKind::Layer, .gated = false});
   d.family = "starcoder2";
-  d.activation = recipe::Activation::GeluTanh;
+  d.activation = "gelu_tanh";
   return gguf_decoder(model, d);
 }
 

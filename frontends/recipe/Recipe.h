@@ -87,9 +87,6 @@ struct Norm {
   bool apart = false;
 };
 
-/// The activation functions that model files name.
-enum class Activation { Silu, Sigmoid, GeluErf, GeluTanh, Relu, Tanh, Relu2, QuickGelu };
-
 /// Rotary positions: the frequencies with every scaling applied.
 struct Rope {
   std::vector<float> inv_freq;
@@ -135,7 +132,7 @@ struct Mamba2 {
   bool conv_bias = false;
   Linear in_proj, out_proj;
   Norm norm;
-  Activation activation = Activation::Silu; ///< after the convolution
+  std::string activation = "silu"; ///< after the convolution, as quern.unary calls it
   double dt_min = 0;
   double dt_max = std::numeric_limits<double>::infinity();
 
@@ -147,14 +144,14 @@ struct Mamba2 {
 struct GatedMlp {
   std::string module{};
   Linear gate{}, up{}, down{};
-  Activation activation = Activation::Silu;
+  std::string activation = "silu"; ///< as quern.unary calls it
 };
 
 /// down(act(up(x))).
 struct Mlp {
   std::string module{};
   Linear up{}, down{};
-  Activation activation = Activation::GeluErf;
+  std::string activation = "gelu_erf"; ///< as quern.unary calls it
 };
 
 using Block = std::variant<Attention, Mamba2, GatedMlp, Mlp>;

@@ -7,9 +7,10 @@
 
 namespace quern {
 template <typename Op> class Elementwise : public mlir::OpTrait::TraitBase<Op, Elementwise> {};
-template <typename Op> class Anchor : public mlir::OpTrait::TraitBase<Op, Anchor> {};
+template <typename Op> class RowWise : public mlir::OpTrait::TraitBase<Op, RowWise> {};
 template <typename Op> class View : public mlir::OpTrait::TraitBase<Op, View> {};
 template <typename Op> class Reference : public mlir::OpTrait::TraitBase<Op, Reference> {};
+template <typename Op> class Structure : public mlir::OpTrait::TraitBase<Op, Structure> {};
 } // namespace quern
 
 #endif

@@ -21,7 +21,7 @@ def Quern_PositionsOp : Quern_Op<"positions", [Quern_View, Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_RopeTableOp : Quern_Op<"rope_table", [Pure]> {
+def Quern_RopeTableOp : Quern_Op<"rope_table", [Quern_RowWise, Pure]> {
   let summary = "cosines and sines of every token's position, for rotary embedding";
   let description = [{
     For token t at position p and frequency i: angle = p * inv_freq[i] (a float32 product), column i is
@@ -40,7 +40,7 @@ def Quern_RopeTableOp : Quern_Op<"rope_table", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_RopeOp : Quern_Op<"rope", [Pure]> {
+def Quern_RopeOp : Quern_Op<"rope", [Quern_RowWise, Pure, DeclareOpInterfaceMethods<Quern_HeadwiseInterface, ["headColumns"]>]> {
   let summary = "rotary position embedding of every head (Su et al., 2021)";
   let description = [{
     In each group of `head_dim` columns, the first 2 n (n: frequencies of the table) are rotated in
@@ -59,7 +59,7 @@ def Quern_RopeOp : Quern_Op<"rope", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_AttentionOp : Quern_Op<"attention", [Quern_Anchor, MemoryEffects<[MemRead<Quern_StateResource>]>]> {
+def Quern_AttentionOp : Quern_AnchorOp<"attention", [MemoryEffects<[MemRead<Quern_StateResource>]>]> {
   let summary = "causal softmax attention of the step's queries over kv state";
   let description = [{
     The step's keys and values are in the state already (`quern.kv_append`). For token t of sequence b at

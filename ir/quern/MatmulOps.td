@@ -4,7 +4,7 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_LinearOp : Quern_Op<"linear", [Quern_Anchor, Pure]> {
+def Quern_LinearOp : Quern_AnchorOp<"linear", [Pure]> {
   let summary = "y = x W^T + b";
   let description = [{
     y[t, n] = sum_k x[t, k] * W[n, k] + b[n].
@@ -21,7 +21,7 @@ def Quern_LinearOp : Quern_Op<"linear", [Quern_Anchor, Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
+def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Quern_RowWise, Pure]> {
   let summary = "rows quantized to int8 in groups of 16 columns";
   let description = [{
     Groups come in pairs. That with the larger max|x| has scale = max|x| / 127, the other scale *
@@ -41,7 +41,7 @@ def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_EmbeddingOp : Quern_Op<"embedding", [Quern_Anchor, Pure]> {
+def Quern_EmbeddingOp : Quern_AnchorOp<"embedding", [Pure]> {
   let summary = "rows of a weight, looked up by token id";
   let description = [{
     y[t, :] = W[ids[t], :].

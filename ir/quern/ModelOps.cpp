@@ -38,6 +38,9 @@ LogicalResult EmbeddingOp::verify() {
   return success();
 }
 
+int64_t RopeOp::headColumns() { return static_cast<int64_t>(getHeadDim()); }
+int64_t RmsNormOp::headColumns() { return groupSize(); }
+int64_t LayerNormOp::headColumns() { return groupSize(); }
 int64_t RmsNormOp::groupSize() { return getGroup() ? getGroup() : colsOf(getType()); }
 int64_t LayerNormOp::groupSize() { return getGroup() ? getGroup() : colsOf(getType()); }
 

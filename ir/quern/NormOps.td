@@ -5,7 +5,7 @@
 include "ir/interfaces/NormInterface.td"
 include "ir/quern/QuernTypes.td"
 
-def Quern_RmsNormOp : Quern_Op<"rms_norm", [Pure, Quern_NormInterface]> {
+def Quern_RmsNormOp : Quern_Op<"rms_norm", [Quern_RowWise, Pure, Quern_NormInterface, DeclareOpInterfaceMethods<Quern_HeadwiseInterface, ["headColumns"]>]> {
   let summary = "root-mean-square normalization of groups of columns";
   let description = [{
     Columns fall into groups of `group` (0: the whole row is one). In each group
@@ -30,7 +30,7 @@ def Quern_RmsNormOp : Quern_Op<"rms_norm", [Pure, Quern_NormInterface]> {
   }];
 }
 
-def Quern_LayerNormOp : Quern_Op<"layer_norm", [Pure, AttrSizedOperandSegments, Quern_NormInterface]> {
+def Quern_LayerNormOp : Quern_Op<"layer_norm", [Quern_RowWise, Pure, AttrSizedOperandSegments, Quern_NormInterface, DeclareOpInterfaceMethods<Quern_HeadwiseInterface, ["headColumns"]>]> {
   let summary = "layer normalization of groups of columns";
   let description = [{
     Columns fall into groups of `group` (0: the whole row is one). In each group

@@ -17,6 +17,25 @@ using namespace mlir;
 
 namespace quern {
 
+namespace {
+/// The parts in fusion (FusionTraits.td, AnchorInterface.td) that an op may play.
+template <class Op>
+constexpr int kParts =
+    Op::template hasTrait<AnchorOpInterface::Trait>() + Op::template hasTrait<Elementwise>() +
+    Op::template hasTrait<RowWise>() + Op::template hasTrait<View>() +
+    Op::template hasTrait<Reference>() + Op::template hasTrait<Structure>();
+template <class Op> struct HasOnePart {
+  static_assert(kParts<Op> == 1, "an op of the dialect is an anchor or has one of the traits of "
+                                 "FusionTraits.td");
+  static constexpr bool value = true;
+};
+template <class... Ops> constexpr bool kHaveOnePart = (HasOnePart<Ops>::value && ...);
+static_assert(kHaveOnePart<
+#define GET_OP_LIST
+#include "ir/quern/QuernOps.cpp.inc"
+              >);
+} // namespace
+
 void QuernDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST

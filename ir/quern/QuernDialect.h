@@ -3,6 +3,7 @@
 #ifndef QUERN_IR_QUERN_QUERNDIALECT_H
 #define QUERN_IR_QUERN_QUERNDIALECT_H
 
+#include "ir/interfaces/AnchorInterface.h"
 #include "ir/interfaces/FusionTraits.h"
 #include "ir/interfaces/NormInterface.h"
 

@@ -2,6 +2,7 @@
 #ifndef QUERN_DIALECT_TD
 #define QUERN_DIALECT_TD
 
+include "ir/interfaces/AnchorInterface.td"
 include "ir/interfaces/FusionTraits.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
@@ -29,6 +30,12 @@ def Quern_Dialect : Dialect {
 }
 
 class Quern_Op<string mnemonic, list<Trait> traits = []> : Op<Quern_Dialect, mnemonic, traits>;
+
+// An op that a region's loops are built around: the case of Quern_Anchor that has its name. It defines facts().
+class Quern_AnchorOp<string mnemonic, list<Trait> traits = []>
+    : Quern_Op<mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Quern_AnchorInterface>])> {
+  let extraClassDeclaration = "static constexpr ::quern::Anchor kAnchor = ::quern::Anchor::" # mnemonic # ";";
+}
 
 // Memory effects on state go through this resource, so that ops on different state never commute
 // past one another unless they only read.

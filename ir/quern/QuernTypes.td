@@ -42,6 +42,8 @@ def Quern_CodedAttr : Quern_Attr<"Coded", "coded"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def Quern_AnchorAttr : EnumAttr<Quern_Dialect, Quern_Anchor, "anchor">;
+
 def Quern_StateKind : I32EnumAttr<"StateKind", "what a sequence carries between steps", [
     I32EnumAttrCase<"kv", 0>, I32EnumAttrCase<"recurrent", 1>, I32EnumAttrCase<"window", 2>]> {
   let cppNamespace = "::quern";

@@ -13,27 +13,30 @@ LogicalResult FusedOp::verify() {
     return emitOpError("C1: block arguments have the inputs' types");
   if (body.getTerminator()->getOperandTypes() != getResultTypes())
     return emitOpError("C2: the yield has the results' types");
-  if (getAnchor() != "rows") {
-    auto anchors = llvm::count_if(
-        body, [&](Operation &op) { return op.getName().stripDialect() == getAnchor(); });
+  if (getAnchor() != Anchor::rows) {
+    auto anchors = llvm::count_if(body.getOps<AnchorOpInterface>(),
+                                  [&](AnchorOpInterface op) { return op.anchor() == getAnchor(); });
     if (anchors != 1)
       return emitOpError("C3: one op of the anchor's kind, quern.")
-             << getAnchor() << ", not " << anchors;
+             << stringifyAnchor(getAnchor()) << ", not " << anchors;
   }
   return success();
 }
 
-// quern.kernel @name "linear" (%x: type, ...) -> (type, ...) attributes {...} { ... }
+// quern.kernel @name linear (%x: type, ...) -> (type, ...) attributes {...} { ... }
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
-  StringAttr name, anchor;
+  StringAttr name;
   SmallVector<OpAsmParser::Argument> arguments;
   SmallVector<Type> results;
+  FailureOr<Anchor> anchor;
   if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
-      parser.parseAttribute(anchor, getAnchorAttrName(result.name), result.attributes) ||
+      failed(anchor = FieldParser<Anchor>::parse(parser)) ||
       parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
       parser.parseOptionalArrowTypeList(results) ||
       parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
+  result.addAttribute(getAnchorAttrName(result.name),
+                      AnchorAttr::get(parser.getContext(), *anchor));
   SmallVector<Type> inputs =
       llvm::map_to_vector(arguments, [](OpAsmParser::Argument &arg) { return arg.type; });
   result.addAttribute(getFunctionTypeAttrName(result.name),
@@ -44,7 +47,7 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
 void KernelOp::print(OpAsmPrinter &printer) {
   printer << ' ';
   printer.printSymbolName(getSymName());
-  printer << ' ' << getAnchorAttr() << " (";
+  printer << ' ' << stringifyAnchor(getAnchor()) << " (";
   llvm::interleaveComma(getBody().getArguments(), printer,
                         [&](BlockArgument arg) { printer.printRegionArgument(arg); });
   printer << ')';

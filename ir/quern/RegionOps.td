@@ -4,13 +4,13 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_YieldOp : Quern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp"]>]> {
+def Quern_YieldOp : Quern_Op<"yield", [Quern_Structure, Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp"]>]> {
   let summary = "ends a region with its results";
   let description = [{
     Constraint C1: the operands' types are the parent's results.
 
     ```mlir
-    %y = quern.fused "rows" (%x) : (tensor<?x64xf32, #quern.dims<"T">>) -> tensor<?x64xf32, #quern.dims<"T">> {
+    %y = quern.fused rows (%x) : (tensor<?x64xf32, #quern.dims<"T">>) -> tensor<?x64xf32, #quern.dims<"T">> {
     ^bb0(%0: tensor<?x64xf32, #quern.dims<"T">>):
       quern.yield %0 : tensor<?x64xf32, #quern.dims<"T">>
     }
@@ -20,18 +20,18 @@ def Quern_YieldOp : Quern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
-def Quern_FusedOp : Quern_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
+def Quern_FusedOp : Quern_Op<"fused", [Quern_Structure, IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
   let summary = "a fused region: one anchor with its prologue and epilogue";
   let description = [{
     What becomes one kernel. Everything it uses, weights and state included, is an input, so that regions of
-    equal text share a kernel. `anchor` names the op the loops are built around: linear, attention,
-    linear_recurrence, causal_conv1d, kv_append, embedding, or rows (row by row, no anchor of the others).
+    equal text share a kernel. `anchor` names the op the loops are built around, one that has AnchorOpInterface, or is
+    `rows`: row by row, around no op.
 
     Constraints: C1: block arguments have the inputs' types. C2: the yield has the results' types. C3: the body holds exactly
-    one op of the anchor's name, or none where the anchor is rows.
+    one op of the anchor's name, where that is not rows.
 
     ```mlir
-    %y = quern.fused "linear" (%x, %w) : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
+    %y = quern.fused linear (%x, %w) : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
     ^bb0(%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">):
       %2 = quern.linear %0, %1 : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
       %3 = quern.unary silu %2 : tensor<?x96xf32, #quern.dims<"T">>
@@ -39,26 +39,32 @@ def Quern_FusedOp : Quern_Op<"fused", [IsolatedFromAbove, SingleBlock, Recursive
     }
     ```
   }];
-  let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$anchor);
+  let arguments = (ins Variadic<AnyType>:$inputs, Quern_AnchorAttr:$anchor);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$anchor `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body";
+  let assemblyFormat = "`` $anchor `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The op of the region's anchor; null where that is rows.
+    ::quern::AnchorOpInterface anchorOp();
+    /// That op's answers, or those of rows.
+    ::quern::AnchorFacts anchorFacts();
+  }];
 }
 
-def Quern_KernelOp : Quern_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface, SingleBlock, OpAsmOpInterface]> {
+def Quern_KernelOp : Quern_Op<"kernel", [Quern_Structure, IsolatedFromAbove, FunctionOpInterface, SingleBlock, OpAsmOpInterface]> {
   let summary = "a kernel: the body of a fused region, shared by its dispatches";
   let description = [{
     Constraint C1: the body's yield has the function type's results.
 
     ```mlir
-    quern.kernel @linear_0 "linear" (%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
+    quern.kernel @linear_0 linear (%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
       %2 = quern.linear %0, %1 : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
       quern.yield %2 : tensor<?x96xf32, #quern.dims<"T">>
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, StrAttr:$anchor,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, Quern_AnchorAttr:$anchor,
                        OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
@@ -67,10 +73,14 @@ def Quern_KernelOp : Quern_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface,
     ::mlir::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::mlir::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// The op of the kernel's anchor; null where that is rows.
+    ::quern::AnchorOpInterface anchorOp();
+    /// That op's answers, or those of rows.
+    ::quern::AnchorFacts anchorFacts();
   }];
 }
 
-def Quern_DispatchOp : Quern_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+def Quern_DispatchOp : Quern_Op<"dispatch", [Quern_Structure, DeclareOpInterfaceMethods<SymbolUserOpInterface>, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
   let summary = "one step of a schedule: runs a kernel on named buffers";
   let description = [{
     `label` is the source's name for what it computes. `offsets`, once planned, gives each result its place in

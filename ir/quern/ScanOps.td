@@ -10,7 +10,7 @@ def Quern_DecayKind : I32EnumAttr<"DecayKind", "what the decay of a linear recur
   let genSpecializedAttr = 0;
 }
 
-def Quern_LinearRecurrenceOp : Quern_Op<"linear_recurrence", [Quern_Anchor, AttrSizedOperandSegments, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+def Quern_LinearRecurrenceOp : Quern_AnchorOp<"linear_recurrence", [AttrSizedOperandSegments, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
   let summary = "the one op of every linear-state mixer";
   let description = [{
     For each sequence and head, over its tokens in order, with state S of [key dim, value dim] (rows are keys):
@@ -35,7 +35,7 @@ def Quern_LinearRecurrenceOp : Quern_Op<"linear_recurrence", [Quern_Anchor, Attr
   let hasVerifier = 1;
 }
 
-def Quern_CausalConv1dOp : Quern_Op<"causal_conv1d", [Quern_Anchor, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+def Quern_CausalConv1dOp : Quern_AnchorOp<"causal_conv1d", [MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
   let summary = "depthwise causal convolution along each sequence";
   let description = [{
     y[t, c] = b[c] + sum_(i<L) w[c, i] * x[t - (L-1) + i, c], where x before the step's first token of the

@@ -4,7 +4,7 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_DeclareStateOp : Quern_Op<"declare_state", [Symbol]> {
+def Quern_DeclareStateOp : Quern_Op<"declare_state", [Quern_Structure, Symbol]> {
   let summary = "declares a state that every slot has";
   let description = [{
     The planner lays it out: kv states into pages (`group` is the kv group once planned, `offset`
@@ -32,7 +32,7 @@ def Quern_StateRefOp : Quern_Op<"state_ref", [Quern_Reference, Pure, DeclareOpIn
   let assemblyFormat = "$name attr-dict `:` type($result)";
 }
 
-def Quern_KvAppendOp : Quern_Op<"kv_append", [Quern_Anchor, MemoryEffects<[MemWrite<Quern_StateResource>]>]> {
+def Quern_KvAppendOp : Quern_AnchorOp<"kv_append", [MemoryEffects<[MemWrite<Quern_StateResource>]>]> {
   let summary = "stores the step's keys and values in kv state";
   let description = [{
     For token t of sequence b at position p: state[b].keys[p] = keys[t], state[b].values[p] = values[t].

@@ -7,7 +7,9 @@ include "ir/quern/QuernTypes.td"
 def Quern_UnaryKind : I32EnumAttr<"UnaryKind", "a function of one number", [
     I32EnumAttrCase<"silu", 0>, I32EnumAttrCase<"sigmoid", 1>, I32EnumAttrCase<"gelu_erf", 2>, I32EnumAttrCase<"gelu_tanh", 3>,
     I32EnumAttrCase<"relu", 4>, I32EnumAttrCase<"tanh", 5>, I32EnumAttrCase<"softplus", 6>, I32EnumAttrCase<"exp", 7>,
-    I32EnumAttrCase<"relu2", 8>, I32EnumAttrCase<"quick_gelu", 9>]> {
+    I32EnumAttrCase<"relu2", 8>, I32EnumAttrCase<"quick_gelu", 9>,
+    I32EnumAttrCase<"mish", 10>, I32EnumAttrCase<"relu6", 11>, I32EnumAttrCase<"leaky_relu", 12>, I32EnumAttrCase<"hardswish", 13>,
+    I32EnumAttrCase<"gelu_10", 14>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }
@@ -22,7 +24,8 @@ def Quern_UnaryOp : Quern_Op<"unary", [Quern_Elementwise, Pure, SameOperandsAndR
   let description = [{
     y = fn(x): silu x/(1+exp(-x)); sigmoid; gelu_erf x/2 (1+erf(x/sqrt 2)); gelu_tanh, its tanh form; relu;
     tanh; softplus log(1+exp x), x itself above 20; exp; relu2 max(x, 0)^2 (So et al., 2021); quick_gelu
-    x/(1+exp(-1.702 x)).
+    x/(1+exp(-1.702 x)); mish x tanh(softplus x) (Misra, 2019); relu6 min(max(x, 0), 6); leaky_relu max(x, x/100);
+    hardswish x relu6(x + 3)/6 (Howard et al., 2019); gelu_10 min(gelu_erf x, 10).
 
     ```mlir
     %y = quern.unary silu %x : tensor<?x64xf32, #quern.dims<"T">>
@@ -51,7 +54,7 @@ def Quern_BinaryOp : Quern_Op<"binary", [Quern_Elementwise, Pure, AllTypesMatch<
   let hasVerifier = 1;
 }
 
-def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
+def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Quern_HeadwiseInterface, Pure, SameOperandsAndResultType]> {
   let summary = "every element times a constant";
   let arguments = (ins Quern_Rows:$input, F32Attr:$factor);
   let results = (outs Quern_Rows:$result);
@@ -65,7 +68,7 @@ def Quern_ScaleOp : Quern_Op<"scale", [Quern_Elementwise, Pure, SameOperandsAndR
   }];
 }
 
-def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
+def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Quern_HeadwiseInterface, Pure, SameOperandsAndResultType]> {
   let summary = "every element held between two bounds";
   let description = [{
     y = min(max(x, min), max). Constraint C1: min <= max.
@@ -111,7 +114,7 @@ def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
   let hasVerifier = 1;
 }
 
-def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Pure]> {
+def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Quern_RowWise, Pure]> {
   let summary = "chosen rows";
   let description = [{
     y[r, :] = x[rows[r], :].

@@ -4,7 +4,7 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_WeightOp : Quern_Op<"weight", [Symbol]> {
+def Quern_WeightOp : Quern_Op<"weight", [Quern_Structure, Symbol]> {
   let summary = "declares a weight of the model's files";
   let description = [{
     Names `count(shape)` elements in `format`, at `offset` bytes into `file` (an index into the
@@ -28,7 +28,7 @@ def Quern_WeightOp : Quern_Op<"weight", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Quern_PackedOp : Quern_Op<"packed", [Symbol, IsolatedFromAbove, SingleBlock, NoRegionArguments]> {
+def Quern_PackedOp : Quern_Op<"packed", [Quern_Structure, Symbol, IsolatedFromAbove, SingleBlock, NoRegionArguments]> {
   let summary = "declares a weight as the artifact holds it";
   let description = [{
     The body computes the weight from the model's weights; `packing` names the layout a kernel reads

@@ -1,5 +1,6 @@
 // Elementwise functions and plain tensor ops.
 #include "ir/reference/Frame.h"
+#include "ir/reference/Interpreter.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -8,9 +9,8 @@
 #include <numbers>
 
 namespace quern::reference {
-namespace {
 
-double apply(UnaryKind kind, double x) {
+double unary_value(UnaryKind kind, double x) {
   switch (kind) {
   case UnaryKind::silu:
     return x / (1 + std::exp(-x));
@@ -32,9 +32,21 @@ double apply(UnaryKind kind, double x) {
     return std::max(x, 0.0) * std::max(x, 0.0);
   case UnaryKind::quick_gelu:
     return x / (1 + std::exp(-1.702 * x));
+  case UnaryKind::mish:
+    return x * std::tanh(unary_value(UnaryKind::softplus, x));
+  case UnaryKind::relu6:
+    return std::clamp(x, 0.0, 6.0);
+  case UnaryKind::leaky_relu:
+    return x < 0 ? 0.01 * x : x;
+  case UnaryKind::hardswish:
+    return x * unary_value(UnaryKind::relu6, x + 3) / 6;
+  case UnaryKind::gelu_10:
+    return std::min(unary_value(UnaryKind::gelu_erf, x), 10.0);
   }
   llvm_unreachable("a unary kind of the dialect");
 }
+
+namespace {
 
 template <class S> S apply(BinaryKind kind, S x, S r) {
   switch (kind) {
@@ -51,7 +63,7 @@ template <class S> S apply(BinaryKind kind, S x, S r) {
 template <class S> absl::Status eval_unary(Frame<S> &frame, UnaryOp op) {
   Rows<S> y = frame.rows(op.getInput());
   for (S &x : y.data)
-    x = static_cast<S>(apply(op.getFn(), static_cast<double>(x)));
+    x = static_cast<S>(unary_value(op.getFn(), static_cast<double>(x)));
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }
@@ -99,7 +111,8 @@ template <class S> absl::Status eval_gated_act(Frame<S> &frame, GatedActOp op) {
   const Rows<S> &up = frame.rows(op.getUp());
   for (size_t i = 0; i < y.data.size(); ++i)
     // Rounded before the product, as a unary followed by a binary is.
-    y.data[i] = static_cast<S>(apply(op.getFn(), static_cast<double>(y.data[i]))) * up.data[i];
+    y.data[i] =
+        static_cast<S>(unary_value(op.getFn(), static_cast<double>(y.data[i]))) * up.data[i];
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 #include "ir/reference/Interpreter.h"
 
+#include "ir/quern/AttributeNames.h"
 #include "ir/reference/Frame.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -24,13 +25,13 @@ std::vector<Schedule> schedules(mlir::ModuleOp module, const std::string &entry)
   for (auto function : module.getOps<mlir::func::FuncOp>()) {
     if (function.isDeclaration())
       continue;
-    auto of = function->getAttrOfType<mlir::StringAttr>("quern.entry");
-    auto bucket = function->getAttrOfType<mlir::StringAttr>("quern.bucket");
+    auto of = function->getAttrOfType<mlir::StringAttr>(attrs::kEntry);
+    auto bucket = function->getAttrOfType<mlir::StringAttr>(attrs::kBucket);
     if (of && bucket && of.getValue() == entry)
       found.push_back({{.name = bucket.str(),
-                        .max_tokens = limit(function, "quern.max_tokens"),
-                        .max_seqs = limit(function, "quern.max_seqs"),
-                        .max_rows = limit(function, "quern.max_rows")},
+                        .max_tokens = limit(function, attrs::kMaxTokens),
+                        .max_seqs = limit(function, attrs::kMaxSeqs),
+                        .max_rows = limit(function, attrs::kMaxRows)},
                        function});
     else if (!of && function.getName() == entry)
       found.push_back({{}, function});
@@ -142,7 +143,7 @@ private:
 
 absl::StatusOr<std::shared_ptr<const weights::WeightStore>> open_files(mlir::ModuleOp module) {
   auto store = std::make_shared<weights::WeightStore>();
-  auto files = module->getAttrOfType<mlir::ArrayAttr>("quern.files");
+  auto files = module->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles);
   if (!files)
     return store;
   for (auto [index, file] : llvm::enumerate(files.getAsRange<mlir::StringAttr>())) {

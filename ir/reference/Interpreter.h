@@ -27,6 +27,10 @@
 #include <string>
 #include <vector>
 
+namespace quern {
+enum class UnaryKind : uint32_t; // ir/quern/QuernDialect.h
+}
+
 namespace quern::reference {
 
 /// A result of an entry: `rows` rows of `cols` numbers (logits [R, vocab]). In float32 mode each is
@@ -101,6 +105,9 @@ public:
   absl::StatusOr<Output> step(const Batch &batch, ReferenceState &state,
                               const std::string &bucket = {});
 };
+
+/// A quern.unary's function of one number.
+double unary_value(UnaryKind kind, double x);
 
 /// Whether the op of this name ("quern.linear") has an eval: every op of the dialect has.
 bool has_eval(const std::string &op);

@@ -1,5 +1,6 @@
 #include "ir/reference/Probe.h"
 
+#include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,7 +31,7 @@ int32_t vocabulary(mlir::ModuleOp module) {
 std::set<std::string> entries(mlir::ModuleOp module) {
   std::set<std::string> names;
   for (auto function : module.getOps<mlir::func::FuncOp>()) {
-    auto entry = function->getAttrOfType<mlir::StringAttr>("quern.entry");
+    auto entry = function->getAttrOfType<mlir::StringAttr>(attrs::kEntry);
     if (entry || function.isPublic())
       names.insert(entry ? entry.str() : function.getName().str());
   }

@@ -72,18 +72,12 @@ int64_t stateBytes(StateType type) {
   return count(shape) * 4;
 }
 
-BlockScratch BlockScratch::of(AttentionOp attention) {
-  return {static_cast<int64_t>(attention.getHeads()), attention.getState().getType().getShape()[2]};
-}
-
-int64_t BlockScratch::stride() const { return llvm::alignTo(value_dim, 16) + 16; }
+int64_t BlockScratch::stride() const { return llvm::alignTo(partials.columns, 16) + 16; }
 
 int64_t scratchBytes(KernelOp kernel, bool single) {
-  int64_t bytes = 0;
-  if (single)
-    for (auto attention : kernel.getBody().getOps<AttentionOp>())
-      bytes = std::max(bytes, BlockScratch::of(attention).bytes());
-  return llvm::alignTo(bytes, kBufferAlignment);
+  if (!single)
+    return 0;
+  return llvm::alignTo(BlockScratch{kernel.anchorFacts().partials}.bytes(), kBufferAlignment);
 }
 
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {

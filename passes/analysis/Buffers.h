@@ -51,25 +51,24 @@ int64_t stateBytes(StateType type);
 inline constexpr int64_t kPagePositions = QUERN_KV_PAGE;
 
 /// Bytes that a kernel needs in the arena while it runs, beside its results; 0 if none. `single`:
-/// in a bucket of one token. There attention deals blocks of keys to the workers, who leave what
-/// they found in this memory.
+/// in a bucket of one token, where workers share the work of a row and leave what they found in
+/// this memory (the anchor's partials).
 int64_t scratchBytes(KernelOp kernel, bool single);
 /// The same of a dispatch's kernel.
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape);
 
-/// Where such attention leaves things: rows of `stride` floats, one a head, first the totals, then
-/// two times kBlocksARound blocks, for the workers fill one half while the other is being read.
+/// Where such a kernel leaves partials: rows of `stride` floats, first the totals, then two times
+/// kBlocksARound blocks, for the workers fill one half while the other is being read.
 struct BlockScratch {
-  int64_t heads, value_dim;
+  Partials partials;
 
   /// Blocks that all workers finish before they go on: bounds the memory, whatever the context.
   static constexpr int64_t kBlocksARound = 16;
 
-  static BlockScratch of(AttentionOp attention);
-  /// Floats a row: value_dim of them padded to a cache line, then the maximum and the sum.
+  /// Floats a row: its columns padded to a cache line, then the maximum and the sum.
   int64_t stride() const;
   int64_t maxAt() const { return stride() - 16; }
-  int64_t bytes() const { return (1 + 2 * kBlocksARound) * heads * stride() * 4; }
+  int64_t bytes() const { return (1 + 2 * kBlocksARound) * partials.rows * stride() * 4; }
 };
 
 /// A result of a dispatch, or its scratch memory.

@@ -2,26 +2,12 @@
 #ifndef QUERN_PASSES_ANALYSIS_ENTRIES_H
 #define QUERN_PASSES_ANALYSIS_ENTRIES_H
 
+#include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace quern {
-
-/// Attributes of a bucket's function, and of a planned module.
-namespace attrs {
-inline constexpr llvm::StringLiteral kEntry = "quern.entry";
-inline constexpr llvm::StringLiteral kBucket = "quern.bucket";
-inline constexpr llvm::StringLiteral kMaxTokens = "quern.max_tokens";
-inline constexpr llvm::StringLiteral kMaxSeqs = "quern.max_seqs";
-inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
-inline constexpr llvm::StringLiteral kArena = "quern.arena";
-inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";
-inline constexpr llvm::StringLiteral kWeightsBytes = "quern.weights_bytes";
-inline constexpr llvm::StringLiteral kSlotBytes = "quern.slot_bytes";
-inline constexpr llvm::StringLiteral kPageBytes = "quern.page_bytes";
-inline constexpr llvm::StringLiteral kKvWindows = "quern.kv_windows";
-} // namespace attrs
 
 /// Whether the function is a bucket of an entry (the schedule phase made it), not the entry itself.
 inline bool isBucket(mlir::func::FuncOp func) { return func->hasAttr(attrs::kBucket); }

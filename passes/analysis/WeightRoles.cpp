@@ -10,9 +10,8 @@ namespace quern {
 WeightRole weightRole(OpOperand &use) {
   if (!isa<WeightType>(use.get().getType()))
     return WeightRole::none;
-  if (auto linear = dyn_cast<LinearOp>(use.getOwner()))
-    return &use == &linear.getWeightMutable() ? WeightRole::matrix : WeightRole::plain;
-  return isa<EmbeddingOp>(use.getOwner()) ? WeightRole::matrix : WeightRole::plain;
+  auto anchor = dyn_cast<AnchorOpInterface>(use.getOwner());
+  return anchor && anchor.facts().matrix.operand == &use ? WeightRole::matrix : WeightRole::plain;
 }
 
 static WeightRole roleOfArgument(BlockArgument argument) {

@@ -6,18 +6,19 @@ using namespace mlir;
 
 namespace quern {
 
-SmallVector<AttentionOp> attentionsOn(OpOperand &use) {
-  if (auto attention = dyn_cast<AttentionOp>(use.getOwner()))
-    return {attention};
-  auto dispatch = dyn_cast<DispatchOp>(use.getOwner());
-  if (!dispatch)
-    return {};
-  SmallVector<AttentionOp> attentions;
-  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
-  for (Operation *user : kernel.getBody().getArgument(use.getOperandNumber()).getUsers())
-    if (auto attention = dyn_cast<AttentionOp>(user))
-      attentions.push_back(attention);
-  return attentions;
+std::optional<StateUse> readingOf(OpOperand &use) {
+  auto anchor = dyn_cast<AnchorOpInterface>(use.getOwner());
+  Value state = use.get();
+  if (auto dispatch = dyn_cast<DispatchOp>(use.getOwner())) {
+    auto kernel =
+        SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+    anchor = kernel.anchorOp();
+    state = kernel.getBody().getArgument(use.getOperandNumber());
+  }
+  if (!anchor)
+    return std::nullopt;
+  StateUse found = anchor.facts().state;
+  return found.reads && found.state == state ? std::optional(found) : std::nullopt;
 }
 
 llvm::StringMap<int64_t> windowsOfStates(ModuleOp module) {
@@ -25,10 +26,9 @@ llvm::StringMap<int64_t> windowsOfStates(ModuleOp module) {
   llvm::StringMap<int64_t> widest;
   module.walk([&](StateRefOp ref) {
     for (OpOperand &use : ref->getUses())
-      for (AttentionOp attention : attentionsOn(use)) {
-        auto window = static_cast<int64_t>(attention.getWindow());
+      if (std::optional<StateUse> reading = readingOf(use)) {
         int64_t &known = widest[ref.getName()];
-        known = std::max(known, window == 0 ? kAll : window);
+        known = std::max(known, reading->window == 0 ? kAll : reading->window);
       }
   });
   for (auto &entry : widest)

@@ -1,4 +1,4 @@
-// How far back attention looks in each kv state.
+// How far back each kv state is looked at.
 #ifndef QUERN_PASSES_ANALYSIS_WINDOWS_H
 #define QUERN_PASSES_ANALYSIS_WINDOWS_H
 
@@ -6,12 +6,12 @@
 
 namespace quern {
 
-/// The attentions that read the state which `use` hands to an op: that op, or those in the kernel
-/// it dispatches.
-llvm::SmallVector<AttentionOp> attentionsOn(mlir::OpOperand &use);
+/// How the anchor that `use` hands a state to reads it: that op, or the one of the kernel that it
+/// dispatches. Null where none reads it.
+std::optional<StateUse> readingOf(mlir::OpOperand &use);
 
-/// Positions, its own included, that a token sees in a kv state: the widest window of the
-/// attentions that read it. 0: all, because one of them sees all, or because none reads it.
+/// Positions, its own included, that a token sees in a kv state: the widest window of those that
+/// read it. 0: all, because one of them sees all, or because none reads it.
 llvm::StringMap<int64_t> windowsOfStates(mlir::ModuleOp module);
 
 } // namespace quern

@@ -1,6 +1,5 @@
 // --quern-fuse-embeddings: a look-up and what becomes of each element, as a scale or other rows
 // that are added to it.
-#include "passes/analysis/Remarks.h"
 #include "passes/fuse/Epilogue.h"
 #include "passes/fuse/Passes.h"
 
@@ -22,15 +21,10 @@ struct FuseEmbeddingsPass : impl::FuseEmbeddingsBase<FuseEmbeddingsPass> {
       // up its own.
       auto embeddings = llvm::to_vector(entry.getOps<EmbeddingOp>());
       for (EmbeddingOp embedding : llvm::reverse(embeddings)) {
-        RegionOps ops;
-        ops.insert(embedding);
-        EpilogueEnd end =
-            join ? growEpilogue(embedding.getResult(), ops, sameColumns) : EpilogueEnd();
-        numFused += end.fused;
-        FusedOp fused = buildRegion("embedding", embedding, ops, ops.back());
-        if (end.fused)
-          kRemarks.hit(fused) << say(
-              [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
+        AnchorRegion region(embedding, kRemarks, {numFused, numMissed});
+        if (join)
+          region.takeEpilogue(sameColumns);
+        region.build();
       }
     }
   }

@@ -1,6 +1,5 @@
 // --quern-fuse-linear-epilogues: activations and residuals while the result is in registers.
 #include "ir/formats/PackingLayout.h"
-#include "passes/analysis/Remarks.h"
 #include "passes/fuse/Epilogue.h"
 #include "passes/fuse/Passes.h"
 
@@ -45,20 +44,10 @@ struct FuseLinearEpiloguesPass : impl::FuseLinearEpiloguesBase<FuseLinearEpilogu
       // the later one ends.
       auto linears = llvm::to_vector(entry.getOps<LinearOp>());
       for (LinearOp linear : llvm::reverse(linears)) {
-        RegionOps ops;
-        ops.insert(linear);
-        EpilogueEnd end = join ? growEpilogue(linear.getResult(), ops, rule) : EpilogueEnd();
-        numFused += end.fused;
-        if (end.missed) {
-          ++numMissed;
-          kRemarks.miss(linear) << say("'{0}' stays outside its region: {1}",
-                                       end.missed->getName().getStringRef(), end.why);
-        }
-        // The linear has no effects: it may wait for what its epilogue reads.
-        FusedOp fused = buildRegion("linear", linear, ops, ops.back());
-        if (end.fused)
-          kRemarks.hit(fused) << say(
-              [&] { return companions(fused) + " joined the " + fused.getAnchor().str(); });
+        AnchorRegion region(linear, kRemarks, {numFused, numMissed});
+        if (join)
+          region.takeEpilogue(rule);
+        region.build();
       }
     }
   }

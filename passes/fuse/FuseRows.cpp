@@ -12,11 +12,11 @@ namespace quern {
 namespace {
 constexpr RemarkSource kRemarks{"fuse", "fuse-rows"};
 
-/// An op that must end up in a region of anchor rows: neither in a region yet nor allowed outside.
-bool isLeftOver(Operation *op) {
-  return !op->hasTrait<Reference>() && !op->hasTrait<View>() && !op->hasTrait<Anchor>() &&
-         !isa<FusedOp, func::ReturnOp>(op);
-}
+/// An op that must end up in a region of anchor rows: it is in no region yet.
+bool isLeftOver(Operation *op) { return joins(Joins::rowwise, op); }
+
+/// An op that makes rows of the batch alone, once a step, for all layers to read.
+bool isTable(Operation *op) { return llvm::none_of(op->getOperandTypes(), isRows); }
 
 /// The op that the region is named after: a norm if there is one, else the last.
 Operation *namesake(const RegionOps &ops) {
@@ -49,20 +49,20 @@ struct FuseRowsPass : impl::FuseRowsBase<FuseRowsPass> {
   FusedOp fuse(Operation *root) {
     RegionOps ops;
     ops.insert(root);
-    // Tables are made once a step and read by all layers: they stay on their own.
+    // Tables stay on their own.
     for (unsigned i = 0; join && i < ops.size(); ++i)
       for (Value operand : ops[i]->getOperands()) {
         Operation *def = operand.getDefiningOp();
         while (def && def->hasTrait<View>())
           def = def->getOperand(0).getDefiningOp();
-        if (def && isLeftOver(def) && !isa<RopeTableOp>(def) && !ops.contains(def) &&
-            allUsersIn(def, ops) && sameRows(def, root))
+        if (def && isLeftOver(def) && !isTable(def) && !ops.contains(def) && allUsersIn(def, ops) &&
+            sameRows(def, root))
           ops.insert(def);
       }
     ++numRegions;
     numFused += ops.size() - 1;
     Operation *name = namesake(ops);
-    FusedOp fused = buildRegion("rows", name, ops, root);
+    FusedOp fused = buildRegion(Anchor::rows, name, ops, root);
     if (ops.size() > 1)
       kRemarks.hit(fused) << say([&] { return companions(fused) + " share a region"; });
     return fused;
@@ -84,7 +84,7 @@ struct FuseRowsPass : impl::FuseRowsBase<FuseRowsPass> {
       ops.insert(builder.clone(*view));
       operand.set(ops.front()->getResult(0));
       ++numRegions;
-      buildRegion("rows", ops.front(), ops, ops.front());
+      buildRegion(Anchor::rows, ops.front(), ops, ops.front());
     }
   }
 

@@ -45,7 +45,8 @@ def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::Mod
   let summary = "wrap attention and kv_append in regions with the norm and rope of their rows";
   let description = [{
     The query of an attention, the keys and values of a kv_append take with them, from their producer on: a slice, and
-    in any order norms of each head (group is the head's width), ropes, clamps and scales. Each must have no other use.
+    in any order the ops that work head by head, of heads as wide as the state's: norms (group is the head's width), ropes,
+    clamps and scales. Each must have no other use.
   }];
   let options = [JoinOption<>];
   let statistics = [
@@ -56,7 +57,7 @@ def FuseAttentionPrologues : Pass<"quern-fuse-attention-prologues", "::mlir::Mod
 
 def FuseConvolutions : Pass<"quern-fuse-convolutions", "::mlir::ModuleOp"> {
   let summary = "wrap every causal_conv1d in a region with the function that follows it";
-  let description = "A `quern.unary` that alone uses the convolution's result joins its region.";
+  let description = "Functions of one operand that alone use the convolution's result, one after the other, join its region.";
   let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "functions that joined a convolution's region">,
@@ -87,6 +88,20 @@ def FuseEmbeddings : Pass<"quern-fuse-embeddings", "::mlir::ModuleOp"> {
   let options = [JoinOption<>];
   let statistics = [
     Statistic<"numFused", "fused", "elementwise ops that joined an embedding's region">,
+    Statistic<"numMissed", "missed", "elementwise ops that could not join">,
+  ];
+}
+
+def FuseAnchors : Pass<"quern-fuse-anchors", "::mlir::ModuleOp"> {
+  let summary = "wrap every other anchor in a region with the elementwise ops around it";
+  let description = [{
+    For anchors that have no pass of their own: takes the elementwise ops before and after the anchor that its facts let
+    join, as `quern-fuse-recurrences` does.
+  }];
+  let options = [JoinOption<>];
+  let statistics = [
+    Statistic<"numFused", "fused", "elementwise ops that joined a region">,
+    Statistic<"numMissed", "missed", "elementwise ops that could not join">,
   ];
 }
 
@@ -109,7 +124,7 @@ def VerifyFuse : Pass<"quern-verify-fuse", "::mlir::ModuleOp"> {
     - every op of an entry is a reference to a weight or state, a `quern.fused` or the return;
     - a region holds no references and no other anchor than its own;
     - a region of anchor rows works on rows of one symbol;
-    - a linear's epilogue is elementwise; an attention's or kv_append's prologue is slices, norms, ropes, clamps and scales.
+    - beside views, a region holds what its anchor's facts (ir/interfaces/AnchorInterface.h) let join before it and after it.
   }];
 }
 

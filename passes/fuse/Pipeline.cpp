@@ -16,6 +16,8 @@ void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::Strin
   pm.addPass(createFuseConvolutions({isOn("fuse-convolutions")}));
   pm.addPass(createFuseRecurrences({isOn("fuse-recurrences")}));
   pm.addPass(createFuseEmbeddings({isOn("fuse-embeddings")}));
+  // Anchors without a pass of their own.
+  pm.addPass(createFuseAnchors({isOn("fuse-anchors")}));
   // Whatever is left.
   pm.addPass(createFuseRows({isOn("fuse-rows")}));
   pm.addPass(createVerifyFuse());

@@ -30,8 +30,8 @@ bool allUsersIn(Operation *op, const RegionOps &ops) {
 namespace {
 class Builder {
 public:
-  Builder(StringRef anchorName, Operation *anchor, const RegionOps &ops, Operation *where)
-      : anchorName(anchorName), anchor(anchor), ops(ops.begin(), ops.end()),
+  Builder(Anchor anchor, Operation *namesake, const RegionOps &ops, Operation *where)
+      : anchor(anchor), namesake(namesake), ops(ops.begin(), ops.end()),
         members(ops.begin(), ops.end()), builder(where) {
     llvm::sort(this->ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   }
@@ -46,8 +46,8 @@ public:
         if (usedOutside(result))
           results.push_back(result);
 
-    auto fused = FusedOp::create(builder, anchor->getLoc(), TypeRange(ValueRange(results)),
-                                 inputs.getArrayRef(), anchorName);
+    auto fused = FusedOp::create(builder, namesake->getLoc(), TypeRange(ValueRange(results)),
+                                 inputs.getArrayRef(), anchor);
     Block &body = fused.getBody().emplaceBlock();
     for (Value input : inputs)
       mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
@@ -57,7 +57,7 @@ public:
         cloneViews(operand);
       builder.clone(*op, mapping);
     }
-    YieldOp::create(builder, anchor->getLoc(), llvm::map_to_vector(results, [&](Value result) {
+    YieldOp::create(builder, namesake->getLoc(), llvm::map_to_vector(results, [&](Value result) {
                       return mapping.lookup(result);
                     }));
     for (auto [old, result] : llvm::zip(results, fused.getResults()))
@@ -106,8 +106,8 @@ private:
     view->erase();
   }
 
-  StringRef anchorName;
-  Operation *anchor;
+  Anchor anchor;
+  Operation *namesake;
   SmallVector<Operation *> ops; ///< in the order of the block
   DenseSet<Operation *> members;
   OpBuilder builder;
@@ -116,9 +116,8 @@ private:
 };
 } // namespace
 
-FusedOp buildRegion(StringRef anchorName, Operation *anchor, const RegionOps &ops,
-                    Operation *where) {
-  return Builder(anchorName, anchor, ops, where).build();
+FusedOp buildRegion(Anchor anchor, Operation *namesake, const RegionOps &ops, Operation *where) {
+  return Builder(anchor, namesake, ops, where).build();
 }
 
 } // namespace quern

@@ -20,12 +20,12 @@ bool allUsersIn(mlir::Operation *op, const RegionOps &ops);
 
 /// Wraps `ops`, all of one block, in a quern.fused placed before `where` (one of them). Views that
 /// they read are cloned into the region; everything else they read from outside becomes an input,
-/// in the order of first use; results used outside are yielded. Its location is that of `anchor`.
+/// in the order of first use; results used outside are yielded. Its location is that of `namesake`.
 /// The ops are erased; views that nothing reads any more stay (FuseRows removes them).
 ///
 /// The caller has checked that every outside operand is availableBefore `where` and that no outside
 /// user stands before it.
-FusedOp buildRegion(llvm::StringRef anchorName, mlir::Operation *anchor, const RegionOps &ops,
+FusedOp buildRegion(Anchor anchor, mlir::Operation *namesake, const RegionOps &ops,
                     mlir::Operation *where);
 
 } // namespace quern

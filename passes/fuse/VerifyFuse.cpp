@@ -10,10 +10,6 @@ namespace quern {
 
 namespace {
 
-bool isAnchorOf(Operation &op, FusedOp fused) {
-  return op.getName().stripDialect() == fused.getAnchor();
-}
-
 LogicalResult verifyRows(FusedOp fused) {
   StringRef symbol;
   for (Operation &op : fused.getBody().front().without_terminator())
@@ -27,29 +23,25 @@ LogicalResult verifyRows(FusedOp fused) {
 }
 
 LogicalResult verifyRegion(FusedOp fused) {
+  const AnchorFacts facts = fused.anchorFacts();
+  AnchorOpInterface anchor = fused.anchorOp();
   bool anchored = false;
   for (Operation &op : fused.getBody().front().without_terminator()) {
     if (isReference(&op) || isa<FusedOp, DispatchOp>(op))
       return op.emitOpError("is not legal inside a fused region; it is one of its inputs");
-    if (isAnchorOf(op, fused)) {
+    if (anchor == &op) {
       anchored = true;
       continue;
     }
-    if (op.hasTrait<Anchor>())
+    if (isa<AnchorOpInterface>(op))
       return op.emitOpError("is an anchor and needs a region of its own, not one of anchor ")
-             << fused.getAnchor();
-    if (op.hasTrait<View>() || fused.getAnchor() == "rows")
-      continue;
-    bool state = fused.getAnchor() == "attention" || fused.getAnchor() == "kv_append";
-    bool legal = state ? !anchored && isa<RopeOp, NormOpInterface, ClampOp, ScaleOp>(op)
-                       : op.hasTrait<Elementwise>() &&
-                             (anchored || fused.getAnchor() == "linear_recurrence");
-    if (!legal)
+             << stringifyAnchor(fused.getAnchor());
+    if (!op.hasTrait<View>() && !joins(anchored ? facts.epilogue : facts.prologue, &op))
       return op.emitOpError("is not legal ")
              << (anchored ? "after" : "before") << " the anchor of a region of anchor "
-             << fused.getAnchor();
+             << stringifyAnchor(fused.getAnchor());
   }
-  return fused.getAnchor() == "rows" ? verifyRows(fused) : success();
+  return anchor ? success() : verifyRows(fused);
 }
 
 LogicalResult verifyEntry(func::FuncOp entry) {

@@ -19,8 +19,8 @@ namespace {
 
 /// Positions a sequence can have; the largest number if the module is no language model.
 int64_t contextOf(ModuleOp module) {
-  auto model = module->getAttrOfType<DictionaryAttr>("quern.model");
-  auto context = model ? model.getAs<IntegerAttr>("context") : IntegerAttr();
+  auto model = module->getAttrOfType<DictionaryAttr>(attrs::kModel);
+  auto context = model ? model.getAs<IntegerAttr>(attrs::kModelContext) : IntegerAttr();
   return context ? context.getInt() : std::numeric_limits<int64_t>::max();
 }
 

@@ -104,16 +104,16 @@ LogicalResult verifyStates(ModuleOp module) {
   return success();
 }
 
-/// Every position that an attention of the bucket sees is one that its state's group keeps.
+/// Every position of a kv state that the bucket sees is one that the state's group keeps.
 LogicalResult verifyWindows(func::FuncOp bucket) {
   auto windows =
       bucket->getParentOfType<ModuleOp>()->getAttrOfType<DenseI64ArrayAttr>(attrs::kKvWindows);
   for (auto ref : bucket.getOps<StateRefOp>())
     for (OpOperand &use : ref->getUses())
-      for (AttentionOp attention : attentionsOn(use)) {
+      if (std::optional<StateUse> reading = readingOf(use);
+          reading && ref.getType().getKind() == StateKind::kv) {
         auto state = SymbolTable::lookupNearestSymbolFrom<DeclareStateOp>(ref, ref.getNameAttr());
-        int64_t kept = windows[*state.getGroup()];
-        auto seen = static_cast<int64_t>(attention.getWindow());
+        int64_t kept = windows[*state.getGroup()], seen = reading->window;
         if (kept != 0 && (seen == 0 || seen > kept))
           return use.getOwner()->emitOpError("has attention that sees ")
                  << (seen == 0 ? "all" : std::to_string(seen)) << " positions of " << ref.getName()

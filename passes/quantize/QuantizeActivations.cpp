@@ -88,20 +88,16 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
       return "no region computes them";
     if (!isWhole(columns))
       return "the linear reads a slice of them";
-    StringRef anchor = producer.getAnchor();
-    if (anchor == "rows")
+    std::optional<int64_t> parts = producer.anchorFacts().rowParts;
+    std::string region = ("a region of anchor " + stringifyAnchor(producer.getAnchor())).str();
+    if (!parts)
+      return region + " computes them";
+    if (*parts == kWholeRow)
       return "";
-    int64_t part = std::get<2>(columns); // of a row, computed by one worker
-    if (anchor == "attention") {
-      auto attention = *producer.getBody().front().getOps<AttentionOp>().begin();
-      part /= attention.getState().getType().getShape()[0];
-    } else if (anchor != "linear") {
-      return ("a region of anchor " + anchor + " computes them").str();
-    }
+    int64_t part = std::get<2>(columns) / *parts;
     if (part % kPairColumns != 0)
-      return ("a region of anchor " + anchor + " computes them in parts of " + Twine(part) +
-              " columns, which are no whole pairs of groups")
-          .str();
+      return region + " computes them in parts of " + std::to_string(part) +
+             " columns, which are no whole pairs of groups";
     return "";
   }
 
@@ -118,7 +114,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     OpBuilder builder(user);
     Location loc = producer ? producer.getLoc() : user.getLoc();
     auto fused =
-        FusedOp::create(builder, loc, TypeRange(q8Type(columns)), ValueRange(value), "rows");
+        FusedOp::create(builder, loc, TypeRange(q8Type(columns)), ValueRange(value), Anchor::rows);
     Block &body = fused.getBody().emplaceBlock();
     Value rows = body.addArgument(value.getType(), value.getLoc());
     builder.setInsertionPointToEnd(&body);

@@ -26,8 +26,7 @@ bool isInt4(StringRef format) { return format.starts_with("int4"); }
 bool computesResult(FusedOp fused) {
   return llvm::any_of(fused->getUsers(), [](Operation *user) {
     auto next = dyn_cast<FusedOp>(user);
-    return isa<func::ReturnOp>(user) ||
-           (next && next.getAnchor() == "rows" && computesResult(next));
+    return isa<func::ReturnOp>(user) || (next && !next.anchorOp() && computesResult(next));
   });
 }
 
@@ -113,7 +112,7 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
       return kPlain.str();
     if (target.empty())
       return type.getFormat().str();
-    bool sensitive = fused.getAnchor() == "embedding" || computesResult(fused);
+    bool sensitive = !fused.anchorFacts().matrix.summed || computesResult(fused);
     return sensitive && isInt4(target) ? kSensitive.str() : target;
   }
 

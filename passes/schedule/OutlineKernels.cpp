@@ -48,8 +48,8 @@ struct OutlineKernelsPass : impl::OutlineKernelsBase<OutlineKernelsPass> {
         std::string label = labelOf(fused);
         OpBuilder builder(fused);
         if (!kernel) {
-          kernel = outline(
-              fused, (fused.getAnchor() + "_" + Twine(count[fused.getAnchor()]++)).str(), symbols);
+          StringRef anchor = stringifyAnchor(fused.getAnchor());
+          kernel = outline(fused, (anchor + "_" + Twine(count[anchor]++)).str(), symbols);
           alike.push_back(kernel);
           ++numKernels;
         }
@@ -64,7 +64,7 @@ struct OutlineKernelsPass : impl::OutlineKernelsBase<OutlineKernelsPass> {
 
   static std::string labelOf(FusedOp fused) {
     std::string name = sourceName(fused.getLoc());
-    return name.empty() ? fused.getAnchor().str() : name;
+    return name.empty() ? stringifyAnchor(fused.getAnchor()).str() : name;
   }
 
   /// The region becomes the body of a kernel before the first function.

@@ -57,13 +57,12 @@ std::vector<Work> step_work(const session::Engine &engine, const artifact::Bucke
   for (const artifact::Dispatch *dispatch : items(bucket.dispatches())) {
     Work &of = work.emplace_back();
     const double rows = dispatch->wanted_rows() ? static_cast<double>(wanted) : tokens;
-    const auto weights = static_cast<double>(dispatch->weight_bytes());
+    const auto once = static_cast<double>(dispatch->weight_bytes());
+    const auto each = static_cast<double>(dispatch->row_weight_bytes());
     const auto row_ops = static_cast<double>(dispatch->row_flops());
-    const bool looks_up =
-        artifact::text(manifest.kernels()->Get(dispatch->kernel())->anchor()) == "embedding";
-    of.bytes += looks_up ? weights * rows : rows > 0 ? weights : 0;
+    of.bytes += each * rows + (rows > 0 ? once : 0);
     // Weights of fewer than ten bits are multiplied as integers.
-    (weights * 8 < row_ops / 2 * 10 ? of.integer_ops : of.float_ops) += row_ops * rows;
+    ((once + each) * 8 < row_ops / 2 * 10 ? of.integer_ops : of.float_ops) += row_ops * rows;
     for (uint32_t index : items(dispatch->states())) {
       const artifact::State &state = *manifest.states()->Get(index);
       of.bytes += state_bytes(manifest, state, dispatch->position_flops() != 0, parts);

@@ -142,6 +142,10 @@ template <class T> QK_INLINE T error_function(T x) {
   return magnitude < 1.0f ? near : __builtin_elementwise_copysign(far, x);
 }
 
+/// x, but not less than `least`, or not more than `most`. NaN stays NaN.
+template <class T> QK_INLINE T clamp_below(T x, float least) { return x < least ? T(least) : x; }
+template <class T> QK_INLINE T clamp_above(T x, float most) { return x > most ? T(most) : x; }
+
 template <class T> QK_INLINE T silu(T x) { return x * sigmoid(x); }
 
 template <class T> QK_INLINE T gelu_tanh(T x) {

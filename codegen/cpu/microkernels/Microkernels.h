@@ -23,6 +23,7 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 
+#include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "ir/formats/PackingLayout.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -290,38 +291,21 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // ---- Scalar functions
 //
 // Branch-free, so that after inlining LLVM's loop vectorizer turns a loop that calls them into
-// vector code. NaN in gives NaN out. Largest errors, found against double libm
-// (tests/codegen/microkernels/MathTest.cpp), in ulp of the exact result rounded to float:
-//   exp         1; exp(0) = 1; exp(-inf) = 0; denormal results are right, too
-//   log         1; log(0) = -inf; NaN for x < 0
+// vector code. NaN in gives NaN out. UnaryFunctions.h has those of quern.unary, and their errors. The
+// others', found as those are:
+//   log         1 ulp; log(0) = -inf; NaN for x < 0
 //   log1p       2; log1p(-1) = -inf; NaN for x < -1
-//   sigmoid     2.5, at both ends too
-//   silu        x * sigmoid(x): 3, where that is not denormal; NaN for -inf, as torch has it
-//   tanh, erf   2
-//   gelu_tanh   x * sigmoid(sqrt(8/pi) (x + 0.044715 x^3)): within 3 ulp of x
-//   gelu_erf    x * (1 + erf(x / sqrt 2)) / 2: within 2 ulp of x
-//   softplus    log(1 + e^x), x itself for x > 20 (torch: beta 1, threshold 20): 2
-//   relu        exact
-//   relu2       max(x, 0)^2, correctly rounded
-//   quick_gelu  x * sigmoid(1.702 x): within 3 ulp of x
+//   erf         2
 //   round_bf16  the nearest bfloat16, ties to even; overflows to infinity
 //   sqrt        correctly rounded
 //   rsqrt       1 / sqrt(x), two roundings
 //   sin, cos    1 for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
+#define QK_UNARY_(X, NAME, ...) X(float, qk_##NAME, (float x))
 #define QK_SCALAR_FUNCTIONS_(X)                                                                    \
-  X(float, qk_exp, (float x))                                                                      \
+  QK_FOR_EACH_UNARY_FUNCTION(QK_UNARY_, X)                                                         \
   X(float, qk_log, (float x))                                                                      \
   X(float, qk_log1p, (float x))                                                                    \
-  X(float, qk_sigmoid, (float x))                                                                  \
-  X(float, qk_silu, (float x))                                                                     \
-  X(float, qk_tanh, (float x))                                                                     \
-  X(float, qk_gelu_tanh, (float x))                                                                \
-  X(float, qk_gelu_erf, (float x))                                                                 \
   X(float, qk_erf, (float x))                                                                      \
-  X(float, qk_softplus, (float x))                                                                 \
-  X(float, qk_relu, (float x))                                                                     \
-  X(float, qk_relu2, (float x))                                                                    \
-  X(float, qk_quick_gelu, (float x))                                                               \
   X(float, qk_round_bf16, (float x))                                                               \
   X(float, qk_sqrt, (float x))                                                                     \
   X(float, qk_rsqrt, (float x))                                                                    \

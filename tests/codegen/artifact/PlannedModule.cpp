@@ -44,16 +44,16 @@ module attributes {quern.files = [], quern.model = {family = "toy", vocab = 48 :
     %2 = quern.weight_concat %0, %1 : (!quern.weight<24, "f32">, !quern.weight<16, "f32">) -> !quern.weight<40, "f32">
     quern.yield %2 : !quern.weight<40, "f32">
   }
-  quern.kernel @embedding_0 "embedding" (%ids: tensor<?xi32, #t>, %w: !quern.weight<48x32, "f32">) -> tensor<?x32xf32, #t> {
+  quern.kernel @embedding_0 embedding (%ids: tensor<?xi32, #t>, %w: !quern.weight<48x32, "f32">) -> tensor<?x32xf32, #t> {
     %0 = quern.embedding %ids, %w : (tensor<?xi32, #t>, !quern.weight<48x32, "f32">) -> tensor<?x32xf32, #t>
     quern.yield %0 : tensor<?x32xf32, #t>
   }
-  quern.kernel @rows_0 "rows" (%x: tensor<?x32xf32, #t>, %i: tensor<?xi32, #r>, %w: !quern.weight<32, "f32">) -> tensor<?x32xf32, #r> {
+  quern.kernel @rows_0 rows (%x: tensor<?x32xf32, #t>, %i: tensor<?xi32, #r>, %w: !quern.weight<32, "f32">) -> tensor<?x32xf32, #r> {
     %0 = quern.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x32xf32, #t>, !quern.weight<32, "f32">) -> tensor<?x32xf32, #t>
     %1 = quern.gather_rows %0, %i : (tensor<?x32xf32, #t>, tensor<?xi32, #r>) -> tensor<?x32xf32, #r>
     quern.yield %1 : tensor<?x32xf32, #r>
   }
-  quern.kernel @linear_0 "linear" (%x: tensor<?x32xf32, #r>, %w: !quern.weight<48x32, "f32">) -> tensor<?x48xf32, #r> {
+  quern.kernel @linear_0 linear (%x: tensor<?x32xf32, #r>, %w: !quern.weight<48x32, "f32">) -> tensor<?x48xf32, #r> {
     %0 = quern.linear %x, %w : (tensor<?x32xf32, #r>, !quern.weight<48x32, "f32">) -> tensor<?x48xf32, #r>
     quern.yield %0 : tensor<?x48xf32, #r>
   }

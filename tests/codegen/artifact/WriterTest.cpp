@@ -103,7 +103,8 @@ TEST_F(WriterTest, TheReaderAcceptsEveryByte) {
   EXPECT_EQ(text(prefill.symbol()), "quern_step_prefill");
   EXPECT_EQ(prefill.arena(), 2048u);
   ASSERT_EQ(items(prefill.dispatches()).size(), 3u);
-  EXPECT_EQ(items(prefill.dispatches())[0]->weight_bytes(), 128u) << "a lookup reads one row";
+  EXPECT_EQ(items(prefill.dispatches())[0]->weight_bytes(), 0u);
+  EXPECT_EQ(items(prefill.dispatches())[0]->row_weight_bytes(), 128u) << "a lookup reads rows";
   EXPECT_EQ(items(prefill.dispatches())[2]->weight_bytes(), 6144u);
   ASSERT_EQ(items(prefill.buffers()).size(), 2u) << "the logits are the caller's";
   EXPECT_EQ(items(prefill.buffers())[0]->size(), 8u * 32 * 4);

@@ -103,9 +103,9 @@ bool CompiledModel::parse(const std::string &module) {
     ADD_FAILURE() << module << " does not parse";
     return false;
   }
-  auto model = imported_.get()->getAttrOfType<mlir::DictionaryAttr>("quern.model");
-  vocab_ = model.getAs<mlir::IntegerAttr>("vocab").getInt();
-  length_ = model.getAs<mlir::IntegerAttr>("context").getInt();
+  auto model = imported_.get()->getAttrOfType<mlir::DictionaryAttr>(attrs::kModel);
+  vocab_ = model.getAs<mlir::IntegerAttr>(attrs::kModelVocab).getInt();
+  length_ = model.getAs<mlir::IntegerAttr>(attrs::kModelContext).getInt();
   return true;
 }
 

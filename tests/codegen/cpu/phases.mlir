@@ -14,7 +14,7 @@
 // RUN: quern-opt %S/modules/residual.mlir --verify-semantics "--quern-to=phase=plan quant=int4 kv=bf16" | FileCheck %s
 
 // Learned positions are looked up and added in one kernel; an MLP without a gate has its activation in the linear.
-// GPT2: quern.kernel @embedding_1 "embedding"
+// GPT2: quern.kernel @embedding_1 embedding
 // GPT2-NEXT: quern.positions
 // GPT2-NEXT: quern.embedding
 // GPT2-NEXT: quern.binary add
@@ -29,7 +29,7 @@
 // BLOOM-NEXT: quern.yield
 
 // Both branches beside one another end in an addition; logits are scaled and capped where they are computed.
-// COHERE: "attention"
+// COHERE: quern.kernel @attention_0 attention
 // COHERE: quern.layer_norm
 // COHERE-NEXT: quern.rope
 // COHERE-NEXT: quern.attention
@@ -48,7 +48,7 @@
 // FALCON-NEXT: quern.yield
 
 // A rotation and a norm after it, between bounds, beside the attention that reads them; gate and up of one matrix.
-// OLMO: "attention"
+// OLMO: quern.kernel @attention_0 attention
 // OLMO: quern.clamp
 // OLMO-NEXT: quern.rope
 // OLMO-NEXT: quern.rms_norm

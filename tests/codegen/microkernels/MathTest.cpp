@@ -59,6 +59,10 @@ double gelu_tanh(double x) {
                        : x * sigmoid(2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
 }
 
+double mish(double x) {
+  return x * std::tanh(std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))));
+}
+
 const FunctionCase kFunctions[] = {
     {"exp", &Kernels::qk_exp, [](double x) { return std::exp(x); }, 1},
     {"log", &Kernels::qk_log, [](double x) { return std::log(x); }, 1},
@@ -77,6 +81,22 @@ const FunctionCase kFunctions[] = {
     {"relu2", &Kernels::qk_relu2, [](double x) { return x < 0 ? 0 : x * x; }, 0.5},
     {"quick_gelu", &Kernels::qk_quick_gelu, [](double x) { return x * sigmoid(1.702 * x); }, 3,
      true},
+    {"mish", &Kernels::qk_mish, mish, 1.5, true},
+    {"relu6", &Kernels::qk_relu6, [](double x) { return x < 0   ? 0
+                                                        : x > 6 ? 6
+                                                                : x; }, 0},
+    {"leaky_relu", &Kernels::qk_leaky_relu, [](double x) { return x < 0 ? 0.01 * x : x; }, 1},
+    {"hardswish", &Kernels::qk_hardswish,
+     [](double x) {
+       return x * (x + 3 < 0 ? 0 : x + 3 > 6 ? 6 : x + 3) / 6;
+     },
+     1.5, true},
+    {"gelu_10", &Kernels::qk_gelu_10,
+     [](double x) {
+       const double gelu = x * std::erfc(-x / std::sqrt(2.0)) / 2;
+       return gelu > 10 ? 10 : gelu;
+     },
+     2, true},
     {"round_bf16", &Kernels::qk_round_bf16, round_to_bf16, 0},
     {"sqrt", &Kernels::qk_sqrt, [](double x) { return std::sqrt(x); }, 0.5},
     {"rsqrt", &Kernels::qk_rsqrt, [](double x) { return 1 / std::sqrt(x); }, 1.5},
@@ -150,6 +170,10 @@ TEST(Math, HitsTheExactPoints) {
     EXPECT_EQ(k.qk_softplus(-kInf), 0.0f);
     EXPECT_EQ(k.qk_gelu_erf(30.0f), 30.0f);
     EXPECT_EQ(k.qk_gelu_tanh(30.0f), 30.0f);
+    EXPECT_EQ(k.qk_gelu_10(30.0f), 10.0f);
+    EXPECT_EQ(k.qk_mish(30.0f), 30.0f);
+    EXPECT_EQ(k.qk_hardswish(-3.0f), 0.0f);
+    EXPECT_EQ(k.qk_hardswish(30.0f), 30.0f);
     EXPECT_EQ(k.qk_sin(0.0f), 0.0f);
     EXPECT_EQ(k.qk_cos(0.0f), 1.0f);
     EXPECT_TRUE(std::isnan(k.qk_sin(kInf)));

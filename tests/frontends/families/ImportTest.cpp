@@ -1,5 +1,6 @@
 // Importing Hugging Face folders: what the module holds, and what is refused and how.
 #include "frontends/Import.h"
+#include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "tests/frontends/families/Golden.h"
 #include "tests/frontends/families/ModelFolder.h"
@@ -85,7 +86,7 @@ TEST_F(Import, NamesWeightsAndStates) {
   EXPECT_EQ(q.getType(),
             WeightType::get(&context_, {24, 24}, mlir::StringAttr::get(&context_, "f32")));
   EXPECT_EQ(q.getFile(), 0u);
-  auto files = module->getAttrOfType<mlir::ArrayAttr>("quern.files");
+  auto files = module->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles);
   EXPECT_EQ(mlir::cast<mlir::StringAttr>(files[0]).str(), folder_.path("model.safetensors"));
 }
 
@@ -137,7 +138,7 @@ TEST_F(Import, ReadsShards) {
 
 // Tests that one pass finds everything: of the config, and of the tensors.
 TEST_F(Import, ListsAllProblemsAtOnce) {
-  config_["hidden_act"] = "mish";
+  config_["hidden_act"] = "laplace";
   config_["novel_trick"] = true;
   config_["rope_parameters"]["rope_type"] = "spiral";
   config_["num_attention_heads"] = 0;
@@ -280,8 +281,8 @@ TEST_F(Import, MakesWeightsUp) {
     EXPECT_EQ(q.getType().getFormat().str(), "bf16");
     EXPECT_EQ(static_cast<int32_t>(q.getFile()), -1);
     EXPECT_EQ(q.getSeed(), 5u);
-    auto attributes = (*model->module)->getAttrOfType<mlir::DictionaryAttr>("quern.model");
-    EXPECT_TRUE(attributes.contains("synthetic"));
+    auto attributes = (*model->module)->getAttrOfType<mlir::DictionaryAttr>(attrs::kModel);
+    EXPECT_TRUE(attributes.contains(attrs::kModelSynthetic));
   }
 }
 

@@ -22,7 +22,7 @@ const char kSymbols[] = R"(
   quern.declare_state @l1.kv : !quern.state<kv, 2x16x16>
 )";
 const char kKernel[] = R"(
-  quern.kernel @linear_0 "linear" (%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
+  quern.kernel @linear_0 linear (%0: tensor<?x64xf32, #quern.dims<"T">>, %1: !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
     %2 = quern.linear %0, %1 : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
     quern.yield %2 : tensor<?x96xf32, #quern.dims<"T">>
   }
@@ -50,7 +50,7 @@ struct Example {
 
 std::vector<Example> examples(std::set<std::string> &ops) {
   std::vector<Example> found;
-  const std::regex definition(R"re(: Quern_Op<"(\w+)")re");
+  const std::regex definition(R"re(: Quern_(?:Anchor)?Op<"(\w+)")re");
   for (const auto &entry : std::filesystem::directory_iterator(QUERN_SOURCE_DIR "/ir/quern")) {
     if (entry.path().extension() != ".td")
       continue;

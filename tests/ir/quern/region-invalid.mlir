@@ -3,7 +3,7 @@
 // Tests that fused C1: block arguments have the inputs' types.
 func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
   // expected-error @+1 {{'quern.fused' op C1: block arguments have the inputs' types}}
-  %y = quern.fused "rows" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  %y = quern.fused rows (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
   ^bb0(%a: tensor<?x4xf32, #quern.dims<"T">>):
     quern.yield %a : tensor<?x4xf32, #quern.dims<"T">>
   }
@@ -15,7 +15,7 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 // Tests that fused C2: the yield has the results' types.
 func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
   // expected-error @+1 {{'quern.fused' op C2: the yield has the results' types}}
-  %y = quern.fused "rows" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  %y = quern.fused rows (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
   ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
     quern.yield
   }
@@ -27,7 +27,7 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 // Tests that fused C3: the anchor is in the body.
 func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
   // expected-error @+1 {{'quern.fused' op C3: one op of the anchor's kind, quern.linear, not 0}}
-  %y = quern.fused "linear" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  %y = quern.fused linear (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
   ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
     %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
     quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
@@ -38,13 +38,26 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 // -----
 
 // Tests that fused C3: the anchor is there once.
-func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
-  // expected-error @+1 {{'quern.fused' op C3: one op of the anchor's kind, quern.scale, not 2}}
-  %y = quern.fused "scale" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
-  ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
-    %1 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
-    %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>, %w: !quern.weight<8x8, "f32">) {
+  // expected-error @+1 {{'quern.fused' op C3: one op of the anchor's kind, quern.linear, not 2}}
+  %y = quern.fused linear (%x, %w) : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8x8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">> {
+  ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>, %b: !quern.weight<8x8, "f32">):
+    %1 = quern.linear %a, %b : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8x8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">>
+    %0 = quern.linear %a, %b : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8x8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">>
     quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
+  }
+  return
+}
+
+// -----
+
+// Tests that an anchor is one of those that there are.
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
+  // expected-error @+2 {{'quern.fused' expected ::quern::Anchor to be one of: rows, linear}}
+  // expected-error @+1 {{failed to parse Quern_AnchorAttr parameter 'value'}}
+  %y = quern.fused scale (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
+    quern.yield %a : tensor<?x8xf32, #quern.dims<"T">>
   }
   return
 }
@@ -53,7 +66,7 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 
 // Tests that yield C1 and kernel C1: the yield has the kernel's results.
 // expected-error @+1 {{'quern.kernel' op C1: the yield has the function type's results}}
-quern.kernel @k "rows" (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x4xf32, #quern.dims<"T">>) {
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x4xf32, #quern.dims<"T">>) {
   quern.yield %a : tensor<?x8xf32, #quern.dims<"T">>
 }
 
@@ -69,7 +82,7 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 // -----
 
 // Tests that dispatch C1: operands have the kernel's types.
-quern.kernel @k "rows" (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
   %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
   quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
 }
@@ -82,7 +95,7 @@ func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>) {
 // -----
 
 // Tests that dispatch C1: results have the kernel's types.
-quern.kernel @k "rows" (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
   %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
   quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
 }
@@ -95,7 +108,7 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 // -----
 
 // Tests that dispatch C2: an offset for each result.
-quern.kernel @k "rows" (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
   %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
   quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
 }

@@ -21,15 +21,15 @@ quern.packed @p : !quern.weight<8x8, "int8"> packing "q8.g32.z128.f16" attribute
   %1 = quern.weight_convert %0 : !quern.weight<8x8, "f32"> -> !quern.weight<8x8, "int8">
   quern.yield %1 : !quern.weight<8x8, "int8">
 }
-// CHECK: quern.kernel @linear_0 "linear" (%{{.*}}: !quern.q8_rows<"T", 8>, %{{.*}}: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
-quern.kernel @linear_0 "linear" (%x: !quern.q8_rows<"T", 8>, %w: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
+// CHECK: quern.kernel @linear_0 linear (%{{.*}}: !quern.q8_rows<"T", 8>, %{{.*}}: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
+quern.kernel @linear_0 linear (%x: !quern.q8_rows<"T", 8>, %w: !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">> attributes {quern.note = "x"} {
   %0 = quern.linear %x, %w : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
   quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
 }
 func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
   %p = quern.weight_ref @p : !quern.weight<8x8, "int8">
-  // CHECK: quern.fused "rows"(%{{.*}}) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
-  %q = quern.fused "rows" (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
+  // CHECK: quern.fused rows(%{{.*}}) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
+  %q = quern.fused rows (%x) : (tensor<?x8xf32, #quern.dims<"T">>) -> !quern.q8_rows<"T", 8> {
   ^bb0(%a: tensor<?x8xf32, #quern.dims<"T">>):
     %0 = quern.quantize_rows %a : tensor<?x8xf32, #quern.dims<"T">> -> !quern.q8_rows<"T", 8>
     quern.yield %0 : !quern.q8_rows<"T", 8>

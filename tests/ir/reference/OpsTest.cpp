@@ -257,6 +257,14 @@ TEST(OpsTest, UnaryFunctions) {
   expect("exp", [](double x) { return std::exp(x); });
   expect("relu2", [](double x) { return x > 0 ? x * x : 0; });
   expect("quick_gelu", [](double x) { return x - x / (1 + std::exp(1.702 * x)); });
+  expect("mish", [](double x) {
+    const double square = std::pow(1 + std::exp(x), 2);
+    return x * (square - 1) / (square + 1);
+  });
+  expect("relu6", [](double x) { return x > 0 ? x : 0; });
+  expect("leaky_relu", [](double x) { return x > 0 ? x : x / 100; });
+  expect("hardswish", [](double x) { return x * x / 6 + x / 2; });
+  expect("gelu_10", [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); });
 }
 
 TEST(OpsTest, SoftplusOfLargeNumbersIsTheNumber) {

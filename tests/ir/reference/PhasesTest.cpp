@@ -40,12 +40,12 @@ TEST(PhasesTest, FusedRegionsMeanTheirBodies) {
   func.func @step(%tokens: !ids, %rows: !picks, %batch: !quern.batch) -> !T6 {
     %e = quern.weight_ref @x : !E
     %w = quern.weight_ref @w : !W
-    %x = quern.fused "embedding" (%tokens, %e) : (!ids, !E) -> !T4 {
+    %x = quern.fused embedding (%tokens, %e) : (!ids, !E) -> !T4 {
     ^bb0(%a: !ids, %b: !E):
       %0 = quern.embedding %a, %b : (!ids, !E) -> !T4
       quern.yield %0 : !T4
     }
-    %lin, %y = quern.fused "linear" (%x, %w) : (!T4, !W) -> (!T6, !T6) {
+    %lin, %y = quern.fused linear (%x, %w) : (!T4, !W) -> (!T6, !T6) {
     ^bb0(%a: !T4, %b: !W):
       %0 = quern.linear %a, %b : (!T4, !W) -> !T6
       %1 = quern.unary silu %0 : !T6
@@ -59,11 +59,11 @@ TEST(PhasesTest, FusedRegionsMeanTheirBodies) {
 
 std::string scheduled() {
   std::string text = kAliases + ("module {" + declarations()) + R"(
-  quern.kernel @embedding_0 "embedding" (%a: !ids, %b: !E) -> (!T4) {
+  quern.kernel @embedding_0 embedding (%a: !ids, %b: !E) -> (!T4) {
     %0 = quern.embedding %a, %b : (!ids, !E) -> !T4
     quern.yield %0 : !T4
   }
-  quern.kernel @linear_0 "linear" (%a: !T4, %b: !W) -> (!T6) {
+  quern.kernel @linear_0 linear (%a: !T4, %b: !W) -> (!T6) {
     %0 = quern.linear %a, %b : (!T4, !W) -> !T6
     %1 = quern.unary silu %0 : !T6
     quern.yield %1 : !T6

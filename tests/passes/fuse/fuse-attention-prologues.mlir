@@ -9,14 +9,14 @@
 !T8 = tensor<?x8xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
 // CHECK: %[[X:.*]] = quern.embedding
-// CHECK: quern.fused "kv_append"(%[[X]],
+// CHECK: quern.fused kv_append(%[[X]],
 // CHECK: quern.slice
 // CHECK: quern.rms_norm
 // CHECK: quern.rope
 // CHECK: quern.slice
 // CHECK: quern.kv_append
 // CHECK-NEXT: quern.yield
-// CHECK: quern.fused "attention"(%[[X]],
+// CHECK: quern.fused attention(%[[X]],
 // CHECK: quern.rope
 // CHECK-NEXT: quern.attention
 // REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rms_norm, quern.rope joined the kv_append"
@@ -52,15 +52,15 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
 // CHECK-LABEL: @step
 // CHECK: quern.rope
 // CHECK: quern.rms_norm
-// CHECK: quern.fused "kv_append"
+// CHECK: quern.fused kv_append
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.slice
 // CHECK-NEXT: quern.kv_append
-// CHECK: quern.fused "attention"
+// CHECK: quern.fused attention
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.attention
-// REMARK-DAG: loc("shared"): [Missed] {{.*}}'quern.rope' stays outside the region that reads it: its result has other uses
-// REMARK-DAG: loc("whole"): [Missed] {{.*}}'quern.rms_norm' stays outside the region that reads it: it does not normalize head by head
+// REMARK-DAG: loc("shared"): [Missed] {{.*}}'quern.rope' stays outside the region of the kv_append: its result has other uses
+// REMARK-DAG: loc("whole"): [Missed] {{.*}}'quern.rms_norm' stays outside the region of the attention: it takes 8 columns together, not a head
 quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @norm : !quern.weight<8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.declare_state @kv : !quern.state<kv, 1x4x4>
@@ -89,14 +89,14 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 !T8 = tensor<?x8xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: quern.fused "kv_append"
+// CHECK: quern.fused kv_append
 // CHECK: quern.clamp
 // CHECK-NEXT: quern.rope
 // CHECK-NEXT: quern.rms_norm
 // CHECK-NEXT: quern.slice
 // CHECK-NEXT: quern.clamp
 // CHECK-NEXT: quern.kv_append
-// CHECK: quern.fused "attention"
+// CHECK: quern.fused attention
 // CHECK: quern.layer_norm
 // CHECK-NEXT: quern.scale
 // CHECK-NEXT: quern.attention

@@ -8,7 +8,7 @@
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 !T8 = tensor<?x8xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: quern.fused "causal_conv1d"
+// CHECK: quern.fused causal_conv1d
 // CHECK: quern.slice
 // CHECK-NEXT: quern.causal_conv1d
 // CHECK-NEXT: quern.unary {{ ?}}silu
@@ -40,7 +40,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 // CHECK: quern.causal_conv1d
 // CHECK-NEXT: quern.yield
 // CHECK: quern.binary
-// REMARK: [Missed] fuse-convolutions | Category:fuse | Remark="'quern.binary' stays outside its region: only functions of one operand join a convolution"
+// REMARK: [Missed] fuse-convolutions | Category:fuse | Remark="'quern.binary' stays outside the region of the causal_conv1d: only functions of one operand join a convolution"
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @w : !quern.weight<4x3, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.declare_state @s : !quern.state<window, 4x2>

@@ -8,7 +8,7 @@
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
 // CHECK: %[[X:.*]] = quern.embedding
-// CHECK: %[[Y:.*]] = quern.fused "linear"(%[[X]], %{{.*}}) : {{.*}} {
+// CHECK: %[[Y:.*]] = quern.fused linear(%[[X]], %{{.*}}) : {{.*}} {
 // CHECK-NEXT: ^bb0(%[[A:.*]]: {{.*}}, %[[W:.*]]: {{.*}}):
 // CHECK-NEXT: %[[L:.*]] = quern.linear %[[A]], %[[W]]
 // CHECK-NEXT: %[[S:.*]] = quern.binary {{ ?}}add %[[A]], %[[L]]
@@ -37,9 +37,9 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 !R4 = tensor<?x4xf32, #quern.dims<"R">>
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: %[[A:.*]] = quern.fused "linear"
+// CHECK: %[[A:.*]] = quern.fused linear
 // CHECK-NOT: quern.binary
-// CHECK: quern.fused "linear"(%{{.*}}, %{{.*}}, %[[A]])
+// CHECK: quern.fused linear(%{{.*}}, %{{.*}}, %[[A]])
 // CHECK: quern.linear
 // CHECK-NEXT: quern.binary {{ ?}}add
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
@@ -68,23 +68,23 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 !T16 = tensor<?x16xf32, #quern.dims<"T">>
 !T32 = tensor<?x32xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: quern.fused "linear"
+// CHECK: quern.fused linear
 // CHECK: quern.linear
 // CHECK-NEXT: quern.slice {{.*}}{{[{]}}offset = 0 : i64}
 // CHECK-NEXT: quern.slice {{.*}}{{[{]}}offset = 16 : i64}
 // CHECK-NEXT: quern.gated_act
 // CHECK-NEXT: quern.yield
-// CHECK: quern.fused "linear"
+// CHECK: quern.fused linear
 // CHECK: quern.linear
 // CHECK-NEXT: quern.yield
 // CHECK: quern.gated_act
-// CHECK: quern.fused "linear"
+// CHECK: quern.fused linear
 // CHECK: quern.linear
 // CHECK-NEXT: quern.yield
 // CHECK: quern.unary
 // CHECK: quern.binary
 // REMARK-DAG: loc("panels"): [Passed] {{.*}}quern.gated_act joined the linear
-// REMARK-DAG: loc("odd"): [Missed] {{.*}}'quern.gated_act' stays outside its region: a slice begins inside a panel of 16 columns
+// REMARK-DAG: loc("odd"): [Missed] {{.*}}'quern.gated_act' stays outside the region of the linear: a slice begins inside a panel of 16 columns
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @w : !quern.weight<32x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @v : !quern.weight<16x16, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
@@ -123,8 +123,8 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
 // CHECK: quern.binary
 // CHECK: quern.yield
 // CHECK: quern.binary
-// REMARK-DAG: loc("narrow"): [Missed] {{.*}}'quern.binary' stays outside its region: it broadcasts the result over more columns
-// REMARK-DAG: loc("wide"): [Missed] {{.*}}'quern.binary' stays outside its region: its other side changes inside a panel of 16 columns
+// REMARK-DAG: loc("narrow"): [Missed] {{.*}}'quern.binary' stays outside the region of the linear: it broadcasts the result over more columns
+// REMARK-DAG: loc("wide"): [Missed] {{.*}}'quern.binary' stays outside the region of the linear: its other side changes inside a panel of 16 columns
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @v : !quern.weight<2x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @w : !quern.weight<4x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}

@@ -10,7 +10,7 @@
 !T8 = tensor<?x8xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
 // CHECK: %[[X:.*]] = quern.embedding
-// CHECK: quern.fused "linear_recurrence"(%[[X]],
+// CHECK: quern.fused linear_recurrence(%[[X]],
 // CHECK: quern.unary {{ ?}}softplus
 // CHECK: quern.binary {{ ?}}mul
 // CHECK: quern.binary {{ ?}}mul
@@ -58,13 +58,13 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 // CHECK-LABEL: @step
 // CHECK: quern.unary {{ ?}}softplus
 // CHECK: quern.unary {{ ?}}sigmoid
-// CHECK: quern.fused "linear_recurrence"
+// CHECK: quern.fused linear_recurrence
 // CHECK-NOT: quern.unary
 // CHECK: quern.linear_recurrence
 // CHECK-NEXT: quern.yield
 // CHECK: quern.rms_norm
 // CHECK: quern.binary {{ ?}}add
-// REMARK: loc("mixer"): [Missed] fuse-recurrences | Category:fuse | Remark="'quern.binary' stays outside its region: it reads what is computed after the recurrence"
+// REMARK: loc("mixer"): [Missed] fuse-recurrences | Category:fuse | Remark="'quern.binary' stays outside the region of the linear_recurrence: it reads what is computed after the anchor"
 quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @a : !quern.weight<2, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @d : !quern.weight<2, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}

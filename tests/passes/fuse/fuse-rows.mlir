@@ -7,11 +7,11 @@
 !R4 = tensor<?x4xf32, #quern.dims<"R">>
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: quern.fused "rows"(%[[X:.*]]) :
+// CHECK: quern.fused rows(%[[X:.*]]) :
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.unary {{ ?}}silu
 // CHECK-NEXT: quern.yield
-// CHECK: quern.fused "rows"
+// CHECK: quern.fused rows
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.gather_rows
 // CHECK-NEXT: quern.rms_norm
@@ -39,9 +39,9 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 !T2 = tensor<?x2xf32, #quern.dims<"T">>
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 // CHECK-LABEL: @step
-// CHECK: %[[Y:.*]] = quern.fused "rows"
+// CHECK: %[[Y:.*]] = quern.fused rows
 // CHECK: quern.unary {{ ?}}silu
-// CHECK: %[[G:.*]] = quern.fused "rows"
+// CHECK: %[[G:.*]] = quern.fused rows
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.slice
 // CHECK-NEXT: quern.rms_norm
@@ -49,11 +49,11 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 // CHECK-NEXT: quern.rms_norm
 // CHECK-NEXT: quern.binary
 // CHECK-NEXT: quern.yield
-// CHECK: %[[R:.*]] = quern.fused "rows"(%[[G]],
+// CHECK: %[[R:.*]] = quern.fused rows(%[[G]],
 // CHECK: quern.gather_rows
-// CHECK: %[[H:.*]] = quern.fused "rows"
+// CHECK: %[[H:.*]] = quern.fused rows
 // CHECK: quern.gather_rows
-// CHECK: %[[T:.*]] = quern.fused "rows"(%[[H]])
+// CHECK: %[[T:.*]] = quern.fused rows(%[[H]])
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.slice
 // CHECK-NEXT: quern.yield
@@ -85,7 +85,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> (!R2, !
 // CHECK: quern.positions
 // CHECK: quern.embedding
 // CHECK: quern.embedding
-// CHECK: quern.fused "rows"
+// CHECK: quern.fused rows
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.binary {{ ?}}add
 // CHECK-NEXT: quern.layer_norm

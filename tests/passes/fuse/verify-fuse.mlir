@@ -3,7 +3,7 @@
 // Tests that regions with their prologue and epilogue pass.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 func.func @f(%x: !T4, %w: !quern.weight<4x4, "f32">) -> !T4 {
-  %y = quern.fused "linear"(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
+  %y = quern.fused linear(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
   ^bb0(%a: !T4, %b: !quern.weight<4x4, "f32">):
     %c = quern.linear %a, %b : (!T4, !quern.weight<4x4, "f32">) -> !T4
     %d = quern.binary add %a, %c : !T4, !T4
@@ -27,7 +27,7 @@ func.func @f(%x: !T4) -> !T4 {
 // Tests that a second anchor is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 func.func @f(%x: !T4, %w: !quern.weight<4x4, "f32">) -> !T4 {
-  %y = quern.fused "rows"(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
+  %y = quern.fused rows(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
   ^bb0(%a: !T4, %b: !quern.weight<4x4, "f32">):
     // expected-error @+1 {{is an anchor and needs a region of its own, not one of anchor rows}}
     %c = quern.linear %a, %b : (!T4, !quern.weight<4x4, "f32">) -> !T4
@@ -41,7 +41,7 @@ func.func @f(%x: !T4, %w: !quern.weight<4x4, "f32">) -> !T4 {
 // Tests that a norm after a linear is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 func.func @f(%x: !T4, %w: !quern.weight<4x4, "f32">) -> !T4 {
-  %y = quern.fused "linear"(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
+  %y = quern.fused linear(%x, %w) : (!T4, !quern.weight<4x4, "f32">) -> !T4 {
   ^bb0(%a: !T4, %b: !quern.weight<4x4, "f32">):
     %c = quern.linear %a, %b : (!T4, !quern.weight<4x4, "f32">) -> !T4
     // expected-error @+1 {{is not legal after the anchor of a region of anchor linear}}
@@ -57,7 +57,7 @@ func.func @f(%x: !T4, %w: !quern.weight<4x4, "f32">) -> !T4 {
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 quern.weight @w : !quern.weight<4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 func.func @f(%x: !T4) -> !T4 {
-  %y = quern.fused "rows"(%x) : (!T4) -> !T4 {
+  %y = quern.fused rows(%x) : (!T4) -> !T4 {
   ^bb0(%a: !T4):
     // expected-error @+1 {{is not legal inside a fused region; it is one of its inputs}}
     %w = quern.weight_ref @w : !quern.weight<4, "f32">
@@ -74,7 +74,7 @@ func.func @f(%x: !T4) -> !T4 {
 !R4 = tensor<?x4xf32, #quern.dims<"R">>
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 func.func @f(%x: !T4, %rows: !rows) -> !R4 {
-  %y = quern.fused "rows"(%x, %rows) : (!T4, !rows) -> !R4 {
+  %y = quern.fused rows(%x, %rows) : (!T4, !rows) -> !R4 {
   ^bb0(%a: !T4, %r: !rows):
     %b = quern.unary exp %a : !T4
     // expected-error @+1 {{has R rows in a rows region of T}}

@@ -3,19 +3,19 @@
 
 // Tests that buffers live together lie apart, dead ones are used again, the result lies with the caller, and sizes are of the largest step: 8 rows of 16 bytes, of quantized rows 8 of 192.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
-quern.kernel @q8 "rows" (%x: !T4) -> !quern.q8_rows<"T", 4> {
+quern.kernel @q8 rows (%x: !T4) -> !quern.q8_rows<"T", 4> {
   %y = quern.quantize_rows %x : !T4 -> !quern.q8_rows<"T", 4>
   quern.yield %y : !quern.q8_rows<"T", 4>
 }
-quern.kernel @pick "linear" (%x: !quern.q8_rows<"T", 4>, %w: !quern.weight<4x4, "int8">) -> !T4 {
+quern.kernel @pick linear (%x: !quern.q8_rows<"T", 4>, %w: !quern.weight<4x4, "int8">) -> !T4 {
   %y = quern.linear %x, %w : (!quern.q8_rows<"T", 4>, !quern.weight<4x4, "int8">) -> !T4
   quern.yield %y : !T4
 }

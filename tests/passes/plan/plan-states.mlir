@@ -30,11 +30,11 @@ quern.declare_state @narrow.too : !kv
 quern.declare_state @narrow.and.wide : !kv
 quern.declare_state @narrow.and.all : !kv
 quern.declare_state @unread : !kv
-quern.kernel @attention_0 "attention" (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
+quern.kernel @attention_0 attention (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
   %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 0.25 : f32, window = 96 : i64} : (!T64, !quern.batch, !kv) -> !T64
   quern.yield %y : !T64
 }
-quern.kernel @attention_1 "attention" (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
+quern.kernel @attention_1 attention (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
   %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 0.25 : f32, window = 128 : i64} : (!T64, !quern.batch, !kv) -> !T64
   quern.yield %y : !T64
 }

@@ -14,11 +14,11 @@ quern.packed @q : !quern.weight<5, "f32"> packing "rows" attributes {bytes = 20 
 }
 quern.declare_state @a : !quern.state<window, 4x2> {offset = 0 : i64}
 quern.declare_state @b : !quern.state<window, 4x2> {offset = 64 : i64}
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -35,11 +35,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that two live buffers that overlap are refused, both named.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -58,11 +58,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that a buffer that ends outside the arena is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -80,11 +80,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that an unaligned buffer is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -102,11 +102,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that a place in the arena for the entry's result is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -124,11 +124,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that a buffer without a place is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -146,11 +146,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that a bound that is not the most bytes live at once is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -168,11 +168,11 @@ func.func @f(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket = "b", 
 // Tests that an arena far above the bound is a warning.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 64 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 0>} {
-quern.kernel @act "rows" (%x: !T4) -> !T4 {
+quern.kernel @act rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
-quern.kernel @sum "rows" (%x: !T4, %y: !T4) -> !T4 {
+quern.kernel @sum rows (%x: !T4, %y: !T4) -> !T4 {
   %z = quern.binary add %x, %y : !T4, !T4
   quern.yield %z : !T4
 }
@@ -242,11 +242,11 @@ quern.declare_state @a : !quern.state<kv, 2x16x16> {offset = 0 : i64, group = 1 
 !T64 = tensor<?x64xf32, #quern.dims<"T">>
 module attributes {quern.weights_bytes = 4096 : i64, quern.slot_bytes = 0 : i64, quern.page_bytes = array<i64: 16384>, quern.kv_windows = array<i64: 96>} {
 quern.declare_state @kv : !kv {group = 0 : i32, offset = 0 : i64}
-quern.kernel @attention_0 "attention" (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
+quern.kernel @attention_0 attention (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
   %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 0.25 : f32, window = 95 : i64} : (!T64, !quern.batch, !kv) -> !T64
   quern.yield %y : !T64
 }
-quern.kernel @attention_1 "attention" (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
+quern.kernel @attention_1 attention (%q: !T64, %b: !quern.batch, %s: !kv) -> !T64 {
   %y = quern.attention %q, %b, %s {heads = 4 : i64, scale = 0.25 : f32, window = 97 : i64} : (!T64, !quern.batch, !kv) -> !T64
   quern.yield %y : !T64
 }

@@ -16,17 +16,17 @@ func.func @expanded(%x: !T256) -> (!T16, !T16, !T16) {
   %u = quern.weight_ref @c : !quern.weight<16x256, "f32">
   %w = quern.weight_ref @w : !quern.weight<16x256, "q2_k">
   %v = quern.weight_ref @v : !quern.weight<16x256, "q3_k">
-  %y = quern.fused "linear"(%x, %w) : (!T256, !quern.weight<16x256, "q2_k">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T256, !quern.weight<16x256, "q2_k">) -> !T16 {
   ^bb0(%a: !T256, %b: !quern.weight<16x256, "q2_k">):
     %c = quern.linear %a, %b : (!T256, !quern.weight<16x256, "q2_k">) -> !T16
     quern.yield %c : !T16
   }
-  %z = quern.fused "linear"(%x, %v) : (!T256, !quern.weight<16x256, "q3_k">) -> !T16 {
+  %z = quern.fused linear(%x, %v) : (!T256, !quern.weight<16x256, "q3_k">) -> !T16 {
   ^bb0(%a: !T256, %b: !quern.weight<16x256, "q3_k">):
     %c = quern.linear %a, %b : (!T256, !quern.weight<16x256, "q3_k">) -> !T16
     quern.yield %c : !T16
   }
-  %n = quern.fused "linear"(%x, %u) : (!T256, !quern.weight<16x256, "f32">) -> !T16 {
+  %n = quern.fused linear(%x, %u) : (!T256, !quern.weight<16x256, "f32">) -> !T16 {
   ^bb0(%a: !T256, %b: !quern.weight<16x256, "f32">):
     %c = quern.linear %a, %b : (!T256, !quern.weight<16x256, "f32">) -> !T16
     quern.yield %c : !T16

@@ -21,14 +21,14 @@
 // CHECK-LABEL: @plain
 // CHECK: %[[B:.*]] = quern.weight_ref @b
 // CHECK: %[[F:.*]] = quern.weight_convert %[[B]] : <16, "f16"> -> <16, "f32">
-// CHECK: quern.fused "linear"(%{{.*}}, %{{.*}}, %[[F]])
+// CHECK: quern.fused linear(%{{.*}}, %{{.*}}, %[[F]])
 // CHECK-NEXT: ^bb0(%{{.*}}: {{.*}}, %{{.*}}: !quern.weight<16x32, "q4_k">, %{{.*}}: !quern.weight<16, "f32">)
 quern.weight @w : !quern.weight<16x32, "q4_k"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @b : !quern.weight<16, "f16"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 func.func @plain(%x: !T32) -> !T16 {
   %w = quern.weight_ref @w : !quern.weight<16x32, "q4_k">
   %v = quern.weight_ref @b : !quern.weight<16, "f16">
-  %y = quern.fused "linear"(%x, %w, %v) : (!T32, !quern.weight<16x32, "q4_k">, !quern.weight<16, "f16">) -> !T16 {
+  %y = quern.fused linear(%x, %w, %v) : (!T32, !quern.weight<16x32, "q4_k">, !quern.weight<16, "f16">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "q4_k">, %c: !quern.weight<16, "f16">):
     %d = quern.linear %a, %b, %c : (!T32, !quern.weight<16x32, "q4_k">, !quern.weight<16, "f16">) -> !T16
     quern.yield %d : !T16
@@ -45,7 +45,7 @@ quern.weight @"blk.0.ffn_up.weight" : !quern.weight<16x32, "iq2_xxs"> {file = -1
 func.func @unknown(%x: !T32) -> !T16 {
   %w = quern.weight_ref @"blk.0.ffn_up.weight" : !quern.weight<16x32, "iq2_xxs">
   // expected-error @+1 {{weight 'blk.0.ffn_up.weight' is stored as "iq2_xxs", a format that Quern has no kernels for; convert the model to one of f32, f16, bf16, q4_0}}
-  %y = quern.fused "linear"(%x, %w) : (!T32, !quern.weight<16x32, "iq2_xxs">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "iq2_xxs">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "iq2_xxs">):
     %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "iq2_xxs">) -> !T16
     quern.yield %c : !T16
@@ -62,7 +62,7 @@ func.func @blocks(%x: !T32) -> !T32 {
   %w = quern.weight_ref @"h.0.c_fc.weight" : !quern.weight<32x32, "q8_0">
   %t = quern.weight_transpose %w : !quern.weight<32x32, "q8_0"> -> !quern.weight<32x32, "q8_0">
   // expected-error @+1 {{weight 'h.0.c_fc.weight' is stored as "q8_0", whose blocks cannot be transposed; convert the model to f32, f16 or bf16}}
-  %y = quern.fused "linear"(%x, %t) : (!T32, !quern.weight<32x32, "q8_0">) -> !T32 {
+  %y = quern.fused linear(%x, %t) : (!T32, !quern.weight<32x32, "q8_0">) -> !T32 {
   ^bb0(%a: !T32, %b: !quern.weight<32x32, "q8_0">):
     %c = quern.linear %a, %b : (!T32, !quern.weight<32x32, "q8_0">) -> !T32
     quern.yield %c : !T32

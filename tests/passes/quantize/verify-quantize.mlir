@@ -6,7 +6,7 @@
 quern.weight @w : !quern.weight<16x32, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 func.func @f(%x: !T32) -> !T16 {
   %w = quern.weight_ref @w : !quern.weight<16x32, "f32">
-  %y = quern.fused "linear"(%x, %w) : (!T32, !quern.weight<16x32, "f32">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "f32">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "f32">):
     %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "f32">) -> !T16
     quern.yield %c : !T16
@@ -22,7 +22,7 @@ func.func @f(%x: !T32) -> !T16 {
 quern.weight @w : !quern.weight<16x32, "int8"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 func.func @f(%x: !T32) -> !T16 {
   %w = quern.weight_ref @w : !quern.weight<16x32, "int8">
-  %y = quern.fused "linear"(%x, %w) : (!T32, !quern.weight<16x32, "int8">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "int8">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "int8">):
     // expected-error @+1 {{reads float rows with quantized weights}}
     %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "int8">) -> !T16
@@ -40,7 +40,7 @@ quern.weight @w : !quern.weight<16x32, "iq1_s"> {file = -1 : i32, offset = 0 : i
 func.func @f(%x: !T32) -> !T16 {
   %w = quern.weight_ref @w : !quern.weight<16x32, "iq1_s">
   // expected-error @+1 {{weight 'w' has the unknown format "iq1_s"}}
-  %y = quern.fused "linear"(%x, %w) : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "iq1_s">):
     %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16
     quern.yield %c : !T16
@@ -56,7 +56,7 @@ quern.weight @w : !quern.weight<32, "f16"> {file = -1 : i32, offset = 0 : i64, s
 func.func @f(%x: !T32) -> !T32 {
   %w = quern.weight_ref @w : !quern.weight<32, "f16">
   // expected-error @+1 {{weight 'w' is no matrix and must be f32, not "f16"}}
-  %y = quern.fused "rows"(%x, %w) : (!T32, !quern.weight<32, "f16">) -> !T32 {
+  %y = quern.fused rows(%x, %w) : (!T32, !quern.weight<32, "f16">) -> !T32 {
   ^bb0(%a: !T32, %b: !quern.weight<32, "f16">):
     %c = quern.rms_norm %a, %b {eps = 1.0e-5 : f32} : (!T32, !quern.weight<32, "f16">) -> !T32
     quern.yield %c : !T32

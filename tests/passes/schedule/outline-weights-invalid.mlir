@@ -7,7 +7,7 @@ quern.weight @w : !quern.weight<16x32, "iq1_s"> {file = -1 : i32, offset = 0 : i
 func.func @f(%x: !T32) -> !T16 {
   %w = quern.weight_ref @w : !quern.weight<16x32, "iq1_s">
   // expected-error @+1 {{weight 'w' has the unknown format "iq1_s"; quern-quantize-weights gives it one that kernels read}}
-  %y = quern.fused "linear"(%x, %w) : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16 {
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16 {
   ^bb0(%a: !T32, %b: !quern.weight<16x32, "iq1_s">):
     %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "iq1_s">) -> !T16
     quern.yield %c : !T16

@@ -32,12 +32,12 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R16 {
   %m0 = quern.weight_map "add_one" %n : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   %m1 = quern.weight_map "add_one" %n : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   %q = quern.weight_convert %embed : !quern.weight<16x4, "f32"> -> !quern.weight<16x4, "int8">
-  %x = quern.fused "embedding"(%tokens, %embed) : (!tokens, !quern.weight<16x4, "f32">) -> !T4 {
+  %x = quern.fused embedding(%tokens, %embed) : (!tokens, !quern.weight<16x4, "f32">) -> !T4 {
   ^bb0(%a: !tokens, %b: !quern.weight<16x4, "f32">):
     %c = quern.embedding %a, %b : (!tokens, !quern.weight<16x4, "f32">) -> !T4
     quern.yield %c : !T4
   }
-  %y = quern.fused "rows"(%x, %rows, %m0, %m1) : (!T4, !rows, !quern.weight<4, "f32">, !quern.weight<4, "f32">) -> !quern.q8_rows<"R", 4> {
+  %y = quern.fused rows(%x, %rows, %m0, %m1) : (!T4, !rows, !quern.weight<4, "f32">, !quern.weight<4, "f32">) -> !quern.q8_rows<"R", 4> {
   ^bb0(%a: !T4, %b: !rows, %c: !quern.weight<4, "f32">, %d: !quern.weight<4, "f32">):
     %e = quern.gather_rows %a, %b : (!T4, !rows) -> !R4
     %f = quern.binary mul %e, %c : !R4, !quern.weight<4, "f32">
@@ -45,7 +45,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R16 {
     %h = quern.quantize_rows %g : !R4 -> !quern.q8_rows<"R", 4>
     quern.yield %h : !quern.q8_rows<"R", 4>
   }
-  %z = quern.fused "linear"(%y, %q) : (!quern.q8_rows<"R", 4>, !quern.weight<16x4, "int8">) -> !R16 {
+  %z = quern.fused linear(%y, %q) : (!quern.q8_rows<"R", 4>, !quern.weight<16x4, "int8">) -> !R16 {
   ^bb0(%a: !quern.q8_rows<"R", 4>, %b: !quern.weight<16x4, "int8">):
     %c = quern.linear %a, %b : (!quern.q8_rows<"R", 4>, !quern.weight<16x4, "int8">) -> !R16
     quern.yield %c : !R16

@@ -7,7 +7,7 @@ quern.packed @p : !quern.weight<16x4, "int8"> packing "q8.g32.z128.f16" {
   %0 = quern.weight_ref @w : !quern.weight<16x4, "int8">
   quern.yield %0 : !quern.weight<16x4, "int8">
 }
-quern.kernel @k "rows" (%x: !T4) -> !T4 {
+quern.kernel @k rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }
@@ -69,7 +69,7 @@ quern.packed @p : !quern.weight<16, "f32"> packing "f32" {
 // Tests that a kernel that is never dispatched is refused.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 // expected-error @+1 {{is never dispatched}}
-quern.kernel @k "rows" (%x: !T4) -> !T4 {
+quern.kernel @k rows (%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   quern.yield %y : !T4
 }

@@ -1,0 +1,42 @@
+// Names of the attributes that a module and its functions carry beside the ops' own.
+#ifndef QUERN_IR_QUERN_ATTRIBUTENAMES_H
+#define QUERN_IR_QUERN_ATTRIBUTENAMES_H
+
+#include "llvm/ADT/StringRef.h"
+
+namespace quern::attrs {
+
+// Of a module, from import on.
+/// Paths of the model's files, which weights number.
+inline constexpr llvm::StringLiteral kFiles = "quern.files";
+/// What is known of the model: a dictionary with the keys below.
+inline constexpr llvm::StringLiteral kModel = "quern.model";
+inline constexpr llvm::StringLiteral kModelFamily = "family";
+inline constexpr llvm::StringLiteral kModelVocab = "vocab";
+inline constexpr llvm::StringLiteral kModelContext = "context";
+inline constexpr llvm::StringLiteral kModelHidden = "hidden";
+inline constexpr llvm::StringLiteral kModelLayers = "layers";
+inline constexpr llvm::StringLiteral kModelSynthetic = "synthetic"; ///< there where weights are
+
+/// Of an entry's argument or result: what its author calls it.
+inline constexpr llvm::StringLiteral kName = "quern.name";
+
+// Of a bucket's function, from the schedule phase on.
+inline constexpr llvm::StringLiteral kEntry = "quern.entry";
+inline constexpr llvm::StringLiteral kBucket = "quern.bucket";
+inline constexpr llvm::StringLiteral kMaxTokens = "quern.max_tokens";
+inline constexpr llvm::StringLiteral kMaxSeqs = "quern.max_seqs";
+inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
+// And once planned.
+inline constexpr llvm::StringLiteral kArena = "quern.arena";
+inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";
+
+// Of a planned module.
+inline constexpr llvm::StringLiteral kWeightsBytes = "quern.weights_bytes";
+inline constexpr llvm::StringLiteral kSlotBytes = "quern.slot_bytes";
+inline constexpr llvm::StringLiteral kPageBytes = "quern.page_bytes";
+inline constexpr llvm::StringLiteral kKvWindows = "quern.kv_windows";
+
+} // namespace quern::attrs
+
+#endif
