@@ -1,5 +1,6 @@
 // The MLIR headers that nearly every compiler file needs, precompiled once.
-#pragma once
+#ifndef QUERN_CMAKE_MLIR_PCH_H
+#define QUERN_CMAKE_MLIR_PCH_H
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -27,7 +28,10 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/raw_ostream.h"
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#endif // QUERN_CMAKE_MLIR_PCH_H

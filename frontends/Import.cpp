@@ -153,8 +153,8 @@ absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &conte
 
 } // namespace
 
-absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
-                                          mlir::MLIRContext &context) {
+absl::StatusOr<ImportedModel> import_model(const std::string &path, const ImportOptions &options,
+                                           mlir::MLIRContext &context) {
   Problems problems;
   LoadedModel loaded = load(path, options, problems);
   if (!problems.empty())
@@ -187,7 +187,7 @@ ExaminedModel examineModel(const std::string &path, const ImportOptions &options
   return examined;
 }
 
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options) {
+std::vector<Problem> check_model(const std::string &path, const ImportOptions &options) {
   Problems problems;
   load(path, options, problems);
   return problems.list();

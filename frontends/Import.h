@@ -35,16 +35,16 @@ struct ImportedModel {
 
 /// Imports the model at `path`. The error is the first problem, with `hint: ...` on its last line
 /// where there is one.
-absl::StatusOr<ImportedModel> importModel(const std::string &path, const ImportOptions &options,
-                                          mlir::MLIRContext &context);
+absl::StatusOr<ImportedModel> import_model(const std::string &path, const ImportOptions &options,
+                                           mlir::MLIRContext &context);
 
-/// Everything that would make importModel fail, found in one pass.
-std::vector<Problem> checkModel(const std::string &path, const ImportOptions &options = {});
+/// Everything that would make import_model fail, found in one pass.
+std::vector<Problem> check_model(const std::string &path, const ImportOptions &options = {});
 
 /// A model that may have problems, each with something to do about it.
 struct ExaminedModel {
   std::vector<Problem> problems;
-  /// What importModel would return; with problems, what could be built all the same, with safe
+  /// What import_model would return; with problems, what could be built all the same, with safe
   /// values in the place of wrong ones and weights of the files' formats that are made up. Its
   /// module is null where nothing could be built.
   ImportedModel model;

@@ -8,8 +8,8 @@
  * A model is used by one thread at a time; different models are independent. Strings that a
  * function returns live as long as its model. A complete example is tests/runtime/capi/example.c.
  */
-#ifndef QUERN_H
-#define QUERN_H
+#ifndef QUERN_RUNTIME_QUERN_H
+#define QUERN_RUNTIME_QUERN_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -214,4 +214,5 @@ QUERN_API QuernStatus quern_call(QuernModel *model, size_t entry, const QuernTen
 #ifdef __cplusplus
 }
 #endif
-#endif
+
+#endif // QUERN_RUNTIME_QUERN_H

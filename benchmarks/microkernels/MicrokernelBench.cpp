@@ -2,18 +2,16 @@
 // machine's bounds: the dot, fma and read loops below do nothing else. Results of one core only;
 // read README.md for what they mean.
 #include "codegen/cpu/microkernels/Native.h"
-
 #include "ir/formats/PackingLayout.h"
 #include "runtime/device/cpu/Features.h"
 #include "runtime/device/cpu/Peak.h"
 
 #include <benchmark/benchmark.h>
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <immintrin.h>
 #include <list>
 #include <string>
 #include <tuple>

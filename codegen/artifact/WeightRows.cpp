@@ -181,7 +181,7 @@ absl::StatusOr<std::unique_ptr<WeightRows>> declared(WeightRefOp op,
   if (!declaration)
     return absl::InternalError(
         absl::StrCat("a packed weight refers to ", op.getName().str(), ", which is no weight"));
-  absl::StatusOr<weights::WeightRef> ref = weight_ref(declaration);
+  absl::StatusOr<weights::WeightRef> ref = weightRef(declaration);
   std::string name = declaration.getSymName().str();
   if (absl::Status status = ref.ok() ? store.check(*ref) : ref.status(); !status.ok())
     return absl::Status(status.code(), absl::StrCat(name, ": ", std::string(status.message())));

@@ -2,7 +2,6 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -69,14 +68,14 @@ public:
     }
   }
 
-  /// Every sequence's tokens in tiles, times the kv heads, are the pieces of work. Those with the
+  /// Every sequence's tokens in tiles, times the kv heads, are the chunks of work. Those with the
   /// longest history come first, so that the last ones, for which nobody waits long, are short.
   void generateMany() {
     int64_t maxRows = tokens * group;
     RowStates block = onStack(maxRows), total = onStack(maxRows);
-    auto ticket = code.scratch<int64_t>(1), done = code.scratch<int64_t>(1);
-    auto fetch = [&] { code.store(kernel.nextTicket(), ticket); };
-    auto fetched = [&] { return code.load(code.i64(), ticket); };
+    auto chunk = code.scratch<int64_t>(1), done = code.scratch<int64_t>(1);
+    auto fetch = [&] { code.store(kernel.nextChunk(), chunk); };
+    auto fetched = [&] { return code.load(code.i64(), chunk); };
     code.store(code.c(0), done);
     fetch();
     code.loop(code.c(0), kernel.count("B"), [&](Value seq) {
@@ -128,7 +127,7 @@ public:
     Value start = kernel.index(offsetof(QuernStepArgs, positions), none);
     auto [firstPage, pages] = pagesFrom(start, code.c(1));
     Value firstBlock = code.div(firstPage, kBlockPages), blocks = code.ceilDiv(pages, kBlockPages);
-    // A single block's heads are dealt as they are owned, and need no barrier.
+    // A single block's heads are assigned as they are owned, and need no barrier.
     Value several = code.less(code.c(1), code.sub(blocks, firstBlock));
     ownHeads([&](Value kvHead) { beginTotals(shared(code.mul(kvHead, group)), kvHead, rows); });
     code.loop(firstBlock, blocks, code.c(kRound), [&](Value first) {
@@ -140,7 +139,7 @@ public:
         return code.add(code.mul(code.add(of, 1), heads), code.mul(kvHead, group));
       };
       Value items = code.mul(count, kvHeads);
-      deal(items, several, [&](Value item, Value next) {
+      scheduleGuided(items, several, [&](Value item, Value next) {
         Value number = code.div(item, kvHeads), kvHead = code.rem(item, kvHeads);
         next = code.min(next, code.sub(items, code.c(1)));
         Value nextPage = code.mul(code.add(first, code.div(next, kvHeads)), kBlockPages);
@@ -166,16 +165,16 @@ private:
   /// Calls body(item, next) for items of [0, count), each by one worker: `worker`, `worker` +
   /// `workers` and so on; where `fetch` holds, up to half of them, and the rest for whoever comes.
   /// `next` is this worker's next item; not less than `count` if it has none.
-  void deal(Value count, Value fetch, std::function<void(Value, Value)> body) {
+  void scheduleGuided(Value count, Value fetch, std::function<void(Value, Value)> body) {
     Value half = code.mul(code.div(count, code.mul(kernel.workers, 2)), kernel.workers);
-    Value dealt = code.select(fetch, half, count);
+    Value assigned = code.select(fetch, half, count);
     auto at = code.scratch<int64_t>(1), ahead = code.scratch<int64_t>(1);
     auto read = [&](Value from) { return code.load(code.i64(), from); };
     auto advance = [&] {
       code.store(read(ahead), at);
       code.store(code.add(read(at), kernel.workers), ahead);
-      code.when(code.less(code.sub(dealt, code.c(1)), read(ahead)),
-                [&] { code.store(code.add(dealt, kernel.nextTicket()), ahead); });
+      code.when(code.less(code.sub(assigned, code.c(1)), read(ahead)),
+                [&] { code.store(code.add(assigned, kernel.nextChunk()), ahead); });
     };
     code.store(code.sub(kernel.worker, kernel.workers), ahead);
     advance();

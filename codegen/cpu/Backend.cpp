@@ -3,10 +3,8 @@
 
 #include "codegen/cpu/MicrokernelTable.h"
 #include "codegen/cpu/Stopwatch.h"
-
 #include "codegen/cpu/microkernels/Bitcode.h"
 
-#include "absl/strings/str_cat.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
@@ -30,6 +28,8 @@
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+
+#include <absl/strings/str_cat.h>
 
 #include <mutex>
 

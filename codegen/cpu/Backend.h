@@ -22,4 +22,4 @@ absl::StatusOr<std::string> linkShared(const std::string &object);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_BACKEND_H

@@ -108,32 +108,32 @@ private:
     };
     for (const Call &call : calls)
       for (const Operand &operand : call.operands) {
-        if (operand.base == Base::input)
+        if (operand.base == Base::Input)
           load(inputs, inputSlots, operand.index);
-        else if (operand.base == Base::output)
+        else if (operand.base == Base::Output)
           load(outputs, outputSlots, operand.index);
-        else if (operand.base == Base::rows && !rows)
+        else if (operand.base == Base::Rows && !rows)
           rows = code.field(args, offsetof(QuernStepArgs, rows), code.ptr());
-        else if (operand.base == Base::own && !own)
+        else if (operand.base == Base::Replicated && !own)
           own = code.scratch<uint8_t>(bucket->getAttrOfType<IntegerAttr>(attrs::kArena).getInt());
       }
   }
 
   Value address(const Operand &operand, Value bytes) {
     switch (operand.base) {
-    case Base::none:
+    case Base::None:
       return bytes;
-    case Base::weights:
+    case Base::Weights:
       return code.atBytes(weights, bytes);
-    case Base::arena:
+    case Base::Arena:
       return code.atBytes(arena, bytes);
-    case Base::own:
+    case Base::Replicated:
       return code.atBytes(own, bytes);
-    case Base::input:
+    case Base::Input:
       return inputs[operand.index];
-    case Base::output:
+    case Base::Output:
       return outputs[operand.index];
-    case Base::rows:
+    case Base::Rows:
       return rows;
     }
     llvm_unreachable("all bases are named");
@@ -144,8 +144,8 @@ private:
     const Call &call = calls[i];
     if (call.barrier)
       code.call("qk_barrier", {args, worker32, workers32});
-    SmallVector<Value> operands = {args, call.alone ? code.c(0) : worker,
-                                   call.alone ? code.c(1) : workers};
+    SmallVector<Value> operands = {args, call.replicated ? code.c(0) : worker,
+                                   call.replicated ? code.c(1) : workers};
     for (const auto &[o, operand] : llvm::enumerate(call.operands))
       operands.push_back(address(operand, number(o)));
     code.call("qk_note_time", {args, worker32, dispatch});
@@ -211,9 +211,9 @@ quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp 
     return failure();
   SmallVector<LLVM::LLVMFuncOp> functions;
   for (const Call &call : *calls) {
-    functions.push_back(kernelFor(call.kernel, call.last          ? Form::last
-                                               : isSingle(bucket) ? Form::one
-                                                                  : Form::many));
+    functions.push_back(kernelFor(call.kernel, call.last          ? Form::Last
+                                               : isSingle(bucket) ? Form::One
+                                                                  : Form::Many));
     if (!functions.back())
       return failure();
   }

@@ -23,4 +23,4 @@ std::string bucketSymbol(mlir::func::FuncOp bucket);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_BUCKET_H

@@ -128,13 +128,13 @@ public:
         auto packed = symbols.lookup<PackedOp>(ref.getName());
         if (!packed || !packed.getOffset())
           return ref.emitError("a planned weight has an offset");
-        places[ref.getResult()] = {{Base::weights, static_cast<int64_t>(*packed.getOffset())}};
+        places[ref.getResult()] = {{Base::Weights, static_cast<int64_t>(*packed.getOffset())}};
       } else if (auto ref = dyn_cast<StateRefOp>(inner)) {
         auto state = symbols.lookup<DeclareStateOp>(ref.getName());
         if (!state || !state.getOffset())
           return ref.emitError("a planned state has an offset");
-        places[ref.getResult()] = {{Base::none, static_cast<int64_t>(state.getGroup().value_or(0))},
-                                   {Base::none, static_cast<int64_t>(*state.getOffset())}};
+        places[ref.getResult()] = {{Base::None, static_cast<int64_t>(state.getGroup().value_or(0))},
+                                   {Base::None, static_cast<int64_t>(*state.getOffset())}};
       } else if (auto dispatch = dyn_cast<DispatchOp>(inner)) {
         read(dispatch);
       } else if (!isa<func::ReturnOp>(inner)) {
@@ -153,16 +153,16 @@ private:
       if (isa<BatchType>(arg.getType()))
         places[arg] = {};
       else if (isIndices(arg.getType()) && rowsOf(arg.getType()) == "R")
-        places[arg] = {{Base::rows}};
+        places[arg] = {{Base::Rows}};
       else
-        places[arg] = {{Base::input, 0, inputs++}};
+        places[arg] = {{Base::Input, 0, inputs++}};
     }
   }
 
   void read(DispatchOp dispatch) {
     Call call;
     call.kernel = replicated.kernelOf(dispatch);
-    call.alone = replicated.contains(dispatch);
+    call.replicated = replicated.contains(dispatch);
     call.barrier = touched.conflicts(dispatch);
     if (call.barrier)
       touched = Touched(shape, replicated);
@@ -172,16 +172,16 @@ private:
     auto returned = bucket.getBody().front().getTerminator()->getOperands();
     for (auto [value, offset] : llvm::zip(dispatch.getResults(), *dispatch.getOffsets())) {
       if (offset >= 0)
-        places[value] = {{call.alone ? Base::own : Base::arena, offset}};
+        places[value] = {{call.replicated ? Base::Replicated : Base::Arena, offset}};
       else
-        places[value] = {{Base::output, 0,
+        places[value] = {{Base::Output, 0,
                           static_cast<unsigned>(llvm::find(returned, value) - returned.begin())}};
       call.operands.push_back(places[value].front());
     }
     call.last = isSingle(bucket) && returned.size() == 1 && dispatch.getResults().size() == 1 &&
                 dispatch.getResults().front() == returned.front();
     if (std::optional<uint64_t> scratch = dispatch.getScratch())
-      call.operands.push_back({Base::arena, static_cast<int64_t>(*scratch)});
+      call.operands.push_back({Base::Arena, static_cast<int64_t>(*scratch)});
     calls.push_back(std::move(call));
   }
 
@@ -197,7 +197,7 @@ private:
 } // namespace
 
 bool Call::alike(const Call &other) const {
-  return kernel == other.kernel && barrier == other.barrier && alone == other.alone &&
+  return kernel == other.kernel && barrier == other.barrier && replicated == other.replicated &&
          last == other.last &&
          llvm::equal(operands, other.operands, [](const Operand &a, const Operand &b) {
            return a.base == b.base && a.index == b.index;

@@ -14,13 +14,13 @@ namespace quern::cpu {
 /// What a kernel is handed: a number, or an address so many bytes behind a base.
 struct Operand {
   enum class Base {
-    none,    ///< a number: a state's kv group, its offset
-    weights, ///< the weights section
-    arena,   ///< the arena that workers share
-    own,     ///< the worker's own one
-    input,   ///< the entry's input `index`
-    output,  ///< the entry's result `index`
-    rows     ///< the rows that logits are wanted of
+    None,       ///< a number: a state's kv group, its offset
+    Weights,    ///< the weights section
+    Arena,      ///< the arena that workers share
+    Replicated, ///< the worker's own one, for what every worker computes
+    Input,      ///< the entry's input `index`
+    Output,     ///< the entry's result `index`
+    Rows        ///< the rows that logits are wanted of
   };
   Base base;
   int64_t number = 0; ///< the bytes, or what the number is
@@ -29,9 +29,9 @@ struct Operand {
 
 struct Call {
   KernelOp kernel;
-  bool barrier = false; ///< workers wait for each other before it
-  bool alone = false;   ///< every worker runs all of it, on memory of its own
-  bool last = false;    ///< its result, one row, is all that the entry gives
+  bool barrier = false;    ///< workers wait for each other before it
+  bool replicated = false; ///< every worker runs all of it, on memory of its own
+  bool last = false;       ///< its result, one row, is all that the entry gives
   llvm::SmallVector<Operand, 8> operands;
 
   /// True where the calls differ in numbers only.
@@ -49,4 +49,4 @@ bool isSingle(mlir::func::FuncOp bucket);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_CALLS_H

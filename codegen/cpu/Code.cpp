@@ -1,8 +1,9 @@
 // See Code.h.
 #include "codegen/cpu/Code.h"
 
-#include "absl/strings/str_cat.h"
 #include "mlir/AsmParser/AsmParser.h"
+
+#include <absl/strings/str_cat.h>
 
 using namespace mlir;
 using namespace quern::cpu;

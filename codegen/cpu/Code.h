@@ -219,4 +219,4 @@ QK_FOR_EACH_STRUCT(QK_PACK)
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_CODE_H

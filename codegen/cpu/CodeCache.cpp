@@ -92,10 +92,10 @@ void CodeCache::keep(const std::string &key, std::string_view bytes) const {
     fs::rename(scratch, path(key), error);
   if (!written || error)
     fs::remove(scratch, error);
-  drop_oldest();
+  dropOldest();
 }
 
-void CodeCache::drop_oldest() const {
+void CodeCache::dropOldest() const {
   struct Entry {
     fs::file_time_type used;
     uint64_t bytes;
@@ -117,7 +117,7 @@ void CodeCache::drop_oldest() const {
   }
   std::ranges::sort(entries, {}, &Entry::used);
   for (const Entry &entry : entries) {
-    if (sum <= most_bytes_)
+    if (sum <= mostBytes_)
       return;
     fs::remove(entry.path, error);
     sum -= entry.bytes;

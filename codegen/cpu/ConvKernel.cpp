@@ -1,7 +1,6 @@
 // Kernels whose anchor is a causal convolution, which walks a sequence in order.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>

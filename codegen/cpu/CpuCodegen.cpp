@@ -9,9 +9,10 @@
 #include "passes/analysis/Entries.h"
 #include "runtime/abi/Variants.h"
 
-#include "absl/strings/str_cat.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "llvm/Config/llvm-config.h"
+
+#include <absl/strings/str_cat.h>
 
 #include <atomic>
 #include <thread>

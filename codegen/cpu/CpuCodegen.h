@@ -2,7 +2,7 @@
 #ifndef QUERN_CODEGEN_CPU_CPUCODEGEN_H
 #define QUERN_CODEGEN_CPU_CPUCODEGEN_H
 
-#include "absl/status/statusor.h"
+#include <absl/status/statusor.h>
 
 #include <functional>
 #include <span>
@@ -55,4 +55,4 @@ absl::Status check(mlir::ModuleOp planned);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_CPUCODEGEN_H

@@ -43,7 +43,7 @@ Lowering quern::cpu::loweringOf(Anchor anchor) {
 }
 
 Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
-    : code(code), op(op), single(form != Form::many), last(form == Form::last) {
+    : code(code), op(op), single(form != Form::Many), last(form == Form::Last) {
   SmallVector<Type> types = {code.ptr(), code.i64(), code.i64()};
   for (Type type : op.getArgumentTypes())
     llvm::append_range(types, loweredTypes(type));
@@ -86,15 +86,16 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
   anchor = op.anchorOp();
 }
 
-void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> body) {
-  // Fewer pieces would leave more work uneven at the end than they even out.
-  constexpr int64_t kFewestPieces = 16;
+void Kernel::scheduleGuided(Value count, Value chunk, std::function<void(Value, Value)> body) {
+  // Fewer chunks would leave more work uneven at the end than they even out.
+  constexpr int64_t kFewestChunks = 16;
   // More are not needed by a worker, and each costs it a hundred nanoseconds.
-  constexpr int64_t kMostPieces = 64;
+  constexpr int64_t kMostChunks = 64;
   Value even = code.ceilDiv(count, workers), half = code.ceilDiv(code.ceilDiv(count, 2), workers);
-  Value few = code.less(count, code.mul(piece, kFewestPieces));
-  Value own = code.select(few, even, half), dealt = code.mul(own, workers);
-  Value pieces = code.max(piece, code.div(code.sub(count, dealt), code.mul(workers, kMostPieces)));
+  Value few = code.less(count, code.mul(chunk, kFewestChunks));
+  Value own = code.select(few, even, half), assigned = code.mul(own, workers);
+  Value chunks =
+      code.max(chunk, code.div(code.sub(count, assigned), code.mul(workers, kMostChunks)));
   Pointer<int64_t> at = code.scratch<int64_t>(1), end = code.scratch<int64_t>(1);
   auto take = [&](Value from, Value size) {
     code.store(from, at);
@@ -106,7 +107,7 @@ void Kernel::deal(Value count, Value piece, std::function<void(Value, Value)> bo
   code.whilst([&] { return code.less(from(), to()); },
               [&] {
                 body(from(), to());
-                take(code.add(dealt, code.mul(nextTicket(), pieces)), pieces);
+                take(code.add(assigned, code.mul(nextChunk(), chunks)), chunks);
               });
 }
 

@@ -25,7 +25,7 @@ llvm::SmallVector<Type> loweredTypes(Type type);
 struct Lowering {
   /// Writes the body.
   mlir::LogicalResult (Kernel::*generate)();
-  /// Workers fetch pieces of its work as they come to need more. Between two such kernels there
+  /// Workers fetch chunks of its work as they come to need more. Between two such kernels there
   /// must be a barrier.
   bool fetchesWork = false;
   /// A single row is no more than one worker's work, and touches no state: in buckets of one token
@@ -39,7 +39,7 @@ inline bool fetchesWork(KernelOp op) { return loweringOf(op.getAnchor()).fetches
 
 /// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
 /// result is all that the entry gives, of which the largest column may be all that is asked for.
-enum class Form { many, one, last };
+enum class Form { Many, One, Last };
 
 class Kernel {
 public:
@@ -74,12 +74,12 @@ public:
   }
 
   /// Has body(from, to) called for parts that make up [0, count), each by one worker: an equal part
-  /// of the first half for each, then pieces of about `piece` items for whoever comes, so that a
+  /// of the first half for each, then chunks of about `chunk` items for whoever comes, so that a
   /// core that others slow down holds nobody up. Few items are shared out evenly.
-  void deal(Value count, Value piece, std::function<void(Value, Value)> body);
+  void scheduleGuided(Value count, Value chunk, std::function<void(Value, Value)> body);
 
-  /// A number for whoever asks, from 0 on, each given once (qk_next_ticket).
-  Value nextTicket() { return code.call("qk_next_ticket", {args}); }
+  /// A number for whoever asks, from 0 on, each given once (qk_next_chunk).
+  Value nextChunk() { return code.call("qk_next_chunk", {args}); }
 
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);
@@ -108,4 +108,4 @@ private:
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_KERNEL_H

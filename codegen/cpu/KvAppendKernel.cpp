@@ -2,7 +2,6 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>

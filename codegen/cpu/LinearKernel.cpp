@@ -2,7 +2,6 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -19,9 +18,9 @@ namespace {
 // what the microkernels take at once, 4 or 6 (AVX2), 8, or 16 (AMX).
 constexpr int64_t kRowBlock = 96;
 constexpr int64_t kLanes = 16;
-// Bytes of weights in a piece of work that a worker fetches: some microseconds. A single row reads
+// Bytes of weights in a chunk of work that a worker fetches: some microseconds. A single row reads
 // longer stretches of memory faster.
-constexpr int64_t kPieceBytes = 16 << 10, kPieceBytesSingle = 64 << 10;
+constexpr int64_t kChunkBytes = 16 << 10, kChunkBytesSingle = 64 << 10;
 // Panels that many rows are multiplied with in one call, which prepares the rows once (AMX); and
 // how many rows are many.
 constexpr int64_t kCallPanels = 8, kManyRows = 16;
@@ -81,7 +80,7 @@ public:
   /// One row; the output projection may have none, where no logits are wanted.
   void writeSingle() {
     code.when(code.less(code.c(0), rows), [&] {
-      deal(code.c(panels), code.c(piece(kPieceBytesSingle)), [&](Value from, Value to) {
+      scheduleGuided(code.c(panels), code.c(chunk(kChunkBytesSingle)), [&](Value from, Value to) {
         code.loop(from, to, [&](Value panel) {
           Value col = code.mul(panel, kLanes);
           multiply(code.c(0), panel, code.c(1), code.c(1));
@@ -96,11 +95,11 @@ public:
   /// Blocks of rows, one after the other, each with all panels.
   void writeMany() {
     Value items = code.mul(code.ceilDiv(rows, kRowBlock), panels);
-    int64_t few = piece(kPieceBytes);
-    Value pieces = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
+    int64_t few = chunk(kChunkBytes);
+    Value chunks = code.select(code.less(rows, code.c(kManyRows)), code.c(few),
                                code.c(std::max(few, together)));
     auto at = code.scratch<int64_t>(1);
-    deal(items, pieces, [&](Value from, Value to) {
+    scheduleGuided(items, chunks, [&](Value from, Value to) {
       auto next = [&] { return code.load(code.i64(), at); };
       code.store(from, at);
       code.whilst([&] { return code.less(next(), to); },
@@ -117,15 +116,16 @@ public:
   }
 
 private:
-  /// Panels of a piece of work of so many bytes of weights.
-  int64_t piece(int64_t bytes) const {
+  /// Panels of a chunk of work of so many bytes of weights.
+  int64_t chunk(int64_t bytes) const {
     return std::max<int64_t>(1, bytes / (panelBytes * static_cast<int64_t>(shifts.size())));
   }
 
-  /// Kernel::deal of panels, in grains.
-  void deal(Value count, Value piece, std::function<void(Value, Value)> body) {
-    kernel.deal(code.div(count, grain), code.ceilDiv(piece, grain),
-                [&](Value from, Value to) { body(code.mul(from, grain), code.mul(to, grain)); });
+  /// Kernel::scheduleGuided of panels, in grains.
+  void scheduleGuided(Value count, Value chunk, std::function<void(Value, Value)> body) {
+    kernel.scheduleGuided(
+        code.div(count, grain), code.ceilDiv(chunk, grain),
+        [&](Value from, Value to) { body(code.mul(from, grain), code.mul(to, grain)); });
   }
 
   /// `height` rows from `row` on, `many` panels from `panel` on.
@@ -217,7 +217,7 @@ private:
         code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
       });
       if (kernel.last)
-        code.call("qk_keep_best", {kernel.args, kernel.worker, out, lanes, col});
+        code.call("qk_update_argmax", {kernel.args, kernel.worker, out, lanes, col});
     }
   }
 
@@ -253,7 +253,7 @@ private:
   bool quantized;
   int64_t inputs, rowBytes, panelBytes;
   int64_t cols, panels;
-  int64_t grain;      ///< panels of which pieces of work are made
+  int64_t grain;      ///< panels of which chunks of work are made
   int64_t together;   ///< panels of a call
   int64_t tileFloats; ///< from the product of a panel to that of the next
   Value rows;

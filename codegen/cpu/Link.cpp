@@ -1,10 +1,11 @@
 // The last step: lld as a library.
 #include "codegen/cpu/Backend.h"
 
-#include "absl/strings/str_cat.h"
 #include "lld/Common/Driver.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+
+#include <absl/strings/str_cat.h>
 
 #include <mutex>
 

@@ -1,13 +1,14 @@
 // See MicrokernelTable.h.
 #include "codegen/cpu/MicrokernelTable.h"
 
-#include "absl/strings/str_cat.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/Function.h"
 #include "llvm/IR/Module.h"
+
+#include <absl/strings/str_cat.h>
 
 namespace quern::cpu {
 namespace {

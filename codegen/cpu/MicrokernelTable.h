@@ -5,9 +5,10 @@
 
 #include "codegen/cpu/microkernels/Microkernels.h"
 
-#include "absl/status/status.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+
+#include <absl/status/status.h>
 
 #include <string>
 #include <type_traits>
@@ -104,4 +105,4 @@ absl::Status checkBitcode(const llvm::Module &bitcode, const llvm::Module &gener
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_MICROKERNELTABLE_H

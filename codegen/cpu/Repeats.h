@@ -27,4 +27,4 @@ std::vector<Repeat> findRepeats(llvm::ArrayRef<unsigned> items, size_t least);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_REPEATS_H

@@ -67,4 +67,4 @@ private:
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_ROWVALUES_H

@@ -1,7 +1,6 @@
 // Kernels without an anchor: rows that are computed each by itself.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-
 #include "runtime/abi/StepArgs.h"
 
 using namespace mlir;
@@ -26,7 +25,7 @@ LogicalResult Kernel::generateRows() {
         else
           values.write(value, code.c(0), cols, code.at(result(i), code.mul(row, cols)));
         if (last)
-          code.call("qk_keep_best", {args, worker, result(i), code.c(cols), code.c(0)});
+          code.call("qk_update_argmax", {args, worker, result(i), code.c(cols), code.c(0)});
       }
   });
   return success();

@@ -28,4 +28,4 @@ private:
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_STOPWATCH_H

@@ -3,6 +3,7 @@
 #define QUERN_CODEGEN_CPU_WEIGHTPACKING_H
 
 #include "ir/formats/Packing.h"
+
 #include "mlir/IR/Operation.h"
 
 #include <string>
@@ -17,4 +18,4 @@ std::string symbolOf(const formats::Packing &packing);
 
 } // namespace quern::cpu
 
-#endif
+#endif // QUERN_CODEGEN_CPU_WEIGHTPACKING_H

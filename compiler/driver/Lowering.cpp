@@ -162,7 +162,7 @@ absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
   if (callbacks.before)
     callbacks.before(info(Phase::import));
   const auto start = std::chrono::steady_clock::now();
-  auto imported = importModel(model, flags.import_options(), context);
+  auto imported = import_model(model, flags.import_options(), context);
   if (!imported.ok())
     return imported.status();
   lowered.model = *std::move(imported);

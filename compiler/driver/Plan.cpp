@@ -1,5 +1,6 @@
 // quern plan: exact memory, before compiling. Reads shapes, never weights.
 #include "codegen/artifact/Plan.h"
+
 #include "compiler/driver/Lowering.h"
 #include "compiler/driver/Sizes.h"
 #include "compiler/driver/Verbs.h"

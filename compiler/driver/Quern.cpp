@@ -1,7 +1,6 @@
 // The table of verbs.
-#include "compiler/driver/Verbs.h"
-
 #include "codegen/cpu/CpuCodegen.h"
+#include "compiler/driver/Verbs.h"
 #include "runtime/cli/Endings.h"
 #include "runtime/version/Version.h"
 

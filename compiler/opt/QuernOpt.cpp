@@ -2,7 +2,6 @@
 #include "compiler/opt/QuernOpt.h"
 
 #include "compiler/pipeline/Pipeline.h"
-
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/VerifySemantics.h"
 

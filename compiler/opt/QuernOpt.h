@@ -10,4 +10,4 @@ int run_quern_opt(int argc, char **argv);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_COMPILER_OPT_QUERNOPT_H

@@ -17,4 +17,4 @@ struct PipelineOptions {
 
 } // namespace quern
 
-#endif
+#endif // QUERN_COMPILER_PIPELINE_OPTIONS_H

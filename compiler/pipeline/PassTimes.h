@@ -16,4 +16,4 @@ timePasses(std::function<void(llvm::StringRef pass, double seconds)> took);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_COMPILER_PIPELINE_PASSTIMES_H

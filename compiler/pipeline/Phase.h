@@ -39,4 +39,4 @@ std::optional<Phase> parsePhase(llvm::StringRef name);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_COMPILER_PIPELINE_PHASE_H

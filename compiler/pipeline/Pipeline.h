@@ -44,4 +44,4 @@ void registerPipelines();
 
 } // namespace quern
 
-#endif
+#endif // QUERN_COMPILER_PIPELINE_PIPELINE_H

@@ -1,6 +1,5 @@
 // The pipelines' command line.
 #include "compiler/pipeline/Pipeline.h"
-
 #include "passes/fuse/Passes.h"
 #include "passes/normalize/Passes.h"
 #include "passes/plan/Passes.h"

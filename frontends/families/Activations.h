@@ -19,4 +19,4 @@ std::string read_activation(ModelReader &model, std::string_view key, std::strin
 
 } // namespace quern
 
-#endif
+#endif // QUERN_FRONTENDS_FAMILIES_ACTIVATIONS_H

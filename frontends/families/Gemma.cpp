@@ -66,8 +66,8 @@ recipe::Decoder gemma_from_hf(ModelReader &model) {
   Dense d = gemma(model, {.default_kv_heads = 16});
   d.family = "gemma";
   // The first releases say gelu, and their code computed the tanh form, as transformers does.
-  if (d.activation == recipe::Activation::GeluErf)
-    d.activation = recipe::Activation::GeluTanh;
+  if (d.activation == "gelu_erf")
+    d.activation = "gelu_tanh";
   // transformers reads hidden_act only.
   model.ignore({"hidden_activation"});
   return dense_decoder(model, d, kHfDenseNames);

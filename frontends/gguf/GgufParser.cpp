@@ -1,7 +1,6 @@
 // The parser of one GGUF file's bytes.
-#include "frontends/gguf/GgufFile.h"
-
 #include "frontends/ModelFile.h"
+#include "frontends/gguf/GgufFile.h"
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>

@@ -1,5 +1,4 @@
 #include "frontends/hf/TokenizerParts.h"
-
 #include "runtime/text/Message.h"
 #include "runtime/text/Utf8.h"
 #include "runtime/text/WordModel.h"

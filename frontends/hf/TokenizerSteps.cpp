@@ -1,5 +1,4 @@
 #include "frontends/hf/TokenizerParts.h"
-
 #include "runtime/text/Message.h"
 #include "runtime/text/PatternDialect.h"
 

@@ -101,7 +101,7 @@ void Writer::declare_weights() {
     std::vector<int64_t> shape = tensor.shape;
     CodedAttr coded;
     if (place.coded)
-      coded = coded_attr(b_.getContext(), *place.coded);
+      coded = codedAttr(b_.getContext(), *place.coded);
     const bool upright = tensor.transposed && (place.coded || place.upright);
     if (upright)
       std::swap(shape[0], shape[1]);

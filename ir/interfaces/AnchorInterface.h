@@ -83,4 +83,4 @@ llvm::LogicalResult verifyAnchor(mlir::Operation *op);
 
 #include "ir/quern/AnchorInterface.h.inc"
 
-#endif
+#endif // QUERN_IR_INTERFACES_ANCHORINTERFACE_H

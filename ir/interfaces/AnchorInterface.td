@@ -1,6 +1,6 @@
 // Anchors: what the loops of a fused region are built around, and what passes and targets ask of such an op.
-#ifndef QUERN_ANCHOR_INTERFACE_TD
-#define QUERN_ANCHOR_INTERFACE_TD
+#ifndef QUERN_IR_INTERFACES_ANCHORINTERFACE_TD
+#define QUERN_IR_INTERFACES_ANCHORINTERFACE_TD
 
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
@@ -44,4 +44,4 @@ def Quern_HeadwiseInterface : OpInterface<"HeadwiseOpInterface"> {
   ];
 }
 
-#endif
+#endif // QUERN_IR_INTERFACES_ANCHORINTERFACE_TD

@@ -13,4 +13,4 @@ template <typename Op> class Reference : public mlir::OpTrait::TraitBase<Op, Ref
 template <typename Op> class Structure : public mlir::OpTrait::TraitBase<Op, Structure> {};
 } // namespace quern
 
-#endif
+#endif // QUERN_IR_INTERFACES_FUSIONTRAITS_H

@@ -2,8 +2,8 @@
 // (AnchorInterface.td) or has exactly one of these traits, which QuernDialect.cpp makes sure of. The arithmetic of what is
 // no anchor is not counted (`quern-run bench`'s operations): it is some operations a column, beside an anchor's
 // thousands.
-#ifndef QUERN_FUSION_TRAITS_TD
-#define QUERN_FUSION_TRAITS_TD
+#ifndef QUERN_IR_INTERFACES_FUSIONTRAITS_TD
+#define QUERN_IR_INTERFACES_FUSIONTRAITS_TD
 
 include "mlir/IR/OpBase.td"
 
@@ -25,4 +25,4 @@ def Quern_Reference : Quern_FusionTrait<"Reference">;
 // Declares, holds or ends other ops and computes nothing itself.
 def Quern_Structure : Quern_FusionTrait<"Structure">;
 
-#endif
+#endif // QUERN_IR_INTERFACES_FUSIONTRAITS_TD

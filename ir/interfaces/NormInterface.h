@@ -6,4 +6,4 @@
 
 #include "ir/quern/NormInterface.h.inc"
 
-#endif
+#endif // QUERN_IR_INTERFACES_NORMINTERFACE_H

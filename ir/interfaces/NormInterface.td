@@ -1,6 +1,6 @@
 // What passes and targets ask of a normalization, whatever its statistics.
-#ifndef QUERN_NORM_INTERFACE_TD
-#define QUERN_NORM_INTERFACE_TD
+#ifndef QUERN_IR_INTERFACES_NORMINTERFACE_TD
+#define QUERN_IR_INTERFACES_NORMINTERFACE_TD
 
 include "mlir/IR/OpBase.td"
 
@@ -21,4 +21,4 @@ def Quern_NormInterface : OpInterface<"NormOpInterface"> {
   ];
 }
 
-#endif
+#endif // QUERN_IR_INTERFACES_NORMINTERFACE_TD

@@ -1,6 +1,6 @@
 // Attention over kv state, and rotary positions.
-#ifndef QUERN_ATTENTION_OPS_TD
-#define QUERN_ATTENTION_OPS_TD
+#ifndef QUERN_IR_QUERN_ATTENTIONOPS_TD
+#define QUERN_IR_QUERN_ATTENTIONOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -87,4 +87,4 @@ def Quern_AttentionOp : Quern_AnchorOp<"attention", [MemoryEffects<[MemRead<Quer
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_ATTENTIONOPS_TD

@@ -39,4 +39,4 @@ inline constexpr llvm::StringLiteral kKvWindows = "quern.kv_windows";
 
 } // namespace quern::attrs
 
-#endif
+#endif // QUERN_IR_QUERN_ATTRIBUTENAMES_H

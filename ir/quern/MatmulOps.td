@@ -1,6 +1,6 @@
 // Matrix products with weights, and the quantization of their inputs.
-#ifndef QUERN_MATMUL_OPS_TD
-#define QUERN_MATMUL_OPS_TD
+#ifndef QUERN_IR_QUERN_MATMULOPS_TD
+#define QUERN_IR_QUERN_MATMULOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -59,4 +59,4 @@ def Quern_EmbeddingOp : Quern_AnchorOp<"embedding", [Pure]> {
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_MATMULOPS_TD

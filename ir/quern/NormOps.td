@@ -1,6 +1,6 @@
 // Normalizations.
-#ifndef QUERN_NORM_OPS_TD
-#define QUERN_NORM_OPS_TD
+#ifndef QUERN_IR_QUERN_NORMOPS_TD
+#define QUERN_IR_QUERN_NORMOPS_TD
 
 include "ir/interfaces/NormInterface.td"
 include "ir/quern/QuernTypes.td"
@@ -54,4 +54,4 @@ def Quern_LayerNormOp : Quern_Op<"layer_norm", [Quern_RowWise, Pure, AttrSizedOp
   }];
 }
 
-#endif
+#endif // QUERN_IR_QUERN_NORMOPS_TD

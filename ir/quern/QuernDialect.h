@@ -49,4 +49,4 @@ llvm::StringRef rowsOf(mlir::Type type);
 #define GET_OP_CLASSES
 #include "ir/quern/QuernOps.h.inc"
 
-#endif
+#endif // QUERN_IR_QUERN_QUERNDIALECT_H

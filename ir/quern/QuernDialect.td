@@ -1,6 +1,6 @@
 // The quern dialect: what a transformer or state-space model does, at the level its authors think.
-#ifndef QUERN_DIALECT_TD
-#define QUERN_DIALECT_TD
+#ifndef QUERN_IR_QUERN_QUERNDIALECT_TD
+#define QUERN_IR_QUERN_QUERNDIALECT_TD
 
 include "ir/interfaces/AnchorInterface.td"
 include "ir/interfaces/FusionTraits.td"
@@ -41,4 +41,4 @@ class Quern_AnchorOp<string mnemonic, list<Trait> traits = []>
 // past one another unless they only read.
 def Quern_StateResource : Resource<"::quern::StateResource">;
 
-#endif
+#endif // QUERN_IR_QUERN_QUERNDIALECT_TD

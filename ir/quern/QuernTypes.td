@@ -1,6 +1,6 @@
 // Types and attributes of the quern dialect.
-#ifndef QUERN_TYPES_TD
-#define QUERN_TYPES_TD
+#ifndef QUERN_IR_QUERN_QUERNTYPES_TD
+#define QUERN_IR_QUERN_QUERNTYPES_TD
 
 include "ir/quern/QuernDialect.td"
 
@@ -111,4 +111,4 @@ def Quern_Indices : Type<CPred<"::quern::isIndices($_self)">, "indices, tensor<?
 def Quern_LinearInput : AnyTypeOf<[Quern_Rows, Quern_Q8Rows]>;
 def Quern_RowsOrWeight : AnyTypeOf<[Quern_Rows, Quern_Weight]>;
 
-#endif
+#endif // QUERN_IR_QUERN_QUERNTYPES_TD

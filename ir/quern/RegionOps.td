@@ -1,6 +1,6 @@
 // Fused regions, and the kernels and dispatches they become.
-#ifndef QUERN_REGION_OPS_TD
-#define QUERN_REGION_OPS_TD
+#ifndef QUERN_IR_QUERN_REGIONOPS_TD
+#define QUERN_IR_QUERN_REGIONOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -100,4 +100,4 @@ def Quern_DispatchOp : Quern_Op<"dispatch", [Quern_Structure, DeclareOpInterface
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_REGIONOPS_TD

@@ -1,6 +1,6 @@
 // Recurrences over a sequence: linear-state mixers and causal convolutions.
-#ifndef QUERN_SCAN_OPS_TD
-#define QUERN_SCAN_OPS_TD
+#ifndef QUERN_IR_QUERN_SCANOPS_TD
+#define QUERN_IR_QUERN_SCANOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -54,4 +54,4 @@ def Quern_CausalConv1dOp : Quern_AnchorOp<"causal_conv1d", [MemoryEffects<[MemRe
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_SCANOPS_TD

@@ -1,6 +1,6 @@
 // State, the ragged batch, entries' rows.
-#ifndef QUERN_STATE_OPS_TD
-#define QUERN_STATE_OPS_TD
+#ifndef QUERN_IR_QUERN_STATEOPS_TD
+#define QUERN_IR_QUERN_STATEOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -49,4 +49,4 @@ def Quern_KvAppendOp : Quern_AnchorOp<"kv_append", [MemoryEffects<[MemWrite<Quer
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_STATEOPS_TD

@@ -1,6 +1,6 @@
 // Elementwise functions and plain tensor ops.
-#ifndef QUERN_TENSOR_OPS_TD
-#define QUERN_TENSOR_OPS_TD
+#ifndef QUERN_IR_QUERN_TENSOROPS_TD
+#define QUERN_IR_QUERN_TENSOROPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -131,4 +131,4 @@ def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Quern_RowWise, Pure]> {
   let hasVerifier = 1;
 }
 
-#endif
+#endif // QUERN_IR_QUERN_TENSOROPS_TD

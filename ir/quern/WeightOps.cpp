@@ -13,7 +13,7 @@ LogicalResult WeightOp::verify() {
   if (static_cast<int64_t>(getOffset()) < 0)
     return emitOpError("C2: offset is not negative");
   if (getCoded()) {
-    const absl::StatusOr<weights::WeightRef> ref = weight_ref(*this);
+    const absl::StatusOr<weights::WeightRef> ref = weightRef(*this);
     const absl::Status status =
         ref.ok() ? weights::parts_of(*ref->coded, ref->shape).status() : ref.status();
     if (!status.ok())

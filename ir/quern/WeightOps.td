@@ -1,6 +1,6 @@
 // Weights by reference, and what passes do to them, written as IR and carried out when they are packed.
-#ifndef QUERN_WEIGHT_OPS_TD
-#define QUERN_WEIGHT_OPS_TD
+#ifndef QUERN_IR_QUERN_WEIGHTOPS_TD
+#define QUERN_IR_QUERN_WEIGHTOPS_TD
 
 include "ir/quern/QuernTypes.td"
 
@@ -173,4 +173,4 @@ def Quern_WeightRowsOp : Quern_Op<"weight_rows", [Quern_Reference, Pure]> {
   }];
 }
 
-#endif
+#endif // QUERN_IR_QUERN_WEIGHTOPS_TD

@@ -59,7 +59,7 @@ absl::StatusOr<weights::Coded> coded_of(CodedAttr attr, int32_t file, int64_t of
 
 } // namespace
 
-absl::StatusOr<weights::WeightRef> weight_ref(WeightOp declaration) {
+absl::StatusOr<weights::WeightRef> weightRef(WeightOp declaration) {
   weights::WeightRef ref;
   ref.file = static_cast<int32_t>(declaration.getFile());
   ref.offset = declaration.getOffset();
@@ -82,7 +82,7 @@ absl::StatusOr<weights::WeightRef> weight_ref(WeightOp declaration) {
   return ref;
 }
 
-CodedAttr coded_attr(MLIRContext *context, const weights::Coded &coded) {
+CodedAttr codedAttr(MLIRContext *context, const weights::Coded &coded) {
   const auto text = [](std::string_view name) { return StringRef(name.data(), name.size()); };
   const auto part = [&](const std::optional<weights::Part> &p) {
     return p ? PartAttr::get(context, p->file, static_cast<int64_t>(p->offset),

@@ -11,10 +11,10 @@ namespace quern {
 
 /// What `declaration` refers to: a place in the module's files, several, or a generator. Files are
 /// numbered as in the module. Fails on a layout or an element that there is none of.
-absl::StatusOr<weights::WeightRef> weight_ref(WeightOp declaration);
+absl::StatusOr<weights::WeightRef> weightRef(WeightOp declaration);
 
 /// `coded` as an attribute; its codes' place is left to the weight's own.
-CodedAttr coded_attr(mlir::MLIRContext *context, const weights::Coded &coded);
+CodedAttr codedAttr(mlir::MLIRContext *context, const weights::Coded &coded);
 
 } // namespace quern
 

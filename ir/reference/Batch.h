@@ -44,4 +44,4 @@ absl::StatusOr<PackedBatch> pack(const Batch &batch);
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_BATCH_H

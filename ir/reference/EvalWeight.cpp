@@ -7,7 +7,7 @@ namespace {
 
 template <class S> absl::Status eval_weight(Frame<S> &frame, WeightOp op) {
   WeightContext &context = frame.step.weights;
-  absl::StatusOr<weights::WeightRef> ref = weight_ref(op);
+  absl::StatusOr<weights::WeightRef> ref = weightRef(op);
   if (!ref.ok())
     return ref.status();
   frame.returned = {

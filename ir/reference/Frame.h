@@ -167,4 +167,4 @@ template <class S> void add_region_evals(EvalTable<S> &table);
   template void add<float>(EvalTable<float> &);                                                    \
   template void add<double>(EvalTable<double> &);
 
-#endif
+#endif // QUERN_IR_REFERENCE_FRAME_H

@@ -114,4 +114,4 @@ bool has_eval(const std::string &op);
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_INTERPRETER_H

@@ -58,4 +58,4 @@ Difference compare(const Probe &before, const Probe &after);
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_PROBE_H

@@ -66,4 +66,4 @@ private:
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_REFERENCESTATE_H

@@ -95,4 +95,4 @@ private:
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_REFERENCEWEIGHT_H

@@ -35,4 +35,4 @@ void verify_semantics(mlir::PassManager &pm, VerifySemanticsOptions options);
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_IR_REFERENCE_VERIFYSEMANTICS_H

@@ -1,7 +1,6 @@
 // What the bytes of a weight's parts mean.
-#include "ir/weights/CodedWeight.h"
-
 #include "ir/formats/Half.h"
+#include "ir/weights/CodedWeight.h"
 
 #include <absl/strings/str_cat.h>
 

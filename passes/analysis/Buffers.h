@@ -88,4 +88,4 @@ std::vector<LiveBuffer> liveBuffers(mlir::func::FuncOp bucket, const BucketShape
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_BUFFERS_H

@@ -25,4 +25,4 @@ bool isReference(mlir::Operation *op);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_ENTRIES_H

@@ -49,4 +49,4 @@ std::string companions(FusedOp fused);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_REMARKS_H

@@ -23,4 +23,4 @@ mlir::Location mergeLocations(llvm::ArrayRef<mlir::Location> locs);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_SOURCENAMES_H

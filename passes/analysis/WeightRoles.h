@@ -33,4 +33,4 @@ std::string weightName(mlir::Value weight);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_WEIGHTROLES_H

@@ -16,4 +16,4 @@ llvm::StringMap<int64_t> windowsOfStates(mlir::ModuleOp module);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_ANALYSIS_WINDOWS_H

@@ -66,4 +66,4 @@ private:
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_FUSE_EPILOGUE_H

@@ -17,4 +17,4 @@ void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::Strin
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_FUSE_PASSES_H

@@ -1,6 +1,6 @@
 // Passes of the fuse phase.
-#ifndef QUERN_FUSE_PASSES_TD
-#define QUERN_FUSE_PASSES_TD
+#ifndef QUERN_PASSES_FUSE_PASSES_TD
+#define QUERN_PASSES_FUSE_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -128,4 +128,4 @@ def VerifyFuse : Pass<"quern-verify-fuse", "::mlir::ModuleOp"> {
   }];
 }
 
-#endif
+#endif // QUERN_PASSES_FUSE_PASSES_TD

@@ -30,4 +30,4 @@ FusedOp buildRegion(Anchor anchor, mlir::Operation *namesake, const RegionOps &o
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_FUSE_REGIONBUILDER_H

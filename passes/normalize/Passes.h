@@ -15,4 +15,4 @@ void buildNormalizePhase(mlir::OpPassManager &pm);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_NORMALIZE_PASSES_H

@@ -1,6 +1,6 @@
 // Passes of the normalize phase.
-#ifndef QUERN_NORMALIZE_PASSES_TD
-#define QUERN_NORMALIZE_PASSES_TD
+#ifndef QUERN_PASSES_NORMALIZE_PASSES_TD
+#define QUERN_PASSES_NORMALIZE_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -63,4 +63,4 @@ def VerifyNormalize : Pass<"quern-verify-normalize", "::mlir::ModuleOp"> {
   }];
 }
 
-#endif
+#endif // QUERN_PASSES_NORMALIZE_PASSES_TD

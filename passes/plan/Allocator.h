@@ -41,4 +41,4 @@ Allocation allocate(std::span<const Interval> intervals, const AllocatorOptions 
 
 } // namespace quern::plan
 
-#endif
+#endif // QUERN_PASSES_PLAN_ALLOCATOR_H

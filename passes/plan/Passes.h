@@ -15,4 +15,4 @@ void buildPlanPhase(mlir::OpPassManager &pm);
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_PLAN_PASSES_H

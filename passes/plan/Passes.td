@@ -1,6 +1,6 @@
 // Passes of the plan phase.
-#ifndef QUERN_PLAN_PASSES_TD
-#define QUERN_PLAN_PASSES_TD
+#ifndef QUERN_PASSES_PLAN_PASSES_TD
+#define QUERN_PASSES_PLAN_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -45,4 +45,4 @@ def VerifyPlan : Pass<"quern-verify-plan", "::mlir::ModuleOp"> {
   }];
 }
 
-#endif
+#endif // QUERN_PASSES_PLAN_PASSES_TD

@@ -17,4 +17,4 @@ void buildQuantizePhase(mlir::OpPassManager &pm, const QuantizeWeightsOptions &w
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_QUANTIZE_PASSES_H

@@ -1,6 +1,6 @@
 // Passes of the quantize phase.
-#ifndef QUERN_QUANTIZE_PASSES_TD
-#define QUERN_QUANTIZE_PASSES_TD
+#ifndef QUERN_PASSES_QUANTIZE_PASSES_TD
+#define QUERN_PASSES_QUANTIZE_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -68,4 +68,4 @@ def VerifyQuantize : Pass<"quern-verify-quantize", "::mlir::ModuleOp"> {
   }];
 }
 
-#endif
+#endif // QUERN_PASSES_QUANTIZE_PASSES_TD

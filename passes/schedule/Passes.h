@@ -15,4 +15,4 @@ void buildSchedulePhase(mlir::OpPassManager &pm, const MakeBucketsOptions &bucke
 
 } // namespace quern
 
-#endif
+#endif // QUERN_PASSES_SCHEDULE_PASSES_H

@@ -1,6 +1,6 @@
 // Passes of the schedule phase.
-#ifndef QUERN_SCHEDULE_PASSES_TD
-#define QUERN_SCHEDULE_PASSES_TD
+#ifndef QUERN_PASSES_SCHEDULE_PASSES_TD
+#define QUERN_PASSES_SCHEDULE_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -59,4 +59,4 @@ def VerifySchedule : Pass<"quern-verify-schedule", "::mlir::ModuleOp"> {
   }];
 }
 
-#endif
+#endif // QUERN_PASSES_SCHEDULE_PASSES_TD

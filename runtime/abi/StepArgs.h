@@ -30,37 +30,37 @@
 extern "C" {
 #endif
 
-// Workers meet here, and fetch work here in between. `arrived` counts up to num_workers; the last
-// to arrive resets it and `tickets`, the pieces of work given out since, then bumps `phase`, on
-// which the others spin. All zero when a step begins. Each field has its own cache line.
+/// Workers meet here, and fetch work here in between. `arrived` counts up to num_workers; the last
+/// to arrive resets it and `chunks`, the chunks of work given out since, then bumps `phase`, on
+/// which the others spin. All zero when a step begins. Each field has its own cache line.
 typedef struct QuernBarrier {
   uint32_t arrived;
   uint8_t pad0[60];
   uint32_t phase;
   uint8_t pad1[60];
-  uint32_t tickets;
+  uint32_t chunks;
   uint8_t pad2[60];
 } QuernBarrier;
 
-// What a worker leaves of a row of results of which only the largest is asked for: the largest of
-// the columns that it computed, the first among equals. A NaN is not larger than anything; before
-// the step, and where nothing was above it, -infinity and -1. Each has its own cache line.
-typedef struct QuernBest {
+/// What a worker leaves of a row of results of which only the largest is asked for: the largest of
+/// the columns that it computed, the first among equals. A NaN is not larger than anything; before
+/// the step, and where nothing was above it, -infinity and -1. Each has its own cache line.
+typedef struct QuernArgmax {
   float value;
   int32_t column;
   uint8_t pad[56];
-} QuernBest;
+} QuernArgmax;
 
-// kv state of the layers that keep the same positions (all of them, or those of one window size).
-// A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
-// fixed offset inside the page. Page `block_tables[b][i]` holds positions
-// [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b; in a group of window w it is there only
-// from the page on that holds position p-w+1, where p is the position of b's first token in the
-// step.
+/// kv state of the layers that keep the same positions (all of them, or those of one window size).
+/// A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
+/// fixed offset inside the page. Page `block_tables[b][i]` holds positions
+/// [i*QUERN_KV_PAGE, (i+1)*QUERN_KV_PAGE) of sequence b; in a group of window w it is there only
+/// from the page on that holds position p-w+1, where p is the position of b's first token in the
+/// step.
 typedef struct QuernKvGroup {
-  uint8_t *pages;                     // base of the pool; 64-byte aligned
-  int64_t page_bytes;                 // bytes of one page, a multiple of 64
-  const int32_t *const *block_tables; // [B] pointers to page numbers
+  uint8_t *pages;                     ///< base of the pool; 64-byte aligned
+  int64_t page_bytes;                 ///< bytes of one page, a multiple of 64
+  const int32_t *const *block_tables; ///< [B] pointers to page numbers
 } QuernKvGroup;
 
 // Layout of one kv layer inside a page, for kv heads H and head dimension D (keys) and V (values),
@@ -73,40 +73,40 @@ typedef struct QuernKvGroup {
 // over V (neither needs a horizontal reduction), and tiles of 16 lanes read memory in one line.
 
 typedef struct QuernStepArgs {
-  const uint8_t *weights;    // packed weights section
-  uint8_t *arena;            // the bucket's activations; 64-byte aligned
-  const void *const *inputs; // the entry's tensor inputs, in order (step: tokens int32 [T])
-  void *const *outputs; // the entry's tensor results, in order (step: logits float32 [R, vocab])
-  int64_t num_tokens;   // T: tokens of this step, all sequences packed
-  int64_t num_seqs;     // B: sequences of this step
-  int64_t num_rows;     // R: tokens whose outputs are wanted
-  const int32_t *cu_seqlens; // [B+1] first token of each sequence; cu_seqlens[B] = T
-  const int32_t *positions;  // [T] position of each token in its own sequence
-  const int32_t *token_seq;  // [T] which of the B sequences each token belongs to
-  const int32_t *rows;       // [R] indices of the wanted tokens, ascending
-  const QuernKvGroup *kv;    // kv groups, in the manifest's order
+  const uint8_t *weights;    ///< packed weights section
+  uint8_t *arena;            ///< the bucket's activations; 64-byte aligned
+  const void *const *inputs; ///< the entry's tensor inputs, in order (step: tokens int32 [T])
+  void *const *outputs; ///< the entry's tensor results, in order (step: logits float32 [R, vocab])
+  int64_t num_tokens;   ///< T: tokens of this step, all sequences packed
+  int64_t num_seqs;     ///< B: sequences of this step
+  int64_t num_rows;     ///< R: tokens whose outputs are wanted
+  const int32_t *cu_seqlens; ///< [B+1] first token of each sequence; cu_seqlens[B] = T
+  const int32_t *positions;  ///< [T] position of each token in its own sequence
+  const int32_t *token_seq;  ///< [T] which of the B sequences each token belongs to
+  const int32_t *rows;       ///< [R] indices of the wanted tokens, ascending
+  const QuernKvGroup *kv;    ///< kv groups, in the manifest's order
   uint8_t *const
-      *fixed_state; // [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
+      *fixed_state; ///< [B] the slot's fixed-size state (recurrent, window); 64-byte aligned
   QuernBarrier *barrier;
   void (*yield)(void); // called by a worker that has waited long at a barrier
-  // Null, or [dispatches]: the device's clock when worker 0 begins each dispatch of the bucket, all
-  // that it had to wait for being there.
+  /// Null, or [dispatches]: the device's clock when worker 0 begins each dispatch of the bucket,
+  /// all that it had to wait for being there.
   uint64_t *ticks;
-  // Null, or [num_workers], in a bucket of one token whose only result has one row: that row's
-  // largest column is left here, and the row need not be written.
-  QuernBest *best;
+  /// Null, or [num_workers], in a bucket of one token whose only result has one row: that row's
+  /// largest column is left here, and the row need not be written.
+  QuernArgmax *argmax;
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
 
-// A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
-// quantized linear kernels read it: K codes in groups of 16, then one QuernQ8Pair for every two
-// groups (32 codes, as many as a record of weights has).
-//   value[k] = scale * code[k] in the pair's first group, scale * ratio * code[k] in its second
-//   ratio is a power of two from 1/16 to 16: codes times weights' codes add up exactly over the
-//   pair, in float32 too
-//   code_sum[g] is the sum of the codes of group g
-//   sum = scale * (code_sum[0] + ratio * code_sum[1]): what the weights' mins are multiplied with
+/// A row of activations quantized to int8 (K padded to a multiple of 32 with zeros), as the
+/// quantized linear kernels read it: K codes in groups of 16, then one QuernQ8Pair for every two
+/// groups (32 codes, as many as a record of weights has).
+///   value[k] = scale * code[k] in the pair's first group, scale * ratio * code[k] in its second
+///   ratio is a power of two from 1/16 to 16: codes times weights' codes add up exactly over the
+///   pair, in float32 too
+///   code_sum[g] is the sum of the codes of group g
+///   sum = scale * (code_sum[0] + ratio * code_sum[1]): what the weights' mins are multiplied with
 typedef struct QuernQ8Pair {
   float scale;
   float ratio;
@@ -114,18 +114,18 @@ typedef struct QuernQ8Pair {
   int16_t code_sum[2];
 } QuernQ8Pair;
 
-// Behind the pairs, from this byte of a row on, are up to 64 bytes a pair for what a variant's
-// products of many rows read instead. amx has the same codes as its tiles take them: 32 bfloat16
-// for a pair, code i of the first group and ratio * code i of the second in turn. x86-64-v3 has 48
-// bytes for a pair, PairInTurn of codegen/cpu/microkernels/PairInTurnAvx2.h.
+/// Behind the pairs, from this byte of a row on, are up to 64 bytes a pair for what a variant's
+/// products of many rows read instead. amx has the same codes as its tiles take them: 32 bfloat16
+/// for a pair, code i of the first group and ratio * code i of the second interleaved. x86-64-v3
+/// has 48 bytes for a pair, InterleavedPair of codegen/cpu/microkernels/InterleavedPairAvx2.h.
 static inline int64_t quern_q8_rows_at(int64_t k) {
   const int64_t padded = (k + 31) / 32 * 32;
   return (padded + padded / 32 * (int64_t)sizeof(QuernQ8Pair) + 63) / 64 * 64;
 }
 
-// Bytes from one row of K quantized activations to the next, an odd number of cache lines. A
-// product reads the same columns of many rows; were they a multiple of a power of two apart, they
-// would all lie in the same few sets of the first cache.
+/// Bytes from one row of K quantized activations to the next, an odd number of cache lines. A
+/// product reads the same columns of many rows; were they a multiple of a power of two apart, they
+/// would all lie in the same few sets of the first cache.
 static inline int64_t quern_q8_row_bytes(int64_t k) {
   return ((quern_q8_rows_at(k) / 64 + (k + 31) / 32) | 1) * 64;
 }
@@ -133,4 +133,5 @@ static inline int64_t quern_q8_row_bytes(int64_t k) {
 #ifdef __cplusplus
 }
 #endif
-#endif
+
+#endif // QUERN_RUNTIME_ABI_STEPARGS_H

@@ -1,7 +1,8 @@
 // The variants of the cpu target, best first, and the CPU features each needs: what the compiler
 // makes code for, what the runtime looks for. Names of features are those of
 // runtime/device/cpu/Features.cpp.
-#pragma once
+#ifndef QUERN_RUNTIME_ABI_VARIANTS_H
+#define QUERN_RUNTIME_ABI_VARIANTS_H
 
 #include <array>
 #include <span>
@@ -27,3 +28,5 @@ inline constexpr std::array<CpuVariant, 3> kCpuVariants = {
     {{"amx", kAmxFeatures}, {"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
 
 } // namespace quern
+
+#endif // QUERN_RUNTIME_ABI_VARIANTS_H

@@ -2,7 +2,7 @@
 
 #include "runtime/abi/StepArgs.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <cerrno>
 #include <cstring>

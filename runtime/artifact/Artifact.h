@@ -1,13 +1,14 @@
 // An opened .quern file: mapped, checked, and described by its manifest.
-#pragma once
+#ifndef QUERN_RUNTIME_ARTIFACT_ARTIFACT_H
+#define QUERN_RUNTIME_ARTIFACT_ARTIFACT_H
 
 #include "runtime/artifact/Layout.h"
 #include "runtime/artifact/MappedRange.h"
 #include "runtime/artifact/manifest_generated.h"
 #include "runtime/artifact/proof_generated.h"
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,7 @@
 
 namespace quern::artifact {
 
-// A FlatBuffers vector as a range; an absent one is empty.
+/// A FlatBuffers vector as a range; an absent one is empty.
 template <typename T> class Items {
 public:
   using Vector = flatbuffers::Vector<T>;
@@ -46,23 +47,23 @@ template <typename T> Items<T> items(const flatbuffers::Vector<T> *vector) {
   return Items<T>(vector);
 }
 
-// A FlatBuffers string; an absent one is empty.
+/// A FlatBuffers string; an absent one is empty.
 inline std::string_view text(const flatbuffers::String *string) {
   return string ? std::string_view(string->data(), string->size()) : std::string_view();
 }
 
-// Bytes of one element of `type`.
+/// Bytes of one element of `type`.
 uint64_t element_bytes(ElementType type);
 
 class Artifact {
 public:
-  // Maps `path` read-only and checks, before anything is used: the header and its checksum, the
-  // manifest's checksum and FlatBuffers structure, that the sections tile the file, the checksums
-  // of all sections but the weights, and every index, offset, size and limit that the runtime
-  // relies on.
-  //
-  // Errors: NotFound (no such file), InvalidArgument (not an artifact, or of another version),
-  // DataLoss (truncated or damaged; names the place).
+  /// Maps `path` read-only and checks, before anything is used: the header and its checksum, the
+  /// manifest's checksum and FlatBuffers structure, that the sections tile the file, the checksums
+  /// of all sections but the weights, and every index, offset, size and limit that the runtime
+  /// relies on.
+  ///
+  /// Errors: NotFound (no such file), InvalidArgument (not an artifact, or of another version),
+  /// DataLoss (truncated or damaged; names the place).
   static absl::StatusOr<std::unique_ptr<Artifact>> open(const std::string &path);
 
   ~Artifact();
@@ -73,22 +74,22 @@ public:
   const Manifest &manifest() const { return *manifest_; }
   uint64_t file_bytes() const { return size_; }
 
-  // Reads every byte of the weights and checks them too: with `open`, the whole file is then
-  // covered.
+  /// Reads every byte of the weights and checks them too: with `open`, the whole file is then
+  /// covered.
   absl::Status verify_all_checksums() const;
 
-  // The used bytes of a section; empty if the artifact has none. At most one section of each kind
-  // exists, but of code, of which there is one for each variant.
+  /// The used bytes of a section; empty if the artifact has none. At most one section of each kind
+  /// exists, but of code, of which there is one for each variant.
   std::span<const uint8_t> weights() const;
   std::span<const uint8_t> tokenizer() const;
   std::span<const uint8_t> code(std::string_view variant) const;
-  // The proof, verified as a FlatBuffer; null if the artifact has none.
+  /// The proof, verified as a FlatBuffer; null if the artifact has none.
   const Proof *proof() const;
 
-  // The entry of that name; null if there is none.
+  /// The entry of that name; null if there is none.
   const Entry *entry(std::string_view name) const;
 
-  // Names the model and its weights: states saved with one artifact load only into the same.
+  /// Names the model and its weights: states saved with one artifact load only into the same.
   uint64_t identity() const;
 
 private:
@@ -105,9 +106,11 @@ private:
   const Manifest *manifest_ = nullptr;
 };
 
-// Checks what the manifest says against itself and against `weights_bytes`, the used size of the
-// weights section. Part of Artifact::open; apart so that tests can hand it manifests of their own.
-// The sections themselves must have been checked before.
+/// Checks what the manifest says against itself and against `weights_bytes`, the used size of the
+/// weights section. Part of Artifact::open; apart so that tests can hand it manifests of their own.
+/// The sections themselves must have been checked before.
 absl::Status validate(const Manifest &manifest, uint64_t weights_bytes);
 
 } // namespace quern::artifact
+
+#endif // QUERN_RUNTIME_ARTIFACT_ARTIFACT_H

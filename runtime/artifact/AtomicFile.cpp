@@ -1,6 +1,6 @@
 #include "runtime/artifact/AtomicFile.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <atomic>
 #include <cerrno>

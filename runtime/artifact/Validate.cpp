@@ -1,7 +1,7 @@
 // What a manifest must hold for the runtime to use its numbers without looking again.
 #include "runtime/artifact/Artifact.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <string>

@@ -1,7 +1,7 @@
 // Entries described, and called with plain tensors.
 #include "runtime/capi/Handles.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <vector>

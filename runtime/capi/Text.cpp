@@ -1,7 +1,7 @@
 // Text to ids and back.
 #include "runtime/capi/Handles.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 

@@ -4,11 +4,10 @@
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/str_split.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

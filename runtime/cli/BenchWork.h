@@ -1,5 +1,6 @@
 // What device steps must move and compute, dispatch by dispatch: the other side of their times.
-#pragma once
+#ifndef QUERN_RUNTIME_CLI_BENCHWORK_H
+#define QUERN_RUNTIME_CLI_BENCHWORK_H
 
 #include "runtime/session/Engine.h"
 
@@ -10,10 +11,10 @@
 
 namespace quern::cli {
 
-// Bytes of weights and state, which lie in memory; activations stay in caches.
+/// Bytes of weights and state, which lie in memory; activations stay in caches.
 struct Work {
   double bytes = 0;
-  double integer_ops = 0; // a multiply-add is two
+  double integer_ops = 0; ///< a multiply-add is two
   double float_ops = 0;
 
   Work &operator+=(const Work &other) {
@@ -24,14 +25,14 @@ struct Work {
   }
 };
 
-// A sequence's part of a device step: `count` tokens after the first `position`.
+/// A sequence's part of a device step: `count` tokens after the first `position`.
 struct StepPart {
   uint64_t position = 0;
   uint64_t count = 0;
 };
 
-// Calls visit(parts, wanted) for each device step that Engine::step makes of `count` tokens for
-// each of `num_seqs` sequences that hold `position`, the logits of the last of each wanted.
+/// Calls visit(parts, wanted) for each device step that Engine::step makes of `count` tokens for
+/// each of `num_seqs` sequences that hold `position`, the logits of the last of each wanted.
 template <class Visit>
 void for_each_device_step(const session::Engine &engine, uint64_t num_seqs, uint64_t position,
                           uint64_t count, Visit visit) {
@@ -55,8 +56,10 @@ void for_each_device_step(const session::Engine &engine, uint64_t num_seqs, uint
   }
 }
 
-// Each dispatch's work in a device step of these parts, `wanted` rows of logits asked for.
+/// Each dispatch's work in a device step of these parts, `wanted` rows of logits asked for.
 std::vector<Work> step_work(const session::Engine &engine, const artifact::Bucket &bucket,
                             std::span<const StepPart> parts, uint64_t wanted);
 
 } // namespace quern::cli
+
+#endif // QUERN_RUNTIME_CLI_BENCHWORK_H

@@ -3,8 +3,7 @@
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
 
-#include "absl/strings/str_cat.h"
-
+#include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
 
 namespace quern::cli {

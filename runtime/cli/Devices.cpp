@@ -7,9 +7,8 @@
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>

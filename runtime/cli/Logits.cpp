@@ -4,7 +4,7 @@
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cstring>

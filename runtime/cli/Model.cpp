@@ -4,11 +4,10 @@
 #include "runtime/cli/Report.h"
 #include "runtime/device/cpu/WorkerPool.h"
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <nlohmann/json.hpp>
 
 #include <cerrno>

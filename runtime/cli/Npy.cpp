@@ -2,8 +2,8 @@
 
 #include "runtime/cli/Model.h"
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
 
 #include <cstring>
 

@@ -1,12 +1,13 @@
 // NumPy's .npy files (format versions 1 to 3, C order), the plain-tensor currency of the command
 // line. Source: numpy.lib.format, "NPY Format".
-#pragma once
+#ifndef QUERN_RUNTIME_CLI_NPY_H
+#define QUERN_RUNTIME_CLI_NPY_H
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/AtomicFile.h"
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -16,23 +17,23 @@
 
 namespace quern::cli {
 
-// A dense row-major array; `bytes` holds its elements, little-endian.
+/// A dense row-major array; `bytes` holds its elements, little-endian.
 struct NpyArray {
   artifact::ElementType type = artifact::ElementType::f32;
   std::vector<int64_t> shape;
   std::vector<uint8_t> bytes;
 };
 
-// Errors: the file system's; InvalidArgument for what is not .npy, is in Fortran order or of a type
-// that tensors do not have; DataLoss where shape and size disagree.
+/// Errors: the file system's; InvalidArgument for what is not .npy, is in Fortran order or of a
+/// type that tensors do not have; DataLoss where shape and size disagree.
 absl::StatusOr<NpyArray> read_npy(const std::string &path);
 
-// Writes an array piece by piece, under a temporary name until it is complete.
+/// Writes an array piece by piece, under a temporary name until it is complete.
 class NpyWriter {
 public:
   static absl::StatusOr<std::unique_ptr<NpyWriter>>
   create(const std::string &path, artifact::ElementType type, std::span<const int64_t> shape);
-  // The next elements, in row-major order.
+  /// The next elements, in row-major order.
   absl::Status append(const void *data, uint64_t bytes) { return file_->write(data, bytes); }
   absl::Status commit() { return file_->commit(); }
 
@@ -40,7 +41,9 @@ private:
   std::unique_ptr<artifact::AtomicFile> file_;
 };
 
-// The whole at once. NumPy has no bfloat16: such tensors are written as float32.
+/// The whole at once. NumPy has no bfloat16: such tensors are written as float32.
 absl::Status write_npy(const std::string &path, const NpyArray &array);
 
 } // namespace quern::cli
+
+#endif // QUERN_RUNTIME_CLI_NPY_H

@@ -4,7 +4,7 @@
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cstdio>

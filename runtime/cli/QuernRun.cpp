@@ -1,7 +1,7 @@
 #include "runtime/cli/Verbs.h"
 #include "runtime/version/Version.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 namespace quern::cli {
 namespace {

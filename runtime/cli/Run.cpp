@@ -8,8 +8,7 @@
 #include "runtime/cli/StopTexts.h"
 #include "runtime/cli/Verbs.h"
 
-#include "absl/strings/str_cat.h"
-
+#include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>

@@ -1,5 +1,6 @@
 // quern-run's verbs: one function and one file each. Each returns the exit code.
-#pragma once
+#ifndef QUERN_RUNTIME_CLI_VERBS_H
+#define QUERN_RUNTIME_CLI_VERBS_H
 
 #include "runtime/cli/Program.h"
 
@@ -15,7 +16,9 @@ int run(Args args);
 int tokenize(Args args);
 int verify(Args args);
 
-// quern-run itself: the table of the above.
+/// quern-run itself: the table of the above.
 Program quern_run();
 
 } // namespace quern::cli
+
+#endif // QUERN_RUNTIME_CLI_VERBS_H

@@ -3,9 +3,8 @@
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

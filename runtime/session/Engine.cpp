@@ -1,11 +1,9 @@
 #include "runtime/session/Engine.h"
 
-#include "runtime/abi/Variants.h"
-#include "runtime/device/cpu/Features.h"
 #include "runtime/session/Sampler.h"
 #include "runtime/session/StateFile.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <limits>
@@ -29,15 +27,10 @@ absl::StatusOr<std::string> choose_variant(const device::Device &device,
       return variant.name;
     reasons += absl::StrCat(reasons.empty() ? "" : "; ", variant.name, " ", variant.why);
   }
-  const bool any_runs = std::ranges::any_of(kCpuVariants, [](const CpuVariant &variant) {
-    return device::missing_features(variant.features).empty();
-  });
   return absl::FailedPreconditionError(absl::StrCat(
       "no variant of ", artifact.path(), " runs on device ", std::string(device.name()), ": ",
       reasons.empty() ? "it holds code for other devices only" : reasons,
-      any_runs
-          ? "\nhint: compile it for this machine: quern compile --variant native"
-          : "\nhint: quern-run devices says what this CPU lacks; another machine may have it"));
+      "\nhint: ", device.when_none_runs()));
 }
 
 } // namespace
@@ -124,7 +117,7 @@ void Engine::prepare_step() {
   block_tables_.resize(pool_->num_groups() * max_seqs_);
   fixed_state_.resize(max_seqs_);
   in_batch_.resize(slots_);
-  best_.resize(device_->threads());
+  argmax_.resize(device_->threads());
   for (size_t g = 0; g < pool_->num_groups(); ++g) {
     const PagePool &pages = pool_->pages(g);
     kv_.push_back({pages.base(), static_cast<int64_t>(pages.page_bytes()),
@@ -245,23 +238,23 @@ absl::StatusOr<int32_t> Engine::step_greedy(SlotId slot, int32_t token, std::spa
   const SequenceStep s{slot, std::span(&token, 1)};
   if (absl::Status status = check_batch(std::span(&s, 1), logits); !status.ok())
     return status;
-  std::ranges::fill(best_, Best{{-std::numeric_limits<float>::infinity(), -1, {}}});
+  std::ranges::fill(argmax_, Argmax{{-std::numeric_limits<float>::infinity(), -1, {}}});
   uint32_t num_rows = 0;
   pack(s, 0, 1, 0, 0, num_rows);
   const bool chooses = bucket(1, 1).max_tokens() == 1;
-  if (absl::Status status = run_packed(1, 1, 1, logits.data(), chooses ? best_.data() : nullptr);
+  if (absl::Status status = run_packed(1, 1, 1, logits.data(), chooses ? argmax_.data() : nullptr);
       !status.ok())
     return status;
   if (!chooses)
     for (uint32_t id = 0; id < vocab_; ++id)
-      if (logits[id] > best_[0].value)
-        best_[0] = {{logits[id], static_cast<int32_t>(id), {}}};
-  const QuernBest &best = *std::ranges::max_element(best_, [](const auto &a, const auto &b) {
+      if (logits[id] > argmax_[0].value)
+        argmax_[0] = {{logits[id], static_cast<int32_t>(id), {}}};
+  const QuernArgmax &argmax = *std::ranges::max_element(argmax_, [](const auto &a, const auto &b) {
     return a.value != b.value ? a.value < b.value : a.column > b.column;
   });
-  if (best.column < 0)
+  if (argmax.column < 0)
     return not_numbers();
-  return best.column;
+  return argmax.column;
 }
 
 void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq,
@@ -308,7 +301,7 @@ QuernStepArgs Engine::step_args(const void *const *inputs, void *const *outputs)
 }
 
 absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows,
-                                float *logits, QuernBest *best) {
+                                float *logits, QuernArgmax *argmax) {
   const void *inputs[] = {tokens_.data()};
   void *outputs[] = {logits};
   QuernStepArgs args = step_args(inputs, outputs);
@@ -321,7 +314,7 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   args.rows = rows_.data();
   args.kv = kv_.data();
   args.fixed_state = fixed_state_.data();
-  args.best = best;
+  args.argmax = argmax;
   const uint32_t bucket = bucket_index(num_tokens, num_seqs);
   args.ticks = times_ ? ticks_.data() : nullptr;
   absl::Status status = device_->run(step_entry_, bucket, args);

@@ -3,15 +3,16 @@
 //
 // All memory is taken when the engine opens; steps allocate nothing. An engine is driven by one
 // thread at a time (the device's workers are its own).
-#pragma once
+#ifndef QUERN_RUNTIME_SESSION_ENGINE_H
+#define QUERN_RUNTIME_SESSION_ENGINE_H
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
 #include "runtime/session/Memory.h"
 #include "runtime/session/StatePool.h"
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -21,27 +22,28 @@
 
 namespace quern::session {
 
-inline constexpr uint64_t kMaxSlots = 1u << 16; // sequences that an engine can be asked for
+inline constexpr uint64_t kMaxSlots = 1u << 16; ///< sequences that an engine can be asked for
 
 struct EngineOptions {
   std::string device = "cpu";
-  std::string variant = ""; // empty: the best that runs here
-  uint64_t ctx = 0;         // positions a slot can hold; 0: the artifact's context
-  uint64_t slots = 1;       // sequences that can be alive at once
-  // What the request itself needs of both, where it is known: errors suggest no less. 0: not known.
+  std::string variant = ""; ///< empty: the best that runs here
+  uint64_t ctx = 0;         ///< positions a slot can hold; 0: the artifact's context
+  uint64_t slots = 1;       ///< sequences that can be alive at once
+  /// What the request itself needs of both, where it is known: errors suggest no less. 0: not
+  /// known.
   uint64_t needed_ctx = 0;
   uint64_t needed_slots = 0;
-  int threads = 0;     // 0: the physical cores this process may use
-  uint64_t memory = 0; // ceiling on MemoryUse::total in bytes; 0: what the machine has available
+  int threads = 0;     ///< 0: the physical cores this process may use
+  uint64_t memory = 0; ///< ceiling on MemoryUse::total in bytes; 0: what the machine has available
 };
 
-// Of which of a sequence's new tokens the logits are wanted.
+/// Of which of a sequence's new tokens the logits are wanted.
 enum class Rows { none, last, all };
 
-// One sequence's part of a step.
+/// One sequence's part of a step.
 struct SequenceStep {
   SlotId slot = 0;
-  std::span<const int32_t> tokens; // at least one, each in [0, vocab)
+  std::span<const int32_t> tokens; ///< at least one, each in [0, vocab)
   Rows rows = Rows::last;
 
   uint64_t num_rows() const {
@@ -49,31 +51,31 @@ struct SequenceStep {
   }
 };
 
-// A plain tensor of an entry: dense, row-major, aligned to its element.
+/// A plain tensor of an entry: dense, row-major, aligned to its element.
 struct Tensor {
   artifact::ElementType type = artifact::ElementType::f32;
   std::vector<int64_t> shape;
-  void *data = nullptr; // only read where it is an input
-  uint64_t bytes = 0;   // that `data` holds
+  void *data = nullptr; ///< only read where it is an input
+  uint64_t bytes = 0;   ///< that `data` holds
 };
 
-// What device steps took, added up: each dispatch until the next one began, waiting for other
-// workers included, and before the first what the host does (checks, pages, waking the workers).
+/// What device steps took, added up: each dispatch until the next one began, waiting for other
+/// workers included, and before the first what the host does (checks, pages, waking the workers).
 struct StepTimes {
   struct Bucket {
     uint64_t steps = 0;
-    std::vector<uint64_t> ticks; // a dispatch; Device::ticks_per_s says how long one is
-    uint64_t ticks_before = 0;   // the first dispatch
+    std::vector<uint64_t> ticks; ///< a dispatch; Device::ticks_per_s says how long one is
+    uint64_t ticks_before = 0;   ///< the first dispatch
   };
-  std::vector<Bucket> buckets; // the step entry's, in the manifest's order
+  std::vector<Bucket> buckets; ///< the step entry's, in the manifest's order
 };
 
 class Engine {
 public:
-  // Opens the artifact and takes all memory, after checking that it fits.
-  // Errors: Artifact::open's; InvalidArgument (a context beyond the artifact's, unknown device);
-  // FailedPrecondition (no variant runs here, saying why for each); ResourceExhausted (numbers, and
-  // a context that would fit).
+  /// Opens the artifact and takes all memory, after checking that it fits.
+  /// Errors: Artifact::open's; InvalidArgument (a context beyond the artifact's, unknown device);
+  /// FailedPrecondition (no variant runs here, saying why for each); ResourceExhausted (numbers,
+  /// and a context that would fit).
   static absl::StatusOr<std::unique_ptr<Engine>> open(const std::string &path,
                                                       const EngineOptions &options);
   ~Engine();
@@ -85,9 +87,9 @@ public:
   const MemoryUse &memory() const { return memory_; }
   uint64_t ctx() const { return ctx_; }
   uint64_t slots() const { return slots_; }
-  // Ids are in [0, vocab); 0 if the artifact has no `step` entry.
+  /// Ids are in [0, vocab); 0 if the artifact has no `step` entry.
   uint32_t vocab() const { return vocab_; }
-  // The largest T and B that one step of the device takes; Engine::step cuts larger requests.
+  /// The largest T and B that one step of the device takes; Engine::step cuts larger requests.
   uint32_t max_tokens() const { return max_tokens_; }
   uint32_t max_seqs() const { return max_seqs_; }
 
@@ -96,51 +98,50 @@ public:
   absl::Status free_slot(SlotId slot);
   absl::StatusOr<SlotId> fork(SlotId slot);
   absl::Status truncate(SlotId slot, uint64_t length);
-  // Positions fed so far; 0 for a slot that is not alive.
+  /// Positions fed so far; 0 for a slot that is not alive.
   uint64_t length(SlotId slot) const;
-  // The tokens fed so far, in order.
+  /// The tokens fed so far, in order.
   std::span<const int32_t> tokens(SlotId slot) const;
 
-  // Writes the slot's state to `path` (by a temporary name, then renamed).
+  /// Writes the slot's state to `path` (by a temporary name, then renamed).
   absl::Status save_state(SlotId slot, const std::string &path) const;
-  // A new slot with the state in `path`. Refuses (InvalidArgument, DataLoss) what is damaged, or
-  // was saved with another artifact, or is longer than this engine's context.
+  /// A new slot with the state in `path`. Refuses (InvalidArgument, DataLoss) what is damaged, or
+  /// was saved with another artifact, or is longer than this engine's context.
   absl::StatusOr<SlotId> load_state(const std::string &path);
 
-  // Whether `tokens` more fit into the slot's context: OutOfRange with the numbers if not. What
-  // feeds a prompt in several steps asks before the first.
+  /// Whether `tokens` more fit into the slot's context: OutOfRange with the numbers if not. What
+  /// feeds a prompt in several steps asks before the first.
   absl::Status check_room(SlotId slot, uint64_t tokens) const;
 
-  // Advances each sequence by its tokens, in as few device steps as max_tokens and max_seqs allow.
-  // `logits` receives float32 [sum of num_rows, vocab], in the order of `batch`, and must hold at
-  // least that. Everything is checked before anything changes.
-  // Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
+  /// Advances each sequence by its tokens, in as few device steps as max_tokens and max_seqs allow.
+  /// `logits` receives float32 [sum of num_rows, vocab], in the order of `batch`, and must hold at
+  /// least that. Everything is checked before anything changes.
+  /// Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
-  // Advances the slot by a token and returns the likeliest next one, the lowest id among equals:
-  // what step() and a greedy choice give, without writing logits where the model's code can do
-  // without; they go to `logits` (vocab of them) where it cannot.
-  // Errors: step's; Internal, where no logit is a number above -infinity.
+  /// Advances the slot by a token and returns the likeliest next one, the lowest id among equals:
+  /// what step() and a greedy choice give, without writing logits where the model's code can do
+  /// without; they go to `logits` (vocab of them) where it cannot.
+  /// Errors: step's; Internal, where no logit is a number above -infinity.
   absl::StatusOr<int32_t> step_greedy(SlotId slot, int32_t token, std::span<float> logits);
 
-  // From now on device steps add their times to `times`, which must outlive that; null ends it.
+  /// From now on device steps add their times to `times`, which must outlive that; null ends it.
   void record(StepTimes *times);
 
-  // The bucket that a device step of T tokens of B sequences runs.
-  // Requires 1 <= B <= min(T, max_seqs()) and T <= max_tokens().
+  /// The bucket that a device step of T tokens of B sequences runs.
+  /// Requires 1 <= B <= min(T, max_seqs()) and T <= max_tokens().
   const artifact::Bucket &bucket(uint32_t num_tokens, uint32_t num_seqs) const;
-  // Its place in the step entry's list.
+  /// Its place in the step entry's list.
   uint32_t bucket_index(uint32_t num_tokens, uint32_t num_seqs) const;
 
-  // Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and bind
-  // the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that type
-  // and shape, in order.
-  // Errors: NotFound (entry), InvalidArgument (naming the tensor), Unimplemented (`step`: use
-  // step()).
+  /// Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and
+  /// bind the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that
+  /// type and shape, in order. Errors: NotFound (entry), InvalidArgument (naming the tensor),
+  /// Unimplemented (`step`: use step()).
   absl::Status call(std::string_view entry, std::span<const Tensor> inputs,
                     std::span<const Tensor> outputs);
 
-  // The outputs of `entry` for inputs of these shapes: type, shape and bytes, without data.
+  /// The outputs of `entry` for inputs of these shapes: type, shape and bytes, without data.
   absl::StatusOr<std::vector<Tensor>> output_shapes(std::string_view entry,
                                                     std::span<const Tensor> inputs) const;
 
@@ -150,16 +151,16 @@ private:
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
   absl::Status check_distinct(std::span<const SequenceStep> batch);
-  // Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
-  // that is being packed, and its wanted rows after the first `num_rows`.
+  /// Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
+  /// that is being packed, and its wanted rows after the first `num_rows`.
   void pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq, uint32_t first_token,
             uint32_t &num_rows);
-  // With the model's weights and arena; the batch is still to be filled in.
+  /// With the model's weights and arena; the batch is still to be filled in.
   QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
   void add_times(StepTimes::Bucket &bucket);
-  // `best`: null, or where the bucket leaves what it finds instead of logits.
+  /// `argmax`: null, or where the bucket leaves what it finds instead of logits.
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits,
-                          QuernBest *best);
+                          QuernArgmax *argmax);
 
   std::unique_ptr<artifact::Artifact> artifact_;
   std::unique_ptr<device::Device> device_;
@@ -171,18 +172,20 @@ private:
   uint32_t vocab_ = 0, max_tokens_ = 0, max_seqs_ = 0;
   uint32_t step_entry_ = 0;
 
-  // One device step's index arrays, sized by max_tokens and max_seqs when the engine opens.
+  /// One device step's index arrays, sized by max_tokens and max_seqs when the engine opens.
   std::vector<int32_t> tokens_, positions_, token_seq_, rows_, cu_seqlens_;
-  std::vector<const int32_t *> block_tables_; // max_seqs of each kv group
+  std::vector<const int32_t *> block_tables_; ///< max_seqs of each kv group
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;
-  struct alignas(64) Best : QuernBest {}; // on its own cache line
-  static_assert(sizeof(Best) == sizeof(QuernBest));
-  std::vector<Best> best_; // a worker
+  struct alignas(64) Argmax : QuernArgmax {}; // on its own cache line
+  static_assert(sizeof(Argmax) == sizeof(QuernArgmax));
+  std::vector<Argmax> argmax_; ///< a worker
   StepTimes *times_ = nullptr;
-  uint64_t began_ = 0;            // the device step that is timed, in the device's ticks
-  std::vector<uint64_t> ticks_;   // one device step's
-  std::vector<uint8_t> in_batch_; // a slot: seen in the batch that is being checked
+  uint64_t began_ = 0;            ///< the device step that is timed, in the device's ticks
+  std::vector<uint64_t> ticks_;   ///< one device step's
+  std::vector<uint8_t> in_batch_; ///< a slot: seen in the batch that is being checked
 };
 
 } // namespace quern::session
+
+#endif // QUERN_RUNTIME_SESSION_ENGINE_H

@@ -1,8 +1,8 @@
 // Entries of plain tensors: shapes checked, symbols bound, one step.
 #include "runtime/session/Engine.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <numeric>

@@ -2,7 +2,8 @@
 //
 // Position p of a sequence lies in page p / QUERN_KV_PAGE. In a kv group of window w, the token at
 // position p sees the positions from p - w + 1 on; w = 0 stands for all of them.
-#pragma once
+#ifndef QUERN_RUNTIME_SESSION_KVPAGES_H
+#define QUERN_RUNTIME_SESSION_KVPAGES_H
 
 #include "runtime/abi/StepArgs.h"
 
@@ -11,22 +12,22 @@
 
 namespace quern::session {
 
-// Pages that hold the first `positions` positions.
+/// Pages that hold the first `positions` positions.
 inline uint64_t pages_for(uint64_t positions) {
   return positions / QUERN_KV_PAGE + (positions % QUERN_KV_PAGE != 0);
 }
 
-// The first page that the token at `position`, or any after it, sees.
+/// The first page that the token at `position`, or any after it, sees.
 inline uint64_t first_page(uint64_t window, uint64_t position) {
   return window == 0 || position < window ? 0 : (position - window + 1) / QUERN_KV_PAGE;
 }
 
-// Pages of one kv group that a slot never needs more of. Requires max_tokens < 2^32.
-//
-// A step of t <= max_tokens tokens at position p reads and writes p - w + 1 to p + t - 1: at most
-// w + max_tokens - 1 positions, which lie in one page more than they fill where they begin at a
-// page's last position. So a slot may keep its latest pages_per_slot pages, always, and has what
-// the next step reads; and it needs no more than its context has.
+/// Pages of one kv group that a slot never needs more of. Requires max_tokens < 2^32.
+///
+/// A step of t <= max_tokens tokens at position p reads and writes p - w + 1 to p + t - 1: at most
+/// w + max_tokens - 1 positions, which lie in one page more than they fill where they begin at a
+/// page's last position. So a slot may keep its latest pages_per_slot pages, always, and has what
+/// the next step reads; and it needs no more than its context has.
 inline uint64_t pages_per_slot(uint64_t window, uint64_t ctx, uint64_t max_tokens) {
   if (window == 0)
     return pages_for(ctx);
@@ -34,3 +35,5 @@ inline uint64_t pages_per_slot(uint64_t window, uint64_t ctx, uint64_t max_token
 }
 
 } // namespace quern::session
+
+#endif // QUERN_RUNTIME_SESSION_KVPAGES_H

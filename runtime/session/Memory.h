@@ -1,11 +1,12 @@
 // What a session takes: the one definition that `quern plan`, `inspect` and the running process
 // share.
-#pragma once
+#ifndef QUERN_RUNTIME_SESSION_MEMORY_H
+#define QUERN_RUNTIME_SESSION_MEMORY_H
 
 #include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
 
-#include "absl/status/status.h"
+#include <absl/status/status.h>
 
 #include <cstdint>
 #include <string>
@@ -13,63 +14,65 @@
 
 namespace quern::session {
 
-// Layers whose kv state keeps the same positions.
+/// Layers whose kv state keeps the same positions.
 struct KvGroupSizes {
   uint64_t layers = 0;
-  uint64_t window = 0;     // positions that a token of them sees; 0: all before it
-  uint64_t page_bytes = 0; // QUERN_KV_PAGE positions of all of them
+  uint64_t window = 0;     ///< positions that a token of them sees; 0: all before it
+  uint64_t page_bytes = 0; ///< QUERN_KV_PAGE positions of all of them
 };
 
-// What a model needs, by part. Bytes.
+/// What a model needs, by part. Bytes.
 struct ModelSizes {
-  uint64_t weights = 0;    // the used bytes of the weights section
-  uint64_t code = 0;       // the used bytes of the chosen variant's code section
-  uint64_t arena = 0;      // the largest arena of all buckets of all entries
-  uint64_t slot_bytes = 0; // fixed-size state of one slot
-  uint64_t max_tokens = 0; // tokens of the largest step
+  uint64_t weights = 0;    ///< the used bytes of the weights section
+  uint64_t code = 0;       ///< the used bytes of the chosen variant's code section
+  uint64_t arena = 0;      ///< the largest arena of all buckets of all entries
+  uint64_t slot_bytes = 0; ///< fixed-size state of one slot
+  uint64_t max_tokens = 0; ///< tokens of the largest step
   std::vector<KvGroupSizes> kv_groups{};
 
-  // What a slot of `ctx` positions takes however long its sequence: its fixed-size state, and the
-  // pages of the kv groups that have a window.
+  /// What a slot of `ctx` positions takes however long its sequence: its fixed-size state, and the
+  /// pages of the kv groups that have a window.
   uint64_t state_per_slot(uint64_t ctx) const;
-  // What a position takes beyond that: kv bytes of the groups that keep them all.
+  /// What a position takes beyond that: kv bytes of the groups that keep them all.
   uint64_t state_per_token() const;
 };
 
-// The same, for a number of slots and a context. Bytes.
+/// The same, for a number of slots and a context. Bytes.
 struct MemoryUse {
   uint64_t weights = 0;
   uint64_t arena = 0;
-  uint64_t state = 0; // slots * (state_per_slot + state_per_token * ctx in whole pages)
+  uint64_t state = 0; ///< slots * (state_per_slot + state_per_token * ctx in whole pages)
   uint64_t code = 0;
   uint64_t total = 0;
 };
 
 ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view variant);
 
-// Saturates at 2^64 - 1 rather than wrap.
+/// Saturates at 2^64 - 1 rather than wrap.
 MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots);
 
-// The longest context, at most `ctx`, whose total fits in `ceiling`; 0 if none does.
+/// The longest context, at most `ctx`, whose total fits in `ceiling`; 0 if none does.
 uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling);
 
-// What is asked for cannot be done with less than this; 0: with anything.
+/// What is asked for cannot be done with less than this; 0: with anything.
 struct Needed {
   uint64_t ctx = 0;
   uint64_t slots = 0;
 };
 
-// Ok if `ctx` and `slots` fit in `ceiling` bytes. Otherwise ResourceExhausted with the numbers and,
-// where there is one, a context that would fit and is enough. `what` names the ceiling:
-// "--memory allows".
+/// Ok if `ctx` and `slots` fit in `ceiling` bytes. Otherwise ResourceExhausted with the numbers
+/// and, where there is one, a context that would fit and is enough. `what` names the ceiling:
+/// "--memory allows".
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
                         std::string_view what, const Needed &needed = {});
 
-// "5.1 GiB", "412 B".
+/// "5.1 GiB", "412 B".
 std::string human_bytes(uint64_t bytes);
 
-// Bytes that this process may still take: the machine's available memory or the control group's
-// limit, whichever is less. 2^64 - 1 where neither can be read.
+/// Bytes that this process may still take: the machine's available memory or the control group's
+/// limit, whichever is less. 2^64 - 1 where neither can be read.
 uint64_t available_memory();
 
 } // namespace quern::session
+
+#endif // QUERN_RUNTIME_SESSION_MEMORY_H

@@ -1,6 +1,6 @@
 #include "runtime/session/PagePool.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <exception>
 #include <utility>

@@ -1,6 +1,6 @@
 #include "runtime/session/Sampler.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cmath>

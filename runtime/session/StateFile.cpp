@@ -3,7 +3,7 @@
 #include "runtime/artifact/AtomicFile.h"
 #include "runtime/artifact/Layout.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <array>

@@ -11,15 +11,16 @@
 // those they hold. A slot that takes a page holds fewer than pages_per_slot, so that sum is below
 // the pool's size; a slot that takes one to copy a shared page into holds up to pages_per_slot, but
 // then the shared page is counted twice in the sum, and pages in use are below the pool's size too.
-#pragma once
+#ifndef QUERN_RUNTIME_SESSION_STATEPOOL_H
+#define QUERN_RUNTIME_SESSION_STATEPOOL_H
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
 #include "runtime/session/KvPages.h"
 #include "runtime/session/PagePool.h"
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -32,26 +33,26 @@ using SlotId = int32_t;
 
 class StatePool {
 public:
-  // Takes all memory. Error: ResourceExhausted.
+  /// Takes all memory. Error: ResourceExhausted.
   static absl::StatusOr<std::unique_ptr<StatePool>>
   create(device::Device &device, const artifact::Manifest &manifest, uint64_t ctx, uint64_t slots);
 
-  // An empty slot, its fixed state zeroed. Error: ResourceExhausted (all slots are taken).
+  /// An empty slot, its fixed state zeroed. Error: ResourceExhausted (all slots are taken).
   absl::StatusOr<SlotId> create_slot();
-  // A new slot in the same state: pages are shared until one side writes to the last, partial one;
-  // fixed state is copied.
+  /// A new slot in the same state: pages are shared until one side writes to the last, partial one;
+  /// fixed state is copied.
   absl::StatusOr<SlotId> fork(SlotId slot);
   absl::Status free_slot(SlotId slot);
-  // Forgets all but the first `length` positions. It can always go back to 0. Otherwise
-  // FailedPrecondition says why where it cannot: recurrent and convolution state does not remember
-  // its past; a window group remembers what the token at shortest_truncation sees, no more.
+  /// Forgets all but the first `length` positions. It can always go back to 0. Otherwise
+  /// FailedPrecondition says why where it cannot: recurrent and convolution state does not remember
+  /// its past; a window group remembers what the token at shortest_truncation sees, no more.
   absl::Status truncate(SlotId slot, uint64_t length);
-  // The least length but 0 to which the windows let the slot go back: at least the manifest's
-  // max_tokens less than the longest it was, which undoes any one step of the device.
+  /// The least length but 0 to which the windows let the slot go back: at least the manifest's
+  /// max_tokens less than the longest it was, which undoes any one step of the device.
   uint64_t shortest_truncation(SlotId slot) const;
 
   bool alive(SlotId slot) const;
-  // Requires alive(slot), like everything below.
+  /// Requires alive(slot), like everything below.
   uint64_t length(SlotId slot) const { return slots_[slot].length(); }
   std::span<const int32_t> tokens(SlotId slot) const;
   const int32_t *block_table(size_t group, SlotId slot) const {
@@ -59,8 +60,8 @@ public:
   }
   uint8_t *fixed_state(SlotId slot) const;
 
-  // Makes room for `tokens` at the slot's end, all pages there its own, and records them as fed.
-  // Requires length + tokens.size() <= ctx and tokens.size() <= max_tokens. Allocates nothing.
+  /// Makes room for `tokens` at the slot's end, all pages there its own, and records them as fed.
+  /// Requires length + tokens.size() <= ctx and tokens.size() <= max_tokens. Allocates nothing.
   void append(SlotId slot, std::span<const int32_t> tokens);
 
   uint64_t ctx() const { return ctx_; }
@@ -68,42 +69,42 @@ public:
   size_t num_groups() const { return groups_.size(); }
   const PagePool &pages(size_t group) const { return groups_[group].pages; }
 
-  // The pages of `group` that the slot holds are [first, end), by what they hold of the sequence.
+  /// The pages of `group` that the slot holds are [first, end), by what they hold of the sequence.
   struct PageRange {
     uint64_t first, end;
   };
   PageRange held(size_t group, SlotId slot) const {
     return {slots_[slot].held[group].first, pages_for(length(slot))};
   }
-  // Whether a slot of `length` positions can hold the pages from `first` on, and those suffice.
+  /// Whether a slot of `length` positions can hold the pages from `first` on, and those suffice.
   bool can_hold(size_t group, uint64_t first, uint64_t length) const;
   uint8_t *page(size_t group, SlotId slot, uint64_t index) const;
-  // Makes an empty slot one that `tokens` were fed to, and that holds pages from first[group] on,
-  // for the caller to fill. Requires tokens.size() <= ctx, and can_hold for each group.
+  /// Makes an empty slot one that `tokens` were fed to, and that holds pages from first[group] on,
+  /// for the caller to fill. Requires tokens.size() <= ctx, and can_hold for each group.
   void restore(SlotId slot, std::span<const int32_t> tokens, std::span<const uint64_t> first);
 
   device::Device &device() const { return device_; }
 
 private:
   struct Group {
-    uint64_t window; // 0: all positions
+    uint64_t window; ///< 0: all positions
     uint64_t pages_per_slot;
     PagePool pages;
   };
-  // Of one group. Entries of the table outside [first, pages_for(length)) mean nothing.
+  /// Of one group. Entries of the table outside [first, pages_for(length)) mean nothing.
   struct HeldPages {
-    std::vector<int32_t> table; // pages_for(ctx) entries
+    std::vector<int32_t> table; ///< pages_for(ctx) entries
     uint64_t first = 0;
   };
   struct Slot {
     bool alive = false;
-    std::vector<HeldPages> held; // by group
-    std::vector<int32_t> tokens; // one a position; ctx reserved
+    std::vector<HeldPages> held; ///< by group
+    std::vector<int32_t> tokens; ///< one a position; ctx reserved
     uint64_t length() const { return tokens.size(); }
   };
   explicit StatePool(device::Device &device) : device_(device) {}
   absl::Status check_alive(SlotId slot) const;
-  // Gives back the pages beyond the first `length` positions, which become all there are.
+  /// Gives back the pages beyond the first `length` positions, which become all there are.
   void shorten(Slot &slot, uint64_t length);
 
   device::Device &device_;
@@ -114,3 +115,5 @@ private:
 };
 
 } // namespace quern::session
+
+#endif // QUERN_RUNTIME_SESSION_STATEPOOL_H

@@ -1,6 +1,7 @@
 #include "runtime/text/PatternDialect.h"
 
 #include "runtime/text/Message.h"
+
 #include <absl/strings/ascii.h>
 
 #include <algorithm>

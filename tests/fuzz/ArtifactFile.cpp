@@ -1,7 +1,6 @@
 // An artifact: opened, validated, and used as the programs use it, but for running its code. Code
 // is trusted as any program is; everything that says where it is and what it takes is not.
 #include "runtime/artifact/Artifact.h"
-
 #include "runtime/session/Engine.h"
 #include "runtime/text/Tokenizer.h"
 #include "tests/fuzz/ArtifactParts.h"

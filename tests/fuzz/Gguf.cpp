@@ -2,7 +2,6 @@
 // as it is, and as the beginning of a file whose weights are zeros, so that small inputs can be
 // models.
 #include "frontends/gguf/GgufFile.h"
-
 #include "frontends/gguf/GgufModel.h"
 #include "tests/fuzz/Fuzz.h"
 #include "tests/fuzz/UseWeights.h"

@@ -2,7 +2,6 @@
 // safetensors' header and the beginning of its data, separated by NUL bytes; what more data the
 // header names is zeros.
 #include "frontends/hf/HfModel.h"
-
 #include "tests/fuzz/Fuzz.h"
 #include "tests/fuzz/UseWeights.h"
 

@@ -1,6 +1,5 @@
 // A SentencePiece model: tokenizer.model.
 #include "frontends/hf/SentencePieceModel.h"
-
 #include "tests/fuzz/Fuzz.h"
 #include "tests/fuzz/UseTokenizer.h"
 

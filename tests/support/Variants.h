@@ -41,4 +41,4 @@ inline std::string whyNotRun(std::string_view variant) {
 
 } // namespace quern::test
 
-#endif
+#endif // QUERN_TESTS_SUPPORT_VARIANTS_H

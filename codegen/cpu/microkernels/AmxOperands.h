@@ -19,7 +19,7 @@ struct alignas(64) TileBytes {
 
 using U16x32 = Vector<uint16_t, 32>;
 
-/// The upper halves of a and b in turn.
+/// The upper halves of a and b interleaved.
 QK_INLINE U16x32 pairs_of_halves(U32x16 a, U32x16 b) {
   return __builtin_bit_cast(U16x32, (a >> 16) | (b & 0xffff0000u));
 }

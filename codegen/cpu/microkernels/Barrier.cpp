@@ -1,4 +1,4 @@
-// Where the workers of a step meet, when, and which piece of work is whose.
+// Where the workers of a step meet, when, and which chunk of work is whose.
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -9,7 +9,7 @@ QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t nu
   constexpr int kSpinsLater = 64;
   QuernBarrier *barrier = args->barrier;
   if (num_workers <= 1) {
-    barrier->tickets = 0;
+    barrier->chunks = 0;
     return;
   }
   // Read before arriving: once all have arrived, the phase may change at any time.
@@ -18,7 +18,7 @@ QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t nu
   if (others + 1 == static_cast<uint32_t>(num_workers)) {
     // The release below publishes these, too, before anyone can arrive again.
     __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&barrier->tickets, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&barrier->chunks, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&barrier->phase, phase + 1, __ATOMIC_RELEASE);
     return;
   }
@@ -33,8 +33,8 @@ QK_OUTLINE void qk_barrier(const QuernStepArgs *args, int32_t worker, int32_t nu
   }
 }
 
-QK_KERNEL int64_t qk_next_ticket(const QuernStepArgs *args) {
-  return __atomic_fetch_add(&args->barrier->tickets, 1, __ATOMIC_RELAXED);
+QK_KERNEL int64_t qk_next_chunk(const QuernStepArgs *args) {
+  return __atomic_fetch_add(&args->barrier->chunks, 1, __ATOMIC_RELAXED);
 }
 
 // Not inlined: a bucket has hundreds of calls, and a step that nobody times pays a nanosecond for

@@ -19,7 +19,6 @@
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Scales.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #ifdef QK_AMX

@@ -4,8 +4,8 @@
 //    KiB of codes and the rows' activations for them stay in the first cache;
 //  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits as long as
 //    that is exact;
-//  - of 4-bit codes both groups of a pair are summed at once (PairInTurnAvx2.h), which leaves less
-//  to
+//  - of 4-bit codes both groups of a pair are summed at once (InterleavedPairAvx2.h), which leaves
+//  less to
 //    do when they become floats.
 // What it brought, and what did not help, is in docs/decisions/0009-rows-by-panels-on-avx2.md.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAVX2_H
@@ -13,7 +13,7 @@
 
 #include "codegen/cpu/microkernels/GroupSums.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
-#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
+#include "codegen/cpu/microkernels/InterleavedPairAvx2.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -23,22 +23,22 @@
 
 namespace quern::micro {
 
-/// Whether both groups of a pair are summed at once, from PairInTurn: where codes must be spread
-/// anyway, and the products of all of them fit into 16 bits (16 * 15*127 = 30480).
-template <formats::Packing P> inline constexpr bool kInTurn = P.bits == 4;
+/// Whether both groups of a pair are summed at once, from InterleavedPair: where codes must be
+/// spread anyway, and the products of all of them fit into 16 bits (16 * 15*127 = 30480).
+template <formats::Packing P> inline constexpr bool kInterleaved = P.bits == 4;
 
-/// Rows of a tile. In turn, six sums of pairs and six of floats, two vectors of codes, a broadcast
-/// and its products are in registers; group after group, eight sums of pairs, and floats come and
-/// go. Where sums must be widened before a group's end nothing fits, and sharing loads among more
-/// rows counts.
+/// Rows of a tile. Interleaved, six sums of pairs and six of floats, two vectors of codes, a
+/// broadcast and its products are in registers; group after group, eight sums of pairs, and floats
+/// come and go. Where sums must be widened before a group's end nothing fits, and sharing loads
+/// among more rows counts.
 template <formats::Packing P, int MaxCode>
-inline constexpr int kTileRows = kInTurn<P>                      ? 3
+inline constexpr int kTileRows = kInterleaved<P>                 ? 3
                                  : kRowsThatFit<P, MaxCode> == 4 ? 4
                                                                  : 6;
 
 /// The codes of a block's pairs, as bytes, four inputs of 16 channels in a row.
 template <formats::Packing P> struct BlockCodes {
-  static constexpr bool kSpread = kInTurn<P>;
+  static constexpr bool kSpread = kInterleaved<P>;
   /// Pairs that all rows pass over before the next ones: no more than share super-scales.
   static constexpr int kPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
   /// What a pair, and a whole block, takes in a panel; and what a pair takes here.
@@ -134,18 +134,18 @@ template <formats::Packing P, int Group> QK_INLINE I32<8> group_correction(const
 
 /// Rows of activations, from a pair on.
 struct RowsFrom {
-  const uint8_t *codes, *pairs, *in_turn;
+  const uint8_t *codes, *pairs, *interleaved;
   int64_t stride;
 
   QK_INLINE RowsFrom at(const uint8_t *x, int64_t k_padded, int64_t stride, int64_t pair) {
     return {x + 32 * pair, x + k_padded + pair * static_cast<int64_t>(sizeof(QuernQ8Pair)),
-            x + quern_q8_rows_at(k_padded) + pair * static_cast<int64_t>(sizeof(PairInTurn)),
+            x + quern_q8_rows_at(k_padded) + pair * static_cast<int64_t>(sizeof(InterleavedPair)),
             stride};
   }
   QK_INLINE RowsFrom further(const RowsFrom &x, int64_t rows, int pairs) {
     const int64_t bytes = rows * x.stride;
     return {x.codes + bytes + 32 * pairs, x.pairs + bytes + sizeof(QuernQ8Pair) * pairs,
-            x.in_turn + bytes + sizeof(PairInTurn) * pairs, x.stride};
+            x.interleaved + bytes + sizeof(InterleavedPair) * pairs, x.stride};
   }
 };
 
@@ -188,24 +188,24 @@ QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, const RowsFr
 
 /// The same to the same bits, its groups summed together.
 template <formats::Packing P, int M>
-QK_INLINE void add_pair_in_turn(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
-                                const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
+QK_INLINE void add_interleaved_pair(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
+                                    const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
   static_assert(P.group == 32, "both groups have one scale of weights");
   using F = Vector<float, 8>;
   const auto of_row = [&](int m, size_t offset) __attribute__((always_inline)) {
-    return x.in_turn + m * x.stride + offset;
+    return x.interleaved + m * x.stride + offset;
   };
   Vector<int16_t, 16> products[M][2];
   QK_UNROLL for (int r = 0; r < 8; ++r) {
-    add_products<P, M>(codes, r, x.in_turn + 4 * r, x.stride, r == 0, products);
+    add_products<P, M>(codes, r, x.interleaved + 4 * r, x.stride, r == 0, products);
     pin(products);
   }
   const F scales[2] = {record_scales<P, 8>(panel, 0, supers),
                        record_scales<P, 8>(panel, 8, supers)};
   QK_UNROLL for (int m = 0; m < M; ++m) {
     const auto factors =
-        __builtin_bit_cast(__m256i, broadcast4<8>(of_row(m, offsetof(PairInTurn, factors))));
-    const auto step = F(load<float>(of_row(m, offsetof(PairInTurn, step))));
+        __builtin_bit_cast(__m256i, broadcast4<8>(of_row(m, offsetof(InterleavedPair, factors))));
+    const auto step = F(load<float>(of_row(m, offsetof(InterleavedPair, step))));
     QK_UNROLL for (int half = 0; half < 2; ++half) {
       const F dots = convert<F>(sum_words(products[m][half], factors));
       sums[m][half] = fma(scales[half], step * dots, sums[m][half]);
@@ -214,7 +214,7 @@ QK_INLINE void add_pair_in_turn(const uint8_t *codes, const uint8_t *panel, cons
   if constexpr (kHasMin<P>) {
     const F mins[2] = {record_mins<P, 8>(panel, 0, supers), record_mins<P, 8>(panel, 8, supers)};
     QK_UNROLL for (int m = 0; m < M; ++m) {
-      const auto sum = F(load<float>(of_row(m, offsetof(PairInTurn, sum))));
+      const auto sum = F(load<float>(of_row(m, offsetof(InterleavedPair, sum))));
       QK_UNROLL for (int half = 0; half < 2; ++half) sums[m][half] =
           fma(mins[half], sum, sums[m][half]);
     }
@@ -243,8 +243,8 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
       QK_UNROLL for (int line = 0; line < Block::kPanelPairBytes; line += 64)
           __builtin_prefetch(panel + Block::kPanelBytes + line);
     }
-    if constexpr (kInTurn<P>)
-      add_pair_in_turn<P, M>(codes, panel, x, supers, sums);
+    if constexpr (kInterleaved<P>)
+      add_interleaved_pair<P, M>(codes, panel, x, supers, sums);
     else
       add_pair<P, MaxCode, M>(codes, panel, x, supers, sums);
     codes += Block::kPairBytes;

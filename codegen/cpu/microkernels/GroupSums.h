@@ -4,7 +4,6 @@
 
 #include "codegen/cpu/microkernels/IntegerDot.h"
 #include "codegen/cpu/microkernels/Vector.h"
-
 #include "runtime/abi/StepArgs.h"
 
 #include <stddef.h>

@@ -11,7 +11,6 @@
 
 #include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/Vector.h"
-
 #include "ir/formats/PackingLayout.h"
 
 // QK_VNNI_EMULATED builds the VNNI source on machines without it, for tests.

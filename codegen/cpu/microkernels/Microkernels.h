@@ -261,16 +261,17 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // qk_prefetch: fetches the cache line that `address` lies in: for results that a product is about
 // to write.
 //
-// The largest column of a step's result, where only that is asked for (QuernBest):
+// The largest column of a step's result, where only that is asked for (QuernArgmax):
 // qk_columns_at: where a kernel writes columns of its result: there, or to memory of its own.
-// qk_keep_best: compares `n` values, columns from `column` on, with what the worker found so far;
-// does nothing where all of the result is asked for. A worker's columns come in ascending order.
+// qk_update_argmax: compares `n` values, columns from `column` on, with what the worker found so
+// far; does nothing where all of the result is asked for. A worker's columns come in ascending
+// order.
 #define QK_AROUND_PRODUCTS_(X)                                                                     \
   X(void, qk_quantize_row, (const float *x, int64_t k, QkQ8Row *row))                              \
   X(void, qk_quantize_columns, (const QkColumns *columns))                                         \
   X(void, qk_prefetch, (const void *address))                                                      \
   X(float *, qk_columns_at, (const QuernStepArgs *args, float *result, float *own))                \
-  X(void, qk_keep_best,                                                                            \
+  X(void, qk_update_argmax,                                                                        \
     (const QuernStepArgs *args, int64_t worker, const float *values, int64_t n, int64_t column))
 
 // ---- Reductions
@@ -291,8 +292,8 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // ---- Scalar functions
 //
 // Branch-free, so that after inlining LLVM's loop vectorizer turns a loop that calls them into
-// vector code. NaN in gives NaN out. UnaryFunctions.h has those of quern.unary, and their errors. The
-// others', found as those are:
+// vector code. NaN in gives NaN out. UnaryFunctions.h has those of quern.unary, and their errors.
+// The others', found as those are:
 //   log         1 ulp; log(0) = -inf; NaN for x < 0
 //   log1p       2; log1p(-1) = -inf; NaN for x < -1
 //   erf         2
@@ -335,8 +336,8 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 
 // qk_store_{key,value}_<format>: stores a head's key of d floats, or value of v, at `place` of a
 // page's keys or values, in the format: rounded to nearest even, where what is finite stays so: f16
-// and bf16 end at their largest number. In int8, groups of QUERN_KV_GROUP have a scale of amax / 127
-// each, codes and exceptions as of qk_quantize_row.
+// and bf16 end at their largest number. In int8, groups of QUERN_KV_GROUP have a scale of amax /
+// 127 each, codes and exceptions as of qk_quantize_row.
 #define QK_KV_STORE_(NAME, TYPE, X)                                                                \
   X(void, qk_store_key_##NAME, (const float *key, int64_t d, QkKeys *keys, int64_t place))         \
   X(void, qk_store_value_##NAME, (const float *value, int64_t v, QkValues *values, int64_t place))
@@ -371,13 +372,13 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // qk_barrier: all num_workers workers of a step meet: what each wrote before is visible to all
 // after. Spins, then calls args->yield (if not null) now and then. Returns at once if num_workers
 // is 1. The barrier starts zeroed and can be used again at once.
-// qk_next_ticket: numbers from 0 on, each given once, to whichever worker asks; from 0 again after
+// qk_next_chunk: numbers from 0 on, each given once, to whichever worker asks; from 0 again after
 // a barrier.
 // qk_note_time: worker 0 writes the time stamp counter to args->ticks[dispatch], unless ticks is
 // null.
 #define QK_WORKERS_(X)                                                                             \
   X(void, qk_barrier, (const QuernStepArgs *args, int32_t worker, int32_t num_workers))            \
-  X(int64_t, qk_next_ticket, (const QuernStepArgs *args))                                          \
+  X(int64_t, qk_next_chunk, (const QuernStepArgs *args))                                           \
   X(void, qk_note_time, (const QuernStepArgs *args, int32_t worker, int64_t dispatch))
 
 // All of them.

@@ -2,8 +2,8 @@
 #include "codegen/cpu/microkernels/AmxOperands.h"
 #include "codegen/cpu/microkernels/Int8Codes.h"
 #include "codegen/cpu/microkernels/IntegerDot.h"
+#include "codegen/cpu/microkernels/InterleavedPairAvx2.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
-#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
 #include "codegen/cpu/microkernels/Scales.h"
 #include "codegen/cpu/microkernels/Vector.h"
 
@@ -27,7 +27,7 @@ inline constexpr int kPairs = 8;
 #ifdef QK_VNNI
 using PairOfRows = Vector<uint16_t, 32>; // for tiles; without them nobody does
 #else
-using PairOfRows = PairInTurn;
+using PairOfRows = InterleavedPair;
 #endif
 
 /// Where codes and all that comes with them are written, in a row of them.
@@ -154,7 +154,7 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
                           F32x16((codes[1] - kRounding) * ratio[2 * pair + 1])));
 #elif !defined(QK_VNNI)
     const auto words = __builtin_bit_cast(Words, bytes);
-    store(Block<Across>::rows(block, pair) + offsetof(PairInTurn, codes),
+    store(Block<Across>::rows(block, pair) + offsetof(InterleavedPair, codes),
           Words(__builtin_shufflevector(words, words, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14,
                                         7, 15)));
 #endif
@@ -173,7 +173,7 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
   const F32x8 scale = firsts(steps), of_second = seconds(ratios);
   const F32x8 sum = scale * (firsts(of_codes) + of_second * seconds(of_codes));
   // Four numbers of each of the pairs, a pair's after another's.
-  const auto in_turn = [](F32x8 a, F32x8 b) __attribute__((always_inline)) {
+  const auto interleaved = [](F32x8 a, F32x8 b) __attribute__((always_inline)) {
     return __builtin_bit_cast(
         U64x8, __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
   };
@@ -181,7 +181,7 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
     uint8_t of[kPairs][16];
   };
   const auto records = [&](F32x8 a, F32x8 b, F32x8 c, F32x8 d) __attribute__((always_inline)) {
-    const U64x8 ab = in_turn(a, b), cd = in_turn(c, d);
+    const U64x8 ab = interleaved(a, b), cd = interleaved(c, d);
     Records result;
     store(result.of[0], __builtin_shufflevector(ab, cd, 0, 8, 1, 9, 2, 10, 3, 11));
     store(result.of[4], __builtin_shufflevector(ab, cd, 4, 12, 5, 13, 6, 14, 7, 15));
@@ -196,8 +196,8 @@ template <int Across> QK_INLINE void quantize_block(const Block<Across> &block) 
       records(firsts(F32x16(scaling.scale * power_of_two(-finest))), sum,
               __builtin_bit_cast(F32x8, firsts(factor) | seconds(factor) << 16), F32x8(0.0f));
   QK_UNROLL for (int pair = 0; pair < kPairs; ++pair)
-      __builtin_memcpy(Block<Across>::rows(block, pair) + offsetof(PairInTurn, step), rest.of[pair],
-                       sizeof rest.of[pair]);
+      __builtin_memcpy(Block<Across>::rows(block, pair) + offsetof(InterleavedPair, step),
+                       rest.of[pair], sizeof rest.of[pair]);
 #endif
 }
 

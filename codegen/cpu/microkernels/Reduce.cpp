@@ -68,24 +68,24 @@ QK_KERNEL float qk_max(const float *x, int64_t n) {
 }
 
 QK_KERNEL float *qk_columns_at(const QuernStepArgs *args, float *result, float *own) {
-  return args->best != nullptr ? own : result;
+  return args->argmax != nullptr ? own : result;
 }
 
-QK_KERNEL void qk_keep_best(const QuernStepArgs *args, int64_t worker, const float *values,
-                            int64_t n, int64_t column) {
-  if (args->best == nullptr)
+QK_KERNEL void qk_update_argmax(const QuernStepArgs *args, int64_t worker, const float *values,
+                                int64_t n, int64_t column) {
+  if (args->argmax == nullptr)
     return;
   constexpr float kLeast = -__builtin_inff();
-  QuernBest &best = args->best[worker];
+  QuernArgmax &argmax = args->argmax[worker];
   for (int64_t i = 0; i < n; i += 16) {
     const F32x16 some = load_masked(values + i, first_lanes(n - i), kLeast);
     const F32x16 numbers = some == some ? some : F32x16(kLeast);
     const float most = combine_lanes(numbers, Max());
-    if (!(most > best.value))
+    if (!(most > argmax.value))
       continue;
     const I32x16 lanes = numbers == most ? lane_index() : I32x16(16);
-    best.value = most;
-    best.column = static_cast<int32_t>(column + i) + __builtin_reduce_min(lanes);
+    argmax.value = most;
+    argmax.column = static_cast<int32_t>(column + i) + __builtin_reduce_min(lanes);
   }
 }
 QK_END

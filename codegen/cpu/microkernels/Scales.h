@@ -3,7 +3,6 @@
 #define QUERN_CODEGEN_CPU_MICROKERNELS_SCALES_H
 
 #include "codegen/cpu/microkernels/Vector.h"
-
 #include "ir/formats/PackingLayout.h"
 
 namespace quern::micro {

@@ -1,6 +1,6 @@
 #include "runtime/device/cpu/CodeObject.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <cerrno>
 #include <cstring>

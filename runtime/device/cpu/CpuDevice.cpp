@@ -6,7 +6,7 @@
 #include "runtime/device/cpu/Peak.h"
 #include "runtime/device/cpu/Probe.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -87,6 +87,14 @@ std::vector<VariantStatus> CpuDevice::variants(const artifact::Artifact &artifac
     return std::pair(rank(a.name), a.name) < std::pair(rank(b.name), b.name);
   });
   return result;
+}
+
+std::string CpuDevice::when_none_runs() const {
+  const bool any = std::any_of(
+      std::begin(kCpuVariants), std::end(kCpuVariants),
+      [](const CpuVariant &variant) { return missing_features(variant.features).empty(); });
+  return any ? "compile it for this machine: quern compile --variant native"
+             : "quern-run devices says what this CPU lacks; another machine may have it";
 }
 
 absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_view variant) {

@@ -1,5 +1,6 @@
 // The host's CPU: native code in the process, state in its memory, weights straight from the file.
-#pragma once
+#ifndef QUERN_RUNTIME_DEVICE_CPU_CPUDEVICE_H
+#define QUERN_RUNTIME_DEVICE_CPU_CPUDEVICE_H
 
 #include "runtime/device/Device.h"
 #include "runtime/device/cpu/CodeObject.h"
@@ -15,6 +16,7 @@ public:
 
   std::string_view name() const override { return "cpu"; }
   std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
+  std::string when_none_runs() const override;
   absl::Status load(const artifact::Artifact &artifact, std::string_view variant) override;
   const uint8_t *weights() const override { return weights_.data(); }
   absl::StatusOr<std::unique_ptr<Allocation>> allocate(uint64_t bytes) override;
@@ -34,10 +36,12 @@ private:
 
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<CodeObject> code_;
-  std::vector<std::vector<QuernBucketFn>> functions_; // [entry][bucket]
+  std::vector<std::vector<QuernBucketFn>> functions_; ///< [entry][bucket]
   std::span<const uint8_t> weights_;
-  std::vector<std::string> features_; // that the loaded variant's code uses
+  std::vector<std::string> features_; ///< that the loaded variant's code uses
   alignas(64) QuernBarrier barrier_ = {};
 };
 
 } // namespace quern::device
+
+#endif // QUERN_RUNTIME_DEVICE_CPU_CPUDEVICE_H

@@ -2,7 +2,7 @@
 
 #include "runtime/device/cpu/Cores.h"
 
-#include "absl/strings/str_cat.h"
+#include <absl/strings/str_cat.h>
 
 #include <immintrin.h>
 #include <sched.h>

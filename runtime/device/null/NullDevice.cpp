@@ -28,6 +28,8 @@ std::vector<VariantStatus> NullDevice::variants(const artifact::Artifact &artifa
   return result;
 }
 
+std::string NullDevice::when_none_runs() const { return "compile it for any target"; }
+
 absl::Status NullDevice::load(const artifact::Artifact &artifact, std::string_view) {
   artifact_ = &artifact;
   weights_ = artifact.weights().data();

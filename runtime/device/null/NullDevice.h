@@ -1,7 +1,8 @@
 // The device that does nothing: what a new one must provide, in its smallest form. State lives in
 // host memory and is moved truly; steps return zeros. Tests use it to exercise the session without
 // code.
-#pragma once
+#ifndef QUERN_RUNTIME_DEVICE_NULL_NULLDEVICE_H
+#define QUERN_RUNTIME_DEVICE_NULL_NULLDEVICE_H
 
 #include "runtime/device/Device.h"
 
@@ -13,6 +14,7 @@ public:
 
   std::string_view name() const override { return "null"; }
   std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
+  std::string when_none_runs() const override;
   absl::Status load(const artifact::Artifact &artifact, std::string_view variant) override;
   const uint8_t *weights() const override { return weights_; }
   absl::StatusOr<std::unique_ptr<Allocation>> allocate(uint64_t bytes) override;
@@ -33,3 +35,5 @@ private:
 };
 
 } // namespace quern::device
+
+#endif // QUERN_RUNTIME_DEVICE_NULL_NULLDEVICE_H

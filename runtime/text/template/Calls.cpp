@@ -1,6 +1,5 @@
-#include "runtime/text/template/Interpreter.h"
-
 #include "runtime/text/Message.h"
+#include "runtime/text/template/Interpreter.h"
 #include "runtime/text/template/Methods.h"
 #include "runtime/text/template/Operators.h"
 #include "runtime/text/template/PythonText.h"

@@ -1,7 +1,6 @@
-#include "runtime/text/template/Interpreter.h"
-
 #include "runtime/text/Message.h"
 #include "runtime/text/template/Filters.h"
+#include "runtime/text/template/Interpreter.h"
 #include "runtime/text/template/Methods.h"
 #include "runtime/text/template/Operators.h"
 #include "runtime/text/template/PythonText.h"

@@ -1,6 +1,5 @@
-#include "runtime/text/template/Filters.h"
-
 #include "runtime/text/Message.h"
+#include "runtime/text/template/Filters.h"
 #include "runtime/text/template/Operators.h"
 #include "runtime/text/template/PythonText.h"
 

@@ -162,8 +162,8 @@ private:
     ASSERT_TRUE(traced.call.kernel) << callee << " is no kernel";
     traced.call.barrier = std::exchange(waits, false);
     const Value worker = values.lookup(operands[1]), workers = values.lookup(operands[2]);
-    traced.call.alone = worker.space == Space::none;
-    if (traced.call.alone) {
+    traced.call.replicated = worker.space == Space::none;
+    if (traced.call.replicated) {
       EXPECT_EQ(worker.number, 0) << callee;
       EXPECT_EQ(workers.space, Space::none) << callee;
       EXPECT_EQ(workers.number, 1) << callee;
@@ -178,13 +178,14 @@ private:
 
   static cpu::Operand operandOf(const Value &value) {
     static const std::map<Space, Base> bases = {
-        {Space::none, Base::none}, {Space::weights, Base::weights}, {Space::arena, Base::arena},
-        {Space::own, Base::own},   {Space::input, Base::input},     {Space::output, Base::output},
-        {Space::rows, Base::rows}};
+        {Space::none, Base::None},   {Space::weights, Base::Weights},
+        {Space::arena, Base::Arena}, {Space::own, Base::Replicated},
+        {Space::input, Base::Input}, {Space::output, Base::Output},
+        {Space::rows, Base::Rows}};
     const auto base = bases.find(value.space);
     if (base == bases.end()) {
       ADD_FAILURE() << "a kernel is handed space " << static_cast<int>(value.space);
-      return {Base::none};
+      return {Base::None};
     }
     return {base->second, value.number, value.element};
   }
@@ -228,7 +229,7 @@ std::vector<GeneratedKernels::Traced> GeneratedKernels::trace(mlir::func::FuncOp
 bool GeneratedKernels::fetches(const std::string &function) const {
   bool found = false;
   module_.get().lookupSymbol<LLVM::LLVMFuncOp>(function).walk(
-      [&](LLVM::CallOp call) { found |= call.getCallee() == "qk_next_ticket"; });
+      [&](LLVM::CallOp call) { found |= call.getCallee() == "qk_next_chunk"; });
   return found;
 }
 

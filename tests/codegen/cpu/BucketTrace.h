@@ -25,7 +25,7 @@ public:
   /// kernels and waiting ends the test.
   std::vector<Traced> trace(mlir::func::FuncOp bucket) const;
 
-  /// Whether a function of the module, of a kernel, fetches tickets.
+  /// Whether a function of the module, of a kernel, fetches chunks.
   bool fetches(const std::string &function) const;
 
 private:
@@ -35,4 +35,4 @@ private:
 
 } // namespace quern::test
 
-#endif
+#endif // QUERN_TESTS_CODEGEN_CPU_BUCKETTRACE_H

@@ -85,7 +85,7 @@ bool CompiledModel::import(const std::string &config) {
   std::ofstream(path) << config;
   ImportOptions options;
   options.synthetic = 5;
-  auto imported = importModel(path, options, *context_);
+  auto imported = import_model(path, options, *context_);
   if (!imported.ok()) {
     ADD_FAILURE() << imported.status();
     return false;

@@ -71,4 +71,4 @@ std::vector<float> feed(session::Engine &engine, std::span<const int32_t> tokens
 
 } // namespace quern::test
 
-#endif
+#endif // QUERN_TESTS_CODEGEN_CPU_COMPILEDMODEL_H

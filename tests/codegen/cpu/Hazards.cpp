@@ -3,8 +3,9 @@
 
 #include "passes/analysis/Buffers.h"
 
-#include "absl/strings/str_cat.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <absl/strings/str_cat.h>
 
 namespace quern::test {
 namespace {
@@ -15,10 +16,10 @@ using Base = Operand::Base;
 
 /// A piece of memory that a call touches.
 struct Access {
-  std::string space; ///< "arena", "own", "output 0", "state kv 0", "tickets"
+  std::string space; ///< "arena", "own", "output 0", "state kv 0", "chunks"
   int64_t from, to;
   bool write;
-  mlir::Value value; ///< what lies there; null for scratch memory, state and tickets
+  mlir::Value value; ///< what lies there; null for scratch memory, state and chunks
 };
 
 bool overlap(const Access &a, const Access &b) {
@@ -78,7 +79,7 @@ private:
     auto next = [&] {
       if (left.empty()) {
         complain("too few operands");
-        return Operand{Base::none};
+        return Operand{Base::None};
       }
       const Operand operand = left.front();
       left = left.drop_front();
@@ -111,7 +112,7 @@ private:
       const Operand scratch = next();
       if (scratch.number != static_cast<int64_t>(*dispatch.getScratch()))
         complain("other scratch memory than was planned");
-      all.push_back({scratch.base == Base::arena ? "arena" : "own",
+      all.push_back({scratch.base == Base::Arena ? "arena" : "own",
                      scratch.number,
                      scratch.number + bytes,
                      true,
@@ -120,7 +121,7 @@ private:
     if (!left.empty())
       complain("too many operands");
     if (fetches(call))
-      all.push_back({"tickets", 0, 1, true, {}});
+      all.push_back({"chunks", 0, 1, true, {}});
     return all;
   }
 
@@ -130,7 +131,7 @@ private:
     // What nobody writes while the bucket runs.
     if (auto ref = value.getDefiningOp<WeightRefOp>()) {
       auto packed = symbols.lookup<PackedOp>(ref.getName());
-      if (operand.base != Base::weights ||
+      if (operand.base != Base::Weights ||
           operand.number != static_cast<int64_t>(*packed.getOffset()))
         complain("another weight than @", packed.getSymName().str());
       return;
@@ -138,8 +139,8 @@ private:
     unsigned inputs = 0;
     for (mlir::BlockArgument argument : bucket.getArguments()) {
       const bool rows = isIndices(argument.getType()) && rowsOf(argument.getType()) == "R";
-      if (argument == value && (rows ? operand.base != Base::rows
-                                     : operand.base != Base::input || operand.index != inputs))
+      if (argument == value && (rows ? operand.base != Base::Rows
+                                     : operand.base != Base::Input || operand.index != inputs))
         complain("another input of the entry");
       inputs += !rows && !mlir::isa<BatchType>(argument.getType());
     }
@@ -150,18 +151,18 @@ private:
     auto returned = bucket.getBody().front().getTerminator()->getOperands();
     const auto at = llvm::find(returned, value) - returned.begin();
     const bool is_output = at != static_cast<ptrdiff_t>(returned.size());
-    if (is_output ? operand.base != Base::output || operand.index != at
-                  : operand.base != Base::arena && operand.base != Base::own)
+    if (is_output ? operand.base != Base::Output || operand.index != at
+                  : operand.base != Base::Arena && operand.base != Base::Replicated)
       complain("it writes a result to ", text(all.back()));
   }
 
   Access place(const Operand &operand, mlir::Value value, bool write) {
     std::string space = "nowhere";
-    if (operand.base == Base::arena)
+    if (operand.base == Base::Arena)
       space = "arena";
-    else if (operand.base == Base::own)
+    else if (operand.base == Base::Replicated)
       space = "own";
-    else if (operand.base == Base::output)
+    else if (operand.base == Base::Output)
       space = absl::StrCat("output ", operand.index);
     else
       complain("a buffer is neither in the arena nor an output");
@@ -173,9 +174,9 @@ private:
     const int64_t arena = bucket->getAttrOfType<mlir::IntegerAttr>(attrs::kArena).getInt();
     for (const auto &[i, access] : llvm::enumerate(accesses)) {
       const bool own = access.space == "own";
-      if (call.alone && access.write && !own)
+      if (call.replicated && access.write && !own)
         complain("every worker runs it and writes ", text(access));
-      if (!call.alone && access.write && own)
+      if (!call.replicated && access.write && own)
         complain("it writes ", text(access), ", where each worker leaves its part only");
       if ((own || access.space == "arena") && (access.from < 0 || access.to > arena))
         complain(text(access), " is outside");

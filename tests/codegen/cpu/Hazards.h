@@ -11,12 +11,12 @@
 
 namespace quern::test {
 
-/// Whether the code of a call's kernel fetches tickets (qk_next_ticket).
+/// Whether the code of a call's kernel fetches chunks (qk_next_chunk).
 using Fetches = std::function<bool(const cpu::Call &)>;
 
 /// All that is wrong with `calls` as a way to run the bucket's dispatches on several workers, in
 /// words; empty if nothing is. Two calls without a barrier between them may not touch the same
-/// bytes, where one writes, nor both fetch tickets, which count from the last barrier on. A call
+/// bytes, where one writes, nor both fetch chunks, which count from the last barrier on. A call
 /// that every worker runs for itself writes only memory of its own and fetches nothing. Every
 /// kernel finds, where it is told to read, what the dispatch reads; it does not write where it
 /// reads.
@@ -25,4 +25,4 @@ std::vector<std::string> hazards(mlir::func::FuncOp bucket, const mlir::SymbolTa
 
 } // namespace quern::test
 
-#endif
+#endif // QUERN_TESTS_CODEGEN_CPU_HAZARDS_H

@@ -5,9 +5,9 @@
 #include "frontends/Import.h"
 #include "ir/quern/QuernDialect.h"
 
-#include "absl/strings/str_cat.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -47,7 +47,7 @@ std::string kernelsOf(const std::string &config) {
   context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
   ImportOptions import;
   import.synthetic = 5;
-  auto imported = importModel(folder + "/config.json", import, context);
+  auto imported = import_model(folder + "/config.json", import, context);
   fs::remove_all(folder);
   std::string kernels;
   if (!imported.ok()) {

@@ -1,6 +1,7 @@
 // Tests that calls of microkernels are held against their declarations: when generated code is
 // written, and when it is linked with their bitcode.
 #include "codegen/cpu/MicrokernelTable.h"
+
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/microkernels/Bitcode.h"
 

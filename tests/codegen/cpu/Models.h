@@ -68,4 +68,4 @@ inline constexpr ModelCase kModelCases[] = {
 
 } // namespace quern::test
 
-#endif
+#endif // QUERN_TESTS_CODEGEN_CPU_MODELS_H

@@ -1,15 +1,13 @@
 // How workers share a bucket's calls: where they wait for each other, what each runs for itself,
 // what a loop of layers repeats. A barrier too few would be a race, which no run has to lose; here
 // it is found from what the calls touch.
+#include "passes/analysis/Entries.h"
 #include "tests/codegen/cpu/BucketTrace.h"
 #include "tests/codegen/cpu/CompiledModel.h"
 #include "tests/codegen/cpu/Hazards.h"
 #include "tests/codegen/cpu/Models.h"
 
-#include "passes/analysis/Entries.h"
-
-#include "absl/strings/str_cat.h"
-
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -73,8 +71,8 @@ std::string text(const Operand &operand) {
 
 /// A call in words: "| linear_0.many worker (arena+0 weights+64 arena+128)".
 std::string text(const std::string &function, const Call &call) {
-  std::string text =
-      absl::StrCat(call.barrier ? "| " : "", function, call.alone ? " by each (" : " shared (");
+  std::string text = absl::StrCat(call.barrier ? "| " : "", function,
+                                  call.replicated ? " by each (" : " shared (");
   for (const Operand &operand : call.operands)
     absl::StrAppend(&text, text.ends_with('(') ? "" : " ", test::text(operand));
   return text + ")";
@@ -90,7 +88,7 @@ std::string outline(llvm::ArrayRef<Call> calls) {
                     call.barrier   ? "\n"
                     : text.empty() ? ""
                                    : " ",
-                    call.alone ? absl::StrCat("[", anchor.str(), "]") : anchor.str(),
+                    call.replicated ? absl::StrCat("[", anchor.str(), "]") : anchor.str(),
                     call.last ? " last" : "");
   }
   return text;
@@ -159,7 +157,7 @@ TEST_P(SchedulesTest, SayWhoRunsACall) {
     const std::vector<Call> calls = schedules.calls(bucket);
     for (size_t i = 0; i < calls.size(); ++i) {
       std::vector<Call> other = calls;
-      other[i].alone = !other[i].alone;
+      other[i].replicated = !other[i].replicated;
       EXPECT_THAT(schedules.hazards(bucket, other), Not(IsEmpty())) << "call " << i;
     }
   }
@@ -172,7 +170,7 @@ TEST_P(SchedulesTest, SayWhereBuffersLie) {
     for (size_t i = 0; i < calls.size(); ++i)
       for (size_t o = 0; o < calls[i].operands.size(); ++o) {
         const Base base = calls[i].operands[o].base;
-        if (base != Base::arena && base != Base::own && base != Base::weights)
+        if (base != Base::Arena && base != Base::Replicated && base != Base::Weights)
           continue;
         std::vector<Call> other = calls;
         other[i].operands[o].number += 64;

@@ -2,9 +2,8 @@
 // keep to what the instructions say of shapes, strides and what lies beyond a tile's rows.
 #include "codegen/cpu/microkernels/AmxEmulation.h"
 
-#include "tests/codegen/microkernels/Support.h"
-
 #include "ir/formats/Half.h"
+#include "tests/codegen/microkernels/Support.h"
 
 #include <array>
 

@@ -74,20 +74,20 @@ TEST(Barrier, LetsOneWorkerPass) {
   }
 }
 
-TEST(Tickets, AreGivenOnceAndFromZeroAfterABarrier) {
+TEST(Chunks, AreGivenOnceAndFromZeroAfterABarrier) {
   for (const Build &build : usable_builds())
     for (const int workers : {1, 3}) {
-      constexpr int kPhases = 20, kTickets = 100;
+      constexpr int kPhases = 20, kChunks = 100;
       QuernBarrier barrier = {};
       QuernStepArgs args = {};
       args.barrier = &barrier;
       args.yield = [] { std::this_thread::yield(); };
-      std::vector<std::atomic<int>> given(kTickets);
+      std::vector<std::atomic<int>> given(kChunks);
       const auto work = [&](int worker) {
         for (int phase = 0; phase < kPhases; ++phase) {
-          int64_t ticket;
-          while ((ticket = build.kernels->qk_next_ticket(&args)) < kTickets)
-            ++given[ticket];
+          int64_t chunk;
+          while ((chunk = build.kernels->qk_next_chunk(&args)) < kChunks)
+            ++given[chunk];
           build.kernels->qk_barrier(&args, worker, workers);
         }
       };

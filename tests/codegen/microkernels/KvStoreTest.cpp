@@ -1,8 +1,7 @@
 // Tests that keys and values are stored where a page has them (StepArgs.h), rounded as defined, and
 // that nothing else of the page is written.
-#include "tests/codegen/microkernels/Support.h"
-
 #include "ir/formats/Half.h"
+#include "tests/codegen/microkernels/Support.h"
 
 #include <cmath>
 #include <cstring>

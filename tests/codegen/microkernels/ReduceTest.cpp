@@ -1,10 +1,8 @@
 // Tests that the quantization of rows and the reductions follow their definitions bit for bit, in
 // every build.
-#include "tests/codegen/microkernels/Support.h"
-
-#include "codegen/cpu/microkernels/PairInTurnAvx2.h"
-
+#include "codegen/cpu/microkernels/InterleavedPairAvx2.h"
 #include "ir/formats/Half.h"
+#include "tests/codegen/microkernels/Support.h"
 
 #include <cmath>
 #include <cstring>
@@ -49,7 +47,7 @@ TEST(Reduce, EqualsTheModel) {
 }
 
 // Tests that the first of the largest columns is kept, worker by worker; NaN and -infinity never.
-TEST(KeepBest, KeepsTheFirstOfTheLargest) {
+TEST(UpdateArgmax, KeepsTheFirstOfTheLargest) {
   Random random(8);
   for (int n = 0; n < 70; ++n) {
     auto x = random.units(n);
@@ -63,19 +61,19 @@ TEST(KeepBest, KeepsTheFirstOfTheLargest) {
       if (x[i] > (want < 0 ? -INFINITY : x[want]))
         want = i;
     for (const Build &build : usable_builds()) {
-      QuernBest best[2] = {{-INFINITY, -1, {}}, {-INFINITY, -1, {}}};
+      QuernArgmax argmax[2] = {{-INFINITY, -1, {}}, {-INFINITY, -1, {}}};
       QuernStepArgs args = {};
       float own[16], result[16];
       EXPECT_EQ(build.kernels->qk_columns_at(&args, result, own), result);
-      build.kernels->qk_keep_best(&args, 1, x.data(), n, 0); // nobody asked
-      args.best = best;
+      build.kernels->qk_update_argmax(&args, 1, x.data(), n, 0); // nobody asked
+      args.argmax = argmax;
       EXPECT_EQ(build.kernels->qk_columns_at(&args, result, own), own);
       const int first = n / 3;
-      build.kernels->qk_keep_best(&args, 1, x.data(), first, 1000);
-      build.kernels->qk_keep_best(&args, 1, x.data() + first, n - first, 1000 + first);
-      EXPECT_EQ(best[1].column, want < 0 ? -1 : 1000 + want) << build.name << " n=" << n;
-      EXPECT_EQ(best[1].value, want < 0 ? -INFINITY : x[want]);
-      EXPECT_EQ(best[0].column, -1);
+      build.kernels->qk_update_argmax(&args, 1, x.data(), first, 1000);
+      build.kernels->qk_update_argmax(&args, 1, x.data() + first, n - first, 1000 + first);
+      EXPECT_EQ(argmax[1].column, want < 0 ? -1 : 1000 + want) << build.name << " n=" << n;
+      EXPECT_EQ(argmax[1].value, want < 0 ? -INFINITY : x[want]);
+      EXPECT_EQ(argmax[0].column, -1);
     }
   }
 }
@@ -123,22 +121,22 @@ TEST(QuantizeRow, EqualsTheModel) {
     for (int first = 0; first < padded; first += 32) {
       QuernQ8Pair pair;
       std::memcpy(&pair, want.data() + padded + first / 32 * 16, sizeof pair);
-      micro::PairInTurn in_turn = {};
+      micro::InterleavedPair interleaved = {};
       const bool first_is_finer = pair.ratio >= 1;
-      in_turn.step = first_is_finer ? pair.scale : pair.scale * pair.ratio;
-      in_turn.sum = pair.sum;
-      in_turn.factors[0] = static_cast<int16_t>(first_is_finer ? 1 : 1 / pair.ratio);
-      in_turn.factors[1] = static_cast<int16_t>(first_is_finer ? pair.ratio : 1);
+      interleaved.step = first_is_finer ? pair.scale : pair.scale * pair.ratio;
+      interleaved.sum = pair.sum;
+      interleaved.factors[0] = static_cast<int16_t>(first_is_finer ? 1 : 1 / pair.ratio);
+      interleaved.factors[1] = static_cast<int16_t>(first_is_finer ? pair.ratio : 1);
       uint8_t *rows = for_tiles.data() + quern_q8_rows_at(k) + first / 32 * 64;
       for (int i = 0; i < 32; ++i) {
         const int group = i / 16, at = i % 16;
         const auto code = static_cast<int8_t>(want[first + i]);
-        in_turn.codes[at / 2 * 4 + 2 * group + at % 2] = code;
+        interleaved.codes[at / 2 * 4 + 2 * group + at % 2] = code;
         const uint16_t ratioed = formats::f32_to_bf16(code * (group == 0 ? 1.0f : pair.ratio));
         std::memcpy(rows + 4 * at + 2 * group, &ratioed, 2);
       }
-      std::memcpy(for_words.data() + quern_q8_rows_at(k) + first / 32 * sizeof in_turn, &in_turn,
-                  sizeof in_turn);
+      std::memcpy(for_words.data() + quern_q8_rows_at(k) + first / 32 * sizeof interleaved,
+                  &interleaved, sizeof interleaved);
     }
     for (const Build &build : usable_builds()) {
       std::vector<uint8_t> got(want.size(), 0xee);

@@ -16,9 +16,9 @@ namespace {
 using nlohmann::json;
 
 void expect_imports(const std::string &path, const json &golden) {
-  EXPECT_THAT(checkModel(path), testing::IsEmpty());
+  EXPECT_THAT(check_model(path), testing::IsEmpty());
   mlir::MLIRContext context;
-  auto model = importModel(path, {}, context);
+  auto model = import_model(path, {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->family, "x");
   expect_logits(*model->module, golden);

@@ -2,7 +2,6 @@
 // the values that transformers does, in float64
 // (tests/frontends/goldens/functions/make_activations.py).
 #include "frontends/families/Activations.h"
-
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/Interpreter.h"
 

@@ -53,12 +53,12 @@ class Config : public testing::Test {
 protected:
   std::vector<Problem> problems(const json &config, std::vector<std::string> ignored_keys = {}) {
     folder_.write_config(config);
-    return checkModel(folder_.path("config.json"),
-                      {.synthetic = 1, .ignored_keys = std::move(ignored_keys)});
+    return check_model(folder_.path("config.json"),
+                       {.synthetic = 1, .ignored_keys = std::move(ignored_keys)});
   }
   ImportedModel import(const json &config, const ImportOptions &options = {.synthetic = 1}) {
     folder_.write_config(config);
-    auto model = importModel(folder_.path("config.json"), options, context_);
+    auto model = import_model(folder_.path("config.json"), options, context_);
     EXPECT_TRUE(model.ok()) << model.status();
     return model.ok() ? *std::move(model) : ImportedModel();
   }

@@ -43,9 +43,9 @@ protected:
     SCOPED_TRACE(name);
     json golden = read_golden(name);
     write(golden, architecture, more);
-    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
     mlir::MLIRContext context;
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->vocab, 23);
     if (architecture.empty() && golden["config"]["model_type"] != "mistral")
@@ -55,7 +55,7 @@ protected:
   std::vector<Problem> problems(const More &more = {}, const std::string &name = "llama",
                                 const std::string &architecture = "") {
     write(read_golden(name), architecture, more);
-    return checkModel(folder_.path("m.gguf"));
+    return check_model(folder_.path("m.gguf"));
   }
   void write(const json &golden, const std::string &architecture, const More &more) {
     GgufWriter writer = to_gguf(golden, architecture);
@@ -142,7 +142,7 @@ TEST_F(GgufImport, ReadsMinistral3) {
   };
   EXPECT_THAT(problems(temperature, "llama-yarn", "mistral3"),
               ElementsAre(Field(&Problem::where, "mistral3.attention.temperature_scale")));
-  EXPECT_THAT(checkModel(folder_.path("m.gguf"), {.context = 16}), IsEmpty());
+  EXPECT_THAT(check_model(folder_.path("m.gguf"), {.context = 16}), IsEmpty());
 }
 
 // EXAONE 4's 32B model, which llama.cpp knows by its 64 layers, has windows.
@@ -161,7 +161,7 @@ TEST_F(GgufImport, WindowsExaone4By64Layers) {
     golden["tensors"] = tensors;
     write(golden, "", {});
     mlir::MLIRContext context;
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     uint64_t windows = 0, rotated = 0;
     model->module->walk([&](AttentionOp op) { windows += op.getWindow() != 0; });
@@ -176,7 +176,7 @@ TEST_F(GgufImport, ReadsFusedProjections) {
   json golden = read_golden("qwen2");
   folder_.write("m.gguf", to_gguf(golden, "", {.fuse_qkv = true}).bytes());
   mlir::MLIRContext context;
-  auto model = importModel(folder_.path("m.gguf"), {}, context);
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   expect_logits(*model->module, golden);
 }
@@ -188,9 +188,9 @@ TEST_F(GgufImport, ReadsListsOfOneNumber) {
     SCOPED_TRACE(name);
     json golden = read_golden(name);
     folder_.write("m.gguf", to_gguf(golden, "", {.lists = true}).bytes());
-    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
     mlir::MLIRContext context;
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     expect_logits(*model->module, golden);
   }
@@ -202,9 +202,9 @@ TEST_F(GgufImport, ReadsLayersThatDiffer) {
     json golden = read_golden("llama");
     folder_.write("m.gguf",
                   to_gguf(golden, "", {.fuse_qkv = fuse_qkv, .wide_layer = true}).bytes());
-    EXPECT_THAT(checkModel(folder_.path("m.gguf")), IsEmpty());
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
     mlir::MLIRContext context;
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     std::set<int64_t> kv_heads;
     model->module->walk(
@@ -223,9 +223,9 @@ TEST_F(GgufImport, NamesWhatDiffersByLayer) {
   ASSERT_EQ(golden["config"]["num_hidden_layers"], 3);
   golden["config"].erase("embedding_multiplier");
   write(golden, "", [](GgufWriter &w) { w.array<float>("granite.embedding_scale", 6, {1, 2, 1}); });
-  EXPECT_THAT(checkModel(folder_.path("m.gguf")), ElementsAre(differs));
+  EXPECT_THAT(check_model(folder_.path("m.gguf")), ElementsAre(differs));
   write(golden, "", [](GgufWriter &w) { w.array<float>("granite.embedding_scale", 6, {1, 1}); });
-  EXPECT_THAT(checkModel(folder_.path("m.gguf")),
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
               ElementsAre(Field(&Problem::what, HasSubstr("2 entries for 3 layers"))));
 }
 
@@ -273,7 +273,7 @@ TEST_F(GgufImport, TakesFilesWithoutVocabulary) {
     EXPECT_THAT(problems([&](GgufWriter &w) { w.string("tokenizer.ggml.model", word); }),
                 IsEmpty());
     mlir::MLIRContext context;
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_TRUE(model->tokenizer.empty());
     EXPECT_THAT(model->notes, ElementsAre(HasSubstr("no tokenizer")));
@@ -283,14 +283,14 @@ TEST_F(GgufImport, TakesFilesWithoutVocabulary) {
 TEST_F(GgufImport, RefusesWhatIsNoModel) {
   auto refused = [&](const GgufWriter &writer, const std::string &where) {
     folder_.write("m.gguf", writer.bytes());
-    EXPECT_THAT(checkModel(folder_.path("m.gguf")), ElementsAre(Field(&Problem::where, where)));
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), ElementsAre(Field(&Problem::where, where)));
   };
   refused(GgufWriter(), "general.architecture");
   refused(GgufWriter().string("general.architecture", "whale"), "general.architecture");
   refused(GgufWriter().string("general.architecture", "llama").string("general.type", "adapter"),
           "general.type");
   folder_.write("m.gguf", "GGUF");
-  EXPECT_THAT(checkModel(folder_.path("m.gguf")), testing::SizeIs(1));
+  EXPECT_THAT(check_model(folder_.path("m.gguf")), testing::SizeIs(1));
 }
 
 // Tests that a type Quern does not read is named with its tensor.
@@ -299,7 +299,7 @@ TEST_F(GgufImport, NamesUnreadTypes) {
   golden["tensors"].erase("model.norm.weight");
   write(golden, "",
         [](GgufWriter &w) { w.tensor("output_norm.weight", {24}, 26, std::string(96, '\0')); });
-  EXPECT_THAT(checkModel(folder_.path("m.gguf")),
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
               ElementsAre(testing::AllOf(Field(&Problem::where, "output_norm.weight"),
                                          Field(&Problem::what, HasSubstr("I32")))));
 }
@@ -316,7 +316,7 @@ TEST_F(GgufImport, SurvivesDamage) {
   mlir::MLIRContext context;
   for (uint32_t i = 0; i < 300; ++i) {
     folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
-    auto model = importModel(folder_.path("m.gguf"), {}, context);
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
     if (!model.ok())
       EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
   }

@@ -45,4 +45,4 @@ inline void make_uniform(nlohmann::json &golden) {
 
 } // namespace quern
 
-#endif
+#endif // QUERN_TESTS_FRONTENDS_FAMILIES_GOLDENFILES_H

@@ -1,5 +1,6 @@
 // The interpreter's logits of imported models against transformers', by tests/frontends/goldens.
 #include "tests/frontends/families/Golden.h"
+
 #include "frontends/Import.h"
 #include "tests/frontends/families/ModelFolder.h"
 
@@ -17,9 +18,9 @@ TEST_P(Golden, ImportsToTheSameLogits) {
   ModelFolder folder;
   folder.write_config(golden["config"]);
   folder.write_tensors(golden["tensors"]);
-  EXPECT_TRUE(checkModel(folder.path()).empty());
+  EXPECT_TRUE(check_model(folder.path()).empty());
   mlir::MLIRContext context;
-  absl::StatusOr<ImportedModel> model = importModel(folder.path(), {}, context);
+  absl::StatusOr<ImportedModel> model = import_model(folder.path(), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
   EXPECT_EQ(model->vocab, golden["config"]["vocab_size"].get<int64_t>());

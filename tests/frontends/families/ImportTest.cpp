@@ -1,5 +1,6 @@
 // Importing Hugging Face folders: what the module holds, and what is refused and how.
 #include "frontends/Import.h"
+
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "tests/frontends/families/Golden.h"
@@ -39,10 +40,10 @@ protected:
   }
   std::vector<Problem> problems(const ImportOptions &options = {}) {
     write();
-    return checkModel(folder_.path(), options);
+    return check_model(folder_.path(), options);
   }
   absl::StatusOr<ImportedModel> import(const ImportOptions &options = {}) {
-    return importModel(folder_.path(), options, context_);
+    return import_model(folder_.path(), options, context_);
   }
 
   ModelFolder folder_;
@@ -272,9 +273,9 @@ TEST_F(Import, TellsModelsApart) {
 TEST_F(Import, MakesWeightsUp) {
   config_["dtype"] = "bfloat16";
   folder_.write_config(config_);
-  EXPECT_FALSE(importModel(folder_.path("config.json"), {}, context_).ok());
+  EXPECT_FALSE(import_model(folder_.path("config.json"), {}, context_).ok());
   for (const std::string &path : {folder_.path("config.json"), folder_.path()}) {
-    auto model = importModel(path, {.synthetic = 5}, context_);
+    auto model = import_model(path, {.synthetic = 5}, context_);
     ASSERT_TRUE(model.ok()) << model.status();
     auto q = mlir::SymbolTable(*model->module)
                  .lookup<WeightOp>("model.layers.0.self_attn.q_proj.weight");
@@ -287,12 +288,12 @@ TEST_F(Import, MakesWeightsUp) {
 }
 
 TEST_F(Import, NamesWhatIsNoModel) {
-  EXPECT_THAT(checkModel(folder_.path("nothing")),
+  EXPECT_THAT(check_model(folder_.path("nothing")),
               ElementsAre(problem_at(folder_.path("nothing"))));
-  EXPECT_THAT(checkModel(folder_.path()),
+  EXPECT_THAT(check_model(folder_.path()),
               ElementsAre(Field(&Problem::what, HasSubstr("no config.json"))));
   folder_.write("notes.txt", "hello");
-  EXPECT_THAT(checkModel(folder_.path("notes.txt")), SizeIs(1));
+  EXPECT_THAT(check_model(folder_.path("notes.txt")), SizeIs(1));
 }
 
 // Tests that sizes no model has are refused at once, before anything is made of them.
@@ -306,14 +307,14 @@ TEST_F(Import, RefusesHostileSizes) {
       config_ = golden_["config"];
       config_[key] = value;
       folder_.write_config(config_);
-      EXPECT_FALSE(checkModel(folder_.path(), {.synthetic = 1}).empty()) << key << " " << value;
+      EXPECT_FALSE(check_model(folder_.path(), {.synthetic = 1}).empty()) << key << " " << value;
     }
   config_ = golden_["config"];
   for (const char *key : {"vocab_size", "hidden_size", "intermediate_size"})
     config_[key] = 1 << 22;
   config_["num_hidden_layers"] = 9999;
   folder_.write_config(config_);
-  EXPECT_FALSE(checkModel(folder_.path(), {.synthetic = 1}).empty());
+  EXPECT_FALSE(check_model(folder_.path(), {.synthetic = 1}).empty());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
@@ -323,7 +324,7 @@ TEST_F(Import, SurvivesDamage) {
     std::string text = read_golden(name)["config"].dump();
     for (uint32_t i = 0; i < 100; ++i) {
       folder_.write("config.json", testing_support::mutate(text, i));
-      auto model = importModel(folder_.path(), {.synthetic = 1}, context_);
+      auto model = import_model(folder_.path(), {.synthetic = 1}, context_);
       if (!model.ok())
         EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
     }

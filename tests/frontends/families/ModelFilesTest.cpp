@@ -37,11 +37,11 @@ protected:
     folder_.write("tokenizer.json", kTokenizer);
   }
   std::vector<Problem> problems(const std::string &path = "") {
-    return checkModel(path.empty() ? folder_.path() : path);
+    return check_model(path.empty() ? folder_.path() : path);
   }
   std::vector<std::string> notes(const std::string &path = "") {
     mlir::MLIRContext context;
-    const auto model = importModel(path.empty() ? folder_.path() : path, {}, context);
+    const auto model = import_model(path.empty() ? folder_.path() : path, {}, context);
     EXPECT_TRUE(model.ok()) << model.status();
     return model.ok() ? model->notes : std::vector<std::string>();
   }
@@ -158,7 +158,7 @@ TEST_F(ModelFiles, OfTwoModelsAreToldApart) {
   EXPECT_THAT(notes(), Contains(AllOf(HasSubstr("two sets of weights: model.safetensors is read"),
                                       HasSubstr("model.safetensors.index.json names, are not"))));
   mlir::MLIRContext context;
-  const auto model = importModel(folder_.path(), {}, context);
+  const auto model = import_model(folder_.path(), {}, context);
   ASSERT_TRUE(model.ok());
   const auto files = (*model->module)->getAttrOfType<mlir::ArrayAttr>("quern.files");
   ASSERT_EQ(files.size(), 1u);

@@ -38,7 +38,7 @@ protected:
   std::vector<Problem> problems(const ImportOptions &options = {}) {
     folder_.write_config(golden_["config"]);
     folder_.write_tensors(golden_["tensors"]);
-    return checkModel(folder_.path(), options);
+    return check_model(folder_.path(), options);
   }
   static auto at(const std::string &where, const std::string &what = "") {
     return AllOf(Field(&Problem::where, where), Field(&Problem::what, HasSubstr(what)));
@@ -185,7 +185,7 @@ TEST_F(QuantizedImport, MadeUpWeightsAreNotQuantized) {
 std::map<std::string, std::string> formats_of(const std::string &path, const ImportOptions &options,
                                               std::vector<std::string> &notes) {
   mlir::MLIRContext context;
-  auto model = importModel(path, options, context);
+  auto model = import_model(path, options, context);
   EXPECT_TRUE(model.ok()) << model.status();
   std::map<std::string, std::string> formats;
   if (!model.ok())
@@ -256,7 +256,7 @@ TEST_F(QuantizedImport, NotesWhatIsExpanded) {
     load(golden);
     ASSERT_THAT(problems(), IsEmpty());
     mlir::MLIRContext context;
-    const auto model = importModel(folder_.path(), {}, context);
+    const auto model = import_model(folder_.path(), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     bool noted = false;
     for (const std::string &note : model->notes)

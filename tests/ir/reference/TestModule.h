@@ -125,4 +125,4 @@ inline void expect_step(const std::string &text, const Batch &batch, const Matri
 
 } // namespace quern::reference
 
-#endif
+#endif // QUERN_TESTS_IR_REFERENCE_TESTMODULE_H

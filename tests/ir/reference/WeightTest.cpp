@@ -1,7 +1,6 @@
 // Weights: where they come from, what the weight ops make of them, and the cache.
-#include "tests/ir/reference/TestModule.h"
-
 #include "ir/formats/Format.h"
+#include "tests/ir/reference/TestModule.h"
 
 #include <gmock/gmock.h>
 

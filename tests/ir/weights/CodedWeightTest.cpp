@@ -2,6 +2,7 @@
 // that holds them, by layouts written out here from their descriptions; and that parts which do not
 // belong together are refused.
 #include "ir/weights/CodedWeight.h"
+
 #include "ir/weights/WeightStore.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,5 @@
 #include "runtime/artifact/Artifact.h"
+
 #include "runtime/artifact/AtomicFile.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"

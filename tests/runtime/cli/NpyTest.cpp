@@ -1,4 +1,5 @@
 #include "runtime/cli/Npy.h"
+
 #include "tests/runtime/fake/FakeArtifact.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,5 @@
 #include "runtime/device/cpu/CodeObject.h"
+
 #include "tests/runtime/fake/FakeArtifact.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 #include "runtime/device/cpu/Features.h"
+
 #include "runtime/abi/Variants.h"
 #include "runtime/device/cpu/Cores.h"
 

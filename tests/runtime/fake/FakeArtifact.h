@@ -1,6 +1,7 @@
 // Artifacts around the fake model, written by a few lines of their own: the reader is tested
 // against the specification, not against the compiler's writer.
-#pragma once
+#ifndef QUERN_TESTS_RUNTIME_FAKE_FAKEARTIFACT_H
+#define QUERN_TESTS_RUNTIME_FAKE_FAKEARTIFACT_H
 
 #include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
@@ -51,3 +52,5 @@ std::vector<uint8_t> read_file(const std::string &path);
 std::string fresh_path(const std::string &name);
 
 } // namespace quern::test
+
+#endif // QUERN_TESTS_RUNTIME_FAKE_FAKEARTIFACT_H

@@ -54,10 +54,10 @@ static void step(const QuernStepArgs *args, int32_t worker, int32_t num_workers)
     float *logits = (float *)args->outputs[0] + r * FAKE_VOCAB;
     for (uint32_t v = 0; v < FAKE_VOCAB; ++v) {
       const float logit = fake_logit(seen, memory[t], v) + ((const float *)args->weights)[v];
-      if (!args->best)
+      if (!args->argmax)
         logits[v] = logit;
-      else if (logit > args->best[worker].value)
-        args->best[worker].value = logit, args->best[worker].column = (int32_t)v;
+      else if (logit > args->argmax[worker].value)
+        args->argmax[worker].value = logit, args->argmax[worker].column = (int32_t)v;
     }
   }
 }

@@ -1,4 +1,5 @@
 #include "tests/runtime/fake/FakeModel.h"
+
 #include "tests/runtime/fake/FakeArtifact.h"
 
 namespace quern::test {

@@ -5,8 +5,8 @@
  * groups, so that offsets and page sizes differ; the second may have a window) and from recurrent
  * state (4 bytes of a 64-byte slot). A token that was lost, doubled, misplaced or taken from
  * another sequence changes every logit. Weights are a float for each logit, and the window. */
-#ifndef QUERN_TESTS_FAKEMODEL_H
-#define QUERN_TESTS_FAKEMODEL_H
+#ifndef QUERN_TESTS_RUNTIME_FAKE_FAKEMODEL_H
+#define QUERN_TESTS_RUNTIME_FAKE_FAKEMODEL_H
 
 #include <stdint.h>
 
@@ -23,4 +23,4 @@ static inline float fake_logit(uint32_t seen, uint32_t state, uint32_t v) {
   return (float)(fake_mix(fake_mix(seen, state), v) >> 16) / 65536.0f;
 }
 
-#endif
+#endif // QUERN_TESTS_RUNTIME_FAKE_FAKEMODEL_H

@@ -1,4 +1,5 @@
 #include "runtime/session/Engine.h"
+
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"
 

@@ -1,4 +1,5 @@
 #include "runtime/session/Memory.h"
+
 #include "runtime/session/KvPages.h"
 
 #include <gmock/gmock.h>

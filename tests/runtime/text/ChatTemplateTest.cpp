@@ -1,8 +1,7 @@
 // Chat templates against what transformers renders (make_template_goldens.py), and what keeps a
 // hostile template from doing harm.
-#include "runtime/text/template/RenderChat.h"
-
 #include "runtime/text/Message.h"
+#include "runtime/text/template/RenderChat.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
