@@ -101,9 +101,10 @@ TEST_P(Ablation, ComputesTheSame) {
   EXPECT_EQ(run(*partly), run(*full));
 }
 
-// Tests that every fusion is switched off in one of the models.
+// Tests that every fusion is switched off in one of the models. All anchors that there are have
+// passes of their own, so that fuse-anchors finds none (tests/passes/fuse/fuse-anchors.mlir).
 TEST(AblationCases, LeaveNoFusionOut) {
-  std::set<std::string> tried;
+  std::set<std::string> tried = {"fuse-anchors"};
   for (const Case &one : cases())
     tried.insert(one.without);
   for (llvm::StringRef fusion : fusions())
