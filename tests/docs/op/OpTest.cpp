@@ -38,7 +38,8 @@ TEST(AddedFunction, ComputesWhatItMeans) {
 
 TEST(AddedOp, IsCompiledToWhatItMeans) {
   EXPECT_TRUE(reference::has_eval("quern.reciprocal"));
-  auto model = test::CompiledModel::create("../../../docs/op/reciprocal.mlir", "f32", "x86-64-v3");
+  auto model =
+      test::CompiledModel::create("../../../docs/op/Inputs/reciprocal.mlir", "f32", "x86-64-v3");
   ASSERT_NE(model, nullptr);
   if (!model->runs())
     GTEST_SKIP() << "this CPU has no AVX2";
