@@ -3,6 +3,7 @@
 #include "codegen/artifact/Manifest.h"
 #include "codegen/artifact/WeightRows.h"
 #include "compiler/driver/Prove.h"
+#include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "passes/analysis/SourceNames.h"
 
@@ -81,7 +82,7 @@ void make_floats(mlir::ModuleOp module) {
 /// What packing the weights would refuse: their expressions are set up, and no row is computed.
 void check_packing(mlir::ModuleOp planned, Collector &to) {
   weights::WeightStore store;
-  if (auto files = planned->getAttrOfType<mlir::ArrayAttr>("quern.files"))
+  if (auto files = planned->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles))
     for (auto path : files.getAsRange<mlir::StringAttr>())
       if (auto file = store.add(path.str()); !file.ok())
         return to.add_text(path.str(), std::string(file.status().message()), kAsPublished);

@@ -90,9 +90,10 @@ std::vector<VariantStatus> CpuDevice::variants(const artifact::Artifact &artifac
 }
 
 std::string CpuDevice::when_none_runs() const {
-  const bool any = std::any_of(
-      std::begin(kCpuVariants), std::end(kCpuVariants),
-      [](const CpuVariant &variant) { return missing_features(variant.features).empty(); });
+  const bool any =
+      std::any_of(std::begin(kCpuVariants), std::end(kCpuVariants), [](const CpuVariant &variant) {
+        return missing_features(variant.features).empty();
+      });
   return any ? "compile it for this machine: quern compile --variant native"
              : "quern-run devices says what this CPU lacks; another machine may have it";
 }

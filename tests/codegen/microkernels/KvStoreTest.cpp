@@ -112,20 +112,21 @@ TEST(KvStore, NumbersBeyondAFormatBecomeItsLargest) {
   const auto dim = static_cast<int>(x.size());
   for (const Build &build : usable_builds()) {
     const Kernels &k = *build.kernels;
-    const std::tuple<Store, Store, float (*)(uint16_t), const std::vector<float> &> formats[] = {
-        {k.qk_store_key_f16, k.qk_store_value_f16, formats::f16_to_f32, f16},
-        {k.qk_store_key_bf16, k.qk_store_value_bf16, formats::bf16_to_f32, bf16}};
-    for (const auto &[key, value, widen, want] : formats)
-      for (const auto &[store, at] : {std::pair(key, &key_at), {value, &value_at}}) {
-        std::vector<uint16_t> page(static_cast<size_t>(kPage * dim));
-        store(x.data(), dim, page.data(), 5);
-        for (int i = 0; i < dim; ++i) {
-          const float got = widen(page[static_cast<size_t>(at(i, 5, dim))]);
-          const float wanted = want[static_cast<size_t>(i)];
+    const std::tuple<StoreKey, StoreValue, float (*)(uint16_t), const std::vector<float> &>
+        formats[] = {{k.qk_store_key_f16, k.qk_store_value_f16, formats::f16_to_f32, f16},
+                     {k.qk_store_key_bf16, k.qk_store_value_bf16, formats::bf16_to_f32, bf16}};
+    for (const auto &[key, value, widen, want] : formats) {
+      std::vector<uint16_t> keys(static_cast<size_t>(kPage * dim)), values = keys;
+      key(x.data(), dim, as<QkKeys>(keys.data()), 5);
+      value(x.data(), dim, as<QkValues>(values.data()), 5);
+      for (int i = 0; i < dim; ++i) {
+        const float wanted = want[static_cast<size_t>(i)];
+        for (const float got : {widen(keys[static_cast<size_t>(key_at(i, 5, dim))]),
+                                widen(values[static_cast<size_t>(value_at(i, 5, dim))])})
           EXPECT_TRUE(std::isnan(wanted) ? std::isnan(got) : got == wanted)
               << build.name << ": " << x[static_cast<size_t>(i)] << " became " << got;
-        }
       }
+    }
   }
 }
 

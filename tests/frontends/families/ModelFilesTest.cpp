@@ -1,6 +1,7 @@
 // Tests what is said of folders as people have them: files that were never downloaded, or not to
 // their end, and more files than one model has.
 #include "frontends/Import.h"
+#include "ir/quern/AttributeNames.h"
 #include "tests/frontends/families/GgufConverter.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
@@ -160,7 +161,7 @@ TEST_F(ModelFiles, OfTwoModelsAreToldApart) {
   mlir::MLIRContext context;
   const auto model = import_model(folder_.path(), {}, context);
   ASSERT_TRUE(model.ok());
-  const auto files = (*model->module)->getAttrOfType<mlir::ArrayAttr>("quern.files");
+  const auto files = (*model->module)->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles);
   ASSERT_EQ(files.size(), 1u);
   EXPECT_EQ(mlir::cast<mlir::StringAttr>(files[0]).str(), folder_.path("model.safetensors"));
 }
