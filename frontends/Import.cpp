@@ -166,8 +166,8 @@ absl::StatusOr<ImportedModel> import_model(const std::string &path, const Import
   return model;
 }
 
-ExaminedModel examineModel(const std::string &path, const ImportOptions &options,
-                           mlir::MLIRContext &context) {
+ExaminedModel examine_model(const std::string &path, const ImportOptions &options,
+                            mlir::MLIRContext &context) {
   Problems problems;
   LoadedModel loaded = load(path, options, problems);
   ExaminedModel examined;

@@ -51,8 +51,8 @@ struct ExaminedModel {
 };
 
 /// Both: what is wrong, and what later phases can look at.
-ExaminedModel examineModel(const std::string &path, const ImportOptions &options,
-                           mlir::MLIRContext &context);
+ExaminedModel examine_model(const std::string &path, const ImportOptions &options,
+                            mlir::MLIRContext &context);
 
 } // namespace quern
 

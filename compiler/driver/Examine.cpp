@@ -134,7 +134,7 @@ Examination examine(const std::string &model, const ModelFlags &flags, const Tar
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
   Collector found;
-  ExaminedModel examined = examineModel(model, flags.import_options(), context);
+  ExaminedModel examined = examine_model(model, flags.import_options(), context);
   for (Problem &problem : examined.problems)
     found.add(std::move(problem), kAsPublished);
   if (examined.model.module) {

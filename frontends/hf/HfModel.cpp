@@ -227,7 +227,7 @@ FolderTokenizer load_folder_tokenizer(const fs::path &folder, const absl::Status
   std::vector<std::string> said = check_tokenizer_files(folder, problems);
   if (!config.ok())
     said.push_back("config.json");
-  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder, &notes);
+  absl::StatusOr<std::optional<text::TokenizerSpec>> spec = load_tokenizer(folder, &notes, said);
   if (!spec.ok()) {
     const std::string text(spec.status().message());
     if (std::none_of(said.begin(), said.end(), [&](const std::string &name) {

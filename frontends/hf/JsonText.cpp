@@ -32,24 +32,26 @@ std::string reason_in(std::string_view message) {
 
 /// Builds the document event by event, so that depth and keys are seen before anything is built on
 /// them.
-class Builder final : public nlohmann::json_sax<json> {
+template <class Json> class Builder final : public nlohmann::json_sax<Json> {
 public:
   explicit Builder(JsonDialect dialect) : dialect_(dialect) {}
 
-  json document;
+  Json document;
   // Set when an event returned false.
   std::string problem;
   std::optional<size_t> position; ///< of a problem of syntax: bytes read until then
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
-  bool number_integer(number_integer_t value) override { return add(value); }
-  bool number_unsigned(number_unsigned_t value) override { return add(value); }
-  bool number_float(number_float_t value, const string_t &) override { return add(value); }
-  bool string(string_t &value) override { return add(std::move(value)); }
-  bool binary(binary_t &) override { return fail("binary data in a text file"); }
-  bool start_object(std::size_t) override { return open(json::object()); }
-  bool start_array(std::size_t) override { return open(json::array()); }
+  bool number_integer(typename Json::number_integer_t value) override { return add(value); }
+  bool number_unsigned(typename Json::number_unsigned_t value) override { return add(value); }
+  bool number_float(typename Json::number_float_t value, const std::string &) override {
+    return add(value);
+  }
+  bool string(std::string &value) override { return add(std::move(value)); }
+  bool binary(typename Json::binary_t &) override { return fail("binary data in a text file"); }
+  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool start_array(std::size_t) override { return open(Json::array()); }
   bool end_array() override { return close(); }
 
   bool end_object() override {
@@ -58,8 +60,8 @@ public:
     return close();
   }
 
-  bool key(string_t &name) override {
-    json &object = *open_.back();
+  bool key(std::string &name) override {
+    Json &object = *open_.back();
     if (dialect_ == JsonDialect::Strict && object.contains(name))
       return fail(absl::StrCat("key '", name, "' is there twice in one object"));
     slot_ = &object[name];
@@ -79,8 +81,8 @@ private:
   }
 
   /// Puts a value where the document goes on: the root, a key's value, or the end of an array.
-  json *place(json value) {
-    json *at = &document;
+  Json *place(Json value) {
+    Json *at = &document;
     if (!open_.empty() && open_.back()->is_array()) {
       open_.back()->push_back(nullptr);
       at = &open_.back()->back();
@@ -90,11 +92,11 @@ private:
     *at = std::move(value);
     return at;
   }
-  bool add(json value) {
+  bool add(Json value) {
     place(std::move(value));
     return true;
   }
-  bool open(json value) {
+  bool open(Json value) {
     if (open_.size() >= kMaxJsonDepth)
       return fail(absl::StrCat("nested deeper than ", kMaxJsonDepth));
     open_.push_back(place(std::move(value)));
@@ -106,12 +108,12 @@ private:
   }
 
   /// {"__float__": "Infinity"} to a float.
-  static void become_float(json &object) {
+  static void become_float(Json &object) {
     const auto it = object.find("__float__");
     if (it == object.end() || !it->is_string())
       return;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    const auto &name = it->get_ref<const std::string &>();
+    const auto &name = it->template get_ref<const std::string &>();
     if (name == "Infinity")
       object = kInfinity;
     else if (name == "-Infinity")
@@ -122,8 +124,8 @@ private:
 
   JsonDialect dialect_;
   // Only the innermost container grows, so pointers to its ancestors stay good.
-  std::vector<json *> open_;
-  json *slot_ = nullptr;
+  std::vector<Json *> open_;
+  Json *slot_ = nullptr;
 };
 
 /// A text whose bare NaN, Infinity and -Infinity are spelled as objects of the floats' names, which
@@ -193,10 +195,8 @@ absl::Status refuse(const std::string &path, std::string_view what) {
       path, ": ", std::string(what), "; the file is damaged: download or save the model again"));
 }
 
-} // namespace
-
-absl::StatusOr<json> parse_json(std::string_view text, const std::string &path,
-                                JsonDialect dialect) {
+template <class Json>
+absl::StatusOr<Json> parse(std::string_view text, const std::string &path, JsonDialect dialect) {
   static constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
     return absl::InvalidArgumentError(
@@ -209,14 +209,26 @@ absl::StatusOr<json> parse_json(std::string_view text, const std::string &path,
     return refuse(path, "is empty, not JSON");
   const Spelled spelled(dialect == JsonDialect::Python ? text : std::string_view());
   const std::string_view json_text = dialect == JsonDialect::Python ? spelled.text() : text;
-  Builder builder(dialect);
-  if (json::sax_parse(json_text, &builder))
+  Builder<Json> builder(dialect);
+  if (Json::sax_parse(json_text, &builder))
     return std::move(builder.document);
   if (!builder.position)
     return refuse(path, builder.problem);
   const size_t position = spelled.original_position(*builder.position);
   return refuse(
       path, absl::StrCat("not valid JSON at ", place_in(text, position), ": ", builder.problem));
+}
+
+} // namespace
+
+absl::StatusOr<json> parse_json(std::string_view text, const std::string &path,
+                                JsonDialect dialect) {
+  return parse<json>(text, path, dialect);
+}
+
+absl::StatusOr<nlohmann::ordered_json> parse_ordered_json(std::string_view text,
+                                                          const std::string &path) {
+  return parse<nlohmann::ordered_json>(text, path, JsonDialect::Python);
 }
 
 absl::StatusOr<json> read_json(const std::string &path, uint64_t max_bytes) {

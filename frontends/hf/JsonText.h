@@ -31,6 +31,10 @@ enum class JsonDialect {
 absl::StatusOr<nlohmann::json> parse_json(std::string_view text, const std::string &path,
                                           JsonDialect dialect = JsonDialect::Python);
 
+/// The same of the Python dialect, with the keys of objects in the order in which they stand.
+absl::StatusOr<nlohmann::ordered_json> parse_ordered_json(std::string_view text,
+                                                          const std::string &path);
+
 /// Reads and parses the file at `path`, of at most `max_bytes`.
 absl::StatusOr<nlohmann::json> read_json(const std::string &path, uint64_t max_bytes);
 

@@ -97,28 +97,8 @@ absl::StatusOr<json> parse_object(const char *file, const std::string &content) 
 absl::StatusOr<Config> parse_config(const char *file, const std::string &content) {
   if (content.empty())
     return Config::object();
-  std::string plain;
-  plain.reserve(content.size());
-  for (size_t at = 0; at < content.size();) {
-    if (content[at] == '"') {
-      size_t end = at + 1;
-      while (end < content.size() && content[end] != '"')
-        end += content[end] == '\\' ? 2 : 1;
-      end = std::min(end + 1, content.size());
-      plain.append(content, at, end - at);
-      at = end;
-      continue;
-    }
-    const std::string_view rest = std::string_view(content).substr(at);
-    size_t taken = 0;
-    for (const std::string_view word : {"-Infinity", "Infinity", "NaN"})
-      if (taken == 0 && rest.starts_with(word))
-        taken = word.size();
-    plain += taken > 0 ? std::string_view("null") : rest.substr(0, 1);
-    at += std::max<size_t>(taken, 1);
-  }
-  Config value = Config::parse(plain, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object())
+  absl::StatusOr<Config> value = parse_ordered_json(content, file);
+  if (value.ok() && !value->is_object())
     return invalid(text::concat(file, ": not a JSON object"));
   return value;
 }
@@ -256,7 +236,8 @@ absl::StatusOr<TokenizerSpec> tokenizer_from_vocabulary(const TokenizerFiles &fi
 }
 
 absl::StatusOr<std::optional<TokenizerSpec>> load_tokenizer(const std::filesystem::path &folder,
-                                                            Notes *notes) {
+                                                            Notes *notes,
+                                                            std::span<const std::string> damaged) {
   TokenizerFiles files;
   struct Vocabulary {
     const char *name;
@@ -297,6 +278,8 @@ absl::StatusOr<std::optional<TokenizerSpec>> load_tokenizer(const std::filesyste
     names.emplace_back(std::filesystem::path("additional_chat_templates") / (name + ".jinja"),
                        &files.additional_chat_templates.emplace_back(name, "").second);
   for (const auto &[name, content] : names) {
+    if (name != vocabulary->name && std::ranges::find(damaged, name.string()) != damaged.end())
+      continue;
     absl::StatusOr<std::string> read = read_file(folder / name);
     if (!read.ok())
       return read.status();

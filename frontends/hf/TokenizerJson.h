@@ -26,6 +26,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,9 +63,12 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_vocabulary(const TokenizerFil
                                                               Notes *notes = nullptr);
 
 /// Reads the files of a model's folder; nullopt if it has no vocabulary. tokenizer.json goes first,
-/// then a SentencePiece model, then vocab.json, then vocab.txt.
+/// then a SentencePiece model, then vocab.json, then vocab.txt. What lies beside the vocabulary is
+/// passed over where `damaged` names it, so that one file's damage, said already, hides nothing of
+/// the others.
 absl::StatusOr<std::optional<text::TokenizerSpec>>
-load_tokenizer(const std::filesystem::path &folder, Notes *notes = nullptr);
+load_tokenizer(const std::filesystem::path &folder, Notes *notes = nullptr,
+               std::span<const std::string> damaged = {});
 
 } // namespace quern::hf
 

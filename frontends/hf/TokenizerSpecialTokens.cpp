@@ -9,9 +9,12 @@
 #include "frontends/hf/TokenizerParts.h"
 #include "runtime/text/Message.h"
 
+#include <absl/strings/numbers.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace quern::hf {
 namespace {
@@ -148,12 +151,12 @@ private:
       return absl::InvalidArgumentError(
           "tokenizer_config.json: added_tokens_decoder is not an object");
     for (const auto &[key, value] : decoder.items()) {
-      const std::optional<int32_t> id =
-          number_of(json::parse(key, nullptr, false), text::kMaxTokens);
-      if (!id || !value.is_object())
+      int32_t id = 0;
+      if (!absl::SimpleAtoi(key, &id) || id < 0 || std::cmp_greater_equal(id, text::kMaxTokens) ||
+          !value.is_object())
         return absl::InvalidArgumentError(text::concat(
             "tokenizer_config.json: added_tokens_decoder: \"", key, "\" is no id of a token"));
-      added_[*id] = added_token_of(json(value));
+      added_[id] = added_token_of(json(value));
     }
     return absl::OkStatus();
   }

@@ -70,6 +70,17 @@ TEST(JsonText, ReadsWhatPythonWrites) {
   EXPECT_EQ(parse_json("\xEF\xBB\xBF{}", "config.json").value_or(json()), json::object());
 }
 
+TEST(JsonText, KeepsTheOrderOfKeysWhereItIsAskedTo) {
+  const auto parsed = parse_ordered_json(
+      "\xEF\xBB\xBF{\"z\": Infinity, \"a\": {\"y\": 1, \"b\": 2}, \"z\": 3}", "f");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->dump(), R"({"z":3,"a":{"y":1,"b":2}})");
+  EXPECT_THAT(
+      std::string(
+          parse_ordered_json(std::string(65, '[') + std::string(65, ']'), "f").status().message()),
+      HasSubstr("nested deeper than 64"));
+}
+
 TEST(JsonText, IsStrictWhereItIsAskedTo) {
   for (const auto &[text, why] :
        {std::pair{R"({"a": {"b": 1, "b": 2}})", "key 'b' is there twice"},
