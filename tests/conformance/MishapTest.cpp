@@ -16,6 +16,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::StartsWith;
 
 class Mishap : public testing::Test {
@@ -37,7 +38,8 @@ protected:
   }
   static void expect_error(const Result &result, const std::string &text) {
     EXPECT_EQ(result.code, 1) << result.err;
-    EXPECT_THAT(result.err, StartsWith("error: "));
+    // After notes, which are lines of their own.
+    EXPECT_THAT(result.err, MatchesRegex("(note: [^\n]*\n)*error: (.|\n)*"));
     EXPECT_THAT(result.err, HasSubstr(text));
   }
   void expect_nothing_written() const {
