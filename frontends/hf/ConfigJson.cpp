@@ -212,6 +212,23 @@ absl::StatusOr<std::vector<std::string>> ConfigJson::get_strings(std::string_vie
       key, [](const json &element) { return element.is_string(); }, "strings");
 }
 
+absl::StatusOr<std::vector<std::string>> ConfigJson::get_all_strings(std::string_view key) const {
+  const json *value = look(key);
+  if (value == nullptr)
+    return missing(key);
+  std::vector<std::string> all;
+  const auto add = [&](const json &element) {
+    if (element.is_string())
+      all.push_back(element.get<std::string>());
+    return element.is_string();
+  };
+  if (value->is_array() && std::all_of(value->begin(), value->end(), [&](const json &element) {
+        return element.is_array() ? std::all_of(element.begin(), element.end(), add) : add(element);
+      }))
+    return all;
+  return wrong(key, *value, "an array of strings, or of arrays of them");
+}
+
 absl::StatusOr<ConfigJson> ConfigJson::get_object(std::string_view key) const {
   const json *value = peek(key);
   if (value == nullptr)

@@ -51,6 +51,8 @@ public:
   /// The same, where elements may be infinite.
   absl::StatusOr<std::vector<double>> get_limits(std::string_view key) const;
   absl::StatusOr<std::vector<std::string>> get_strings(std::string_view key) const;
+  /// The strings of an array and of the arrays in it, in order.
+  absl::StatusOr<std::vector<std::string>> get_all_strings(std::string_view key) const;
   /// A nested object; its keys are read, and counted as unused, one by one.
   absl::StatusOr<ConfigJson> get_object(std::string_view key) const;
   /// An array of objects.

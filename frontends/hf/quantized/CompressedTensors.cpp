@@ -75,15 +75,14 @@ public:
     return false;
   }
 
-  /// The scheme of a module: of the group that names it, else of one for all linears.
-  const Scheme *scheme_of(const std::string &module) const {
+  /// The scheme of a module: of the group that names it, else of one for all of its class.
+  const Scheme *scheme_of(const std::string &module, bool linear) const {
     const Scheme *found = nullptr;
     for (const Scheme &scheme : schemes_)
       for (const std::string &target : scheme.targets) {
         if (absl::StatusOr<bool> is = names(target, module); is.ok() && *is)
           return &scheme;
-        // Classes: an embedding and a linear are told apart by the one name all families' have.
-        if (!found && target == (absl::EndsWith(module, "embed_tokens") ? "Embedding" : "Linear"))
+        if (!found && target == (linear ? "Linear" : "Embedding"))
           found = &scheme;
       }
     return found;
@@ -269,8 +268,8 @@ bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &mo
     return false;
   if (const auto &plan = modules.planned())
     modules.plan({[config, dtype = plan->dtype](const std::string &module, int64_t outputs,
-                                                int64_t inputs, bool) {
-                    const Scheme *scheme = config.scheme_of(module);
+                                                int64_t inputs, bool linear) {
+                    const Scheme *scheme = config.scheme_of(module, linear);
                     return scheme && !config.ignores(module)
                                ? planned(*scheme, dtype, outputs, inputs)
                                : std::string();
@@ -283,7 +282,8 @@ bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &mo
       Module module(modules, name);
       if (module.has("weight_packed") != packed)
         continue;
-      const Scheme *scheme = config.scheme_of(name);
+      // By name, as files have no classes; an embedding's is quantized seldom, and then so called.
+      const Scheme *scheme = config.scheme_of(name, !absl::EndsWith(name, "embed_tokens"));
       if (!scheme || config.ignores(name))
         modules.problems().add(name, "the files have it quantized, and config.json has it not",
                                "take all of the model's files again");

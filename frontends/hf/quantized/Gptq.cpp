@@ -45,6 +45,19 @@ void make(const Settings &settings, Module module) {
   module.finish(coded, outputs, inputs, absl::StrCat("gptq, ", settings.bits, " bits"));
 }
 
+/// Of a layer's linears those that are quantized; none: all are.
+std::vector<std::string> chosen_modules(const ConfigJson &config, ModelReader &reader) {
+  constexpr std::string_view kKey = "modules_in_block_to_quantize";
+  const auto settings = config.get_object("quantization_config");
+  if (!settings.ok() || !settings->is_array(kKey))
+    return {};
+  auto names = settings->get_all_strings(kKey);
+  if (names.ok())
+    return *std::move(names);
+  reader.problem(key(kKey), std::string(names.status().message()));
+  return {};
+}
+
 } // namespace
 
 bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
@@ -120,6 +133,7 @@ bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
     const bool reordered = reader.boolean(key("desc_act"), false);
     const bool with_head = reader.boolean(key("lm_head"), false);
     const std::vector<std::string> left_out = names_in(reader, key("modules_to_not_convert"));
+    const std::vector<std::string> chosen = chosen_modules(config, reader);
     IntegerPlan plan{.coded = {.layout = weights::Layout::Gptq,
                                .bits = settings.bits,
                                .group = settings.group,
@@ -129,12 +143,14 @@ bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
     plan.coded.scales.element = scales_of(planned->dtype);
     const std::string head = with_head ? "" : planned->head;
     modules.plan({[=](const std::string &module, int64_t outputs, int64_t inputs, bool linear) {
-                    return linear && module != head && !is_listed(left_out, module)
+                    return linear && module != head && !is_listed(left_out, module) &&
+                                   (chosen.empty() || is_listed(chosen, module))
                                ? planned_format(plan, outputs, inputs)
                                : std::string();
                   },
-                  absl::StrCat("every linear", head.empty() ? "" : " but " + head,
-                               " is quantized, with scales of ",
+                  absl::StrCat(chosen.empty() ? "every linear"
+                                              : "every linear of modules_in_block_to_quantize",
+                               head.empty() ? "" : " but " + head, " is quantized, with scales of ",
                                std::string(weights::element_name(plan.coded.scales.element)),
                                symmetric   ? ""
                                : reordered ? ", and columns are out of order"

@@ -240,9 +240,23 @@ TEST_F(QuantizedImport, ConfigsTellWhatIsLeftOut) {
   EXPECT_EQ(format(q), "f32 64 64");
   settings()["group_size"] = -1; // of one group there is one order
   EXPECT_THAT(format(q), testing::StartsWith("int4:g32:sym"));
+  load("llama-gptq");
+  settings()["modules_in_block_to_quantize"] = {{"self_attn.q_proj"}, {"self_attn.o_proj"}};
+  EXPECT_THAT(format(q), testing::StartsWith("int4:g32:sym"));
+  EXPECT_EQ(format("model.layers.0.mlp.up_proj.weight"), "f32 96 64");
   load("llama-ct-int4");
   settings()["ignore"] = json::array();
   EXPECT_EQ(format("lm_head.weight"), "int4:g32:sym:f32 23 64");
+  // Where no module is called embed_tokens an embedding is none of the linears all the same.
+  const json quantized = settings();
+  golden_["config"] = {{"model_type", "gpt_neox"}, {"architectures", {"GPTNeoXForCausalLM"}},
+                       {"hidden_size", 64},        {"intermediate_size", 96},
+                       {"num_hidden_layers", 1},   {"num_attention_heads", 4},
+                       {"vocab_size", 32},         {"max_position_embeddings", 64},
+                       {"rotary_pct", 0.25},       {"hidden_act", "gelu"},
+                       {"dtype", "float32"},       {"quantization_config", quantized}};
+  EXPECT_EQ(format("gpt_neox.embed_in.weight"), "f32 32 64");
+  EXPECT_EQ(format("gpt_neox.layers.0.mlp.dense_h_to_4h.weight"), "int4:g32:sym:f32 96 64");
   load("llama-bnb");
   golden_["config"]["dtype"] = "bfloat16";
   settings()["llm_int8_skip_modules"] = {"self_attn"};
