@@ -206,6 +206,19 @@ absl::StatusOr<Model> read(std::string_view bytes) {
   return model;
 }
 
+/// Where a mark goes before a text, by the keys of tokenizer_config.json: `legacy` false has it
+/// before the text's first word alone, not behind each added token; `add_prefix_space` says whether
+/// there is one at all, in place of the model's own setting. True: by a Metaspace step, not by the
+/// normalizer's dummy space.
+bool prefix_by_config(const TokenizerConfigs &configs, Model &model) {
+  if (const TokenizerClass *known = tokenizer_class(configs.tokenizer, configs.model);
+      known && std::string_view(known->name) == "GemmaTokenizer")
+    return false; // which reads neither
+  const json config = configs.tokenizer;
+  model.dummy_prefix = flag_of(config, "add_prefix_space", model.dummy_prefix);
+  return model.dummy_prefix && !model.space_suffix && !flag_of(config, "legacy", true);
+}
+
 /// The id if it is a token, else -1.
 int32_t known(int32_t id, size_t tokens) {
   return id >= 0 && static_cast<size_t>(id) < tokens ? id : -1;
@@ -237,10 +250,16 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_sentence_piece(const Tokenize
   spec.model = bpe ? text::ModelKind::SentencePieceBpe : text::ModelKind::Unigram;
   if (bpe)
     spec.merges = text::merges_from_scores(spec.tokens, spec.kinds, model.scores, spec.merge_ranks);
+  const bool first_alone = prefix_by_config(*configs, model);
+  if (first_alone)
+    spec.pre_tokenizer.push_back({.kind = text::PreTokenizerStep::Kind::Metaspace,
+                                  .pattern = "\u2581",
+                                  .prepend = text::MetaspacePrepend::First,
+                                  .split = false});
   const auto flag = [](bool set, uint8_t bit) { return static_cast<uint8_t>(set ? bit : 0); };
   spec.normalizers.push_back(
       {NormalizerStep::Kind::SentencePiece, "", std::move(model.charsmap),
-       static_cast<uint8_t>(flag(model.dummy_prefix, NormalizerStep::kDummySpace) |
+       static_cast<uint8_t>(flag(model.dummy_prefix && !first_alone, NormalizerStep::kDummySpace) |
                             flag(model.remove_extra_space, NormalizerStep::kRemoveExtraSpace) |
                             flag(model.escape_space, NormalizerStep::kEscapeSpace) |
                             flag(model.space_suffix, NormalizerStep::kSpaceSuffix))});

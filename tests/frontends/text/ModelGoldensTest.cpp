@@ -224,6 +224,43 @@ TEST(SentencePieceModel, SpecialTokensGoAroundAsTheConfigSays) {
   EXPECT_EQ(tokenizer_of(*spec)->encode("<end>", {.add_special = false}).value(), Ids{extra});
 }
 
+// The ids are those of `sentencepiece`, cut as transformers' LlamaTokenizer cuts texts.
+TEST(SentencePieceModel, ASpaceGoesBeforeATextAsTheConfigSays) {
+  hf::TokenizerFiles files;
+  files.sentence_piece_model = bytes_of(kModels / "spm_bpe" / "tokenizer.model");
+  const auto marks = [&](json config, std::string_view text) {
+    files.tokenizer_config_json = config.dump();
+    absl::StatusOr<text::TokenizerSpec> spec = hf::tokenizer_from_sentence_piece(files);
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    const auto tokenizer = tokenizer_of(*spec);
+    std::string pieces;
+    const Ids ids = tokenizer->encode(text, {.add_special = false}).value();
+    for (int32_t id : ids)
+      pieces += spec->tokens[static_cast<size_t>(id)];
+    // What goes in comes out, whatever goes before it.
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode("the user", {.add_special = false}).value()),
+              "the user");
+    return pieces;
+  };
+  const json llama = {{"tokenizer_class", "LlamaTokenizer"}};
+  const auto with = [&](const char *key, bool value) {
+    json config = llama;
+    config[key] = value;
+    return config;
+  };
+  EXPECT_EQ(marks(llama, "the</s>user"), "\u2581the</s>\u2581user");
+  EXPECT_EQ(marks(with("legacy", true), "the</s>user"), "\u2581the</s>\u2581user");
+  EXPECT_EQ(marks(with("legacy", false), "the</s>user"), "\u2581the</s>user");
+  EXPECT_EQ(marks(with("legacy", false), "</s>user"), "</s>user");
+  EXPECT_EQ(marks(with("add_prefix_space", false), "the</s>user"), "the</s>user");
+  EXPECT_EQ(marks(with("add_prefix_space", false), "the user"), "the\u2581user");
+  json neither = with("add_prefix_space", false);
+  neither["legacy"] = false;
+  EXPECT_EQ(marks(neither, "the</s>user"), "the</s>user");
+  EXPECT_EQ(marks({{"tokenizer_class", "GemmaTokenizer"}, {"legacy", false}}, "the</s>user"),
+            "\u2581the</s>\u2581user");
+}
+
 TEST(SentencePieceModel, RefusesByName) {
   const auto refused = [](std::string bytes) {
     hf::TokenizerFiles files;
