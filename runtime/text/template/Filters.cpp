@@ -4,6 +4,7 @@
 #include "runtime/text/Utf8.h"
 #include "runtime/text/template/Methods.h"
 #include "runtime/text/template/Operators.h"
+#include "runtime/text/template/PercentFormat.h"
 #include "runtime/text/template/PythonText.h"
 #include "runtime/text/template/SequenceFilters.h"
 
@@ -249,12 +250,25 @@ Value filter_abs(Machine &machine, const Value &value) {
                                                                          : value;
 }
 
+/// value % arguments, those by position or those by name.
+Value filter_format(Machine &machine, const Value &value, const Arguments &arguments) {
+  if (!arguments.named.empty() && !arguments.positional.empty())
+    return machine.fail("format: arguments by position and by name at once");
+  std::vector<std::pair<Value, Value>> named;
+  for (const auto &[name, argument] : arguments.named)
+    named.emplace_back(Value(Kind::String, name), argument);
+  const std::string text = str(machine, value);
+  return percent_format(machine, text,
+                        named.empty() ? machine.list(arguments.positional, /*tuple=*/true)
+                                      : machine.dict(std::move(named)));
+}
+
 constexpr std::string_view kFilters[] = {
     "trim",      "tojson",     "default",    "d",      "upper", "lower",   "capitalize", "title",
     "wordcount", "replace",    "string",     "safe",   "int",   "float",   "round",      "indent",
     "escape",    "e",          "abs",        "length", "count", "join",    "map",        "select",
     "reject",    "selectattr", "rejectattr", "first",  "last",  "list",    "items",      "sort",
-    "dictsort",  "unique",     "min",        "max",    "sum",   "reverse", "attr"};
+    "dictsort",  "unique",     "min",        "max",    "sum",   "reverse", "attr",       "format"};
 
 } // namespace
 
@@ -290,6 +304,8 @@ Value apply_filter(Machine &machine, std::string_view name, const Value &value,
     return filter_indent(machine, value, arguments);
   if (name == "escape" || name == "e")
     return filter_escape(machine, value);
+  if (name == "format")
+    return filter_format(machine, value, arguments);
   if (name == "abs")
     return filter_abs(machine, value);
   if (name == "length" || name == "count")

@@ -3,6 +3,7 @@
 #include "runtime/text/Message.h"
 #include "runtime/text/Utf8.h"
 #include "runtime/text/template/Methods.h"
+#include "runtime/text/template/PercentFormat.h"
 
 #include <algorithm>
 #include <cmath>
@@ -171,6 +172,8 @@ Value string_item(Machine &machine, const Value &value, int64_t index) {
 } // namespace
 
 Value arithmetic(Machine &machine, std::string_view op, const Value &a, const Value &b) {
+  if (op == "%" && a.is_string()) // which takes anything, also what is undefined
+    return percent_format(machine, a.text(), b);
   for (const Value *side : {&a, &b})
     if (side->is_undefined())
       return machine.fail(side->text());
