@@ -3,6 +3,7 @@
 #include "codegen/artifact/Manifest.h"
 #include "codegen/artifact/WeightRows.h"
 #include "compiler/driver/Prove.h"
+#include "ir/formats/Format.h"
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "passes/analysis/SourceNames.h"
@@ -79,14 +80,32 @@ void make_floats(mlir::ModuleOp module) {
   module.walk([](WeightOp weight) { weight.removeCodedAttr(); });
 }
 
+/// Whether one of the weights that are packed together was made up and is in a format that no
+/// weight can be made in: blocks of a GGUF file.
+bool stands_for_blocks(PackedOp packed) {
+  const auto result = packed.walk([&](WeightRefOp ref) {
+    auto weight = mlir::SymbolTable::lookupNearestSymbolFrom<WeightOp>(packed, ref.getNameAttr());
+    if (!weight || static_cast<int>(weight.getFile()) != weights::WeightRef::kSynthetic)
+      return mlir::WalkResult::advance();
+    const auto *format =
+        formats::find_format(mlir::cast<WeightType>(weight.getType()).getFormat().getValue());
+    return format && !format->can_encode() ? mlir::WalkResult::interrupt()
+                                           : mlir::WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 /// What packing the weights would refuse: their expressions are set up, and no row is computed.
-void check_packing(mlir::ModuleOp planned, Collector &to) {
+/// `made_up`: the files' weights cannot be read, and others in their formats stand for them.
+void check_packing(mlir::ModuleOp planned, bool made_up, Collector &to) {
   weights::WeightStore store;
   if (auto files = planned->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles))
     for (auto path : files.getAsRange<mlir::StringAttr>())
       if (auto file = store.add(path.str()); !file.ok())
         return to.add_text(path.str(), std::string(file.status().message()), kAsPublished);
   for (auto packed : planned.getOps<PackedOp>()) {
+    if (made_up && stands_for_blocks(packed))
+      continue;
     const auto rows =
         artifact::weight_rows(packed.getBody().front().getTerminator()->getOperand(0), store);
     if (!rows.ok())
@@ -109,7 +128,8 @@ void check_artifact(const ImportedModel &model, const ModelFlags &flags, Collect
 }
 
 /// Runs the phases and what comes after them for every target; true if nothing was refused.
-bool run_phases(const ImportedModel &model, const ModelFlags &flags, Collector &to) {
+/// `made_up`: see check_packing.
+bool run_phases(const ImportedModel &model, bool made_up, const ModelFlags &flags, Collector &to) {
   mlir::ModuleOp module = *model.module;
   const size_t before = to.size();
   ErrorsAsProblems errors(*module.getContext(), to);
@@ -121,7 +141,7 @@ bool run_phases(const ImportedModel &model, const ModelFlags &flags, Collector &
     return false;
   }
   errors.phase = "emit";
-  check_packing(module, to);
+  check_packing(module, made_up, to);
   check_artifact(model, flags, to);
   if (const absl::Status status = cpu::check(module); !status.ok() && to.size() == before)
     to.add({errors.phase, std::string(status.message()), ""}, kFault);
@@ -137,12 +157,13 @@ Examination examine(const std::string &model, const ModelFlags &flags, const Tar
   ExaminedModel examined = examine_model(model, flags.import_options(), context);
   for (Problem &problem : examined.problems)
     found.add(std::move(problem), kAsPublished);
+  const bool made_up = found.size() != 0;
   if (examined.model.module) {
     mlir::OwningOpRef<mlir::ModuleOp> as_imported = examined.model.module->clone();
-    if (!run_phases(examined.model, flags, found)) {
+    if (!run_phases(examined.model, made_up, flags, found)) {
       examined.model.module = std::move(as_imported);
       make_floats(*examined.model.module);
-      run_phases(examined.model, flags, found);
+      run_phases(examined.model, made_up, flags, found);
     }
   }
   for (const absl::Status &status : targets.refused()) {

@@ -122,6 +122,19 @@ TEST_F(Check, FindsSevenThings) {
                   at("blk.0.extra.weight", "no such tensor"), in_blocks("0"), in_blocks("1")));
 }
 
+// Where importing refuses something the phases run on weights that are made up: that blocks of the
+// file's formats cannot be is no problem of the model's.
+TEST_F(Check, SaysNothingOfWeightsThatStandForBlocks) {
+  json golden = small();
+  golden["tensors"].erase("model.layers.0.mlp.down_proj.weight");
+  folder_.write("m.gguf",
+                to_gguf(golden, "", {})
+                    .tensor("blk.0.ffn_down.weight", {32, 16}, 8, std::string(16 * 34, 'x'))
+                    .u32("llama.hidden_trick", 8)
+                    .bytes());
+  EXPECT_THAT(found().problems, ElementsAre(at("llama.hidden_trick", "does not know")));
+}
+
 // Later phases see a model whose numbers contradict each other, too.
 TEST_F(Check, GoesOnPastNumbersThatAreWrong) {
   json golden = small();
