@@ -9,6 +9,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ThreadPool.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -29,9 +30,13 @@ absl::Status wrong(const std::string &what, const std::string &hint) {
   return absl::InvalidArgumentError(absl::StrCat(what, "\nhint: ", hint));
 }
 
-// The entries of a list; none of an empty one.
+// The entries of a list, without the blanks around them; none of an empty one.
 std::vector<std::string> names_in(const std::string &list) {
-  return list.empty() ? std::vector<std::string>() : absl::StrSplit(list, ',');
+  std::vector<std::string> names;
+  if (!list.empty())
+    for (const absl::string_view name : absl::StrSplit(list, ','))
+      names.emplace_back(absl::StripAsciiWhitespace(name));
+  return names;
 }
 
 // Diagnostics under the names by which the model's author knows things: errors are collected, the

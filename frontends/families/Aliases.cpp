@@ -6,10 +6,11 @@ namespace {
 constexpr Alias kBloom[] = {{"num_hidden_layers", "n_layer"},
                             {"num_attention_heads", "n_head"},
                             {"n_embed", "hidden_size"}}; // which its __post_init__ reads
-// n_embed as above; the others are RWConfig's, of the models' own first code.
-constexpr Alias kFalcon[] = {{"n_layer", "num_hidden_layers"},
-                             {"n_head", "num_attention_heads"},
-                             {"n_head_kv", "num_kv_heads"},
+// n_embed as above; the others are RWConfig's, of the models' own first code. The numbers of layers
+// and of heads have no default that could be meant in their place.
+constexpr Alias kFalcon[] = {{"n_layer", "num_hidden_layers", AliasKind::FirstCode},
+                             {"n_head", "num_attention_heads", AliasKind::FirstCode},
+                             {"n_head_kv", "num_kv_heads", AliasKind::FirstCode},
                              {"n_embed", "hidden_size"}};
 // GPT-J's too.
 constexpr Alias kGpt2[] = {{"hidden_size", "n_embd"},
@@ -19,12 +20,15 @@ constexpr Alias kGpt2[] = {{"hidden_size", "n_embd"},
 constexpr Alias kMpt[] = {{"num_attention_heads", "n_heads"},
                           {"hidden_size", "d_model"},
                           {"num_hidden_layers", "n_layers"}};
-// StableLMEpochConfig's, of the models' own code.
-constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor"},
-                               {"norm_eps", "layer_norm_eps"}};
+// StableLMEpochConfig's, of the models' own first code, which knows no others; transformers, where
+// the family has another model_type, knows none of them.
+constexpr Alias kStableLmEpoch[] = {{"rope_pct", "partial_rotary_factor"},
+                                    {"norm_eps", "layer_norm_eps"}};
+constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor", AliasKind::PassedOver},
+                               {"norm_eps", "layer_norm_eps", AliasKind::PassedOver}};
 } // namespace
 
-std::span<const Alias> hf_aliases(std::string_view family) {
+std::span<const Alias> hf_aliases(std::string_view family, std::string_view model_type) {
   if (family == "bloom")
     return kBloom;
   if (family == "falcon")
@@ -34,7 +38,7 @@ std::span<const Alias> hf_aliases(std::string_view family) {
   if (family == "mpt")
     return kMpt;
   if (family == "stablelm")
-    return kStableLm;
+    return model_type == "stablelm_epoch" ? std::span<const Alias>(kStableLmEpoch) : kStableLm;
   return {};
 }
 

@@ -67,11 +67,15 @@ Dense dense_from_hf(ModelReader &model, const HfKeys &keys) {
   } else {
     model.expect_number("num_key_value_heads", static_cast<double>(d.heads));
   }
-  if (!keys.default_head_dim && !(keys.head_dim && model.has(keys.head_dim)) && d.hidden % d.heads)
+  // null is the width that divides the model's among the heads, also where the class has a default.
+  const bool has_width = keys.head_dim && model.mentions(keys.head_dim)
+                             ? model.has(keys.head_dim)
+                             : keys.default_head_dim.has_value();
+  if (!has_width && d.hidden % d.heads)
     model.wrong_size(keys.heads,
                      absl::StrCat(d.heads, " heads do not divide ", keys.hidden, " ", d.hidden),
                      "a config with heads of another width says so in head_dim");
-  d.head_dim = keys.default_head_dim.value_or(d.hidden / d.heads);
+  d.head_dim = has_width ? keys.default_head_dim.value_or(d.hidden / d.heads) : d.hidden / d.heads;
   if (keys.head_dim)
     d.head_dim = model.integer(keys.head_dim, 1, kMaxHeadDim, d.head_dim);
   else

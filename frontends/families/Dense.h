@@ -92,7 +92,7 @@ struct HfKeys {
   const char *eps = "rms_norm_eps", *activation = "hidden_act";
   double default_eps = 1e-6;
   const char *default_activation = "silu";
-  std::optional<int64_t> default_head_dim = std::nullopt; ///< else hidden / heads
+  std::optional<int64_t> default_head_dim = std::nullopt; ///< where the key is missing
   std::optional<int64_t> default_kv_heads = std::nullopt; ///< where the key is missing, not null
   std::optional<int64_t> default_mlp_factor = std::nullopt;
   std::optional<int64_t> default_context = std::nullopt;

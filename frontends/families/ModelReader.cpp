@@ -106,6 +106,8 @@ double ModelReader::number(std::string_view key, double low, double high,
 }
 
 bool ModelReader::boolean(std::string_view key, bool fallback) {
+  if (mentions(key) && !has(key))
+    fallback = false; // null, which is no more than that in Python
   return read(key, false, &ModelReader::get_boolean).value_or(fallback);
 }
 
@@ -177,7 +179,15 @@ int64_t ModelReader::context(int64_t limit) {
   return context_.value_or(limit);
 }
 
+void ModelReader::read_elsewhere(std::initializer_list<std::string_view> keys) {
+  elsewhere_.insert(elsewhere_.end(), keys.begin(), keys.end());
+}
+
 bool ModelReader::was_read(const std::string &spelled) const {
+  if (std::any_of(elsewhere_.begin(), elsewhere_.end(), [&](const std::string &key) {
+        return spelled == key || spelled.starts_with(key + ".");
+      }))
+    return true;
   const auto next = read_.lower_bound(spelled);
   return next != read_.end() && (*next == spelled || next->starts_with(spelled + "."));
 }

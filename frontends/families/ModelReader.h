@@ -52,6 +52,9 @@ public:
   virtual bool mentions(std::string_view key) const { return lookup(key); }
   /// Whether the key is there and its value is a list.
   virtual bool is_list(std::string_view key) const = 0;
+  /// Whether the key is there and its value is what Python takes for none: false or an empty
+  /// object.
+  virtual bool is_empty(std::string_view /*key*/) const { return false; }
 
   // Without a fallback the key is required. What is out of bounds or of another type is a problem,
   // and the lower bound (or the fallback) is returned.
@@ -62,6 +65,7 @@ public:
   int64_t layers(std::string_view key);
   double number(std::string_view key, double low, double high,
                 std::optional<double> fallback = std::nullopt);
+  /// null is false, whatever a missing key is.
   bool boolean(std::string_view key, bool fallback);
   std::string text(std::string_view key, std::optional<std::string> fallback = std::nullopt);
   std::vector<std::string> texts(std::string_view key);
@@ -75,6 +79,9 @@ public:
 
   /// Marks keys as known not to change what the model computes.
   void ignore(std::initializer_list<std::string_view> keys);
+  /// Names keys, as the file spells them and with all inside them, that something else reads: the
+  /// tokenizer's importer, or what finds the family. They are not marked.
+  void read_elsewhere(std::initializer_list<std::string_view> keys);
   /// A setting that Quern has in one position: any other value is a problem.
   void expect(std::string_view key, bool value);
   void expect_number(std::string_view key, double value);
@@ -117,7 +124,7 @@ protected:
   virtual std::string spelling(std::string_view key) const { return std::string(key); }
 
 private:
-  /// Whether the key, as the file spells it, or one inside it was asked for.
+  /// Whether the key, as the file spells it, or one inside it was asked for, here or elsewhere.
   bool was_read(const std::string &spelled) const;
 
   template <typename T>
@@ -127,6 +134,7 @@ private:
   const StoredTensors &tensors_;
   std::set<std::string> taken_;
   std::set<std::string> read_; ///< as the file spells them
+  std::vector<std::string> elsewhere_;
   Problems &problems_;
   bool sizes_are_real_ = true;
   std::optional<int64_t> context_;

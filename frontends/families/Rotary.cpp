@@ -87,6 +87,30 @@ recipe::Rope rope_of(const std::vector<double> &frequencies, double scale) {
   return rope;
 }
 
+/// Refuses rope_parameters by kinds of layers where the family has no kinds, and the other way
+/// round: which of its keys are meant is not to be guessed, and to pass over them is to compute
+/// something else. `section`: the family's kind that scalings are of; `has_old`: rope_scaling
+/// counts.
+void check_kinds(ModelReader &model, const std::string &section, bool has_old) {
+  constexpr const char *kKey = "rope_parameters";
+  const bool by_kinds =
+      model.has("rope_parameters.full_attention") || model.has("rope_parameters.sliding_attention");
+  if (section.empty() && by_kinds) {
+    model.problem(kKey, "it is by kinds of layers, and this family rotates all layers alike",
+                  "the keys belong in rope_parameters itself");
+    model.ignore({kKey});
+  } else if (!section.empty() && !by_kinds && model.has(kKey) && !model.is_empty(kKey)) {
+    model.problem(kKey, "it is not by kinds of layers, and this family rotates each in its own way",
+                  "the keys belong in rope_parameters.full_attention and "
+                  "rope_parameters.sliding_attention");
+    model.ignore({kKey});
+  } else if (!section.empty() && by_kinds && has_old) {
+    model.problem("rope_scaling", "it is there beside rope_parameters by kinds of layers",
+                  absl::StrCat("the keys belong in rope_parameters.", section));
+    model.ignore({"rope_scaling"});
+  }
+}
+
 } // namespace
 
 recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, int64_t dim) {
@@ -95,11 +119,17 @@ recipe::Rope plain_rope(ModelReader &model, std::string_view key, double theta, 
 
 recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_positions,
                           int64_t context, const RopeKeys &keys) {
-  // transformers gives the old spelling precedence where a config has both.
+  // transformers gives the old spelling precedence where a config has both. What is false or empty
+  // is none there.
+  const bool has_old = model.has("rope_scaling") && !model.is_empty("rope_scaling");
+  if (!has_old)
+    model.ignore({"rope_scaling"});
+  if (keys.scaled)
+    check_kinds(model, keys.section, has_old);
   std::string in = "rope_parameters.";
   if (!keys.section.empty() && (model.has(in + keys.section) || !keys.scaled))
     in += keys.section + ".";
-  else if (model.has("rope_scaling"))
+  else if (has_old)
     in = "rope_scaling.";
   else if (!keys.section.empty()) // what is not of a kind of layers is of none
     in += keys.section + ".";
@@ -116,7 +146,8 @@ recipe::Rope rope_from_hf(ModelReader &model, int64_t head_dim, int64_t max_posi
   theta = model.number(in + "rope_theta", kMinTheta, kMaxTheta, theta);
   int64_t dim = head_dim;
   if (keys.partial) {
-    double part = model.number(keys.partial_key, 0, 1, *keys.partial);
+    double part = model.number(keys.partial_key, 0, 1,
+                               model.mentions(keys.partial_key) ? 1.0 : *keys.partial); // null: all
     part = model.number(in + "partial_rotary_factor", 0, 1, part);
     dim = static_cast<int64_t>(double(head_dim) * part);
   } else {

@@ -288,6 +288,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
 
   StoredTensors tensors = stored_tensors(*file);
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);
+  reader.read_elsewhere({"general.architecture", "general.type", "general.alignment",
+                         "general.name", "tokenizer", "split"});
   model.decoder = family->from_gguf(reader);
   model.formats = tensors.formats();
   reader.check_unread(options.ignored_keys);

@@ -36,6 +36,25 @@ public:
            Problems &problems, std::optional<int64_t> context)
       : ModelReader(tensors, problems, context), config_(std::move(config)), aliases_(aliases) {}
 
+  /// Says which of two names of a key counts where they do not agree, or where one does not count.
+  void note_aliases() {
+    for (const Alias &alias : aliases_) {
+      const std::string used = spelling(alias.key);
+      const std::string other = used == alias.key ? alias.alias : alias.key;
+      if (!config_.has(other))
+        continue;
+      const absl::StatusOr<double> one = config_.get_float(used), two = config_.get_float(other);
+      if (!config_.has(used))
+        note(absl::StrCat("'", other,
+                          "' is passed over: transformers does not read it in this "
+                          "family, and '",
+                          used, "', which it reads, is not in config.json"));
+      else if (!one.ok() || !two.ok() || *one != *two)
+        note(absl::StrCat("config.json has '", used, "' and '", other, "', which do not agree: '",
+                          used, "' counts"));
+    }
+  }
+
 private:
   /// The object a key lies in, and its name there; nullopt if there is no such object.
   std::optional<std::pair<ConfigJson, std::string>> inside(std::string_view name) const {
@@ -77,6 +96,16 @@ private:
     auto at = inside(key);
     return at && at->first.is_array(at->second);
   }
+  bool is_empty(std::string_view key) const override {
+    auto at = inside(key);
+    if (!at || !at->first.has(at->second))
+      return false;
+    if (at->first.is_object(at->second)) {
+      const absl::StatusOr<ConfigJson> object = at->first.get_object(at->second);
+      return object.ok() && object->keys().empty();
+    }
+    return at->first.is_bool(at->second) && !at->first.get_bool(at->second).value_or(true);
+  }
   absl::StatusOr<int64_t> get_integer(std::string_view key) const override {
     return get<int64_t>(key, [](auto &object, auto &name) { return object.get_int(name); });
   }
@@ -116,11 +145,13 @@ private:
     }
     return object.has(spelled);
   }
-  /// transformers sets the key first and the alias after it, so the alias wins where both are
-  /// there.
+  /// transformers sets the key first and the alias that a map gives it after it, so that the alias
+  /// counts where both are there.
   std::string spelling(std::string_view key) const override {
     for (const Alias &alias : aliases_)
-      if (alias.key == key && config_.has(alias.alias))
+      if (alias.key == key && config_.has(alias.alias) &&
+          (alias.kind == AliasKind::Map ||
+           (alias.kind == AliasKind::FirstCode && !config_.has(alias.key))))
         return alias.alias;
     return std::string(key);
   }
@@ -293,8 +324,14 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   const Family *family = config.ok() ? find_family(*config, problems, model.notes) : nullptr;
   if (!family)
     return model;
-  HfReader reader(*config, hf_aliases(family->name), tensors, problems, options.context);
+  HfReader reader(*config, hf_aliases(family->name, config->get_string("model_type").value_or("")),
+                  tensors, problems, options.context);
+  reader.note_aliases();
   read_common_keys(*config, reader);
+  reader.read_elsewhere(
+      {"architectures", "model_type", "eos_token_id", "quantization_config", "tokenizer_class"});
+  if (options.synthetic) // or weights of which the config tells the formats
+    reader.read_elsewhere({"dtype", "torch_dtype"});
   bool weights_are_known = true;
   const bool quantized = reader.has("quantization_config");
   if (quantized && options.formats_only) {

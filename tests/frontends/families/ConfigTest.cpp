@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <tuple>
 
 namespace quern {
 namespace {
@@ -81,7 +82,8 @@ TEST_F(Config, ReadsAllNamesOfKeys) {
     for (const auto &[alias, key] : what["attribute_map"].items()) {
       bool known = false;
       for (const Alias &entry : hf_aliases(family))
-        known |= entry.alias == alias && entry.key == key.get<std::string>();
+        known |= entry.alias == alias && entry.key == key.get<std::string>() &&
+                 entry.kind == AliasKind::Map;
       EXPECT_TRUE(known) << family << ": " << alias << " is " << key;
     }
   const json gpt2 = published_configs()["configs"]["gpt2-xl"];
@@ -93,6 +95,54 @@ TEST_F(Config, ReadsAllNamesOfKeys) {
   EXPECT_EQ(import(other).hidden, 32);
   other["hidden_size"] = "wide"; // a problem goes by the name that the file has
   EXPECT_EQ(problems(other).front().where, "hidden_size");
+}
+
+// Tests that a name of which transformers knows nothing does not count beside the one it reads, and
+// that it is said where the two do not agree.
+TEST_F(Config, PrefersTransformersNamesOfKeys) {
+  const json published = published_configs()["configs"];
+  const auto disagree = HasSubstr("do not agree");
+  json falcon = published["falcon-7b"];
+  const uint64_t hash = import(falcon).source_hash;
+  falcon["n_head"] = 8;
+  EXPECT_EQ(import(falcon).source_hash, hash);
+  EXPECT_THAT(import(falcon).notes, Contains(AllOf(disagree, HasSubstr("'n_head'"))));
+  falcon["n_head"] = falcon["num_attention_heads"];
+  EXPECT_THAT(import(falcon).notes, Not(Contains(disagree)));
+  falcon.erase("num_attention_heads"); // then it is all there is
+  EXPECT_EQ(import(falcon).source_hash, hash);
+  json gpt2 = published["gpt2-xl"]; // an attribute map's
+  gpt2["hidden_size"] = 64;
+  EXPECT_THAT(import(gpt2).notes, Contains(AllOf(disagree, HasSubstr("'hidden_size' counts"))));
+
+  const json epoch = published["stablelm-first"];
+  json stablelm = epoch;
+  stablelm["model_type"] = "stablelm";
+  stablelm["architectures"] = {"StableLmForCausalLM"};
+  for (const auto &[first, key, one, other] :
+       {std::tuple{"rope_pct", "partial_rotary_factor", 0.25, 0.5},
+        std::tuple{"norm_eps", "layer_norm_eps", 1e-5, 1e-2}}) {
+    SCOPED_TRACE(first);
+    const auto with = [](json config, std::initializer_list<std::pair<const char *, double>> keys) {
+      for (const auto &[name, value] : keys)
+        config[name] = value;
+      return config;
+    };
+    // In transformers' words, whose default is `one`.
+    json bare = stablelm;
+    bare.erase(first);
+    const uint64_t ones = import(with(bare, {{key, one}})).source_hash;
+    const uint64_t others = import(with(bare, {{key, other}})).source_hash;
+    EXPECT_EQ(import(with(bare, {{key, other}, {first, one}})).source_hash, others);
+    EXPECT_THAT(import(with(bare, {{key, other}, {first, one}})).notes, Contains(disagree));
+    EXPECT_EQ(import(with(bare, {{first, other}})).source_hash, ones);
+    EXPECT_THAT(import(with(bare, {{first, other}})).notes,
+                Contains(AllOf(HasSubstr(first), HasSubstr("is passed over"))));
+    // In the first code's.
+    EXPECT_EQ(import(with(epoch, {{first, other}})).source_hash, others);
+    EXPECT_EQ(import(with(epoch, {{first, other}, {key, one}})).source_hash, others);
+    EXPECT_THAT(import(with(epoch, {{first, other}, {key, one}})).notes, Contains(disagree));
+  }
 }
 
 // Tests that files are taken as they were published, and that other words for a model are the
@@ -183,6 +233,60 @@ TEST_F(Config, PassesOverNothingElse) {
               Contains(HasSubstr("'use_cache' is known to change nothing")));
 }
 
+// Tests that what is read elsewhere is not said to change nothing.
+TEST_F(Config, PassesOverNothingThatIsReadElsewhere) {
+  json config = llama();
+  config["eos_token_id"] = 2;
+  config["architectures"] = {"LlamaForCausalLM"};
+  config["quantization_config"] = {
+      {"quant_method", "bitsandbytes"}, {"load_in_8bit", true}, {"load_in_4bit", false}};
+  for (const char *key : {"model_type", "architectures", "eos_token_id", "quantization_config",
+                          "quantization_config.quant_method"})
+    for (const bool alone : {false, true}) {
+      folder_.write_config(config);
+      EXPECT_THAT(check_model(folder_.path("config.json"),
+                              {.synthetic = 1, .formats_only = alone, .ignored_keys = {key}}),
+                  Contains(AllOf(Field(&Problem::where, "--ignore-keys"),
+                                 Field(&Problem::what, HasSubstr("Quern reads")))))
+          << key << (alone ? ", of the config alone" : "");
+    }
+}
+
+// Tests that rope_scaling is none where transformers takes it for none, and that keys which change
+// the output are not hinted to be passed over.
+TEST_F(Config, TellsRotationsOfKindsOfLayers) {
+  const json plain = llama();
+  for (const json &none : {json(false), json::object(), json()}) {
+    json config = plain;
+    config["rope_scaling"] = none;
+    config["rope_parameters"]["rope_theta"] = 1234.0;
+    json without = config;
+    without.erase("rope_scaling");
+    EXPECT_EQ(import(config).source_hash, import(without).source_hash) << none;
+  }
+  const auto refused = [](const char *where) {
+    return ElementsAre(AllOf(Field(&Problem::where, where),
+                             Field(&Problem::what, HasSubstr("by kinds of layers")),
+                             Field(&Problem::hint, Not(HasSubstr("--ignore-keys")))));
+  };
+  const json flat = {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 1234.0}};
+  for (const char *family : {"gemma3_text", "olmo3"}) {
+    json config = config_classes()[family]["defaults"];
+    const json kinds = config["rope_parameters"];
+    EXPECT_EQ(shown(problems(config)), "") << family;
+    config["rope_parameters"] = flat;
+    EXPECT_THAT(problems(config), refused("rope_parameters")) << family;
+    config["rope_parameters"] = kinds;
+    config["rope_scaling"] = flat;
+    EXPECT_THAT(problems(config), refused("rope_scaling")) << family;
+    config["rope_scaling"] = json::object();
+    EXPECT_EQ(shown(problems(config)), "") << family;
+  }
+  json config = plain;
+  config["rope_parameters"] = {{"full_attention", flat}, {"sliding_attention", flat}};
+  EXPECT_THAT(problems(config), refused("rope_parameters"));
+}
+
 // Tests that windows of which transformers knows nothing in a family are noted where there would be
 // any.
 TEST_F(Config, NotesWindowsThatAreNot) {
@@ -218,6 +322,14 @@ TEST_F(Config, TellsMissingFromNull) {
   EXPECT_EQ(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", 4096));
   EXPECT_NE(hash(mistral, "sliding_window", missing), hash(mistral, "sliding_window", nullptr));
   EXPECT_EQ(hash(glm, "attention_bias", missing), hash(glm, "attention_bias", true));
+  // null is not the class's default, but what the code makes of it.
+  for (const auto &[name, key, value] : {std::tuple{"glm-4", "partial_rotary_factor", json(1.0)},
+                                         std::tuple{"ernie-4.5", "head_dim", json(8)},
+                                         std::tuple{"falcon-7b", "multi_query", json(false)},
+                                         std::tuple{"falcon-7b", "parallel_attn", json(false)}}) {
+    EXPECT_EQ(hash(published[name], key, nullptr), hash(published[name], key, value)) << key;
+    EXPECT_NE(hash(published[name], key, nullptr), hash(published[name], key, missing)) << key;
+  }
   json smollm3 = published["smollm-3"]; // whose second layer is not rotated
   smollm3["use_sliding_window"] = true;
   smollm3["sliding_window"] = 16;

@@ -304,6 +304,16 @@ TEST_F(GgufImport, NamesUnreadTypes) {
                                          Field(&Problem::what, HasSubstr("I32")))));
 }
 
+// Tests that keys of the tokenizer and of the file are not said to change nothing.
+TEST_F(GgufImport, PassesOverNothingThatIsReadElsewhere) {
+  write(read_golden("llama"), "", [](GgufWriter &w) { w.string("tokenizer.ggml.model", "none"); });
+  for (const char *key : {"tokenizer.ggml.model", "general.architecture"})
+    EXPECT_THAT(check_model(folder_.path("m.gguf"), {.ignored_keys = {key}}),
+                ElementsAre(testing::AllOf(Field(&Problem::where, "--ignore-keys"),
+                                           Field(&Problem::what, HasSubstr("Quern reads")))))
+        << key;
+}
+
 // Tests that no damage to a file crashes: it is refused, or it is a model that verifies.
 TEST_F(GgufImport, SurvivesDamage) {
   std::string bytes = to_gguf(read_golden("llama"))
