@@ -2,6 +2,7 @@
 
 #include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
+#include "frontends/TokenizerNotes.h"
 #include "frontends/families/Families.h"
 #include "frontends/gguf/GgufFile.h"
 #include "frontends/gguf/TokenizerMetadata.h"
@@ -238,7 +239,9 @@ void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems
     problems.add("tokenizer", spec.status());
     return;
   }
-  if (static_cast<int64_t>(spec->tokens.size()) != model.decoder.vocab && model.decoder.vocab > 0)
+  for (std::string &note : tokenizer_notes(*spec, model.decoder.vocab))
+    model.notes.push_back(std::move(note));
+  if (static_cast<int64_t>(spec->tokens.size()) < model.decoder.vocab)
     model.notes.push_back(absl::StrCat("the tokenizer has ", spec->tokens.size(),
                                        " tokens and the model ", model.decoder.vocab));
   model.tokenizer = text::serialize(*spec);

@@ -2,6 +2,7 @@
 
 #include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
+#include "frontends/TokenizerNotes.h"
 #include "frontends/families/Aliases.h"
 #include "frontends/families/Families.h"
 #include "frontends/hf/CommonKeys.h"
@@ -214,10 +215,8 @@ recipe::Source formats_of_config(const ConfigJson &config, ModelReader &reader,
   return source;
 }
 
-/// Serialized; and how many tokens it has.
 struct FolderTokenizer {
-  std::string bytes{};
-  int64_t tokens = 0;
+  std::optional<text::TokenizerSpec> spec{};
   bool wrong = false; ///< there is something, and a problem with it
 };
 
@@ -269,19 +268,19 @@ FolderTokenizer load_folder_tokenizer(const fs::path &folder, const absl::Status
   }
   if (!*spec)
     return {.wrong = !said.empty()};
-  return {text::serialize(**spec), static_cast<int64_t>((*spec)->tokens.size())};
+  return {.spec = **std::move(spec)};
 }
 
 void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
   if (tokenizer.wrong)
     return;
-  if (tokenizer.bytes.empty())
+  if (!tokenizer.spec)
     model.notes.push_back("there is no tokenizer.json, no tokenizer.model and no vocab.json with "
                           "merges.txt: what needs "
                           "text will refuse");
-  else if (tokenizer.tokens > model.decoder.vocab)
-    model.notes.push_back(absl::StrCat("the tokenizer has ", tokenizer.tokens,
-                                       " tokens and the model ", model.decoder.vocab));
+  else
+    for (std::string &note : tokenizer_notes(*tokenizer.spec, model.decoder.vocab))
+      model.notes.push_back(std::move(note));
 }
 
 } // namespace
@@ -355,7 +354,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     model.notes.push_back(std::move(note));
   if (!options.formats_only) // which asks of memory alone
     note_vocabulary(tokenizer, model);
-  model.tokenizer = std::move(tokenizer.bytes);
+  if (tokenizer.spec)
+    model.tokenizer = text::serialize(*tokenizer.spec);
   // Tensors that are parts of others are not to be told apart, and what a recipe made of fallbacks
   // says of shapes is not so.
   if (!weights_are_known)

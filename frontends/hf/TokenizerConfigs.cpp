@@ -121,6 +121,7 @@ absl::Status read_generation(const TokenizerFiles &files, const TokenizerConfigs
       parse_config("generation_config.json", files.generation_config_json);
   if (!generation.ok())
     return generation.status();
+  note_sampling(*generation, to.notes);
   // generation_config.json is what generation reads; config.json answers where it is silent.
   const std::optional<int32_t> vocab =
       number_of(model_key(configs.model, "vocab_size"), text::kMaxTokens);

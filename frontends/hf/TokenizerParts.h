@@ -123,6 +123,10 @@ absl::Status read_special_tokens(const TokenizerConfigs &configs, const Tokenize
 absl::Status read_generation(const TokenizerFiles &files, const TokenizerConfigs &configs,
                              SpecBuilder &to);
 
+/// Notes, in one line, what generation_config.json asks of sampling that `quern-run run` does
+/// otherwise, and the flags that say the same.
+void note_sampling(const Config &config, Notes &notes);
+
 /// Checks the spec as the runtime will and hands it over.
 absl::StatusOr<text::TokenizerSpec> finish(SpecBuilder &to, Notes *notes);
 

@@ -34,6 +34,9 @@ struct ChatInput {
   std::optional<std::tm> now;
 };
 
+/// How the message of an error begins that is the template's own, by raise_exception.
+inline constexpr std::string_view kTemplateRefuses = "the chat template refuses these messages";
+
 /// The text of a conversation. Errors name the template's line, or are what the template raised.
 /// Bytes of the input that are not UTF-8 are read as U+FFFD.
 absl::StatusOr<std::string> render_chat(std::string_view chat_template, const ChatInput &input);

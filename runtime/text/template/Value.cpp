@@ -2,6 +2,7 @@
 
 #include "runtime/text/Message.h"
 #include "runtime/text/Utf8.h"
+#include "runtime/text/template/RenderChat.h"
 
 namespace quern::text::jinja {
 
@@ -13,8 +14,7 @@ Value Machine::fail(std::string_view message) {
 
 Value Machine::refuse(std::string_view message) {
   if (ok())
-    status_ =
-        absl::InvalidArgumentError(concat("the chat template refuses these messages: ", message));
+    status_ = absl::InvalidArgumentError(concat(kTemplateRefuses, ": ", message));
   return {};
 }
 

@@ -198,6 +198,32 @@ TEST(ConfigFiles, BrokenTemplatesAreNoted) {
   EXPECT_EQ(notes("{{ messages|length }}"), "");
 }
 
+TEST(ConfigFiles, WhatGenerationAsksForIsNotedWithItsFlags) {
+  const auto notes = [&](json generation) {
+    return load({{"tokenizer.json", tokenizer_json()},
+                 {"generation_config.json", std::move(generation)}})
+        .notes;
+  };
+  EXPECT_EQ(notes({{"eos_token_id", 3}, {"do_sample", true}, {"use_cache", true}}), "");
+  EXPECT_EQ(notes({{"temperature", 0.8}, {"top_k", 40}, {"top_p", nullptr}, {"num_beams", 1}}), "")
+      << "which run does anyway";
+  EXPECT_EQ(notes({{"do_sample", true}, {"temperature", 0.6}, {"top_p", 0.9}}),
+            "generation_config.json asks for temperature 0.6, top_p 0.9, which run and chat do not "
+            "take over: give them --temp 0.6 --top-p 0.9\n");
+  EXPECT_EQ(notes({{"do_sample", false},
+                   {"temperature", 0.6},
+                   {"repetition_penalty", 1.2},
+                   {"suppress_tokens", {5, 7}},
+                   {"stop_strings", {"hello"}},
+                   {"num_beams", 4}}),
+            "generation_config.json asks for do_sample false, repetition_penalty 1.2, stop_strings "
+            "[\"hello\"], suppress_tokens [5,7], num_beams 4, which run and chat do not take over: "
+            "give them --temp 0 --repeat-penalty 1.2 --stop \"hello\" --logit-bias 5=-inf,7=-inf; "
+            "no flag says num_beams\n");
+  EXPECT_THAT(notes({{"stop_strings", "end"}}), HasSubstr("--stop \"end\""));
+  EXPECT_THAT(notes({{"no_repeat_ngram_size", 3}}), HasSubstr("no flag says no_repeat_ngram_size"));
+}
+
 json vocabulary(const char *tokenizer_class, const char *merges) {
   json vocab = tokenizer_json()["model"]["vocab"];
   return {{"vocab.json", vocab},
