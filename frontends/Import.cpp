@@ -59,6 +59,27 @@ std::string find_gguf(const fs::path &folder, Problems &problems) {
   return files.size() == 1 ? (folder / files[0]).string() : "";
 }
 
+/// Where `folder` is a model's in the Hugging Face cache (models--OWNER--NAME): the snapshot that
+/// its main branch is at, or any other; empty where it is none such.
+std::string find_snapshot(const fs::path &folder) {
+  std::error_code error;
+  const auto is_snapshot = [&](const fs::path &path) {
+    return fs::exists(path / "config.json", error) || fs::is_directory(path, error);
+  };
+  std::string hash;
+  std::ifstream(folder / "refs" / "main") >> hash;
+  const fs::path snapshots = folder / "snapshots";
+  if (!hash.empty() && is_snapshot(snapshots / hash))
+    return (snapshots / hash).string();
+  std::vector<std::string> found;
+  for (fs::directory_iterator entry(snapshots, error), end; !error && entry != end;
+       entry.increment(error))
+    if (is_snapshot(entry->path()))
+      found.push_back(entry->path().string());
+  std::sort(found.begin(), found.end());
+  return found.empty() ? "" : found.front();
+}
+
 LoadedModel load(const std::string &path, const ImportOptions &options, Problems &problems) {
   if (options.context && (*options.context < 1 || *options.context > recipe::kMaxContext)) {
     problems.add("-c", absl::StrCat(*options.context, " is not in 1..", recipe::kMaxContext),
@@ -91,6 +112,10 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
       return {};
     if (const std::string adapter = hf::adapter_text(path); !adapter.empty())
       problems.add(path, absl::InvalidArgumentError(absl::StrCat("the folder ", adapter)));
+    else if (const std::string snapshot = find_snapshot(path); !snapshot.empty())
+      problems.add(path,
+                   "this is a folder of the Hugging Face cache, with a model's snapshots in it",
+                   absl::StrCat("give the snapshot: ", snapshot));
     else
       problems.add(path, "the folder has no config.json", kWhatModelsAre);
     return {};

@@ -38,6 +38,26 @@ bool is_weights(const std::string &path) {
   return absl::EndsWith(path, ".safetensors") || absl::EndsWithIgnoreCase(path, ".gguf");
 }
 
+bool is_printable(char c) { return c >= ' ' && c < 127; }
+
+/// Whether the bytes begin as no weights do: GGUF's version, and a length in the first 8 bytes of a
+/// safetensors file, have zeros among them.
+bool is_text(std::string_view bytes) {
+  constexpr size_t kFew = 8;
+  return bytes.size() >= kFew && std::all_of(bytes.begin(), bytes.begin() + kFew, [](char c) {
+           return is_printable(c) || c == '\n' || c == '\r' || c == '\t';
+         });
+}
+
+/// Of a text, for a message.
+std::string first_line(std::string text) {
+  constexpr size_t kMost = 100;
+  text.erase(0, text.find_first_not_of(" \t\r\n"));
+  const auto end = std::find_if_not(text.begin(), text.end(), is_printable);
+  text.erase(end, text.end());
+  return text.size() > kMost ? text.substr(0, kMost) + "..." : text;
+}
+
 } // namespace
 
 absl::Status check_fetched(const std::string &path, std::span<const std::byte> bytes) {
@@ -52,6 +72,11 @@ absl::Status check_fetched(const std::string &path, std::span<const std::byte> b
   if (is_web_page(text))
     return wrong(path, "is a web page, of an error or a login, saved under the file's name",
                  "download the file itself");
+  if (is_weights(path) && is_text(text))
+    return wrong(
+        path,
+        absl::StrCat("is a text, as of an error, saved under the file's name: ", first_line(text)),
+        "download the file itself");
   if (is_weights(path) && bytes.size() >= 64 &&
       std::all_of(text.begin(), text.begin() + 64, [](char c) { return c == 0; }))
     return wrong(path,

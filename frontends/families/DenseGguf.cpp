@@ -53,13 +53,22 @@ int64_t fold(std::vector<int64_t> &by_layer) {
 }
 } // namespace
 
-Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
-  Dense d;
-  std::optional<std::vector<int64_t>> embedding = model.tensor_shape("token_embd.weight");
+int64_t vocab_from_gguf(ModelReader &model) {
+  const std::optional<std::vector<int64_t>> embedding = model.tensor_shape("token_embd.weight");
   std::optional<int64_t> rows;
   if (embedding && embedding->size() == 2)
     rows = embedding->front();
-  d.vocab = model.integer("vocab_size", 1, kMaxVocab, rows);
+  const int64_t vocab = model.integer("vocab_size", 1, kMaxVocab, rows);
+  if (!rows || *rows == vocab || *rows < 1 || *rows > kMaxVocab)
+    return vocab;
+  model.note(absl::StrCat("the file's key vocab_size says ", vocab, " tokens, and token_embd has ",
+                          *rows, ", which are read, as in llama.cpp"));
+  return *rows;
+}
+
+Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
+  Dense d;
+  d.vocab = vocab_from_gguf(model);
   d.hidden = model.integer("embedding_length", 1, kMaxWidth);
   d.layers = model.layers("block_count");
   d.layer_mlp = model.integers_by_layer("feed_forward_length", d.layers, 1, kMaxWidth);

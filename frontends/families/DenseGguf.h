@@ -30,6 +30,10 @@ struct GgufKeys {
 /// if their tensors are.
 Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys = {});
 
+/// The rows of the embedding, which are how many tokens there are; vocab_size, which files need not
+/// have, and in fine-tunes may have kept from the model they began with, where there is none.
+int64_t vocab_from_gguf(ModelReader &model);
+
 /// attention.sliding_window (`window` where it is not there) and attention.sliding_window_pattern,
 /// which is a flag a layer or a number n: all but every nth layer slide, all of them if it is 0.
 /// Fills `windows` and returns which layers slide; none if the window is 0.

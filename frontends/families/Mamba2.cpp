@@ -2,6 +2,7 @@
 // on each group of the inner width apart.
 #include "frontends/families/Activations.h"
 #include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 
 #include <absl/strings/str_cat.h>
@@ -79,12 +80,9 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder mamba2_from_gguf(ModelReader &model) {
-  const std::optional<std::vector<int64_t>> embedding = model.tensor_shape("token_embd.weight");
   recipe::Decoder decoder{
       .family = "mamba2",
-      .vocab = model.integer("vocab_size", 1, kMaxVocab,
-                             embedding && !embedding->empty() ? std::optional(embedding->front())
-                                                              : std::nullopt),
+      .vocab = vocab_from_gguf(model),
       .hidden = model.integer("embedding_length", 1, kMaxWidth),
       .context = model.context(model.integer("context_length", 1, recipe::kMaxContext, kContext)),
       .embedding = "token_embd"};

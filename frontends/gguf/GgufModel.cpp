@@ -288,6 +288,15 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
                  absl::StrCat("Quern reads ", gguf_family_names(), " from GGUF"));
     return model;
   }
+  if (file->tensors().empty() && !options.synthetic) {
+    // llama.cpp's tests have files of a tokenizer alone, ggml-vocab-*.gguf.
+    problems.add(path,
+                 file->has("tokenizer.ggml.tokens")
+                     ? "the file holds a vocabulary alone, no weights"
+                     : "the file holds no weights",
+                 "give the model's file");
+    return model;
+  }
 
   StoredTensors tensors = stored_tensors(*file);
   GgufReader reader(*file, std::string(*architecture), tensors, problems, options.context);

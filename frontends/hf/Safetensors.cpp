@@ -5,6 +5,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -74,6 +75,7 @@ void Safetensors::open_index(const std::string &path, std::vector<absl::Status> 
     return errors.push_back(index.status());
   const std::map<std::string, std::string> &homes = *index; // tensor to file
   std::set<std::string> names;
+  std::vector<std::string> copies;
   for (const auto &[tensor, name] : homes)
     names.insert(name);
   const fs::path folder = fs::path(path).parent_path();
@@ -91,7 +93,10 @@ void Safetensors::open_index(const std::string &path, std::vector<absl::Status> 
     // The index decides where a tensor is read from: copies in other shards do not count.
     const auto elsewhere = [&](const SafeTensor &tensor) {
       const auto home = homes.find(tensor.name);
-      return home != homes.end() && home->second != name;
+      if (home == homes.end() || home->second == name)
+        return false;
+      copies.push_back(absl::StrCat(tensor.name, " (in ", name, ", read from ", home->second, ")"));
+      return true;
     };
     tensors_.erase(std::remove_if(tensors_.begin() + static_cast<std::ptrdiff_t>(first),
                                   tensors_.end(), elsewhere),
@@ -99,6 +104,15 @@ void Safetensors::open_index(const std::string &path, std::vector<absl::Status> 
   }
   if (errors.size() > before)
     return; // of tensors in files that cannot be read nothing more is known
+  // Other readers take the last file's.
+  constexpr size_t kMost = 4;
+  if (const size_t more = copies.size() > kMost ? copies.size() - kMost : 0; !copies.empty()) {
+    copies.resize(copies.size() - more);
+    notes_.push_back(absl::StrCat("tensors are in more files than the one that the index names, "
+                                  "which is read: ",
+                                  absl::StrJoin(copies, ", "),
+                                  more ? absl::StrCat(" and ", more, " more") : std::string()));
+  }
   sort();
   for (size_t i = 1; i < tensors_.size(); ++i)
     if (tensors_[i].name == tensors_[i - 1].name)

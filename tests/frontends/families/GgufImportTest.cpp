@@ -280,6 +280,25 @@ TEST_F(GgufImport, TakesFilesWithoutVocabulary) {
   }
 }
 
+// Tests that the rows of the embedding are the vocabulary, whatever vocab_size says of the model
+// that this one began as.
+TEST_F(GgufImport, TakesTheEmbeddingsRows) {
+  for (const char *name : {"llama", "mamba2"}) {
+    const std::string key = std::string(name) + ".vocab_size";
+    write(read_golden(name), "", [&](GgufWriter &w) { w.u32(key, 22); });
+    mlir::MLIRContext context;
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(model->vocab, 23);
+    EXPECT_THAT(model->notes, testing::Contains(AllOf(HasSubstr("vocab_size says 22"),
+                                                      HasSubstr("token_embd has 23"))));
+    write(read_golden(name), "", [&](GgufWriter &w) { w.u32(key, 23); });
+    model = import_model(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_THAT(model->notes, testing::Not(testing::Contains(HasSubstr("vocab_size"))));
+  }
+}
+
 TEST_F(GgufImport, RefusesWhatIsNoModel) {
   auto refused = [&](const GgufWriter &writer, const std::string &where) {
     folder_.write("m.gguf", writer.bytes());
@@ -289,6 +308,16 @@ TEST_F(GgufImport, RefusesWhatIsNoModel) {
   refused(GgufWriter().string("general.architecture", "whale"), "general.architecture");
   refused(GgufWriter().string("general.architecture", "llama").string("general.type", "adapter"),
           "general.type");
+  // llama.cpp's vocabularies, which are files like any other.
+  GgufWriter vocabulary;
+  vocabulary.string("general.architecture", "llama").u32("llama.block_count", 2);
+  folder_.write("m.gguf", vocabulary.bytes());
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
+              ElementsAre(Field(&Problem::what, HasSubstr("holds no weights"))));
+  vocabulary.strings("tokenizer.ggml.tokens", {"a", "b"});
+  folder_.write("m.gguf", vocabulary.bytes());
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
+              ElementsAre(Field(&Problem::what, HasSubstr("a vocabulary alone, no weights"))));
   folder_.write("m.gguf", "GGUF");
   EXPECT_THAT(check_model(folder_.path("m.gguf")), testing::SizeIs(1));
 }

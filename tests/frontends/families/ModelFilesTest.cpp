@@ -112,6 +112,14 @@ TEST_F(ModelFiles, AreWhole) {
   EXPECT_THAT(problems(), ElementsAre(at("model.safetensors", "begins with zeros")));
   folder_.write("model.safetensors", "\n<!DOCTYPE html>\n<html><body>403</body></html>");
   EXPECT_THAT(problems(), ElementsAre(at("model.safetensors", "is a web page")));
+  for (const char *text : {"{\"error\": \"Repository not found\"}", " \n{\n \"error\": 404}",
+                           "Entry not found", "Invalid username or password."}) {
+    for (const char *file : {"model.safetensors", "m.gguf"})
+      folder_.write(file, text);
+    EXPECT_THAT(problems(), ElementsAre(at("model.safetensors", "is a text, as of an error")));
+    EXPECT_THAT(problems(folder_.path("m.gguf")), ElementsAre(at("m.gguf", "is a text")));
+  }
+  std::filesystem::remove(folder_.path("m.gguf"));
   folder_.write("model.safetensors", whole);
   folder_.write("model.safetensors.aria2", "state");
   EXPECT_THAT(problems(), ElementsAre(at("model.safetensors", "not finished", "aria2c -c")));
@@ -144,6 +152,28 @@ TEST_F(ModelFiles, AreAllThere) {
   folder_.write("m.gguf.crdownload", "GGUF");
   EXPECT_THAT(problems(folder_.path("m.gguf")),
               ElementsAre(at("m.gguf", "m.gguf.crdownload: its download was interrupted")));
+}
+
+// Tests that a tensor that is in a second shard, too, is read from where the index has it, and that
+// it is said.
+TEST_F(ModelFiles, MayHaveCopies) {
+  write_shards();
+  json part, copied = golden_["tensors"]["model.norm.weight"];
+  copied["mean"] = 7;
+  const json index = json::parse(bytes_of("model.safetensors.index.json"));
+  const std::string home = index["weight_map"]["model.norm.weight"];
+  const std::string other = home == "model-00001-of-00002.safetensors"
+                                ? "model-00002-of-00002.safetensors"
+                                : "model-00001-of-00002.safetensors";
+  EXPECT_THAT(notes(), Not(Contains(HasSubstr("in more files"))));
+  for (const auto &[name, file] : index["weight_map"].items())
+    if (file == other)
+      part[name] = golden_["tensors"][name];
+  part["model.norm.weight"] = copied;
+  folder_.write_tensors(part, other);
+  EXPECT_THAT(notes(), Contains(HasSubstr("in more files than the one that the index names, which "
+                                          "is read: model.norm.weight (in " +
+                                          other + ", read from " + home + ")")));
 }
 
 // Tests that of two sets of weights the one is read that transformers reads, and that it is said.
@@ -231,6 +261,21 @@ TEST_F(ModelFiles, ThatEndInZerosAreNoted) {
   folder_.write("model.safetensors",
                 front + std::string(end - bytes, 'x') + std::string(bytes, '\0'));
   EXPECT_THAT(notes(), Contains(HasSubstr("model.safetensors ends in zeros")));
+}
+
+// Tests that a tokenizer is held against the rows of the model beside it.
+TEST_F(ModelFiles, NotesThatNoTokenEndsAnAnswer) {
+  EXPECT_THAT(notes(), Contains(HasSubstr("no token ends an answer")));
+  folder_.write("tokenizer_config.json", R"({"eos_token": "c"})");
+  EXPECT_THAT(notes(), Not(Contains(HasSubstr("no token ends an answer"))));
+  const int rows = golden_["config"]["vocab_size"];
+  json tokenizer = json::parse(kTokenizer);
+  for (int id = 3; id < rows; ++id)
+    tokenizer["model"]["vocab"]["t" + std::to_string(id)] = id;
+  tokenizer["added_tokens"] = {{{"id", rows}, {"content", "<|im_end|>"}, {"special", true}}};
+  folder_.write("tokenizer.json", tokenizer.dump());
+  folder_.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  EXPECT_THAT(notes(), Contains(HasSubstr("no row for \"<|im_end|>\"")));
 }
 
 } // namespace
