@@ -13,6 +13,8 @@ namespace {
 
 constexpr char kIncomplete[] = "the files may be incomplete, or not belong to this config: take "
                                "all of the model's files again";
+constexpr char kDoubles[] = "save the model as float32: load it in transformers with "
+                            "dtype=torch.float32, and save_pretrained";
 constexpr int64_t kMaxSmall = int64_t{1} << 20;
 
 weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
@@ -92,7 +94,7 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
     if (stored.format.empty()) {
       problems.add(tensor.name,
                    absl::StrCat("its type, ", stored.type, ", is not one that Quern reads"),
-                   "take the model in another quantization");
+                   stored.type == "F64" ? kDoubles : "take the model in another quantization");
       continue;
     }
     weights::WeightRef ref = ref_of(tensor.name, stored);
@@ -104,7 +106,8 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
     place = {stored.file, static_cast<int64_t>(stored.offset), stored.format, stored.coded};
   }
   for (const auto &[name, stored] : list)
-    if (!used.contains(name) && !reported.contains(name) && !is_computed(name, stored))
+    if (!used.contains(name) && !reported.contains(name) && !harmless.contains(name) &&
+        !is_computed(name, stored))
       problems.add(name, "this model should have no such tensor",
                    "the config may not belong to these files, or the family has a part that Quern "
                    "does not know");

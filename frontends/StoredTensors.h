@@ -36,12 +36,16 @@ public:
   /// Tensors of which a problem was said already: neither missing nor too many.
   std::set<std::string, std::less<>> reported;
 
+  /// Tensors that change nothing of what a model computes, and why: one may be there though the
+  /// recipe has no place for it.
+  std::map<std::string, std::string, std::less<>> harmless;
+
   /// A small tensor's values, at most 2^20.
   absl::StatusOr<std::vector<float>> values(const std::string &name) const;
 
   /// Where each of `wanted` is. A tensor that is missing, of another shape or of a type Quern does
-  /// not read is a problem, and so is one that is in the files and neither wanted nor in `known`:
-  /// it would have changed what the model computes.
+  /// not read is a problem, and so is one that is in the files and neither wanted, nor in `known`,
+  /// nor harmless: it would have changed what the model computes.
   std::vector<recipe::Place> place(const std::vector<recipe::Tensor> &wanted,
                                    const std::set<std::string> &known, Problems &problems) const;
   /// Says which tensors of a recipe are missing, where their shapes are made up of other problems.

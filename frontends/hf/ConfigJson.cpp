@@ -306,6 +306,10 @@ bool ConfigJson::is_bool(std::string_view key) const {
   return value != nullptr && value->is_boolean();
 }
 
+void ConfigJson::add(std::string_view key, nlohmann::json value) const {
+  state_->document[std::string(key)] = std::move(value);
+}
+
 void ConfigJson::ignore(std::initializer_list<std::string_view> keys) const {
   for (const std::string_view key : keys)
     state_->read.insert(where(key));

@@ -73,6 +73,9 @@ public:
   bool is_number(std::string_view key) const;
   bool is_bool(std::string_view key) const;
 
+  /// Puts a value at the top of the document that the file does not have, as if it had.
+  void add(std::string_view key, nlohmann::json value) const;
+
   /// Marks keys, and all inside them, as known to be of no consequence.
   void ignore(std::initializer_list<std::string_view> keys) const;
 

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -283,6 +284,64 @@ void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
       model.notes.push_back(std::move(note));
 }
 
+/// Gives the tensors of a bare model (LlamaModel and the like) the names that they have in the
+/// whole one, as transformers does. False, and a problem, where names are those of a wrapper.
+bool name_tensors(const Family &family, const std::string &config_path,
+                  const ImportOptions &options, StoredTensors &tensors, Problems &problems,
+                  std::vector<std::string> &notes) {
+  const absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
+  if (tensors.list.empty() || !config.ok())
+    return true;
+  // The family says how it names them; what else it says is for the time they have their names.
+  Problems unsaid;
+  HfReader reader(*config, hf_aliases(family.name), tensors, unsaid, options.context);
+  const recipe::Decoder decoder = family.from_hf(reader);
+  const std::string embedding = decoder.embedding + ".weight";
+  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
+  const std::string bare = embedding.substr(prefix.size());
+  if (tensors.list.contains(embedding))
+    return true;
+  for (const char *wrapper : {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module."})
+    if (tensors.list.contains(wrapper + embedding) || tensors.list.contains(wrapper + bare)) {
+      problems.add(absl::StrCat(wrapper, "*"),
+                   absl::StrCat("the tensors' names begin with '", wrapper,
+                                "', which torch.compile (_orig_mod) and DataParallel (module) put "
+                                "before a model's own"),
+                   absl::StrCat("save the model that is inside the wrapper, or rename the tensors: "
+                                "without '",
+                                wrapper, "'"));
+      return false;
+    }
+  const auto first = tensors.list.lower_bound(prefix);
+  if (!tensors.list.contains(bare) ||
+      (first != tensors.list.end() && first->first.starts_with(prefix)))
+    return true;
+  decltype(tensors.list) named;
+  for (auto &[name, tensor] : tensors.list)
+    named.emplace(name.starts_with(decoder.head.module + ".") ? name : prefix + name,
+                  std::move(tensor));
+  tensors.list = std::move(named);
+  notes.push_back(absl::StrCat("the tensors are named as a bare model's, without '", prefix,
+                               "': they are read as if they had it, as in transformers"));
+  return true;
+}
+
+/// Says which tensors are passed over, one note for each reason.
+void note_harmless(const StoredTensors &tensors, const std::vector<recipe::Tensor> &wanted,
+                   std::vector<std::string> &notes) {
+  std::set<std::string_view> used;
+  for (const recipe::Tensor &tensor : wanted)
+    used.insert(tensor.name);
+  std::map<std::string, std::vector<std::string>> passed;
+  for (const auto &[name, why] : tensors.harmless)
+    if (!used.contains(name))
+      passed[why].push_back(name);
+  for (const auto &[why, names] : passed)
+    notes.push_back(absl::StrCat(names.size(), names.size() == 1 ? " tensor is" : " tensors are",
+                                 " passed over (", names.front(),
+                                 names.size() == 1 ? "" : " and the like", "): ", why));
+}
+
 } // namespace
 
 LoadedModel load_model(const std::string &path, const ImportOptions &options, Problems &problems) {
@@ -323,6 +382,9 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   const Family *family = config.ok() ? find_family(*config, problems, model.notes) : nullptr;
   if (!family)
     return model;
+  adopt_quantization(folder.string(), *config, tensors, problems, model.notes);
+  bool weights_are_known =
+      name_tensors(*family, config_path, options, tensors, problems, model.notes);
   HfReader reader(*config, hf_aliases(family->name, config->get_string("model_type").value_or("")),
                   tensors, problems, options.context);
   reader.note_aliases();
@@ -331,7 +393,6 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
       {"architectures", "model_type", "eos_token_id", "quantization_config", "tokenizer_class"});
   if (options.synthetic) // or weights of which the config tells the formats
     reader.read_elsewhere({"dtype", "torch_dtype"});
-  bool weights_are_known = true;
   const bool quantized = reader.has("quantization_config");
   if (quantized && options.formats_only) {
     // Settings are read when the recipe's modules are known.
@@ -340,7 +401,13 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     model.notes.push_back("the made-up weights are not quantized as quantization_config says: "
                           "--quant says how");
   } else if (quantized) {
-    weights_are_known = make_quantized_weights(*config, reader, tensors, model.notes);
+    weights_are_known &= make_quantized_weights(*config, reader, tensors, model.notes);
+  } else if (const std::string which = quantized_tensor(tensors); !which.empty()) {
+    weights_are_known = false;
+    problems.add(which,
+                 "this is a tensor of a quantized model, and config.json has no "
+                 "quantization_config to say how it is quantized",
+                 "take config.json, or quantize_config.json, as it was published with these files");
   }
   model.decoder = family->from_hf(reader);
   model.formats = tensors.formats();
@@ -379,6 +446,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   }
   model.source.files = tensors.paths();
   model.source.places = tensors.place(wanted, reader.taken(), problems);
+  note_harmless(tensors, wanted, model.notes);
   absl::StatusOr<uint64_t> hash = tensors.hash();
   if (hash.ok())
     model.weights_hash = *hash;

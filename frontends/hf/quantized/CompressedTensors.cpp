@@ -51,8 +51,13 @@ public:
   void read() {
     const std::string format = reader_.text(key("format"), "");
     check_format("format", format);
-    for (const char *name : {"kv_cache_scheme", "sparsity_config", "transform_config"})
+    for (const char *name : {"sparsity_config", "transform_config"})
       check_absent(name);
+    if (reader_.has(key("kv_cache_scheme")))
+      reader_.note(absl::StrCat(key("kv_cache_scheme"),
+                                " is passed over: it is for a cache that is quantized as it says, "
+                                "and Quern's holds keys and values as they are computed"));
+    reader_.ignore({key("kv_cache_scheme")});
     ignored_ = reader_.texts(key("ignore"));
     for (const char *name :
          {"global_compression_ratio", "quantization_status", "version", "compression_ratio"})
@@ -258,6 +263,15 @@ void make(const Scheme &scheme, bool packed, Module module) {
       absl::StrCat("compressed-tensors, ", scheme.bits, scheme.e4m3 ? " bits (e4m3)" : " bits"));
 }
 
+/// What belongs to kv_cache_scheme: how a cache would round, not what the weights are.
+void pass_over_cache_scales(StoredTensors &tensors) {
+  for (const auto &[name, tensor] : tensors.list)
+    for (const char *of : {".k_", ".v_", ".q_", ".kv_", ".k_proj.output_", ".v_proj.output_"})
+      for (const char *what : {"scale", "zero_point"})
+        if (absl::EndsWith(name, absl::StrCat(of, what)))
+          tensors.harmless[name] = "numbers of a quantized cache are not used";
+}
+
 } // namespace
 
 bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &modules) {
@@ -290,6 +304,7 @@ bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &mo
       else
         make(*scheme, packed, std::move(module));
     }
+  pass_over_cache_scales(modules.tensors());
   return true;
 }
 

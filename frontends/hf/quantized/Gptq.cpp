@@ -9,10 +9,17 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <optional>
+
 namespace quern::hf::quantized {
 namespace {
 
 using weights::Element;
+
+static_assert(std::endian::native == std::endian::little, "codes are read as they lie");
 
 struct Settings {
   int bits;
@@ -56,6 +63,71 @@ std::vector<std::string> chosen_modules(const ConfigJson &config, ModelReader &r
     return *std::move(names);
   reader.problem(key(kKey), std::string(names.status().message()));
   return {};
+}
+
+/// A zero point of the weight that is not `zero`; none where all of them are.
+std::optional<int> other_zero(const StoredTensors &tensors, const StoredTensor &weight, int zero) {
+  const weights::Coded &coded = *weight.coded;
+  if (!coded.zeros)
+    return std::nullopt;
+  const int mask = (1 << coded.bits) - 1, less = coded.zeros_less_one ? 1 : 0;
+  // Rows fill whole words, so that all of them are one string of codes: 8 of them a unit.
+  const auto unit_bytes = static_cast<size_t>(coded.bits);
+  const int64_t groups = (weight.shape[1] - 1) / coded.group + 1;
+  const auto bytes = tensors.store.file(coded.zeros->file)
+                         .range(coded.zeros->offset,
+                                static_cast<uint64_t>(groups * weight.shape[0] * coded.bits / 8));
+  if (!bytes.ok())
+    return std::nullopt; // said where the weight is placed
+  for (size_t at = 0; at + unit_bytes <= bytes->size(); at += unit_bytes) {
+    uint64_t unit = 0;
+    std::memcpy(&unit, bytes->data() + at, unit_bytes);
+    for (int i = 0; i < 8; ++i)
+      if (const int found = ((static_cast<int>(unit >> (i * coded.bits)) & mask) + less) & mask;
+          found != zero)
+        return found;
+  }
+  return std::nullopt;
+}
+
+/// The zero points are computed with as they are stored, as everywhere; but files are known whose
+/// zeros are stored in the way of one format under the name of the other.
+void note_zeros(const Settings &settings, const std::vector<std::string> &names,
+                const StoredTensors &tensors, ModelReader &reader) {
+  const int zero = 1 << (settings.bits - 1);
+  int others = 0;
+  std::string first;
+  bool misnamed = true;
+  for (const std::string &name : names) {
+    const auto weight = tensors.list.find(name + ".weight");
+    if (weight == tensors.list.end() || !weight->second.coded)
+      continue;
+    const std::optional<int> other = other_zero(tensors, weight->second, zero);
+    if (!other)
+      continue;
+    if (others++ == 0)
+      first = absl::StrCat(name, " has ", *other);
+    misnamed &= *other == zero + (settings.zeros_less_one ? 1 : -1);
+  }
+  if (others > 0)
+    reader.note(absl::StrCat(
+        key("sym"), " says that every zero point is ", zero, ", and ", others, " of ", names.size(),
+        " quantized weights have others (", first, "): they are computed with as stored",
+        misnamed ? absl::StrCat("; all are off by one, as if the zeros were stored as in the "
+                                "format ",
+                                settings.zeros_less_one ? "gptq_v2" : "gptq",
+                                ": if the model's answers make no sense, set ",
+                                key("checkpoint_format"), " to that in config.json")
+                 : std::string()));
+}
+
+/// AutoGPTQ wrote a bias for every linear it quantized, of zeros where the model has none.
+void pass_over_zero_biases(const std::vector<std::string> &names, StoredTensors &tensors) {
+  for (const std::string &name : names)
+    if (const auto values = tensors.values(name + ".bias");
+        values.ok() &&
+        std::all_of(values->begin(), values->end(), [](float value) { return value == 0; }))
+      tensors.harmless[name + ".bias"] = "biases of zeros add nothing to a model that has none";
 }
 
 } // namespace
@@ -157,8 +229,12 @@ bool gptq(const ConfigJson &config, ModelReader &reader, Modules &modules) {
                                            : ", and zero points differ",
                                symmetric && reordered ? ", and columns are out of order" : "")});
   }
-  for (const std::string &name : modules.with("qweight"))
+  const std::vector<std::string> names = modules.with("qweight");
+  for (const std::string &name : names)
     make(settings, Module(modules, name));
+  if (reader.has(key("sym")) && reader.boolean(key("sym"), true))
+    note_zeros(settings, names, modules.tensors(), reader);
+  pass_over_zero_biases(names, modules.tensors());
   return true;
 }
 

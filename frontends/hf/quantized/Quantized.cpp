@@ -1,8 +1,13 @@
 #include "frontends/hf/quantized/Quantized.h"
 
+#include "frontends/hf/JsonText.h"
 #include "frontends/hf/quantized/Modules.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+
+#include <filesystem>
+#include <utility>
 
 namespace quern::hf {
 namespace {
@@ -58,6 +63,46 @@ bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, Store
                                  " that no packing holds exactly: packed as f32, unless --quant "
                                  "says otherwise"));
   return true;
+}
+
+std::string quantized_tensor(const StoredTensors &tensors) {
+  for (const auto &[name, tensor] : tensors.list)
+    for (const char *end :
+         {".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight.absmax"})
+      if (absl::EndsWith(name, end))
+        return name;
+  return "";
+}
+
+void adopt_quantization(const std::string &folder, const ConfigJson &config,
+                        const StoredTensors &tensors, Problems &problems,
+                        std::vector<std::string> &notes) {
+  constexpr uint64_t kMaxBytes = 1'000'000;
+  if (config.has("quantization_config") ||
+      (!tensors.list.empty() && quantized_tensor(tensors).empty()))
+    return;
+  for (const auto &[file, method] :
+       {std::pair{"quantize_config.json", "gptq"}, {"quant_config.json", "awq"}}) {
+    const std::string path = absl::StrCat(folder, "/", file);
+    std::error_code error;
+    if (!std::filesystem::exists(path, error))
+      continue;
+    auto settings = read_json(path, kMaxBytes);
+    if (!settings.ok())
+      return problems.add_file(path, settings.status());
+    if (!settings->is_object())
+      return problems.add(path, "it is no JSON object", "download it again");
+    if (!settings->contains("quant_method"))
+      (*settings)["quant_method"] = settings->contains("w_bit") ? "awq" : method;
+    if (settings->contains("q_group_size") && !settings->contains("group_size")) {
+      (*settings)["group_size"] = (*settings)["q_group_size"]; // AutoAWQ's own name
+      settings->erase("q_group_size");
+    }
+    config.add("quantization_config", *std::move(settings));
+    notes.push_back(absl::StrCat(file, " is read as the quantization_config that config.json does "
+                                       "not have"));
+    return;
+  }
 }
 
 PlannedFormats plan_quantized_weights(const ConfigJson &config, ModelReader &reader,

@@ -38,6 +38,16 @@ PlannedFormats plan_quantized_weights(const ConfigJson &config, ModelReader &rea
 bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, StoredTensors &tensors,
                             std::vector<std::string> &notes);
 
+/// A tensor that only quantized modules have, whatever the scheme; "" where there is none.
+std::string quantized_tensor(const StoredTensors &tensors);
+
+/// Gives a config that has no quantization_config the one in quantize_config.json or
+/// quant_config.json beside it, where AutoGPTQ and AutoAWQ wrote it, if there are quantized tensors
+/// or none at all (weights are made up). A file that cannot be read is a problem.
+void adopt_quantization(const std::string &folder, const ConfigJson &config,
+                        const StoredTensors &tensors, Problems &problems,
+                        std::vector<std::string> &notes);
+
 namespace quantized {
 
 class Modules;

@@ -239,6 +239,60 @@ TEST_F(Import, FindsAllThatIsWrong) {
               Contains(Field(&Problem::what, AllOf(HasSubstr("Mystery"), HasSubstr("Wiggle")))));
 }
 
+// Tests that a bare model's tensors are found, and that its names are read as in transformers.
+TEST_F(Import, ReadsBareModels) {
+  for (const char *name : {"llama", "opt", "falcon", "gpt_neox", "mamba2", "gpt2"}) {
+    SCOPED_TRACE(name);
+    golden_ = read_golden(name);
+    config_ = golden_["config"];
+    const json whole = golden_["tensors"];
+    json &bare = golden_["tensors"] = json::object();
+    bool head = false;
+    for (const auto &[tensor, entry] : whole.items()) {
+      const bool of_head = tensor.starts_with("lm_head.") || tensor.starts_with("embed_out.");
+      head |= of_head;
+      bare[of_head ? tensor : tensor.substr(tensor.find('.') + 1)] = entry;
+    }
+    EXPECT_THAT(problems(), IsEmpty());
+    auto model = import();
+    ASSERT_TRUE(model.ok()) << model.status();
+    if (std::string(name) != "gpt2") // which knows its own names
+      EXPECT_THAT(model->notes, Contains(HasSubstr("named as a bare model's")));
+    if (!head)
+      continue;
+    // What the bare model lacks is missing still.
+    for (const char *module : {"lm_head.weight", "embed_out.weight"})
+      bare.erase(module);
+    EXPECT_THAT(problems(), ElementsAre(Field(&Problem::what, HasSubstr("missing"))));
+  }
+}
+
+TEST_F(Import, NamesWrappers) {
+  const json whole = golden_["tensors"];
+  for (const char *wrapper : {"_orig_mod.", "module.", "module._orig_mod."}) {
+    json &wrapped = golden_["tensors"] = json::object();
+    for (const auto &[tensor, entry] : whole.items())
+      wrapped[wrapper + tensor] = entry;
+    EXPECT_THAT(problems(),
+                ElementsAre(AllOf(problem_at(wrapper + std::string("*")),
+                                  Field(&Problem::hint, HasSubstr("inside the wrapper")))));
+  }
+}
+
+TEST_F(Import, SaysHowToSaveDoubles) {
+  json &norm = golden_["tensors"]["model.norm.weight"];
+  const int64_t size = norm["shape"][0];
+  norm = {{"dtype", "I64"}, {"shape", {size}}, {"values", std::vector<int64_t>(size, 1)}};
+  EXPECT_THAT(problems(), ElementsAre(Field(&Problem::hint, HasSubstr("another quantization"))));
+  std::ifstream stream(folder_.path("model.safetensors"), std::ios::binary);
+  std::string file(std::istreambuf_iterator<char>(stream), {});
+  file.replace(file.find("I64"), 3, "F64");
+  folder_.write("model.safetensors", file);
+  EXPECT_THAT(check_model(folder_.path()),
+              ElementsAre(AllOf(problem_at("model.norm.weight"),
+                                Field(&Problem::hint, HasSubstr("as float32")))));
+}
+
 // Where shapes are made up, only names can be missed.
 TEST_F(Import, FindsMissingTensorsOfUnknownShape) {
   config_["hidden_size"] = "wide";
@@ -292,6 +346,16 @@ TEST_F(Import, NamesWhatIsNoModel) {
               ElementsAre(problem_at(folder_.path("nothing"))));
   EXPECT_THAT(check_model(folder_.path()),
               ElementsAre(Field(&Problem::what, HasSubstr("no config.json"))));
+  std::filesystem::create_directories(folder_.path("snapshots/abc"));
+  std::filesystem::create_directories(folder_.path("snapshots/def"));
+  const auto snapshot = [&](const std::string &name) {
+    return ElementsAre(AllOf(Field(&Problem::what, HasSubstr("Hugging Face cache")),
+                             Field(&Problem::hint, HasSubstr(folder_.path("snapshots/" + name)))));
+  };
+  EXPECT_THAT(check_model(folder_.path()), snapshot("abc"));
+  std::filesystem::create_directories(folder_.path("refs"));
+  folder_.write("refs/main", "def");
+  EXPECT_THAT(check_model(folder_.path()), snapshot("def"));
   folder_.write("notes.txt", "hello");
   EXPECT_THAT(check_model(folder_.path("notes.txt")), SizeIs(1));
 }

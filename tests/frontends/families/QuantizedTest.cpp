@@ -17,6 +17,7 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
@@ -39,6 +40,13 @@ protected:
     folder_.write_config(golden_["config"]);
     folder_.write_tensors(golden_["tensors"]);
     return check_model(folder_.path(), options);
+  }
+  std::vector<std::string> notes() {
+    EXPECT_THAT(problems(), IsEmpty());
+    mlir::MLIRContext context;
+    const auto model = import_model(folder_.path(), {}, context);
+    EXPECT_TRUE(model.ok()) << model.status();
+    return model.ok() ? model->notes : std::vector<std::string>();
   }
   static auto at(const std::string &where, const std::string &what = "") {
     return AllOf(Field(&Problem::where, where), Field(&Problem::what, HasSubstr(what)));
@@ -83,7 +91,6 @@ TEST_F(QuantizedImport, NamesSettingsItDoesNotRead) {
   expect("llama-fp8", "/fmt", "e5m2", "fmt");
   expect("llama-fp8", "/weight_block_size", {0, 4}, "weight_block_size");
   expect("llama-ct-int8", "/format", "marlin-24", "format");
-  expect("llama-ct-int8", "/kv_cache_scheme", {{"num_bits", 8}}, "kv_cache_scheme");
   expect("llama-ct-int8", "/transform_config", {{"config_groups", {{"R1", 1}}}},
          "transform_config");
   expect("llama-ct-int8", "/sparsity_config", {{"format", "sparse-24-bitmask"}}, "sparsity_config");
@@ -179,6 +186,112 @@ TEST_F(QuantizedImport, TakesIgnoredModulesAtTheirWord) {
 TEST_F(QuantizedImport, MadeUpWeightsAreNotQuantized) {
   load("llama-gptq");
   EXPECT_THAT(problems({.synthetic = 1}), IsEmpty());
+}
+
+// Tests that zero points that are not what `sym` says are noted, with the other format's name where
+// they are stored as in that; and that none of what libraries write is.
+TEST_F(QuantizedImport, NotesZeroPointsThatAreNotSymmetric) {
+  for (const std::string &name : golden_names())
+    if (name.find("-gptq") != name.npos) {
+      load(name.c_str());
+      EXPECT_THAT(notes(), Not(Contains(HasSubstr("quantization_config.sym")))) << name;
+    }
+  for (const auto &[golden, bits] :
+       {std::pair{"llama-gptq", 4}, {"llama-gptq-8bit", 8}, {"llama-gptq-3bit", 3}}) {
+    SCOPED_TRACE(golden);
+    load(golden);
+    json &zeros = tensor("qzeros");
+    settings()["sym"] = true;
+    settings().erase("checkpoint_format");
+    const auto fill = [&](json &qzeros, uint32_t code) {
+      json values;
+      for (int64_t group = 0; group < qzeros["shape"][0]; ++group)
+        for (int64_t word = 0, bit = 0; word < qzeros["shape"][1]; ++word) {
+          uint32_t value = 0;
+          for (int i = 0; i < 32; ++i, ++bit)
+            value |= (code >> (bit % bits) & 1) << i;
+          values.push_back(static_cast<int32_t>(value));
+        }
+      qzeros = {{"dtype", "I32"}, {"shape", qzeros["shape"]}, {"values", values}};
+    };
+    const uint32_t half = 1u << (bits - 1);
+    for (auto &[name, entry] : golden_["tensors"].items())
+      if (name.ends_with(".qzeros"))
+        fill(entry, half - 1);
+    EXPECT_THAT(notes(), Not(Contains(HasSubstr("quantization_config.sym"))));
+    fill(zeros, half);
+    const std::string says = "quantization_config.sym says that every zero point is " +
+                             std::to_string(half) +
+                             ", and 1 of 14 quantized weights have others "
+                             "(model.layers.0.self_attn.q_proj has " +
+                             std::to_string(half + 1) + ")";
+    EXPECT_THAT(notes(), Contains(AllOf(HasSubstr(says), HasSubstr("gptq_v2"))));
+    fill(zeros, half - 2);
+    EXPECT_THAT(notes(), Contains(AllOf(HasSubstr("q_proj has " + std::to_string(half - 1)),
+                                        Not(HasSubstr("gptq_v2")))));
+    settings()["sym"] = false;
+    EXPECT_THAT(notes(), Not(Contains(HasSubstr("quantization_config.sym"))));
+  }
+}
+
+// Tests that AutoGPTQ's biases of zeros are passed over, and no others.
+TEST_F(QuantizedImport, PassesOverBiasesOfZeros) {
+  load("llama-gptq");
+  tensor("bias") = {{"dtype", "F16"}, {"shape", {64}}, {"mean", 0}, {"spread", 0}};
+  EXPECT_THAT(notes(),
+              Contains(AllOf(HasSubstr("1 tensor is passed over (" + (kQ + std::string("bias"))),
+                             HasSubstr("biases of zeros"))));
+  tensor("bias")["mean"] = 0.5;
+  EXPECT_THAT(problems(), ElementsAre(at(kQ + std::string("bias"), "no such tensor")));
+  // Where the model has a bias, its zeros are values as others.
+  load("gpt2-gptq");
+  golden_["tensors"]["transformer.h.0.attn.c_attn.bias"]["mean"] = 0;
+  golden_["tensors"]["transformer.h.0.attn.c_attn.bias"]["spread"] = 0;
+  EXPECT_THAT(notes(), Not(Contains(HasSubstr("passed over"))));
+}
+
+// Tests that what is for a quantized cache is passed over, scheme and scales.
+TEST_F(QuantizedImport, PassesOverTheCachesScales) {
+  load("llama-ct-int8");
+  settings()["kv_cache_scheme"] = {{"num_bits", 8}, {"type", "float"}, {"strategy", "tensor"}};
+  for (const char *scale : {"k_scale", "v_scale", "k_proj.output_scale"})
+    golden_["tensors"][std::string("model.layers.0.self_attn.") + scale] = {
+        {"dtype", "F32"}, {"shape", {1}}, {"values", {1.0}}};
+  EXPECT_THAT(notes(),
+              AllOf(Contains(HasSubstr("quantization_config.kv_cache_scheme is passed over")),
+                    Contains(HasSubstr("3 tensors are passed over"))));
+  golden_["tensors"]["model.layers.0.self_attn.novel_scale"] = {
+      {"dtype", "F32"}, {"shape", {1}}, {"values", {1.0}}};
+  EXPECT_THAT(problems(), ElementsAre(at("model.layers.0.self_attn.novel_scale")));
+}
+
+// Tests that the files that AutoGPTQ and AutoAWQ wrote their settings into stand for
+// quantization_config, and that tensors without either are told for what they are.
+TEST_F(QuantizedImport, ReadsSettingsBesideTheConfig) {
+  load("llama-gptq");
+  json settings = this->settings();
+  settings.erase("quant_method");
+  golden_["config"].erase("quantization_config");
+  EXPECT_THAT(problems(), ElementsAre(AllOf(
+                              at("model.layers.0.mlp.down_proj.qweight", "no quantization_config"),
+                              Field(&Problem::hint, HasSubstr("quantize_config.json")))));
+  folder_.write("quantize_config.json", settings.dump());
+  EXPECT_THAT(notes(), Contains(HasSubstr("quantize_config.json is read")));
+  settings["bits"] = 16;
+  folder_.write("quantize_config.json", settings.dump());
+  EXPECT_THAT(problems(), ElementsAre(at("quantization_config.bits")));
+  folder_.write("quantize_config.json", "[");
+  EXPECT_THAT(problems(), Contains(at(folder_.path("quantize_config.json"))));
+  std::filesystem::remove(folder_.path("quantize_config.json"));
+  load("llama-awq");
+  golden_["config"].erase("quantization_config");
+  folder_.write("quant_config.json",
+                R"({"zero_point": true, "q_group_size": 32, "w_bit": 4, "version": "GEMM"})");
+  EXPECT_THAT(notes(), Contains(HasSubstr("quant_config.json is read")));
+  // Left over beside a model that is not quantized, it says nothing.
+  const json golden = read_golden("llama");
+  golden_ = golden;
+  EXPECT_THAT(notes(), Not(Contains(HasSubstr("quant_config.json is read"))));
 }
 
 /// Formats by weight.
