@@ -87,6 +87,11 @@ int32_t SpecBuilder::add_token(text::AddedToken token) {
 }
 
 absl::StatusOr<TokenizerSpec> finish(SpecBuilder &to, Notes *notes) {
+  // What is not looked for is not found: the tokens stay, by their ids and names.
+  if (to.splits_special &&
+      std::erase_if(to.spec.added_tokens, [](const auto &token) { return token.special; }) > 0)
+    to.notes.push_back("tokenizer_config.json: split_special_tokens is true: a special token's "
+                       "spelling is text, also where a chat template writes it");
   for (std::string &fault : text::template_faults(to.spec.chat_template))
     to.notes.push_back(std::move(fault));
   // What the runtime would refuse is refused here, where the model's author can be named.

@@ -1,6 +1,9 @@
 // transformers' tokenizer classes: what they call their special tokens, and how those without a
 // tokenizer.json read a vocabulary.
 #include "frontends/hf/TokenizerParts.h"
+#include "runtime/text/Message.h"
+
+#include <algorithm>
 
 namespace quern::hf {
 namespace {
@@ -138,7 +141,49 @@ std::string named_class(const Config &tokenizer_config, const Config &model_conf
   return "";
 }
 
+/// Whether the class makes its steps itself, byte-level ones.
+bool is_byte_level(const TokenizerClass &known) {
+  return known.pipeline != Pipeline::None && known.pipeline != Pipeline::WordPiece;
+}
+
 } // namespace
+
+nlohmann::json pre_tokenizer_of(nlohmann::json step, const Config &tokenizer_config,
+                                const TokenizerClass *known_class) {
+  const Config said = tokenizer_config.value("add_prefix_space", Config());
+  if (!known_class || !is_byte_level(*known_class) || !said.is_boolean() || !step.is_object())
+    return step;
+  if (text_of(step, "type") == "ByteLevel")
+    step["add_prefix_space"] = said.get<bool>();
+  if (const auto steps = step.find("pretokenizers"); steps != step.end() && steps->is_array())
+    for (nlohmann::json &inner : *steps)
+      inner = pre_tokenizer_of(std::move(inner), tokenizer_config, known_class);
+  return step;
+}
+
+void note_other_steps(const TokenizerClass &known_class, const Config &tokenizer_config,
+                      SpecBuilder &to) {
+  if (!is_byte_level(known_class))
+    return;
+  const text::TokenizerSpec &spec = to.spec;
+  const auto note = [&](std::string_view does, std::string_view says) {
+    to.notes.push_back(text::concat("tokenizer.json ", says,
+                                    ", which counts, though transformers' ", known_class.name, " ",
+                                    does));
+  };
+  const bool normalizes = known_class.pipeline != Pipeline::Gpt2;
+  if (normalizes == spec.normalizers.empty())
+    note(normalizes ? "makes it NFC" : "does not",
+         normalizes ? "leaves text as it is" : "normalizes text");
+  if (known_class.cls_and_sep && spec.prefix_ids.empty() && spec.suffix_ids.empty())
+    note("does", "puts no tokens around a text");
+  const bool puts_space = std::ranges::any_of(spec.pre_tokenizer, [](const auto &step) {
+    return step.kind == text::PreTokenizerStep::Kind::PrefixSpace;
+  });
+  if (puts_space && !tokenizer_config.value("add_prefix_space", Config()).is_boolean())
+    note("does not where tokenizer_config.json has no add_prefix_space",
+         "puts a space before a text");
+}
 
 const TokenizerClass *tokenizer_class(const Config &tokenizer_config, const Config &model_config) {
   const std::string name = named_class(tokenizer_config, model_config);

@@ -166,19 +166,22 @@ absl::StatusOr<TokenizerSpec> tokenizer_of(const json &root, const TokenizerFile
     return s;
   if (absl::Status s = read_added_tokens(member(root, "added_tokens"), to); !s.ok())
     return s;
-  absl::Status steps;
-  for (const auto &[key, read] :
-       {std::pair{"normalizer", &read_normalizer}, std::pair{"pre_tokenizer", &read_pre_tokenizer},
-        std::pair{"decoder", &read_decoder}, std::pair{"post_processor", &read_post_processor}})
-    add_to(steps, read(member(root, key), to));
+  if (is_file)
+    known_class = tokenizer_class(configs->tokenizer, configs->model);
+  absl::Status steps = read_normalizer(member(root, "normalizer"), to);
+  add_to(steps,
+         read_pre_tokenizer(
+             pre_tokenizer_of(member(root, "pre_tokenizer"), configs->tokenizer, known_class), to));
+  add_to(steps, read_decoder(member(root, "decoder"), to));
+  add_to(steps, read_post_processor(member(root, "post_processor"), to));
   if (!steps.ok())
     return steps;
   TokenizerSpec &spec = to.spec;
   const auto spells_bytes = [](const auto &step) {
     return step.kind == text::PreTokenizerStep::Kind::Bytes;
   };
-  if (is_file)
-    known_class = tokenizer_class(configs->tokenizer, configs->model);
+  if (is_file && known_class)
+    note_other_steps(*known_class, configs->tokenizer, to);
   // Of Llama's class are the many that came after Llama 2 and have nothing of it.
   if (known_class && std::string_view(known_class->name) == "LlamaTokenizer" &&
       std::any_of(spec.pre_tokenizer.begin(), spec.pre_tokenizer.end(), spells_bytes))

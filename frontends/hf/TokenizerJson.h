@@ -7,7 +7,8 @@
 // answer. Chat templates are in chat_template.jinja, additional_chat_templates/,
 // tokenizer_config.json or chat_template.json, the first of them that has one. As in transformers,
 // whether BOS and EOS are added is tokenizer.json's post_processor to say: tokenizer_config.json's
-// add_bos_token is for models without a tokenizer.json.
+// add_bos_token is for models without a tokenizer.json; its add_prefix_space is for the byte-level
+// classes, and with split_special_tokens special tokens are not found in a text.
 //
 // Understood: models BPE (byte-level, or by characters; with byte fallback, a prefix of continuing
 // tokens, a suffix of a word's last), Unigram, WordPiece and WordLevel; normalizers NFC, NFD, NFKC,

@@ -47,7 +47,8 @@ public:
   Notes notes;
   /// Ids lie below this: the files' size, since a token takes more than a byte of them.
   size_t id_limit = text::kMaxTokens;
-  bool decodes_bytes = false; ///< the decoder has ByteFallback
+  bool decodes_bytes = false;  ///< the decoder has ByteFallback
+  bool splits_special = false; ///< a special token's spelling in a text is text
   /// tokenizer.json's added tokens by the ids written there.
   std::map<int32_t, text::AddedToken> listed;
 
@@ -106,6 +107,15 @@ struct TokenizerClass {
 const TokenizerClass *tokenizer_class(const Config &tokenizer_config, const Config &model_config);
 /// The same where vocab.json, merges.txt or vocab.txt must be read; null: it is not known.
 const TokenizerClass *vocabulary_class(const Config &tokenizer_config, const Config &model_config);
+
+/// tokenizer.json's pre_tokenizer with what tokenizer_config.json's add_prefix_space says of the
+/// space before a text, which a byte-level class asks for there.
+nlohmann::json pre_tokenizer_of(nlohmann::json step, const Config &tokenizer_config,
+                                const TokenizerClass *known_class);
+/// Notes what transformers' class does otherwise than tokenizer.json says, which counts. After the
+/// steps are read.
+void note_other_steps(const TokenizerClass &known_class, const Config &tokenizer_config,
+                      SpecBuilder &to);
 
 /// The files beside a vocabulary, parsed.
 struct TokenizerConfigs {

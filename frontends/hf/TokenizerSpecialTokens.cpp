@@ -4,8 +4,9 @@
 // Where tokenizer_config.json has added_tokens_decoder, it is complete and the other two files are
 // not read; else what special_tokens_map.json says goes before what tokenizer_config.json says. A
 // token may be named by one of seven standard names, by another that ends in "_token", by the names
-// in extra_special_tokens, or stand in a list without a name. All of them are special, whether the
-// vocabulary has them or not.
+// in extra_special_tokens, where there are none of these by those in model_specific_special_tokens,
+// or stand in a list without a name. All of them are special, whether the vocabulary has them or
+// not.
 #include "frontends/hf/TokenizerParts.h"
 #include "runtime/text/Message.h"
 
@@ -33,9 +34,8 @@ bool is_there(const Config &object, const char *key) {
   return object.contains(key) && !object[key].is_null() && !object[key].empty();
 }
 
-bool is_text(const Config &object, const std::string &key) {
-  return object.contains(key) && object[key].is_string();
-}
+/// Whether a key is the name of a token of the model's own kind.
+bool is_own_name(std::string_view key) { return key.ends_with("_token") && !is_standard(key); }
 
 /// "<s>", or {"content": "<s>", ...}.
 std::string content_of(const json &token) {
@@ -43,6 +43,8 @@ std::string content_of(const json &token) {
 }
 
 class SpecialTokens {
+  using Names = std::vector<std::pair<std::string, json>>;
+
 public:
   SpecialTokens(const TokenizerConfigs &configs, SpecBuilder &to)
       : values_(configs.tokenizer), to_(to) {}
@@ -50,6 +52,7 @@ public:
   absl::Status read(const TokenizerConfigs &configs, const TokenizerClass *defaults,
                     bool in_place) {
     move_additional();
+    take_names();
     const bool complete = values_.contains("added_tokens_decoder");
     if (!complete)
       merge_map(configs.special_tokens_map);
@@ -79,15 +82,40 @@ private:
     values_.erase("additional_special_tokens");
   }
 
+  /// The names that transformers takes out of tokenizer_config.json as it is read. Its tokens with
+  /// flags are not yet tokens then, and stay.
+  void take_names() {
+    std::vector<std::string> taken;
+    for (const auto &[key, value] : values_.items())
+      if (is_own_name(key) && value.is_string()) {
+        set(key, value, own_);
+        taken.push_back(key);
+      }
+    for (const std::string &key : taken)
+      values_.erase(key);
+    take_extra();
+    if (own_.empty())
+      take_all(values_.value("model_specific_special_tokens", Config()));
+  }
+
+  void take_extra() {
+    const Config extra = values_.value("extra_special_tokens", Config());
+    if (!extra.is_object())
+      return;
+    take_all(extra);
+    values_.erase("extra_special_tokens");
+  }
+
+  void take_all(const Config &names) {
+    if (!names.is_object())
+      return;
+    for (const auto &[key, value] : names.items())
+      set(key, value, own_);
+  }
+
   void merge_map(const Config &map) {
     for (const auto &[key, value] : map.items()) {
       Config merged = value;
-      // Names that are a model's own count from here in their order, but the other file's values.
-      if (!is_standard(key) && key.ends_with("_token")) {
-        first_.push_back(key);
-        if (is_text(values_, key))
-          continue;
-      }
       if (key == "extra_special_tokens" && value.is_array() && values_.contains(key) &&
           values_[key].is_array()) {
         merged = values_[key];
@@ -97,37 +125,31 @@ private:
       }
       values_[key] = std::move(merged);
     }
+    take_extra();
   }
 
-  void name(const std::string &name, const Config &value) {
-    const json token = value;
-    if (content_of(token).empty())
-      return;
-    for (auto &[known, old] : named_)
-      if (known == name) {
-        old = token;
-        return;
-      }
-    named_.emplace_back(name, token);
+  /// Gives a name its token; one that is known keeps its place.
+  static void set(const std::string &name, const Config &token, Names &names) {
+    const auto known = std::ranges::find(names, name, &Names::value_type::first);
+    if (known != names.end())
+      known->second = token;
+    else
+      names.emplace_back(name, token);
   }
 
   void collect_names() {
     for (const char *key : kStandard)
       if (values_.contains(key))
-        name(key, values_[key]);
-    for (const std::string &key : first_)
-      name(key, values_[key]);
+        set(key, values_[key], named_);
+    // Those that were taken say what a name means, but the others go before them.
     for (const auto &[key, value] : values_.items())
-      if (!is_standard(key) && key.ends_with("_token"))
-        name(key, value);
-    const Config extra = values_.value("extra_special_tokens", Config());
-    if (extra.is_object()) { // and then there may be a list under the old name, too
-      for (const auto &[key, value] : extra.items())
-        name(key, value);
-      list_ = values_.value("additional_special_tokens", Config());
-    } else {
-      list_ = extra;
-    }
+      if (is_own_name(key))
+        set(key, value, named_);
+    for (const auto &[key, value] : own_)
+      set(key, value, named_);
+    std::erase_if(named_, [](const auto &named) { return content_of(named.second).empty(); });
+    list_ = values_.value("extra_special_tokens", Config());
+    to_.splits_special = values_.value("split_special_tokens", Config()) == Config(true);
   }
 
   bool is_named(const std::string &content) const {
@@ -239,11 +261,11 @@ private:
 
   Config values_; ///< what a tokenizer is made with
   SpecBuilder &to_;
-  std::vector<std::string> first_;   ///< names of special_tokens_map.json that are no standard ones
-  std::set<std::string> by_default_; ///< named by the class alone
-  std::vector<std::pair<std::string, json>> named_; ///< in transformers' order
-  Config list_;                                     ///< special tokens without a name
-  std::map<int32_t, AddedToken> added_;             ///< by the id that the files say
+  Names own_;                           ///< that tokenizer_config.json gives, not by standard names
+  Names named_;                         ///< all of them, in transformers' order
+  std::set<std::string> by_default_;    ///< named by the class alone
+  Config list_;                         ///< special tokens without a name
+  std::map<int32_t, AddedToken> added_; ///< by the id that the files say
 };
 
 } // namespace

@@ -150,6 +150,58 @@ TEST(ConfigFiles, AnEndThatNamesNoTokenIsNoted) {
   EXPECT_THAT(padded.notes, HasSubstr("it ends an answer"));
 }
 
+TEST(ConfigFiles, SplitSpecialTokensIsNotedAndLeavesThemTheirNames) {
+  const Loaded loaded =
+      load({{"tokenizer.json",
+             tokenizer_json({{{"id", kTokens}, {"content", "<x>"}, {"special", true}},
+                             {{"id", kTokens + 1}, {"content", "<y>"}, {"special", false}}})},
+            {"tokenizer_config.json", {{"eos_token", "<x>"}, {"split_special_tokens", true}}}});
+  ASSERT_TRUE(loaded.tokenizer) << loaded.error;
+  EXPECT_EQ(loaded.ids("<x>").size(), 3u);
+  EXPECT_EQ(loaded.ids("<y>"), Ids{kTokens + 1});
+  EXPECT_EQ(loaded.spec().eos_token, "<x>");
+  EXPECT_TRUE(loaded.tokenizer->is_special(kTokens));
+  EXPECT_TRUE(loaded.tokenizer->is_end(kTokens));
+  EXPECT_THAT(loaded.notes, HasSubstr("split_special_tokens is true"));
+}
+
+TEST(ConfigFiles, StepsOfAClassThatTokenizerJsonHasNotAreNoted) {
+  const auto notes = [](const char *tokenizer_class, bool space) {
+    json root = tokenizer_json();
+    root["normalizer"] = nullptr;
+    root["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", space}};
+    return load({{"tokenizer.json", root},
+                 {"tokenizer_config.json", {{"tokenizer_class", tokenizer_class}}}})
+        .notes;
+  };
+  EXPECT_EQ(notes("GPT2TokenizerFast", false), "");
+  EXPECT_EQ(notes("PreTrainedTokenizerFast", true), "");
+  EXPECT_THAT(notes("GPT2TokenizerFast", true),
+              HasSubstr("tokenizer.json puts a space before a text, which counts"));
+  EXPECT_THAT(notes("GPTNeoXTokenizerFast", false), HasSubstr("GPTNeoXTokenizer makes it NFC"));
+  EXPECT_THAT(notes("RobertaTokenizerFast", false), HasSubstr("puts no tokens around a text"));
+}
+
+// As deep as would end a program that follows it by recursion.
+TEST(ConfigFiles, DeepNestingIsRefused) {
+  constexpr size_t kDeep = 100000;
+  for (const char *file :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "config.json", "generation_config.json", "chat_template.json"})
+    for (const std::string open : {"[", "{\"a\":"}) {
+      std::string deep = "{\"chat_template\":";
+      for (size_t i = 0; i < kDeep; ++i)
+        deep += open;
+      deep += open == "[" ? "" : "1";
+      deep += std::string(kDeep, open == "[" ? ']' : '}') + "}";
+      json files = {{"tokenizer.json", tokenizer_json()}};
+      files[file] = deep;
+      const std::string error = load(files).error;
+      EXPECT_THAT(error, HasSubstr(file));
+      EXPECT_THAT(error, HasSubstr("nested deeper"));
+    }
+}
+
 TEST(ConfigFiles, PythonsNumbersAreRead) {
   const Loaded loaded =
       load({{"tokenizer.json", tokenizer_json()},

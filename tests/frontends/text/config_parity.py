@@ -116,6 +116,62 @@ def random_files(rng):
     return files
 
 
+SIDES = {"lstrip": False, "rstrip": False, "single_word": False}
+QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def stated(config, space=False, normalizer=None, around=None, split=None, map=None):
+    """Files in which nothing is left to chance."""
+    vocab = {c: i for i, c in enumerate([chr(c) for c in range(33, 127)] + ["Ġ", "Ċ"])}
+    for token in [a + b for a, b in MERGES] + ["<s>", "</s>", "<|endoftext|>"]:
+        vocab.setdefault(token, len(vocab))
+    added = [{"id": len(vocab) + i, "content": content, "special": special, "normalized": not special, **SIDES} for i, (content, special) in enumerate([("<mask>", True), ("<tool>", False)])]
+    step = dict(type="ByteLevel", add_prefix_space=space, trim_offsets=True, use_regex=split is None)
+    steps = [] if split is None else [{"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False}]
+    around = around and {"type": "RobertaProcessing", "cls": ["<s>", vocab["<s>"]], "sep": ["</s>", vocab["</s>"]], "trim_offsets": True, "add_prefix_space": True}
+    files = {"tokenizer.json": dict(version="1.0", truncation=None, padding=None, added_tokens=added, normalizer=normalizer and {"type": normalizer},
+                                    pre_tokenizer={"type": "Sequence", "pretokenizers": steps + [step]} if steps else step, post_processor=around, decoder=step,
+                                    model=dict(type="BPE", vocab=vocab, merges=[list(m) for m in MERGES])),
+             "config.json": {"model_type": "llama", "vocab_size": ROWS}, "tokenizer_config.json": config}
+    return files if map is None else {**files, "special_tokens_map.json": map}
+
+
+def stated_files():
+    """The keys that random files seldom or never have."""
+    for name, parts in [("GPT2TokenizerFast", {}), ("CodeGenTokenizerFast", {}), ("GPTNeoXTokenizerFast", {"normalizer": "NFC"}), ("Qwen2TokenizerFast", {"normalizer": "NFC", "split": QWEN2}),
+                        ("RobertaTokenizerFast", {"around": True}), ("BartTokenizerFast", {"around": True}), ("PreTrainedTokenizerFast", {})]:
+        for space in (True, False):
+            yield stated({"tokenizer_class": name, "add_prefix_space": space}, space=not space, **parts)
+    flagged = lambda content: {"__type": "AddedToken", "content": content, "special": True, "normalized": False, **SIDES}
+    yield stated({"split_special_tokens": True, "eos_token": "</s>"})
+    yield stated({"split_special_tokens": False, "eos_token": "</s>"})
+    model_specific = {"model_specific_special_tokens": {"image_token": "<image>", "tool": flagged("<think>")}}
+    yield stated(model_specific)
+    yield stated({**model_specific, "video_token": "[INST]"})
+    yield stated({**model_specific, "extra_special_tokens": {"boi_token": "[INST]"}})
+    yield stated(model_specific, map={"extra_special_tokens": {"boi_token": "[INST]", "image_token": "<pad>"}})
+    yield stated({"image_token": "<image>", "boi_token": flagged("<think>"), "video_token": "[INST]"})
+    yield stated({"image_token": "<image>", "boi_token": flagged("<think>")}, map={"video_token": "<pad>", "image_token": "<unk>", "boi_token": "[INST]"})
+    yield stated({"extra_special_tokens": {"image_token": "<image>"}}, map={"extra_special_tokens": ["<think>", "<pad>"]})
+
+
+def vary(rng, files):
+    """More keys in random files."""
+    config = files.get("tokenizer_config.json", {})
+    if maybe(rng, 0.3):
+        config["model_specific_special_tokens"] = {name: rng.choice(SPELLINGS) for name in rng.sample(OTHER + ["tool"], 2)}
+    if maybe(rng, 0.3):
+        config["split_special_tokens"] = maybe(rng)
+    if config.get("tokenizer_class") in PLAIN:
+        return
+    for name in OTHER:
+        if name in config and maybe(rng, 0.4):
+            config[name] = {"__type": "AddedToken", **random_flags(rng, config[name])}
+    for file in [config, files.get("special_tokens_map.json")]:
+        if file and maybe(rng, 0.2):
+            file["extra_special_tokens"] = {name: rng.choice(SPELLINGS) for name in rng.sample(OTHER + ["tool"], 2)}
+
+
 def random_text(rng):
     text = ""
     for _ in range(rng.choice([1, 2, 4, 7])):
@@ -177,7 +233,13 @@ def main():
     for i in range(count):
         rng = random.Random(f"{seed}/{i}")
         files = random_files(rng)
+        if not goldens:
+            vary(rng, files)
         result = compare(probe, score, files, [random_text(rng) for _ in range(12 if goldens else 40)])
+        if result:
+            made.append(result)
+    for files in stated_files():
+        result = compare(probe, score, files, ["hello world", " hello<tool>hello <mask>hello", "".join(SPELLINGS)])
         if result:
             made.append(result)
     if goldens and not score.failed:
