@@ -265,6 +265,8 @@ TEST_F(ModelFiles, ThatEndInZerosAreNoted) {
 
 // Tests that a tokenizer is held against the rows of the model beside it.
 TEST_F(ModelFiles, NotesThatNoTokenEndsAnAnswer) {
+  golden_["config"].erase("eos_token_id");
+  folder_.write_config(golden_["config"]);
   EXPECT_THAT(notes(), Contains(HasSubstr("no token ends an answer")));
   folder_.write("tokenizer_config.json", R"({"eos_token": "c"})");
   EXPECT_THAT(notes(), Not(Contains(HasSubstr("no token ends an answer"))));
@@ -275,7 +277,7 @@ TEST_F(ModelFiles, NotesThatNoTokenEndsAnAnswer) {
   tokenizer["added_tokens"] = {{{"id", rows}, {"content", "<|im_end|>"}, {"special", true}}};
   folder_.write("tokenizer.json", tokenizer.dump());
   folder_.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
-  EXPECT_THAT(notes(), Contains(HasSubstr("no row for \"<|im_end|>\"")));
+  EXPECT_THAT(notes(), Contains(HasSubstr("the model has no row for \"<|im_end|>\"")));
 }
 
 } // namespace
