@@ -18,7 +18,8 @@ namespace quern {
 
 /// An error, "PATH: what" and a line "hint: what to do", where a file's bytes show that it is not
 /// what its name says, whatever that is: it is a Git LFS pointer, a web page, empty, a text
-/// under the name of weights, or begins with zeros as a download that reserved its space. OK says nothing more than that none of these is so.
+/// under the name of weights, or begins with zeros as a download that reserved its space. OK says
+/// nothing more than that none of these is so.
 absl::Status check_fetched(const std::string &path, std::span<const std::byte> bytes);
 
 /// The same of the file at `path`, and of what lies beside it. OK where there is none.
