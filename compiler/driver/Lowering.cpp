@@ -71,7 +71,7 @@ void print_remark(const mlir::remark::detail::Remark &remark) {
 
 std::vector<cli::Flag> ModelFlags::flags() {
   return {
-      {"--quant", "F", "keep, f32, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
+      {"--quant", "F", "keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
        &pipeline.quant},
       {"--kv", "F", "kv state: f32, f16, bf16, int8, auto: f16 if weights are integers",
        &pipeline.kv},

@@ -8,6 +8,7 @@
 #include "frontends/hf/CommonKeys.h"
 #include "frontends/hf/ConfigJson.h"
 #include "frontends/hf/FindFamily.h"
+#include "frontends/hf/JsonText.h"
 #include "frontends/hf/Safetensors.h"
 #include "frontends/hf/TokenizerJson.h"
 #include "frontends/hf/quantized/Quantized.h"
@@ -235,7 +236,15 @@ constexpr const char *kTokenizerFiles[] = {"tokenizer.json",
                                            "chat_template.jinja",
                                            "chat_template.json"};
 
-/// Those of these files that were not downloaded as what they are; each is a problem.
+/// What stands beside a vocabulary, one no less damaged for another that is; vocabularies are
+/// large, and what is wrong with them is found where they are read.
+constexpr std::string_view kSideFiles[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                           "added_tokens.json", "generation_config.json",
+                                           "chat_template.json"};
+constexpr uint64_t kMaxSideFileBytes = 256 << 20;
+
+/// Those of these files that were not downloaded as what they are, or are no JSON; each is a
+/// problem.
 std::vector<std::string> check_tokenizer_files(const fs::path &folder, Problems &problems) {
   std::vector<std::string> wrong;
   std::error_code error;
@@ -244,7 +253,11 @@ std::vector<std::string> check_tokenizer_files(const fs::path &folder, Problems 
     const bool text = path.extension() == ".txt" || path.extension() == ".jinja";
     if (text && fs::file_size(path, error) == 0)
       continue; // a text may be empty
-    if (absl::Status status = check_fetched(path.string()); !status.ok()) {
+    absl::Status status = check_fetched(path.string());
+    if (status.ok() && fs::exists(path, error) &&
+        std::ranges::find(kSideFiles, name) != std::end(kSideFiles))
+      status = read_json(path.string(), kMaxSideFileBytes).status();
+    if (!status.ok()) {
       problems.add_file(path.string(), status);
       wrong.push_back(name);
     }

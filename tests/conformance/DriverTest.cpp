@@ -275,6 +275,12 @@ TEST_F(Driver, CheckLooksEverywhere) {
   found = problems();
   EXPECT_EQ(found.size(), 3u) << testing::PrintToString(found);
   EXPECT_THAT(found[config_], HasSubstr("not valid JSON"));
+  for (const char *name :
+       {"tokenizer_config.json", "generation_config.json", "special_tokens_map.json"})
+    folder_.write(name, "{\"eos_token\": \"</s");
+  found = problems();
+  EXPECT_EQ(found.size(), 6u) << testing::PrintToString(found);
+  EXPECT_THAT(found[folder_.path("generation_config.json")], HasSubstr("not valid JSON"));
 }
 
 TEST_F(Driver, CodeFromTheCacheIsTheSame) {
