@@ -99,12 +99,15 @@ std::string why_lost(const ConversionFinding &found) {
 }
 
 std::string percent_lost(const ConversionFinding &found) {
-  return absl::StrFormat("%.0f %%", 100 * std::sqrt(found.error.relative_energy()));
+  const double share = std::sqrt(found.error.relative_energy());
+  return share > 1.005 ? "more than all" : absl::StrFormat("%.0f %%", 100 * share);
 }
 
 // A flag under which the tensor keeps what it is.
 const char *wider(const ConversionFinding &found) {
-  return found.format->name() == "bf16" ? "--quant f32" : "--quant bf16";
+  // bf16 ends a little before float32 does, and has next to no digits below its normal numbers.
+  const bool fits_bf16 = found.largest < 0x1.ffp127f && found.largest >= 0x1p-120f;
+  return found.format->name() == "bf16" || !fits_bf16 ? "--quant f32" : "--quant bf16";
 }
 
 // The first `kNamed` of notes about tensors, and how many more there are.

@@ -4,6 +4,9 @@
 // are as exact in a linear packing as the linear ones are.
 #include "ir/formats/QuantFormat.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace quern::formats {
 namespace {
 
@@ -73,6 +76,20 @@ public:
     scales[0] = scales[1] = half_power(load_u8(src));
     unpack_nibbles(src + 1, 16, codes);
     look_up(kE2M1Doubled, packing().zero_point, 32, codes);
+  }
+
+  /// A scale is always a number; from exponent 253 on some codes' values are beyond float32.
+  bool has_finite_scales(const std::byte *src, int64_t n) const override {
+    for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
+      float values[32];
+      if (load_u8(src) < 253)
+        continue;
+      const int64_t count = std::min<int64_t>(block(), n - first);
+      decode_row(src, count, values);
+      if (!std::all_of(values, values + count, [](float x) { return std::isfinite(x); }))
+        return false;
+    }
+    return true;
   }
 
 private:

@@ -116,9 +116,9 @@ public:
   virtual SuperScales super_scales(const std::byte *row, const std::byte *src) const;
 
   /// Whether all float scales of the row of `n` elements at `src` are finite. If not, no element of
-  /// their blocks is; if so, all are, but for products that overflow float32. Always true of float
-  /// formats, whose elements are their own scales.
-  bool has_finite_scales(const std::byte *src, int64_t n) const;
+  /// their blocks is (of mxfp4, some are not); if so, all are, but for products that overflow
+  /// float32. Always true of float formats, whose elements are their own scales.
+  virtual bool has_finite_scales(const std::byte *src, int64_t n) const;
 
 protected:
   /// Where the scales lie; none if they are always finite.

@@ -7,7 +7,7 @@
 namespace quern::formats {
 namespace {
 
-/// As an f16 holds it, below 65520 in magnitude.
+/// As an f16 holds it, below 65520 in magnitude; what is larger stays beyond kMaxF16.
 QUERN_INLINE Lanes as_f16(Lanes x) {
   IntLanes bits;
   __builtin_memcpy(&bits, &x, sizeof(bits));
@@ -90,8 +90,8 @@ private:
     const IntLanes lost = (scale == 0) & (levels.scale != 0);
     levels = {lost ? smallest : scale, as_f16(levels.min)};
     const Lanes error = squared_error(values_, n_, levels, range_);
-    const IntLanes better = (error < error_) & (magnitude(levels.scale) <= kMaxGroupValue) &
-                            (magnitude(levels.min) <= kMaxGroupValue);
+    const IntLanes better = (error < error_) & (magnitude(levels.scale) <= kMaxF16) &
+                            (magnitude(levels.min) <= kMaxF16);
     error_ = better ? error : error_;
     best_ = levels.where(better, best_);
   }

@@ -19,8 +19,8 @@ namespace quern::formats {
 
 /// The longest group, in elements.
 inline constexpr int kMaxGroup = 128;
-/// What a group's values may not exceed in magnitude: scales and mins are f16.
-inline constexpr float kMaxGroupValue = 65504.0f;
+/// What a group's scale and min may not exceed in magnitude: they are f16.
+inline constexpr float kMaxF16 = 65504.0f;
 /// How many groups are searched at a time.
 inline constexpr int kLanes = 8;
 
@@ -37,10 +37,11 @@ struct GroupFits {
 };
 
 /// Fits value = scale*q with q in lowest..highest (lowest < 0 < highest) to eight groups: element i
-/// of all of them is `values[i]`, i < n, finite and at most kMaxGroupValue in magnitude.
+/// of all of them is `values[i]`, i < n, finite and at most kMaxF16 * highest in magnitude.
 void fit_symmetric(const Octet *values, int n, int lowest, int highest, GroupFits &fits);
 
-/// Fits value = scale*q + min with q in 0..highest.
+/// Fits value = scale*q + min with q in 0..highest; values are finite and at most kMaxF16 in
+/// magnitude.
 void fit_asymmetric(const Octet *values, int n, int highest, GroupFits &fits);
 
 /// The real scales and mins, min <= 0, for value = scale*q + min with q in 0..highest.

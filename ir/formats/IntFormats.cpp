@@ -14,31 +14,37 @@
 namespace quern::formats {
 namespace {
 
-/// What is wrong with an element that is refused.
-absl::Status refusal(float value, int64_t index) {
+/// What is wrong with an element of the row, which is refused for it.
+absl::Status refusal(const float *row, int64_t n, int64_t index, float limit) {
+  const float value = row[index];
+  float largest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    largest = std::isfinite(row[i]) ? std::max(largest, std::fabs(row[i])) : largest;
   if (!std::isfinite(value))
     return absl::InvalidArgumentError(absl::StrCat(
         "element ", index, " is ", value, ", which has no quantized value\nhint: --quant keep"));
-  return absl::OutOfRangeError(absl::StrCat("element ", index, " is ", value,
-                                            ", beyond what an f16 scale can reach (",
-                                            kMaxGroupValue, ")\nhint: --quant bf16"));
+  // bf16 ends before float32 does: of the row's elements the largest decides.
+  return absl::OutOfRangeError(
+      absl::StrCat("element ", index, " is ", value, ", beyond what an f16 scale can reach (",
+                   limit, ")\nhint: --quant ", largest < 0x1.ffp127f ? "bf16" : "f32"));
 }
 
-/// Lays the eight groups from element `first` on side by side, and refuses elements that no f16
-/// scale can reach. A row's last group may be short: its own elements are repeated to fill it, so
-/// that padding hardly weighs in the search. Groups beyond the row are zeros.
-absl::Status load_groups(const float *row, int64_t first, int64_t n, int group, Octet *values) {
+/// Lays the eight groups from element `first` on side by side, and refuses elements beyond `limit`,
+/// which no f16 scale can reach. A row's last group may be short: its own elements are repeated to
+/// fill it, so that padding hardly weighs in the search. Groups beyond the row are zeros.
+absl::Status load_groups(const float *row, int64_t first, int64_t n, int group, float limit,
+                         Octet *values) {
   for (int lane = 0; lane < kLanes; ++lane, first += group) {
     const int64_t used = std::clamp<int64_t>(n - first, 0, group);
     const float *from = row + first;
     bool held = true;
     for (int64_t i = 0; i < used; ++i) {
       values[i].of[lane] = from[i];
-      held &= std::fabs(from[i]) <= kMaxGroupValue; // false for a NaN
+      held &= std::fabs(from[i]) <= limit; // false for a NaN
     }
     for (int64_t i = 0; i < used && !held; ++i)
-      if (!(std::fabs(from[i]) <= kMaxGroupValue))
-        return refusal(from[i], first + i);
+      if (!(std::fabs(from[i]) <= limit))
+        return refusal(row, n, first + i, limit);
     for (int64_t i = used; i < group; ++i)
       values[i].of[lane] = used == 0 ? 0 : values[i % used].of[lane];
   }
@@ -73,7 +79,7 @@ public:
     GroupFits fits;
     Octet values[32];
     for (int64_t first = 0; first < n; first += kLanes * 32) {
-      if (absl::Status status = load_groups(src, first, n, 32, values); !status.ok())
+      if (absl::Status status = load_groups(src, first, n, 32, 127 * kMaxF16, values); !status.ok())
         return status;
       fit_symmetric(values, 32, -127, 127, fits);
       for (int lane = 0; lane < groups_from(first, n, 32); ++lane, dst += block_bytes()) {
@@ -113,8 +119,10 @@ public:
   absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
     GroupFits fits;
     Octet values[kMaxGroup];
+    // A min is as large as the group's least element, whatever the scale reaches.
+    const float limit = symmetric_ ? 7 * kMaxF16 : kMaxF16;
     for (int64_t first = 0; first < n; first += kLanes * block()) {
-      if (absl::Status status = load_groups(src, first, n, block(), values); !status.ok())
+      if (absl::Status status = load_groups(src, first, n, block(), limit, values); !status.ok())
         return status;
       if (symmetric_)
         fit_symmetric(values, block(), -8, 7, fits);
@@ -178,7 +186,7 @@ public:
     const float *from = exponent == 0 ? src : usual.data();
     for (size_t t = 0; t < tiles; ++t)
       if (absl::Status status =
-              load_groups(from, static_cast<int64_t>(t) * kTile, n, 32, &values[32 * t]);
+              load_groups(from, static_cast<int64_t>(t) * kTile, n, 32, kMaxF16, &values[32 * t]);
           !status.ok())
         return status;
     std::vector<ByteFits> fits(tiles);
@@ -215,7 +223,7 @@ private:
     float largest = 0;
     for (int64_t i = 0; i < n; ++i)
       largest = std::max(largest, std::fabs(row[i])); // a NaN is refused later
-    const bool usual = largest <= kMaxGroupValue && largest >= 0x1p-30f;
+    const bool usual = largest <= kMaxF16 && largest >= 0x1p-30f;
     return usual || largest < 0x1p-100f || std::isinf(largest) ? 0 : std::ilogb(largest);
   }
 

@@ -99,6 +99,22 @@ TEST(WeightFindings, ScalesThatAreNotFinite) {
                                                   "first, [1, 32], is")));
 }
 
+TEST(WeightFindings, ExponentsThatFloat32DoesNotHold) {
+  const formats::Format &mxfp4 = *formats::find_format("mxfp4");
+  std::vector<std::byte> row(3 * 17, std::byte{0x55}); // exponent 85, twice 3 everywhere
+  const auto found = [&](int exponent) {
+    row[17] = static_cast<std::byte>(exponent);
+    TensorFinding tensor = named("blk.0.ffn_up.weight", {96});
+    tensor.look(mxfp4, row.data(), 96, 0);
+    return notes(tensor);
+  };
+  EXPECT_THAT(found(253), IsEmpty()); // 2^125 * 6
+  for (const int exponent : {254, 255})
+    EXPECT_THAT(found(exponent),
+                ElementsAre(HasSubstr("blk.0.ffn_up.weight: 32 of its 96 elements are not finite, "
+                                      "the first, [32], is inf")));
+}
+
 TEST(WeightFindings, TensorsOfZeros) {
   const std::vector<float> zeros(64, 0.0f), last = [] {
     std::vector<float> values(64, 0.0f);
@@ -164,6 +180,24 @@ TEST(WeightFindings, WhatAFormatRoundsAwayIsRefused) {
   }
   for (const char *format : {"int4", "bf16", "f32"}) // whose scales have float32's range
     EXPECT_THAT(weight_notes({converted(format, waves(1e-9f))}), IsEmpty()) << format;
+}
+
+// Tests that bf16 is not named for what it would lose as well.
+TEST(WeightFindings, HintsNameWhatHoldsTheTensor) {
+  for (const char *format : {"int8", "f16"})
+    EXPECT_THAT(std::string(check_conversions(converted(format, waves(3e-42f))).message()),
+                HasSubstr("\nhint: --quant f32"))
+        << format;
+  EXPECT_THAT(std::string(check_conversions(converted("bf16", waves(1e-41f))).message()),
+              HasSubstr("\nhint: --quant f32"));
+  Findings worse = converted("int8", waves(1e-9f));
+  ConversionFinding twice = worse.conversions()[0];
+  twice.error.sum_squared_error = 4 * twice.error.sum_squares;
+  const int reader = 0;
+  Findings findings;
+  findings.conversion(&reader, twice);
+  EXPECT_THAT(std::string(check_conversions(findings).message()),
+              HasSubstr("would lose more than all of it"));
 }
 
 TEST(WeightFindings, WhatAFormatHardlyHoldsIsNoted) {

@@ -233,7 +233,34 @@ TEST(Format, ScalesThatAreNotFiniteAreFound) {
         EXPECT_FALSE(finite) << format->name();
       found += !format->has_finite_scales(row.data(), n);
     }
-    EXPECT_EQ(found > 0, !format->is_stored_float() && format->name() != "mxfp4") << format->name();
+    EXPECT_EQ(found > 0, !format->is_stored_float()) << format->name();
+  }
+}
+
+// Tests that what an f16 scale reaches with the last code is held, as well as smaller elements are.
+TEST(Format, ElementsBeyondF16AreHeldWhereTheirScaleIsNot) {
+  for (const auto &[name, highest] :
+       {std::pair("int8", 127), std::pair("int4:g32:sym", 7), std::pair("int4:g128:sym", 7)}) {
+    const Format &format = *find_format(name);
+    std::vector<float> values = normal_values(1024, 7);
+    const double usual = encoding_error(format, values).relative_energy();
+    const float largest =
+        std::abs(*std::ranges::max_element(values, {}, [](float x) { return std::abs(x); }));
+    const float limit = static_cast<float>(highest) * 65504;
+    for (float &value : values)
+      value *= 0.999f * limit / largest;
+    EXPECT_LT(encoding_error(format, values).relative_energy(), 1.2 * usual) << name;
+    std::ranges::fill(values, -limit);
+    EXPECT_EQ(encoding_error(format, values).relative_energy(), 0) << name;
+    std::vector<std::byte> bytes(static_cast<size_t>(format.row_bytes(1024)));
+    values[9] = 1.001f * limit;
+    const std::string beyond(format.encode_row(values.data(), 1024, bytes.data()).message());
+    EXPECT_THAT(beyond, HasSubstr("beyond what an f16 scale can reach")) << name;
+    EXPECT_THAT(beyond, HasSubstr("\nhint: --quant bf16")) << name;
+    values[700] = 3.4e38f; // beyond bf16, too
+    EXPECT_THAT(std::string(format.encode_row(values.data(), 1024, bytes.data()).message()),
+                HasSubstr("\nhint: --quant f32"))
+        << name;
   }
 }
 
