@@ -72,10 +72,12 @@ void handle(int signal, void (*handler)(int)) {
     sigaction(signal, &action, nullptr);
 }
 
+// Files that are opened later must not take the numbers of standard ones that were closed. Writing
+// to that of stdout fails, as it would have: what is printed is not lost in silence.
 void open_standard_files() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
     if (fcntl(fd, F_GETFD) < 0)
-      (void)open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY); // the lowest number free
+      (void)open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY); // the lowest number free
 }
 
 } // namespace

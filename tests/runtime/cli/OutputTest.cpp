@@ -30,12 +30,15 @@ std::string contents(const std::string &path) {
   return std::string(bytes.begin(), bytes.end());
 }
 
-// Runs quern-run with what shells call 0, 1 and 2.
+// Runs quern-run with what shells call 0, 1 and 2; no `out` is >&-.
 Result call_with(const std::vector<std::string> &args, int in, int out, int err) {
   const pid_t child = fork();
   if (child == 0) {
     dup2(in, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
+    if (out < 0)
+      close(STDOUT_FILENO);
+    else
+      dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     std::vector<char *> argv = {const_cast<char *>(QUERN_RUN)};
     for (const std::string &arg : args)
@@ -111,6 +114,15 @@ TEST(Output, AFullDiskIsAnErrorOfEveryVerb) {
     close(full);
     EXPECT_EQ(result.code, 1) << args[0];
     EXPECT_EQ(result.err, "error: cannot write to standard output: No space left on device\n")
+        << args[0];
+  }
+}
+
+TEST(Output, NoStandardOutputIsAnErrorOfEveryVerb) {
+  for (const std::vector<std::string> &args : printing(write_fake("m.quern"))) {
+    const Result result = call(args, "ab\n", -1);
+    EXPECT_EQ(result.code, 1) << args[0];
+    EXPECT_EQ(result.err, "error: cannot write to standard output: Bad file descriptor\n")
         << args[0];
   }
 }
