@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace quern::driver {
 namespace {
@@ -156,6 +157,50 @@ void note_saturations(const reference::ReferenceState &state, artifact::ProofCon
         largest, state.saturations().size(), largest < 3e38 ? "bf16" : "f32"));
 }
 
+// The share of a head's energy whose loss is worth a note: a tenth of its numbers (root mean
+// square). A format's ordinary rounding takes 1e-7 of it in f16, 1e-5 in bf16, 1e-4 in int8.
+constexpr double kNotableLoss = 0.01;
+
+void note_roundings(const reference::ReferenceState &state, artifact::ProofContents &proof) {
+  size_t lossy = 0, heads = 0;
+  double most = 0;
+  bool beyond_bf16 = false; // whose exponents are float32's
+  for (const auto &[name, roundings] : state.roundings()) {
+    heads += roundings.size();
+    for (const auto &[given, lost] : roundings)
+      if (lost > kNotableLoss * given) {
+        ++lossy;
+        most = std::max(most, lost / given);
+        beyond_bf16 |= given < 1e-66;
+      }
+  }
+  if (lossy > 0)
+    proof.notes.push_back(absl::StrFormat(
+        "kv state: the numbers of %d of %d key and value heads are so small that their format "
+        "rounds up to %.0f %% of them away (root mean square); --kv %s keeps them",
+        lossy, heads, 100 * std::min(1.0, std::sqrt(most)), beyond_bf16 ? "f32" : "bf16"));
+}
+
+// Rows whose numbers follow from some that float32 cannot hold have no reference: here they were
+// doubles, so that what was computed is finite, and is not what generated code computes.
+void note_overflow(const reference::ReferenceState &state, artifact::ProofContents::Logits &vector,
+                   artifact::ProofContents &proof) {
+  const reference::ReferenceState::Overflow &overflow = state.overflow();
+  if (overflow.op.empty())
+    return;
+  size_t rows = 0;
+  for (size_t row = 0; row < vector.rows.size(); ++row)
+    if (vector.rows[row] >= overflow.first) {
+      ++rows;
+      std::fill_n(vector.logits.begin() + static_cast<std::ptrdiff_t>(row * vector.vocab),
+                  vector.vocab, std::numeric_limits<float>::quiet_NaN());
+    }
+  proof.notes.push_back(absl::StrCat(
+      overflow.op, ": what it computes goes beyond float32 (3.4e38) on the way, from token ",
+      overflow.first, " on: the logits at ", rows, " of ", vector.rows.size(),
+      " positions have no reference on any machine; the model's weights may be damaged"));
+}
+
 } // namespace
 
 absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
@@ -175,7 +220,9 @@ absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
     std::ranges::transform(output->values, vector.logits.begin(),
                            [](double x) { return static_cast<float>(x); });
     note_saturations(state, proof);
+    note_roundings(state, proof);
     note_logits(*output, proof);
+    note_overflow(state, vector, proof);
   }
   return absl::OkStatus();
 }

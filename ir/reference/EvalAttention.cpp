@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace quern::reference {
 namespace {
@@ -100,17 +101,22 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
       const int64_t g = h / (heads / kv_heads);
       const S *q = query[t] + h * key_dim;
       weights.clear();
+      bool overflows = false;
       for (int64_t j = first; j <= position; ++j) {
         const double *key = state + j * width + g * key_dim;
         double score = 0;
         for (int64_t d = 0; d < key_dim; ++d)
           score += static_cast<double>(q[d]) * key[d];
+        overflows |= std::isfinite(score) && std::abs(score) > std::numeric_limits<float>::max();
         score *= scale;
         if (softcap > 0)
           score = softcap * std::tanh(score / softcap);
         weights.push_back(score + alibi(op, h, j, position));
       }
       double largest = *std::max_element(weights.begin(), weights.end());
+      // Generated code's running maximum begins at -1e30.
+      if (overflows || (std::isfinite(largest) && largest < -1e30))
+        frame.note_overflow(op, t, query.rows);
       double total = 0;
       if (sinks) {
         const double sink = (*sinks)[static_cast<size_t>(h)];

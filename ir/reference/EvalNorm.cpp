@@ -2,6 +2,7 @@
 #include "ir/reference/Frame.h"
 
 #include <cmath>
+#include <limits>
 
 namespace quern::reference {
 namespace {
@@ -35,6 +36,8 @@ template <class S> absl::Status eval_norm(Frame<S> &frame, NormOpInterface op) {
           mean += static_cast<double>(x[i]) / static_cast<double>(group);
       for (int64_t i = 0; i < group; ++i)
         squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
+      if (std::isfinite(squares) && squares > std::numeric_limits<float>::max())
+        frame.note_overflow(op, t, y.rows);
       const double inverse = 1 / std::sqrt(squares / static_cast<double>(group) + eps);
       for (int64_t i = 0; i < group; ++i)
         x[i] = static_cast<S>((static_cast<double>(x[i]) - mean) * inverse *

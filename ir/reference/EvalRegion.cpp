@@ -3,6 +3,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <utility>
+
 namespace quern::reference {
 namespace {
 
@@ -39,7 +41,10 @@ template <class S> absl::Status eval_kernel(Frame<S> &frame, KernelOp op) {
 }
 
 template <class S> absl::Status eval_dispatch(Frame<S> &frame, DispatchOp op) {
-  return set_results(frame, op, frame.call(op.getKernel(), frame.values_of(op.getInputs())));
+  frame.step.dispatch = op;
+  auto results = frame.call(op.getKernel(), frame.values_of(op.getInputs()));
+  frame.step.dispatch = nullptr;
+  return set_results(frame, op, std::move(results));
 }
 
 } // namespace

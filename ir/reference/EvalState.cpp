@@ -64,6 +64,19 @@ bool saturates(double number, StateFormat format) {
                                     : format == StateFormat::bf16 && std::abs(number) >= 0x1.ffp127;
 }
 
+/// Adds what rounding took of a head's numbers.
+template <class S>
+void add_rounding(const S *given, const double *stored, int64_t dim, StateFormat format,
+                  ReferenceState::Rounding &rounding) {
+  for (int64_t i = 0; i < dim; ++i) {
+    const auto number = static_cast<double>(given[i]);
+    if (!std::isfinite(number) || saturates(number, format))
+      continue;
+    rounding.given += number * number;
+    rounding.lost += (number - stored[i]) * (number - stored[i]);
+  }
+}
+
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
   const Rows<S> &keys = frame.rows(op.getKeys()), &values = frame.rows(op.getValues());
   const PackedBatch &batch = frame.step.batch;
@@ -78,9 +91,14 @@ template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
         frame.step.state.growing(slot, frame.state(op.getState()), width, position + 1).data() +
         position * width;
     for (const Rows<S> *rows : {&keys, &values}) {
-      const int64_t dim = rows->cols / type.getShape()[0];
-      for (int64_t head = 0; head < rows->cols; head += dim)
-        store((*rows)[t] + head, dim, type.getFormat(), state + head);
+      const int64_t heads = type.getShape()[0], dim = rows->cols / heads;
+      for (int64_t head = 0; head < heads; ++head) {
+        const S *from = (*rows)[t] + head * dim;
+        store(from, dim, type.getFormat(), state + head * dim);
+        add_rounding(from, state + head * dim, dim, type.getFormat(),
+                     frame.step.state.rounding(frame.state(op.getState()),
+                                               rows == &keys ? head : heads + head, 2 * heads));
+      }
       for (int64_t i = 0; i < rows->cols; ++i) {
         const double given = static_cast<double>((*rows)[t][i]);
         if (std::isfinite(given) && saturates(given, type.getFormat()))

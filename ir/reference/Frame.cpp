@@ -8,12 +8,13 @@
 namespace quern::reference {
 namespace {
 
-/// `quern.linear (model.layers.3.mlp.up_proj)`: the op and the source's name for it.
-std::string describe(mlir::Operation *op) {
+/// `quern.linear (model.layers.3.mlp.up_proj)`: the op and the source's name for it, or for
+/// `named_by`.
+std::string describe(mlir::Operation *op, mlir::Operation *named_by = nullptr) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   stream << op->getName();
-  if (auto named = op->getLoc()->findInstanceOf<mlir::NameLoc>())
+  if (auto named = (named_by ? named_by : op)->getLoc()->findInstanceOf<mlir::NameLoc>())
     stream << " (" << named.getName().getValue() << ")";
   return text;
 }
@@ -71,6 +72,15 @@ absl::StatusOr<std::vector<Value<S>>> Frame<S>::call(llvm::StringRef symbol,
   if (!status.ok())
     return status;
   return std::move(frame.returned);
+}
+
+template <class S>
+void Frame<S>::note_overflow(mlir::Operation *op, int64_t t, int64_t rows) const {
+  // Rows are of all tokens, or of those whose outputs are wanted.
+  const int64_t token =
+      rows == step.batch.num_tokens() ? t : step.batch.rows[static_cast<size_t>(t)];
+  // A kernel has the name of the first dispatch of it.
+  step.state.note_overflow([&] { return describe(op, step.dispatch); }, token);
 }
 
 template <class S> absl::Status Frame<S>::run_block(mlir::Block &block) {

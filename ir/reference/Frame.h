@@ -97,8 +97,9 @@ struct Step {
   mlir::ModuleOp module;
   mlir::SymbolTableCollection &symbols;
   int threads;
-  bool exact_formats; ///< Interpreter::Options has it
-  int calls = 0;      ///< of symbols, one inside the other
+  bool exact_formats;                  ///< Interpreter::Options has it
+  int calls = 0;                       ///< of symbols, one inside the other
+  mlir::Operation *dispatch = nullptr; ///< the one under way, if any
 };
 
 /// The values of one region's run.
@@ -138,6 +139,10 @@ public:
   /// use.
   absl::StatusOr<std::vector<Value<S>>> run(mlir::Region &region,
                                             std::vector<Value<S>> arguments) const;
+
+  /// Records that `op` computes the row of token `t` of its `rows` with an intermediate number that
+  /// is finite in double and not in float32, which generated code computes it in.
+  void note_overflow(mlir::Operation *op, int64_t t, int64_t rows) const;
 
   /// What the module's symbol gives for `arguments`: a weight, a state, a kernel's results.
   absl::StatusOr<std::vector<Value<S>>> call(llvm::StringRef symbol,

@@ -55,6 +55,34 @@ public:
     saturation.largest = std::max(saturation.largest, magnitude);
   }
 
+  /// What a key or a value head of a state was given, and what of that its format rounded away;
+  /// sums of squares over all positions. Numbers beyond the format are in neither.
+  struct Rounding {
+    double given = 0, lost = 0;
+  };
+  /// By the states' names: the key heads', then the value heads'.
+  const std::map<std::string, std::vector<Rounding>> &roundings() const { return roundings_; }
+  /// For evals: what to add to for a head of `name`, which has `heads` of both kinds.
+  Rounding &rounding(const std::string &name, int64_t head, int64_t heads) {
+    std::vector<Rounding> &of_heads = roundings_[name];
+    of_heads.resize(static_cast<size_t>(heads));
+    return of_heads[static_cast<size_t>(head)];
+  }
+
+  /// Numbers inside an op that are finite here, where they are doubles, and beyond float32 in
+  /// generated code: what follows from them cannot be compared.
+  struct Overflow {
+    std::string op;            ///< the first
+    int64_t first = INT64_MAX; ///< token of the batch that any op had them at
+  };
+  const Overflow &overflow() const { return overflow_; }
+  /// For evals: the op that `describe` gives had such a number at a token.
+  template <class Describe> void note_overflow(Describe describe, int64_t token) {
+    if (overflow_.op.empty())
+      overflow_.op = describe();
+    overflow_.first = std::min(overflow_.first, token);
+  }
+
 private:
   struct Slot {
     int64_t tokens = 0;
@@ -62,6 +90,8 @@ private:
   };
   std::map<int64_t, Slot> slots_;
   std::map<std::string, Saturation> saturations_;
+  std::map<std::string, std::vector<Rounding>> roundings_;
+  Overflow overflow_;
 };
 
 } // namespace quern::reference

@@ -153,5 +153,43 @@ TEST_F(Numbers, KeysBeyondTheirFormatAreItsLargest) {
   }
 }
 
+// Tests that keys and values that f16 rounds away are noted, with a kv state that keeps them.
+TEST_F(Numbers, KeysTooSmallForTheirFormatAreNoted) {
+  EXPECT_THAT(compile({"--quant", "int8"}).err, Not(HasSubstr("kv state")));
+  for (const char *part : {"weight", "bias"})
+    scale(std::string("model.layers.1.self_attn.k_proj.") + part, 1e-9f);
+  for (const char *kv : {"f16", "bf16", "int8", "f32"}) {
+    const Result result = compile({"--quant", "keep", "--kv", kv});
+    EXPECT_EQ(result.code, 0) << result.err;
+    const bool lost = std::string(kv) == "f16";
+    EXPECT_EQ(result.err.find("so small that their format rounds") != std::string::npos, lost)
+        << kv << result.err;
+    EXPECT_EQ(result.err.find("--kv bf16 keeps them") != std::string::npos, lost) << kv;
+    done("quern-run", {"verify", "-m", artifact()});
+  }
+}
+
+// Tests that numbers that are finite, and whose squares float32 does not hold, are not put down to
+// the machine, and named by the layer they are in: sums of squares in a norm, scores in attention.
+TEST_F(Numbers, ProductsBeyondFloat32AreTheModels) {
+  for (const bool norms : {true, false}) {
+    tensors_ = golden_["tensors"];
+    if (norms)
+      scale("model.layers.0.mlp.down_proj.weight", 1e22f);
+    else
+      for (const char *part : {"q_proj.bias", "k_proj.bias"})
+        scale(std::string("model.layers.1.self_attn.") + part, 1e25f);
+    const Result result = compile({"--quant", "keep", "--kv", "f32"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_THAT(result.err,
+                HasSubstr(norms ? "note: quern.rms_norm (model.layers.1.input_layernorm)"
+                                : "note: quern.attention (model.layers.1.self_attn)"));
+    EXPECT_THAT(result.err, HasSubstr("beyond float32 (3.4e38)"));
+    const Result verified = done("quern-run", {"verify", "-m", artifact()});
+    EXPECT_THAT(verified.err, HasSubstr("beyond float32 (3.4e38)"));
+    EXPECT_THAT(verified.out, HasSubstr("not this machine"));
+  }
+}
+
 } // namespace
 } // namespace quern::conformance
