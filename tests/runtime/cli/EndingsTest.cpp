@@ -105,7 +105,7 @@ TEST(EndingsDeathTest, AFileSizeLimitIsAnErrorOfTheWrite) {
       ExitedWithCode(1), "error: .*limited: cannot write: File too large");
 }
 
-// Tests that a file cannot become standard output by taking its number.
+// Tests that a file cannot become standard output by taking its number, and that nothing else does.
 TEST(EndingsDeathTest, StandardFilesAreOpen) {
   EXPECT_EXIT(
       {
@@ -113,7 +113,7 @@ TEST(EndingsDeathTest, StandardFilesAreOpen) {
         close(STDOUT_FILENO);
         end_with_errors();
         const int fd = open("/dev/null", O_RDONLY);
-        _exit(fd > STDERR_FILENO && write(STDOUT_FILENO, "x", 1) == 1 ? 0 : 9);
+        _exit(fd > STDERR_FILENO && write(STDOUT_FILENO, "x", 1) == -1 ? 0 : 9);
       },
       ExitedWithCode(0), "");
 }
