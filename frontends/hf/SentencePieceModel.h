@@ -5,8 +5,8 @@
 // sentencepiece_model.proto. Ids, pieces and normalization are the model's own; control tokens are
 // found in text as `tokenizers` finds special tokens. tokenizer_config.json's add_bos_token and
 // add_eos_token say what goes around a text; without them a BPE model adds BOS and a unigram model
-// EOS, as llama.cpp has it. Its add_prefix_space and legacy say where a space goes before a text, as
-// in transformers' Llama tokenizer; without them the model does.
+// EOS, as llama.cpp has it. Its add_prefix_space and legacy say where a space goes before a text,
+// as in transformers' Llama tokenizer; without them the model does.
 #ifndef QUERN_FRONTENDS_HF_SENTENCEPIECEMODEL_H
 #define QUERN_FRONTENDS_HF_SENTENCEPIECEMODEL_H
 
