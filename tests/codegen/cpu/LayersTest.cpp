@@ -62,7 +62,8 @@ std::string kernelsOf(const std::string &config) {
     EXPECT_EQ(name, "kernels.mlir");
     kernels = text;
   };
-  EXPECT_TRUE(cpu::generate(*imported->module, {}, options).ok());
+  const auto generated = cpu::generate(*imported->module, {}, options);
+  EXPECT_TRUE(generated.ok()) << generated.status();
   return kernels;
 }
 
