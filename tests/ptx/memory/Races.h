@@ -184,8 +184,9 @@ public:
   void arrive(BlockTime &block, int warp, uint32_t barrier);
   /// A barrier completes for the warps that wait at it, and with those that arrived.
   void barrier(BlockTime &block, uint32_t barrier, std::span<const int> waiting);
-  /// fence, membar.
-  void fence(BlockTime &block, int warp, uint32_t lanes, Reach reach);
+  /// fence, membar: of the order AcquireRelease, or one of the two.
+  void fence(BlockTime &block, int warp, uint32_t lanes, Reach reach,
+             Order order = Order::AcquireRelease);
 
 private:
   struct Segment {

@@ -363,6 +363,34 @@ TEST_F(RacesTest, FencesMakeRelaxedAccessesSynchronise) {
   EXPECT_THAT(reports, IsEmpty());
 }
 
+TEST_F(RacesTest, FencesOfOneSideOnly) {
+  launch(2);
+  global(0, 0, kX, kStore);
+  races.fence(*blocks[0], 0, 1, Reach::Gpu, Order::Release);
+  global(0, 0, kFlag, store(Order::Relaxed));
+  global(1, 0, kFlag, load(Order::Relaxed));
+  races.fence(*blocks[1], 0, 1, Reach::Gpu, Order::Acquire);
+  global(1, 0, kX, kLoad);
+  EXPECT_THAT(reports, IsEmpty());
+  global(0, 0, kX + 4, kStore);
+  races.fence(*blocks[0], 0, 1, Reach::Gpu, Order::Acquire);
+  global(0, 0, kFlag, store(Order::Relaxed));
+  global(1, 0, kFlag, load(Order::Acquire));
+  global(1, 0, kX + 4, kLoad);
+  EXPECT_THAT(reports, SizeIs(1));
+}
+
+TEST_F(RacesTest, AWriteLetPassHidesNoneBeforeIt) {
+  launch(3);
+  global(0, 0, kX, kStore);
+  global(0, 0, kFlag, store(Order::Release));
+  global(1, 0, kFlag, load(Order::Acquire));
+  global(1, 0, kX, store(Order::Relaxed)); // after the first, and passes beside the next one
+  EXPECT_THAT(reports, IsEmpty());
+  global(2, 0, kX, store(Order::Relaxed));
+  EXPECT_THAT(reports, SizeIs(1));
+}
+
 TEST_F(RacesTest, FenceOfAnotherThreadDoesNot) {
   launch(2);
   global(0, 1, kX, kStore);

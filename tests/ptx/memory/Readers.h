@@ -17,7 +17,8 @@ namespace quern::ptx::memory {
 struct Reader {
   uint64_t stamp = 0; ///< never special
   uint32_t lanes = 0;
-  bool copy = false; ///< an asynchronous copy's reading
+  bool copy = false;  ///< an asynchronous copy's reading
+  bool write = false; ///< a strong write that a later one, not ordered after it, has replaced
 };
 
 class Readers {
@@ -46,9 +47,10 @@ public:
                          reader.lanes * 0xc2b2ae3d27d4eb4fu) >>
                         (64 - kStepBits)];
     if (step.old == old && step.stamp == reader.stamp && step.lanes == reader.lanes &&
-        step.copy == reader.copy)
+        step.copy == reader.copy && step.write == reader.write)
       return step.result;
-    step = {old, reader.stamp, make(old, reader, floor, is_past), reader.lanes, reader.copy};
+    step = {old,          reader.stamp, make(old, reader, floor, is_past),
+            reader.lanes, reader.copy,  reader.write};
     return step.result;
   }
 
@@ -56,7 +58,7 @@ public:
   template <class Visit> void each(uint64_t value, uint64_t floor, const Visit &visit) const {
     if (!is_special(value)) {
       if (value >= floor)
-        visit(Reader{value, lanes_of(value), false});
+        visit(Reader{value, lanes_of(value)});
       return;
     }
     for (uint32_t at = low_of(value); at != 0; at = nodes_[at].next)
@@ -72,14 +74,14 @@ private:
   struct Step {
     uint64_t old = 0, stamp = 0, result = 0;
     uint32_t lanes = 0;
-    bool copy = false;
+    bool copy = false, write = false;
   };
   static constexpr int kStepBits = 9;
   static constexpr uint32_t kKind = kStrong | kGpu | kNc | 3u << kSizeShift;
 
   /// The reader as one stamp; 0 where it takes a set.
   static uint64_t inline_of(const Reader &reader) {
-    if (reader.copy)
+    if (reader.copy || reader.write)
       return 0;
     if (reader.lanes == kAllLanes)
       return reader.stamp | kWhole;
@@ -102,15 +104,16 @@ private:
     kept_.clear();
     uint32_t latest = segment_of(reader.stamp);
     each(old, floor, [&](const Reader &other) {
-      const bool same = other.copy == reader.copy && same_reader(other.stamp, reader.stamp);
+      const bool same = other.copy == reader.copy && other.write == reader.write &&
+                        same_reader(other.stamp, reader.stamp);
       const bool other_covers = same && (reader.lanes & ~other.lanes) == 0 &&
                                 (bytes_of(reader.stamp) & ~bytes_of(other.stamp)) == 0;
       const bool covered = same && (other.lanes & ~reader.lanes) == 0 &&
                            (bytes_of(other.stamp) & ~bytes_of(reader.stamp)) == 0;
       is_there = is_there || other_covers;
-      const bool as_weak = (other.stamp & kStrong) != 0 || (reader.stamp & kStrong) == 0;
       if (!other_covers &&
-          (covered || ((other.stamp & kNc) == 0 && as_weak && !reader.copy &&
+          (covered || ((other.stamp & kNc) == 0 && stands_for(reader.stamp, other.stamp) &&
+                       !reader.copy && !other.write &&
                        (bytes_of(other.stamp) & ~bytes_of(reader.stamp)) == 0 && is_past(other)))) {
         all_stay = false;
         return;

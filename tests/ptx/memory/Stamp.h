@@ -24,7 +24,9 @@ inline constexpr uint32_t kWhole = 1u << 4; ///< reads: all 32 lanes of the warp
 inline constexpr uint32_t kStrong = 1u << 5;
 inline constexpr uint32_t kGpu = 1u << 6; ///< a strong access of scope gpu or sys
 inline constexpr uint32_t kNc = 1u << 7;  ///< reads: ld.global.nc
-inline constexpr int kSizeShift = 8;      ///< strong accesses: log2 of their size
+/// Writes: a strong write before this one, and not ordered before it, is among the word's readers.
+inline constexpr uint32_t kMore = 1u << 7;
+inline constexpr int kSizeShift = 8; ///< strong accesses: log2 of their size
 inline constexpr int kLaneShift = 10;
 inline constexpr int kPcShift = 15;
 inline constexpr uint32_t kMaxPc = (1u << 17) - 1; ///< this and all beyond
@@ -47,6 +49,12 @@ inline int lane_of(uint64_t stamp) { return static_cast<int>(low_of(stamp) >> kL
 inline uint32_t bytes_of(uint64_t stamp) { return low_of(stamp) & kBytes; }
 inline uint32_t lanes_of(uint64_t stamp) {
   return (stamp & kWhole) != 0 ? kAllLanes : 1u << lane_of(stamp);
+}
+/// Whoever conflicts with the earlier of two accesses, and is not ordered after it, conflicts with
+/// the later one too: a strong access may be let pass where the one before it would not.
+inline bool stands_for(uint64_t later, uint64_t earlier) {
+  constexpr uint32_t kKind = kStrong | kGpu | 3u << kSizeShift;
+  return (later & kStrong) == 0 || ((later ^ earlier) & kKind) == 0;
 }
 
 } // namespace quern::ptx::memory

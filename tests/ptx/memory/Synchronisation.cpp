@@ -178,13 +178,13 @@ void Races::barrier(BlockTime &block, uint32_t barrier, std::span<const int> wai
     block.readers.clear();
 }
 
-void Races::fence(BlockTime &block, int warp, uint32_t lanes, Reach reach) {
+void Races::fence(BlockTime &block, int warp, uint32_t lanes, Reach reach, Order order) {
   WarpTime &time = block.warps[warp];
   if (!time.fences)
     time.fences = std::make_unique<WarpTime::Fence[]>(kLanes);
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
-    if (time.pending) {
+    if (time.pending && order != Order::Release) {
       WarpTime::Pending &pending = time.pending[lane];
       const ClockRef got =
           reach == Reach::Gpu ? join(pending.narrow, pending.wide) : pending.narrow;
@@ -196,7 +196,8 @@ void Races::fence(BlockTime &block, int warp, uint32_t lanes, Reach reach) {
         time.near = WarpTime::Near::None;
       pending = {};
     }
-    time.fences[lane] = now(block, warp, lane, reach);
+    if (order != Order::Acquire)
+      time.fences[lane] = now(block, warp, lane, reach);
   }
   next_epoch(block, warp);
 }

@@ -131,7 +131,13 @@ void Races::check_write(const Context &context, uint64_t index, uint64_t stamp, 
     const bool copy = is_special(write);
     if ((copy || write >= context.floor) && segment_of(write) >= first_segment_ &&
         (bytes_of(write) & bytes_of(stamp)) != 0)
-      check(context, Reader{write & ~kSpecial, lanes_of(write), copy}, true, index, stamp, lanes);
+      check(context, Reader{write & ~kSpecial, 1u << lane_of(write), copy}, true, index, stamp,
+            lanes);
+    if ((write & kMore) != 0 && context.access.act == Act::Load)
+      context.readers.each(context.memory->reads[index], context.floor, [&](const Reader &reader) {
+        if (reader.write && (bytes_of(reader.stamp) & bytes_of(stamp)) != 0)
+          check(context, reader, true, index, stamp, lanes);
+      });
   };
   const uint64_t write = context.memory->writes[index];
   if (!is_split(write)) {
@@ -150,10 +156,11 @@ void Races::check_reads(const Context &context, uint64_t index, uint64_t stamp, 
   bool well = true; // one report of a write is enough
   context.readers.each(reads, context.floor, [&](const Reader &reader) {
     if (well && (bytes_of(reader.stamp) & bytes_of(stamp)) != 0)
-      well = check(context, reader, false, index, stamp, 1u << lane);
-    all_past = all_past && orders_all(context, reader, 1u << lane);
+      well = check(context, reader, reader.write, index, stamp, 1u << lane);
+    all_past = all_past && (bytes_of(reader.stamp) & ~bytes_of(stamp)) == 0 &&
+               stands_for(context.stamp, reader.stamp) && orders_all(context, reader, 1u << lane);
   });
-  // Later accesses come after this one and so after these reads; others still have to be looked at.
+  // Whoever is not ordered after these reads is not after this write either.
   if (all_past)
     reads = 0;
 }
@@ -207,11 +214,32 @@ void Races::read_word(const Context &context, uint64_t index, uint64_t stamp, ui
 
 void Races::write_word(const Context &context, uint64_t index, uint64_t stamp, int lane) {
   uint64_t &write = context.memory->writes[index];
-  if (write >= context.floor)
-    check_write(context, index, stamp, 1u << lane);
-  if (!is_past_reads(context.memory->reads[index], context.floor))
+  uint64_t &reads = context.memory->reads[index];
+  uint64_t more = 0;
+  if (!is_past_reads(reads, context.floor))
     check_reads(context, index, stamp, lane);
-  put_write(context, write, at_lane(stamp, lane) | (context.copy ? kSpecial : 0));
+  if (write >= context.floor) {
+    check_write(context, index, stamp, 1u << lane);
+    // Writes that this one does not stand for have to be known to who comes later.
+    const auto keep = [&](uint64_t old) {
+      if (is_special(old) || old < context.floor)
+        return;
+      if (reads != 0)
+        more |= old & kMore;
+      if (stands_for(context.stamp, old) && orders(context, old, lane_of(old), false, lane))
+        return;
+      reads = context.readers.add(reads,
+                                  Reader{old & ~uint64_t{kMore}, 1u << lane_of(old), false, true},
+                                  context.floor, [](const Reader &) { return false; });
+      more = kMore;
+    };
+    if (is_split(write))
+      for (uint64_t part : std::array<uint64_t, 4>(splits_[low_of(write)]))
+        keep(part);
+    else
+      keep(write);
+  }
+  put_write(context, write, at_lane(stamp, lane) | more | (context.copy ? kSpecial : 0));
 }
 
 void Races::one(const Context &context, uint64_t offset, uint32_t bytes, uint32_t lanes) {
