@@ -127,16 +127,17 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
 }
 
 void Races::check_write(const Context &context, uint64_t index, uint64_t stamp, uint32_t lanes) {
+  bool well = true; // one report of an access is enough
   const auto of = [&](uint64_t write) {
     const bool copy = is_special(write);
-    if ((copy || write >= context.floor) && segment_of(write) >= first_segment_ &&
+    if (well && (copy || write >= context.floor) && segment_of(write) >= first_segment_ &&
         (bytes_of(write) & bytes_of(stamp)) != 0)
-      check(context, Reader{write & ~kSpecial, 1u << lane_of(write), copy}, true, index, stamp,
-            lanes);
+      well = check(context, Reader{write & ~kSpecial, 1u << lane_of(write), copy}, true, index,
+                   stamp, lanes);
     if ((write & kMore) != 0 && context.access.act == Act::Load)
       context.readers.each(context.memory->reads[index], context.floor, [&](const Reader &reader) {
-        if (reader.write && (bytes_of(reader.stamp) & bytes_of(stamp)) != 0)
-          check(context, reader, true, index, stamp, lanes);
+        if (well && reader.write && (bytes_of(reader.stamp) & bytes_of(stamp)) != 0)
+          well = check(context, reader, true, index, stamp, lanes);
       });
   };
   const uint64_t write = context.memory->writes[index];
@@ -153,7 +154,7 @@ void Races::check_write(const Context &context, uint64_t index, uint64_t stamp, 
 void Races::check_reads(const Context &context, uint64_t index, uint64_t stamp, int lane) {
   uint64_t &reads = context.memory->reads[index];
   bool all_past = true;
-  bool well = true; // one report of a write is enough
+  bool well = true;
   context.readers.each(reads, context.floor, [&](const Reader &reader) {
     if (well && (bytes_of(reader.stamp) & bytes_of(stamp)) != 0)
       well = check(context, reader, reader.write, index, stamp, 1u << lane);
