@@ -22,6 +22,36 @@ uint32_t flags_of(Access access) {
   return flags;
 }
 
+// Any CPU, and faster where there is AVX2.
+#if defined(__x86_64__)
+#define QUERN_PTX_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define QUERN_PTX_WIDE
+#endif
+
+/// Whether any of these words has a write or reads that are not past.
+QUERN_PTX_WIDE bool any_busy(const uint64_t *writes, const uint64_t *reads, uint32_t words, uint64_t floor) {
+  uint64_t busy = 0;
+  for (uint32_t i = 0; i < words; ++i)
+    busy |= static_cast<uint64_t>(writes[i] >= floor) |
+            static_cast<uint64_t>((reads[i] & ~kSpecial) >= floor);
+  return busy != 0;
+}
+
+/// A stamp for each lane of a warp, of 1, 2 and 4 words a lane.
+QUERN_PTX_WIDE void fill1(uint64_t *cells, uint64_t stamp) {
+  for (uint32_t i = 0; i < kLanes; ++i)
+    cells[i] = stamp | static_cast<uint64_t>(i) << kLaneShift;
+}
+QUERN_PTX_WIDE void fill2(uint64_t *cells, uint64_t stamp) {
+  for (uint32_t i = 0; i < 2 * kLanes; ++i)
+    cells[i] = stamp | static_cast<uint64_t>(i / 2) << kLaneShift;
+}
+QUERN_PTX_WIDE void fill4(uint64_t *cells, uint64_t stamp) {
+  for (uint32_t i = 0; i < 4 * kLanes; ++i)
+    cells[i] = stamp | static_cast<uint64_t>(i / 4) << kLaneShift;
+}
+
 } // namespace
 
 Watched *Races::find(uint64_t address) {
@@ -276,35 +306,20 @@ bool Races::in_a_row(Context &context, const Address *addresses, uint32_t bytes)
   }
   const uint64_t index = (first - context.memory->base) / 4;
   const uint32_t each = bytes / 4;
-  const uint32_t words = kLanes * each;
-  uint64_t *const __restrict writes = context.memory->writes + index;
-  uint64_t *const __restrict reads = context.memory->reads + index;
-  const uint64_t floor = context.floor;
-  uint64_t busy = 0;
-  for (uint32_t i = 0; i < words; ++i)
-    busy |= static_cast<uint64_t>(writes[i] >= floor) |
-            static_cast<uint64_t>((reads[i] & ~kSpecial) >= floor);
-  if (busy != 0)
+  uint64_t *const writes = context.memory->writes + index;
+  uint64_t *const reads = context.memory->reads + index;
+  if (any_busy(writes, reads, kLanes * each, context.floor))
     return false;
   const uint64_t stamp = context.stamp | kBytes;
-  uint64_t *const __restrict cells = context.access.act == Act::Load ? reads : writes;
-  const auto fill = [&]<uint32_t kEach>() {
-    for (uint32_t i = 0; i < kLanes * kEach; ++i)
-      cells[i] = stamp | static_cast<uint64_t>(i / kEach) << kLaneShift;
-  };
-  switch (each) {
-  case 1:
-    fill.template operator()<1>();
-    break;
-  case 2:
-    fill.template operator()<2>();
-    break;
-  case 4:
-    fill.template operator()<4>();
-    break;
-  default:
+  uint64_t *const cells = context.access.act == Act::Load ? reads : writes;
+  if (each == 1)
+    fill1(cells, stamp);
+  else if (each == 2)
+    fill2(cells, stamp);
+  else if (each == 4)
+    fill4(cells, stamp);
+  else
     return false;
-  }
   return true;
 }
 
