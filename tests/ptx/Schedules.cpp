@@ -2,8 +2,11 @@
 
 #include "tests/ptx/Warp.h"
 
+#include <algorithm>
+#include <map>
 #include <numeric>
 #include <random>
+#include <vector>
 
 namespace quern::ptx {
 namespace {
