@@ -25,11 +25,11 @@ llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
 Lowering quern::cpu::loweringOf(Anchor anchor) {
   switch (anchor) {
   case Anchor::rows:
-    return {.generate = &Kernel::generateRows, .replicable = true};
+    return {.generate = &Kernel::generateRows};
   case Anchor::linear:
-    return {.generate = &Kernel::generateLinear, .fetchesWork = true};
+    return {.generate = &Kernel::generateLinear};
   case Anchor::attention:
-    return {.generate = &Kernel::generateAttention, .fetchesWork = true};
+    return {.generate = &Kernel::generateAttention};
   case Anchor::kv_append:
     return {.generate = &Kernel::generateKvAppend};
   case Anchor::linear_recurrence:
@@ -37,7 +37,7 @@ Lowering quern::cpu::loweringOf(Anchor anchor) {
   case Anchor::causal_conv1d:
     return {.generate = &Kernel::generateConv};
   case Anchor::embedding:
-    return {.generate = &Kernel::generateEmbedding, .replicable = true};
+    return {.generate = &Kernel::generateEmbedding};
   }
   llvm_unreachable("an anchor without a lowering");
 }

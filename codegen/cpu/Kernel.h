@@ -8,6 +8,7 @@
 #define QUERN_CODEGEN_CPU_KERNEL_H
 
 #include "codegen/cpu/Code.h"
+#include "codegen/schedule/Calls.h"
 #include "ir/quern/QuernDialect.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -25,21 +26,12 @@ llvm::SmallVector<Type> loweredTypes(Type type);
 struct Lowering {
   /// Writes the body.
   mlir::LogicalResult (Kernel::*generate)();
-  /// Workers fetch chunks of its work as they come to need more. Between two such kernels there
-  /// must be a barrier.
-  bool fetchesWork = false;
-  /// A single row is no more than one worker's work, and touches no state: in buckets of one token
-  /// every worker computes it for itself.
-  bool replicable = false;
 };
 
 /// The table of them: a new anchor's generator is named here.
 Lowering loweringOf(Anchor anchor);
-inline bool fetchesWork(KernelOp op) { return loweringOf(op.getAnchor()).fetchesWork; }
 
-/// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
-/// result is all that the entry gives, of which the largest column may be all that is asked for.
-enum class Form { Many, One, Last };
+using codegen::Form;
 
 class Kernel {
 public:

@@ -14,8 +14,8 @@
 namespace quern::test {
 namespace {
 
-using cpu::Call;
-using cpu::Operand;
+using codegen::Call;
+using codegen::Operand;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using Base = Operand::Base;
@@ -39,7 +39,7 @@ public:
     return {};
   }
   std::vector<Call> calls(mlir::func::FuncOp bucket) const {
-    auto calls = cpu::callsOf(bucket, *symbols_);
+    auto calls = codegen::callsOf(bucket, *symbols_);
     EXPECT_TRUE(mlir::succeeded(calls));
     return *calls;
   }
@@ -47,9 +47,8 @@ public:
 
   /// The form of a kernel's function that a bucket calls.
   static std::string function(mlir::func::FuncOp bucket, Call call) {
-    return call.kernel.getSymName().str() + (call.last               ? ".last"
-                                             : cpu::isSingle(bucket) ? ".one"
-                                                                     : ".many");
+    constexpr const char *kForms[] = {".many", ".one", ".last"};
+    return call.kernel.getSymName().str() + kForms[static_cast<int>(codegen::formOf(bucket, call))];
   }
   std::vector<std::string> hazards(mlir::func::FuncOp bucket, llvm::ArrayRef<Call> calls) const {
     return test::hazards(bucket, *symbols_, calls, [&](const Call &call) {

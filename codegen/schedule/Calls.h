@@ -1,15 +1,17 @@
-// A bucket's schedule as calls: which kernels run in order, on what, and where workers wait.
-#ifndef QUERN_CODEGEN_CPU_CALLS_H
-#define QUERN_CODEGEN_CPU_CALLS_H
+// A bucket's schedule as every target's code reads it: which kernels run in order, on what, and
+// where workers wait.
+#ifndef QUERN_CODEGEN_SCHEDULE_CALLS_H
+#define QUERN_CODEGEN_SCHEDULE_CALLS_H
 
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
 
+#include <string>
 #include <vector>
 
-namespace quern::cpu {
+namespace quern::codegen {
 
 /// What a kernel is handed: a number, or an address so many bytes behind a base.
 struct Operand {
@@ -47,6 +49,16 @@ mlir::FailureOr<std::vector<Call>> callsOf(mlir::func::FuncOp bucket,
 /// it.
 bool isSingle(mlir::func::FuncOp bucket);
 
-} // namespace quern::cpu
+/// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
+/// result is all that the entry gives, of which the largest column may be all that is asked for.
+enum class Form { Many, One, Last };
 
-#endif // QUERN_CODEGEN_CPU_CALLS_H
+/// The form of its kernel that a call of the bucket is of.
+Form formOf(mlir::func::FuncOp bucket, const Call &call);
+
+/// The name of a bucket in the artifact and of its function: quern_step_decode1.
+std::string bucketSymbol(mlir::func::FuncOp bucket);
+
+} // namespace quern::codegen
+
+#endif // QUERN_CODEGEN_SCHEDULE_CALLS_H

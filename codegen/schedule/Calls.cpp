@@ -1,7 +1,6 @@
 // See Calls.h.
-#include "codegen/cpu/Calls.h"
+#include "codegen/schedule/Calls.h"
 
-#include "codegen/cpu/Kernel.h"
 #include "passes/analysis/Buffers.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -10,9 +9,16 @@
 
 using namespace mlir;
 using namespace quern;
-using namespace quern::cpu;
+using namespace quern::codegen;
 
 namespace {
+
+/// Anchors whose single row is no more than one worker's work, and touches no state.
+bool isReplicable(Anchor anchor) { return anchor == Anchor::rows || anchor == Anchor::embedding; }
+/// Anchors whose kernels fetch work: between two of them there must be a barrier.
+bool fetchesWork(KernelOp kernel) {
+  return kernel.getAnchor() == Anchor::linear || kernel.getAnchor() == Anchor::attention;
+}
 
 /// A bucket of one token: kernels of a single row that no more than one worker could share are run
 /// by every worker, for itself, in memory of its own. It saves the barrier behind each (the others
@@ -25,7 +31,7 @@ public:
   bool contains(DispatchOp dispatch) const {
     if (!possible)
       return false;
-    return loweringOf(kernelOf(dispatch).getAnchor()).replicable &&
+    return isReplicable(kernelOf(dispatch).getAnchor()) &&
            llvm::all_of(*dispatch.getOffsets(), [](int64_t offset) { return offset >= 0; });
   }
 
@@ -204,11 +210,22 @@ bool Call::alike(const Call &other) const {
          });
 }
 
-bool quern::cpu::isSingle(func::FuncOp bucket) {
+bool quern::codegen::isSingle(func::FuncOp bucket) {
   return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1;
 }
 
-FailureOr<std::vector<Call>> quern::cpu::callsOf(func::FuncOp bucket, const SymbolTable &symbols) {
+Form quern::codegen::formOf(func::FuncOp bucket, const Call &call) {
+  return call.last ? Form::Last : isSingle(bucket) ? Form::One : Form::Many;
+}
+
+std::string quern::codegen::bucketSymbol(func::FuncOp bucket) {
+  return ("quern_" + bucket->getAttrOfType<StringAttr>(attrs::kEntry).getValue() + "_" +
+          bucket->getAttrOfType<StringAttr>(attrs::kBucket).getValue())
+      .str();
+}
+
+FailureOr<std::vector<Call>> quern::codegen::callsOf(func::FuncOp bucket,
+                                                     const SymbolTable &symbols) {
   FailureOr<BucketShape> shape = bucketShape(bucket);
   if (failed(shape))
     return failure();
