@@ -54,14 +54,23 @@ template <class S> struct Attention {
   static constexpr int kParts = kColumns >= kThreads ? 1 : kThreads / kColumns;
   static constexpr int kColumnsOfThread = (kColumns + kThreads - 1) / kThreads;
 
-  /// Shared memory of a block.
+  /// Floats of shared memory, 16-byte aligned, that a block needs.
+  static constexpr int kFloats =
+      2 * QUERN_KEY_BLOCK_PAGES + kRows * (kQueryStride + kBlock + S::kValueDim + 4);
+  /// That memory.
   struct Memory {
+    const u8 **pages;   ///< [QUERN_KEY_BLOCK_PAGES] the head's part of a key block's pages
     float *query;       ///< [kRows][kQueryStride]
     float *weights;     ///< [kRows][kBlock]; sums of values of the parts, too
     float *total;       ///< [kRows][kValueDim] sums of values, and
     float *max, *sum;   ///< [kRows] of the key blocks so far
-    float *keep, *take; ///< [kRows] what a key block's are merged with
-    const u8 **pages;   ///< [QUERN_KEY_BLOCK_PAGES] the head's part of a key block's pages
+    float *keep, *take; ///< [kRows] what they and a key block's are multiplied with
+
+    QN_DEVICE explicit Memory(float *at)
+        : pages(reinterpret_cast<const u8 **>(at)), query(at + 2 * QUERN_KEY_BLOCK_PAGES),
+          weights(query + kRows * kQueryStride), total(weights + kRows * kBlock),
+          max(total + kRows * S::kValueDim), sum(max + kRows), keep(sum + kRows),
+          take(keep + kRows) {}
   };
 
   // ---- Items of work
@@ -118,22 +127,22 @@ template <class S> struct Attention {
     }
   }
 
-  /// Adds key blocks [from, to) to the totals. The threads have met since queries and totals were
-  /// written, and have met again when it is done.
-  QN_DEVICE static void attend(const QuernCudaStep &step, i64 group, i64 offset,
-                               const AttentionTile &tile, int from, int to, const float *slopes,
-                               const Memory &memory) {
+  /// Adds key blocks [from, to) to the totals. page_of(page) is the state's part of a page of the
+  /// sequence. The threads have met since queries and totals were written, and have met again when
+  /// it is done.
+  template <class PageOf>
+  QN_DEVICE static void attend(PageOf page_of, const AttentionTile &tile, int from, int to,
+                               const float *slopes, const Memory &memory) {
     for (int block = from; block < to; ++block) {
       if (thread() < QUERN_KEY_BLOCK_PAGES) {
         const int page = block * QUERN_KEY_BLOCK_PAGES + thread();
         if (page * QUERN_KV_PAGE < end_seen(tile) && (page + 1) * QUERN_KV_PAGE > first_seen(tile))
-          memory.pages[thread()] =
-              kv_page(step, group, offset, tile.seq, page) + tile.kv_head * kHeadBytes;
+          memory.pages[thread()] = page_of(page) + tile.kv_head * kHeadBytes;
       }
       __syncthreads();
       score(tile, block * kBlock, slopes, memory);
       __syncthreads();
-      weigh(tile, memory);
+      weigh(tile, block * kBlock, memory);
       __syncthreads();
       add_values(tile, block * kBlock, memory);
       __syncthreads();
@@ -183,10 +192,18 @@ private:
     return position <= own && (S::kWindow == 0 || position > own - S::kWindow);
   }
 
+  /// Whether some row sees one of the positions of a warp's lanes.
+  QN_DEVICE static bool concerns(const AttentionTile &tile, int base, int warp) {
+    base += warp * kWarpLanes;
+    return base < end_seen(tile) && base + kWarpLanes > first_seen(tile);
+  }
+
   /// Scores of all rows for this thread's position, from `base` on.
   QN_DEVICE static void score(const AttentionTile &tile, int base, const float *slopes,
                               const Memory &memory) {
     const int rows = rows_of(tile), position = base + thread();
+    if (!concerns(tile, base, warp()))
+      return;
     float sums[kRows] = {};
     const bool any = position >= first_seen(tile) && position < end_seen(tile);
     if (any)
@@ -267,18 +284,20 @@ private:
   }
 
   /// Turns scores into weights, and says how each row's sums are merged with the totals.
-  QN_DEVICE static void weigh(const AttentionTile &tile, const Memory &memory) {
+  QN_DEVICE static void weigh(const AttentionTile &tile, int base, const Memory &memory) {
     for (int row = warp(); row < rows_of(tile); row += kWarps) {
       float *const scores = memory.weights + row * kBlock + lane();
       float some[kBlock / kWarpLanes], maximum = kNothing, sum = 0.0f;
 #pragma unroll
       for (int i = 0; i < kBlock / kWarpLanes; ++i) {
-        some[i] = scores[i * kWarpLanes];
+        some[i] = concerns(tile, base, i) ? scores[i * kWarpLanes] : unseen();
         maximum = some[i] > maximum ? some[i] : maximum;
       }
       maximum = warp_max(maximum);
 #pragma unroll
       for (int i = 0; i < kBlock / kWarpLanes; ++i) {
+        if (!concerns(tile, base, i))
+          continue;
         const float weight = math::exponential_below(some[i] - maximum);
         scores[i * kWarpLanes] = weight;
         sum += weight;

@@ -8,12 +8,12 @@ namespace quern {
 
 /// A channel of a sequence. Everything here is one thread's; a token's result needs its inputs
 /// alone, so that tokens may be shared out too.
-///   input    the channel's column in the rows of inputs, kChannels floats apart
-///   window   the channel's inputs before the step, oldest first
-///   weights  the channel's
-template <int kChannels, int kTaps> struct Convolution {
+///   input(token)  the channel's input
+///   window        its inputs before the step, oldest first
+///   weights       the channel's
+template <int kTaps, class Input> struct Convolution {
   static constexpr int kPast = kTaps - 1;
-  const float *input;
+  Input input;
   float *window;
   const float *weights;
   int first, end; ///< the sequence's tokens in the step
@@ -21,7 +21,7 @@ template <int kChannels, int kTaps> struct Convolution {
   /// The input `ago` tokens before `token`.
   QN_DEVICE float at(int token, int ago) const {
     const int from = token - ago;
-    return from >= first ? input[i64(from) * kChannels] : window[kPast + from - first];
+    return from >= first ? input(from) : window[kPast + from - first];
   }
 
   /// bias, then the inputs from the oldest on, each one rounding.
