@@ -22,10 +22,13 @@ Generator generatorOf(Anchor anchor) {
   case Anchor::embedding:
     return &Kernel::generateEmbedding;
   case Anchor::attention:
+    return &Kernel::generateAttention;
   case Anchor::kv_append:
+    return &Kernel::generateKvAppend;
   case Anchor::linear_recurrence:
+    return &Kernel::generateRecurrence;
   case Anchor::causal_conv1d:
-    return nullptr;
+    return &Kernel::generateConv;
   }
   llvm_unreachable("an anchor without a generator");
 }
