@@ -43,8 +43,8 @@ public:
       : kernel(kernel), text(kernel.text), linear(cast<LinearOp>(kernel.anchor)), shifts(shifts),
         product(productFor({.packing = packing,
                             .inputs = colsOf(linear.getInput().getType()),
-                            .panels = llvm::divideCeil(
-                                colsOf(kernel.yield.getOperand(0).getType()), kLanes),
+                            .panels = formats::Packing::panels(
+                                colsOf(kernel.yield.getOperand(0).getType())),
                             .form = kernel.last     ? Form::Last
                                     : kernel.single ? Form::One
                                                     : Form::Many,

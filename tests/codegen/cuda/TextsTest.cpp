@@ -2,7 +2,6 @@
 // nothing; their number does not grow with the model's depth.
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Program.h"
-#include "codegen/cuda/Kernel.h"
 #include "tests/codegen/cpu/CompiledModel.h"
 #include "tests/codegen/cpu/Models.h"
 #include "tests/codegen/cuda/NeedsNvrtc.h"
@@ -24,17 +23,8 @@ TEST_P(Texts, CompileWithoutSpills) {
   const ModelCase &which = GetParam();
   const auto model = CompiledModel::plan(which.model, which.quant, which.kv);
   ASSERT_TRUE(model);
-  Program made, *program = &made;
-  for (auto op : model->module().getOps<KernelOp>())
-    for (Form form : {Form::Many, Form::One, Form::Last}) {
-      if (!generatorOf(op.getAnchor()))
-        continue;
-      if (form == Form::Last && (op.getAnchor() == Anchor::embedding || op.getResultTypes().size() != 1 || mlir::isa<Q8RowsType>(op.getResultTypes()[0])))
-        continue;
-      Kernel kernel(op, (op.getSymName() + "_" + nameOf(form)).str(), form, {});
-      ASSERT_TRUE(mlir::succeeded(kernel.generate()));
-      made.kernels.push_back({kernel.name(), kernel.source(), kernel.sharedBytes()});
-    }
+  const auto program = writeProgram(model->module());
+  ASSERT_TRUE(program.ok()) << program.status();
   if (const char *folder = std::getenv("QUERN_TEXTS")) // to be read
     for (const KernelText &kernel : program->kernels)
       std::ofstream(std::string(folder) + "/" + which.name + "." + kernel.name + ".cu")
