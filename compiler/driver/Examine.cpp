@@ -135,7 +135,7 @@ bool run_phases(const ImportedModel &model, bool made_up, const ModelFlags &flag
   ErrorsAsProblems errors(*module.getContext(), to);
   PipelineCallbacks callbacks;
   callbacks.before = [&](const PhaseInfo &phase) { errors.phase = phase.name.str(); };
-  if (mlir::failed(runTo(module, Phase::plan, flags.pipeline, callbacks))) {
+  if (mlir::failed(runTo(module, Phase::order, flags.pipeline, callbacks))) {
     if (to.size() == before)
       to.add({errors.phase, "the phase failed", ""}, kFault);
     return false;
