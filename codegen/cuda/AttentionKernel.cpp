@@ -63,8 +63,7 @@ LogicalResult Kernel::generateAttention() {
   constants.line("static constexpr int kTokens = ", tiling.tokens, ", kHeads = ", tiling.heads,
                  ";");
   constants.line("static constexpr int kWindow = ", attention.getWindow(), ";");
-  constants.line("static constexpr float kScale = ",
-                 literal(attention.getScale().convertToFloat()),
+  constants.line("static constexpr float kScale = ", literal(attention.getScale().convertToFloat()),
                  ", kSoftcap = ", literal(attention.getSoftcap().convertToFloat()), ";");
   constants.line("static constexpr bool kAlibi = ", attention.getAlibi() ? "true" : "false",
                  ", kAlibiBf16 = ", attention.getAlibiBf16() ? "true" : "false", ";");
@@ -73,12 +72,11 @@ LogicalResult Kernel::generateAttention() {
   std::string slopes = "nullptr";
   if (attention.getAlibi()) {
     slopes = name() + "_slopes";
-    declare(absl::StrCat("__device__ const float ", slopes, "[] = {",
-                         absl::StrJoin(*attention.getAlibi(), ", ",
-                                       [](std::string *out, float slope) {
-                                         absl::StrAppend(out, literal(slope));
-                                       }),
-                         "};"));
+    declare(absl::StrCat(
+        "__device__ const float ", slopes, "[] = {",
+        absl::StrJoin(*attention.getAlibi(), ", ",
+                      [](std::string *out, float slope) { absl::StrAppend(out, literal(slope)); }),
+        "};"));
   }
 
   text.line("using Tile = Attention<", name(), "_constants>;");
@@ -87,8 +85,8 @@ LogicalResult Kernel::generateAttention() {
   text.line("const Tile::Memory memory(", memory, ");");
   text.line("int next = worker, done = 0;");
   text.open("for (int seq = 0; seq < ", count("B"), "; ++seq)");
-  text.line("const int first = ", index("cu_seqlens", "seq"), ", end = ",
-            single ? "1" : index("cu_seqlens", "seq + 1"), ";");
+  text.line("const int first = ", index("cu_seqlens", "seq"),
+            ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
   text.line("const int items = Tile::items(end - first);");
   text.open("for (; next < done + items; next += workers)");
   text.line("const AttentionTile tile = Tile::item(step, seq, first, end, next - done);");

@@ -28,8 +28,7 @@ template <Packing P, int kCount> QN_DEVICE void to_floats(uint4 words, float (&t
 
 /// Adds up kCount sums over the lanes that are kApart, kApart / 2, ... kLeast apart. A lane is left
 /// with some of them, from `first` on: it returns how many.
-template <int kApart, int kLeast, int kCount>
-QN_DEVICE int scatter_sums(float *sums, int &first) {
+template <int kApart, int kLeast, int kCount> QN_DEVICE int scatter_sums(float *sums, int &first) {
   if constexpr (kApart < kLeast) {
     return kCount;
   } else if constexpr (kCount == 1) {
@@ -66,15 +65,15 @@ public:
         sums_(reinterpret_cast<float *>(scratch + kShape.ring_bytes())),
         held_(scratch + kShape.ring_bytes() + kShape.sums_bytes()) {}
 
-  QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
+  template <int kWidth> QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
     if constexpr (kRows == 1)
-      multiply<1>(x, height, tile);
+      multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
-      multiply<2>(x, height, tile);
+      multiply_rows<2, kWidth>(x, height, tile);
     else if (height <= 4)
-      multiply<4>(x, height, tile);
+      multiply_rows<4, kWidth>(x, height, tile);
     else
-      multiply<8>(x, height, tile);
+      multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
   }
 
@@ -84,7 +83,8 @@ private:
   /// Lanes that share an input, and the channels of each.
   static constexpr int kInputLanes = kWarpLanes / kStepInputs, kOwn = kLanes / kInputLanes;
 
-  template <int kTogether> QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
+  template <int kTogether, int kWidth>
+  QN_DEVICE void multiply_rows(const u8 *x, int height, float *tile) {
     using Rows = HeldRows<kShape.holds_rows(kTogether), kRowBytes, kInputs * 4,
                           static_cast<int>(kShape.row_stride(kTogether))>;
     if (x != rows_) {
@@ -108,7 +108,7 @@ private:
       }
     }
     hand_in<kTogether>(sums);
-    Stream::template add_parts<kTogether>(sums_, tile);
+    Stream::template add_parts<kTogether, kWidth>(sums_, tile);
   }
 
   template <bool kWhole, int kTogether>

@@ -6,9 +6,9 @@
 // A streamed product is made with the weights, its memory and the panels that the block will want,
 // in order. From then on their weights are on their way. It says what those of PlainProducts.cuh
 // say, and
-//   multiply()  called for one of those panels after the other by all threads of a block, which
-//               have met where someone else still used the tile; when it returns the tile,
-//               float [kRows][16 * kPanels], can be read
+//   multiply<kWidth>()  called for one of those panels after the other by all threads of a block,
+//                       which have met where someone else still used the tile; when it returns the
+//                       tile can be read, rows kWidth floats apart
 // A tile's numbers depend on its row and on the weights alone. Of integer weights, each warp adds
 // up its units' pairs of groups in four sums, pair p in sum p % 4, in order; of float ones each of
 // 16 or 8 lanes its own inputs. These sums are added up in a fixed tree, then the warps' in order.
@@ -83,17 +83,17 @@ public:
 
   /// Adds the parts' sums of the block's panels up; `sums`: [kWarps][kRows][16], as they are in
   /// shared memory, all of them written.
-  template <int kRows> QN_DEVICE static void add_parts(const float *sums, float *tile) {
-    constexpr int kWidth = kShape.panels * kLanes;
+  template <int kRows, int kWidth> QN_DEVICE static void add_parts(const float *sums, float *tile) {
+    constexpr int kColumns = kShape.panels * kLanes;
     __syncthreads();
-    for (int i = thread(); i < kRows * kWidth; i += kThreads) {
-      const int m = i / kWidth, panel = i % kWidth / kLanes, channel = i % kLanes;
+    for (int i = thread(); i < kRows * kColumns; i += kThreads) {
+      const int m = i / kColumns, panel = i % kColumns / kLanes, channel = i % kLanes;
       const float *of = sums + (panel * kParts * kRows + m) * kLanes + channel;
       float sum = of[0];
 #pragma unroll
       for (int k = 1; k < kParts; ++k)
         sum += of[k * kRows * kLanes];
-      tile[i] = sum;
+      tile[m * kWidth + panel * kLanes + channel] = sum;
     }
     __syncthreads();
   }
@@ -108,8 +108,7 @@ private:
   template <int kBytes> QN_DEVICE void copy_unit(u8 *to, const u8 *from) const {
     constexpr int kChunks = kBytes / kChunk;
     // Where pairs are held further apart than they lie.
-    constexpr bool kApart =
-        kShape.is_integer() && kShape.pair_stride() != kShape.pair_bytes();
+    constexpr bool kApart = kShape.is_integer() && kShape.pair_stride() != kShape.pair_bytes();
 #pragma unroll
     for (int first = 0; first < kChunks; first += kWarpLanes) {
       const int chunk = first + lane();
@@ -117,8 +116,7 @@ private:
         break;
       int at = chunk * kChunk;
       if constexpr (kApart)
-        at += chunk / (kShape.pair_bytes() / kChunk) *
-              (kShape.pair_stride() - kShape.pair_bytes());
+        at += chunk / (kShape.pair_bytes() / kChunk) * (kShape.pair_stride() - kShape.pair_bytes());
       copy(to + kShape.head_bytes() + at, from + chunk * kChunk);
     }
   }

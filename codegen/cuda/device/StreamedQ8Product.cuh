@@ -68,15 +68,15 @@ public:
         sums_(reinterpret_cast<float *>(scratch + kShape.ring_bytes())),
         held_(scratch + kShape.ring_bytes() + kShape.sums_bytes()) {}
 
-  QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
+  template <int kWidth> QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
     if constexpr (kRows == 1)
-      multiply<1>(x, height, tile);
+      multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
-      multiply<2>(x, height, tile);
+      multiply_rows<2, kWidth>(x, height, tile);
     else if (height <= 4)
-      multiply<4>(x, height, tile);
+      multiply_rows<4, kWidth>(x, height, tile);
     else
-      multiply<8>(x, height, tile);
+      multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
   }
 
@@ -103,10 +103,11 @@ private:
     float2 scale, min;
   };
 
-  template <int kTogether> QN_DEVICE void multiply(const u8 *x, int height, float *tile) {
+  template <int kTogether, int kWidth>
+  QN_DEVICE void multiply_rows(const u8 *x, int height, float *tile) {
     constexpr bool kHeld = kShape.holds_rows(kTogether);
-    using Rows = HeldRows<kHeld, kRowBytes, kPairs * 48,
-                          static_cast<int>(kShape.row_stride(kTogether))>;
+    using Rows =
+        HeldRows<kHeld, kRowBytes, kPairs * 48, static_cast<int>(kShape.row_stride(kTogether))>;
     if (x != rows_) {
       Rows::hold(held_, x, height);
       rows_ = x;
@@ -130,7 +131,7 @@ private:
       }
     }
     hand_in(sums);
-    Stream::template add_parts<kTogether>(sums_, tile);
+    Stream::template add_parts<kTogether, kWidth>(sums_, tile);
   }
 
   QN_DEVICE static void read_supers(const u8 *at, Supers &supers) {
@@ -215,8 +216,7 @@ private:
           mma_u8_s8(dots, weights, {group == 0 ? own : 0, group == 0 ? 0 : own});
         }
         if (has_sum)
-          add_pair(records + (from + sum_pair) * kStride, numbers, dots, supers,
-                   sums.of[round][0]);
+          add_pair(records + (from + sum_pair) * kStride, numbers, dots, supers, sums.of[round][0]);
       }
     }
   }
@@ -255,11 +255,12 @@ private:
                                  const Supers &supers, float (&sums)[2]) {
     const int g = lane() / 4;
     const float scale = numbers.x, ratio = numbers.y * (1.0f / kSecond), sum = numbers.z;
-    const float2 scales = times(supers.scale, streamed::two_scales<P.scale>(pair + P.scale_offset(), g));
+    const float2 scales =
+        times(supers.scale, streamed::two_scales<P.scale>(pair + P.scale_offset(), g));
     float2 second{}, mins{};
     if constexpr (!kOneRecord)
-      second = times(supers.scale, streamed::two_scales<P.scale>(
-                                       pair + P.record_bytes() + P.scale_offset(), g));
+      second = times(supers.scale,
+                     streamed::two_scales<P.scale>(pair + P.record_bytes() + P.scale_offset(), g));
     if constexpr (P.has_min)
       mins = times(supers.min, streamed::two_scales<P.scale>(pair + P.min_offset(), g));
 #pragma unroll

@@ -68,9 +68,7 @@ struct StreamedShape {
   // ---- Shared memory of a block: the warps' rings, sums of parts, activations
 
   /// From a pair to the next where a warp holds them: four pairs' scales lie in different banks.
-  constexpr int pair_stride() const {
-    return pair_bytes() + (pair_bytes() % 128 == 0 ? 16 : 0);
-  }
+  constexpr int pair_stride() const { return pair_bytes() + (pair_bytes() % 128 == 0 ? 16 : 0); }
   /// Bytes of a unit as a warp holds it, the panel's head in front.
   constexpr int stage_bytes() const {
     return is_integer() ? head_bytes() + unit_head_bytes() + unit_pairs() * pair_stride()
@@ -105,14 +103,14 @@ struct StreamedShape {
   constexpr int64_t shared_bytes() const { return ring_bytes() + sums_bytes() + rows_bytes(); }
 };
 
-/// The shape for a weight of so many channels. Panels are computed one at a time, by all warps,
-/// unless there are so many that blocks have enough of them, or so few inputs that warps do not.
-constexpr StreamedShape streamed_shape(formats::Packing packing, int64_t channels, int64_t inputs,
+/// The shape for a kernel of so many panels. They are computed one at a time, by all warps, unless
+/// there are so many that blocks have enough of them, or so few inputs that warps do not. All are a
+/// multiple of those that are computed at a time.
+constexpr StreamedShape streamed_shape(formats::Packing packing, int64_t panels, int64_t inputs,
                                        int rows) {
   constexpr int64_t kEnoughBlocks = 512;
   StreamedShape shape{.packing = packing, .inputs = inputs, .panels = 1, .rows = rows};
-  const int64_t panels = formats::Packing::panels(channels);
-  while (shape.panels < StreamedShape::kWarps &&
+  while (shape.panels < StreamedShape::kWarps && panels % (2 * shape.panels) == 0 &&
          (shape.parts() > shape.units() || panels / (2 * shape.panels) >= kEnoughBlocks))
     shape.panels *= 2;
   return shape;
