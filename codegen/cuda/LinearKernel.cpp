@@ -121,10 +121,15 @@ private:
                : absl::StrCat("reinterpret_cast<const u8 *>(", kernel.pointer(rows), ")");
   }
 
+  int64_t inputRowBytes() {
+    const int64_t inputs = colsOf(linear.getInput().getType());
+    return isa<Q8RowsType>(linear.getInput().getType()) ? quern_q8_row_bytes(inputs) : inputs * 4;
+  }
+
   void useProduct() {
     text.line("using Product = ", product.type, ";");
     text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType()), ");");
+              " && Product::kRowBytes == ", inputRowBytes(), ");");
   }
 
   /// Begins the stream of the weights that the block's items need, in the order in which they are

@@ -104,14 +104,15 @@ struct StreamedShape {
 };
 
 /// The shape for a kernel of so many panels. They are computed one at a time, by all warps, unless
-/// there are so many that blocks have enough of them, or so few inputs that warps do not. All are a
-/// multiple of those that are computed at a time.
+/// blocks have enough of them all the same, or rather many and warps of a panel too few inputs. All
+/// are a multiple of those that are computed at a time.
 constexpr StreamedShape streamed_shape(formats::Packing packing, int64_t panels, int64_t inputs,
                                        int rows) {
-  constexpr int64_t kEnoughBlocks = 512;
+  constexpr int64_t kManyBlocks = 128, kEnoughBlocks = 512;
   StreamedShape shape{.packing = packing, .inputs = inputs, .panels = 1, .rows = rows};
   while (shape.panels < StreamedShape::kWarps && panels % (2 * shape.panels) == 0 &&
-         (shape.parts() > shape.units() || panels / (2 * shape.panels) >= kEnoughBlocks))
+         panels / (2 * shape.panels) >=
+             (shape.parts() > shape.units() ? kManyBlocks : kEnoughBlocks))
     shape.panels *= 2;
   return shape;
 }
