@@ -149,12 +149,15 @@ quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp 
   FailureOr<std::vector<Call>> calls = callsOf(bucket, symbols);
   if (failed(calls))
     return failure();
+  FailureOr<std::vector<Loop>> loops = loopsOf(bucket, *calls);
+  if (failed(loops))
+    return failure();
   SmallVector<LLVM::LLVMFuncOp> functions;
   for (const Call &call : *calls) {
     functions.push_back(kernelFor(call.kernel, formOf(bucket, call)));
     if (!functions.back())
       return failure();
   }
-  Writer(code, bucket, *calls, functions).write(loopsOf(bucket, *calls));
+  Writer(code, bucket, *calls, functions).write(*loops);
   return success();
 }

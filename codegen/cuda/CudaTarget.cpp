@@ -8,8 +8,8 @@ namespace quern::cuda {
 
 std::span<const codegen::VariantInfo> CudaTarget::variants() const {
   static const std::vector<codegen::VariantInfo> all = {
-      {"sm_80", {"compute capability 8.0 or above"}, {"a100"}},
-      {"sm_90a", {"compute capability 9.0"}, {"h100"}}};
+      {"sm_80", {"sm_80"}, {"a100"}},
+      {"sm_90a", {"sm_90a"}, {"h100"}}};
   return all;
 }
 
@@ -23,6 +23,9 @@ absl::StatusOr<std::string> CudaTarget::native() const {
 }
 
 absl::Status CudaTarget::available() const { return cuda::available(); }
+
+// PTX and a cubin, 10 to 40 KB each.
+uint64_t CudaTarget::bytes_a_kernel() const { return 40 << 10; }
 
 absl::Status CudaTarget::check(mlir::ModuleOp planned) const { return cuda::check(planned); }
 

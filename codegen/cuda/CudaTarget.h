@@ -7,12 +7,13 @@
 namespace quern::cuda {
 
 /// NVIDIA GPUs: sm_80 (A100 and everything newer, by JIT) and sm_90a (H100, H200).
-class CudaTarget : public codegen::Target {
+class CudaTarget final : public codegen::Target {
 public:
   std::string_view name() const override { return "cuda"; }
   std::span<const codegen::VariantInfo> variants() const override;
   absl::StatusOr<std::string> native() const override;
   absl::Status available() const override;
+  uint64_t bytes_a_kernel() const override;
   absl::Status check(mlir::ModuleOp planned) const override;
   absl::StatusOr<std::vector<std::string>>
   generate(mlir::ModuleOp planned, std::span<const std::string> variants,

@@ -86,7 +86,7 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
   }
   yield = cast<YieldOp>(op.getBody().front().getTerminator());
   anchor = op.anchorOp();
-  include("Base.cuh");
+  include("Team.cuh");
 }
 
 LogicalResult Kernel::generate() {
@@ -189,8 +189,8 @@ std::string Kernel::shared(StringRef type, int64_t count, StringRef stem, Team t
   const std::string name = fresh(stem);
   const std::string at = team == Team::Warp ? absl::StrCat(sharedTop_, " + warp() * ", each)
                                             : absl::StrCat(sharedTop_);
-  text.line(type.str(), " *const ", name, " = reinterpret_cast<", type.str(), " *>(shared + ", at,
-            "); // [", count, "]");
+  text.line(type.str(), " *const ", name, " = reinterpret_cast<", type.str(), " *>(",
+            plus("shared", at), "); // [", count, "]");
   sharedTop_ += team == Team::Warp ? kWarps * each : each;
   sharedBytes_ = std::max(sharedBytes_, sharedTop_);
   return name;

@@ -43,7 +43,8 @@ public:
       : kernel(kernel), text(kernel.text), linear(cast<LinearOp>(kernel.anchor)), shifts(shifts),
         product(productFor({.packing = packing,
                             .inputs = colsOf(linear.getInput().getType()),
-                            .outputs = colsOf(linear.getType()),
+                            .panels = formats::Packing::panels(
+                                colsOf(kernel.yield.getOperand(0).getType())),
                             .form = kernel.last     ? Form::Last
                                     : kernel.single ? Form::One
                                                     : Form::Many,
@@ -59,7 +60,6 @@ public:
     const std::string symbol = rowsOf(linear.getInput().getType()).str();
     const int64_t groups = llvm::divideCeil(panels, together), height = product.rows;
     kernel.include(product.header);
-    kernel.include("Team.cuh");
     kernel.setWork([=](const BucketShape &shape) {
       return llvm::divideCeil(shape.most(symbol), height) * groups;
     });
@@ -74,20 +74,26 @@ public:
       finished.push_back(isa<Q8RowsType>(value.getType())
                              ? kernel.shared("float", product.rows * width, "finished")
                              : "");
-    text.line("const int rows = ", kernel.count(symbol), ";");
+    const std::string rows = kernel.count(symbol);
+    if (rows != "1")
+      text.line("const int rows = ", rows, ";");
     if (kernel.last)
       text.line("u64 best = 0; // the largest of this thread's columns");
     // Blocks that run together share the weights, which are what is large.
-    if (product.rows == 1) {
-      text.open("for (int item = worker; item < rows * ", groups, "; item += workers)");
-      text.line("const int row = item / ", groups, ", panel = item % ", groups, " * ", together,
-                ";");
+    if (rows == "1") {
+      text.open("for (int item = worker; item < ", groups, "; item += workers)");
+      text.line("constexpr int row = 0, height = 1;");
+      text.line("const int panel = ", times("item", together), ";");
+    } else if (product.rows == 1) {
+      text.open("for (int item = worker; item < ", times("rows", groups), "; item += workers)");
+      text.line("const int row = item / ", groups, ", panel = ",
+                times(absl::StrCat("item % ", groups), together), ";");
       text.line("constexpr int height = 1;");
     } else {
       text.line("const int blocks = ceil_div(rows, ", product.rows, ");");
       text.open("for (int item = worker; item < blocks * ", groups, "; item += workers)");
-      text.line("const int row = item % blocks * ", product.rows, ", panel = item / blocks * ",
-                together, ";");
+      text.line("const int row = item % blocks * ", product.rows, ", panel = item / blocks",
+                together == 1 ? "" : absl::StrCat(" * ", together), ";");
       text.line("const int height = least(", product.rows, ", rows - row);");
     }
     text.line("const u8 *const x = ", bytesOf(linear.getInput()),
@@ -116,7 +122,7 @@ private:
     const std::string weights = kernel.pointer(linear.getWeight());
     const std::string first = plus("panel", shifts[i] / kLanes);
     if (together == product.panels) {
-      text.line("Product::multiply(", weights, " + i64(", first,
+      text.line("Product::multiply<", width, ">(", weights, " + i64(", first,
                 ") * Product::kPanelBytes, x, height, ", tiles[i], ", ", scratch, ");");
       return;
     }
@@ -125,30 +131,20 @@ private:
               rest == 0 ? absl::StrCat(together)
                         : absl::StrCat("least(", together, ", ", panels, " - panel)"),
               "; p += Product::kPanels)");
-    text.line("Product::multiply(", weights, " + i64(", first,
-              " + p) * Product::kPanelBytes, x, height, ", tiles[i], " + p * Product::kRows * ",
-              kLanes, ", ", scratch, ");");
+    text.line("Product::multiply<", width, ">(", weights, " + i64(", first,
+              " + p) * Product::kPanelBytes, x, height, ", tiles[i], " + p * ", kLanes, ", ",
+              scratch, ");");
     text.close();
-  }
-
-  /// The element of the product at row m of the item and a column of the item's, in tiles[i].
-  std::string tileAt(size_t i, const std::string &lane) const {
-    if (together == product.panels)
-      return absl::StrCat(tiles[i], "[m * ", width, " + ", lane, "]");
-    const int64_t part = product.panels * kLanes;
-    return absl::StrCat(tiles[i], "[(", lane, " / ", part, " * ", product.rows, " + m) * ", part,
-                        " + ", lane, " % ", part, "]");
   }
 
   /// The epilogue of the item's tiles.
   void finish() {
     text.open("for (int i = thread(); i < height * ", width, "; i += kThreads)");
-    text.line("const int m = i / ", width, ", lane = i % ", width, ", col = panel * ", kLanes,
-              " + lane;");
+    text.line("const int m = i / ", width, ", col = panel * ", kLanes, " + i % ", width, ";");
     RowValues values(kernel, "(row + m)");
     values.bind(linear.getResult(), [&](const std::string &col, int64_t shift) {
       const size_t which = llvm::find(shifts, shift) - shifts.begin();
-      std::string y = tileAt(which, "lane");
+      std::string y = tiles[which] + "[i]";
       if (linear.getBias())
         absl::StrAppend(&y, " + ", kernel.pointer(linear.getBias()), "[", plus(col, shift), "]");
       return y;
@@ -189,16 +185,24 @@ private:
     kernel.include("Quantize.cuh");
     const int64_t pairs = together / kPairPanels;
     kernel.sync();
-    text.open("for (int i = warp(); i < height * ", pairs, "; i += kWarps)");
-    text.line("const int m = i / ", pairs, ", pair = panel / ", kPairPanels, " + i % ", pairs,
-              ", col = pair * ", q8Columns, " + lane();");
-    text.line("quantize_pair<", cols, ">(col < ", cols, " ? ", finished[i], "[m * ", width,
-              " + col - panel * ", kLanes, "] : 0.0f, pair, ", kernel.result(i),
-              " + i64(row + m) * ", quern_q8_row_bytes(cols), ");");
+    const std::string first = absl::StrCat("panel / ", kPairPanels);
+    if (pairs == 1) {
+      text.open("for (int m = warp(); m < height; m += kWarps)");
+      text.line("const int at = lane(), pair = ", first, ";");
+    } else {
+      text.open("for (int i = warp(); i < height * ", pairs, "; i += kWarps)");
+      text.line("const int m = i / ", pairs, ", at = i % ", pairs, " * ", kPairColumns,
+                " + lane(), pair = ", first, " + i % ", pairs, ";");
+    }
+    std::string y = absl::StrCat(finished[i], "[m * ", width, " + at]");
+    if (cols % width != 0)
+      y = absl::StrCat("panel * ", kLanes, " + at < ", cols, " ? ", y, " : 0.0f");
+    text.line("quantize_pair<", cols, ">(", y, ", pair, ", kernel.result(i), " + i64(row + m) * ",
+              quern_q8_row_bytes(cols), ");");
     text.close();
   }
 
-  static constexpr int64_t q8Columns = kPairPanels * kLanes;
+  static constexpr int64_t kPairColumns = kPairPanels * kLanes;
 
   Kernel &kernel;
   Text &text;

@@ -15,14 +15,15 @@ struct LinearProduct {
   std::string header; ///< of codegen/cuda/device
   std::string type;   ///< "PlainQ8Product<packing(...), 2048, 8>"
   int64_t rows;       ///< of a tile: its kRows
-  int64_t panels;     ///< its kPanels
+  int64_t panels;     ///< its kPanels: 1, or a divisor of all panels that is even
   int64_t scratch;    ///< its kScratch
 };
 
 /// What the product has to be like.
 struct ProductShape {
   formats::Packing packing;
-  int64_t inputs, outputs; ///< of the weight
+  int64_t inputs; ///< of the weight
+  int64_t panels; ///< of the kernel's columns: a multiple of the product's
   Form form;
   bool quantized; ///< rows are q8_rows, else floats
 };

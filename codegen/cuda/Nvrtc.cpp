@@ -1,7 +1,7 @@
 // See Nvrtc.h.
 #include "codegen/cuda/Nvrtc.h"
 
-#include "codegen/cpu/CodeCache.h"
+#include "codegen/CodeCache.h"
 #include "codegen/cuda/DeviceHeaders.h"
 #include "codegen/cuda/NvrtcLibrary.h"
 #include "codegen/cuda/PtxVersion.h"
@@ -219,13 +219,13 @@ std::string cache_key(const NvrtcLibrary &library, const CompileJob &job,
   parts.insert(parts.end(), options.begin(), options.end());
   for (const DeviceHeader &header : device_headers())
     parts.insert(parts.end(), {header.name, header.text});
-  return cpu::CodeCache::key(parts);
+  return codegen::CodeCache::key(parts);
 }
 
 absl::StatusOr<Compiled> find_or_compile(const NvrtcLibrary &library, const CompileJob &job,
                                          const CompileOptions &options) {
   const std::vector<std::string> values = options_for(library, job.arch, options);
-  const cpu::CodeCache cache(options.cache);
+  const codegen::CodeCache cache(options.cache);
   const std::string key = options.cache.empty() ? "" : cache_key(library, job, values);
   std::optional<Compiled> compiled;
   if (const std::optional<std::string> kept = cache.find(key))

@@ -1,31 +1,12 @@
 // See Loops.h.
 #include "codegen/schedule/Loops.h"
 
-#include "codegen/schedule/Repeats.h"
-
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallVector.h"
 
 using namespace quern;
 using namespace quern::codegen;
 
 namespace {
-
-/// Fewer calls than a small layer has are not worth a loop.
-constexpr size_t kLeastSaved = 8;
-
-/// Numbers that are the same where calls are alike.
-llvm::SmallVector<unsigned> kindsOf(llvm::ArrayRef<Call> calls) {
-  llvm::SmallVector<unsigned> kinds;
-  llvm::SmallVector<const Call *> examples; // of each kind
-  for (const Call &call : calls) {
-    auto known = llvm::find_if(examples, [&](const Call *other) { return other->alike(call); });
-    kinds.push_back(static_cast<unsigned>(known - examples.begin()));
-    if (known == examples.end())
-      examples.push_back(&call);
-  }
-  return kinds;
-}
 
 /// Fills in what changes from turn to turn.
 void tabulate(Loop &loop, llvm::ArrayRef<Call> calls) {
@@ -52,13 +33,26 @@ void tabulate(Loop &loop, llvm::ArrayRef<Call> calls) {
 
 } // namespace
 
-std::vector<Loop> quern::codegen::loopsOf(mlir::func::FuncOp, llvm::ArrayRef<Call> calls) {
+mlir::FailureOr<std::vector<Loop>> quern::codegen::loopsOf(mlir::func::FuncOp bucket,
+                                                           llvm::ArrayRef<Call> calls) {
   std::vector<Loop> loops;
-  for (const Repeat &repeat : findRepeats(kindsOf(calls), kLeastSaved)) {
+  size_t next = 0;
+  for (mlir::Operation &op : bucket.getBody().front()) {
+    next += mlir::isa<DispatchOp>(op);
+    auto repeat = mlir::dyn_cast<RepeatOp>(op);
+    if (!repeat)
+      continue;
     Loop &loop = loops.emplace_back();
-    loop.first = repeat.first;
-    loop.period = repeat.period;
-    loop.turns = repeat.count;
+    loop.first = next;
+    loop.period = repeat.getPeriod();
+    loop.turns = repeat.getTurns();
+    // As --quern-verify-order has it. Were it not so, turns would run on another's operands.
+    bool holds = loop.turns <= (calls.size() - next) / loop.period &&
+                 (loops.size() < 2 || loops[loops.size() - 2].end() <= next);
+    for (size_t i = next + loop.period; holds && i < loop.end(); ++i)
+      holds = calls[i].alike(calls[i - loop.period]);
+    if (!holds)
+      return repeat.emitOpError("does not hold of the dispatches that follow");
     tabulate(loop, calls);
   }
   return loops;

@@ -24,8 +24,9 @@ struct Loop {
   size_t end() const { return first + period * turns; }
 };
 
-/// The loops of a bucket's calls, in order.
-std::vector<Loop> loopsOf(mlir::func::FuncOp bucket, llvm::ArrayRef<Call> calls);
+/// The loops of a bucket's calls, in order; fails with a diagnostic where the bucket says that
+/// calls repeat which are not alike.
+mlir::FailureOr<std::vector<Loop>> loopsOf(mlir::func::FuncOp bucket, llvm::ArrayRef<Call> calls);
 
 } // namespace quern::codegen
 

@@ -1,12 +1,14 @@
 // Matrix products in plain form: a panel of 16 output channels times some rows, by a block.
 //
 // A product leaves a tile in shared memory, which the kernel's epilogue reads. It says
-//   kRows, kPanels   the most rows, and the panels, of a tile: float tile[kRows][16 * kPanels]
+//   kRows, kPanels   the most rows, and the panels of 16 columns, of a tile
 //   kScratch         bytes of shared memory that it needs besides
 //   kRowBytes        from one row of activations to the next
 //   kPanelBytes      from one panel to the next
-//   multiply()       called by all threads of a block, which have met before where someone else
-//                    still used the tile; when it returns the tile can be read
+//   multiply<kStride>(panel, x, height, tile, scratch)
+//                    writes tile[m * kStride + column] for `height` rows; called by all threads of a
+//                    block, which have met before where someone else still used the tile; when it
+//                    returns the tile can be read
 // A tile's numbers depend on its row and on the weights alone, whatever the other rows are and how
 // many: inputs are dealt to the block's 16 slices by number, a slice adds up its own in order, and
 // slices are added up in a fixed tree.
@@ -24,7 +26,7 @@ namespace plain {
 inline constexpr int kSlices = kThreads / kLanes;
 
 /// Adds the slices' sums up, for each row and lane, into the tile. `parts`: [kWarps][kRows][16].
-template <int kRows>
+template <int kStride, int kRows>
 QN_DEVICE void add_slices(float (&sums)[kRows], int height, float *parts, float *tile) {
   const int channel = thread() % kLanes;
 #pragma unroll
@@ -40,7 +42,7 @@ QN_DEVICE void add_slices(float (&sums)[kRows], int height, float *parts, float 
     float sum = parts[i];
     for (int w = 1; w < kWarps; ++w)
       sum += parts[w * kRows * kLanes + i];
-    tile[i] = sum;
+    tile[i / kLanes * kStride + i % kLanes] = sum;
   }
   __syncthreads();
 }
@@ -61,6 +63,7 @@ template <Packing P, int kInputs, int kMostRows> struct PlainFloatProduct {
   static constexpr i64 kRowBytes = kInputs * 4;
   static constexpr i64 kPanelBytes = P.panel_bytes(kInputs);
 
+  template <int kStride>
   QN_DEVICE static void multiply(const u8 *panel, const u8 *x, int height, float *tile,
                                  u8 *scratch) {
     const float *rows = reinterpret_cast<const float *>(x);
@@ -75,7 +78,7 @@ template <Packing P, int kInputs, int kMostRows> struct PlainFloatProduct {
         sums[m] = fma(w, rows[m * kInputs + k], sums[m]);
       }
     }
-    plain::add_slices(sums, height, reinterpret_cast<float *>(scratch), tile);
+    plain::add_slices<kStride>(sums, height, reinterpret_cast<float *>(scratch), tile);
   }
 };
 
@@ -88,13 +91,14 @@ template <Packing P, int kInputs, int kMostRows> struct PlainQ8Product {
   static constexpr i64 kRowBytes = q8_row_bytes(kInputs);
   static constexpr i64 kPanelBytes = P.panel_bytes(kInputs);
 
+  template <int kStride>
   QN_DEVICE static void multiply(const u8 *panel, const u8 *x, int height, float *tile,
                                  u8 *scratch) {
     float sums[kRows] = {};
     const int channel = thread() % kLanes;
     for (int pair = thread() / kLanes; pair < kPairs; pair += plain::kSlices)
       add_pair(panel, pair, channel, x, height, sums);
-    plain::add_slices(sums, height, reinterpret_cast<float *>(scratch), tile);
+    plain::add_slices<kStride>(sums, height, reinterpret_cast<float *>(scratch), tile);
   }
 
 private:
