@@ -2,6 +2,7 @@
 // few tokens that share a kv head (codegen/cuda/device/Attention.cuh).
 #include "codegen/cuda/KvFormat.h"
 #include "codegen/cuda/RowValues.h"
+#include "passes/target/BlockScratch.h"
 #include "runtime/abi/CudaStep.h"
 
 #include <absl/strings/str_join.h>
@@ -50,10 +51,8 @@ LogicalResult Kernel::generateAttention() {
   const StateFormat format = attention.getState().getType().getFormat();
   Tiling tiling{heads / kvHeads, shape[1], shape[2]};
   tiling.choose(single, llvm::any_of(yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>));
-  const bool one = single;
-  if (one && kvHeads * tiling.headTiles() > QUERN_CUDA_ARRIVALS)
-    return op.emitError("has more groups of heads than blocks can count: the cuda target has no "
-                        "code for it");
+  // A run of more heads than blocks can count is a sequence's like any other.
+  const bool one = single && kvHeads * tiling.headTiles() <= QUERN_CUDA_ARRIVALS;
   setWork([=](const BucketShape &of) {
     if (one)
       return kMostRuns * kvHeads * tiling.headTiles();
@@ -71,8 +70,7 @@ LogicalResult Kernel::generateAttention() {
   constants.line("static constexpr int kTokens = ", tiling.tokens, ", kHeads = ", tiling.heads,
                  ";");
   constants.line("static constexpr int kWindow = ", attention.getWindow(), ";");
-  constants.line("static constexpr float kScale = ",
-                 literal(attention.getScale().convertToFloat()),
+  constants.line("static constexpr float kScale = ", literal(attention.getScale().convertToFloat()),
                  ", kSoftcap = ", literal(attention.getSoftcap().convertToFloat()), ";");
   constants.line("static constexpr bool kAlibi = ", attention.getAlibi() ? "true" : "false",
                  ", kAlibiBf16 = ", attention.getAlibiBf16() ? "true" : "false", ";");
@@ -81,23 +79,22 @@ LogicalResult Kernel::generateAttention() {
   std::string slopes = "nullptr";
   if (attention.getAlibi()) {
     slopes = name() + "_slopes";
-    declare(absl::StrCat("__device__ const float ", slopes, "[] = {",
-                         absl::StrJoin(*attention.getAlibi(), ", ",
-                                       [](std::string *out, float slope) {
-                                         absl::StrAppend(out, literal(slope));
-                                       }),
-                         "};"));
+    declare(absl::StrCat(
+        "__device__ const float ", slopes, "[] = {",
+        absl::StrJoin(*attention.getAlibi(), ", ",
+                      [](std::string *out, float slope) { absl::StrAppend(out, literal(slope)); }),
+        "};"));
   }
 
   text.line("using Tile = Attention<", name(), "_constants>;");
   const std::string memory = shared("float", tiling.floats(), "on_chip");
   text.line("static_assert(Tile::kFloats == ", tiling.floats(), ");");
-  if (single) {
+  if (one) {
     const target::BlockScratch planned{attention.facts().partials};
     if (scratch().empty() || planned.bytes() < kMostRuns * heads * planned.stride() * 4)
       return op.emitError("has no memory for the partial sums of its runs of key blocks");
-    text.line("static_assert(Tile::kMostRuns == ", kMostRuns, " && Tile::kPartialStride == ",
-              planned.stride(), ");");
+    text.line("static_assert(Tile::kMostRuns == ", kMostRuns,
+              " && Tile::kPartialStride == ", planned.stride(), ");");
   }
   text.line("const Tile::Memory memory(", memory, ");");
   auto readQueries = [&] {
@@ -130,7 +127,7 @@ LogicalResult Kernel::generateAttention() {
     }
   };
   const std::string sinks = attention.getSinks() ? pointer(attention.getSinks()) : "nullptr";
-  if (single) {
+  if (one) {
     text.line("const Tile::Runs runs = Tile::runs_at(", index("positions", "0"), ");");
     text.line("const int tiles = Tile::items(1);");
     text.open("for (int item = worker; item < runs.runs * tiles; item += workers)");
@@ -152,7 +149,7 @@ LogicalResult Kernel::generateAttention() {
   text.line("int next = worker, done = 0;");
   text.open("for (int seq = 0; seq < ", count("B"), "; ++seq)");
   text.line("const int first = ", index("cu_seqlens", "seq"),
-            ", end = ", index("cu_seqlens", "seq + 1"), ";");
+            ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
   text.line("const int items = Tile::items(end - first);");
   text.open("for (; next < done + items; next += workers)");
   text.line("const AttentionTile tile = Tile::item(step, seq, first, end, next - done);");

@@ -23,7 +23,7 @@
 #define QUERN_CUDA_THREADS 256
 
 // Groups of blocks of a launch that count themselves.
-#define QUERN_CUDA_ARRIVALS 1024
+#define QUERN_CUDA_ARRIVALS 256
 
 #ifdef __cplusplus
 extern "C" {
