@@ -104,7 +104,7 @@ public:
   /// that is more, up to 512 MiB taken for it, where the system gives them.
   virtual double probe_read_bytes_per_s(uint64_t bytes) = 0;
   /// Operations a second (a multiply-add is two) of the loaded variant's fastest instruction for
-  /// products of 8-bit integers, or of float32.
+  /// products of 8-bit integers, or of floats (of a GPU bfloat16, added up in float32).
   virtual double probe_ops_per_s(bool integer) = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
+#include "runtime/device/cuda/Probe.h"
 #include "runtime/device/cuda/StepBlock.h"
 #include "runtime/device/cuda/Upload.h"
 
@@ -389,7 +390,28 @@ uint64_t CudaDevice::ticks() const {
                                    .count());
 }
 
-double CudaDevice::probe_read_bytes_per_s(uint64_t) { return 0; }
-double CudaDevice::probe_ops_per_s(bool) { return 0; }
+// An interpreter's speed bounds nothing.
+double CudaDevice::probe_read_bytes_per_s(uint64_t bytes) {
+  constexpr uint64_t kMostMore = 512u << 20; // beyond any cache: still more would be as fast
+  if (gpu_->driver().library() == Library::interpreter)
+    return 0;
+  const uint64_t of_weights = std::min<uint64_t>(bytes, artifact_->weights().size());
+  const uint64_t more_bytes = std::min(bytes - of_weights, kMostMore);
+  auto more = cuda::allocate(gpu_, more_bytes, "a probe");
+  if (!more.ok()) // the weights alone, then
+    more = cuda::OwnedMemory();
+  const auto rate = cuda::probe_read(gpu_, stream_.get(), weights_.get(), of_weights, more->get(),
+                                     *more ? more_bytes : 0);
+  fail(rate.status());
+  return rate.ok() ? *rate : 0;
+}
+
+double CudaDevice::probe_ops_per_s(bool integer) {
+  if (gpu_->driver().library() == Library::interpreter)
+    return 0;
+  const auto rate = cuda::probe_ops(gpu_, stream_.get(), integer);
+  fail(rate.status());
+  return rate.ok() ? *rate : 0;
+}
 
 } // namespace quern::device
