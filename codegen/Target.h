@@ -8,6 +8,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -55,6 +56,9 @@ public:
   /// Whether what makes the code is there (a compiler that is loaded at run time). Error:
   /// FailedPrecondition, with what to install.
   virtual absl::Status available() const = 0;
+
+  /// About how many bytes of a variant's code section a kernel takes: what `quern plan` guesses by.
+  virtual uint64_t bytes_a_kernel() const = 0;
 
   /// Whether generate() can make the kernels of a planned module, on any variant: what it cannot is
   /// an error on the kernel, given to the context's diagnostic handler. Needs nothing available().

@@ -43,7 +43,7 @@ std::string front(const std::string &manifest, uint64_t file_size) {
 
 absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::WeightStore &store,
                                        AtomicFile &file, const PackOptions &options) {
-  const auto sizes = planned_sizes(contents.planned);
+  const auto sizes = planned_sizes(contents.planned.front());
   if (!sizes.ok())
     return sizes.status();
   if (contents.code.size() != contents.extras.variants.size())
@@ -88,7 +88,7 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   Written written;
   ProofContents proven = contents.proof;
   if (has_weights) {
-    auto packed = pack_weights(contents.planned, store, file, sections[weights].offset,
+    auto packed = pack_weights(contents.planned.front(), store, file, sections[weights].offset,
                                sections[weights].bytes, options);
     if (!packed.ok())
       return packed.status();
@@ -99,7 +99,7 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   }
   if (contents.compute_logits)
     if (absl::Status status = contents.compute_logits(
-            proven, packed_rows(contents.planned, file, sections[weights].offset));
+            proven, packed_rows(contents.planned.front(), file, sections[weights].offset));
         !status.ok())
       return status;
   const std::string proof_bytes = build_proof(proven);

@@ -17,9 +17,10 @@
 namespace quern::artifact {
 
 struct Contents {
-  mlir::ModuleOp planned;
+  /// One a target, of which check_agreement holds.
+  std::vector<mlir::ModuleOp> planned;
   ManifestExtras extras;
-  /// Shared objects, one for each of extras.variants, in that order.
+  /// Code sections, one for each of extras.variants, in that order.
   std::vector<std::string> code;
   std::string tokenizer; ///< a tokenizer section's bytes; empty: the model has none
   /// The proof, its logits still zeros.

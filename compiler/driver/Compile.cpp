@@ -47,7 +47,8 @@ int compile(Args args) {
               {"--quant-report", "FILE", "write each weight's format, bytes and error as JSON",
                &options.quant_report},
               {"--to", "PHASE", "stop there and print the IR (to -o, if given)", &to},
-              {"--emit-dir", "DIR", "write IR, LLVM IR and assembly as numbered files",
+              {"--emit-dir", "DIR",
+               "write IR, LLVM IR, assembly, CUDA C++ and PTX as numbered files",
                &options.emit_dir},
               {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
               {"--timing", "", "", &options.timing},
@@ -81,10 +82,13 @@ int compile(Args args) {
     return cli::wrong_usage(absl::StrCat("-j takes 1 to ", kMostJobs), "-j 2");
   if (options.jobs == 0)
     options.jobs = device::usable_cores();
-  auto variants = targets.variants();
-  if (!variants.ok())
-    return cli::fail(variants.status());
-  options.variants = *std::move(variants);
+  // IR can be looked at without what makes code of it.
+  if (const auto refused = targets.refused(); !refused.empty() && !stops_early)
+    return cli::fail(refused.front());
+  auto chosen = targets.chosen();
+  if (!chosen.ok())
+    return cli::fail(chosen.status());
+  options.targets = *std::move(chosen);
   if (absl::Status status = stops_early ? print_ir(options) : compile_model(options); !status.ok())
     return cli::fail(status);
   return cli::kDone;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace quern::session {
@@ -56,11 +57,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   engine->variant_ = *std::move(variant);
 
   const ModelSizes sizes = model_sizes(*engine->artifact_, engine->variant_);
+  const std::optional<uint64_t> of_device = engine->device_->memory_available();
   const bool limited = options.memory != 0;
-  if (absl::Status status = check_fits(
-          sizes, engine->ctx_, engine->slots_, limited ? options.memory : available_memory(),
-          limited ? "and --memory allows" : "and the machine has available",
-          {options.needed_ctx, options.needed_slots});
+  if (absl::Status status =
+          check_fits(sizes, engine->ctx_, engine->slots_,
+                     limited ? options.memory : of_device.value_or(available_memory()),
+                     limited     ? "and --memory allows"
+                     : of_device ? "and the device has available"
+                                 : "and the machine has available",
+                     {options.needed_ctx, options.needed_slots});
       !status.ok())
     return status;
   engine->memory_ = memory_use(sizes, engine->ctx_, engine->slots_);
@@ -76,6 +81,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   if (!pool.ok())
     return pool.status();
   engine->pool_ = *std::move(pool);
+  if (absl::Status status = engine->device_->prepare(engine->arena_->data(), engine->ctx_);
+      !status.ok())
+    return status;
   engine->prepare_step();
   return engine;
 }

@@ -164,11 +164,13 @@ void CpuDevice::zero(uint8_t *to, uint64_t bytes) {
   if (bytes != 0)
     std::memset(to, 0, bytes);
 }
-void CpuDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
+absl::Status CpuDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
   copy(static_cast<uint8_t *>(to), from, bytes);
+  return absl::OkStatus();
 }
-void CpuDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
+absl::Status CpuDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
   copy(to, static_cast<const uint8_t *>(from), bytes);
+  return absl::OkStatus();
 }
 
 absl::Status CpuDevice::run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) {

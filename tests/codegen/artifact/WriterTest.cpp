@@ -34,14 +34,14 @@ protected:
 
   static Contents contents(mlir::ModuleOp module) {
     Contents contents;
-    contents.planned = module;
+    contents.planned = {module};
     contents.extras.producer = "quern test";
     contents.extras.source = "toy.gguf";
     contents.extras.context = 100;
     contents.extras.max_tokens = 8;
     contents.extras.max_seqs = 4;
     contents.extras.flags = {"--quant int8"};
-    contents.extras.variants = {{"x86-64-v3", {"avx2"}}, {"x86-64-v4", {"avx512f"}}};
+    contents.extras.variants = {{"cpu", "x86-64-v3", {"avx2"}}, {"cpu", "x86-64-v4", {"avx512f"}}};
     contents.code = {"first code", std::string(5000, 'x')};
     contents.tokenizer = "tokens";
     contents.proof.tokenizer = {{"hello", {1, 2}}};

@@ -139,12 +139,12 @@ bool CompiledModel::compile(const std::string &variant) {
     return false;
   }
   artifact::Contents contents;
-  contents.planned = *planned_;
+  contents.planned = {*planned_};
   contents.extras.producer = "test";
   contents.extras.context = length_;
   contents.extras.max_tokens = kMaxTokens;
   contents.extras.max_seqs = kMaxSeqs;
-  contents.extras.variants.push_back({target->name, target->required});
+  contents.extras.variants.push_back({"cpu", target->name, target->required});
   contents.code = *code;
   artifact_ = folder_ + "/model.quern";
   auto file = artifact::AtomicFile::create(artifact_);

@@ -164,6 +164,8 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   for (const std::string &feature : options.features)
     features.push_back(b.CreateString(feature));
   std::vector<Offset<Variant>> variants = {CreateVariantDirect(b, "x86-64-v3", &features)};
+  if (options.cuda)
+    variants.push_back(CreateVariantDirect(b, "sm_80"));
   const bool step = !options.main_entry;
   FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
                                                "fake.gguf", 42, false, step ? options.context : 0,
@@ -172,6 +174,16 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
                                                step && options.recurrent ? 64 : 0, &weights,
                                                &variants, 74));
   return Bytes(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
+}
+
+Bytes cuda_code(const FakeOptions &options) {
+  FakeCode code = fake_code(options);
+  if (options.change_code)
+    options.change_code(code);
+  Bytes bytes = serialize(code);
+  if (options.damage_code)
+    options.damage_code(bytes);
+  return bytes;
 }
 
 std::filesystem::path folder() {
@@ -194,6 +206,8 @@ std::filesystem::path folder() {
 std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
   std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
                              {SectionKind::weights, "", fake_weights(options)}};
+  if (options.cuda)
+    parts.push_back({SectionKind::code, "sm_80", cuda_code(options)});
   if (options.tokenizer)
     parts.push_back({SectionKind::tokenizer, "", fake_tokenizer(options.bos)});
   if (options.proof && !options.main_entry)

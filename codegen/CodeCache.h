@@ -1,6 +1,6 @@
 // Objects that were made before, in a folder, by a key of all they were made from.
-#ifndef QUERN_CODEGEN_CPU_CODECACHE_H
-#define QUERN_CODEGEN_CPU_CODECACHE_H
+#ifndef QUERN_CODEGEN_CODECACHE_H
+#define QUERN_CODEGEN_CODECACHE_H
 
 #include <cstdint>
 #include <optional>
@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace quern::cpu {
+namespace quern::codegen {
 
 /// Nothing here fails: what cannot be read, or is not what was written, is not there; what cannot
 /// be written is not kept. Any number of processes may use one folder.
@@ -40,6 +40,6 @@ private:
   uint64_t mostBytes_;
 };
 
-} // namespace quern::cpu
+} // namespace quern::codegen
 
-#endif // QUERN_CODEGEN_CPU_CODECACHE_H
+#endif // QUERN_CODEGEN_CODECACHE_H

@@ -1,5 +1,5 @@
 // See CodeCache.h.
-#include "codegen/cpu/CodeCache.h"
+#include "codegen/CodeCache.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/BLAKE3.h"
@@ -12,7 +12,7 @@
 
 namespace fs = std::filesystem;
 
-namespace quern::cpu {
+namespace quern::codegen {
 namespace {
 
 using Hash = llvm::BLAKE3Result<>;
@@ -124,4 +124,4 @@ void CodeCache::dropOldest() const {
   }
 }
 
-} // namespace quern::cpu
+} // namespace quern::codegen

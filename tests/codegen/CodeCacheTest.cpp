@@ -1,5 +1,5 @@
 // Tests that the cache of code gives back what was kept and nothing else, and never fails.
-#include "codegen/cpu/CodeCache.h"
+#include "codegen/CodeCache.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 
 namespace fs = std::filesystem;
 
-namespace quern::cpu {
+namespace quern::codegen {
 namespace {
 
 class CodeCacheTest : public testing::Test {
@@ -124,4 +124,4 @@ TEST_F(CodeCacheTest, ManyMayUseItAtOnce) {
 }
 
 } // namespace
-} // namespace quern::cpu
+} // namespace quern::codegen
