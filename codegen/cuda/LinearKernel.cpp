@@ -4,7 +4,7 @@
 #include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
-#include "runtime/abi/StepArgs.h"
+#include "passes/target/Target.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -121,15 +121,10 @@ private:
                : absl::StrCat("reinterpret_cast<const u8 *>(", kernel.pointer(rows), ")");
   }
 
-  int64_t inputRowBytes() {
-    const int64_t inputs = colsOf(linear.getInput().getType());
-    return isa<Q8RowsType>(linear.getInput().getType()) ? quern_q8_row_bytes(inputs) : inputs * 4;
-  }
-
   void useProduct() {
     text.line("using Product = ", product.type, ";");
     text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", inputRowBytes(), ");");
+              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
   }
 
   /// Begins the stream of the weights that the block's items need, in the order in which they are
@@ -238,7 +233,7 @@ private:
     if (cols % width != 0)
       y = absl::StrCat("panel * ", kLanes, " + at < ", cols, " ? ", y, " : 0.0f");
     text.line("quantize_pair<", cols, ">(", y, ", pair, ", kernel.result(i), " + i64(row + m) * ",
-              quern_q8_row_bytes(cols), ");");
+              rowBytes(kernel.yield.getOperand(i).getType(), target::of(kernel.op)), ");");
     text.close();
   }
 
