@@ -64,9 +64,9 @@ public:
     kernel.setWork([=](const BucketShape &shape) {
       return llvm::divideCeil(shape.most(symbol), height) * groups;
     });
-    for (int64_t shift : shifts)
-      tiles.push_back(
-          kernel.shared("float", product.rows * width, shift == 0 ? "tile" : "tile_shifted"));
+    const std::string tile = kernel.shared("float", product.rows * width * shifts.size(), "tile");
+    for (size_t i = 0; i < shifts.size(); ++i)
+      tiles.push_back(plus(tile, i * product.rows * width));
     const std::string scratch = kernel.shared("u8", product.scratch, "scratch");
     for (mlir::Value value : kernel.yield.getValues())
       finished.push_back(isa<Q8RowsType>(value.getType())
@@ -102,8 +102,7 @@ public:
       text.line("const int height = least(", product.rows, ", rows - row);");
     text.line("const u8 *const x = ", bytesOf(linear.getInput()),
               " + i64(row) * Product::kRowBytes;");
-    for (size_t i = 0; i < shifts.size(); ++i)
-      multiply(i, scratch);
+    multiply(scratch);
     finish();
     kernel.sync();
     text.close();
@@ -123,8 +122,8 @@ private:
 
   void useProduct() {
     text.line("using Product = ", product.type, ";");
-    text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
+    text.line("static_assert(Product::kScratch == ", product.scratch, " && Product::kRowBytes == ",
+              rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
   }
 
   /// Begins the stream of the weights that the block's items need, in the order in which they are
@@ -137,23 +136,59 @@ private:
                             offset, ")");
     if (each > 1)
       absl::StrAppend(&offset, " + ", times(absl::StrCat("n % ", each), product.panels));
-    text.open("const auto panel_of = [=](int n)");
-    text.line("const int item = worker + ", all == 1 ? "n" : absl::StrCat("n / ", all),
+    const std::string count = times(absl::StrCat("ceil_div(", items, " - worker, workers)"), all);
+    auto panelOf = [&](Text &to, const std::string &panel) {
+      to.open("const auto panel_of = [=](int n)");
+      to.line("const int item = worker + ", all == 1 ? "n" : absl::StrCat("n / ", all),
               " * workers;");
-    text.line("return ", panel, offset == "0" ? "" : " + " + offset, ";");
-    text.close("};");
+      to.line("return ", panel, offset == "0" ? "" : " + " + offset, ";");
+      to.close("};");
+    };
+    panelOf(text, panel);
     useProduct();
     text.line("Product product(", kernel.pointer(linear.getWeight()), ", ", scratch, ", panel_of, ",
-              times(absl::StrCat("ceil_div(", items, " - worker, workers)"), all), ");");
+              count, ");");
+    if (!kernel.single)
+      return;
+    // Of one row, whether it is wanted or not.
+    Text ahead;
+    ahead.open("__device__ void ", kernel.name(),
+               "_prefetch(int worker, int workers, const u8 *weights)");
+    panelOf(ahead, times("item", together));
+    ahead.line(
+        "prefetch_panels<", product.shape, ">(weights, panel_of, ",
+        times(absl::StrCat("ceil_div(", llvm::divideCeil(panels, together), " - worker, workers)"),
+              all),
+        ");");
+    ahead.close();
+    kernel.setPrefetch(ahead.str(), linear.getWeight());
   }
 
   /// Leaves the products of the item's panels, `shifts[i]` columns on, in tiles[i].
-  void multiply(size_t i, const std::string &scratch) {
-    if (product.streamed) {
-      for (int64_t p = 0; p < together; p += product.panels)
-        text.line("product.multiply<", width, ">(x, height, ", plus(tiles[i], p * kLanes), ");");
+  void multiply(const std::string &scratch) {
+    if (!product.streamed) {
+      for (size_t i = 0; i < shifts.size(); ++i)
+        multiplyPlainly(i, scratch);
       return;
     }
+    // The product's code is there once: it is long.
+    const int64_t each = together / product.panels, all = each * shifts.size();
+    std::string tile = tiles[0];
+    if (all > 1) {
+      text.line("#pragma unroll 1");
+      text.open("for (int n = 0; n < ", all, "; ++n)");
+      if (shifts.size() > 1)
+        tile =
+            plus(tile, times(each == 1 ? "n" : absl::StrCat("n / ", each), product.rows * width));
+      if (each > 1)
+        tile = plus(tile, times(shifts.size() == 1 ? "n" : absl::StrCat("n % ", each),
+                                product.panels * kLanes));
+    }
+    text.line("product.multiply<", width, ">(x, height, ", tile, ");");
+    if (all > 1)
+      text.close();
+  }
+  void multiplyPlainly(size_t i, const std::string &scratch) {
     const std::string weights = kernel.pointer(linear.getWeight());
     const std::string first = plus("panel", shifts[i] / kLanes);
     if (together == product.panels) {
@@ -179,7 +214,7 @@ private:
     RowValues values(kernel, "(row + m)");
     values.bind(linear.getResult(), [&](const std::string &col, int64_t shift) {
       const size_t which = llvm::find(shifts, shift) - shifts.begin();
-      std::string y = tiles[which] + "[i]";
+      std::string y = absl::StrCat(grouped(tiles[which]), "[i]");
       if (linear.getBias())
         absl::StrAppend(&y, " + ", kernel.pointer(linear.getBias()), "[", plus(col, shift), "]");
       return y;

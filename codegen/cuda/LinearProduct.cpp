@@ -12,11 +12,12 @@ LinearProduct productFor(const ProductShape &shape) {
   const int rows = shape.form == Form::Many ? kMostRows : 1;
   const StreamedShape streamed = streamed_shape(shape.packing, shape.panels, shape.inputs, rows);
   const std::string stem = shape.quantized ? "StreamedQ8Product" : "StreamedFloatProduct";
+  const std::string text = absl::StrCat("streamed_shape(", packingText(shape.packing), ", ",
+                                        shape.panels, ", ", shape.inputs, ", ", rows, ")");
   return {.header = stem + ".cuh",
-          .type = absl::StrCat(stem, "<streamed_shape(", packingText(shape.packing), ", ",
-                               shape.panels, ", ", shape.inputs, ", ", rows, "), ", shape.outputs,
-                               ", decltype(panel_of)>"),
+          .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)>"),
           .streamed = true,
+          .shape = text,
           .rows = rows,
           .panels = streamed.panels,
           .scratch = streamed.shared_bytes()};

@@ -16,9 +16,10 @@ struct LinearProduct {
   std::string type;   ///< "PlainQ8Product<packing(...), 2048, 8>"; of a streamed one, `panel_of` is
                       ///< the panels that a block will want
   bool streamed;
-  int64_t rows;    ///< of a tile: its kRows
-  int64_t panels;  ///< its kPanels: 1, or a divisor of all panels that is even
-  int64_t scratch; ///< its kScratch
+  std::string shape; ///< of a streamed one: "streamed_shape(packing(...), 128, 2048, 1)"
+  int64_t rows;      ///< of a tile: its kRows
+  int64_t panels;    ///< its kPanels: 1, or a divisor of all panels that is even
+  int64_t scratch;   ///< its kScratch
 };
 
 /// What the product has to be like.

@@ -139,6 +139,22 @@ private:
   u64 policy_;
 };
 
+/// Calls into the second cache what a block's product begins with, and goes on with while its first
+/// weights come: so much that memory is busy as long as what runs before the product takes.
+template <StreamedShape kShape, class PanelOf>
+QN_DEVICE void prefetch_panels(const u8 *weights, PanelOf panel_of, int count) {
+  constexpr int kBytes = 128 << 10, kLine = 128;
+  constexpr i64 kPanelBytes = kShape.packing.panel_bytes(kShape.inputs);
+  constexpr i64 kGroupBytes = kShape.panels * kPanelBytes;
+  constexpr int kGroups = static_cast<int>((kBytes + kGroupBytes - 1) / kGroupBytes);
+  constexpr int kOfGroup = static_cast<int>(kGroupBytes < kBytes ? kGroupBytes : i64{kBytes});
+  for (int n = 0; n < least(count, kGroups); ++n) {
+    const u8 *from = weights + i64(panel_of(n)) * kPanelBytes;
+    for (int at = thread() * kLine; at < kOfGroup; at += kThreads * kLine)
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(from + at)));
+  }
+}
+
 /// Rows of activations that are read for many panels: held in shared memory where they fit, else
 /// read where they lie. `kBytes` of a row are held, `kStride` from one to the next.
 template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
