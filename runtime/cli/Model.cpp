@@ -130,11 +130,8 @@ absl::Status check_writable(const std::string &path) {
 }
 
 nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
-  return {{"weights", memory.weights},
-          {"arena", memory.arena},
-          {"state", memory.state},
-          {"code", memory.code},
-          {"total", memory.total}};
+  return {{"weights", memory.weights}, {"arena", memory.arena},     {"state", memory.state},
+          {"code", memory.code},       {"staging", memory.staging}, {"total", memory.total}};
 }
 
 void print_json(const nlohmann::ordered_json &json) {

@@ -52,6 +52,9 @@ public:
 
   virtual std::string_view name() const = 0;
 
+  /// The target whose code it runs, as manifests name it: "cpu", "cuda".
+  virtual std::string_view target() const = 0;
+
   /// Of the artifact's variants, those of this device's target, best first.
   virtual std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const = 0;
 
@@ -107,6 +110,10 @@ public:
 
 /// Ok if a device of that name is built in; else InvalidArgument, with a hint.
 absl::Status check_device(std::string_view name);
+
+/// The target whose code the device of that name would run, without opening it. Requires that
+/// check_device is ok.
+std::string_view target_of_device(std::string_view name);
 
 /// Opens "cpu", "cuda", "cuda:1", "ptx", ... by name. Errors: check_device's and the device's own.
 absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
