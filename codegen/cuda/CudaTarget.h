@@ -1,4 +1,4 @@
-// NVIDIA's GPUs as a target: kernels of a planned module -> CUDA C++ -> NVRTC -> PTX and cubin.
+// The target cuda, as the driver knows targets.
 #ifndef QUERN_CODEGEN_CUDA_CUDATARGET_H
 #define QUERN_CODEGEN_CUDA_CUDATARGET_H
 
@@ -6,6 +6,7 @@
 
 namespace quern::cuda {
 
+/// NVIDIA GPUs: sm_80 (A100 and everything newer, by JIT) and sm_90a (H100, H200).
 class CudaTarget final : public codegen::Target {
 public:
   std::string_view name() const override { return "cuda"; }

@@ -199,7 +199,7 @@ absl::Status compile_model(const CompileOptions &options) {
   Progress progress(!options.quiet);
   Dumps dumps(options.emit_dir);
   auto lowered = lower(options.model, options.model_flags,
-                       lowering_options(options, Phase::plan, progress, dumps));
+                       lowering_options(options, Phase::order, progress, dumps));
   if (!lowered.ok())
     return lowered.status();
   if (!options.quiet)

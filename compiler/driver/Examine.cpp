@@ -144,7 +144,7 @@ bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_u
   std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules;
   for (const std::string &target : targets) {
     modules.push_back(module_for(target, targets, imported));
-    if (mlir::failed(runTo(*modules.back(), Phase::plan, flags.pipeline, callbacks))) {
+    if (mlir::failed(runTo(*modules.back(), Phase::order, flags.pipeline, callbacks))) {
       if (to.size() == before)
         to.add({errors.phase, "the phase failed", ""}, kFault);
       return false;

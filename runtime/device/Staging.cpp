@@ -63,6 +63,7 @@ StepLayout step_layout(const artifact::Manifest &manifest, const artifact::Entry
   StepLayout layout;
   layout.argmax = places.place(sizeof(unsigned long long), 64); // on cache lines of their own
   layout.barrier = places.place(sizeof(unsigned), 64);
+  layout.arrivals = places.place(QUERN_CUDA_ARRIVALS * sizeof(unsigned), 64);
   layout.kv = places.place(groups * sizeof(QuernCudaKvGroup), 64);
   layout.fixed_state = places.place(largest.seqs * sizeof(void *), 8);
   layout.cu_seqlens = places.place((largest.seqs + 1) * sizeof(int), 16);

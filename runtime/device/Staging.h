@@ -28,7 +28,7 @@ uint64_t tensor_bytes(const artifact::TensorDesc &tensor, const StepShape &shape
 /// block tables, which grow with the sequences, come last and are packed, so that no more is copied
 /// than a step has.
 struct StepLayout {
-  uint64_t argmax = 0, barrier = 0; ///< of the numbers that steps leave there; 0 when copied
+  uint64_t argmax = 0, barrier = 0, arrivals = 0; ///< of numbers that steps count; 0 when copied
   uint64_t cu_seqlens = 0, positions = 0, token_seq = 0, rows = 0, kv = 0, fixed_state = 0;
   std::vector<uint64_t> inputs; ///< of the entry
   uint64_t tables = 0;          ///< block tables, to the end

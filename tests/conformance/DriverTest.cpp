@@ -322,8 +322,9 @@ TEST_F(Driver, EmitDirHasEveryStep) {
       all += entry.path().filename().string() + " ";
     return all;
   }();
-  for (const char *name : {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir",
-                           "04-quantize.mlir", "05-schedule.mlir", "06-plan.mlir", ".ll", ".s "})
+  for (const char *name :
+       {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir", "04-quantize.mlir",
+        "05-schedule.mlir", "06-plan.mlir", "07-order.mlir", ".ll", ".s "})
     EXPECT_THAT(names, HasSubstr(name));
   const auto report = nlohmann::json::parse(folder_.read("report.json"));
   EXPECT_FALSE(report["weights"].empty());
@@ -362,7 +363,7 @@ TEST_F(Driver, AmxIsCompiledAnywhereAndChosenWhereItRuns) {
 }
 
 TEST_F(Driver, ToStopsAtAPhaseAndPrintsIt) {
-  for (const char *phase : {"import", "fuse", "plan"}) {
+  for (const char *phase : {"import", "fuse", "plan", "order"}) {
     const Result result =
         done("quern", {"compile", config_, "--synthetic", "1", "--to", phase, "-q"});
     EXPECT_THAT(result.out, HasSubstr("func.func @step")) << phase;

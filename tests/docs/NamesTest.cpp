@@ -16,8 +16,8 @@ const fs::path kRoot(QUERN_SOURCE_DIR);
 constexpr const char *kHouse[] = {"codegen", "compiler", "frontends", "ir", "passes", "runtime"};
 
 bool is_on_mlir(const std::string &header) {
-  constexpr const char *rooms[] = {"passes/", "ir/quern/", "ir/interfaces/", "codegen/cpu/",
-                                   "compiler/pipeline/"};
+  constexpr const char *rooms[] = {"passes/",      "ir/quern/",         "ir/interfaces/",
+                                   "codegen/cpu/", "codegen/schedule/", "compiler/pipeline/"};
   return !header.starts_with("codegen/cpu/microkernels/") &&
          std::ranges::any_of(rooms, [&](const char *room) { return header.starts_with(room); });
 }

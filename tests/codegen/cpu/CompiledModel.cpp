@@ -118,7 +118,7 @@ bool CompiledModel::plan(const std::string &quant, Windows windows, const std::s
   options.without = without;
   options.max_tokens = kMaxTokens;
   options.max_seqs = kMaxSeqs;
-  if (mlir::failed(runTo(*planned_, Phase::plan, options))) {
+  if (mlir::failed(runTo(*planned_, Phase::order, options))) {
     ADD_FAILURE() << "the pipeline failed";
     return false;
   }

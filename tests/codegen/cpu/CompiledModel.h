@@ -32,7 +32,7 @@ public:
                                                Windows windows = Windows::kept,
                                                const std::string &kv = "f32",
                                                const std::string &without = "");
-  /// The same up to the plan phase: without code, for tests that look at what code is made from.
+  /// The same up to the order phase: without code, for tests that look at what code is made from.
   static std::unique_ptr<CompiledModel> plan(const std::string &model, const std::string &quant,
                                              const std::string &kv = "f32");
   ~CompiledModel();

@@ -1,12 +1,12 @@
 // Tests that repeats are found where they save most, whole, and nowhere else.
-#include "codegen/cpu/Repeats.h"
+#include "passes/order/Repeats.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <string_view>
 
-namespace quern::cpu {
+namespace quern::order {
 namespace {
 
 std::vector<Repeat> repeatsOf(std::string_view items, size_t least = 1) {
@@ -75,4 +75,4 @@ TEST(Repeats, AreInOrderApartAndTrue) {
 }
 
 } // namespace
-} // namespace quern::cpu
+} // namespace quern::order

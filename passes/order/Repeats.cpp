@@ -1,10 +1,10 @@
 // See Repeats.h.
-#include "codegen/cpu/Repeats.h"
+#include "passes/order/Repeats.h"
 
 #include <algorithm>
 #include <optional>
 
-namespace quern::cpu {
+namespace quern::order {
 namespace {
 
 /// The repeat of items[begin, end) that saves most.
@@ -44,4 +44,4 @@ std::vector<Repeat> findRepeats(llvm::ArrayRef<unsigned> items, size_t least) {
   return repeats;
 }
 
-} // namespace quern::cpu
+} // namespace quern::order

@@ -1,15 +1,17 @@
-// A bucket's schedule as calls: which kernels run in order, on what, and where workers wait.
-#ifndef QUERN_CODEGEN_CPU_CALLS_H
-#define QUERN_CODEGEN_CPU_CALLS_H
+// A planned bucket's schedule as calls: which kernels run in order, on what, and what is said of
+// who runs them and where workers wait.
+#ifndef QUERN_PASSES_ANALYSIS_CALLS_H
+#define QUERN_PASSES_ANALYSIS_CALLS_H
 
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
 
+#include <string>
 #include <vector>
 
-namespace quern::cpu {
+namespace quern {
 
 /// What a kernel is handed: a number, or an address so many bytes behind a base.
 struct Operand {
@@ -32,21 +34,22 @@ struct Call {
   bool barrier = false;    ///< workers wait for each other before it
   bool replicated = false; ///< every worker runs all of it, on memory of its own
   bool last = false;       ///< its result, one row, is all that the entry gives
+  /// Those of the dispatch's inputs, then of its results, then its scratch memory. A state is two
+  /// numbers, the batch none.
   llvm::SmallVector<Operand, 8> operands;
+  DispatchOp dispatch;
 
   /// True where the calls differ in numbers only.
-  bool alike(const Call &other) const;
+  bool alike(const Call &other) const { return difference(other).empty(); }
+  /// What else they differ in, in words: "another kernel". Empty where it is nothing.
+  std::string difference(const Call &other) const;
 };
 
-/// The calls of a planned bucket, in order; fails with a diagnostic on what the plan phase does not
-/// leave. `symbols` are the module's.
+/// The calls of a planned bucket, in order, with the marks of the order phase where there are some;
+/// fails with a diagnostic on what the plan phase does not leave. `symbols` are the module's.
 mlir::FailureOr<std::vector<Call>> callsOf(mlir::func::FuncOp bucket,
                                            const mlir::SymbolTable &symbols);
 
-/// True where the bucket is for one token of one sequence, so that its kernels are specialised for
-/// it.
-bool isSingle(mlir::func::FuncOp bucket);
+} // namespace quern
 
-} // namespace quern::cpu
-
-#endif // QUERN_CODEGEN_CPU_CALLS_H
+#endif // QUERN_PASSES_ANALYSIS_CALLS_H

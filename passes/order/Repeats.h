@@ -1,13 +1,13 @@
 // Where a sequence repeats itself: a model's layers in a bucket's calls.
-#ifndef QUERN_CODEGEN_CPU_REPEATS_H
-#define QUERN_CODEGEN_CPU_REPEATS_H
+#ifndef QUERN_PASSES_ORDER_REPEATS_H
+#define QUERN_PASSES_ORDER_REPEATS_H
 
 #include "llvm/ADT/ArrayRef.h"
 
 #include <cstddef>
 #include <vector>
 
-namespace quern::cpu {
+namespace quern::order {
 
 /// items[first, first + period * count) are the same `period` items `count` times.
 struct Repeat {
@@ -25,6 +25,6 @@ struct Repeat {
 /// square of the number of items.
 std::vector<Repeat> findRepeats(llvm::ArrayRef<unsigned> items, size_t least);
 
-} // namespace quern::cpu
+} // namespace quern::order
 
-#endif // QUERN_CODEGEN_CPU_REPEATS_H
+#endif // QUERN_PASSES_ORDER_REPEATS_H
