@@ -35,7 +35,7 @@ struct FakeOptions {
   std::string target = "cpu";        // of the variant and the buckets
   std::string kernel_target = "cpu"; // of the kernel
   bool bos = false;  // the end of text also goes before a text, and begins the chat template
-  bool cuda = false; // a variant sm_80 too
+  bool cuda = false; // a variant sm_80 too, with buckets and a kernel of its own
   std::function<void(FakeCode &)> change_code = nullptr;             // of that
   std::function<void(std::vector<uint8_t> &)> damage_code = nullptr; // and what became of it
 };
