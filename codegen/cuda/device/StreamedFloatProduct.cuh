@@ -70,8 +70,6 @@ public:
       multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
       multiply_rows<2, kWidth>(x, height, tile);
-    else if (height <= 4)
-      multiply_rows<4, kWidth>(x, height, tile);
     else
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
