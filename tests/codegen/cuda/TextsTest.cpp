@@ -34,7 +34,8 @@ TEST_P(Texts, CompileWithoutSpills) {
   for (const char *arch : {"sm_80", "sm_90a"})
     for (const KernelText &kernel : program->kernels)
       jobs.push_back({kernel.name, kernel.text, arch});
-  const auto compiled = compile_all(jobs, {.threads = 2});
+  const auto compiled =
+      compile_all(jobs, {.threads = 2, .cache = QUERN_BINARY_DIR "/tests/cuda-code"});
   ASSERT_TRUE(compiled.ok()) << compiled.status();
   for (size_t i = 0; i < jobs.size(); ++i) {
     EXPECT_EQ((*compiled)[i].functions[0].spilled, 0) << jobs[i].name << ", " << jobs[i].arch;
