@@ -2,6 +2,7 @@
 // few tokens that share a kv head (codegen/cuda/device/Attention.cuh).
 #include "codegen/cuda/KvFormat.h"
 #include "codegen/cuda/RowValues.h"
+#include "passes/target/BlockScratch.h"
 #include "runtime/abi/CudaStep.h"
 
 #include <absl/strings/str_join.h>
@@ -14,6 +15,8 @@ namespace quern::cuda {
 namespace {
 
 constexpr int64_t kBlock = QUERN_KEY_BLOCK_PAGES * QUERN_KV_PAGE;
+/// Runs of key blocks that a single token's are shared out in: Attention::kMostRuns.
+constexpr int64_t kMostRuns = 32;
 
 /// What a tile's sizes are chosen from, and they.
 struct Tiling {
@@ -48,7 +51,11 @@ LogicalResult Kernel::generateAttention() {
   const StateFormat format = attention.getState().getType().getFormat();
   Tiling tiling{heads / kvHeads, shape[1], shape[2]};
   tiling.choose(single, llvm::any_of(yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>));
+  // A run of more heads than blocks can count is a sequence's like any other.
+  const bool one = single && kvHeads * tiling.headTiles() <= QUERN_CUDA_ARRIVALS;
   setWork([=](const BucketShape &of) {
+    if (one)
+      return kMostRuns * kvHeads * tiling.headTiles();
     const int64_t tiles = llvm::divideCeil(of.max_tokens, tiling.tokens) + of.max_seqs - 1;
     return tiles * kvHeads * tiling.headTiles();
   });
@@ -63,8 +70,7 @@ LogicalResult Kernel::generateAttention() {
   constants.line("static constexpr int kTokens = ", tiling.tokens, ", kHeads = ", tiling.heads,
                  ";");
   constants.line("static constexpr int kWindow = ", attention.getWindow(), ";");
-  constants.line("static constexpr float kScale = ",
-                 literal(attention.getScale().convertToFloat()),
+  constants.line("static constexpr float kScale = ", literal(attention.getScale().convertToFloat()),
                  ", kSoftcap = ", literal(attention.getSoftcap().convertToFloat()), ";");
   constants.line("static constexpr bool kAlibi = ", attention.getAlibi() ? "true" : "false",
                  ", kAlibiBf16 = ", attention.getAlibiBf16() ? "true" : "false", ";");
@@ -73,30 +79,26 @@ LogicalResult Kernel::generateAttention() {
   std::string slopes = "nullptr";
   if (attention.getAlibi()) {
     slopes = name() + "_slopes";
-    declare(absl::StrCat("__device__ const float ", slopes, "[] = {",
-                         absl::StrJoin(*attention.getAlibi(), ", ",
-                                       [](std::string *out, float slope) {
-                                         absl::StrAppend(out, literal(slope));
-                                       }),
-                         "};"));
+    declare(absl::StrCat(
+        "__device__ const float ", slopes, "[] = {",
+        absl::StrJoin(*attention.getAlibi(), ", ",
+                      [](std::string *out, float slope) { absl::StrAppend(out, literal(slope)); }),
+        "};"));
   }
 
   text.line("using Tile = Attention<", name(), "_constants>;");
   const std::string memory = shared("float", tiling.floats(), "on_chip");
   text.line("static_assert(Tile::kFloats == ", tiling.floats(), ");");
+  if (one) {
+    const target::BlockScratch planned{attention.facts().partials};
+    if (scratch().empty() || planned.bytes() < kMostRuns * heads * planned.stride() * 4)
+      return op.emitError("has no memory for the partial sums of its runs of key blocks");
+    text.line("static_assert(Tile::kMostRuns == ", kMostRuns,
+              " && Tile::kPartialStride == ", planned.stride(), ");");
+  }
   text.line("const Tile::Memory memory(", memory, ");");
-  text.line("int next = worker, done = 0;");
-  text.open("for (int seq = 0; seq < ", count("B"), "; ++seq)");
-  text.line("const int first = ", index("cu_seqlens", "seq"), ", end = ",
-            single ? "1" : index("cu_seqlens", "seq + 1"), ";");
-  text.line("const int items = Tile::items(end - first);");
-  text.open("for (; next < done + items; next += workers)");
-  text.line("const AttentionTile tile = Tile::item(step, seq, first, end, next - done);");
-  text.open("const auto page_of = [&](int page)");
-  text.line("return ", kvPage(attention.getState(), "tile.seq", "page"), ";");
-  text.close("};");
-  text.open("for (int row = warp(); row < Tile::rows_of(tile); row += kWarps)");
-  {
+  auto readQueries = [&] {
+    text.open("for (int row = warp(); row < Tile::rows_of(tile); row += kWarps)");
     SharedScope scope(*this);
     text.line("const int token = tile.first_token + Tile::token_of(row);");
     text.line("const int head = Tile::head_of(tile, row);");
@@ -107,21 +109,57 @@ LogicalResult Kernel::generateAttention() {
                "query");
     if (sharedBytes() != before) // what the next row's values are written over
       sync(Team::Warp);
+    text.close();
+  };
+  auto pageOf = [&] {
+    text.open("const auto page_of = [&](int page)");
+    text.line("return ", kvPage(attention.getState(), "tile.seq", "page"), ";");
+    text.close("};");
+  };
+  auto writeResults = [&] {
+    text.line("Tile::finish(tile, memory);");
+    const int64_t rowBytes = quern_q8_row_bytes(heads * tiling.valueDim);
+    for (auto [i, value] : llvm::enumerate(yield.getValues())) {
+      if (isa<Q8RowsType>(value.getType()))
+        text.line("Tile::write_q8(tile, memory, ", result(i), ", ", rowBytes, ");");
+      else
+        text.line("Tile::write(tile, memory, ", result(i), ");");
+    }
+  };
+  const std::string sinks = attention.getSinks() ? pointer(attention.getSinks()) : "nullptr";
+  if (one) {
+    text.line("const Tile::Runs runs = Tile::runs_at(", index("positions", "0"), ");");
+    text.line("const int tiles = Tile::items(1);");
+    text.open("for (int item = worker; item < runs.runs * tiles; item += workers)");
+    text.line("const AttentionTile tile = Tile::item(step, 0, 0, 1, item % tiles);");
+    text.line("const int run = item / tiles;");
+    pageOf();
+    readQueries();
+    text.line("Tile::begin(tile, memory, run == 0 ? ", sinks, " : nullptr);");
+    sync();
+    text.line("Tile::attend(page_of, tile, runs.from(run), runs.to(run), ", slopes, ", memory);");
+    text.open("if (runs.runs == 1 || Tile::gather(tile, memory, ", scratch(),
+              ", run, runs.runs, step.arrivals))");
+    writeResults();
+    text.close();
+    sync();
+    text.close();
+    return success();
   }
-  text.close();
-  text.line("Tile::begin(tile, memory, ",
-            attention.getSinks() ? pointer(attention.getSinks()) : "nullptr", ");");
+  text.line("int next = worker, done = 0;");
+  text.open("for (int seq = 0; seq < ", count("B"), "; ++seq)");
+  text.line("const int first = ", index("cu_seqlens", "seq"),
+            ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
+  text.line("const int items = Tile::items(end - first);");
+  text.open("for (; next < done + items; next += workers)");
+  text.line("const AttentionTile tile = Tile::item(step, seq, first, end, next - done);");
+  pageOf();
+  readQueries();
+  text.line("Tile::begin(tile, memory, ", sinks, ");");
   sync();
   text.line("Tile::attend(page_of, tile, Tile::first_block(tile), Tile::end_block(tile), ", slopes,
             ", memory);");
-  text.line("Tile::finish(tile, memory);");
-  const int64_t rowBytes = quern_q8_row_bytes(heads * tiling.valueDim);
-  for (auto [i, value] : llvm::enumerate(yield.getValues())) {
-    if (isa<Q8RowsType>(value.getType()))
-      text.line("Tile::write_q8(tile, memory, ", result(i), ", ", rowBytes, ");");
-    else
-      text.line("Tile::write(tile, memory, ", result(i), ");");
-  }
+  writeResults();
   sync();
   text.close();
   text.line("done += items;");

@@ -21,8 +21,8 @@ LogicalResult Kernel::generateConv() {
   include("Convolution.cuh");
   text.line("int next = worker, done = 0;");
   text.open("for (int seq = 0; seq < ", count("B"), "; ++seq)");
-  text.line("const int first = ", index("cu_seqlens", "seq"), ", end = ",
-            single ? "1" : index("cu_seqlens", "seq + 1"), ";");
+  text.line("const int first = ", index("cu_seqlens", "seq"),
+            ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
   text.line("const int items = (end - first + ", chunk - 1, ") / ", chunk, " * ", blocks, ";");
   text.open("for (; next < done + items; next += workers)");
   text.line("const int channel = (next - done) % ", blocks, " * kThreads + thread();");
@@ -46,8 +46,8 @@ LogicalResult Kernel::generateConv() {
     return "out";
   });
   for (auto [i, value] : llvm::enumerate(yield.getValues()))
-    text.line(result(i), "[i64(token) * ", channels, " + channel] = ",
-              finished.element(value, "channel"), ";");
+    text.line(result(i), "[i64(token) * ", channels,
+              " + channel] = ", finished.element(value, "channel"), ";");
   text.close();
   text.line("if (from == first)");
   text.line("  of.keep();");

@@ -143,7 +143,7 @@ std::string Kernel::source() const {
   tail.line("");
   tail.line("} // namespace quern::kernels");
   tail.line("");
-  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS)");
+  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, 2)");
   tail.open(name_, "(const QuernCudaStep *step", parameters(), ")");
   tail.line("extern __shared__ __align__(128) u8 shared[];");
   std::string arguments;

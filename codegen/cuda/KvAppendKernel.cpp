@@ -16,9 +16,8 @@ LogicalResult Kernel::generateKvAppend() {
   const int64_t headBytes = keyBytes + kvPartBytes(format, valueDim);
   const std::string tokens = count(rowsOf(append.getKeys().getType()));
   constexpr int64_t kWarps = 8;
-  setWork([heads](const BucketShape &of) {
-    return llvm::divideCeil(of.max_tokens * heads, kWarps);
-  });
+  setWork(
+      [heads](const BucketShape &of) { return llvm::divideCeil(of.max_tokens * heads, kWarps); });
   include("KvPage.cuh");
   text.open("for (int item = worker * kWarps + warp(); item < ", times(tokens, heads),
             "; item += workers * kWarps)");

@@ -4,7 +4,7 @@
 #include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
-#include "runtime/abi/StepArgs.h"
+#include "passes/target/Target.h"
 
 #include "llvm/ADT/SetVector.h"
 
@@ -65,7 +65,7 @@ public:
     });
     text.line("using Product = ", product.type, ";");
     text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType()), ");");
+              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
     for (int64_t shift : shifts)
       tiles.push_back(
           kernel.shared("float", product.rows * width, shift == 0 ? "tile" : "tile_shifted"));
@@ -198,7 +198,7 @@ private:
     if (cols % width != 0)
       y = absl::StrCat("panel * ", kLanes, " + at < ", cols, " ? ", y, " : 0.0f");
     text.line("quantize_pair<", cols, ">(", y, ", pair, ", kernel.result(i), " + i64(row + m) * ",
-              quern_q8_row_bytes(cols), ");");
+              rowBytes(kernel.yield.getOperand(i).getType(), target::of(kernel.op)), ");");
     text.close();
   }
 

@@ -23,18 +23,18 @@ LogicalResult Kernel::generateRecurrence() {
             "; item += workers)");
   text.line("const int seq = item / ", heads * slices, ", head = item / ", slices, " % ", heads,
             ";");
-  text.line("const int column = item % ", slices, " * kWarpLanes + lane(); // of the head's values");
-  text.line("const int first = ", index("cu_seqlens", "seq"), ", end = ",
-            single ? "1" : index("cu_seqlens", "seq + 1"), ";");
+  text.line("const int column = item % ", slices,
+            " * kWarpLanes + lane(); // of the head's values");
+  text.line("const int first = ", index("cu_seqlens", "seq"),
+            ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
   text.line("Head of(", fixedState(scan.getState(), "seq"), " + i64(head) * ", keyDim * valueDim,
             ", column);");
   text.open("for (int token = first; token < end; ++token)");
   {
     SharedScope scope(*this);
     RowValues rows(*this, "token");
-    const std::string keyFrom =
-        shared == 1 ? absl::StrCat("head * ", keyDim)
-                    : absl::StrCat("head / ", shared, " * ", keyDim);
+    const std::string keyFrom = shared == 1 ? absl::StrCat("head * ", keyDim)
+                                            : absl::StrCat("head / ", shared, " * ", keyDim);
     const std::string valueFrom = absl::StrCat("head * ", valueDim);
     // An item has its own column of the values, whatever else of them is placed.
     const std::string own = absl::StrCat(valueFrom, " + column");

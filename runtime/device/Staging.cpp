@@ -63,6 +63,7 @@ StepLayout step_layout(const artifact::Manifest &manifest, const artifact::Entry
   StepLayout layout;
   layout.argmax = places.place(sizeof(unsigned long long), 64); // on cache lines of their own
   layout.barrier = places.place(sizeof(unsigned), 64);
+  layout.arrivals = places.place(QUERN_CUDA_ARRIVALS * sizeof(unsigned), 64);
   layout.kv = places.place(groups * sizeof(QuernCudaKvGroup), 64);
   layout.fixed_state = places.place(largest.seqs * sizeof(void *), 8);
   layout.cu_seqlens = places.place((largest.seqs + 1) * sizeof(int), 16);
@@ -92,12 +93,11 @@ uint64_t StagingSizes::block(uint64_t pages) const {
 
 uint64_t StagingSizes::total(uint64_t pages) const { return plus(block(pages), results); }
 
-StagingSizes staging_sizes(const artifact::Manifest &manifest,
-                           bool (*serves)(const artifact::Bucket &)) {
+StagingSizes staging_sizes(const artifact::Manifest &manifest, std::string_view target) {
   StagingSizes sizes;
   for (const artifact::Entry *entry : items(manifest.entries()))
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
-      if (!serves(*bucket))
+      if (text(bucket->target()) != target)
         continue;
       const StepLayout layout = step_layout(manifest, *entry, *bucket);
       sizes.step = std::max(sizes.step, layout.tables);

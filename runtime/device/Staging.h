@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace quern::device {
@@ -27,7 +28,7 @@ uint64_t tensor_bytes(const artifact::TensorDesc &tensor, const StepShape &shape
 /// block tables, which grow with the sequences, come last and are packed, so that no more is copied
 /// than a step has.
 struct StepLayout {
-  uint64_t argmax = 0, barrier = 0; ///< of the numbers that steps leave there; 0 when copied
+  uint64_t argmax = 0, barrier = 0, arrivals = 0; ///< of numbers that steps count; 0 when copied
   uint64_t cu_seqlens = 0, positions = 0, token_seq = 0, rows = 0, kv = 0, fixed_state = 0;
   std::vector<uint64_t> inputs; ///< of the entry
   uint64_t tables = 0;          ///< block tables, to the end
@@ -40,7 +41,7 @@ StepLayout step_layout(const artifact::Manifest &manifest, const artifact::Entry
 /// number the bytes of all.
 std::vector<uint64_t> result_layout(const artifact::Entry &entry, const artifact::Bucket &bucket);
 
-/// Bytes of a block, and of results, that serve every bucket for which `serves` is true.
+/// Bytes of a block, and of results, that serve every bucket of a target.
 struct StagingSizes {
   uint64_t step = 0;     ///< of a block without tables
   uint64_t per_page = 0; ///< and for each page of context
@@ -50,8 +51,7 @@ struct StagingSizes {
   uint64_t block(uint64_t pages) const;
   uint64_t total(uint64_t pages) const;
 };
-StagingSizes staging_sizes(const artifact::Manifest &manifest,
-                           bool (*serves)(const artifact::Bucket &));
+StagingSizes staging_sizes(const artifact::Manifest &manifest, std::string_view target);
 
 } // namespace quern::device
 

@@ -12,6 +12,7 @@
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_ATTENTION_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_ATTENTION_CUH
 
+#include "codegen/cuda/device/Arrivals.cuh"
 #include "codegen/cuda/device/KvPage.cuh"
 #include "codegen/cuda/device/Quantize.cuh"
 
@@ -114,17 +115,91 @@ template <class S> struct Attention {
     return (end_seen(tile) + kBlock - 1) / kBlock;
   }
 
+  // ---- A single token, whose key blocks are shared out in runs
+
+  /// The most runs; a lane of a warp merges each.
+  static constexpr int kMostRuns = kWarpLanes;
+  /// Floats from a row of partials to the next: sums of values, the maximum, the sum. A row is a
+  /// query head of a run.
+  static constexpr int kPartialMax = (S::kValueDim + 15) / 16 * 16;
+  static constexpr int kPartialStride = kPartialMax + 16;
+
+  /// Key blocks [first, end) in `runs` runs of `blocks`. That depends on the token's position
+  /// alone.
+  struct Runs {
+    int first, end, blocks, runs;
+
+    QN_DEVICE int from(int run) const { return first + run * blocks; }
+    QN_DEVICE int to(int run) const { return least(from(run) + blocks, end); }
+  };
+  QN_DEVICE static Runs runs_at(int position) {
+    Runs of;
+    of.first = (S::kWindow == 0 ? 0 : most(0, position + 1 - S::kWindow)) / kBlock;
+    of.end = position / kBlock + 1;
+    of.blocks = (of.end - of.first + kMostRuns - 1) / kMostRuns;
+    of.runs = (of.end - of.first + of.blocks - 1) / of.blocks;
+    return of;
+  }
+
+  /// Leaves the totals of a run for the block that comes last, which gathers them. True for that
+  /// one: it has all of `runs` runs' in its memory then. `arrivals`: a number of each of a token's
+  /// tiles.
+  QN_DEVICE static bool gather(const AttentionTile &tile, const Memory &memory, float *partials,
+                               int run, int runs, unsigned *arrivals) {
+    constexpr int kHeadsOfAll = S::kKvHeads * S::kGroup;
+    const int rows = rows_of(tile);
+    const auto at = [&](int of_run, int row) {
+      return partials + (of_run * kHeadsOfAll + head_of(tile, row)) * kPartialStride;
+    };
+    for (int i = thread(); i < rows * S::kValueDim; i += kThreads)
+      at(run, i / S::kValueDim)[i % S::kValueDim] = memory.total[i];
+    if (thread() < rows) {
+      at(run, thread())[kPartialMax] = memory.max[thread()];
+      at(run, thread())[kPartialMax + 1] = memory.sum[thread()];
+    }
+    const int number = tile.kv_head * kHeadTiles + tile.first_head / S::kHeads;
+    if (!last_to_arrive(arrivals + number, static_cast<unsigned>(runs),
+                        reinterpret_cast<int *>(memory.weights)))
+      return false;
+    // What each run's sums are multiplied with lies where the weights were, a row after another's.
+    for (int row = warp(); row < rows; row += kWarps) {
+      const bool there = lane() < runs;
+      const float maximum = there ? at(lane(), row)[kPartialMax] : kNothing;
+      const float sum = there ? at(lane(), row)[kPartialMax + 1] : 0.0f;
+      const float factor = sum == 0.0f ? 0.0f : math::exponential(maximum - warp_max(maximum));
+      const float all = warp_sum(sum * factor);
+      memory.weights[row * kBlock + lane()] = factor;
+      if (lane() == 0)
+        memory.sum[row] = all;
+    }
+    __syncthreads();
+    for (int i = thread(); i < rows * S::kValueDim; i += kThreads) {
+      const int row = i / S::kValueDim;
+      float sum = 0.0f;
+      for (int r = 0; r < runs; ++r)
+        sum = fma(at(r, row)[i % S::kValueDim], memory.weights[row * kBlock + r], sum);
+      memory.total[i] = sum;
+    }
+    __syncthreads();
+    return true;
+  }
+
   // ---- The walk over key blocks
 
   /// Makes the totals those of rows that have seen nothing but, where there are `sinks` (a score
-  /// for each query head), a position of that score whose value is 0.
+  /// for each query head), a position of that score whose value is 0. The queries of rows that the
+  /// tile does not have become 0: they are computed with the others.
   QN_DEVICE static void begin(const AttentionTile &tile, const Memory &memory, const float *sinks) {
     for (int i = thread(); i < kRows * S::kValueDim; i += kThreads)
       memory.total[i] = 0.0f;
-    if (thread() < rows_of(tile)) {
-      memory.max[thread()] = sinks == nullptr ? kNothing : sinks[head_of(tile, thread())];
-      memory.sum[thread()] = sinks == nullptr ? 0.0f : 1.0f;
+    const int rows = rows_of(tile);
+    if (thread() < kRows) {
+      const bool sink = sinks != nullptr && thread() < rows;
+      memory.max[thread()] = sink ? sinks[head_of(tile, thread())] : kNothing;
+      memory.sum[thread()] = sink ? 1.0f : 0.0f;
     }
+    for (int i = rows * kQueryStride + thread(); i < kRows * kQueryStride; i += kThreads)
+      memory.query[i] = 0.0f;
   }
 
   /// Adds key blocks [from, to) to the totals. page_of(page) is the state's part of a page of the
@@ -152,6 +227,7 @@ template <class S> struct Attention {
   /// Divides the totals by their sums: zeros for a row that has seen nothing. The threads have met
   /// before, and meet after.
   QN_DEVICE static void finish(const AttentionTile &tile, const Memory &memory) {
+#pragma unroll 1 // the division's rare path is a call, around which registers would spill
     for (int i = thread(); i < rows_of(tile) * S::kValueDim; i += kThreads) {
       const float sum = memory.sum[i / S::kValueDim];
       memory.total[i] = sum == 0.0f ? 0.0f : memory.total[i] / sum;
@@ -207,22 +283,24 @@ private:
     float sums[kRows] = {};
     const bool any = position >= first_seen(tile) && position < end_seen(tile);
     if (any)
-      products(memory.pages[thread() / QUERN_KV_PAGE], thread() % QUERN_KV_PAGE, memory.query, rows,
+      products(memory.pages[thread() / QUERN_KV_PAGE], thread() % QUERN_KV_PAGE, memory.query,
                sums);
+    float *const scores = memory.weights + thread();
 #pragma unroll
+    for (int row = 0; row < kRows; ++row)
+      scores[row * kBlock] = sums[row];
+#pragma unroll 1
     for (int row = 0; row < kRows; ++row) {
-      if (row >= rows)
-        break;
       const int token = token_of(row);
       float score = unseen();
-      if (any && sees(tile, token, position)) {
-        score = sums[row] * S::kScale;
+      if (any && row < rows && sees(tile, token, position)) {
+        score = scores[row * kBlock] * S::kScale;
         if constexpr (S::kSoftcap != 0.0f)
           score = math::hyperbolic_tangent(score / S::kSoftcap) * S::kSoftcap;
         if constexpr (S::kAlibi)
           score += bias(slopes[head_of(tile, row)], position, tile.start + token);
       }
-      memory.weights[row * kBlock + thread()] = score;
+      scores[row * kBlock] = score;
     }
   }
 
@@ -236,17 +314,17 @@ private:
   }
 
   /// Adds the products of all queries with the key at `place` of a page, over its numbers in order.
-  QN_DEVICE static void products(const u8 *page, int place, const float *query, int rows,
+  QN_DEVICE static void products(const u8 *page, int place, const float *query,
                                  float (&sums)[kRows]) {
-    constexpr int kAtOnce = kv::kGroup / 2, kWhole = S::kKeyDim / kAtOnce * kAtOnce;
+    constexpr int kAtOnce = kRows > 8 ? 8 : 16, kWhole = S::kKeyDim / kAtOnce * kAtOnce;
     const auto *const keys = Keys::numbers(page) + Keys::key_at(0, place);
     const float *const scales = Keys::scales(page) + place;
 #pragma unroll 1
     for (int first = 0; first < kWhole; first += kAtOnce)
-      some_products<kAtOnce>(keys + 16 * first, scale_of(scales, first), query + first, rows, sums);
+      some_products<kAtOnce>(keys + 16 * first, scale_of(scales, first), query + first, sums);
     if constexpr (kWhole != S::kKeyDim)
       some_products<S::kKeyDim - kWhole>(keys + 16 * kWhole, scale_of(scales, kWhole),
-                                         query + kWhole, rows, sums);
+                                         query + kWhole, sums);
   }
   QN_DEVICE static float scale_of(const float *scales, int first) {
     if constexpr (Keys::kScaled)
@@ -256,7 +334,7 @@ private:
   }
   template <int N>
   QN_DEVICE static void some_products(const typename Keys::Type *keys, float scale,
-                                      const float *query, int rows, float (&sums)[kRows]) {
+                                      const float *query, float (&sums)[kRows]) {
     float numbers[N];
 #pragma unroll
     for (int i = 0; i < N; ++i) {
@@ -266,8 +344,6 @@ private:
     }
 #pragma unroll
     for (int row = 0; row < kRows; ++row) {
-      if (row >= rows)
-        break;
       const float *const q = query + row * kQueryStride;
 #pragma unroll
       for (int i = 0; i + 4 <= N; i += 4) {
@@ -285,7 +361,7 @@ private:
 
   /// Turns scores into weights, and says how each row's sums are merged with the totals.
   QN_DEVICE static void weigh(const AttentionTile &tile, int base, const Memory &memory) {
-    for (int row = warp(); row < rows_of(tile); row += kWarps) {
+    for (int row = warp(); row < kRows; row += kWarps) {
       float *const scores = memory.weights + row * kBlock + lane();
       float some[kBlock / kWarpLanes], maximum = kNothing, sum = 0.0f;
 #pragma unroll
@@ -325,7 +401,7 @@ private:
 
   /// Adds the weighted values of the key block at `base` to the totals.
   QN_DEVICE static void add_values(const AttentionTile &tile, int base, const Memory &memory) {
-    const int rows = rows_of(tile), part = thread() / kColumns;
+    const int part = thread() / kColumns;
     float sums[kColumnsOfThread][kRows] = {};
     if (part < kParts)
 #pragma unroll
@@ -338,18 +414,16 @@ private:
         if (const int column = thread() + n * kThreads; column < S::kValueDim)
 #pragma unroll
           for (int row = 0; row < kRows; ++row)
-            if (row < rows)
-              add_to_total(row, column, sums[n][row], memory);
+            add_to_total(row, column, sums[n][row], memory);
     } else {
       __syncthreads(); // weights are read no more
       const int column = thread() % kColumns;
       if (part < kParts && column < S::kValueDim)
 #pragma unroll
         for (int row = 0; row < kRows; ++row)
-          if (row < rows)
-            memory.weights[(part * kRows + row) * S::kValueDim + column] = sums[0][row];
+          memory.weights[(part * kRows + row) * S::kValueDim + column] = sums[0][row];
       __syncthreads();
-      for (int i = thread(); i < rows * S::kValueDim; i += kThreads) {
+      for (int i = thread(); i < kRows * S::kValueDim; i += kThreads) {
         float sum = memory.weights[i];
         for (int p = 1; p < kParts; ++p)
           sum += memory.weights[p * kRows * S::kValueDim + i];
@@ -371,7 +445,7 @@ private:
     const int last = tile.start + tile.tokens - 1;
     const int all_from = S::kWindow == 0 ? 0 : most(last + 1 - S::kWindow - base, 0);
     const int all_to = tile.start + 1 - base;
-    const int rows = rows_of(tile), width = least(S::kValueDim - column / 16 * 16, 16);
+    const int width = least(S::kValueDim - column / 16 * 16, 16);
     for (int place = part * kFour; place < to; place += kParts * kFour) {
       if (place + kFour <= from)
         continue;
@@ -393,8 +467,6 @@ private:
         const float v[kFour] = {value(0), value(1), value(2), value(3)};
 #pragma unroll
         for (int row = 0; row < kRows; ++row) {
-          if (row >= rows)
-            break;
           const float4 w = *reinterpret_cast<const float4 *>(weights + row * kBlock);
           sums[row] = fma(w.x, v[0], sums[row]);
           sums[row] = fma(w.y, v[1], sums[row]);
@@ -403,13 +475,14 @@ private:
         }
         continue;
       }
+#pragma unroll 1
       for (int i = 0; i < kFour; ++i) {
         if (place + i < from || place + i >= to)
           continue;
         const float v = value(i);
 #pragma unroll
         for (int row = 0; row < kRows; ++row)
-          if (row < rows && sees(tile, token_of(row), base + place + i))
+          if (sees(tile, token_of(row), base + place + i))
             sums[row] = fma(weights[row * kBlock + i], v, sums[row]);
       }
     }

@@ -67,7 +67,7 @@ public:
       auto &buckets = code_.buckets.emplace_back();
       for (const artifact::Bucket *bucket : items(entry->buckets())) {
         buckets.emplace_back();
-        if (!serves(*bucket))
+        if (text(bucket->target()) != kTarget)
           continue;
         if (absl::Status status = read_bucket(section, *entry, *bucket, buckets.back());
             !status.ok())
@@ -227,8 +227,6 @@ private:
 };
 
 } // namespace
-
-bool serves(const artifact::Bucket &) { return true; }
 
 absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::Manifest &manifest,
                                uint64_t weights_bytes) {

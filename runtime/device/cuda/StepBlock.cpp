@@ -62,9 +62,11 @@ absl::StatusOr<uint64_t> fill_step(std::span<uint8_t> block, DevicePtr address,
           ? reinterpret_cast<unsigned long long *>(static_cast<uintptr_t>(at(layout.argmax)))
           : nullptr;
   step.barrier = reinterpret_cast<unsigned *>(static_cast<uintptr_t>(at(layout.barrier)));
+  step.arrivals = reinterpret_cast<unsigned *>(static_cast<uintptr_t>(at(layout.arrivals)));
   std::memcpy(block.data(), &step, sizeof step);
   std::memset(&block[layout.argmax], 0, sizeof *step.argmax);
   std::memset(&block[layout.barrier], 0, sizeof *step.barrier);
+  std::memset(&block[layout.arrivals], 0, QUERN_CUDA_ARRIVALS * sizeof *step.arrivals);
 
   put(&block[layout.cu_seqlens], args.cu_seqlens, shape.seqs + 1);
   put(&block[layout.positions], args.positions, shape.tokens);

@@ -99,7 +99,7 @@ Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, con
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
-                            &dispatches, &buffers);
+                            &dispatches, &buffers, options.target.c_str());
 }
 
 Offset<TensorDesc> make_tensor(FlatBufferBuilder &b, const char *name, ElementType type,
@@ -146,7 +146,8 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   }
   std::vector<Offset<Entry>> entries = {options.main_entry ? make_main_entry(b, options)
                                                            : make_step_entry(b, options)};
-  std::vector<Offset<Kernel>> kernels = {CreateKernelDirect(b, "all", "linear")};
+  std::vector<Offset<Kernel>> kernels = {
+      CreateKernelDirect(b, "all", "linear", options.kernel_target.c_str())};
   std::vector<int64_t> shape = {1, 1, 1};
   std::vector<Offset<State>> states;
   std::vector<Offset<KvGroup>> groups;
@@ -163,9 +164,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string &feature : options.features)
     features.push_back(b.CreateString(feature));
-  std::vector<Offset<Variant>> variants = {CreateVariantDirect(b, "x86-64-v3", &features)};
+  std::vector<Offset<Variant>> variants = {
+      CreateVariantDirect(b, "x86-64-v3", &features, options.target.c_str())};
   if (options.cuda)
-    variants.push_back(CreateVariantDirect(b, "sm_80"));
+    variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
   const bool step = !options.main_entry;
   FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
                                                "fake.gguf", 42, false, step ? options.context : 0,
