@@ -4,6 +4,7 @@
 #include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
+#include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -41,14 +42,14 @@ public:
   /// are its results', and each panel of them needs a panel of the product for each.
   Writer(Kernel &kernel, const formats::Packing &packing, ArrayRef<int64_t> shifts)
       : kernel(kernel), text(kernel.text), linear(cast<LinearOp>(kernel.anchor)), shifts(shifts),
-        product(productFor({.packing = packing,
-                            .inputs = colsOf(linear.getInput().getType()),
-                            .panels = formats::Packing::panels(
-                                colsOf(kernel.yield.getOperand(0).getType())),
-                            .form = kernel.last     ? Form::Last
-                                    : kernel.single ? Form::One
-                                                    : Form::Many,
-                            .quantized = isa<Q8RowsType>(linear.getInput().getType())})),
+        product(productFor(
+            {.packing = packing,
+             .inputs = colsOf(linear.getInput().getType()),
+             .panels = formats::Packing::panels(colsOf(kernel.yield.getOperand(0).getType())),
+             .form = kernel.last     ? Form::Last
+                     : kernel.single ? Form::One
+                                     : Form::Many,
+             .quantized = isa<Q8RowsType>(linear.getInput().getType())})),
         cols(colsOf(kernel.yield.getOperand(0).getType())), panels(llvm::divideCeil(cols, kLanes)),
         // A pair of groups of quantized results is one block's.
         together(llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>)
@@ -64,8 +65,8 @@ public:
       return llvm::divideCeil(shape.most(symbol), height) * groups;
     });
     text.line("using Product = ", product.type, ";");
-    text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType()), ");");
+    text.line("static_assert(Product::kScratch == ", product.scratch, " && Product::kRowBytes == ",
+              rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
     for (int64_t shift : shifts)
       tiles.push_back(
           kernel.shared("float", product.rows * width, shift == 0 ? "tile" : "tile_shifted"));
@@ -86,8 +87,8 @@ public:
       text.line("const int panel = ", times("item", together), ";");
     } else if (product.rows == 1) {
       text.open("for (int item = worker; item < ", times("rows", groups), "; item += workers)");
-      text.line("const int row = item / ", groups, ", panel = ",
-                times(absl::StrCat("item % ", groups), together), ";");
+      text.line("const int row = item / ", groups,
+                ", panel = ", times(absl::StrCat("item % ", groups), together), ";");
       text.line("constexpr int height = 1;");
     } else {
       text.line("const int blocks = ceil_div(rows, ", product.rows, ");");
