@@ -64,7 +64,7 @@ public:
   /// an error on the kernel, given to the context's diagnostic handler. Needs nothing available().
   virtual absl::Status check(mlir::ModuleOp planned) const = 0;
 
-  /// The bytes of a code section for each of the variants, for a module that holds what the plan
+  /// The bytes of a code section for each of the variants, for a module that holds what the order
   /// phase promises and was planned for this target. The same module gives the same bytes, with a
   /// cache or without, alone or beside other variants.
   virtual absl::StatusOr<std::vector<std::string>>

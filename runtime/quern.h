@@ -70,6 +70,7 @@ QUERN_API void quern_close(QuernModel *model);
 
 typedef struct QuernMemory {
   uint64_t weights, arena, state, code, total; /* bytes */
+  uint64_t staging; /* part of total: what a device with memory of its own takes for steps */
 } QuernMemory;
 QUERN_API void quern_memory(const QuernModel *model, QuernMemory *memory);
 

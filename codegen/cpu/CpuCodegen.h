@@ -36,7 +36,7 @@ const Variant *findVariant(std::string_view name);
 using Options = codegen::GenerateOptions;
 
 /// For each variant, bytes of a shared ELF object that exports quern_<entry>_<bucket> for every
-/// bucket of the module, which must hold what the plan phase promises. The same module gives the
+/// bucket of the module, which must hold what the order phase promises. The same module gives the
 /// same bytes, with a cache or without, alone or beside other variants.
 absl::StatusOr<std::vector<std::string>>
 generate(mlir::ModuleOp planned, std::span<const Variant *const> variants, const Options &options);

@@ -22,14 +22,11 @@ class Kernel;
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
 
-/// How this target computes the kernels of an anchor.
-struct Lowering {
-  /// Writes the body.
-  mlir::LogicalResult (Kernel::*generate)();
-};
+/// Writes the body of an anchor's kernels.
+using Generator = mlir::LogicalResult (Kernel::*)();
 
-/// The table of them: a new anchor's generator is named here.
-Lowering loweringOf(Anchor anchor);
+/// The table of them: a new anchor's is named here.
+Generator generatorOf(Anchor anchor);
 
 using codegen::Form;
 

@@ -1,7 +1,7 @@
 // Kernels without an anchor: rows that are computed each by itself, by a block.
 #include "codegen/cuda/Kernel.h"
 #include "codegen/cuda/RowValues.h"
-#include "runtime/abi/StepArgs.h"
+#include "passes/target/Target.h"
 
 using namespace mlir;
 
@@ -21,7 +21,8 @@ LogicalResult Kernel::generateRows() {
           continue;
         const int64_t cols = colsOf(value.getType());
         if (quantized) {
-          values.write(value, absl::StrCat(result(i), " + i64(row) * ", quern_q8_row_bytes(cols)));
+          values.write(value, absl::StrCat(result(i), " + i64(row) * ",
+                                           rowBytes(value.getType(), target::of(op))));
           continue;
         }
         values.write(value, "0", cols, absl::StrCat(result(i), " + i64(row) * ", cols));

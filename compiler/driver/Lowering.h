@@ -35,7 +35,7 @@ struct ModelFlags {
 /// What else happens along the way.
 struct LoweringOptions {
   std::vector<std::string> targets = {"cpu"}; ///< names of targets, at least one
-  Phase to = Phase::plan;                     ///< the last phase that runs
+  Phase to = Phase::order;                    ///< the last phase that runs
   int threads = 1;
   bool remarks = false;        ///< what passes did, and what they could not, on stderr
   PipelineCallbacks callbacks; ///< also called around the import

@@ -2,6 +2,7 @@
 #include "codegen/artifact/Plan.h"
 
 #include "codegen/Target.h"
+#include "codegen/artifact/Manifest.h"
 #include "compiler/driver/Lowering.h"
 #include "compiler/driver/Sizes.h"
 #include "compiler/driver/Targets.h"
@@ -34,28 +35,9 @@ bool is_config_alone(const std::string &model) {
          });
 }
 
-absl::StatusOr<Sizes> sizes_of(mlir::ModuleOp module, const ModelFlags &flags) {
-  const auto planned = artifact::planned_sizes(module);
-  if (!planned.ok())
-    return planned.status();
-  Sizes sizes;
-  sizes.target = target::of(module).name.str();
-  sizes.model.weights = planned->weights;
-  sizes.model.arena = planned->arena;
-  sizes.model.slot_bytes = planned->slot_bytes;
-  sizes.model.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
-  for (const artifact::PlannedKvGroup &group : planned->kv_groups)
-    sizes.model.kv_groups.push_back({group.layers, group.window, group.page_bytes});
-  // Code is compiled later, so its size is a guess: what a kernel takes on average.
-  const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
-  sizes.model.code = kernels * codegen::find_target(sizes.target)->bytes_a_kernel();
-  sizes.arena_bound = planned->arena_bound;
-  return sizes;
-}
-
-// Of each target, in that order.
-absl::StatusOr<std::vector<Sizes>> all_sizes(const std::string &model, const ModelFlags &flags,
-                                             const TargetFlags &targets, uint64_t slots) {
+// What an artifact of the plan says of itself, of each target.
+absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const ModelFlags &flags,
+                                            const TargetFlags &targets, uint64_t slots) {
   LoweringOptions options;
   options.targets = targets.names();
   auto lowered = lower(model, flags, options);
@@ -63,14 +45,30 @@ absl::StatusOr<std::vector<Sizes>> all_sizes(const std::string &model, const Mod
     return lowered.status();
   for (const std::string &note : lowered->model.notes)
     std::fprintf(stderr, "note: %s\n", note.c_str());
+  artifact::ManifestExtras extras;
+  extras.context = static_cast<uint64_t>(lowered->model.context);
+  extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
+  const std::vector<mlir::ModuleOp> modules = lowered->list();
+  const auto bytes = artifact::build_manifest(modules, extras, {}, {});
+  if (!bytes.ok())
+    return bytes.status();
+  const artifact::Manifest &manifest = *artifact::GetManifest(bytes->data());
   std::vector<Sizes> all;
-  for (mlir::ModuleOp module : lowered->list()) {
-    auto sizes = sizes_of(module, flags);
-    if (!sizes.ok())
-      return sizes.status();
-    sizes->ctx = static_cast<uint64_t>(lowered->model.context);
-    sizes->slots = slots;
-    all.push_back(*std::move(sizes));
+  for (mlir::ModuleOp module : modules) {
+    const auto planned = artifact::planned_sizes(module);
+    if (!planned.ok())
+      return planned.status();
+    Sizes &sizes = all.emplace_back();
+    sizes.target = target::of(module).name.str();
+    sizes.model = session::model_sizes(manifest, sizes.target);
+    sizes.model.weights = planned->weights;
+    // Code is compiled later, so its size is a guess: what a kernel takes on average.
+    const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
+    sizes.model.code = kernels * codegen::find_target(sizes.target)->bytes_a_kernel();
+    sizes.arena_bound = planned->arena_bound;
+    sizes.ctx = manifest.context();
+    sizes.slots = slots;
   }
   return all;
 }
@@ -111,7 +109,7 @@ int plan(Args args) {
       return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
     flags.formats_only = true;
-  const auto all = all_sizes(models[0], flags, targets, slots);
+  const auto all = sizes_of(models[0], flags, targets, slots);
   if (!all.ok())
     return cli::fail(all.status());
   if (json)

@@ -46,7 +46,8 @@ void print_overview(const artifact::Artifact &artifact) {
     std::string needs;
     for (const flatbuffers::String *feature : items(variant->features()))
       needs += (needs.empty() ? " needs " : ", ") + feature->str();
-    print("variant", std::string(text(variant->name())) + ": " +
+    print("variant", std::string(text(variant->target())) + " " +
+                         std::string(text(variant->name())) + ": " +
                          session::human_bytes(artifact.code(text(variant->name())).size()) +
                          " of code," + needs);
   }
@@ -59,7 +60,8 @@ void print_overview(const artifact::Artifact &artifact) {
       line += (i ? ", " : "") + tensor_text(*items(entry->outputs())[i]);
     print("entry", line + ")");
     for (const artifact::Bucket *bucket : items(entry->buckets()))
-      print("  bucket", std::string(text(bucket->name())) + ": up to " +
+      print("  bucket", std::string(text(bucket->target())) + " " +
+                            std::string(text(bucket->name())) + ": up to " +
                             std::to_string(bucket->max_tokens()) + " tokens of " +
                             std::to_string(bucket->max_seqs()) + " sequences, " +
                             std::to_string(items(bucket->dispatches()).size()) +
@@ -95,7 +97,8 @@ void print_proof(const artifact::Artifact &artifact) {
 void print_kernels(const Manifest &manifest) {
   for (uint32_t k = 0; k < items(manifest.kernels()).size(); ++k) {
     const artifact::Kernel *kernel = items(manifest.kernels())[k];
-    std::printf("\nkernel %s (%s)\n", std::string(text(kernel->name())).c_str(),
+    std::printf("\nkernel %s %s (%s)\n", std::string(text(kernel->target())).c_str(),
+                std::string(text(kernel->name())).c_str(),
                 std::string(text(kernel->anchor())).c_str());
     for (const artifact::Entry *entry : items(manifest.entries()))
       for (const artifact::Bucket *bucket : items(entry->buckets()))
@@ -110,10 +113,10 @@ void print_kernels(const Manifest &manifest) {
 void print_plan(const Manifest &manifest) {
   for (const artifact::Entry *entry : items(manifest.entries()))
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
-      std::printf("\n%s.%s: arena %" PRIu64 ", alive at once at most %" PRIu64 "\n",
-                  std::string(text(entry->name())).c_str(),
-                  std::string(text(bucket->name())).c_str(), bucket->arena(),
-                  bucket->arena_bound());
+      std::printf(
+          "\n%s: %s.%s: arena %" PRIu64 ", alive at once at most %" PRIu64 "\n",
+          std::string(text(bucket->target())).c_str(), std::string(text(entry->name())).c_str(),
+          std::string(text(bucket->name())).c_str(), bucket->arena(), bucket->arena_bound());
       std::printf("%14s %14s %11s  %s\n", "offset", "bytes", "dispatches", "buffer");
       for (const artifact::Buffer *buffer : items(bucket->buffers()))
         std::printf("%14" PRIu64 " %14" PRIu64 " %5u-%-5u  %s\n", buffer->offset(), buffer->size(),
@@ -127,7 +130,8 @@ void print_inspection(const artifact::Artifact &artifact, const InspectionParts 
   print_overview(artifact);
   print_formats(artifact.manifest());
   std::printf("\n");
-  print_table(sizes_of(artifact), "of the largest variant");
+  for (const Sizes &sizes : sizes_of(artifact))
+    print_table(sizes, "of the largest variant");
   print_proof(artifact);
   if (parts.kernels)
     print_kernels(artifact.manifest());

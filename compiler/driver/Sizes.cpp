@@ -38,6 +38,7 @@ nlohmann::ordered_json to_json(const Sizes &sizes) {
           {"slots", sizes.slots},
           {"ctx", sizes.ctx},
           {"code", use.code},
+          {"staging", use.staging},
           {"total", use.total},
           {"kv_groups", kv_groups(sizes)}};
 }
@@ -74,6 +75,8 @@ void print_table(const Sizes &sizes, const char *code_note) {
             " positions and " + std::to_string(group.page_bytes) + " bytes");
   }
   row("code", use.code, code_note);
+  if (use.staging != 0)
+    row("staging", use.staging, "steps and their results, in the device's memory");
   row("total", use.total);
 }
 

@@ -13,7 +13,7 @@
 namespace quern::driver {
 
 struct Sizes {
-  std::string target; ///< "cpu": what runs it has memory of its own, unless it is that
+  std::string target;
   session::ModelSizes model;
   uint64_t arena_bound = 0; ///< bytes alive at once in the bucket with the largest arena
   uint64_t ctx = 0;         ///< positions a slot can hold

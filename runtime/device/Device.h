@@ -52,6 +52,9 @@ public:
 
   virtual std::string_view name() const = 0;
 
+  /// The target whose code it runs, as manifests name it: "cpu", "cuda".
+  virtual std::string_view target() const = 0;
+
   /// Of the artifact's variants, those of this device's target, best first.
   virtual std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const = 0;
 
@@ -101,12 +104,16 @@ public:
   /// that is more, up to 512 MiB taken for it, where the system gives them.
   virtual double probe_read_bytes_per_s(uint64_t bytes) = 0;
   /// Operations a second (a multiply-add is two) of the loaded variant's fastest instruction for
-  /// products of 8-bit integers, or of float32.
+  /// products of 8-bit integers, or of floats (of a GPU bfloat16, added up in float32).
   virtual double probe_ops_per_s(bool integer) = 0;
 };
 
 /// Ok if a device of that name is built in; else InvalidArgument, with a hint.
 absl::Status check_device(std::string_view name);
+
+/// The target whose code the device of that name would run, without opening it. Requires that
+/// check_device is ok.
+std::string_view target_of_device(std::string_view name);
 
 /// Opens "cpu", "cuda", "cuda:1", "ptx", ... by name. Errors: check_device's and the device's own.
 absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,

@@ -11,16 +11,17 @@ namespace quern::device {
 namespace {
 
 struct Entry {
+  std::string_view target;
   /// Whether it is opened by that name.
   bool (*has)(std::string_view name);
   absl::StatusOr<std::unique_ptr<Device>> (*open)(std::string_view name, const DeviceOptions &);
 };
 
 constexpr Entry kDevices[] = {
-    {[](std::string_view name) { return name == "cpu"; },
+    {CpuDevice::kTarget, [](std::string_view name) { return name == "cpu"; },
      [](std::string_view, const DeviceOptions &options) { return CpuDevice::open(options); }},
-    {CudaDevice::is_name, CudaDevice::open},
-    {[](std::string_view name) { return name == "null"; },
+    {cuda::kTarget, CudaDevice::is_name, CudaDevice::open},
+    {NullDevice::kTarget, [](std::string_view name) { return name == "null"; },
      [](std::string_view, const DeviceOptions &options) { return NullDevice::open(options); }},
 };
 
@@ -41,6 +42,8 @@ absl::Status check_device(std::string_view name) {
                    "'\nhint: --device cpu, cuda (the first GPU), cuda:1 (the second) or ptx (an "
                    "interpreter of CUDA code)"));
 }
+
+std::string_view target_of_device(std::string_view name) { return find(name)->target; }
 
 absl::StatusOr<std::unique_ptr<Device>> open_device(std::string_view name,
                                                     const DeviceOptions &options) {

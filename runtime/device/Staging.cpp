@@ -93,12 +93,11 @@ uint64_t StagingSizes::block(uint64_t pages) const {
 
 uint64_t StagingSizes::total(uint64_t pages) const { return plus(block(pages), results); }
 
-StagingSizes staging_sizes(const artifact::Manifest &manifest,
-                           bool (*serves)(const artifact::Bucket &)) {
+StagingSizes staging_sizes(const artifact::Manifest &manifest, std::string_view target) {
   StagingSizes sizes;
   for (const artifact::Entry *entry : items(manifest.entries()))
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
-      if (!serves(*bucket))
+      if (text(bucket->target()) != target)
         continue;
       const StepLayout layout = step_layout(manifest, *entry, *bucket);
       sizes.step = std::max(sizes.step, layout.tables);

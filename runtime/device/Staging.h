@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace quern::device {
@@ -40,7 +41,7 @@ StepLayout step_layout(const artifact::Manifest &manifest, const artifact::Entry
 /// number the bytes of all.
 std::vector<uint64_t> result_layout(const artifact::Entry &entry, const artifact::Bucket &bucket);
 
-/// Bytes of a block, and of results, that serve every bucket for which `serves` is true.
+/// Bytes of a block, and of results, that serve every bucket of a target.
 struct StagingSizes {
   uint64_t step = 0;     ///< of a block without tables
   uint64_t per_page = 0; ///< and for each page of context
@@ -50,8 +51,7 @@ struct StagingSizes {
   uint64_t block(uint64_t pages) const;
   uint64_t total(uint64_t pages) const;
 };
-StagingSizes staging_sizes(const artifact::Manifest &manifest,
-                           bool (*serves)(const artifact::Bucket &));
+StagingSizes staging_sizes(const artifact::Manifest &manifest, std::string_view target);
 
 } // namespace quern::device
 

@@ -28,10 +28,25 @@ absl::StatusOr<std::string> choose_variant(const device::Device &device,
       return variant.name;
     reasons += absl::StrCat(reasons.empty() ? "" : "; ", variant.name, " ", variant.why);
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "no variant of ", artifact.path(), " runs on device ", std::string(device.name()), ": ",
-      reasons.empty() ? "it holds code for other devices only" : reasons,
-      "\nhint: ", device.when_none_runs()));
+  return absl::FailedPreconditionError(
+      absl::StrCat("no variant of ", artifact.path(), " runs on device ",
+                   std::string(device.name()), ": ", reasons, "\nhint: ", device.when_none_runs()));
+}
+
+// Whether the artifact has any code for the device, which need not be there to know that.
+absl::Status check_target(const artifact::Artifact &artifact, const std::string &device) {
+  const std::string_view target = device::target_of_device(device);
+  std::string others;
+  for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
+    if (text(variant->target()) == target)
+      return absl::OkStatus();
+    absl::StrAppend(&others, others.empty() ? "" : ", ", std::string(text(variant->name())));
+  }
+  const std::string wanted(target);
+  return absl::FailedPreconditionError(
+      absl::StrCat(artifact.path(), " has no code for ", wanted, ", which device ", device,
+                   " runs; it has code for ", others, "\nhint: compile the model with --target ",
+                   wanted, ", or use another --device"));
 }
 
 } // namespace
@@ -47,6 +62,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
     if (absl::Status status = engine->set_limits(options); !status.ok())
       return status;
 
+  if (absl::Status status = device::check_device(options.device); !status.ok())
+    return status;
+  if (absl::Status status = check_target(*engine->artifact_, options.device); !status.ok())
+    return status;
   auto device = device::open_device(options.device, {.threads = options.threads});
   if (!device.ok())
     return device.status();
@@ -287,8 +306,9 @@ void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq
 
 uint32_t Engine::bucket_index(uint32_t num_tokens, uint32_t num_seqs) const {
   const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
-  uint32_t i = 0; // validation made sure that one admits every (T, B)
-  while (!(buckets[i]->min_tokens() <= num_tokens && num_tokens <= buckets[i]->max_tokens() &&
+  uint32_t i = 0; // validation made sure that one of each target admits every (T, B)
+  while (!(text(buckets[i]->target()) == device_->target() &&
+           buckets[i]->min_tokens() <= num_tokens && num_tokens <= buckets[i]->max_tokens() &&
            num_seqs <= buckets[i]->max_seqs()))
     ++i;
   return i;

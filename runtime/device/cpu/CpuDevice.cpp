@@ -29,8 +29,6 @@ size_t rank(std::string_view variant) {
   return static_cast<size_t>(it - kCpuVariants.begin());
 }
 
-bool is_for_cpu(std::string_view variant) { return !variant.starts_with("sm_"); }
-
 // Anonymous memory: zero, page-aligned, and taken from the system only where it is touched.
 class HostAllocation final : public Allocation {
 public:
@@ -71,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Device>> CpuDevice::open(const DeviceOptions &opt
 std::vector<VariantStatus> CpuDevice::variants(const artifact::Artifact &artifact) const {
   std::vector<VariantStatus> result;
   for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
-    if (!is_for_cpu(text(variant->name())))
+    if (text(variant->target()) != kTarget)
       continue;
     std::vector<std::string_view> features;
     for (const flatbuffers::String *feature : items(variant->features()))
@@ -123,6 +121,10 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
   for (const artifact::Entry *entry : items(artifact.manifest().entries())) {
     auto &functions = functions_.emplace_back();
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
+      if (text(bucket->target()) != kTarget) {
+        functions.push_back(nullptr);
+        continue;
+      }
       const std::string symbol(text(bucket->symbol()));
       functions.push_back(reinterpret_cast<QuernBucketFn>((*code)->function(symbol)));
       if (!functions.back())

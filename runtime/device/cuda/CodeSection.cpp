@@ -59,6 +59,7 @@ public:
     // each operand once.
     operands_left_ = bytes / sizeof(artifact::CudaOperand);
     launches_left_ = bytes / sizeof(uint32_t);
+    names_left_ = bytes;
     if (absl::Status status = read_modules(section); !status.ok())
       return status;
     if (absl::Status status = read_functions(section); !status.ok())
@@ -67,7 +68,7 @@ public:
       auto &buckets = code_.buckets.emplace_back();
       for (const artifact::Bucket *bucket : items(entry->buckets())) {
         buckets.emplace_back();
-        if (!serves(*bucket))
+        if (text(bucket->target()) != kTarget)
           continue;
         if (absl::Status status = read_bucket(section, *entry, *bucket, buckets.back());
             !status.ok())
@@ -78,11 +79,19 @@ public:
   }
 
 private:
+  // Whether it is a name, and all names so far fit in the section.
+  bool take_name(std::string_view name) {
+    if (!is_name(name) || name.size() > names_left_)
+      return false;
+    names_left_ -= name.size();
+    return true;
+  }
+
   absl::Status read_modules(const artifact::CudaCode &section) {
     for (const artifact::CudaModule *module : items(section.modules())) {
       const std::string where = absl::StrCat("module ", code_.modules.size());
       const std::string_view ptx = text(module->ptx());
-      if (!is_name(text(module->name())))
+      if (!take_name(text(module->name())))
         return wrong(where, "its name is none");
       if (ptx.find('\0') != std::string_view::npos)
         return wrong(where, "its PTX is no text");
@@ -106,7 +115,7 @@ private:
   absl::Status read_functions(const artifact::CudaCode &section) {
     for (const artifact::CudaFunction *function : items(section.functions())) {
       const std::string where = absl::StrCat("function ", code_.functions.size());
-      if (!is_name(text(function->name())))
+      if (!take_name(text(function->name())))
         return wrong(where, "its name is none");
       if (function->module_() >= code_.modules.size())
         return wrong(where, "it is in a module that is not there");
@@ -223,12 +232,10 @@ private:
   uint64_t weights_bytes_;
   Code code_;
   std::vector<bool> persistent_; ///< of functions
-  uint64_t operands_left_ = 0, launches_left_ = 0;
+  uint64_t operands_left_ = 0, launches_left_ = 0, names_left_ = 0;
 };
 
 } // namespace
-
-bool serves(const artifact::Bucket &) { return true; }
 
 absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::Manifest &manifest,
                                uint64_t weights_bytes) {

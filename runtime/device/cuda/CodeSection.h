@@ -12,9 +12,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern::device::cuda {
+
+/// The target, as manifests name it.
+inline constexpr std::string_view kTarget = "cuda";
 
 struct CodeModule {
   std::string name;
@@ -52,9 +56,6 @@ struct Code {
   /// By entry and bucket of the manifest; of buckets of other targets, without launches.
   std::vector<std::vector<CodeBucket>> buckets;
 };
-
-/// Whether a bucket is one that this target runs.
-bool serves(const artifact::Bucket &bucket);
 
 /// `bytes` must outlive what is returned. Errors: DataLoss (not such a section; or an index, a
 /// place or a number in it is impossible: names it); InvalidArgument (of another ABI version).

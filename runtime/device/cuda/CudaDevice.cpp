@@ -1,5 +1,6 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
+#include "runtime/device/cuda/Probe.h"
 #include "runtime/device/cuda/StepBlock.h"
 #include "runtime/device/cuda/Upload.h"
 
@@ -72,8 +73,6 @@ absl::StatusOr<LaunchMode> mode_from_environment() {
                    "'\nhint: it may be blocking, discrete, graph or persistent"));
 }
 
-bool is_for_cuda(std::string_view variant) { return variant.starts_with("sm_"); }
-
 // A higher level first, and of two of one level the one for that alone.
 std::pair<int, bool> level_of(std::string_view variant) {
   const bool exactly = variant.ends_with('a');
@@ -126,7 +125,7 @@ std::vector<VariantStatus> CudaDevice::variants(const artifact::Artifact &artifa
   std::vector<VariantStatus> result;
   for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
     const std::string name(text(variant->name()));
-    if (!is_for_cuda(name))
+    if (text(variant->target()) != cuda::kTarget)
       continue;
     const std::string why = cuda::why_not(name, gpu_->info());
     result.push_back({name, why.empty(), why});
@@ -202,7 +201,7 @@ absl::StatusOr<std::unique_ptr<Allocation>> CudaDevice::allocate(uint64_t bytes)
 
 absl::Status CudaDevice::prepare(uint8_t *arena, uint64_t ctx) {
   const artifact::Manifest &manifest = artifact_->manifest();
-  const StagingSizes sizes = staging_sizes(manifest, cuda::serves);
+  const StagingSizes sizes = staging_sizes(manifest, cuda::kTarget);
   block_bytes_ = sizes.block(ctx / QUERN_KV_PAGE + (ctx % QUERN_KV_PAGE != 0));
   results_on_host_bytes_ = std::clamp<uint64_t>(sizes.results, sizeof(uint64_t), kPinnedResults);
   for (const auto &[memory, bytes, what] : {std::tuple{&block_, block_bytes_, "steps"},
@@ -228,7 +227,7 @@ absl::Status CudaDevice::prepare(uint8_t *arena, uint64_t ctx) {
     const auto buckets = items(entries[e]->buckets());
     for (uint32_t b = 0; b < buckets.size(); ++b) {
       schedules.emplace_back();
-      if (!cuda::serves(*buckets[b]))
+      if (text(buckets[b]->target()) != cuda::kTarget)
         continue;
       auto schedule = Schedule::create(gpu_, stream_.get(), kernels_, code_.buckets[e][b], manifest,
                                        *entries[e], *buckets[b], places, mode_);
@@ -391,7 +390,28 @@ uint64_t CudaDevice::ticks() const {
                                    .count());
 }
 
-double CudaDevice::probe_read_bytes_per_s(uint64_t) { return 0; }
-double CudaDevice::probe_ops_per_s(bool) { return 0; }
+// An interpreter's speed bounds nothing.
+double CudaDevice::probe_read_bytes_per_s(uint64_t bytes) {
+  constexpr uint64_t kMostMore = 512u << 20; // beyond any cache: still more would be as fast
+  if (gpu_->driver().library() == Library::interpreter)
+    return 0;
+  const uint64_t of_weights = std::min<uint64_t>(bytes, artifact_->weights().size());
+  const uint64_t more_bytes = std::min(bytes - of_weights, kMostMore);
+  auto more = cuda::allocate(gpu_, more_bytes, "a probe");
+  if (!more.ok()) // the weights alone, then
+    more = cuda::OwnedMemory();
+  const auto rate = cuda::probe_read(gpu_, stream_.get(), weights_.get(), of_weights, more->get(),
+                                     *more ? more_bytes : 0);
+  fail(rate.status());
+  return rate.ok() ? *rate : 0;
+}
+
+double CudaDevice::probe_ops_per_s(bool integer) {
+  if (gpu_->driver().library() == Library::interpreter)
+    return 0;
+  const auto rate = cuda::probe_ops(gpu_, stream_.get(), integer);
+  fail(rate.status());
+  return rate.ok() ? *rate : 0;
+}
 
 } // namespace quern::device

@@ -27,6 +27,7 @@ public:
 
   ~CudaDevice() override;
   std::string_view name() const override { return name_; }
+  std::string_view target() const override { return cuda::kTarget; }
   std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
   std::string when_none_runs() const override;
   std::optional<uint64_t> memory_available() const override;

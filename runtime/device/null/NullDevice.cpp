@@ -20,11 +20,12 @@ absl::StatusOr<std::unique_ptr<Device>> NullDevice::open(const DeviceOptions &) 
   return std::unique_ptr<Device>(new NullDevice());
 }
 
-// Nothing is executed, so every variant will do.
+// Nothing is executed, so every variant of its target will do.
 std::vector<VariantStatus> NullDevice::variants(const artifact::Artifact &artifact) const {
   std::vector<VariantStatus> result;
   for (const artifact::Variant *variant : artifact::items(artifact.manifest().variants()))
-    result.push_back({std::string(artifact::text(variant->name())), true, ""});
+    if (artifact::text(variant->target()) == kTarget)
+      result.push_back({std::string(artifact::text(variant->name())), true, ""});
   return result;
 }
 

@@ -10,9 +10,11 @@ namespace quern::device {
 
 class NullDevice final : public Device {
 public:
+  static constexpr std::string_view kTarget = "cpu"; ///< whose schedules it goes through
   static absl::StatusOr<std::unique_ptr<Device>> open(const DeviceOptions &options);
 
   std::string_view name() const override { return "null"; }
+  std::string_view target() const override { return kTarget; }
   std::vector<VariantStatus> variants(const artifact::Artifact &artifact) const override;
   std::string when_none_runs() const override;
   std::optional<uint64_t> memory_available() const override { return std::nullopt; }

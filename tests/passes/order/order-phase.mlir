@@ -43,3 +43,12 @@
 // RUN: not quern-opt %t.lost --quern-verify-order 2>&1 | FileCheck %s --check-prefix=LOST
 // LOST: needs a barrier before it: it {{reads|writes}}
 // LOST: this, since the barrier before, {{reads|writes}}
+
+// Tests that a module of another target is ordered by what that says of its kernels: here nothing is replicated and no
+// work fetched, so that workers wait for data alone.
+// RUN: sed 's/quern.files = /quern.target = "cuda", quern.files = /' %S/../Inputs/decoder.mlir > %t.cuda
+// RUN: quern-opt %t.cuda --quern-to="phase=order quant=int4" --verify-semantics | FileCheck %s --check-prefix=CUDA
+// CUDA: @step.decode1(
+// CUDA-NOT: replicated
+// CUDA: quern.dispatch @linear_{{[0-9]}}({{.*}} barrier argmax :
+// CUDA: @step.decode(

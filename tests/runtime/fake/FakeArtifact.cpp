@@ -91,15 +91,15 @@ struct Part {
 
 Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, const char *name,
                            const std::string &symbol, uint32_t max_tokens, uint32_t max_seqs,
-                           uint64_t arena) {
+                           uint64_t arena, bool cuda) {
   std::vector<uint32_t> states = {0, options.dispatch_state};
-  std::vector<Offset<Dispatch>> dispatches = {
-      CreateDispatchDirect(b, options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
-                           /*position_flops=*/10, options.main_entry ? nullptr : &states)};
+  std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(
+      b, cuda ? 1 : options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
+      /*position_flops=*/10, options.main_entry ? nullptr : &states)};
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
-                            &dispatches, &buffers);
+                            &dispatches, &buffers, cuda ? "cuda" : options.target.c_str());
 }
 
 Offset<TensorDesc> make_tensor(FlatBufferBuilder &b, const char *name, ElementType type,
@@ -115,10 +115,15 @@ Offset<Entry> make_step_entry(FlatBufferBuilder &b, const FakeOptions &options) 
       make_tensor(b, "tokens", ElementType::i32, {-1}, {"T"})};
   std::vector<Offset<TensorDesc>> outputs = {
       make_tensor(b, "logits", ElementType::f32, {-1, FAKE_VOCAB}, {"R", ""})};
-  std::vector<Offset<Bucket>> buckets = {
-      make_bucket(b, options, "decode1", "quern_step_decode1", 1, 1, 64),
-      make_bucket(b, options, "decode", "quern_step_decode", 3, 3, 128),
-      make_bucket(b, options, "prefill", options.symbol, options.prefill_tokens, 3, 256)};
+  std::vector<Offset<Bucket>> buckets;
+  for (const bool cuda : {false, true}) {
+    if (cuda && !options.cuda)
+      continue;
+    buckets.push_back(make_bucket(b, options, "decode1", "quern_step_decode1", 1, 1, 64, cuda));
+    buckets.push_back(make_bucket(b, options, "decode", "quern_step_decode", 3, 3, 128, cuda));
+    buckets.push_back(
+        make_bucket(b, options, "prefill", options.symbol, options.prefill_tokens, 3, 256, cuda));
+  }
   return CreateEntryDirect(b, "step", &inputs, &outputs, &buckets);
 }
 
@@ -129,7 +134,9 @@ Offset<Entry> make_main_entry(FlatBufferBuilder &b, const FakeOptions &options) 
   std::vector<Offset<TensorDesc>> outputs = {
       make_tensor(b, "y", ElementType::f32, {-1, 3}, {"T", ""})};
   std::vector<Offset<Bucket>> buckets = {
-      make_bucket(b, options, "any", "quern_main_any", 16, 1, 64)};
+      make_bucket(b, options, "any", "quern_main_any", 16, 1, 64, false)};
+  if (options.cuda)
+    buckets.push_back(make_bucket(b, options, "any", "quern_main_any", 16, 1, 64, true));
   return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets);
 }
 
@@ -146,7 +153,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   }
   std::vector<Offset<Entry>> entries = {options.main_entry ? make_main_entry(b, options)
                                                            : make_step_entry(b, options)};
-  std::vector<Offset<Kernel>> kernels = {CreateKernelDirect(b, "all", "linear")};
+  std::vector<Offset<Kernel>> kernels = {
+      CreateKernelDirect(b, "all", "linear", options.kernel_target.c_str())};
+  if (options.cuda)
+    kernels.push_back(CreateKernelDirect(b, "all", "linear", "cuda"));
   std::vector<int64_t> shape = {1, 1, 1};
   std::vector<Offset<State>> states;
   std::vector<Offset<KvGroup>> groups;
@@ -163,9 +173,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string &feature : options.features)
     features.push_back(b.CreateString(feature));
-  std::vector<Offset<Variant>> variants = {CreateVariantDirect(b, "x86-64-v3", &features)};
+  std::vector<Offset<Variant>> variants = {
+      CreateVariantDirect(b, "x86-64-v3", &features, options.target.c_str())};
   if (options.cuda)
-    variants.push_back(CreateVariantDirect(b, "sm_80"));
+    variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
   const bool step = !options.main_entry;
   FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
                                                "fake.gguf", 42, false, step ? options.context : 0,

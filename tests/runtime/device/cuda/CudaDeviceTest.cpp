@@ -189,8 +189,9 @@ TEST_F(CudaDevice, TimesDispatches) {
   (void)feed(**engine, slot, some_tokens(1));
   EXPECT_EQ(calls("cuEventRecord").size(), 2u);
   EXPECT_EQ(calls("cuLaunchKernel").size(), 2u); // not the persistent one
-  ASSERT_EQ(times.buckets.at(0).steps, 1u);
-  EXPECT_GE(times.buckets[0].ticks.at(0), 1000u); // the fake driver's microsecond, in ns
+  const session::StepTimes::Bucket &bucket = times.buckets.at((*engine)->bucket_index(1, 1));
+  ASSERT_EQ(bucket.steps, 1u);
+  EXPECT_GE(bucket.ticks.at(0), 1000u); // the fake driver's microsecond, in ns
 }
 
 // Tests that every call that opening makes can fail: the error says so, and nothing is kept.
@@ -241,6 +242,18 @@ TEST_F(CudaDevice, AFailedStepIsTheLast) {
       EXPECT_EQ((*engine)->save_state(slot, test::fresh_path("never.state")).message(),
                 status.message());
     }
+}
+
+// Tests that the device's memory is what plan, inspect and the engine say, to the byte; code is the
+// driver's.
+TEST_F(CudaDevice, TakesWhatIsPlanned) {
+  for (const uint64_t slots : {1, 5}) {
+    auto engine = open({.window = 70, .cuda = true}, "ptx", slots);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    const session::MemoryUse &memory = (*engine)->memory();
+    EXPECT_GT(memory.staging, 0u);
+    EXPECT_EQ(fake_driver().bytes, memory.total - memory.code);
+  }
 }
 
 TEST_F(CudaDevice, SaysWhatDoesNotFit) {
