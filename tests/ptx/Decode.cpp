@@ -216,7 +216,10 @@ Operand Decoder::resolved(const Operand &operand) {
     part = resolved(part);
   if (operand.kind == Operand::Kind::Variable) {
     const Variable &variable = syntax_.variables[operand.index];
-    if (variable.space == Space::Param && !syntax_.entry)
+    // An entry's own parameters lie in the launch's; those of calls, and of functions, in the frame.
+    const auto &formals = syntax_.parameters;
+    if (variable.space == Space::Param &&
+        (!syntax_.entry || std::find(formals.begin(), formals.end(), operand.index) == formals.end()))
       return made;
     made.kind = Operand::Kind::Integer;
     made.bits += placement_.functions.find(syntax_.name)->second[operand.index].address;
@@ -301,7 +304,6 @@ void Decoder::statement(const Statement &statement) {
       fits &= operand.kind != Operand::Kind::Register || bytes_of(types_[operand.index]) == bytes_of(form->operands[n]);
       fits &= operand.kind != Operand::Kind::Vector && operand.kind != Operand::Kind::Pair;
     }
-  const std::vector<Touch> guard = pending_;
   if (form != nullptr && (fits || family == nullptr))
     plain(instr, *form, made);
   else if (family != nullptr)
@@ -479,7 +481,7 @@ private:
       } else if (variable.space == Space::Local) {
         local = align_to(local, 16);
         at = layout(local, variable);
-      } else if (variable.space == Space::Param && function.entry) {
+      } else if (variable.space == Space::Param && function.entry && places.size() < function.parameters.size()) {
         at = layout(parameters, variable);
       } else if (variable.space != Space::Param) {
         throw Refusal{error_at(variable.line, concat(variable.name, ": this space in a function is not known"))};

@@ -137,7 +137,7 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
   for (u32 n = 0; stores && n < count; ++n)
     decoder.source(instr, n, first[n], type);
   decoder.address(instr, static_cast<u32>(count), address, made.space);
-  if (made.space == Space::Param && stores && decoder.syntax().entry && instr.area_bytes == 0)
+  if (made.space == Space::Param && stores && instr.area_bytes == 0)
     decoder.refuse(concat(statement.opcode, " to a kernel's parameters"));
   for (u32 n = 0; !stores && n < count; ++n)
     decoder.result(instr, n, first[n], type);
