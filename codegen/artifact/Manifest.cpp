@@ -54,6 +54,8 @@ public:
     const auto weight_table = weights(errors);
     const auto variant_table = variants();
     const auto flags = fbb_.CreateVectorOfStrings(extras_.flags);
+    const auto made = fbb_.CreateVectorOfStructs(extras_.made);
+    const auto kept = fbb_.CreateVectorOfStructs(extras_.kept);
     const auto producer = fbb_.CreateString(extras_.producer);
     const auto source = fbb_.CreateString(extras_.source);
     const auto family_text = fbb_.CreateString(family ? family.str() : std::string());
@@ -79,6 +81,11 @@ public:
     manifest.add_variants(variant_table);
     manifest.add_flops_per_token(decode_flops(buckets));
     manifest.add_flags(flags);
+    manifest.add_weights_bytes(extras_.weights_bytes);
+    if (extras_.weights_bytes != 0) {
+      manifest.add_made(made);
+      manifest.add_kept(kept);
+    }
     FinishManifestBuffer(fbb_, manifest.Finish());
     return std::string(reinterpret_cast<const char *>(fbb_.GetBufferPointer()), fbb_.GetSize());
   }

@@ -40,6 +40,10 @@ struct ManifestExtras {
     std::vector<std::string> features;
   };
   std::vector<Variant> variants;
+  /// Of weights that the file does not hold (OmittedWeights.h); 0 bytes: it holds them all.
+  uint64_t weights_bytes = 0;
+  std::vector<MadeWeight> made;
+  std::vector<KeptWeight> kept;
 };
 
 /// The FlatBuffer of an artifact for the targets of these modules, of which check_agreement holds:

@@ -27,6 +27,9 @@ struct Contents {
   ProofContents proof;
   /// Fills in the proof's logits, from the weights as they were written, and adds notes.
   std::function<absl::Status(ProofContents &, const PackedRows &)> compute_logits;
+  /// Synthetic weights are left out, for what opens the artifact to make (OmittedWeights.h). What
+  /// extras says of them is filled in.
+  bool omit_weights = false;
 };
 
 /// What came to light while an artifact was written.

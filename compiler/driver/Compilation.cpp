@@ -135,6 +135,14 @@ artifact::ManifestExtras extras(const CompileOptions &options, const ImportedMod
   extras.max_tokens = static_cast<uint64_t>(options.model_flags.pipeline.max_tokens);
   extras.max_seqs = static_cast<uint64_t>(options.model_flags.pipeline.max_seqs);
   extras.flags = options.model_flags.recorded();
+  if (options.omit_weights)
+    extras.flags.emplace_back("--omit-weights");
+  std::string targets; // --kv auto asks all of them
+  for (const ChosenTarget &chosen : options.targets)
+    absl::StrAppend(&targets, targets.empty() ? "" : ",", std::string(chosen.target->name()));
+  if (targets != "cpu")
+    extras.flags.push_back(absl::StrCat("--target ", targets));
+  std::ranges::sort(extras.flags);
   for (const ChosenTarget &chosen : options.targets)
     for (const codegen::VariantInfo *variant : chosen.variants)
       extras.variants.push_back(
@@ -216,6 +224,7 @@ absl::Status compile_model(const CompileOptions &options) {
 
   artifact::Contents contents;
   contents.planned = modules;
+  contents.omit_weights = options.omit_weights;
   contents.extras = extras(options, lowered->model);
   if (absl::Status status = artifact::check_limits(modules, contents.extras); !status.ok())
     return status;

@@ -44,6 +44,9 @@ int compile(Args args) {
       std::vector<cli::Flag>{{"-o, --output", "FILE", "the artifact to write", &options.output}} +
           options.model_flags.flags() + targets.flags() +
           std::vector<cli::Flag>{
+              {"--omit-weights", "",
+               "of --synthetic: leave them out, for what opens the file to make again",
+               &options.omit_weights},
               {"--quant-report", "FILE", "write each weight's format, bytes and error as JSON",
                &options.quant_report},
               {"--to", "PHASE", "stop there and print the IR (to -o, if given)", &to},
@@ -78,6 +81,8 @@ int compile(Args args) {
   for (const absl::Status &status : {options.model_flags.check(), targets.check()})
     if (!status.ok())
       return cli::wrong_usage(status);
+  if (options.omit_weights && options.model_flags.synthetic.empty())
+    return cli::wrong_usage("--omit-weights is for weights that are made up", "--synthetic 1");
   if (options.jobs < 0 || options.jobs > kMostJobs)
     return cli::wrong_usage(absl::StrCat("-j takes 1 to ", kMostJobs), "-j 2");
   if (options.jobs == 0)

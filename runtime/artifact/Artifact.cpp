@@ -214,6 +214,10 @@ std::span<const uint8_t> Artifact::used_bytes(const Section *s) const {
 std::span<const uint8_t> Artifact::weights() const {
   return used_bytes(section(SectionKind::weights));
 }
+uint64_t Artifact::weights_bytes() const {
+  return weights_are_made() ? manifest_->weights_bytes() : weights().size();
+}
+bool Artifact::weights_are_made() const { return manifest_->weights_bytes() != 0; }
 std::span<const uint8_t> Artifact::tokenizer() const {
   return used_bytes(section(SectionKind::tokenizer));
 }

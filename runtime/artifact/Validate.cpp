@@ -1,5 +1,6 @@
 // What a manifest must hold for the runtime to use its numbers without looking again.
 #include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/MadeWeights.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -261,9 +262,38 @@ absl::Status check_states(const Manifest &manifest) {
   return absl::OkStatus();
 }
 
+// What MadeWeights.h relies on. Each byte is made or copied once, so that no more is done than the
+// weights have bytes.
+absl::Status check_made(const Manifest &manifest, uint64_t section_bytes) {
+  const uint64_t all = manifest.weights_bytes();
+  if (all > kMaxBytes)
+    return wrong("weights", "impossible size");
+  uint64_t end = 0;
+  for (const MadeWeight &weight : made_weights(manifest)) {
+    if (weight.offset() < end || !inside(weight.offset(), weight.bytes(), all) ||
+        weight.offset() % 8 != 0 || weight.bytes() % 8 != 0)
+      return wrong("made weights", "one lies outside the weights, or on another");
+    if (weight.panel() == 0 || weight.run() == 0 || weight.record() == 0)
+      return wrong("made weights", "one has panels of nothing");
+    end = weight.offset() + weight.bytes();
+  }
+  end = 0;
+  for (const KeptWeight &weight : kept_weights(manifest)) {
+    if (weight.offset() < end || !inside(weight.offset(), weight.bytes(), all) ||
+        !inside(weight.at(), weight.bytes(), section_bytes))
+      return wrong("kept weights", "one lies outside the weights, or on another");
+    end = weight.offset() + weight.bytes();
+  }
+  return absl::OkStatus();
+}
+
 } // namespace
 
-absl::Status validate(const Manifest &manifest, uint64_t weights_bytes) {
+absl::Status validate(const Manifest &manifest, uint64_t section_bytes) {
+  if (absl::Status status = check_made(manifest, section_bytes); !status.ok())
+    return status;
+  const uint64_t weights_bytes =
+      manifest.weights_bytes() != 0 ? manifest.weights_bytes() : section_bytes;
   for (const Weight *weight : items(manifest.weights()))
     if (!inside(weight->offset(), weight->bytes(), weights_bytes) || !is_aligned(weight->shape()))
       return wrong(absl::StrCat("weight '", str(weight->name()), "'"),

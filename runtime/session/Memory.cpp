@@ -75,7 +75,7 @@ ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view vari
     if (artifact::text(known->name()) == variant)
       target = artifact::text(known->target());
   ModelSizes sizes = model_sizes(artifact.manifest(), target);
-  sizes.weights = artifact.weights().size();
+  sizes.weights = artifact.weights_bytes();
   sizes.code = artifact.code(variant).size();
   return sizes;
 }

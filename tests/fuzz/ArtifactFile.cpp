@@ -36,7 +36,7 @@ void read_cuda_code(const artifact::Artifact &artifact) {
     if (artifact::text(variant->target()) != device::cuda::kTarget)
       continue;
     const auto bytes = artifact.code(artifact::text(variant->name()));
-    const auto code = device::cuda::read_code(bytes, manifest, artifact.weights().size());
+    const auto code = device::cuda::read_code(bytes, manifest, artifact.weights_bytes());
     if (!code.ok())
       continue;
     size_t operands = 0;

@@ -1,6 +1,7 @@
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/abi/Variants.h"
+#include "runtime/artifact/MadeWeights.h"
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
 #include "runtime/device/cpu/Peak.h"
@@ -138,11 +139,39 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
         features_.push_back(feature->str());
   code_ = *std::move(code);
   weights_ = artifact.weights();
+  if (artifact.weights_are_made())
+    return make_weights(artifact);
   // Every weight is read in the first step: let the system fetch ahead while the rest is set up, in
   // huge pages where its files can have them. Only advice, as below.
   if (!weights_.empty())
     for (int advice : {MADV_HUGEPAGE, MADV_WILLNEED})
       madvise(const_cast<uint8_t *>(weights_.data()), weights_.size(), advice);
+  return absl::OkStatus();
+}
+
+absl::Status CpuDevice::make_weights(const artifact::Artifact &artifact) {
+  auto memory = allocate(artifact.weights_bytes());
+  if (!memory.ok())
+    return memory.status();
+  made_ = *std::move(memory);
+  struct Work {
+    std::vector<artifact::MadeWeight> made;
+    std::vector<artifact::KeptWeight> kept;
+    std::span<const uint8_t> section;
+    std::span<uint8_t> out;
+  } work{artifact::made_weights(artifact.manifest()), artifact::kept_weights(artifact.manifest()),
+         artifact.weights(), {made_->data(), made_->bytes()}};
+  pool_->run(
+      [](void *context, int worker, int num_workers) {
+        const Work &work = *static_cast<const Work *>(context);
+        const uint64_t size = work.out.size();
+        const uint64_t piece = (size / static_cast<uint64_t>(num_workers) / 64 + 1) * 64;
+        const uint64_t begin = std::min(piece * static_cast<uint64_t>(worker), size);
+        artifact::make_weights(work.made, work.kept, work.section, begin,
+                               work.out.subspan(begin, std::min(piece, size - begin)));
+      },
+      &work);
+  weights_ = {made_->data(), made_->bytes()};
   return absl::OkStatus();
 }
 

@@ -37,11 +37,13 @@ public:
 
 private:
   explicit CpuDevice(std::unique_ptr<WorkerPool> pool) : pool_(std::move(pool)) {}
+  absl::Status make_weights(const artifact::Artifact &artifact);
 
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<CodeObject> code_;
   std::vector<std::vector<QuernBucketFn>> functions_; ///< [entry][bucket]
   std::span<const uint8_t> weights_;
+  std::unique_ptr<Allocation> made_; ///< the weights, where the artifact does not hold them
   std::vector<std::string> features_; ///< that the loaded variant's code uses
   alignas(64) QuernBarrier barrier_ = {};
 };

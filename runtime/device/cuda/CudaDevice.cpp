@@ -1,5 +1,6 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
+#include "runtime/device/cuda/MakeWeights.h"
 #include "runtime/device/cuda/Probe.h"
 #include "runtime/device/cuda/StepBlock.h"
 #include "runtime/device/cuda/Upload.h"
@@ -168,8 +169,8 @@ absl::Status CudaDevice::load(const artifact::Artifact &artifact, std::string_vi
     return absl::FailedPreconditionError(
         absl::StrCat("variant ", name, " cannot run here: it ", it->why));
   artifact_ = &artifact;
-  const auto weights = artifact.weights();
-  auto code = cuda::read_code(artifact.code(variant), artifact.manifest(), weights.size());
+  const uint64_t bytes = artifact.weights_bytes();
+  auto code = cuda::read_code(artifact.code(variant), artifact.manifest(), bytes);
   if (!code.ok())
     return absl::Status(code.status().code(),
                         absl::StrCat("variant ", name, ": ", code.status().message()));
@@ -179,11 +180,13 @@ absl::Status CudaDevice::load(const artifact::Artifact &artifact, std::string_vi
     return absl::Status(kernels.status().code(),
                         absl::StrCat("variant ", name, ": ", kernels.status().message()));
   kernels_ = *std::move(kernels);
-  auto memory = cuda::allocate(gpu_, weights.size(), "weights");
+  auto memory = cuda::allocate(gpu_, bytes, "weights");
   if (!memory.ok())
     return memory.status();
   weights_ = *std::move(memory);
-  return cuda::upload(gpu_, stream_.get(), weights_.get(), weights);
+  return artifact.weights_are_made()
+             ? cuda::make_weights(gpu_, stream_.get(), artifact, weights_.get())
+             : cuda::upload(gpu_, stream_.get(), weights_.get(), artifact.weights());
 }
 
 const uint8_t *CudaDevice::weights() const { return pointer_to(weights_.get()); }
@@ -395,7 +398,7 @@ double CudaDevice::probe_read_bytes_per_s(uint64_t bytes) {
   constexpr uint64_t kMostMore = 512u << 20; // beyond any cache: still more would be as fast
   if (gpu_->driver().library() == Library::interpreter)
     return 0;
-  const uint64_t of_weights = std::min<uint64_t>(bytes, artifact_->weights().size());
+  const uint64_t of_weights = std::min<uint64_t>(bytes, artifact_->weights_bytes());
   const uint64_t more_bytes = std::min(bytes - of_weights, kMostMore);
   auto more = cuda::allocate(gpu_, more_bytes, "a probe");
   if (!more.ok()) // the weights alone, then
