@@ -181,8 +181,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   if (options.cuda)
     variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
   const bool step = !options.main_entry;
-  const std::vector<MadeWeight> made = fake_made();
-  const std::vector<KeptWeight> kept = {{kMadeBytes, 8, 0}};
+  std::vector<MadeWeight> made = fake_made();
+  std::vector<KeptWeight> kept = {{kMadeBytes, 8, 0}};
+  if (options.change_made)
+    options.change_made(made, kept);
   FinishManifestBuffer(
       b, CreateManifestDirect(b, options.abi_version, "a test", "fake", "fake.gguf", 42, false,
                               step ? options.context : 0, step ? 16 : 0, step ? 3 : 0,
