@@ -1,7 +1,8 @@
 // The state behind libquern_ptx.so: what the driver knows of its one device.
 //
-// Everything is done at once, in the order of the calls, which is an order that streams allow. What a kernel did
-// wrong comes out as from the driver, at the next call, and stays until the context is given back.
+// Everything is done at once, in the order of the calls, which is an order that streams allow. What
+// a kernel did wrong comes out as from the driver, at the next call, and stays until the context is
+// given back.
 #ifndef QUERN_TESTS_PTX_DRIVER_CONTEXT_H
 #define QUERN_TESTS_PTX_DRIVER_CONTEXT_H
 
@@ -120,11 +121,14 @@ struct Context {
   std::map<const void *, std::unique_ptr<u8[]>> host;
   Stream default_stream;
   Result sticky = kSuccess;
-  std::string report; ///< in words, of the last module that was refused or the last kernel that failed
+  std::string
+      report; ///< in words, of the last module that was refused or the last kernel that failed
   Result reported = kSuccess; ///< which result the report explains
 
   /// Of a stream's handle; null stands for the default stream. nullptr: there is no such stream.
-  Stream *stream(void *handle) { return handle == nullptr ? &default_stream : streams.find(handle); }
+  Stream *stream(void *handle) {
+    return handle == nullptr ? &default_stream : streams.find(handle);
+  }
   LoadedFunction *function(void *handle);
   void reset();
 };
@@ -135,12 +139,18 @@ Result ready(const Context &made);
 /// Whether this thread has the context current.
 bool &current();
 
+<<<<<<< HEAD
 /// The device of a fresh context, and who watches it, set up as the environment says: QUERN_PTX_MODE, QUERN_PTX_SEED
 /// (numerics' as well as the order of warps and blocks, as in Schedules.h) and QUERN_PTX_COUNT.
 void make_device(Context &made);
 
 /// Tells the detectors of a copy or a fill; what it races with becomes the report.
 void host_copy(Context &made, u64 address, u64 bytes, bool write);
+=======
+/// The device of a fresh context, set up as the environment says: QUERN_PTX_MODE and
+/// QUERN_PTX_SEED.
+std::unique_ptr<Device> make_device(const DeviceTraits &traits);
+>>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
 
 /// Does work, or records it where the stream is being captured.
 Result issue(Stream &stream, Work work);
