@@ -44,21 +44,24 @@ std::string codeSection(const Program &program, std::span<const Compiled> compil
     functions.push_back(artifact::CreateCudaFunction(
         builder, builder.CreateString(kernel.name), static_cast<uint32_t>(i),
         static_cast<uint32_t>(kernel.shared), static_cast<uint32_t>(made.registers),
-        static_cast<uint32_t>(made.local), false));
+        static_cast<uint32_t>(made.local), kernel.persistent));
   }
   std::vector<flatbuffers::Offset<artifact::CudaBucket>> buckets;
+  auto written = [&](const Launch &launch) {
+    std::vector<artifact::CudaOperand> operands;
+    for (const codegen::Operand &operand : launch.operands)
+      operands.emplace_back(baseOf(operand.base), operand.index, operand.number);
+    return artifact::CreateCudaLaunch(
+        builder, static_cast<uint32_t>(launch.kernel), static_cast<uint32_t>(launch.dispatch),
+        static_cast<uint32_t>(launch.max_workers), builder.CreateVectorOfStructs(operands));
+  };
   for (const BucketLaunches &bucket : program.buckets) {
     std::vector<flatbuffers::Offset<artifact::CudaLaunch>> launches;
-    for (const Launch &launch : bucket.launches) {
-      std::vector<artifact::CudaOperand> operands;
-      for (const codegen::Operand &operand : launch.operands)
-        operands.emplace_back(baseOf(operand.base), operand.index, operand.number);
-      launches.push_back(artifact::CreateCudaLaunch(
-          builder, static_cast<uint32_t>(launch.kernel), static_cast<uint32_t>(launch.dispatch),
-          static_cast<uint32_t>(launch.max_workers), builder.CreateVectorOfStructs(operands)));
-    }
+    for (const Launch &launch : bucket.launches)
+      launches.push_back(written(launch));
+    const auto persistent = bucket.persistent ? written(*bucket.persistent) : 0;
     buckets.push_back(artifact::CreateCudaBucket(builder, builder.CreateString(bucket.symbol),
-                                                 builder.CreateVector(launches)));
+                                                 builder.CreateVector(launches), persistent));
   }
   builder.Finish(
       artifact::CreateCudaCode(builder, QUERN_CUDA_ABI_VERSION, builder.CreateVector(modules),

@@ -7,9 +7,8 @@
 namespace quern::cuda {
 
 std::span<const codegen::VariantInfo> CudaTarget::variants() const {
-  static const std::vector<codegen::VariantInfo> all = {
-      {"sm_80", {"sm_80"}, {"a100"}},
-      {"sm_90a", {"sm_90a"}, {"h100"}}};
+  static const std::vector<codegen::VariantInfo> all = {{"sm_80", {"sm_80"}, {"a100"}},
+                                                        {"sm_90a", {"sm_90a"}, {"h100"}}};
   return all;
 }
 

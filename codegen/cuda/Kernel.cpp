@@ -109,6 +109,22 @@ std::string Kernel::parameters() const {
   return all;
 }
 
+std::vector<std::string> Kernel::parameterTypes() const {
+  std::vector<std::string> types;
+  for (const Parameter &parameter : parameters_)
+    types.push_back(parameter.type);
+  return types;
+}
+
+void Kernel::setPrefetch(std::string function, mlir::Value weights) {
+  prefetch_ = std::move(function);
+  prefetched_ = llvm::find_if(parameters_,
+                              [&](const Parameter &parameter) {
+                                return parameter.name == pointer(weights);
+                              }) -
+                parameters_.begin();
+}
+
 std::string Kernel::function() const {
   Text head;
   for (const std::string &declaration : declarations_)

@@ -61,6 +61,14 @@ public:
   std::string function() const;
   const std::vector<std::string> &includes() const { return includes_; }
   const std::string &name() const { return name_; }
+  /// The types of its parameters behind the shared memory, in the order of a call's operands.
+  std::vector<std::string> parameterTypes() const;
+  /// Whether it reads weights that are worth fetching before it runs, and then the __device__
+  /// function NAME_prefetch(worker, workers, weights) that calls the first of them into the second
+  /// cache, and the number of the parameter that they are.
+  bool prefetches() const { return !prefetch_.empty(); }
+  const std::string &prefetchFunction() const { return prefetch_; }
+  size_t prefetchedParameter() const { return prefetched_; }
   /// Shared memory of a block, in bytes.
   int64_t sharedBytes() const { return sharedBytes_; }
   /// Workers beyond which there is nothing left to share out, in the largest step of a bucket.
@@ -122,6 +130,8 @@ public:
   };
   /// The team's threads meet, and see what each wrote before.
   void sync(Team team = Team::Block);
+  /// What prefetchFunction() and prefetchedParameter() answer; `weights` is an operand.
+  void setPrefetch(std::string function, mlir::Value weights);
   /// What mostWorkers() answers.
   void setWork(std::function<int64_t(const BucketShape &)> work) { work_ = std::move(work); }
 
@@ -152,6 +162,8 @@ private:
   std::vector<std::string> results_;
   std::string scratch_;
   std::vector<std::string> includes_, declarations_;
+  std::string prefetch_;
+  size_t prefetched_ = 0;
   int64_t sharedTop_ = 0, sharedBytes_ = 0;
   int names_ = 0;
   std::function<int64_t(const BucketShape &)> work_ = [](const BucketShape &) { return 1; };

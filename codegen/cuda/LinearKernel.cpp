@@ -41,14 +41,15 @@ public:
   /// are its results', and each panel of them needs a panel of the product for each.
   Writer(Kernel &kernel, const formats::Packing &packing, ArrayRef<int64_t> shifts)
       : kernel(kernel), text(kernel.text), linear(cast<LinearOp>(kernel.anchor)), shifts(shifts),
-        product(productFor({.packing = packing,
-                            .inputs = colsOf(linear.getInput().getType()),
-                            .panels = formats::Packing::panels(
-                                colsOf(kernel.yield.getOperand(0).getType())),
-                            .form = kernel.last     ? Form::Last
-                                    : kernel.single ? Form::One
-                                                    : Form::Many,
-                            .quantized = isa<Q8RowsType>(linear.getInput().getType())})),
+        product(productFor(
+            {.packing = packing,
+             .inputs = colsOf(linear.getInput().getType()),
+             .outputs = colsOf(linear.getType()),
+             .panels = formats::Packing::panels(colsOf(kernel.yield.getOperand(0).getType())),
+             .form = kernel.last     ? Form::Last
+                     : kernel.single ? Form::One
+                                     : Form::Many,
+             .quantized = isa<Q8RowsType>(linear.getInput().getType())})),
         cols(colsOf(kernel.yield.getOperand(0).getType())), panels(llvm::divideCeil(cols, kLanes)),
         // A pair of groups of quantized results is one block's.
         together(llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>)
@@ -63,12 +64,9 @@ public:
     kernel.setWork([=](const BucketShape &shape) {
       return llvm::divideCeil(shape.most(symbol), height) * groups;
     });
-    text.line("using Product = ", product.type, ";");
-    text.line("static_assert(Product::kScratch == ", product.scratch,
-              " && Product::kRowBytes == ", rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
-    for (int64_t shift : shifts)
-      tiles.push_back(
-          kernel.shared("float", product.rows * width, shift == 0 ? "tile" : "tile_shifted"));
+    const std::string tile = kernel.shared("float", product.rows * width * shifts.size(), "tile");
+    for (size_t i = 0; i < shifts.size(); ++i)
+      tiles.push_back(plus(tile, i * product.rows * width));
     const std::string scratch = kernel.shared("u8", product.scratch, "scratch");
     for (mlir::Value value : kernel.yield.getValues())
       finished.push_back(isa<Q8RowsType>(value.getType())
@@ -80,26 +78,31 @@ public:
     if (kernel.last)
       text.line("u64 best = 0; // the largest of this thread's columns");
     // Blocks that run together share the weights, which are what is large.
-    if (rows == "1") {
-      text.open("for (int item = worker; item < ", groups, "; item += workers)");
-      text.line("constexpr int row = 0, height = 1;");
-      text.line("const int panel = ", times("item", together), ";");
-    } else if (product.rows == 1) {
-      text.open("for (int item = worker; item < ", times("rows", groups), "; item += workers)");
-      text.line("const int row = item / ", groups, ", panel = ",
-                times(absl::StrCat("item % ", groups), together), ";");
-      text.line("constexpr int height = 1;");
-    } else {
+    std::string items = absl::StrCat(groups), row = "0", panel = times("item", together);
+    if (rows != "1" && product.rows == 1) {
+      items = times("rows", groups);
+      row = absl::StrCat("item / ", groups);
+      panel = times(absl::StrCat("item % ", groups), together);
+    } else if (rows != "1") {
       text.line("const int blocks = ceil_div(rows, ", product.rows, ");");
-      text.open("for (int item = worker; item < blocks * ", groups, "; item += workers)");
-      text.line("const int row = item % blocks * ", product.rows, ", panel = item / blocks",
-                together == 1 ? "" : absl::StrCat(" * ", together), ";");
-      text.line("const int height = least(", product.rows, ", rows - row);");
+      items = absl::StrCat("blocks * ", groups);
+      row = absl::StrCat("item % blocks * ", product.rows);
+      panel = times("item / blocks", together);
     }
+    if (product.streamed)
+      stream(items, panel, scratch);
+    else
+      useProduct();
+    text.open("for (int item = worker; item < ", items, "; item += workers)");
+    text.line(row == "0" ? "constexpr" : "const", " int row = ", row, ";");
+    text.line("const int panel = ", panel, ";");
+    if (product.rows == 1)
+      text.line("constexpr int height = 1;");
+    else
+      text.line("const int height = least(", product.rows, ", rows - row);");
     text.line("const u8 *const x = ", bytesOf(linear.getInput()),
               " + i64(row) * Product::kRowBytes;");
-    for (size_t i = 0; i < shifts.size(); ++i)
-      multiply(i, scratch);
+    multiply(scratch);
     finish();
     kernel.sync();
     text.close();
@@ -117,8 +120,75 @@ private:
                : absl::StrCat("reinterpret_cast<const u8 *>(", kernel.pointer(rows), ")");
   }
 
+  void useProduct() {
+    text.line("using Product = ", product.type, ";");
+    text.line("static_assert(Product::kScratch == ", product.scratch, " && Product::kRowBytes == ",
+              rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
+  }
+
+  /// Begins the stream of the weights that the block's items need, in the order in which they are
+  /// multiplied: `panel` is the first panel of `item`, `items` how many there are for all blocks.
+  void stream(const std::string &items, const std::string &panel, const std::string &scratch) {
+    const int64_t each = together / product.panels, all = each * shifts.size();
+    std::string offset = absl::StrCat(shifts.back() / kLanes);
+    for (size_t i = shifts.size() - 1; i > 0; --i)
+      offset = absl::StrCat("(n % ", all, " < ", each * i, " ? ", shifts[i - 1] / kLanes, " : ",
+                            offset, ")");
+    if (each > 1)
+      absl::StrAppend(&offset, " + ", times(absl::StrCat("n % ", each), product.panels));
+    const std::string count = times(absl::StrCat("ceil_div(", items, " - worker, workers)"), all);
+    auto panelOf = [&](Text &to, const std::string &panel) {
+      to.open("const auto panel_of = [=](int n)");
+      to.line("const int item = worker + ", all == 1 ? "n" : absl::StrCat("n / ", all),
+              " * workers;");
+      to.line("return ", panel, offset == "0" ? "" : " + " + offset, ";");
+      to.close("};");
+    };
+    panelOf(text, panel);
+    useProduct();
+    text.line("Product product(", kernel.pointer(linear.getWeight()), ", ", scratch, ", panel_of, ",
+              count, ");");
+    if (!kernel.single)
+      return;
+    // Of one row, whether it is wanted or not.
+    Text ahead;
+    ahead.open("__device__ void ", kernel.name(),
+               "_prefetch(int worker, int workers, const u8 *weights)");
+    panelOf(ahead, times("item", together));
+    ahead.line(
+        "prefetch_panels<", product.shape, ">(weights, panel_of, ",
+        times(absl::StrCat("ceil_div(", llvm::divideCeil(panels, together), " - worker, workers)"),
+              all),
+        ");");
+    ahead.close();
+    kernel.setPrefetch(ahead.str(), linear.getWeight());
+  }
+
   /// Leaves the products of the item's panels, `shifts[i]` columns on, in tiles[i].
-  void multiply(size_t i, const std::string &scratch) {
+  void multiply(const std::string &scratch) {
+    if (!product.streamed) {
+      for (size_t i = 0; i < shifts.size(); ++i)
+        multiplyPlainly(i, scratch);
+      return;
+    }
+    // The product's code is there once: it is long.
+    const int64_t each = together / product.panels, all = each * shifts.size();
+    std::string tile = tiles[0];
+    if (all > 1) {
+      text.line("#pragma unroll 1");
+      text.open("for (int n = 0; n < ", all, "; ++n)");
+      if (shifts.size() > 1)
+        tile =
+            plus(tile, times(each == 1 ? "n" : absl::StrCat("n / ", each), product.rows * width));
+      if (each > 1)
+        tile = plus(tile, times(shifts.size() == 1 ? "n" : absl::StrCat("n % ", each),
+                                product.panels * kLanes));
+    }
+    text.line("product.multiply<", width, ">(x, height, ", tile, ");");
+    if (all > 1)
+      text.close();
+  }
+  void multiplyPlainly(size_t i, const std::string &scratch) {
     const std::string weights = kernel.pointer(linear.getWeight());
     const std::string first = plus("panel", shifts[i] / kLanes);
     if (together == product.panels) {
@@ -144,7 +214,7 @@ private:
     RowValues values(kernel, "(row + m)");
     values.bind(linear.getResult(), [&](const std::string &col, int64_t shift) {
       const size_t which = llvm::find(shifts, shift) - shifts.begin();
-      std::string y = tiles[which] + "[i]";
+      std::string y = absl::StrCat(grouped(tiles[which]), "[i]");
       if (linear.getBias())
         absl::StrAppend(&y, " + ", kernel.pointer(linear.getBias()), "[", plus(col, shift), "]");
       return y;

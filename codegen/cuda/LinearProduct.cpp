@@ -2,19 +2,25 @@
 #include "codegen/cuda/LinearProduct.h"
 
 #include "codegen/cuda/WeightPacking.h"
+#include "codegen/cuda/device/StreamedShape.h"
 
 namespace quern::cuda {
 
 LinearProduct productFor(const ProductShape &shape) {
   // Sums of so many rows stay in registers.
-  constexpr int64_t kMostRows = 8, kWarps = 8;
-  const int64_t rows = shape.form == Form::Many ? kMostRows : 1;
-  return {.header = "PlainProducts.cuh",
-          .type = absl::StrCat(shape.quantized ? "PlainQ8Product<" : "PlainFloatProduct<",
-                               packingText(shape.packing), ", ", shape.inputs, ", ", rows, ">"),
+  constexpr int kMostRows = 8;
+  const int rows = shape.form == Form::Many ? kMostRows : 1;
+  const StreamedShape streamed = streamed_shape(shape.packing, shape.panels, shape.inputs, rows);
+  const std::string stem = shape.quantized ? "StreamedQ8Product" : "StreamedFloatProduct";
+  const std::string text = absl::StrCat("streamed_shape(", packingText(shape.packing), ", ",
+                                        shape.panels, ", ", shape.inputs, ", ", rows, ")");
+  return {.header = stem + ".cuh",
+          .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)>"),
+          .streamed = true,
+          .shape = text,
           .rows = rows,
-          .panels = 1,
-          .scratch = kWarps * rows * formats::kPanelLanes * 4};
+          .panels = streamed.panels,
+          .scratch = streamed.shared_bytes()};
 }
 
 } // namespace quern::cuda

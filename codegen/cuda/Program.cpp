@@ -2,10 +2,14 @@
 #include "codegen/cuda/Program.h"
 
 #include "codegen/cuda/Kernel.h"
+#include "codegen/cuda/PersistentKernel.h"
 #include "passes/analysis/Buffers.h"
 #include "passes/analysis/Entries.h"
 
 #include "llvm/ADT/StringMap.h"
+
+#include <map>
+#include <memory>
 
 using namespace mlir;
 
@@ -43,28 +47,50 @@ private:
     FailureOr<std::vector<codegen::Call>> calls = codegen::callsOf(bucket, symbols);
     if (failed(calls))
       return failure();
-    BucketLaunches made{codegen::bucketSymbol(bucket), {}};
+    BucketLaunches made{codegen::bucketSymbol(bucket), {}, {}};
     for (auto [i, call] : llvm::enumerate(*calls)) {
       FailureOr<size_t> number = kernelFor(call.kernel, codegen::formOf(bucket, call));
       if (failed(number))
         return failure();
-      made.launches.push_back(
-          {*number, i, std::max<int64_t>(1, kernels[*number].mostWorkers(*shape)), call.operands});
+      made.launches.push_back({*number, i,
+                               std::max<int64_t>(1, kernels.at(*number)->mostWorkers(*shape)),
+                               call.operands});
     }
+    if (codegen::isSingle(bucket) && failed(writeWhole(bucket, *calls, made)))
+      return failure();
     program.buckets.push_back(std::move(made));
+    return success();
+  }
+
+  /// The bucket in one launch.
+  LogicalResult writeWhole(func::FuncOp bucket, ArrayRef<codegen::Call> calls,
+                           BucketLaunches &made) {
+    FailureOr<std::vector<codegen::Loop>> loops = codegen::loopsOf(bucket, calls);
+    if (failed(loops))
+      return failure();
+    std::vector<const Kernel *> used;
+    int64_t most = 1;
+    for (const Launch &launch : made.launches) {
+      used.push_back(kernels.at(launch.kernel).get());
+      most = std::max(most, launch.max_workers);
+    }
+    PersistentKernel whole = writePersistent(made.symbol, calls, *loops, used);
+    made.persistent = Launch{program.kernels.size(), 0, most, std::move(whole.operands)};
+    program.kernels.push_back({made.symbol, std::move(whole.text), whole.shared, true});
     return success();
   }
 
   /// A kernel is written once for all buckets of many tokens, and once for single ones.
   FailureOr<size_t> kernelFor(KernelOp op, Form form) {
     const std::string name = (op.getSymName() + "_" + nameOf(form)).str();
-    auto [entry, fresh] = numbers.try_emplace(name, kernels.size());
+    auto [entry, fresh] = numbers.try_emplace(name, program.kernels.size());
     if (!fresh)
       return entry->second;
-    Kernel &kernel = kernels.emplace_back(op, name, form, labels.lookup(op.getSymName()));
-    if (failed(kernel.generate()))
+    auto kernel = std::make_unique<Kernel>(op, name, form, labels.lookup(op.getSymName()));
+    if (failed(kernel->generate()))
       return failure();
-    program.kernels.push_back({name, kernel.source(), kernel.sharedBytes()});
+    program.kernels.push_back({name, kernel->source(), kernel->sharedBytes()});
+    kernels.try_emplace(entry->second, std::move(kernel));
     return entry->second;
   }
 
@@ -72,7 +98,7 @@ private:
   const SymbolTable symbols;
   llvm::StringMap<std::vector<std::string>> labels;
   llvm::StringMap<size_t> numbers;
-  std::vector<Kernel> kernels;
+  std::map<size_t, std::unique_ptr<Kernel>> kernels; ///< by their numbers in the program
   Program program;
 };
 

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,10 @@ namespace quern::cuda {
 
 /// A __global__ function in a translation unit of its own.
 struct KernelText {
-  std::string name; ///< of the function: "linear_0_many"
-  std::string text; ///< CUDA C++
-  int64_t shared;   ///< dynamic shared memory of a block, in bytes
+  std::string name;        ///< of the function: "linear_0_many"
+  std::string text;        ///< CUDA C++
+  int64_t shared;          ///< dynamic shared memory of a block, in bytes
+  bool persistent = false; ///< it runs a whole bucket (PersistentKernel.h)
 };
 
 struct Launch {
@@ -31,6 +33,7 @@ struct Launch {
 struct BucketLaunches {
   std::string symbol; ///< as the manifest names it: "quern_step_decode1"
   std::vector<Launch> launches;
+  std::optional<Launch> persistent; ///< all of it in one
 };
 
 struct Program {

@@ -21,7 +21,8 @@ LogicalResult Kernel::generateRows() {
           continue;
         const int64_t cols = colsOf(value.getType());
         if (quantized) {
-          values.write(value, absl::StrCat(result(i), " + i64(row) * ", rowBytes(value.getType(), target::of(op))));
+          values.write(value, absl::StrCat(result(i), " + i64(row) * ",
+                                           rowBytes(value.getType(), target::of(op))));
           continue;
         }
         values.write(value, "0", cols, absl::StrCat(result(i), " + i64(row) * ", cols));

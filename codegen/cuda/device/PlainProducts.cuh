@@ -6,8 +6,8 @@
 //   kRowBytes        from one row of activations to the next
 //   kPanelBytes      from one panel to the next
 //   multiply<kStride>(panel, x, height, tile, scratch)
-//                    writes tile[m * kStride + column] for `height` rows; called by all threads of a
-//                    block, which have met before where someone else still used the tile; when it
+//                    writes tile[m * kStride + column] for `height` rows; called by all threads of
+//                    a block, which have met before where someone else still used the tile; when it
 //                    returns the tile can be read
 // A tile's numbers depend on its row and on the weights alone, whatever the other rows are and how
 // many: inputs are dealt to the block's 16 slices by number, a slice adds up its own in order, and

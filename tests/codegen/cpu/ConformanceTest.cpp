@@ -1,6 +1,6 @@
 // Generated code against the interpreter, and against itself: chunks, batches, threads, variants.
-#include "tests/codegen/cpu/CompiledModel.h"
-#include "tests/codegen/cpu/Models.h"
+#include "tests/codegen/models/CompiledModel.h"
+#include "tests/codegen/models/Models.h"
 
 #include <gtest/gtest.h>
 

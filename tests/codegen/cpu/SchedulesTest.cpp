@@ -5,9 +5,9 @@
 #include "passes/order/Passes.h"
 #include "passes/target/Target.h"
 #include "tests/codegen/cpu/BucketTrace.h"
-#include "tests/codegen/cpu/CompiledModel.h"
 #include "tests/codegen/cpu/Hazards.h"
-#include "tests/codegen/cpu/Models.h"
+#include "tests/codegen/models/CompiledModel.h"
+#include "tests/codegen/models/Models.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"

@@ -2,9 +2,9 @@
 // nothing; their number does not grow with the model's depth.
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Program.h"
-#include "tests/codegen/cpu/CompiledModel.h"
-#include "tests/codegen/cpu/Models.h"
 #include "tests/codegen/cuda/NeedsNvrtc.h"
+#include "tests/codegen/models/CompiledModel.h"
+#include "tests/codegen/models/Models.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ class Texts : public testing::TestWithParam<ModelCase> {};
 
 TEST_P(Texts, CompileWithoutSpills) {
   const ModelCase &which = GetParam();
-  const auto model = CompiledModel::plan(which.model, which.quant, which.kv);
+  const auto model = CompiledModel::plan(which.model, which.quant, which.kv, "cuda");
   ASSERT_TRUE(model);
   const auto program = writeProgram(model->module());
   ASSERT_TRUE(program.ok()) << program.status();

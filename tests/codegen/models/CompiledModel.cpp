@@ -1,17 +1,21 @@
 // See CompiledModel.h.
-#include "tests/codegen/cpu/CompiledModel.h"
+#include "tests/codegen/models/CompiledModel.h"
 
 #include "codegen/artifact/Plan.h"
 #include "codegen/artifact/Writer.h"
 #include "codegen/cpu/CpuCodegen.h"
+#include "codegen/cuda/CudaTarget.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "frontends/Import.h"
 #include "ir/quern/QuernDialect.h"
+#include "passes/target/Target.h"
 #include "tests/support/Variants.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/Parser/Parser.h"
 
+#include <absl/strings/str_split.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,6 +26,23 @@ namespace quern::test {
 
 /// The limits that all models here are compiled for.
 constexpr int64_t kMaxTokens = 64, kMaxSeqs = 4;
+
+static const codegen::VariantInfo *cudaVariant(const std::string &name) {
+  static const cuda::CudaTarget target;
+  const auto all = target.variants();
+  const auto found = std::ranges::find(all, name, &codegen::VariantInfo::name);
+  return found == all.end() ? nullptr : &*found;
+}
+
+/// The targets of the variants, each once, in their order.
+static std::vector<std::string> targetsOf(const std::vector<std::string> &variants) {
+  std::vector<std::string> targets;
+  for (const std::string &variant : variants)
+    if (const char *target = cudaVariant(variant) ? "cuda" : "cpu";
+        targets.empty() || targets.back() != target)
+      targets.push_back(target);
+  return targets;
+}
 
 /// The variant as this machine can run it: over emulated instructions where the CPU lacks them.
 static cpu::Variant runnable(const std::string &name) {
@@ -43,6 +64,8 @@ static cpu::Variant runnable(const std::string &name) {
 }
 
 std::string CompiledModel::whyNotRun(const std::string &variant, bool emulate) {
+  if (cudaVariant(variant))
+    return cuda::CudaTarget().available().ok() ? "" : "there is no NVRTC (scripts/get-nvrtc)";
   const std::string_view emulated[] = {"x86-64-v4", "amx"};
   if (emulate && std::ranges::find(emulated, variant) != std::end(emulated))
     return test::whyNotRun("x86-64-v3");
@@ -50,18 +73,21 @@ std::string CompiledModel::whyNotRun(const std::string &variant, bool emulate) {
 }
 
 std::unique_ptr<CompiledModel>
-CompiledModel::create(const std::string &text, const std::string &quant, const std::string &variant,
+CompiledModel::create(const std::string &text, const std::string &quant, const std::string &names,
                       Windows windows, const std::string &kv, const std::string &without) {
   auto model = begin(text);
-  if (!model || !model->plan(quant, windows, kv, without) || !model->compile(variant))
+  const std::vector<std::string> variants = absl::StrSplit(names, ',');
+  if (!model || !model->plan(targetsOf(variants), quant, windows, kv, without) ||
+      !model->compile(variants))
     return nullptr;
   return model;
 }
 
-std::unique_ptr<CompiledModel>
-CompiledModel::plan(const std::string &text, const std::string &quant, const std::string &kv) {
+std::unique_ptr<CompiledModel> CompiledModel::plan(const std::string &text,
+                                                   const std::string &quant, const std::string &kv,
+                                                   const std::string &target) {
   auto model = begin(text);
-  if (!model || !model->plan(quant, Windows::kept, kv, ""))
+  if (!model || !model->plan({target}, quant, Windows::kept, kv, ""))
     return nullptr;
   return model;
 }
@@ -98,7 +124,7 @@ bool CompiledModel::import(const std::string &config) {
 
 bool CompiledModel::parse(const std::string &module) {
   imported_ = mlir::parseSourceFile<mlir::ModuleOp>(
-      QUERN_SOURCE_DIR "/tests/codegen/cpu/modules/" + module, context_.get());
+      QUERN_SOURCE_DIR "/tests/codegen/models/modules/" + module, context_.get());
   if (!imported_) {
     ADD_FAILURE() << module << " does not parse";
     return false;
@@ -109,43 +135,61 @@ bool CompiledModel::parse(const std::string &module) {
   return true;
 }
 
-bool CompiledModel::plan(const std::string &quant, Windows windows, const std::string &kv,
-                         const std::string &without) {
-  planned_ = imported_->clone();
+bool CompiledModel::plan(const std::vector<std::string> &targets, const std::string &quant,
+                         Windows windows, const std::string &kv, const std::string &without) {
   PipelineOptions options;
   options.quant = quant;
   options.kv = kv;
   options.without = without;
   options.max_tokens = kMaxTokens;
   options.max_seqs = kMaxSeqs;
-  if (mlir::failed(runTo(*planned_, Phase::order, options))) {
-    ADD_FAILURE() << "the pipeline failed";
-    return false;
-  }
-  if (windows == Windows::ignored) {
-    auto kept = planned_.get()->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kKvWindows);
-    std::vector<int64_t> all(static_cast<size_t>(kept.size()), 0);
-    planned_.get()->setAttr(attrs::kKvWindows, mlir::DenseI64ArrayAttr::get(context_.get(), all));
+  mlir::Builder builder(context_.get());
+  for (const std::string &target : targets) {
+    mlir::ModuleOp module = *planned_.emplace_back(imported_->clone());
+    module->setAttr(attrs::kTarget, builder.getStringAttr(target));
+    if (targets.size() > 1)
+      module->setAttr(attrs::kTargets,
+                      builder.getStrArrayAttr(llvm::to_vector_of<llvm::StringRef>(targets)));
+    if (mlir::failed(runTo(module, Phase::order, options))) {
+      ADD_FAILURE() << "the pipeline failed";
+      return false;
+    }
+    if (windows == Windows::ignored) {
+      auto kept = module->getAttrOfType<mlir::DenseI64ArrayAttr>(attrs::kKvWindows);
+      std::vector<int64_t> all(static_cast<size_t>(kept.size()), 0);
+      module->setAttr(attrs::kKvWindows, mlir::DenseI64ArrayAttr::get(context_.get(), all));
+    }
   }
   return true;
 }
 
-bool CompiledModel::compile(const std::string &variant) {
-  const cpu::Variant made = runnable(variant), *target = &made;
-  emulated_ = made.name != variant;
-  auto code = cpu::generate(*planned_, {&target, 1}, {});
-  if (!code.ok()) {
-    ADD_FAILURE() << code.status();
-    return false;
-  }
+bool CompiledModel::compile(const std::vector<std::string> &variants) {
   artifact::Contents contents;
-  contents.planned = {*planned_};
+  for (const auto &module : planned_)
+    contents.planned.push_back(*module);
+  for (const std::string &variant : variants) {
+    absl::StatusOr<std::vector<std::string>> code;
+    if (const codegen::VariantInfo *known = cudaVariant(variant)) {
+      codegen::GenerateOptions options;
+      options.threads = 2;
+      code = cuda::CudaTarget().generate(*planned_.back(), {&variant, 1}, options);
+      contents.extras.variants.push_back({"cuda", variant, known->required});
+    } else {
+      const cpu::Variant made = runnable(variant), *target = &made;
+      emulated_ |= made.name != variant;
+      code = cpu::generate(*planned_.front(), {&target, 1}, {});
+      contents.extras.variants.push_back({"cpu", target->name, target->required});
+    }
+    if (!code.ok()) {
+      ADD_FAILURE() << code.status();
+      return false;
+    }
+    contents.code.push_back(code->front());
+  }
   contents.extras.producer = "test";
   contents.extras.context = length_;
   contents.extras.max_tokens = kMaxTokens;
   contents.extras.max_seqs = kMaxSeqs;
-  contents.extras.variants.push_back({"cpu", target->name, target->required});
-  contents.code = *code;
   artifact_ = folder_ + "/model.quern";
   auto file = artifact::AtomicFile::create(artifact_);
   if (!file.ok()) {
@@ -165,8 +209,15 @@ CompiledModel::~CompiledModel() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
-std::unique_ptr<session::Engine> CompiledModel::engine(int threads, uint64_t ctx) const {
-  auto engine = session::Engine::open(artifact_, {.ctx = ctx, .slots = 4, .threads = threads});
+std::unique_ptr<session::Engine> CompiledModel::engine(int threads, uint64_t ctx,
+                                                       const std::string &device) const {
+  const bool cpu = target::of(module()).name == "cpu";
+  auto engine = session::Engine::open(artifact_, {.device = !device.empty() ? device
+                                                            : cpu           ? "cpu"
+                                                                            : "ptx",
+                                                  .ctx = ctx,
+                                                  .slots = 4,
+                                                  .threads = threads});
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? std::move(*engine) : nullptr;
 }
@@ -180,7 +231,7 @@ static std::unique_ptr<reference::Interpreter> interpret(mlir::ModuleOp module, 
 }
 
 std::unique_ptr<reference::Interpreter> CompiledModel::planned() const {
-  return interpret(*planned_, false);
+  return interpret(module(), false);
 }
 
 std::unique_ptr<reference::Interpreter> CompiledModel::imported() const {

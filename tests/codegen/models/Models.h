@@ -1,6 +1,6 @@
 // The models that generated code is tried on: every architecture's ops, every kind of format.
-#ifndef QUERN_TESTS_CODEGEN_CPU_MODELS_H
-#define QUERN_TESTS_CODEGEN_CPU_MODELS_H
+#ifndef QUERN_TESTS_CODEGEN_MODELS_MODELS_H
+#define QUERN_TESTS_CODEGEN_MODELS_MODELS_H
 
 namespace quern::test {
 
@@ -68,4 +68,4 @@ inline constexpr ModelCase kModelCases[] = {
 
 } // namespace quern::test
 
-#endif // QUERN_TESTS_CODEGEN_CPU_MODELS_H
+#endif // QUERN_TESTS_CODEGEN_MODELS_MODELS_H
