@@ -126,7 +126,8 @@ TEST(Artifact, NamesWhatIsWrong) {
   EXPECT_THAT(refused({.buffer_offset = uint64_t{1} << 63}), HasSubstr("outside the arena"));
   EXPECT_THAT(refused({.kernel = 1}), HasSubstr("kernel that is not there"));
   EXPECT_THAT(refused({.dispatch_state = 9}), HasSubstr("state that is not there"));
-  EXPECT_THAT(refused({.prefill_tokens = 15}), HasSubstr("no bucket admits 16 tokens"));
+  EXPECT_THAT(refused({.prefill_tokens = 15}),
+              HasSubstr("no bucket of the target cpu admits 16 tokens"));
   EXPECT_THAT(refused({.symbol = "system; rm"}), HasSubstr("not a function's name"));
 }
 
