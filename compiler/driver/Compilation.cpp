@@ -135,10 +135,14 @@ artifact::ManifestExtras extras(const CompileOptions &options, const ImportedMod
   extras.max_tokens = static_cast<uint64_t>(options.model_flags.pipeline.max_tokens);
   extras.max_seqs = static_cast<uint64_t>(options.model_flags.pipeline.max_seqs);
   extras.flags = options.model_flags.recorded();
-  if (options.omit_weights) {
+  if (options.omit_weights)
     extras.flags.emplace_back("--omit-weights");
-    std::ranges::sort(extras.flags);
-  }
+  std::string targets; // --kv auto asks all of them
+  for (const ChosenTarget &chosen : options.targets)
+    absl::StrAppend(&targets, targets.empty() ? "" : ",", std::string(chosen.target->name()));
+  if (targets != "cpu")
+    extras.flags.push_back(absl::StrCat("--target ", targets));
+  std::ranges::sort(extras.flags);
   for (const ChosenTarget &chosen : options.targets)
     for (const codegen::VariantInfo *variant : chosen.variants)
       extras.variants.push_back(

@@ -1,5 +1,7 @@
 #include "compiler/driver/Inspection.h"
 
+#include "compiler/driver/DeviceCode.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -78,8 +80,16 @@ Json entries(const Manifest &manifest) {
   return out;
 }
 
-// Each kernel with its dispatches, by bucket.
-Json kernels(const Manifest &manifest) {
+Json to_json(const DeviceFunction &function) {
+  return {
+      {"variant", function.variant}, {"name", function.name},   {"registers", function.registers},
+      {"shared", function.shared},   {"local", function.local}, {"persistent", function.persistent},
+      {"ptx", function.ptx},         {"cubin", function.cubin}};
+}
+
+// Each kernel with its dispatches, by bucket, and what devices with code of their own say of it.
+Json kernels(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
   Json out = Json::array();
   for (const artifact::Kernel *kernel : items(manifest.kernels()))
     out.push_back({{"name", text(kernel->name())},
@@ -94,6 +104,9 @@ Json kernels(const Manifest &manifest) {
              {"bucket", text(bucket->name())},
              {"label", text(dispatch->label())},
              {"weight_bytes", dispatch->weight_bytes() + dispatch->row_weight_bytes()}});
+  for (const DeviceFunction &function : device_functions(artifact))
+    if (function.kernel)
+      out[*function.kernel]["functions"].push_back(to_json(function));
   return out;
 }
 
@@ -177,11 +190,16 @@ std::vector<Sizes> sizes_of(const artifact::Artifact &artifact) {
 nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
   Json variants = Json::array();
-  for (const artifact::Variant *variant : items(manifest.variants()))
+  for (const artifact::Variant *variant : items(manifest.variants())) {
     variants.push_back({{"name", text(variant->name())},
                         {"target", text(variant->target())},
                         {"features", strings(variant->features())},
                         {"code", artifact.code(text(variant->name())).size()}});
+    // Those of a kernel are listed there.
+    for (const DeviceFunction &function : device_functions(artifact))
+      if (!function.kernel && function.variant == text(variant->name()))
+        variants.back()["functions"].push_back(to_json(function));
+  }
   Json formats = Json::array();
   for (const FormatSummary &format : formats_of(manifest))
     formats.push_back({{"format", format.format},
@@ -214,7 +232,7 @@ nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
           {"variants", variants},
           {"formats", formats},
           {"weights", weights},
-          {"kernels", kernels(manifest)},
+          {"kernels", kernels(artifact)},
           {"state", states(manifest)},
           {"proof", proof(artifact)}};
 }

@@ -1,4 +1,5 @@
 // `quern inspect` for people.
+#include "compiler/driver/DeviceCode.h"
 #include "compiler/driver/Inspection.h"
 
 #include <cinttypes>
@@ -94,7 +95,13 @@ void print_proof(const artifact::Artifact &artifact) {
     print("", "note: " + std::string(text(note)));
 }
 
-void print_kernels(const Manifest &manifest) {
+void print_kernels(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
+  const std::vector<DeviceFunction> functions = device_functions(artifact);
+  const auto print_function = [](const DeviceFunction &function) {
+    std::printf("  %-10s %s: %s\n", function.variant.c_str(), function.name.c_str(),
+                describe(function).c_str());
+  };
   for (uint32_t k = 0; k < items(manifest.kernels()).size(); ++k) {
     const artifact::Kernel *kernel = items(manifest.kernels())[k];
     std::printf("\nkernel %s %s (%s)\n", std::string(text(kernel->target())).c_str(),
@@ -107,7 +114,17 @@ void print_kernels(const Manifest &manifest) {
             std::printf("  %-10s %14" PRIu64 "  %s\n", std::string(text(bucket->name())).c_str(),
                         dispatch->weight_bytes() + dispatch->row_weight_bytes(),
                         std::string(text(dispatch->label())).c_str());
+    for (const DeviceFunction &function : functions)
+      if (function.kernel == k)
+        print_function(function);
   }
+  bool first = true;
+  for (const DeviceFunction &function : functions)
+    if (!function.kernel) {
+      std::printf("%s", first ? "\nof whole buckets\n" : "");
+      first = false;
+      print_function(function);
+    }
 }
 
 void print_plan(const Manifest &manifest) {
@@ -134,7 +151,7 @@ void print_inspection(const artifact::Artifact &artifact, const InspectionParts 
     print_table(sizes, "of the largest variant");
   print_proof(artifact);
   if (parts.kernels)
-    print_kernels(artifact.manifest());
+    print_kernels(artifact);
   if (parts.plan)
     print_plan(artifact.manifest());
 }

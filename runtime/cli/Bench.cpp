@@ -83,11 +83,12 @@ bool is_quantized(const artifact::Manifest &manifest) {
   return false;
 }
 
-nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads) {
+nlohmann::ordered_json to_json(const BenchRow &row, session::Engine &engine, int threads) {
   nlohmann::ordered_json json = {{"test", row.test.name()},
                                  {"depth", row.test.depth},
                                  {"batch", row.test.batch},
                                  {"threads", threads},
+                                 {"device", engine.device().name()},
                                  {"variant", engine.variant()},
                                  {"tokens_per_s", row.tokens_per_s},
                                  {"stddev", row.stddev},
@@ -139,7 +140,7 @@ void print_kernels(const BenchRow &row) {
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
-               const session::Engine &engine, int threads) {
+               session::Engine &engine, int threads) {
   const nlohmann::ordered_json json = to_json(row, engine, threads);
   if (options.output == "json") {
     print_json(json);

@@ -81,18 +81,18 @@ public:
   /// Whether the warp's panel of a multiplication is one: the last of a block's may not be.
   QN_DEVICE bool has_panel(int n) const { return panel_of_(n) + slot() < kPanels; }
 
-  /// Adds the parts' sums of the block's panels up; `sums`: [kWarps][kRows][16], as they are in
-  /// shared memory, all of them written.
+  /// Adds the parts' sums of the block's panels up; `sums`: [kWarps][kRows][kSumsStride], as they
+  /// are in shared memory, all of them written.
   template <int kRows, int kWidth> QN_DEVICE static void add_parts(const float *sums, float *tile) {
     constexpr int kColumns = kShape.panels * kLanes;
     __syncthreads();
     for (int i = thread(); i < kRows * kColumns; i += kThreads) {
       const int m = i / kColumns, panel = i % kColumns / kLanes, channel = i % kLanes;
-      const float *of = sums + (panel * kParts * kRows + m) * kLanes + channel;
+      const float *of = sums + (panel * kParts * kRows + m) * kShape.kSumsStride + channel;
       float sum = of[0];
 #pragma unroll
       for (int k = 1; k < kParts; ++k)
-        sum += of[k * kRows * kLanes];
+        sum += of[k * kRows * kShape.kSumsStride];
       tile[m * kWidth + panel * kLanes + channel] = sum;
     }
     __syncthreads();

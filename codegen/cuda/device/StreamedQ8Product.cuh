@@ -286,10 +286,10 @@ private:
       return {super.x * stored.x, super.y * stored.y};
   }
 
-  /// Leaves the warp's sums in shared memory: [kTogether][16].
+  /// Leaves the warp's sums in shared memory: [kTogether][kSumsStride].
   template <int kTogether> QN_DEVICE void hand_in(const Sums<kTogether> &sums) const {
     const int g = lane() / 4, t = lane() % 4;
-    float *to = sums_ + warp() * kTogether * kLanes + 2 * g;
+    float *to = sums_ + warp() * kTogether * kShape.kSumsStride + 2 * g;
     if constexpr (kTogether <= 2) {
       float2 all{};
 #pragma unroll
@@ -302,7 +302,7 @@ private:
         (c == 0 ? all.x : all.y) = sum + other;
       }
       if (t % (4 / kTogether) == 0)
-        *reinterpret_cast<float2 *>(to + t / (4 / kTogether) * kLanes) = all;
+        *reinterpret_cast<float2 *>(to + t / (4 / kTogether) * kShape.kSumsStride) = all;
     } else {
       constexpr int kOwnRows = Sums<kTogether>::kOwnRows;
 #pragma unroll
@@ -310,13 +310,13 @@ private:
         float2 all;
         all.x = (sums.of[0][m][0] + sums.of[1][m][0]) + (sums.of[2][m][0] + sums.of[3][m][0]);
         all.y = (sums.of[0][m][1] + sums.of[1][m][1]) + (sums.of[2][m][1] + sums.of[3][m][1]);
-        *reinterpret_cast<float2 *>(to + (t * kOwnRows + m) * kLanes) = all;
+        *reinterpret_cast<float2 *>(to + (t * kOwnRows + m) * kShape.kSumsStride) = all;
       }
     }
   }
 
   Stream stream_;
-  float *sums_; // [kWarps][kTogether][16]
+  float *sums_; // [kWarps][kTogether][kSumsStride]
   u8 *held_;
   const u8 *rows_ = nullptr; // that are held
   int multiplied_ = 0;

@@ -80,7 +80,10 @@ struct StreamedShape {
     return many < 2 ? 2 : many > 8 ? 8 : many;
   }
   constexpr int ring_bytes() const { return kWarps * stages() * stage_bytes(); }
-  constexpr int sums_bytes() const { return kWarps * rows * formats::kPanelLanes * 4; }
+  /// From a row of a warp's sums to the next, in floats: rows that are written together lie in
+  /// different banks.
+  static constexpr int kSumsStride = 20;
+  constexpr int sums_bytes() const { return kWarps * rows * kSumsStride * 4; }
 
   /// From a row that is held to the next, where so many are computed at once: codes and pairs, or
   /// floats up to the end of the last unit. Rows that are read together lie in different banks.

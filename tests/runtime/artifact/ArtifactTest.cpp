@@ -131,6 +131,53 @@ TEST(Artifact, NamesWhatIsWrong) {
   EXPECT_THAT(refused({.symbol = "system; rm"}), HasSubstr("not a function's name"));
 }
 
+// Tests that everything is for a target that is known, what belongs together for the same, and that
+// buckets are in order.
+TEST(Artifact, NamesTargetsThatAreWrong) {
+  auto refused = [](const FakeOptions &options) {
+    return why_refused(write_fake("targets.quern", options));
+  };
+  EXPECT_EQ(refused({.cuda = true}), "");
+  EXPECT_THAT(refused({.target = "abacus"}), HasSubstr("variant 'x86-64-v3': of no known target"));
+  EXPECT_THAT(refused({.target = ""}), HasSubstr("variant 'x86-64-v3': of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "abacus"}), HasSubstr("kernel 'all': of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "cuda"}),
+              HasSubstr("a dispatch of a kernel of another target"));
+  EXPECT_THAT(refused({.bucket_target = "abacus"}), HasSubstr("of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "cuda", .bucket_target = "cuda"}),
+              HasSubstr("it has no bucket of the target cpu"));
+  EXPECT_THAT(refused({.prefill_tokens = 2}),
+              HasSubstr("buckets of the target cpu are not in order"));
+  EXPECT_THAT(refused({.prefill_tokens = 15, .cuda = true}),
+              HasSubstr("no bucket of the target cpu admits 16 tokens"));
+}
+
+// Tests that code of the target cuda is what it should be, as far as the file goes.
+TEST(Artifact, RefusesCudaCodeThatIsNone) {
+  const auto refused = [](std::function<void(std::vector<uint8_t> &)> damage) {
+    return why_refused(write_fake("code.quern", {.cuda = true, .damage_code = std::move(damage)}));
+  };
+  EXPECT_THAT(refused([](auto &bytes) { bytes = {1, 2, 3}; }),
+              HasSubstr("the code of variant sm_80 is not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes.clear(); }), HasSubstr("not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes[4] = 'X'; }), HasSubstr("not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes.resize(bytes.size() / 2); }),
+              HasSubstr("not well-formed"));
+}
+
+// Tests that an artifact from before targets were named is refused, with what to do.
+TEST(Artifact, RefusesOlderVersions) {
+  std::vector<uint8_t> old = fake_artifact();
+  FileHeader header;
+  std::memcpy(&header, old.data(), sizeof header);
+  header.version = 1;
+  header.header_checksum = header_checksum(header);
+  std::memcpy(old.data(), &header, sizeof header);
+  EXPECT_THAT(why_refused(write_file("old.quern", old)),
+              HasSubstr("artifact format version 1, and this build reads version 2\nhint: compile "
+                        "the model again"));
+}
+
 // Tests what is not an artifact at all.
 TEST(Artifact, RefusesOtherFiles) {
   EXPECT_EQ(Artifact::open("/nonexistent/model.quern").status().code(),

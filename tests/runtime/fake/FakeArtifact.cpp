@@ -99,7 +99,7 @@ Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, con
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
-                            &dispatches, &buffers, cuda ? "cuda" : options.target.c_str());
+                            &dispatches, &buffers, cuda ? "cuda" : options.bucket_target.c_str());
 }
 
 Offset<TensorDesc> make_tensor(FlatBufferBuilder &b, const char *name, ElementType type,

@@ -32,8 +32,9 @@ struct FakeOptions {
   uint32_t kernel = 0;         // that the one dispatch names
   uint32_t dispatch_state = 1; // and that it works on, with state 0
   uint32_t prefill_tokens = 16;
-  std::string target = "cpu";        // of the variant and the buckets
-  std::string kernel_target = "cpu"; // of the kernel
+  std::string target = "cpu"; // of the variant
+  std::string kernel_target = "cpu";
+  std::string bucket_target = "cpu";
   bool bos = false;  // the end of text also goes before a text, and begins the chat template
   bool cuda = false; // a variant sm_80 too, with buckets and a kernel of its own
   std::function<void(FakeCode &)> change_code = nullptr;             // of that
