@@ -2,9 +2,8 @@
 #include "tests/ptx/Detectors.h"
 #include "tests/ptx/Interpreter.h"
 #include "tests/ptx/Schedules.h"
+#include "tests/ptx/Words.h"
 
-#include <absl/strings/str_cat.h>
-#include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +15,7 @@ using testing::HasSubstr;
 /// A module with one kernel, k(.u64 in, .u64 out). In its body %t is the thread, %b the block, %in and
 /// %out the arguments, %x and %f registers of 32 bits, %a of addresses.
 std::string kernel(std::string_view body, std::string_view shared = "") {
-  return absl::StrCat(R"(.version 7.8
+  return concat(R"(.version 7.8
 .target sm_80
 .address_size 64
 .visible .entry k(.param .u64 k_in, .param .u64 k_out)
@@ -32,6 +31,19 @@ std::string kernel(std::string_view body, std::string_view shared = "") {
   mov.u32 %b, %ctaid.x;
 )",
                       body, "  ret;\n}\n");
+}
+
+/// A text with parts of it replaced, all at once.
+std::string replaced(const std::string &text, std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
+  std::string made;
+  for (size_t at = 0; at < text.size();) {
+    const auto part = std::find_if(parts.begin(), parts.end(), [&](const auto &pair) {
+      return text.compare(at, pair.first.size(), pair.first) == 0;
+    });
+    made += part != parts.end() ? part->second : std::string_view(text).substr(at, 1);
+    at += part != parts.end() ? part->first.size() : 1;
+  }
+  return made;
 }
 
 /// The line, from 1, on which a part of a text stands.
@@ -101,7 +113,7 @@ protected:
   void expect_only_without(const std::string &text, std::string_view part, std::string_view by, const Shape &shape,
                            std::string_view kind, std::string_view words, std::string_view at = "") {
     expect_clean(text, shape);
-    const std::string planted = absl::StrReplaceAll(text, {{part, by}});
+    const std::string planted = replaced(text, {{part, by}});
     ASSERT_NE(planted, text);
     expect_fault(planted, shape, kind, words, at);
   }
@@ -115,7 +127,7 @@ constexpr std::string_view kSharedWords = "  .shared .align 16 .b8 s[4096];";
 
 // Each thread writes its word and reads another's.
 std::string exchange(std::string_view between, std::string_view partner) {
-  return kernel(absl::StrCat(R"(
+  return kernel(concat(R"(
   mov.u64 %a1, s;
   mul.wide.u32 %a2, %t, 4;
   add.u64 %a3, %a1, %a2;
@@ -149,7 +161,7 @@ TEST_F(PlantedTest, ShufflesAndVotesOrderNoMemory) {
 
 // Each thread's copy is read by another thread.
 std::string copies(std::string_view wait, std::string_view between, std::string_view partner) {
-  return kernel(absl::StrCat(R"(
+  return kernel(concat(R"(
   mov.u64 %a1, s;
   mul.wide.u32 %a2, %t, 16;
   add.u64 %a3, %a1, %a2;
@@ -178,13 +190,13 @@ TEST_F(PlantedTest, CopyWithoutAWait) {
 TEST_F(PlantedTest, WaitForACopyWithoutABarrier) {
   const std::string text = copies("cp.async.wait_group 0;", "bar.sync 0;", "1");
   expect_only_without(text, "bar.sync 0;", "", of(1, 64), "race", "no barrier since the copy's thread waited");
-  expect_fault(absl::StrReplaceAll(text, {{"cp.async.wait_group 0;", "bar.sync 0;"}, {"bar.sync 0;", "cp.async.wait_group 0;"}}),
+  expect_fault(replaced(text, {{"cp.async.wait_group 0;", "bar.sync 0;"}, {"bar.sync 0;", "cp.async.wait_group 0;"}}),
                of(1, 64), "race", "no barrier since the copy's thread waited");
 }
 
 // Block 0 writes out[1] and raises the flag out[0]; block 1 waits for it, and copies out[1] to out[2].
 std::string message(std::string_view release, std::string_view acquire, std::string_view fences = "") {
-  return kernel(absl::StrCat(R"(
+  return kernel(concat(R"(
   setp.ne.u32 %p, %t, 0;
   @%p ret;
   setp.ne.u32 %q, %b, 0;
@@ -224,8 +236,8 @@ TEST_F(PlantedTest, ScopesThatDoNotReach) {
   const Shape two = of(2, 32, true);
   const std::string right = message("st.release.gpu.global.u32", "ld.acquire.gpu.global.u32");
   // A flag accessed at cta scope by one block races with another's access of it before anything else does.
-  expect_fault(absl::StrReplaceAll(right, {{"ld.acquire.gpu", "ld.acquire.cta"}}), two, "race", "at 0x");
-  expect_fault(absl::StrReplaceAll(right, {{"st.release.gpu", "st.release.cta"}}), two, "race", "at 0x");
+  expect_fault(replaced(right, {{"ld.acquire.gpu", "ld.acquire.cta"}}), two, "race", "at 0x");
+  expect_fault(replaced(right, {{"st.release.gpu", "st.release.cta"}}), two, "race", "at 0x");
 }
 
 TEST_F(PlantedTest, BlocksWriteTheSameWord) {
@@ -264,7 +276,7 @@ TEST_F(PlantedTest, BoundsAndAlignment) {
   ld.global.u32 %x1, [%a2+3072];
 )");
   expect_only_without(word, "[%a2+3072]", "[%a2+3076]", of(1, 256), "out of bounds", "past the end", "ld.global.u32");
-  const auto report = run(absl::StrReplaceAll(word, {{"[%a2+3072]", "[%a2+3076]"}}), of(1, 256));
+  const auto report = run(replaced(word, {{"[%a2+3072]", "[%a2+3076]"}}), of(1, 256));
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->thread[0], 255u);
 }
@@ -319,7 +331,7 @@ OTHER:
 
 // All blocks meet: out[0] counts them.
 std::string grid_barrier(u32 wanted) {
-  return kernel(absl::StrCat(R"(
+  return kernel(concat(R"(
   setp.ne.u32 %p, %t, 0;
   @%p bra DONE;
   mov.u32 %x1, 1;

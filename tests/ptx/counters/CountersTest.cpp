@@ -2,9 +2,9 @@
 #include "tests/ptx/counters/Counters.h"
 
 #include "tests/ptx/Interpreter.h"
+#include "tests/ptx/Words.h"
 #include "tests/ptx/counters/Estimate.h"
 
-#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,7 +62,7 @@ protected:
 
   /// Threads' numbers in %t, over the grid in %g; arguments in %in and %out.
   Counters run(std::string_view body, u32 blocks, u32 threads) {
-    const std::string text = absl::StrCat(R"(.version 7.8
+    const std::string text = concat(R"(.version 7.8
 .target sm_80
 .address_size 64
 .visible .entry k(.param .u64 k_in, .param .u64 k_out)
