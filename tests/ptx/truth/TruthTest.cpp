@@ -16,7 +16,8 @@ namespace quern::ptx {
 namespace {
 
 Answer ask(const Case &c) {
-  Answer answer{.target = "sm_80"};
+  Answer answer;
+  answer.target = "sm_80";
   Device device;
   const auto module = device.load(c.text(answer.target));
   if (!module.ok()) {
