@@ -166,7 +166,7 @@ Case Builder::finish(Judgement judgement) {
 }
 
 std::string Case::text(std::string_view target) const {
-  return absl::StrCat(".version 8.0\n.target ", std::string(target),
+  return absl::StrCat(".version 8.1\n.target ", std::string(target),
                       "\n.address_size 64\n.visible .entry run(.param .u64 in, .param .u64 out)\n{\n", body, "  ret;\n}\n");
 }
 

@@ -18,6 +18,9 @@ constexpr const char *kRoundings[] = {"rn", "rz", "rm", "rp"};
 // Bytes go by in registers of 16 bits.
 Type held(Type type) { return bytes_of(type) == 1 ? Type::U16 : type; }
 
+// Of bytes and bfloat16 there are none.
+bool exist(const Named &floating, const Named &integer) { return floating.type != Type::BF16 || bytes_of(integer.type) != 1; }
+
 void conversion(std::vector<Case> &to, const std::string &modifiers, const Named &result, const Named &source) {
   const std::string name = absl::StrCat("cvt", modifiers.empty() ? "" : ".", modifiers, ".", result.name, ".", source.name);
   Builder builder(name);
@@ -44,12 +47,14 @@ void comparison(std::vector<Case> &to, const std::string &order, const std::stri
   const std::string b = builder.in(of.type), same = builder.in(Type::Pred), second = builder.reg(of.type);
   builder.line(absl::StrCat("selp.", std::string(register_type(of.type)), " ", second, ", ", a, ", ", b, ", ", same, ";"));
   const std::string p = builder.reg(Type::Pred), q = builder.reg(Type::Pred);
+  const bool both = !is_float(of.type) || bytes_of(of.type) != 2; // results: of halves there is one
   std::string third;
   if (combines)
     third = absl::StrCat(", !", builder.in(Type::Pred));
-  builder.line(absl::StrCat(name, " ", p, "|", q, ", ", a, ", ", second, third, ";"));
+  builder.line(absl::StrCat(name, " ", p, both ? absl::StrCat("|", q) : "", ", ", a, ", ", second, third, ";"));
   builder.out(p, Type::Pred);
-  builder.out(q, Type::Pred);
+  if (both)
+    builder.out(q, Type::Pred);
   to.push_back(builder.finish());
 }
 
@@ -69,17 +74,21 @@ void add_conversions(std::vector<Case> &to) {
       if (from.type == into.type)
         continue;
       conversion(to, "", into, from);
-      conversion(to, "sat", into, from);
+      // Where every number fits there is nothing to saturate, and PTX knows no such form.
+      if (bytes_of(into.type) <= bytes_of(from.type) || (is_signed(from.type) && !is_signed(into.type)))
+        conversion(to, "sat", into, from);
     }
     for (const Named &into : kFloats)
       for (const char *rounding : kRoundings)
-        conversion(to, rounding, into, from);
+        if (exist(into, from))
+          conversion(to, rounding, into, from);
   }
   for (const Named &from : kFloats) {
     const bool single = from.type == Type::F32;
     for (const char *rounding : {"rni", "rzi", "rmi", "rpi"}) {
       for (const Named &into : kIntegers) {
-        conversion(to, rounding, into, from);
+        if (exist(from, into))
+          conversion(to, rounding, into, from);
         if (single)
           conversion(to, absl::StrCat(rounding, ".ftz"), into, from);
       }
@@ -99,7 +108,8 @@ void add_conversions(std::vector<Case> &to) {
   const Named single = kFloats[2];
   for (const Named &into : {kFloats[0], kFloats[1]})
     for (const char *modifiers : {"rn.relu", "rz.relu", "rn.sat", "rn.satfinite"})
-      conversion(to, modifiers, into, single);
+      if (into.type == Type::F16 || modifiers != std::string_view("rn.sat"))
+        conversion(to, modifiers, into, single);
   conversion(to, "sat", single, kFloats[0]);
   conversion(to, "rn.sat", single, kFloats[3]);
   conversion(to, "rn.ftz", kFloats[0], single);

@@ -26,7 +26,7 @@ Answer ask(const Case &c) {
   }
   const u64 in = device.put(c.in.empty() ? std::vector<u64>(1) : c.in);
   const u64 out = device.put(std::vector<u64>(c.out_bytes() / 8));
-  const auto report = device.launch(**module, "run", {.block = {Case::kThreads}}, Arguments().add(in).add(out));
+  const auto report = device.launch(**module, "run", {.block = {Case::kThreads, 1, 1}}, Arguments().add(in).add(out));
   if (!report.ok() || *report)
     answer.refused = report.ok() ? (*report)->text() : report.status().ToString();
   answer.out = device.get<u64>(out, c.out_bytes() / 8);
