@@ -106,8 +106,8 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
     const float centre = static_cast<float>(most) / 2 - static_cast<float>(packing.zero_point);
     const float scale = spread / deviation;
     const float min = mean - scale * centre;
-    patterns[kCodes] = packing.bits == 4 ? Pattern{~uint64_t{0}, 0}
-                                         : repeated(static_cast<uint64_t>(most), 0, 8);
+    patterns[kCodes] =
+        packing.bits == 4 ? Pattern{~uint64_t{0}, 0} : repeated(static_cast<uint64_t>(most), 0, 8);
     if (packing.super == 0) {
       patterns[kScales] = scales(packing.scale, scale);
       patterns[kMins] = scales(packing.scale, min);
@@ -118,13 +118,13 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
       patterns[kSuperMins] = scales(packing.super_type(), -min / kByte);
     }
   }
-  const uint64_t panel = packing.is_float() ? 8 : static_cast<uint64_t>(packing.panel_bytes(inputs));
+  const uint64_t panel =
+      packing.is_float() ? 8 : static_cast<uint64_t>(packing.panel_bytes(inputs));
   const auto super = static_cast<uint32_t>(packing.super_bytes());
   const auto record = packing.is_float() ? 8u : static_cast<uint32_t>(packing.record_bytes());
-  const uint64_t run =
-      packing.super > 0
-          ? super + static_cast<uint64_t>(packing.super / packing.group) * record
-          : panel;
+  const uint64_t run = packing.super > 0
+                           ? super + static_cast<uint64_t>(packing.super / packing.group) * record
+                           : panel;
   std::array<uint64_t, 5> mask{}, bits{};
   for (size_t kind = 0; kind < 5; ++kind) {
     mask[kind] = patterns[kind].mask;
@@ -137,9 +137,8 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
       packing.has_min ? static_cast<uint32_t>(packing.min_offset()) : record, mask, bits);
 }
 
-absl::StatusOr<OmittedWeights> omit_weights(mlir::ModuleOp planned,
-                                            const weights::WeightStore &store,
-                                            uint64_t weights_bytes) {
+absl::StatusOr<OmittedWeights>
+omit_weights(mlir::ModuleOp planned, const weights::WeightStore &store, uint64_t weights_bytes) {
   OmittedWeights omitted;
   omitted.bytes = weights_bytes;
   for (PackedOp packed : packed_in_order(planned)) {
@@ -188,9 +187,9 @@ absl::StatusOr<OmittedWeights> omit_weights(mlir::ModuleOp planned,
         return parsed.status();
       packing = *parsed;
     }
-    omitted.made.push_back(made_panels(
-        packing, inputs, offset, bytes,
-        weights::synthetic_key(like.seed, packed.getSymName().str()), like.offset, like.scale));
+    omitted.made.push_back(made_panels(packing, inputs, offset, bytes,
+                                       weights::synthetic_key(like.seed, packed.getSymName().str()),
+                                       like.offset, like.scale));
   }
   return omitted;
 }

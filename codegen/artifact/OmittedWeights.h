@@ -26,9 +26,8 @@ struct OmittedWeights {
 /// Of a module whose weights are all synthetic. Made ones have codes of all values and scales, or
 /// floats, of about the mean and the spread that the model's weights have. Errors: InvalidArgument
 /// (a weight of a file); those of packing.
-absl::StatusOr<OmittedWeights> omit_weights(mlir::ModuleOp planned,
-                                            const weights::WeightStore &store,
-                                            uint64_t weights_bytes);
+absl::StatusOr<OmittedWeights>
+omit_weights(mlir::ModuleOp planned, const weights::WeightStore &store, uint64_t weights_bytes);
 
 /// How panels of `inputs` inputs are made, `bytes` bytes from `offset` on; apart for its test.
 MadeWeight made_panels(const formats::Packing &packing, int64_t inputs, uint64_t offset,

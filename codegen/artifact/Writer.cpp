@@ -115,10 +115,10 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   PackedRows rows = packed_rows(contents.planned.front(), file, sections[weights].offset);
   if (contents.omit_weights)
     rows = packed_rows(contents.planned.front(), [&](uint64_t offset, void *to, uint64_t bytes) {
-      make_weights(omitted.made, omitted.kept,
-                   {reinterpret_cast<const uint8_t *>(omitted.section.data()),
-                    omitted.section.size()},
-                   offset, {static_cast<uint8_t *>(to), static_cast<size_t>(bytes)});
+      make_weights(
+          omitted.made, omitted.kept,
+          {reinterpret_cast<const uint8_t *>(omitted.section.data()), omitted.section.size()},
+          offset, {static_cast<uint8_t *>(to), static_cast<size_t>(bytes)});
       return absl::OkStatus();
     });
   if (contents.compute_logits)

@@ -39,8 +39,8 @@ absl::StatusOr<std::string> CudaTarget::native() const {
 
 absl::Status CudaTarget::available() const { return cuda::available(); }
 
-// PTX and a cubin, 10 to 40 KB each.
-uint64_t CudaTarget::bytes_a_kernel() const { return 40 << 10; }
+// In both forms, PTX and cubin: 86 KiB on SmolLM2.
+uint64_t CudaTarget::bytes_a_kernel() const { return 86 << 10; }
 
 absl::Status CudaTarget::check(mlir::ModuleOp planned) const { return cuda::check(planned); }
 

@@ -25,7 +25,7 @@ struct CompileOptions {
   std::optional<Phase> to;           ///< print_ir's last phase
   std::string emit_dir;              ///< a folder; empty: nothing is dumped
   std::string cache;                 ///< a folder of code made before; empty: all is made again
-  bool omit_weights = false; ///< synthetic ones are made when the artifact is opened
+  bool omit_weights = false;         ///< synthetic ones are made when the artifact is opened
   bool remarks = false;
   bool timing = false;
   int jobs = 0;

@@ -55,7 +55,7 @@ int compile(Args args) {
                &options.emit_dir},
               {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
               {"--timing", "", "", &options.timing},
-              {"--no-cache", "", "make all code again (else it is kept in QUERN_CACHE)", &no_cache},
+              {"--no-cache", "", "", &no_cache},
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},
               {"-q, --quiet", "", "", &options.quiet}},
       "quern compile models/smollm2-135m-instruct-q4_1.gguf -o smollm2.quern", &models};

@@ -1,9 +1,9 @@
 // Synthetic weights that an artifact does not hold, so that one of an 8B model is a few megabytes:
 // they are made when it is opened, on any device, the same bytes everywhere.
 //
-// A made weight is a run of panels (ir/formats/PackingLayout.h), and every 8 bytes of one are of one
-// kind: codes or floats (0), scales (1), mins (2), super-scales (3) or super-mins (4). The word of
-// number i, counted from the weight's begin, of a kind k is
+// A made weight is a run of panels (ir/formats/PackingLayout.h), and every 8 bytes of one are of
+// one kind: codes or floats (0), scales (1), mins (2), super-scales (3) or super-mins (4). The word
+// of number i, counted from the weight's begin, of a kind k is
 //
 //   (mix(key + (i + 1) * 0x9e3779b97f4a7c15) & mask[k]) | bits[k]
 //

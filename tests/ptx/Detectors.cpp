@@ -18,8 +18,8 @@ memory::Reach reach_of(Scope scope) {
   return scope == Scope::Gpu || scope == Scope::System ? memory::Reach::Gpu : memory::Reach::Cta;
 }
 
-/// Strong reads in a row, by all threads of a launch, that are waiting in vain. Threads that work touch memory, or
-/// come to a barrier, far more often.
+/// Strong reads in a row, by all threads of a launch, that are waiting in vain. Threads that work
+/// touch memory, or come to a barrier, far more often.
 constexpr u64 kVain = u64{1} << 20;
 
 memory::Access access_of(const Access &access, const Instr &instr) {
@@ -155,19 +155,21 @@ memory::BlockTime &Detectors::time(const Warp &warp) {
   return time;
 }
 
-// A row of 16 bytes is named by one lane and goes to four, or, transposed, two bytes of it to each of eight: who gets the
-// bytes is who reads them.
-void Detectors::matrices(const Warp &warp, const u32 *rows, const Access &access, const Instr &instr) {
+// A row of 16 bytes is named by one lane and goes to four, or, transposed, two bytes of it to each
+// of eight: who gets the bytes is who reads them.
+void Detectors::matrices(const Warp &warp, const u32 *rows, const Access &access,
+                         const Instr &instr) {
   const bool transposed = std::string_view(instr.name).find(".trans") != std::string_view::npos;
   const int count = std::popcount(access.mask) / 8;
   u32 offsets[kLanes];
   for (int n = 0; n < count; ++n)
     for (int half = 0; half < (transposed ? 2 : 1); ++half) {
       for (int lane = 0; lane < kLanes; ++lane)
-        offsets[lane] = transposed ? rows[8 * n + 2 * (lane % 4) + half] + 2 * static_cast<u32>(lane / 4)
-                                   : rows[8 * n + lane / 4] + 4 * static_cast<u32>(lane % 4);
-      races_.shared(time(warp), warp.index, kAllLanes, offsets, transposed ? 2 : 4, access_of(access, instr),
-                    static_cast<u32>(instr.line));
+        offsets[lane] = transposed
+                            ? rows[8 * n + 2 * (lane % 4) + half] + 2 * static_cast<u32>(lane / 4)
+                            : rows[8 * n + lane / 4] + 4 * static_cast<u32>(lane % 4);
+      races_.shared(time(warp), warp.index, kAllLanes, offsets, transposed ? 2 : 4,
+                    access_of(access, instr), static_cast<u32>(instr.line));
     }
 }
 
@@ -180,7 +182,8 @@ void Detectors::poll(const Warp &warp, const Access &access) {
   if (!launch.cooperative && u64{launch.grid[0]} * launch.grid[1] * launch.grid[2] > 1)
     where = ", and blocks of a launch that is not cooperative need not be resident together";
   throw Fault{"deadlock",
-              absl::StrFormat("the threads that are resident only wait: %d reads in a row, the last at 0x%x, saw nothing new%s",
+              absl::StrFormat("the threads that are resident only wait: %d reads in a row, the "
+                              "last at 0x%x, saw nothing new%s",
                               polls_, access.address[lane], where),
               lane};
 }
@@ -194,7 +197,8 @@ void Detectors::access(const Warp &warp, const Instr &instr, const Access &acces
     progress();
   const u32 line = static_cast<u32>(instr.line);
   if (access.space == Space::Global) {
-    races_.global(time(warp), warp.index, access.mask, access.address, access.bytes, access_of(access, instr), line);
+    races_.global(time(warp), warp.index, access.mask, access.address, access.bytes,
+                  access_of(access, instr), line);
   } else if (access.space == Space::Shared) {
     u32 offsets[kLanes];
     for (int lane = 0; lane < kLanes; ++lane)
@@ -202,7 +206,8 @@ void Detectors::access(const Warp &warp, const Instr &instr, const Access &acces
     if (instr.bytes == 16 && std::string_view(instr.name).substr(2, 6) == "matrix")
       matrices(warp, offsets, access, instr);
     else
-      races_.shared(time(warp), warp.index, access.mask, offsets, access.bytes, access_of(access, instr), line);
+      races_.shared(time(warp), warp.index, access.mask, offsets, access.bytes,
+                    access_of(access, instr), line);
   }
   raise();
 }

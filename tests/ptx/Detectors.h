@@ -62,7 +62,7 @@ private:
   const Launch *launch_ = nullptr;
   std::vector<Watched> blocks_;
   size_t last_ = 0;
-  u64 polls_ = 0; ///< strong reads since anybody did anything else
+  u64 polls_ = 0;                            ///< strong reads since anybody did anything else
   std::optional<memory::RaceReport> report_; ///< of the access under way
 };
 

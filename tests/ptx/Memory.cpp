@@ -25,12 +25,14 @@ Memory::Memory(u64 reserve, u64 limit) : reserve_(reserve), limit_(limit) {
   data_ = static_cast<u8 *>(reserve_bytes(reserve_));
   shadow_ = static_cast<Byte *>(reserve_bytes(reserve_));
   pages_ = static_cast<Page *>(reserve_bytes(reserve_ / kPage));
+  written_ = static_cast<u16 *>(reserve_bytes(2 * (reserve_ / kPage)));
 }
 
 Memory::~Memory() {
   munmap(data_, reserve_);
   munmap(shadow_, reserve_);
   munmap(pages_, reserve_ / kPage);
+  munmap(written_, 2 * (reserve_ / kPage));
 }
 
 u64 Memory::allocate(u64 bytes, std::string name) {
@@ -74,18 +76,67 @@ const Memory::Allocation *Memory::live(u64 address, u64 bytes) const {
 
 bool Memory::contains(u64 address, u64 bytes) const { return live(address, bytes) != nullptr; }
 
+bool Memory::store(u64 address, u64 bytes) {
+  const u64 end = address + bytes;
+  while (address < end) {
+    const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
+    const u64 number = (address - kDeviceBase) / kPage;
+    Page &page = pages_[number];
+    if (page == Page::Partial) {
+      Byte *states = shadow(address);
+      const u64 count = page_end - address;
+      u32 fresh = 0;
+      bool there = true;
+      for (u64 n = 0; n < count; ++n) {
+        fresh += states[n] == Byte::Allocated ? 1 : 0;
+        there &= states[n] != Byte::None;
+      }
+      if (!there)
+        return false;
+      if (fresh != 0) {
+        std::memset(states, static_cast<int>(Byte::Written), count);
+        written_[number] = static_cast<u16>(written_[number] + fresh);
+        if (written_[number] == kPage)
+          page = Page::Full;
+      }
+    } else if (page != Page::Full) {
+      return false;
+    }
+    address = page_end;
+  }
+  return true;
+}
+
+bool Memory::written(u64 address, u64 bytes) const {
+  const u64 end = address + bytes;
+  while (address < end) {
+    const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
+    const Page state = page(address);
+    if (state == Page::Partial) {
+      const Byte *states = shadow(address);
+      bool all = true;
+      for (u64 n = 0; n < page_end - address; ++n)
+        all &= states[n] == Byte::Written;
+      if (!all)
+        return false;
+    } else if (state != Page::Full && state != Page::Constant) {
+      return false;
+    }
+    address = page_end;
+  }
+  return true;
+}
+
 // Whole pages that were written need no shadow any more.
 void Memory::mark(u64 address, u64 bytes) {
   const u64 end = address + bytes;
   while (address < end) {
     const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
     Page &page = pages_[(address - kDeviceBase) / kPage];
-    if (page == Page::Partial) {
-      if (page_end - address == kPage)
-        page = Page::Full;
-      else
-        std::memset(shadow(address), static_cast<int>(Byte::Written), page_end - address);
-    }
+    if (page == Page::Partial && page_end - address == kPage)
+      page = Page::Full;
+    else
+      store(address, page_end - address);
     address = page_end;
   }
 }
@@ -123,8 +174,10 @@ bool Memory::copy(u64 to, u64 from, u64 bytes) {
     mark(to + n, good);
     n += good;
     for (; n < bytes && check(from + n, 1, false) == Fault::Unwritten; ++n)
-      if (page(to + n) == Page::Partial)
+      if (page(to + n) == Page::Partial && *shadow(to + n) == Byte::Written) {
         *shadow(to + n) = Byte::Allocated;
+        --written_[(to + n - kDeviceBase) / kPage];
+      }
   }
   return true;
 }

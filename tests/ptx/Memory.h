@@ -42,6 +42,8 @@ public:
 
   u64 used() const { return used_; }
   u64 limit() const { return limit_; }
+  /// Addresses from kDeviceBase on that allocations may ever have.
+  u64 reserve() const { return reserve_; }
 
   /// Whether all these bytes are of one live allocation.
   bool contains(u64 address, u64 bytes) const;
@@ -82,8 +84,10 @@ public:
         return false;
     return true;
   }
-  /// Of each byte of a Partial page.
-  Byte *shadow(u64 address) const { return shadow_ + (address - kDeviceBase); }
+  /// Whether all these bytes, in reserved addresses, are there and written.
+  bool written(u64 address, u64 bytes) const;
+  /// Marks a store's bytes, in reserved addresses, as written; false if one of them is not there for it.
+  bool store(u64 address, u64 bytes);
 
   enum class Fault : u8 { None, Unmapped, Freed, Unwritten, ReadOnly };
   /// What is wrong with an access of one lane.
@@ -98,12 +102,14 @@ private:
     bool freed;
     std::string name;
   };
+  Byte *shadow(u64 address) const { return shadow_ + (address - kDeviceBase); }
   const Allocation *live(u64 address, u64 bytes) const;
   void mark(u64 address, u64 bytes);
 
   u8 *data_ = nullptr;
   Byte *shadow_ = nullptr;
   Page *pages_ = nullptr;
+  u16 *written_ = nullptr; ///< bytes of each Partial page: with the last one it is Full
   u64 reserve_, limit_, next_ = kDeviceBase, used_ = 0, count_ = 0;
   std::map<u64, Allocation> allocations_;
 };

@@ -48,15 +48,14 @@ Extent extent_of(const u64 *address, Mask mask) {
   return made;
 }
 
-// Each lane by itself; the first that fails is the report's.
-void global_slowly(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, Resolved &at) {
-  Memory &memory = *warp.launch->memory;
-  const bool store = kind == Access::Kind::Store;
+// Finds the lane that fails, for the report.
+[[noreturn]] void global_fault(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Resolved &at) {
+  const Memory &memory = *warp.launch->memory;
   for (int l = 0; l < kLanes; ++l) {
     if ((mask >> l & 1) == 0)
       continue;
     const u64 address = at.address[l];
-    Memory::Fault fault = memory.check(address, bytes, store);
+    Memory::Fault fault = memory.check(address, bytes, kind == Access::Kind::Store);
     if (fault == Memory::Fault::None && kind == Access::Kind::Atomic)
       fault = memory.check(address, bytes, true);
     const std::string what = concat(verb(kind), " of ", bytes, " bytes ");
@@ -72,13 +71,35 @@ void global_slowly(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, Resolved
       throw Fault{"read-only memory", what + memory.describe(address), l};
     }
   }
+  throw Fault{"out of bounds", concat(verb(kind), " of ", bytes, " bytes"), std::countr_zero(mask)};
+}
+
+bool contiguous(const u64 *address, u32 bytes) {
+  bool steps = true;
+  for (u64 l = 1; l < kLanes; ++l)
+    steps &= address[l] == address[0] + l * bytes;
+  return steps;
+}
+
+// Not all of it in pages that are there and written throughout: asks for each byte.
+void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Extent &extent, const Resolved &at) {
+  Memory &memory = *warp.launch->memory;
+  const u64 stretch = extent.most + bytes - extent.least;
+  const bool one = memory.reserved(extent.least, extent.most + bytes - 1) && extent.most + bytes > extent.most && stretch <= 4096;
+  if (kind != Access::Kind::Store && !(one && memory.written(extent.least, stretch)))
+    for (int l = 0; l < kLanes; ++l)
+      if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) && memory.written(at.address[l], bytes)))
+        global_fault(warp, mask, bytes, kind, at);
   if (kind == Access::Kind::Load)
     return;
+  if (one && mask == kAllLanes && contiguous(at.address, bytes)) {
+    if (!memory.store(extent.least, stretch))
+      global_fault(warp, mask, bytes, kind, at);
+    return;
+  }
   for (int l = 0; l < kLanes; ++l)
-    if ((mask >> l & 1) != 0)
-      for (u32 n = 0; n < bytes; ++n)
-        if (memory.page(at.address[l] + n) == Memory::Page::Partial)
-          *memory.shadow(at.address[l] + n) = Memory::Byte::Written;
+    if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) && memory.store(at.address[l], bytes)))
+      global_fault(warp, mask, bytes, kind, at);
 }
 
 // Spaces with bounds of their own and a byte of state for each byte: shared, local.
@@ -91,7 +112,6 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
   for (int l = 0; l < kLanes; ++l)
     at.host[l] = reinterpret_cast<u64>(data) + at.address[l];
   const u64 stretch = extent.most + bytes - extent.least;
-  const bool dense = stretch <= u64{bytes} * static_cast<u64>(std::popcount(mask)) && stretch <= 2048;
   if (kind != Access::Kind::Store) {
     // All of the stretch written, which it mostly is, is one look.
     bool all = stretch <= 2048;
@@ -108,15 +128,10 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
   }
   if (kind == Access::Kind::Load)
     return;
-  // A stretch without gaps is one fill; lanes may still leave holes where some write the same place.
-  if (dense && mask == kAllLanes && at.address[1] == at.address[0] + bytes) {
-    bool steps = true;
-    for (int l = 1; l < kLanes; ++l)
-      steps &= at.address[l] == at.address[l - 1] + bytes;
-    if (steps) {
-      std::memset(state + extent.least, 1, stretch);
-      return;
-    }
+  // A stretch without gaps is one fill.
+  if (mask == kAllLanes && contiguous(at.address, bytes)) {
+    std::memset(state + extent.least, 1, stretch);
+    return;
   }
   for (int l = 0; l < kLanes; ++l)
     if ((mask >> l & 1) != 0)
@@ -173,7 +188,7 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
     const bool plain = memory.reserved(extent.least, last) && last >= extent.most &&
                        (kind == Access::Kind::Load ? memory.plain(extent.least, last) : memory.plain_store(extent.least, last));
     if (!plain)
-      global_slowly(warp, mask, bytes, kind, at);
+      global_by_byte(warp, mask, bytes, kind, extent, at);
     const u64 shift = reinterpret_cast<u64>(memory.host(kDeviceBase)) - kDeviceBase;
     for (int l = 0; l < kLanes; ++l)
       at.host[l] = at.address[l] + shift;

@@ -70,8 +70,6 @@ public:
       multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
       multiply_rows<2, kWidth>(x, height, tile);
-    else if (height <= 4)
-      multiply_rows<4, kWidth>(x, height, tile);
     else
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
@@ -114,7 +112,9 @@ private:
   template <bool kWhole, int kTogether>
   QN_DEVICE static void add_unit(const u8 *weights, int unit, const u8 *const (&rows)[kTogether],
                                  float (&sums)[kTogether * kOwn]) {
-#pragma unroll
+    // Eight rows' loads of all steps together would not leave registers enough.
+    constexpr int kUnroll = kTogether == 8 ? 2 : 4;
+#pragma unroll kUnroll
     for (int step = 0; step < 4; ++step) {
       const int input = unit * kUnitInputs + step * kStepInputs + lane() / kInputLanes;
       if (!kWhole && input >= kInputs)

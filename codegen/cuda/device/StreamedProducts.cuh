@@ -44,6 +44,7 @@ public:
       : ring(scratch + warp() * kShape.stages() * kShape.stage_bytes()), weights_(weights),
         panel_of_(panel_of), count_(count), policy_(evict_first()) {
     begin_panel();
+#pragma unroll 1
     for (int i = 0; i < kShape.stages(); ++i)
       fetch();
   }
@@ -86,6 +87,7 @@ public:
   template <int kRows, int kWidth> QN_DEVICE static void add_parts(const float *sums, float *tile) {
     constexpr int kColumns = kShape.panels * kLanes;
     __syncthreads();
+#pragma unroll 1
     for (int i = thread(); i < kRows * kColumns; i += kThreads) {
       const int m = i / kColumns, panel = i % kColumns / kLanes, channel = i % kLanes;
       const float *of = sums + (panel * kParts * kRows + m) * kShape.kSumsStride + channel;
@@ -163,6 +165,7 @@ template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
     if constexpr (kHeld) {
       using Word = Select<kRowBytes % 16 == 0 && kBytes % 16 == 0, uint4, u32>;
       __syncthreads(); // whoever still reads what is held
+#pragma unroll 1
       for (int m = 0; m < height; ++m)
         for (int i = thread(); i < kBytes / static_cast<int>(sizeof(Word)); i += kThreads)
           reinterpret_cast<Word *>(to + m * kStride)[i] =

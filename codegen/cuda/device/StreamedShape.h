@@ -30,7 +30,8 @@ struct StreamedShape {
   formats::Packing packing;
   int64_t inputs = 0;
   int panels = 1; ///< of a block at a time: 1, 2, 4 or 8
-  int rows = 1;   ///< the most that are computed at once: 1 or 8
+  int rows = 1;   ///< the most that are computed at once: 1, or 8, of which two are not computed
+                  ///< as eight are
   /// Bytes of weights that are on their way to a warp, about: eight warps' keep memory busy.
   int warp_bytes = 8192;
 
@@ -112,8 +113,8 @@ struct StreamedShape {
   }
   constexpr int64_t rows_bytes() const {
     int64_t most = 0;
-    for (int together = 1; together <= rows; together *= 2)
-      if (holds_rows(together) && together * row_stride(together) > most)
+    for (const int together : {1, 2, 8})
+      if (together <= rows && holds_rows(together) && together * row_stride(together) > most)
         most = together * row_stride(together);
     return most;
   }

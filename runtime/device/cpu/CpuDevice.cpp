@@ -159,8 +159,10 @@ absl::Status CpuDevice::make_weights(const artifact::Artifact &artifact) {
     std::vector<artifact::KeptWeight> kept;
     std::span<const uint8_t> section;
     std::span<uint8_t> out;
-  } work{artifact::made_weights(artifact.manifest()), artifact::kept_weights(artifact.manifest()),
-         artifact.weights(), {made_->data(), made_->bytes()}};
+  } work{artifact::made_weights(artifact.manifest()),
+         artifact::kept_weights(artifact.manifest()),
+         artifact.weights(),
+         {made_->data(), made_->bytes()}};
   pool_->run(
       [](void *context, int worker, int num_workers) {
         const Work &work = *static_cast<const Work *>(context);

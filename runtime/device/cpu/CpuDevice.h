@@ -43,7 +43,7 @@ private:
   std::unique_ptr<CodeObject> code_;
   std::vector<std::vector<QuernBucketFn>> functions_; ///< [entry][bucket]
   std::span<const uint8_t> weights_;
-  std::unique_ptr<Allocation> made_; ///< the weights, where the artifact does not hold them
+  std::unique_ptr<Allocation> made_;  ///< the weights, where the artifact does not hold them
   std::vector<std::string> features_; ///< that the loaded variant's code uses
   alignas(64) QuernBarrier barrier_ = {};
 };

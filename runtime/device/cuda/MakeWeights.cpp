@@ -90,8 +90,8 @@ END:
 }
 )";
 
-// A weight's numbers as the kernel reads them: key, panel, run, super, super_min, record, code, min,
-// then mask and bits of each kind.
+// A weight's numbers as the kernel reads them: key, panel, run, super, super_min, record, code,
+// min, then mask and bits of each kind.
 using Numbers = std::array<uint64_t, 8 + 2 * 5>;
 
 Numbers numbers_of(const artifact::MadeWeight &weight) {

@@ -6,6 +6,7 @@
 #include "ir/quern/QuernDialect.h"
 #include "passes/target/Target.h"
 #include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/MadeWeights.h"
 #include "runtime/artifact/cuda_code_generated.h"
 #include "tests/codegen/artifact/PlannedModule.h"
 
@@ -170,6 +171,24 @@ TEST_F(WriterTest, TargetsShareWeightsAndState) {
     for (const Dispatch *dispatch : items(bucket->dispatches()))
       EXPECT_EQ(text(kernels[dispatch->kernel()]->target()), text(bucket->target()));
   EXPECT_EQ(text(items(manifest.variants())[2]->target()), "cuda");
+}
+
+// Tests that small weights are kept where the others are omitted, and read as they would be.
+TEST_F(WriterTest, SmallWeightsAreNotOmitted) {
+  auto module = planned_module(context_);
+  ASSERT_TRUE(write(contents(*module), "held.quern").ok());
+  Contents without = contents(*module);
+  without.omit_weights = true;
+  const auto written = write(without, "omitted.quern");
+  ASSERT_TRUE(written.ok()) << written.status();
+  auto held = *Artifact::open(path("held.quern")), omitted = *Artifact::open(path("omitted.quern"));
+  EXPECT_FALSE(held->weights_are_made());
+  ASSERT_TRUE(omitted->weights_are_made());
+  EXPECT_EQ(omitted->weights_bytes(), held->weights().size());
+  std::vector<uint8_t> bytes(omitted->weights_bytes());
+  make_weights(made_weights(omitted->manifest()), kept_weights(omitted->manifest()),
+               omitted->weights(), 0, bytes);
+  EXPECT_TRUE(std::ranges::equal(bytes, held->weights()));
 }
 
 TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {

@@ -91,15 +91,15 @@ protected:
     const std::string state =
         absl::StrCat("!quern.state<recurrent, ", c.heads, "x", c.keyDim, "x", c.valueDim, ">");
     const std::string more = c.corrected ? absl::StrCat(", ", keys, ", ", keys) : "";
-    return absl::StrCat("quern.kernel @k linear_recurrence (%r: ", keys, ", %k: ", keys,
-                        ", %v: ", values, ", %d: ", decay,
-                        c.corrected ? absl::StrCat(", %a: ", keys, ", %c: ", keys) : "",
-                        ", %b: !quern.batch, %s: ", state, ") -> ", values,
-                        " {\n  %y = quern.linear_recurrence %r, %k, %v, %d",
-                        c.corrected ? " correction %a, %c" : "", ", %b, %s {groups = ", c.groups,
-                        " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", keys, ", ",
-                        keys, ", ", values, ", ", decay, more, ", !quern.batch, ", state, ") -> ",
-                        values, "\n  %z = quern.unary silu %y : ", values, "\n  quern.yield %z : ", values, "\n}");
+    return absl::StrCat(
+        "quern.kernel @k linear_recurrence (%r: ", keys, ", %k: ", keys, ", %v: ", values,
+        ", %d: ", decay, c.corrected ? absl::StrCat(", %a: ", keys, ", %c: ", keys) : "",
+        ", %b: !quern.batch, %s: ", state, ") -> ", values,
+        " {\n  %y = quern.linear_recurrence %r, %k, %v, %d",
+        c.corrected ? " correction %a, %c" : "", ", %b, %s {groups = ", c.groups,
+        " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", keys, ", ", keys, ", ",
+        values, ", ", decay, more, ", !quern.batch, ", state, ") -> ", values,
+        "\n  %z = quern.unary silu %y : ", values, "\n  quern.yield %z : ", values, "\n}");
   }
 
   static std::vector<std::vector<float>> run(const RecurrenceCase &c, const Steps &steps,
@@ -222,8 +222,8 @@ protected:
                      ", %w: ", weight, c.bias ? ", %c: " + bias : "", ") -> ", type,
                      " {\n  %y = quern.causal_conv1d %x, %b, %s, %w", c.bias ? ", %c" : "", " : (",
                      type, ", !quern.batch, ", state, ", ", weight, c.bias ? ", " + bias : "",
-                     ") -> ", type, "\n  %z = quern.unary silu %y : ",
-                     type, "\n  quern.yield %z : ", type, "\n}"),
+                     ") -> ", type, "\n  %z = quern.unary silu %y : ", type,
+                     "\n  quern.yield %z : ", type, "\n}"),
         Form::Many);
     if (!kernel)
       return {};

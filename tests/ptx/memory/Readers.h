@@ -36,9 +36,11 @@ public:
   /// happened before this one, so that whoever comes after this one comes after it too.
   template <class IsPast>
   uint64_t add(uint64_t old, const Reader &reader, uint64_t floor, const IsPast &is_past) {
+    if ((old & ~kSpecial) < floor)
+      old = 0; // all past, and a set may be gone
     const uint64_t inlined = inline_of(reader);
     if (inlined != 0) {
-      if ((old & ~kSpecial) < floor || old == inlined)
+      if (old == 0 || old == inlined)
         return inlined;
       if (!is_special(old) && same_reader(old, reader.stamp) && lanes_of(old) == reader.lanes)
         return inlined | bytes_of(old);
@@ -56,9 +58,10 @@ public:
 
   /// Calls `visit(const Reader &)` for each that is not below the floor.
   template <class Visit> void each(uint64_t value, uint64_t floor, const Visit &visit) const {
+    if ((value & ~kSpecial) < floor)
+      return;
     if (!is_special(value)) {
-      if (value >= floor)
-        visit(Reader{value, lanes_of(value)});
+      visit(Reader{value, lanes_of(value)});
       return;
     }
     for (uint32_t at = low_of(value); at != 0; at = nodes_[at].next)

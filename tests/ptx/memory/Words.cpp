@@ -30,7 +30,8 @@ uint32_t flags_of(Access access) {
 #endif
 
 /// Whether any of these words has a write or reads that are not past.
-QUERN_PTX_WIDE bool any_busy(const uint64_t *writes, const uint64_t *reads, uint32_t words, uint64_t floor) {
+QUERN_PTX_WIDE bool any_busy(const uint64_t *writes, const uint64_t *reads, uint32_t words,
+                             uint64_t floor) {
   uint64_t busy = 0;
   for (uint32_t i = 0; i < words; ++i)
     busy |= static_cast<uint64_t>(writes[i] >= floor) |

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -163,6 +164,32 @@ TEST(Artifact, RefusesCudaCodeThatIsNone) {
   EXPECT_THAT(refused([](auto &bytes) { bytes[4] = 'X'; }), HasSubstr("not well-formed"));
   EXPECT_THAT(refused([](auto &bytes) { bytes.resize(bytes.size() / 2); }),
               HasSubstr("not well-formed"));
+}
+
+// Tests that what says how weights are made leads nowhere but into them, and takes no longer than
+// they are large.
+TEST(Artifact, RefusesWeightsThatCannotBeMade) {
+  const auto refused = [](auto change) {
+    return why_refused(write_file("made.quern", fake_artifact({.made = true, .change_made = change})));
+  };
+  const auto sized = [](uint64_t offset, uint64_t bytes, uint64_t panel = 8, uint64_t run = 8,
+                        uint32_t record = 8) {
+    const std::array<uint64_t, 5> none{};
+    return MadeWeight(offset, bytes, 1, panel, run, 0, 0, record, 8, 8, none, none);
+  };
+  EXPECT_TRUE(Artifact::open(write_file("made.quern", fake_artifact({.made = true}))).ok());
+  for (const MadeWeight &wrong :
+       {sized(0, 160), sized(160, 8), sized(~uint64_t{7}, 16), sized(0, 12), sized(4, 8)})
+    EXPECT_THAT(refused([&](auto &made, auto &) { made = {wrong}; }),
+                HasSubstr("made weights: one lies outside the weights, or on another"));
+  EXPECT_THAT(refused([&](auto &made, auto &) { made = {sized(0, 64), sized(56, 8)}; }),
+              HasSubstr("or on another"));
+  for (const MadeWeight &wrong : {sized(0, 8, 0), sized(0, 8, 8, 0), sized(0, 8, 8, 8, 0)})
+    EXPECT_THAT(refused([&](auto &made, auto &) { made = {wrong}; }),
+                HasSubstr("one has panels of nothing"));
+  for (const KeptWeight &wrong : {KeptWeight(148, 8, 0), KeptWeight(0, 8, 4), KeptWeight(0, 9, 0)})
+    EXPECT_THAT(refused([&](auto &, auto &kept) { kept = {wrong}; }),
+                HasSubstr("kept weights: one lies outside the weights, or on another"));
 }
 
 // Tests that an artifact from before targets were named is refused, with what to do.

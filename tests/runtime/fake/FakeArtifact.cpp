@@ -5,6 +5,7 @@
 #include "runtime/text/TokenizerSpec.h"
 #include "tests/runtime/fake/FakeModel.h"
 
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +33,8 @@ Bytes fake_weights(const FakeOptions &options) {
   }
   return bytes;
 }
+
+constexpr uint64_t kMadeBytes = (FAKE_VOCAB - 1) * sizeof(float); // a multiple of 8
 
 // "a" is token 0, "b" 1, ... then the end of text, 26.
 Bytes fake_tokenizer(bool bos) {
@@ -178,12 +181,17 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   if (options.cuda)
     variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
   const bool step = !options.main_entry;
-  FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
-                                               "fake.gguf", 42, false, step ? options.context : 0,
-                                               step ? 16 : 0, step ? 3 : 0, step ? FAKE_VOCAB : 0,
-                                               &sections, &entries, &kernels, &states, &groups,
-                                               step && options.recurrent ? 64 : 0, &weights,
-                                               &variants, 74));
+  std::vector<MadeWeight> made = fake_made();
+  std::vector<KeptWeight> kept = {{kMadeBytes, 8, 0}};
+  if (options.change_made)
+    options.change_made(made, kept);
+  FinishManifestBuffer(
+      b, CreateManifestDirect(b, options.abi_version, "a test", "fake", "fake.gguf", 42, false,
+                              step ? options.context : 0, step ? 16 : 0, step ? 3 : 0,
+                              step ? FAKE_VOCAB : 0, &sections, &entries, &kernels, &states,
+                              &groups, step && options.recurrent ? 64 : 0, &weights, &variants, 74,
+                              nullptr, options.made ? kMadeBytes + 8 : 0,
+                              options.made ? &made : nullptr, options.made ? &kept : nullptr));
   return Bytes(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }
 
@@ -214,9 +222,23 @@ std::filesystem::path folder() {
 
 } // namespace
 
+// Floats in two panels of records of 48 bytes behind 16, each kind with bits of its own: small
+// numbers of both signs.
+std::vector<artifact::MadeWeight> fake_made() {
+  constexpr uint64_t kFloat = 0x807fffff, kBoth = kFloat << 32 | kFloat;
+  const std::array<uint64_t, 5> mask = {kBoth, kBoth, 0x007fffff007fffff, kFloat,
+                                        kBoth & ~uint64_t{0xff}};
+  std::array<uint64_t, 5> bits{};
+  for (uint64_t kind = 0; kind < 5; ++kind)
+    bits[kind] = (0x3c000000 + (kind << 24)) * 0x100000001;
+  return {{0, kMadeBytes, 0x123456789abcdef, 72, 64, 16, 8, 24, 8, 16, mask, bits}};
+}
+
 std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
   std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
                              {SectionKind::weights, "", fake_weights(options)}};
+  if (options.made)
+    parts.back().bytes.erase(parts.back().bytes.begin(), parts.back().bytes.begin() + kMadeBytes);
   if (options.cuda)
     parts.push_back({SectionKind::code, "sm_80", cuda_code(options)});
   if (options.tokenizer)

@@ -36,12 +36,18 @@ struct FakeOptions {
   std::string kernel_target = "cpu";
   std::string bucket_target = "cpu";
   bool bos = false;  // the end of text also goes before a text, and begins the chat template
+  bool made = false; // all weights but the last and the window are made, not held
+  std::function<void(std::vector<artifact::MadeWeight> &, std::vector<artifact::KeptWeight> &)>
+      change_made = nullptr; // of that
   bool cuda = false; // a variant sm_80 too, with buckets and a kernel of its own
   std::function<void(FakeCode &)> change_code = nullptr;             // of that
   std::function<void(std::vector<uint8_t> &)> damage_code = nullptr; // and what became of it
 };
 
 inline float fake_weight(uint32_t v) { return static_cast<float>(v % 5) / 8; }
+
+// How weights are made, where they are.
+std::vector<artifact::MadeWeight> fake_made();
 
 // The file's bytes.
 std::vector<uint8_t> fake_artifact(const FakeOptions &options = {});
