@@ -165,15 +165,15 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
       std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
                   "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
     const std::string test = name_at_depth(row.test);
-    std::printf("%s\n", absl::StrFormat(
-                            "| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %s | %s |",
-                            std::string(artifact::text(engine.manifest().family())),
-                            std::string(artifact::text(engine.manifest().source())),
-                            session::human_bytes(engine.memory().weights), engine.variant(),
-                            threads, row.test.batch, test, row.tokens_per_s, row.stddev,
-                            share_of(row.bounds.read_bytes_per_s, row.mbu),
-                            share_of(row.bounds.ops_per_s, row.mfu))
-                            .c_str());
+    std::printf("%s\n",
+                absl::StrFormat("| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %s | %s |",
+                                std::string(artifact::text(engine.manifest().family())),
+                                std::string(artifact::text(engine.manifest().source())),
+                                session::human_bytes(engine.memory().weights), engine.variant(),
+                                threads, row.test.batch, test, row.tokens_per_s, row.stddev,
+                                share_of(row.bounds.read_bytes_per_s, row.mbu),
+                                share_of(row.bounds.ops_per_s, row.mfu))
+                    .c_str());
     if (!row.kernels.empty())
       print_kernels(row);
   }

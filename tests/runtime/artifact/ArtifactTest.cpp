@@ -170,7 +170,8 @@ TEST(Artifact, RefusesCudaCodeThatIsNone) {
 // they are large.
 TEST(Artifact, RefusesWeightsThatCannotBeMade) {
   const auto refused = [](auto change) {
-    return why_refused(write_file("made.quern", fake_artifact({.made = true, .change_made = change})));
+    return why_refused(
+        write_file("made.quern", fake_artifact({.made = true, .change_made = change})));
   };
   const auto sized = [](uint64_t offset, uint64_t bytes, uint64_t panel = 8, uint64_t run = 8,
                         uint32_t record = 8) {

@@ -39,7 +39,7 @@ struct FakeOptions {
   bool made = false; // all weights but the last and the window are made, not held
   std::function<void(std::vector<artifact::MadeWeight> &, std::vector<artifact::KeptWeight> &)>
       change_made = nullptr; // of that
-  bool cuda = false; // a variant sm_80 too, with buckets and a kernel of its own
+  bool cuda = false;         // a variant sm_80 too, with buckets and a kernel of its own
   std::function<void(FakeCode &)> change_code = nullptr;             // of that
   std::function<void(std::vector<uint8_t> &)> damage_code = nullptr; // and what became of it
 };
