@@ -267,7 +267,8 @@ absl::StatusOr<std::vector<Compiled>> compile_all(std::span<const CompileJob> jo
   // Long ones first: one that begins last would be waited for alone.
   std::vector<size_t> order(jobs.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return jobs[i].source.size(); });
+  std::ranges::sort(order, std::greater<>(),
+                    [&](size_t i) { return std::pair(jobs[i].source.size(), jobs.size() - i); });
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t i = next++; i < jobs.size(); i = next++)
