@@ -25,14 +25,9 @@ Result run(Context &made, const LoadedFunction &function, const Shape &shape,
            const std::vector<u8> &parameters) {
   if (made.sticky != kSuccess)
     return made.sticky;
-<<<<<<< HEAD
   made.watch->detectors().use(made.at);
   const auto report =
       made.device->launch(*function.module->module, *function.function, shape, parameters);
-=======
-  const auto report =
-      made.device->launch(*function.module->module, *function.function, shape, parameters);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
   if (!report.ok()) {
     made.report = std::string(report.status().message());
     made.reported = report.status().code() != absl::StatusCode::kResourceExhausted ? kInvalidValue
@@ -157,20 +152,12 @@ QUERN_PTX_DRIVER int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes
   if (from == nullptr && bytes != 0)
     return kInvalidValue;
   return stream_work(
-<<<<<<< HEAD
       stream,
       [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
       to, reinterpret_cast<u64>(from), bytes,
       [](Context &made, u64 at, u64 source, size_t n) {
         made.device->write(at, reinterpret_cast<const void *>(source), n);
         host_copy(made, at, n, true);
-=======
-      stream,
-      [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
-      to, reinterpret_cast<u64>(from), bytes,
-      [](Context &made, u64 at, u64 source, size_t n) {
-        made.device->write(at, reinterpret_cast<const void *>(source), n);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
       });
 }
 
@@ -178,20 +165,12 @@ QUERN_PTX_DRIVER int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void
   if (to == nullptr && bytes != 0)
     return kInvalidValue;
   return stream_work(
-<<<<<<< HEAD
       stream,
       [](Context &made, u64, u64 at, size_t n) { return made.device->memory().contains(at, n); },
       reinterpret_cast<u64>(to), from, bytes,
       [](Context &made, u64 target, u64 at, size_t n) {
         made.device->read(at, reinterpret_cast<void *>(target), n);
         host_copy(made, at, n, false);
-=======
-      stream,
-      [](Context &made, u64, u64 at, size_t n) { return made.device->memory().contains(at, n); },
-      reinterpret_cast<u64>(to), from, bytes,
-      [](Context &made, u64 target, u64 at, size_t n) {
-        made.device->read(at, reinterpret_cast<void *>(target), n);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
       });
 }
 
@@ -202,36 +181,22 @@ QUERN_PTX_DRIVER int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *
         return made.device->memory().contains(target, n) &&
                made.device->memory().contains(source, n);
       },
-<<<<<<< HEAD
       to, from, bytes,
       [](Context &made, u64 target, u64 source, size_t n) {
         made.device->memory().copy(target, source, n);
         host_copy(made, source, n, false);
         host_copy(made, target, n, true);
-=======
-      to, from, bytes,
-      [](Context &made, u64 target, u64 source, size_t n) {
-        made.device->memory().copy(target, source, n);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
       });
 }
 
 QUERN_PTX_DRIVER int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, void *stream) {
   return stream_work(
-<<<<<<< HEAD
       stream,
       [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
       to, value, bytes,
       [](Context &made, u64 at, u64 fill, size_t n) {
         made.device->memory().fill(at, static_cast<u8>(fill), n);
         host_copy(made, at, n, true);
-=======
-      stream,
-      [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
-      to, value, bytes,
-      [](Context &made, u64 at, u64 fill, size_t n) {
-        made.device->memory().fill(at, static_cast<u8>(fill), n);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
       });
 }
 
