@@ -99,7 +99,6 @@ void make_device(Context &made) {
   const char *mode = std::getenv("QUERN_PTX_MODE"), *text = std::getenv("QUERN_PTX_SEED"), *count = std::getenv("QUERN_PTX_COUNT");
   const u32 seed = static_cast<u32>(text != nullptr ? std::strtoul(text, nullptr, 10) : 0);
   if (mode != nullptr && std::string_view(mode) == "perturbed")
-<<<<<<< HEAD
     made.device->set_perturbation(seed * 2 + 1);
   made.schedule = seed != 0 ? new_schedule(seed) : nullptr;
   made.device->set_scheduler(made.schedule.get());
@@ -112,11 +111,6 @@ void host_copy(Context &made, u64 address, u64 bytes, bool write) {
     made.report = "race: " + *race;
     made.sticky = made.reported = kLaunchFailed;
   }
-=======
-    made->set_perturbation(
-        static_cast<u32>(seed != nullptr ? std::strtoul(seed, nullptr, 10) : 0) * 2 + 1);
-  return made;
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
 }
 
 Result issue(Stream &stream, Work work) {

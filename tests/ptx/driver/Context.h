@@ -139,18 +139,12 @@ Result ready(const Context &made);
 /// Whether this thread has the context current.
 bool &current();
 
-<<<<<<< HEAD
 /// The device of a fresh context, and who watches it, set up as the environment says: QUERN_PTX_MODE, QUERN_PTX_SEED
 /// (numerics' as well as the order of warps and blocks, as in Schedules.h) and QUERN_PTX_COUNT.
 void make_device(Context &made);
 
 /// Tells the detectors of a copy or a fill; what it races with becomes the report.
 void host_copy(Context &made, u64 address, u64 bytes, bool write);
-=======
-/// The device of a fresh context, set up as the environment says: QUERN_PTX_MODE and
-/// QUERN_PTX_SEED.
-std::unique_ptr<Device> make_device(const DeviceTraits &traits);
->>>>>>> d2e00e39b89bc4faaad393ef7e84b274344d7235
 
 /// Does work, or records it where the stream is being captured.
 Result issue(Stream &stream, Work work);
