@@ -8,6 +8,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -25,6 +26,9 @@ struct VariantInfo {
   std::string name;                   ///< "x86-64-v3", "sm_80"
   std::vector<std::string> required;  ///< what the machine must have, as the runtime names it
   std::vector<std::string> spellings; ///< other names that flags may use: "a100"
+  /// About how many bytes of its code section a kernel takes, in all its forms: what `quern plan`
+  /// guesses by.
+  uint64_t bytes_a_kernel;
 };
 
 struct GenerateOptions {
@@ -60,7 +64,7 @@ public:
   /// an error on the kernel, given to the context's diagnostic handler. Needs nothing available().
   virtual absl::Status check(mlir::ModuleOp planned) const = 0;
 
-  /// The bytes of a code section for each of the variants, for a module that holds what the plan
+  /// The bytes of a code section for each of the variants, for a module that holds what the order
   /// phase promises and was planned for this target. The same module gives the same bytes, with a
   /// cache or without, alone or beside other variants.
   virtual absl::StatusOr<std::vector<std::string>>

@@ -55,11 +55,11 @@ typedef struct QuernModel QuernModel;
 
 typedef struct QuernOptions {
   size_t size;         /* sizeof(QuernOptions) */
-  const char *device;  /* NULL: "cpu" */
+  const char *device;  /* NULL: "cpu"; or "cuda", "cuda:1", ... */
   const char *variant; /* NULL: the best that runs here */
   uint64_t ctx;        /* positions a slot holds; 0: the artifact's */
   uint64_t slots;      /* sequences alive at once; 0: 1 */
-  uint64_t memory;     /* ceiling in bytes; 0: what the machine has available */
+  uint64_t memory;     /* ceiling in bytes; 0: what the device has available */
   int32_t threads;     /* 0: the physical cores this process may use */
 } QuernOptions;
 
@@ -70,6 +70,7 @@ QUERN_API void quern_close(QuernModel *model);
 
 typedef struct QuernMemory {
   uint64_t weights, arena, state, code, total; /* bytes */
+  uint64_t staging; /* part of total: what a device with memory of its own takes for steps */
 } QuernMemory;
 QUERN_API void quern_memory(const QuernModel *model, QuernMemory *memory);
 

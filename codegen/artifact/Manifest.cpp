@@ -2,6 +2,7 @@
 
 #include "codegen/artifact/Plan.h"
 #include "codegen/artifact/Weights.h"
+#include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/Layout.h"
@@ -19,17 +20,21 @@ template <typename T> using Offsets = std::vector<flatbuffers::Offset<T>>;
 
 class ManifestBuilderOf {
 public:
-  ManifestBuilderOf(mlir::ModuleOp module, const ManifestExtras &extras)
-      : module_(module), extras_(extras) {
+  ManifestBuilderOf(std::span<const mlir::ModuleOp> modules, const ManifestExtras &extras)
+      : modules_(modules), module_(modules.front()), extras_(extras) {
     // Numbers that are zero now and are not when the manifest is made again take their room.
     fbb_.ForceDefaults(true);
   }
 
   absl::StatusOr<std::string> build(const std::vector<SectionEntry> &sections,
                                     const std::vector<formats::ErrorStats> &errors) {
-    auto buckets = planned_buckets(module_);
-    if (!buckets.ok())
-      return buckets.status();
+    std::vector<PlannedBucket> buckets; // of all targets, in their order
+    for (mlir::ModuleOp module : modules_) {
+      auto planned = planned_buckets(module);
+      if (!planned.ok())
+        return planned.status();
+      buckets.insert(buckets.end(), planned->begin(), planned->end());
+    }
     auto sizes = planned_sizes(module_);
     if (!sizes.ok())
       return sizes.status();
@@ -41,7 +46,7 @@ public:
 
     const auto section_table = this->sections(sections);
     const auto kernel_table = kernels();
-    auto entry_table = entries(*buckets);
+    auto entry_table = entries(buckets);
     if (!entry_table.ok())
       return entry_table.status();
     const auto state_table = states();
@@ -49,6 +54,8 @@ public:
     const auto weight_table = weights(errors);
     const auto variant_table = variants();
     const auto flags = fbb_.CreateVectorOfStrings(extras_.flags);
+    const auto made = fbb_.CreateVectorOfStructs(extras_.made);
+    const auto kept = fbb_.CreateVectorOfStructs(extras_.kept);
     const auto producer = fbb_.CreateString(extras_.producer);
     const auto source = fbb_.CreateString(extras_.source);
     const auto family_text = fbb_.CreateString(family ? family.str() : std::string());
@@ -72,8 +79,13 @@ public:
     manifest.add_slot_bytes(sizes->slot_bytes);
     manifest.add_weights(weight_table);
     manifest.add_variants(variant_table);
-    manifest.add_flops_per_token(decode_flops(*buckets));
+    manifest.add_flops_per_token(decode_flops(buckets));
     manifest.add_flags(flags);
+    manifest.add_weights_bytes(extras_.weights_bytes);
+    if (extras_.weights_bytes != 0) {
+      manifest.add_made(made);
+      manifest.add_kept(kept);
+    }
     FinishManifestBuffer(fbb_, manifest.Finish());
     return std::string(reinterpret_cast<const char *>(fbb_.GetBufferPointer()), fbb_.GetSize());
   }
@@ -90,11 +102,13 @@ private:
 
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Kernel>>> kernels() {
     Offsets<Kernel> table;
-    for (auto kernel : module_.getOps<KernelOp>()) {
-      kernel_index_[kernel.getSymName()] = static_cast<uint32_t>(table.size());
-      table.push_back(CreateKernel(fbb_, fbb_.CreateString(kernel.getSymName().str()),
-                                   fbb_.CreateString(stringifyAnchor(kernel.getAnchor()).str())));
-    }
+    for (mlir::ModuleOp module : modules_)
+      for (auto kernel : module.getOps<KernelOp>()) {
+        kernel_index_[kernel] = static_cast<uint32_t>(table.size());
+        table.push_back(CreateKernel(fbb_, fbb_.CreateString(kernel.getSymName().str()),
+                                     fbb_.CreateString(stringifyAnchor(kernel.getAnchor()).str()),
+                                     fbb_.CreateString(target_of(module))));
+      }
     return fbb_.CreateVector(table);
   }
 
@@ -223,7 +237,7 @@ private:
                         /*min_tokens=*/1, static_cast<uint32_t>(planned.shape.max_tokens),
                         static_cast<uint32_t>(planned.shape.max_seqs), planned.arena,
                         planned.arena_bound, fbb_.CreateVector(dispatches),
-                        fbb_.CreateVector(buffers));
+                        fbb_.CreateVector(buffers), fbb_.CreateString(target_of(planned.func)));
   }
 
   flatbuffers::Offset<Dispatch> dispatch(DispatchOp planned) {
@@ -237,9 +251,9 @@ private:
     for (mlir::Value input : planned.getInputs())
       if (auto ref = input.getDefiningOp<StateRefOp>())
         states.push_back(state_index(ref.getName()));
-    return CreateDispatch(fbb_, kernel_index_[planned.getKernel()],
-                          fbb_.CreateString(planned.getLabel().str()), weights.step, wanted,
-                          flops.row, flops.position, fbb_.CreateVector(states), weights.row);
+    return CreateDispatch(fbb_, kernel_index_[kernel], fbb_.CreateString(planned.getLabel().str()),
+                          weights.step, wanted, flops.row, flops.position,
+                          fbb_.CreateVector(states), weights.row);
   }
 
   // A state's place in the table that states() makes.
@@ -319,7 +333,8 @@ private:
     Offsets<Variant> table;
     for (const auto &variant : extras_.variants)
       table.push_back(CreateVariant(fbb_, fbb_.CreateString(variant.name),
-                                    fbb_.CreateVectorOfStrings(variant.features)));
+                                    fbb_.CreateVectorOfStrings(variant.features),
+                                    fbb_.CreateString(variant.target)));
     return fbb_.CreateVector(table);
   }
 
@@ -332,23 +347,27 @@ private:
     return flops_per_token(*smallest);
   }
 
-  mlir::ModuleOp module_;
+  static std::string target_of(mlir::Operation *op) { return target::of(op).name.str(); }
+
+  std::span<const mlir::ModuleOp> modules_; ///< one a target
+  mlir::ModuleOp module_;                   ///< the first, for what they share
   const ManifestExtras &extras_;
   flatbuffers::FlatBufferBuilder fbb_;
-  llvm::StringMap<uint32_t> kernel_index_;
+  llvm::DenseMap<mlir::Operation *, uint32_t> kernel_index_;
   llvm::StringMap<uint32_t> state_index_;
 };
 
 } // namespace
 
-absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const ManifestExtras &extras,
+absl::StatusOr<std::string> build_manifest(std::span<const mlir::ModuleOp> planned,
+                                           const ManifestExtras &extras,
                                            const std::vector<SectionEntry> &sections,
                                            const std::vector<formats::ErrorStats> &errors) {
   return ManifestBuilderOf(planned, extras).build(sections, errors);
 }
 
-absl::Status check_limits(mlir::ModuleOp planned, const ManifestExtras &extras) {
-  const auto sizes = planned_sizes(planned);
+absl::Status check_limits(std::span<const mlir::ModuleOp> planned, const ManifestExtras &extras) {
+  const auto sizes = planned_sizes(planned.front());
   if (!sizes.ok())
     return sizes.status();
   const auto manifest = build_manifest(planned, extras, {}, {});

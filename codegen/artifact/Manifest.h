@@ -10,6 +10,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,22 +35,29 @@ struct ManifestExtras {
   uint64_t max_seqs = 0;
   std::vector<std::string> flags;
   struct Variant {
+    std::string target;
     std::string name;
     std::vector<std::string> features;
   };
   std::vector<Variant> variants;
+  /// Of weights that the file does not hold (OmittedWeights.h); 0 bytes: it holds them all.
+  uint64_t weights_bytes = 0;
+  std::vector<MadeWeight> made;
+  std::vector<KeptWeight> kept;
 };
 
-/// The FlatBuffer. Its size depends on neither the sections' offsets and checksums nor on `errors`
-/// (one for each of packed_in_order()), so it can be made once to know where the sections begin,
-/// and again when they are written.
-absl::StatusOr<std::string> build_manifest(mlir::ModuleOp planned, const ManifestExtras &extras,
+/// The FlatBuffer of an artifact for the targets of these modules, of which check_agreement holds:
+/// what they share is as the first one has it. Its size depends on neither the sections' offsets
+/// and checksums nor on `errors` (one for each of packed_in_order()), so it can be made once to
+/// know where the sections begin, and again when they are written.
+absl::StatusOr<std::string> build_manifest(std::span<const mlir::ModuleOp> planned,
+                                           const ManifestExtras &extras,
                                            const std::vector<SectionEntry> &sections,
                                            const std::vector<formats::ErrorStats> &errors);
 
 /// Whether the runtime would take an artifact of that plan: what it refuses to believe of any file,
 /// such as pages of 64 TiB, it would refuse of this one.
-absl::Status check_limits(mlir::ModuleOp planned, const ManifestExtras &extras);
+absl::Status check_limits(std::span<const mlir::ModuleOp> planned, const ManifestExtras &extras);
 
 } // namespace quern::artifact
 

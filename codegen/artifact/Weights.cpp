@@ -302,22 +302,43 @@ absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
   return Packer(std::move(jobs), store, file, file_offset, section_bytes, options).run();
 }
 
-PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t file_offset) {
+absl::StatusOr<std::string> packed_weight(PackedOp packed, const weights::WeightStore &store) {
+  auto yield = mlir::cast<YieldOp>(packed.getBody().front().getTerminator());
+  auto rows = weight_rows(yield.getOperand(0), store);
+  if (!rows.ok())
+    return in_weight(packed, rows.status());
+  const auto bytes = packed_bytes(packed);
+  if (!bytes.ok())
+    return bytes.status();
+  std::string packed_to(*bytes, '\0');
+  Findings findings;
+  absl::Status status =
+      plain_rows(packed)
+          ? (*rows)->read_floats(0, (*rows)->rows(), reinterpret_cast<float *>(packed_to.data()),
+                                 findings)
+          : pack_panels(**rows, 0, formats::Packing::panels((*rows)->rows()),
+                        reinterpret_cast<std::byte *>(packed_to.data()), findings);
+  if (!status.ok())
+    return in_weight(packed, status);
+  return packed_to;
+}
+
+PackedRows packed_rows(mlir::ModuleOp planned, WeightBytes read) {
   std::map<std::string, PackedOp> by_name;
   for (auto packed : planned.getOps<PackedOp>())
     by_name[packed.getSymName().str()] = packed;
-  return [by_name = std::move(by_name), &file, file_offset](
+  return [by_name = std::move(by_name), read = std::move(read)](
              const std::string &name, int64_t first, int64_t count, float *out) -> absl::Status {
     const auto found = by_name.find(name);
     if (found == by_name.end())
       return absl::NotFoundError(absl::StrCat("no packed weight is named ", name));
     PackedOp packed = found->second;
     const int64_t inputs = packed.getType().getShape().back();
-    const uint64_t begin = file_offset + static_cast<uint64_t>(*packed.getOffset());
+    const auto begin = static_cast<uint64_t>(*packed.getOffset());
     if (plain_rows(packed)) {
       const auto row_bytes = static_cast<uint64_t>(inputs) * sizeof(float);
-      return file.read_at(begin + static_cast<uint64_t>(first) * row_bytes, out,
-                          static_cast<uint64_t>(count) * row_bytes);
+      return read(begin + static_cast<uint64_t>(first) * row_bytes, out,
+                  static_cast<uint64_t>(count) * row_bytes);
     }
     const auto packing = formats::parse_packing(packed.getPacking());
     if (!packing.ok())
@@ -326,12 +347,18 @@ PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t 
     const int64_t panels = (first + count + kPanelLanes - 1) / kPanelLanes - first_panel;
     std::vector<std::byte> bytes(static_cast<size_t>(panels * packing->panel_bytes(inputs)));
     const auto at = begin + static_cast<uint64_t>(first_panel * packing->panel_bytes(inputs));
-    if (absl::Status status = file.read_at(at, bytes.data(), bytes.size()); !status.ok())
+    if (absl::Status status = read(at, bytes.data(), bytes.size()); !status.ok())
       return status;
     formats::rows_from_packed(*packing, bytes.data(), first - first_panel * kPanelLanes, count,
                               inputs, out);
     return absl::OkStatus();
   };
+}
+
+PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t file_offset) {
+  return packed_rows(planned, [&file, file_offset](uint64_t offset, void *to, uint64_t bytes) {
+    return file.read_at(file_offset + offset, to, bytes);
+  });
 }
 
 } // namespace quern::artifact

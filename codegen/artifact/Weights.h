@@ -49,6 +49,16 @@ absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
                                            uint64_t file_offset, uint64_t section_bytes,
                                            const PackOptions &options);
 
+/// The bytes of one weight, as pack_weights would write them.
+absl::StatusOr<std::string> packed_weight(PackedOp packed, const weights::WeightStore &store);
+
+/// Reads bytes of the weights, from `offset` on.
+using WeightBytes = std::function<absl::Status(uint64_t offset, void *to, uint64_t bytes)>;
+
+/// Reads packed weights where `read` has their bytes; from any thread, as long as `planned` is
+/// there.
+PackedRows packed_rows(mlir::ModuleOp planned, WeightBytes read);
+
 /// Reads what pack_weights wrote; from any thread, as long as `planned` and `file` are there.
 PackedRows packed_rows(mlir::ModuleOp planned, const AtomicFile &file, uint64_t file_offset);
 

@@ -1,7 +1,9 @@
 #include "codegen/artifact/Writer.h"
 
+#include "codegen/artifact/OmittedWeights.h"
 #include "codegen/artifact/Plan.h"
 #include "runtime/artifact/Layout.h"
+#include "runtime/artifact/MadeWeights.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -43,7 +45,7 @@ std::string front(const std::string &manifest, uint64_t file_size) {
 
 absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::WeightStore &store,
                                        AtomicFile &file, const PackOptions &options) {
-  const auto sizes = planned_sizes(contents.planned);
+  const auto sizes = planned_sizes(contents.planned.front());
   if (!sizes.ok())
     return sizes.status();
   if (contents.code.size() != contents.extras.variants.size())
@@ -60,15 +62,28 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   if (!contents.tokenizer.empty())
     blob(SectionKind::tokenizer, "", contents.tokenizer);
   // Large and looked at last: the weights; then the proof, which is computed from them.
-  const bool has_weights = sizes->weights > 0;
+  const bool has_weights = sizes->weights > 0 && !contents.omit_weights;
   const size_t weights = sections.size();
+  ManifestExtras extras = contents.extras;
+  OmittedWeights omitted;
+  if (contents.omit_weights) {
+    auto made = omit_weights(contents.planned.front(), store, sizes->weights);
+    if (!made.ok())
+      return made.status();
+    omitted = *std::move(made);
+    extras.weights_bytes = omitted.bytes;
+    extras.made = omitted.made;
+    extras.kept = omitted.kept;
+    if (!omitted.section.empty())
+      blob(SectionKind::weights, "", omitted.section);
+  }
   if (has_weights)
     sections.push_back({SectionKind::weights, "", 0, sizes->weights, 0});
   // Last of all: how long its notes are is not known yet.
   sections.push_back({SectionKind::proof, "", 0, 1, 0});
   SectionEntry &proof = sections.back();
 
-  const auto draft = build_manifest(contents.planned, contents.extras, sections, {});
+  const auto draft = build_manifest(contents.planned, extras, sections, {});
   if (!draft.ok())
     return draft.status();
   uint64_t end = padded_to_page(sizeof(FileHeader) + draft->size());
@@ -88,7 +103,7 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   Written written;
   ProofContents proven = contents.proof;
   if (has_weights) {
-    auto packed = pack_weights(contents.planned, store, file, sections[weights].offset,
+    auto packed = pack_weights(contents.planned.front(), store, file, sections[weights].offset,
                                sections[weights].bytes, options);
     if (!packed.ok())
       return packed.status();
@@ -97,10 +112,17 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
     for (const Findings &found : packed->findings)
       written.errors.push_back(found.error);
   }
+  PackedRows rows = packed_rows(contents.planned.front(), file, sections[weights].offset);
+  if (contents.omit_weights)
+    rows = packed_rows(contents.planned.front(), [&](uint64_t offset, void *to, uint64_t bytes) {
+      make_weights(
+          omitted.made, omitted.kept,
+          {reinterpret_cast<const uint8_t *>(omitted.section.data()), omitted.section.size()},
+          offset, {static_cast<uint8_t *>(to), static_cast<size_t>(bytes)});
+      return absl::OkStatus();
+    });
   if (contents.compute_logits)
-    if (absl::Status status = contents.compute_logits(
-            proven, packed_rows(contents.planned, file, sections[weights].offset));
-        !status.ok())
+    if (absl::Status status = contents.compute_logits(proven, rows); !status.ok())
       return status;
   const std::string proof_bytes = build_proof(proven);
   proof.bytes = proof_bytes.size();
@@ -112,7 +134,7 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
   if (absl::Status status = file.write_at(end - 1, "", 1); !status.ok())
     return status;
 
-  const auto manifest = build_manifest(contents.planned, contents.extras, sections, written.errors);
+  const auto manifest = build_manifest(contents.planned, extras, sections, written.errors);
   if (!manifest.ok())
     return manifest.status();
   if (manifest->size() != draft->size())

@@ -17,15 +17,19 @@
 namespace quern::artifact {
 
 struct Contents {
-  mlir::ModuleOp planned;
+  /// One a target, of which check_agreement holds.
+  std::vector<mlir::ModuleOp> planned;
   ManifestExtras extras;
-  /// Shared objects, one for each of extras.variants, in that order.
+  /// Code sections, one for each of extras.variants, in that order.
   std::vector<std::string> code;
   std::string tokenizer; ///< a tokenizer section's bytes; empty: the model has none
   /// The proof, its logits still zeros.
   ProofContents proof;
   /// Fills in the proof's logits, from the weights as they were written, and adds notes.
   std::function<absl::Status(ProofContents &, const PackedRows &)> compute_logits;
+  /// Synthetic weights are left out, for what opens the artifact to make (OmittedWeights.h). What
+  /// extras says of them is filled in.
+  bool omit_weights = false;
 };
 
 /// What came to light while an artifact was written.

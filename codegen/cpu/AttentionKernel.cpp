@@ -2,6 +2,7 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
+#include "passes/target/BlockScratch.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -112,8 +113,8 @@ public:
   /// memory; then each worker merges the heads that are its own. As many blocks at a time as
   /// that memory holds, in halves: while one is merged the other may be filled already.
   void generateOne() {
-    constexpr int64_t kRound = BlockScratch::kBlocksARound;
-    BlockScratch scratch{op.facts().partials};
+    constexpr int64_t kRound = target::BlockScratch::kBlocksARound;
+    target::BlockScratch scratch{op.facts().partials};
     auto shared = [&](Value row) {
       auto at = code.at(kernel.shared, code.mul(row, scratch.stride()));
       return RowStates{at, code.at(at, code.c(scratch.maxAt())),

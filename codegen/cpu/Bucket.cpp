@@ -1,8 +1,8 @@
 // See Bucket.h.
 #include "codegen/cpu/Bucket.h"
 
-#include "codegen/cpu/Repeats.h"
-#include "passes/analysis/Entries.h"
+#include "codegen/schedule/Loops.h"
+#include "ir/quern/AttributeNames.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -10,53 +10,9 @@
 using namespace mlir;
 using namespace quern;
 using namespace quern::cpu;
+using namespace quern::codegen;
 
 namespace {
-
-/// Fewer calls than a small layer has are not worth a loop.
-constexpr size_t kLeastSaved = 8;
-
-/// Numbers that are the same where calls are alike.
-SmallVector<unsigned> kindsOf(ArrayRef<Call> calls) {
-  SmallVector<unsigned> kinds;
-  SmallVector<const Call *> examples; // of each kind
-  for (const Call &call : calls) {
-    auto known = llvm::find_if(examples, [&](const Call *other) { return other->alike(call); });
-    kinds.push_back(static_cast<unsigned>(known - examples.begin()));
-    if (known == examples.end())
-      examples.push_back(&call);
-  }
-  return kinds;
-}
-
-/// The numbers that differ from one turn of a loop to the next: a row of them each turn.
-class Table {
-public:
-  explicit Table(size_t turns) : turns(turns) {}
-
-  /// The place in a row of these numbers, one a turn.
-  size_t column(const SmallVector<int64_t> &numbers) {
-    auto known = llvm::find(columns, numbers);
-    if (known == columns.end())
-      known = columns.insert(columns.end(), numbers);
-    return known - columns.begin();
-  }
-
-  int64_t rowBytes() const { return static_cast<int64_t>(columns.size() * sizeof(int64_t)); }
-
-  /// By rows, as they are read.
-  SmallVector<int64_t> rows() const {
-    SmallVector<int64_t> all;
-    for (size_t turn = 0; turn < turns; ++turn)
-      for (const SmallVector<int64_t> &column : columns)
-        all.push_back(column[turn]);
-    return all;
-  }
-
-private:
-  size_t turns;
-  std::vector<SmallVector<int64_t>> columns;
-};
 
 class Writer {
 public:
@@ -77,13 +33,12 @@ public:
     loadBases(bucket);
   }
 
-  void write() {
-    SmallVector<unsigned> kinds = kindsOf(calls);
+  void write(ArrayRef<Loop> loops) {
     size_t next = 0;
-    for (const Repeat &repeat : findRepeats(kinds, kLeastSaved)) {
-      writeEach(next, repeat.first);
-      writeLoop(repeat);
-      next = repeat.end();
+    for (const Loop &loop : loops) {
+      writeEach(next, loop.first);
+      writeLoop(loop);
+      next = loop.end();
     }
     writeEach(next, calls.size());
     LLVM::ReturnOp::create(code.b, ValueRange{});
@@ -159,30 +114,21 @@ private:
   }
 
   /// Numbers that are the same at every turn stay constants of the code.
-  void writeLoop(const Repeat &repeat) {
-    Table table(repeat.count);
-    auto numbersOf = [&](size_t i, size_t o) {
-      SmallVector<int64_t> numbers;
-      for (size_t turn = 0; turn < repeat.count; ++turn)
-        numbers.push_back(calls[i + turn * repeat.period].operands[o].number);
-      return numbers;
-    };
-    for (size_t i = repeat.first; i < repeat.first + repeat.period; ++i)
-      for (size_t o = 0; o < calls[i].operands.size(); ++o)
-        if (SmallVector<int64_t> numbers = numbersOf(i, o); !llvm::all_equal(numbers))
-          table.column(numbers);
-    Value rows = table.rowBytes() ? code.integers(table.rows()) : Value();
-    code.rolledLoop(static_cast<int64_t>(repeat.count), [&](Value turn) {
-      Value row = rows ? code.atBytes(rows, code.mul(turn, table.rowBytes())) : Value();
-      Value before = code.mul(turn, static_cast<int64_t>(repeat.period));
-      for (size_t i = repeat.first; i < repeat.first + repeat.period; ++i)
-        writeCall(i, code.add(before, static_cast<int64_t>(i)), [&](size_t o) {
-          SmallVector<int64_t> numbers = numbersOf(i, o);
-          if (llvm::all_equal(numbers))
-            return code.c(numbers.front());
-          auto column = static_cast<int64_t>(table.column(numbers));
-          return code.load(code.i64(), code.at(row, code.i64(), code.c(column)));
-        });
+  void writeLoop(const Loop &loop) {
+    Value rows = loop.width ? code.integers(loop.table) : Value();
+    const auto rowBytes = static_cast<int64_t>(loop.width * sizeof(int64_t));
+    code.rolledLoop(static_cast<int64_t>(loop.turns), [&](Value turn) {
+      Value row = rows ? code.atBytes(rows, code.mul(turn, rowBytes)) : Value();
+      Value before = code.mul(turn, static_cast<int64_t>(loop.period));
+      for (size_t i = 0; i < loop.period; ++i)
+        writeCall(loop.first + i, code.add(before, static_cast<int64_t>(loop.first + i)),
+                  [&](size_t o) {
+                    std::optional<size_t> column = loop.columns[i][o];
+                    if (!column)
+                      return code.c(calls[loop.first + i].operands[o].number);
+                    Value place = code.c(static_cast<int64_t>(*column));
+                    return code.load(code.i64(), code.at(row, code.i64(), place));
+                  });
     });
   }
 
@@ -197,26 +143,21 @@ private:
 
 } // namespace
 
-std::string quern::cpu::bucketSymbol(func::FuncOp bucket) {
-  return ("quern_" + bucket->getAttrOfType<StringAttr>(attrs::kEntry).getValue() + "_" +
-          bucket->getAttrOfType<StringAttr>(attrs::kBucket).getValue())
-      .str();
-}
-
 LogicalResult
 quern::cpu::generateBucket(Code &code, const SymbolTable &symbols, func::FuncOp bucket,
                            std::function<LLVM::LLVMFuncOp(KernelOp, Form)> kernelFor) {
   FailureOr<std::vector<Call>> calls = callsOf(bucket, symbols);
   if (failed(calls))
     return failure();
+  FailureOr<std::vector<Loop>> loops = loopsOf(bucket, *calls);
+  if (failed(loops))
+    return failure();
   SmallVector<LLVM::LLVMFuncOp> functions;
   for (const Call &call : *calls) {
-    functions.push_back(kernelFor(call.kernel, call.last          ? Form::Last
-                                               : isSingle(bucket) ? Form::One
-                                                                  : Form::Many));
+    functions.push_back(kernelFor(call.kernel, formOf(bucket, call)));
     if (!functions.back())
       return failure();
   }
-  Writer(code, bucket, *calls, functions).write();
+  Writer(code, bucket, *calls, functions).write(*loops);
   return success();
 }

@@ -1,9 +1,9 @@
 // See CpuCodegen.h.
 #include "codegen/cpu/CpuCodegen.h"
 
+#include "codegen/CodeCache.h"
 #include "codegen/cpu/Backend.h"
 #include "codegen/cpu/Bucket.h"
-#include "codegen/cpu/CodeCache.h"
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/Stopwatch.h"
 #include "passes/analysis/Entries.h"
@@ -137,13 +137,13 @@ generate(ModuleOp planned, std::span<const Variant *const> variants, const Optio
   watch.took("lowering");
 
   // Texts are made along the way, and what the cache has came another.
-  const CodeCache cache(options.emit ? "" : options.cache);
+  const codegen::CodeCache cache(options.emit ? "" : options.cache);
   std::vector<std::string> objects(variants.size());
   std::vector<Missing> missing;
   for (auto [i, variant] : llvm::enumerate(variants)) {
     const std::string_view parts[] = {variant->name,       variant->cpu,          variant->features,
                                       LLVM_VERSION_STRING, variant->microkernels, *bitcode};
-    std::string key = CodeCache::key(parts);
+    std::string key = codegen::CodeCache::key(parts);
     if (auto found = cache.find(key)) {
       objects[i] = *std::move(found);
       watch.took(variant->name + ": from the cache");

@@ -2,9 +2,10 @@
 #ifndef QUERN_CODEGEN_CPU_CPUCODEGEN_H
 #define QUERN_CODEGEN_CPU_CPUCODEGEN_H
 
+#include "codegen/Target.h"
+
 #include <absl/status/statusor.h>
 
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,19 +33,10 @@ const std::vector<Variant> &variants();
 /// The variant of that name, or null.
 const Variant *findVariant(std::string_view name);
 
-struct Options {
-  /// Receives each intermediate text as it is made: a file name such as "code.x86-64-v3.ll"
-  /// and the text (`--emit-dir`). Empty: none are made.
-  std::function<void(std::string_view name, std::string_view text)> emit;
-  /// Is told how long each step took: "kernels", "x86-64-v3: optimization". Steps of different
-  /// variants may have run together.
-  std::function<void(std::string_view step, double seconds)> took;
-  int threads = 1;   ///< variants that are worked on at a time; 1 where texts are wanted
-  std::string cache; ///< a folder of objects made before (CodeCache.h); empty: none are used
-};
+using Options = codegen::GenerateOptions;
 
 /// For each variant, bytes of a shared ELF object that exports quern_<entry>_<bucket> for every
-/// bucket of the module, which must hold what the plan phase promises. The same module gives the
+/// bucket of the module, which must hold what the order phase promises. The same module gives the
 /// same bytes, with a cache or without, alone or beside other variants.
 absl::StatusOr<std::vector<std::string>>
 generate(mlir::ModuleOp planned, std::span<const Variant *const> variants, const Options &options);

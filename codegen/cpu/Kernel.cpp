@@ -22,24 +22,24 @@ llvm::SmallVector<Type> quern::cpu::loweredTypes(Type type) {
   return {LLVM::LLVMPointerType::get(type.getContext())};
 }
 
-Lowering quern::cpu::loweringOf(Anchor anchor) {
+Generator quern::cpu::generatorOf(Anchor anchor) {
   switch (anchor) {
   case Anchor::rows:
-    return {.generate = &Kernel::generateRows, .replicable = true};
+    return &Kernel::generateRows;
   case Anchor::linear:
-    return {.generate = &Kernel::generateLinear, .fetchesWork = true};
+    return &Kernel::generateLinear;
   case Anchor::attention:
-    return {.generate = &Kernel::generateAttention, .fetchesWork = true};
+    return &Kernel::generateAttention;
   case Anchor::kv_append:
-    return {.generate = &Kernel::generateKvAppend};
+    return &Kernel::generateKvAppend;
   case Anchor::linear_recurrence:
-    return {.generate = &Kernel::generateRecurrence};
+    return &Kernel::generateRecurrence;
   case Anchor::causal_conv1d:
-    return {.generate = &Kernel::generateConv};
+    return &Kernel::generateConv;
   case Anchor::embedding:
-    return {.generate = &Kernel::generateEmbedding, .replicable = true};
+    return &Kernel::generateEmbedding;
   }
-  llvm_unreachable("an anchor without a lowering");
+  llvm_unreachable("an anchor without a generator");
 }
 
 Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
@@ -112,7 +112,7 @@ void Kernel::scheduleGuided(Value count, Value chunk, std::function<void(Value, 
 }
 
 LogicalResult Kernel::generate() {
-  if (failed((this->*loweringOf(op.getAnchor()).generate)()))
+  if (failed((this->*generatorOf(op.getAnchor()))()))
     return failure();
   LLVM::ReturnOp::create(code.b, ValueRange{});
   return success();

@@ -8,6 +8,7 @@
 #define QUERN_CODEGEN_CPU_KERNEL_H
 
 #include "codegen/cpu/Code.h"
+#include "codegen/schedule/Calls.h"
 #include "ir/quern/QuernDialect.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -21,25 +22,13 @@ class Kernel;
 /// Operands a dispatch passes for a value of this type.
 llvm::SmallVector<Type> loweredTypes(Type type);
 
-/// How this target computes the kernels of an anchor.
-struct Lowering {
-  /// Writes the body.
-  mlir::LogicalResult (Kernel::*generate)();
-  /// Workers fetch chunks of its work as they come to need more. Between two such kernels there
-  /// must be a barrier.
-  bool fetchesWork = false;
-  /// A single row is no more than one worker's work, and touches no state: in buckets of one token
-  /// every worker computes it for itself.
-  bool replicable = false;
-};
+/// Writes the body of an anchor's kernels.
+using Generator = mlir::LogicalResult (Kernel::*)();
 
-/// The table of them: a new anchor's generator is named here.
-Lowering loweringOf(Anchor anchor);
-inline bool fetchesWork(KernelOp op) { return loweringOf(op.getAnchor()).fetchesWork; }
+/// The table of them: a new anchor's is named here.
+Generator generatorOf(Anchor anchor);
 
-/// What a kernel is specialised for: nothing, one token of one sequence, and besides that its
-/// result is all that the entry gives, of which the largest column may be all that is asked for.
-enum class Form { Many, One, Last };
+using codegen::Form;
 
 class Kernel {
 public:

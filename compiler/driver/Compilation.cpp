@@ -1,5 +1,6 @@
 #include "compiler/driver/Compilation.h"
 
+#include "codegen/artifact/Agreement.h"
 #include "codegen/artifact/Plan.h"
 #include "codegen/artifact/Writer.h"
 #include "compiler/driver/Dumps.h"
@@ -21,6 +22,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 namespace quern::driver {
 namespace {
@@ -86,13 +88,31 @@ std::string base_name(const std::string &path) {
   return p.has_filename() ? p.filename().string() : p.parent_path().filename().string();
 }
 
+// What is said of a target's part: under its name where there are several.
+std::string part_name(const CompileOptions &options, std::string_view target,
+                      std::string_view part) {
+  return options.targets.size() == 1 || target.empty()
+             ? std::string(part)
+             : absl::StrCat(std::string(target), ": ", std::string(part));
+}
+
 LoweringOptions lowering_options(const CompileOptions &options, Phase to, Progress &progress,
                                  Dumps &dumps) {
   LoweringOptions lowering;
+  lowering.targets.clear();
+  for (const ChosenTarget &chosen : options.targets)
+    lowering.targets.emplace_back(chosen.target->name());
+  const auto running = std::make_shared<std::string>();
+  lowering.begins = [&, running](const std::string &target) {
+    *running = target;
+    dumps.enter(options.targets.size() == 1 ? "" : target);
+  };
   lowering.to = to;
   lowering.threads = options.jobs;
   lowering.remarks = options.remarks;
-  lowering.callbacks.before = [&](const PhaseInfo &phase) { progress.part(phase.name.str()); };
+  lowering.callbacks.before = [&, running](const PhaseInfo &phase) {
+    progress.part(part_name(options, *running, phase.name.str()));
+  };
   lowering.callbacks.after = [&](const PhaseInfo &phase, mlir::ModuleOp module, double) {
     progress.finish();
     if (dumps.wanted())
@@ -115,30 +135,57 @@ artifact::ManifestExtras extras(const CompileOptions &options, const ImportedMod
   extras.max_tokens = static_cast<uint64_t>(options.model_flags.pipeline.max_tokens);
   extras.max_seqs = static_cast<uint64_t>(options.model_flags.pipeline.max_seqs);
   extras.flags = options.model_flags.recorded();
-  for (const cpu::Variant *variant : options.variants)
-    extras.variants.push_back({variant->name, variant->required});
+  if (options.omit_weights)
+    extras.flags.emplace_back("--omit-weights");
+  std::string targets; // --kv auto asks all of them
+  for (const ChosenTarget &chosen : options.targets)
+    absl::StrAppend(&targets, targets.empty() ? "" : ",", std::string(chosen.target->name()));
+  if (targets != "cpu")
+    extras.flags.push_back(absl::StrCat("--target ", targets));
+  std::ranges::sort(extras.flags);
+  for (const ChosenTarget &chosen : options.targets)
+    for (const codegen::VariantInfo *variant : chosen.variants)
+      extras.variants.push_back(
+          {std::string(chosen.target->name()), variant->name, variant->required});
   return extras;
 }
 
+// A code section for each variant of each target, in that order.
 absl::StatusOr<std::vector<std::string>> generate_code(const CompileOptions &options,
-                                                       mlir::ModuleOp planned, Progress &progress,
-                                                       Dumps &dumps) {
-  progress.part("code");
-  cpu::Options codegen;
-  codegen.threads = options.jobs;
-  codegen.cache = options.cache;
-  if (options.timing)
-    codegen.took = [&](std::string_view step, double seconds) { progress.step(step, seconds); };
-  if (dumps.wanted())
-    codegen.emit = [&](std::string_view name, std::string_view text) { dumps.write(name, text); };
-  return cpu::generate(planned, options.variants, codegen);
+                                                       std::span<const mlir::ModuleOp> planned,
+                                                       Progress &progress, Dumps &dumps) {
+  std::vector<std::string> sections;
+  for (size_t i = 0; i < planned.size(); ++i) {
+    const ChosenTarget &chosen = options.targets[i];
+    const std::string name(chosen.target->name());
+    progress.part(part_name(options, name, "code"));
+    dumps.enter(options.targets.size() == 1 ? "" : name);
+    codegen::GenerateOptions generating;
+    generating.threads = options.jobs;
+    generating.cache = options.cache;
+    if (options.timing)
+      generating.took = [&](std::string_view step, double seconds) {
+        progress.step(step, seconds);
+      };
+    if (dumps.wanted())
+      generating.emit = [&](std::string_view file, std::string_view text) {
+        dumps.write(file, text);
+      };
+    auto made = chosen.target->generate(planned[i], chosen.variant_names(), generating);
+    if (!made.ok())
+      return made.status();
+    sections.insert(sections.end(), std::make_move_iterator(made->begin()),
+                    std::make_move_iterator(made->end()));
+  }
+  return sections;
 }
 
 std::string summary(const CompileOptions &options, const artifact::PlannedSizes &sizes,
                     double seconds) {
   std::string variants;
-  for (const cpu::Variant *variant : options.variants)
-    absl::StrAppend(&variants, variants.empty() ? "" : ", ", variant->name);
+  for (const ChosenTarget &chosen : options.targets)
+    for (const codegen::VariantInfo *variant : chosen.variants)
+      absl::StrAppend(&variants, variants.empty() ? "" : ", ", variant->name);
   std::error_code error;
   const auto bytes = std::filesystem::file_size(options.output, error);
   return absl::StrFormat("%s: %s (weights %s, code for %s) in %.1f s", options.output,
@@ -160,24 +207,29 @@ absl::Status compile_model(const CompileOptions &options) {
   Progress progress(!options.quiet);
   Dumps dumps(options.emit_dir);
   auto lowered = lower(options.model, options.model_flags,
-                       lowering_options(options, Phase::plan, progress, dumps));
+                       lowering_options(options, Phase::order, progress, dumps));
   if (!lowered.ok())
     return lowered.status();
   if (!options.quiet)
     for (const std::string &note : lowered->model.notes)
       progress.say(absl::StrCat("note: ", note));
-  mlir::ModuleOp planned = *lowered->model.module;
+  // What all targets share is as the first one's module has it.
+  const std::vector<mlir::ModuleOp> modules = lowered->list();
+  if (absl::Status status = artifact::check_agreement(modules); !status.ok())
+    return status;
+  mlir::ModuleOp planned = modules.front();
   const auto sizes = artifact::planned_sizes(planned);
   if (!sizes.ok())
     return sizes.status();
 
   artifact::Contents contents;
-  contents.planned = planned;
+  contents.planned = modules;
+  contents.omit_weights = options.omit_weights;
   contents.extras = extras(options, lowered->model);
-  if (absl::Status status = artifact::check_limits(planned, contents.extras); !status.ok())
+  if (absl::Status status = artifact::check_limits(modules, contents.extras); !status.ok())
     return status;
   contents.tokenizer = lowered->model.tokenizer;
-  auto code = generate_code(options, planned, progress, dumps);
+  auto code = generate_code(options, modules, progress, dumps);
   if (!code.ok())
     return code.status();
   if (!dumps.status().ok())
@@ -233,7 +285,9 @@ absl::Status print_ir(const CompileOptions &options) {
     return dumps.status();
   if (options.timing)
     progress.print_timing();
-  const std::string text = text_of(*lowered->model.module);
+  std::string text;
+  for (mlir::ModuleOp module : lowered->list())
+    absl::StrAppend(&text, text.empty() ? "" : "// -----\n", text_of(module));
   if (!options.output.empty())
     return write_text(options.output, text);
   cli::print(text); // flush_output reports what went wrong

@@ -2,8 +2,8 @@
 #ifndef QUERN_COMPILER_DRIVER_COMPILATION_H
 #define QUERN_COMPILER_DRIVER_COMPILATION_H
 
-#include "codegen/cpu/CpuCodegen.h"
 #include "compiler/driver/Lowering.h"
+#include "compiler/driver/Targets.h"
 
 #include <absl/status/status.h>
 
@@ -20,11 +20,12 @@ struct CompileOptions {
   std::string model;
   std::string output;
   ModelFlags model_flags;
-  std::vector<const cpu::Variant *> variants;
-  std::string quant_report; ///< a file; empty: none
-  std::optional<Phase> to;  ///< print_ir's last phase
-  std::string emit_dir;     ///< a folder; empty: nothing is dumped
-  std::string cache;        ///< a folder of code made before; empty: all is made again
+  std::vector<ChosenTarget> targets; ///< at least one
+  std::string quant_report;          ///< a file; empty: none
+  std::optional<Phase> to;           ///< print_ir's last phase
+  std::string emit_dir;              ///< a folder; empty: nothing is dumped
+  std::string cache;                 ///< a folder of code made before; empty: all is made again
+  bool omit_weights = false;         ///< synthetic ones are made when the artifact is opened
   bool remarks = false;
   bool timing = false;
   int jobs = 0;
@@ -35,7 +36,7 @@ struct CompileOptions {
 absl::Status compile_model(const CompileOptions &options);
 
 /// Stops after `options.to` and writes the module to `options.output`, or to stdout where that is
-/// empty.
+/// empty: one of each target, with "// -----" between.
 absl::Status print_ir(const CompileOptions &options);
 
 } // namespace quern::driver

@@ -44,14 +44,18 @@ int compile(Args args) {
       std::vector<cli::Flag>{{"-o, --output", "FILE", "the artifact to write", &options.output}} +
           options.model_flags.flags() + targets.flags() +
           std::vector<cli::Flag>{
+              {"--omit-weights", "",
+               "of --synthetic: leave them out, for what opens the file to make again",
+               &options.omit_weights},
               {"--quant-report", "FILE", "write each weight's format, bytes and error as JSON",
                &options.quant_report},
               {"--to", "PHASE", "stop there and print the IR (to -o, if given)", &to},
-              {"--emit-dir", "DIR", "write IR, LLVM IR and assembly as numbered files",
+              {"--emit-dir", "DIR",
+               "write IR, LLVM IR, assembly, CUDA C++ and PTX as numbered files",
                &options.emit_dir},
               {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
               {"--timing", "", "", &options.timing},
-              {"--no-cache", "", "make all code again (else it is kept in QUERN_CACHE)", &no_cache},
+              {"--no-cache", "", "", &no_cache},
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},
               {"-q, --quiet", "", "", &options.quiet}},
       "quern compile models/smollm2-135m-instruct-q4_1.gguf -o smollm2.quern", &models};
@@ -77,14 +81,19 @@ int compile(Args args) {
   for (const absl::Status &status : {options.model_flags.check(), targets.check()})
     if (!status.ok())
       return cli::wrong_usage(status);
+  if (options.omit_weights && options.model_flags.synthetic.empty())
+    return cli::wrong_usage("--omit-weights is for weights that are made up", "--synthetic 1");
   if (options.jobs < 0 || options.jobs > kMostJobs)
     return cli::wrong_usage(absl::StrCat("-j takes 1 to ", kMostJobs), "-j 2");
   if (options.jobs == 0)
     options.jobs = device::usable_cores();
-  auto variants = targets.variants();
-  if (!variants.ok())
-    return cli::fail(variants.status());
-  options.variants = *std::move(variants);
+  // IR can be looked at without what makes code of it.
+  if (const auto refused = targets.refused(); !refused.empty() && !stops_early)
+    return cli::fail(refused.front());
+  auto chosen = targets.chosen();
+  if (!chosen.ok())
+    return cli::fail(chosen.status());
+  options.targets = *std::move(chosen);
   if (absl::Status status = stops_early ? print_ir(options) : compile_model(options); !status.ok())
     return cli::fail(status);
   return cli::kDone;

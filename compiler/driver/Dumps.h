@@ -4,6 +4,7 @@
 
 #include <absl/status/status.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -15,14 +16,16 @@ public:
   explicit Dumps(std::string folder) : folder_(std::move(folder)) {}
 
   bool wanted() const { return !folder_.empty(); }
-  /// Writes `text` as "<folder>/01-<name>", numbered from 01 on. After the first error, which
-  /// status() keeps, nothing more is written.
+  /// From now on files go to this folder in the folder; "": to the folder itself.
+  void enter(const std::string &inner) { inner_ = inner; }
+  /// Writes `text` as "01-<name>", each folder's files numbered from 01 on. After the first error,
+  /// which status() keeps, nothing more is written.
   void write(std::string_view name, std::string_view text);
   const absl::Status &status() const { return status_; }
 
 private:
-  std::string folder_;
-  int count_ = 0;
+  std::string folder_, inner_;
+  std::map<std::string, int> count_; ///< of each inner folder
   absl::Status status_;
 };
 

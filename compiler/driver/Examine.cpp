@@ -1,5 +1,6 @@
 #include "compiler/driver/Examine.h"
 
+#include "codegen/artifact/Agreement.h"
 #include "codegen/artifact/Manifest.h"
 #include "codegen/artifact/WeightRows.h"
 #include "compiler/driver/Prove.h"
@@ -7,6 +8,7 @@
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "passes/analysis/SourceNames.h"
+#include "passes/target/Target.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/Diagnostics.h"
@@ -114,37 +116,50 @@ void check_packing(mlir::ModuleOp planned, bool made_up, Collector &to) {
 }
 
 /// What the artifact's writer and its proof would refuse of a planned model.
-void check_artifact(const ImportedModel &model, const ModelFlags &flags, Collector &to) {
+void check_artifact(const ImportedModel &model, std::span<const mlir::ModuleOp> planned,
+                    const ModelFlags &flags, Collector &to) {
   artifact::ManifestExtras extras;
   extras.context = static_cast<uint64_t>(model.context);
   extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
   extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
-  for (const cpu::Variant &variant : cpu::variants())
-    extras.variants.push_back({variant.name, variant.required});
-  if (const absl::Status status = artifact::check_limits(*model.module, extras); !status.ok())
+  for (mlir::ModuleOp module : planned) {
+    const codegen::Target &target = *codegen::find_target(target::of(module).name);
+    for (const codegen::VariantInfo &variant : target.variants())
+      extras.variants.push_back({std::string(target.name()), variant.name, variant.required});
+  }
+  if (const absl::Status status = artifact::check_limits(planned, extras); !status.ok())
     to.add_text(model.family, std::string(status.message()), kAsPublished);
-  if (const auto proof = draft_proof(*model.module, model.tokenizer); !proof.ok())
+  if (const auto proof = draft_proof(planned.front(), model.tokenizer); !proof.ok())
     to.add_text("tokenizer", std::string(proof.status().message()), kAsPublished);
 }
 
 /// Runs the phases and what comes after them for every target; true if nothing was refused.
 /// `made_up`: see check_packing.
-bool run_phases(const ImportedModel &model, bool made_up, const ModelFlags &flags, Collector &to) {
-  mlir::ModuleOp module = *model.module;
+bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_up,
+                const ModelFlags &flags, const std::vector<std::string> &targets, Collector &to) {
   const size_t before = to.size();
-  ErrorsAsProblems errors(*module.getContext(), to);
+  ErrorsAsProblems errors(*imported.getContext(), to);
   PipelineCallbacks callbacks;
   callbacks.before = [&](const PhaseInfo &phase) { errors.phase = phase.name.str(); };
-  if (mlir::failed(runTo(module, Phase::plan, flags.pipeline, callbacks))) {
-    if (to.size() == before)
-      to.add({errors.phase, "the phase failed", ""}, kFault);
-    return false;
+  std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules;
+  for (const std::string &target : targets) {
+    modules.push_back(module_for(target, targets, imported));
+    if (mlir::failed(runTo(*modules.back(), Phase::order, flags.pipeline, callbacks))) {
+      if (to.size() == before)
+        to.add({errors.phase, "the phase failed", ""}, kFault);
+      return false;
+    }
   }
   errors.phase = "emit";
-  check_packing(module, made_up, to);
-  check_artifact(model, flags, to);
-  if (const absl::Status status = cpu::check(module); !status.ok() && to.size() == before)
+  const std::vector<mlir::ModuleOp> planned = unowned(modules);
+  if (const absl::Status status = artifact::check_agreement(planned); !status.ok())
     to.add({errors.phase, std::string(status.message()), ""}, kFault);
+  check_packing(planned.front(), made_up, to);
+  check_artifact(model, planned, flags, to);
+  for (mlir::ModuleOp module : planned)
+    if (const absl::Status status = codegen::find_target(target::of(module).name)->check(module);
+        !status.ok() && to.size() == before)
+      to.add({errors.phase, std::string(status.message()), ""}, kFault);
   return to.size() == before;
 }
 
@@ -159,11 +174,10 @@ Examination examine(const std::string &model, const ModelFlags &flags, const Tar
     found.add(std::move(problem), kAsPublished);
   const bool made_up = found.size() != 0;
   if (examined.model.module) {
-    mlir::OwningOpRef<mlir::ModuleOp> as_imported = examined.model.module->clone();
-    if (!run_phases(examined.model, made_up, flags, found)) {
-      examined.model.module = std::move(as_imported);
-      make_floats(*examined.model.module);
-      run_phases(examined.model, made_up, flags, found);
+    mlir::ModuleOp imported = *examined.model.module;
+    if (!run_phases(examined.model, imported, made_up, flags, targets.names(), found)) {
+      make_floats(imported);
+      run_phases(examined.model, imported, made_up, flags, targets.names(), found);
     }
   }
   for (const absl::Status &status : targets.refused()) {

@@ -1,5 +1,7 @@
 #include "compiler/driver/Inspection.h"
 
+#include "compiler/driver/DeviceCode.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -56,6 +58,7 @@ Json buckets(const artifact::Entry &entry) {
                          {"first", buffer->first()},
                          {"last", buffer->last()}});
     out.push_back({{"name", text(bucket->name())},
+                   {"target", text(bucket->target())},
                    {"symbol", text(bucket->symbol())},
                    {"max_tokens", bucket->max_tokens()},
                    {"max_seqs", bucket->max_seqs()},
@@ -77,11 +80,20 @@ Json entries(const Manifest &manifest) {
   return out;
 }
 
-// Each kernel with its dispatches, by bucket.
-Json kernels(const Manifest &manifest) {
+Json to_json(const DeviceFunction &function) {
+  return {
+      {"variant", function.variant}, {"name", function.name},   {"registers", function.registers},
+      {"shared", function.shared},   {"local", function.local}, {"persistent", function.persistent},
+      {"ptx", function.ptx},         {"cubin", function.cubin}};
+}
+
+// Each kernel with its dispatches, by bucket, and what devices with code of their own say of it.
+Json kernels(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
   Json out = Json::array();
   for (const artifact::Kernel *kernel : items(manifest.kernels()))
     out.push_back({{"name", text(kernel->name())},
+                   {"target", text(kernel->target())},
                    {"anchor", text(kernel->anchor())},
                    {"dispatches", Json::array()}});
   for (const artifact::Entry *entry : items(manifest.entries()))
@@ -92,6 +104,9 @@ Json kernels(const Manifest &manifest) {
              {"bucket", text(bucket->name())},
              {"label", text(dispatch->label())},
              {"weight_bytes", dispatch->weight_bytes() + dispatch->row_weight_bytes()}});
+  for (const DeviceFunction &function : device_functions(artifact))
+    if (function.kernel)
+      out[*function.kernel]["functions"].push_back(to_json(function));
   return out;
 }
 
@@ -123,6 +138,16 @@ Json proof(const artifact::Artifact &artifact) {
   return {{"tokenizer_texts", texts}, {"logits", logits}, {"notes", notes}};
 }
 
+// Of the target's bucket with the largest arena.
+uint64_t arena_bound(const Manifest &manifest, std::string_view target, uint64_t arena) {
+  uint64_t bound = 0;
+  for (const artifact::Entry *entry : items(manifest.entries()))
+    for (const artifact::Bucket *bucket : items(entry->buckets()))
+      if (text(bucket->target()) == target && bucket->arena() == arena)
+        bound = std::max<uint64_t>(bound, bucket->arena_bound());
+  return bound;
+}
+
 } // namespace
 
 std::vector<FormatSummary> formats_of(const Manifest &manifest) {
@@ -145,30 +170,36 @@ std::vector<FormatSummary> formats_of(const Manifest &manifest) {
   return list;
 }
 
-Sizes sizes_of(const artifact::Artifact &artifact) {
+std::vector<Sizes> sizes_of(const artifact::Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
-  Sizes sizes;
-  uint64_t code = 0;
+  std::vector<Sizes> all;
   for (const artifact::Variant *variant : items(manifest.variants())) {
-    sizes.model = session::model_sizes(artifact, text(variant->name()));
-    code = std::max(code, sizes.model.code);
+    const std::string target(text(variant->target()));
+    auto sizes = std::ranges::find(all, target, &Sizes::target);
+    session::ModelSizes model = session::model_sizes(artifact, text(variant->name()));
+    if (sizes == all.end()) {
+      sizes = all.insert(all.end(), Sizes{target, std::move(model), 0, manifest.context(), 1});
+      sizes->arena_bound = arena_bound(manifest, target, sizes->model.arena);
+    } else {
+      sizes->model.code = std::max(sizes->model.code, model.code);
+    }
   }
-  sizes.model.code = code;
-  for (const artifact::Entry *entry : items(manifest.entries()))
-    for (const artifact::Bucket *bucket : items(entry->buckets()))
-      if (bucket->arena() == sizes.model.arena)
-        sizes.arena_bound = std::max(sizes.arena_bound, bucket->arena_bound());
-  sizes.ctx = manifest.context();
-  return sizes;
+  return all;
 }
 
 nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
   Json variants = Json::array();
-  for (const artifact::Variant *variant : items(manifest.variants()))
+  for (const artifact::Variant *variant : items(manifest.variants())) {
     variants.push_back({{"name", text(variant->name())},
+                        {"target", text(variant->target())},
                         {"features", strings(variant->features())},
                         {"code", artifact.code(text(variant->name())).size()}});
+    // Those of a kernel are listed there.
+    for (const DeviceFunction &function : device_functions(artifact))
+      if (!function.kernel && function.variant == text(variant->name()))
+        variants.back()["functions"].push_back(to_json(function));
+  }
   Json formats = Json::array();
   for (const FormatSummary &format : formats_of(manifest))
     formats.push_back({{"format", format.format},
@@ -196,12 +227,12 @@ nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
           {"flags", strings(manifest.flags())},
           {"tokenizer", !artifact.tokenizer().empty()},
           {"flops_per_token", manifest.flops_per_token()},
-          {"plan", to_json(sizes_of(artifact))},
+          {"plan", to_json(std::span<const Sizes>(sizes_of(artifact)))},
           {"entries", entries(manifest)},
           {"variants", variants},
           {"formats", formats},
           {"weights", weights},
-          {"kernels", kernels(manifest)},
+          {"kernels", kernels(artifact)},
           {"state", states(manifest)},
           {"proof", proof(artifact)}};
 }

@@ -28,8 +28,9 @@ struct FormatSummary {
 /// By name.
 std::vector<FormatSummary> formats_of(const artifact::Manifest &manifest);
 
-/// What one slot of the artifact's context takes. The code is the largest variant's.
-Sizes sizes_of(const artifact::Artifact &artifact);
+/// What one slot of the artifact's context takes, on each of its targets. The code is the largest
+/// variant's.
+std::vector<Sizes> sizes_of(const artifact::Artifact &artifact);
 
 /// Everything; the keys are INTERFACE's.
 nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact);

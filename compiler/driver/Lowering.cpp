@@ -3,6 +3,7 @@
 #include "ir/formats/Format.h"
 #include "ir/quern/QuernDialect.h"
 #include "passes/analysis/SourceNames.h"
+#include "passes/target/Target.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/STLExtras.h"
@@ -73,8 +74,7 @@ std::vector<cli::Flag> ModelFlags::flags() {
   return {
       {"--quant", "F", "keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
        &pipeline.quant},
-      {"--kv", "F", "kv state: f32, f16, bf16, int8, auto: f16 if weights are integers",
-       &pipeline.kv},
+      {"--kv", "F", "kv state: f32, f16, bf16, int8, auto (f16 beside integers)", &pipeline.kv},
       {"-c, --context", "N", "longest sequence (default: the model's)", &context},
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
@@ -179,15 +179,47 @@ absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
     if (options.callbacks.before)
       options.callbacks.before(phase);
   };
-  callbacks.after = [&](const PhaseInfo &phase, mlir::ModuleOp module, double seconds) {
-    if (options.callbacks.after)
-      options.callbacks.after(phase, module,
-                              phase.phase == Phase::import ? taken.count() : seconds);
-  };
+  // Of the import there is one, whatever the targets.
+  if (callbacks.after)
+    callbacks.after = [&](const PhaseInfo &phase, mlir::ModuleOp module, double seconds) {
+      if (phase.phase != Phase::import)
+        options.callbacks.after(phase, module, seconds);
+    };
   Diagnostics diagnostics(context);
-  if (mlir::failed(runTo(*lowered.model.module, options.to, flags.pipeline, callbacks)))
-    return diagnostics.error(running);
+  mlir::OwningOpRef<mlir::ModuleOp> as_imported = std::move(lowered.model.module);
+  if (options.callbacks.after)
+    options.callbacks.after(info(Phase::import), *as_imported, taken.count());
+  if (options.to == Phase::import) {
+    lowered.modules.emplace_back((*as_imported).clone());
+    return lowered;
+  }
+  for (const std::string &target : options.targets) {
+    if (options.begins)
+      options.begins(target);
+    lowered.modules.push_back(module_for(target, options.targets, *as_imported));
+    if (mlir::failed(runTo(*lowered.modules.back(), options.to, flags.pipeline, callbacks)))
+      return diagnostics.error(running);
+  }
   return lowered;
+}
+
+std::vector<mlir::ModuleOp> unowned(const std::vector<mlir::OwningOpRef<mlir::ModuleOp>> &modules) {
+  std::vector<mlir::ModuleOp> list;
+  for (const auto &module : modules)
+    list.push_back(*module);
+  return list;
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> module_for(const std::string &target,
+                                             const std::vector<std::string> &targets,
+                                             mlir::ModuleOp imported) {
+  mlir::OwningOpRef<mlir::ModuleOp> module = imported.clone();
+  mlir::Builder builder(imported.getContext());
+  (*module)->setAttr(attrs::kTarget, builder.getStringAttr(target));
+  if (targets.size() > 1)
+    (*module)->setAttr(attrs::kTargets,
+                       builder.getStrArrayAttr(llvm::to_vector_of<llvm::StringRef>(targets)));
+  return module;
 }
 
 } // namespace quern::driver

@@ -34,19 +34,35 @@ struct ModelFlags {
 
 /// What else happens along the way.
 struct LoweringOptions {
-  Phase to = Phase::plan; ///< the last phase that runs
+  std::vector<std::string> targets = {"cpu"}; ///< names of targets, at least one
+  Phase to = Phase::order;                    ///< the last phase that runs
   int threads = 1;
   bool remarks = false;        ///< what passes did, and what they could not, on stderr
   PipelineCallbacks callbacks; ///< also called around the import
+  /// Before the phases of a target run.
+  std::function<void(const std::string &target)> begins;
 };
+
+/// The modules of a list that owns them.
+std::vector<mlir::ModuleOp> unowned(const std::vector<mlir::OwningOpRef<mlir::ModuleOp>> &modules);
 
 struct Lowered {
   std::unique_ptr<mlir::MLIRContext> context;
-  ImportedModel model; ///< its module as the last phase left it
+  ImportedModel model; ///< without its module
+  /// As the last phase left them, one of each target, in that order; of `import` there is one.
+  std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules;
+
+  /// The same, not owned.
+  std::vector<mlir::ModuleOp> list() const { return unowned(modules); }
 };
 
-/// Imports the model and runs the phases up to `options.to`. Errors are what the compiler said,
-/// under the model's own names.
+/// Clones the imported module, and says in it which of the targets it is for.
+mlir::OwningOpRef<mlir::ModuleOp> module_for(const std::string &target,
+                                             const std::vector<std::string> &targets,
+                                             mlir::ModuleOp imported);
+
+/// Imports the model, once, and runs the phases up to `options.to` for each target. Errors are what
+/// the compiler said, under the model's own names.
 absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
                               const LoweringOptions &options);
 

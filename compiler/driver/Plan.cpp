@@ -1,9 +1,13 @@
 // quern plan: exact memory, before compiling. Reads shapes, never weights.
 #include "codegen/artifact/Plan.h"
 
+#include "codegen/Target.h"
+#include "codegen/artifact/Manifest.h"
 #include "compiler/driver/Lowering.h"
 #include "compiler/driver/Sizes.h"
+#include "compiler/driver/Targets.h"
 #include "compiler/driver/Verbs.h"
+#include "passes/target/Target.h"
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Report.h"
 #include "runtime/session/Engine.h"
@@ -18,10 +22,6 @@
 namespace quern::driver {
 namespace {
 
-// Code is compiled later, so its size is a guess: what a kernel takes on average. 11.6 KiB on
-// SmolLM2 for x86-64-v4.
-constexpr uint64_t kCodeKernel = 12 << 10;
-
 // Whether `model` is a config.json without weights beside it: its sizes are known all the same.
 bool is_config_alone(const std::string &model) {
   namespace fs = std::filesystem;
@@ -35,35 +35,50 @@ bool is_config_alone(const std::string &model) {
          });
 }
 
-absl::StatusOr<Sizes> sizes_of(const std::string &model, const ModelFlags &flags, uint64_t slots) {
-  auto lowered = lower(model, flags, {});
+// What an artifact of the plan says of itself, of each target.
+absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const ModelFlags &flags,
+                                            const TargetFlags &targets, uint64_t slots) {
+  LoweringOptions options;
+  options.targets = targets.names();
+  auto lowered = lower(model, flags, options);
   if (!lowered.ok())
     return lowered.status();
   for (const std::string &note : lowered->model.notes)
     std::fprintf(stderr, "note: %s\n", note.c_str());
-  mlir::ModuleOp module = *lowered->model.module;
-  const auto planned = artifact::planned_sizes(module);
-  if (!planned.ok())
-    return planned.status();
-  Sizes sizes;
-  sizes.model.weights = planned->weights;
-  sizes.model.arena = planned->arena;
-  sizes.model.slot_bytes = planned->slot_bytes;
-  sizes.model.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
-  for (const artifact::PlannedKvGroup &group : planned->kv_groups)
-    sizes.model.kv_groups.push_back({group.layers, group.window, group.page_bytes});
-  const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
-  sizes.model.code = kernels * kCodeKernel;
-  sizes.arena_bound = planned->arena_bound;
-  sizes.ctx = static_cast<uint64_t>(lowered->model.context);
-  sizes.slots = slots;
-  return sizes;
+  artifact::ManifestExtras extras;
+  extras.context = static_cast<uint64_t>(lowered->model.context);
+  extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
+  const std::vector<mlir::ModuleOp> modules = lowered->list();
+  const auto bytes = artifact::build_manifest(modules, extras, {}, {});
+  if (!bytes.ok())
+    return bytes.status();
+  const artifact::Manifest &manifest = *artifact::GetManifest(bytes->data());
+  std::vector<Sizes> all;
+  for (mlir::ModuleOp module : modules) {
+    const auto planned = artifact::planned_sizes(module);
+    if (!planned.ok())
+      return planned.status();
+    Sizes &sizes = all.emplace_back();
+    sizes.target = target::of(module).name.str();
+    sizes.model = session::model_sizes(manifest, sizes.target);
+    sizes.model.weights = planned->weights;
+    // Code is compiled later, so its size is a guess: what a kernel takes on average.
+    const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
+    for (const codegen::VariantInfo &variant : codegen::find_target(sizes.target)->variants())
+      sizes.model.code = std::max(sizes.model.code, kernels * variant.bytes_a_kernel);
+    sizes.arena_bound = planned->arena_bound;
+    sizes.ctx = manifest.context();
+    sizes.slots = slots;
+  }
+  return all;
 }
 
 } // namespace
 
 int plan(Args args) {
   ModelFlags flags;
+  TargetFlags targets;
   uint64_t slots = 1;
   cli::Bytes memory;
   bool json = false;
@@ -77,7 +92,8 @@ int plan(Args args) {
       "A layer with a sliding window takes state for what a step of --max-tokens sees, whatever "
       "-c.",
       flags.flags() +
-          std::vector<cli::Flag>{{"--slots", "N", "sequences alive at once (default: 1)", &slots},
+          std::vector<cli::Flag>{targets.target_flag(),
+                                 {"--slots", "N", "sequences alive at once (default: 1)", &slots},
                                  {"--memory", "BYTES",
                                   "exit with 1, and what would fit, if the total is more", &memory},
                                  {"--json", "", "print one JSON object", &json}},
@@ -89,22 +105,25 @@ int plan(Args args) {
                             "quern plan MODEL");
   if (slots == 0 || slots > session::kMaxSlots)
     return cli::wrong_usage(absl::StrCat("--slots takes 1 to ", session::kMaxSlots), "--slots 1");
-  if (absl::Status status = flags.check(); !status.ok())
-    return cli::wrong_usage(status);
+  for (const absl::Status &status : {flags.check(), targets.check()})
+    if (!status.ok())
+      return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
     flags.formats_only = true;
-  const auto sizes = sizes_of(models[0], flags, slots);
-  if (!sizes.ok())
-    return cli::fail(sizes.status());
+  const auto all = sizes_of(models[0], flags, targets, slots);
+  if (!all.ok())
+    return cli::fail(all.status());
   if (json)
-    cli::print_json(to_json(*sizes));
+    cli::print_json(to_json(std::span<const Sizes>(*all)));
   else
-    print_table(*sizes, "estimated");
+    for (const Sizes &sizes : *all)
+      print_table(sizes, "estimated");
   if (memory.value != 0)
-    if (absl::Status status = session::check_fits(sizes->model, sizes->ctx, sizes->slots,
-                                                  memory.value, "--memory allows");
-        !status.ok())
-      return cli::fail(status);
+    for (const Sizes &sizes : *all)
+      if (absl::Status status = session::check_fits(sizes.model, sizes.ctx, sizes.slots,
+                                                    memory.value, "--memory allows");
+          !status.ok())
+        return cli::fail(status);
   return cli::kDone;
 }
 

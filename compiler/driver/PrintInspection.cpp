@@ -1,4 +1,5 @@
 // `quern inspect` for people.
+#include "compiler/driver/DeviceCode.h"
 #include "compiler/driver/Inspection.h"
 
 #include <cinttypes>
@@ -46,7 +47,8 @@ void print_overview(const artifact::Artifact &artifact) {
     std::string needs;
     for (const flatbuffers::String *feature : items(variant->features()))
       needs += (needs.empty() ? " needs " : ", ") + feature->str();
-    print("variant", std::string(text(variant->name())) + ": " +
+    print("variant", std::string(text(variant->target())) + " " +
+                         std::string(text(variant->name())) + ": " +
                          session::human_bytes(artifact.code(text(variant->name())).size()) +
                          " of code," + needs);
   }
@@ -59,7 +61,8 @@ void print_overview(const artifact::Artifact &artifact) {
       line += (i ? ", " : "") + tensor_text(*items(entry->outputs())[i]);
     print("entry", line + ")");
     for (const artifact::Bucket *bucket : items(entry->buckets()))
-      print("  bucket", std::string(text(bucket->name())) + ": up to " +
+      print("  bucket", std::string(text(bucket->target())) + " " +
+                            std::string(text(bucket->name())) + ": up to " +
                             std::to_string(bucket->max_tokens()) + " tokens of " +
                             std::to_string(bucket->max_seqs()) + " sequences, " +
                             std::to_string(items(bucket->dispatches()).size()) +
@@ -92,10 +95,17 @@ void print_proof(const artifact::Artifact &artifact) {
     print("", "note: " + std::string(text(note)));
 }
 
-void print_kernels(const Manifest &manifest) {
+void print_kernels(const artifact::Artifact &artifact) {
+  const Manifest &manifest = artifact.manifest();
+  const std::vector<DeviceFunction> functions = device_functions(artifact);
+  const auto print_function = [](const DeviceFunction &function) {
+    std::printf("  %-10s %s: %s\n", function.variant.c_str(), function.name.c_str(),
+                describe(function).c_str());
+  };
   for (uint32_t k = 0; k < items(manifest.kernels()).size(); ++k) {
     const artifact::Kernel *kernel = items(manifest.kernels())[k];
-    std::printf("\nkernel %s (%s)\n", std::string(text(kernel->name())).c_str(),
+    std::printf("\nkernel %s %s (%s)\n", std::string(text(kernel->target())).c_str(),
+                std::string(text(kernel->name())).c_str(),
                 std::string(text(kernel->anchor())).c_str());
     for (const artifact::Entry *entry : items(manifest.entries()))
       for (const artifact::Bucket *bucket : items(entry->buckets()))
@@ -104,16 +114,26 @@ void print_kernels(const Manifest &manifest) {
             std::printf("  %-10s %14" PRIu64 "  %s\n", std::string(text(bucket->name())).c_str(),
                         dispatch->weight_bytes() + dispatch->row_weight_bytes(),
                         std::string(text(dispatch->label())).c_str());
+    for (const DeviceFunction &function : functions)
+      if (function.kernel == k)
+        print_function(function);
   }
+  bool first = true;
+  for (const DeviceFunction &function : functions)
+    if (!function.kernel) {
+      std::printf("%s", first ? "\nof whole buckets\n" : "");
+      first = false;
+      print_function(function);
+    }
 }
 
 void print_plan(const Manifest &manifest) {
   for (const artifact::Entry *entry : items(manifest.entries()))
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
-      std::printf("\n%s.%s: arena %" PRIu64 ", alive at once at most %" PRIu64 "\n",
-                  std::string(text(entry->name())).c_str(),
-                  std::string(text(bucket->name())).c_str(), bucket->arena(),
-                  bucket->arena_bound());
+      std::printf(
+          "\n%s: %s.%s: arena %" PRIu64 ", alive at once at most %" PRIu64 "\n",
+          std::string(text(bucket->target())).c_str(), std::string(text(entry->name())).c_str(),
+          std::string(text(bucket->name())).c_str(), bucket->arena(), bucket->arena_bound());
       std::printf("%14s %14s %11s  %s\n", "offset", "bytes", "dispatches", "buffer");
       for (const artifact::Buffer *buffer : items(bucket->buffers()))
         std::printf("%14" PRIu64 " %14" PRIu64 " %5u-%-5u  %s\n", buffer->offset(), buffer->size(),
@@ -127,10 +147,11 @@ void print_inspection(const artifact::Artifact &artifact, const InspectionParts 
   print_overview(artifact);
   print_formats(artifact.manifest());
   std::printf("\n");
-  print_table(sizes_of(artifact), "of the largest variant");
+  for (const Sizes &sizes : sizes_of(artifact))
+    print_table(sizes, "of the largest variant");
   print_proof(artifact);
   if (parts.kernels)
-    print_kernels(artifact.manifest());
+    print_kernels(artifact);
   if (parts.plan)
     print_plan(artifact.manifest());
 }

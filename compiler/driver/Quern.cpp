@@ -1,5 +1,5 @@
 // The table of verbs.
-#include "codegen/cpu/CpuCodegen.h"
+#include "codegen/Target.h"
 #include "compiler/driver/Verbs.h"
 #include "runtime/cli/Endings.h"
 #include "runtime/version/Version.h"
@@ -8,6 +8,7 @@
 #include "llvm/Support/ErrorHandling.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <sys/mman.h>
@@ -53,12 +54,17 @@ bool has_memory() {
 }
 
 cli::Program quern() {
-  std::string targets;
-  for (const cpu::Variant &variant : cpu::variants())
-    absl::StrAppend(&targets, targets.empty() ? "" : ", ", variant.name);
+  std::vector<std::string> targets;
+  for (const codegen::Target *target : codegen::targets())
+    targets.push_back(absl::StrCat(
+        std::string(target->name()), " (",
+        absl::StrJoin(target->variants(), ", ",
+                      [](std::string *out, const auto &variant) { out->append(variant.name); }),
+        ")"));
   return {"quern", "Compiles language models to one file that runs.", kVerbs,
           absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()),
-                       "), LLVM ", LLVM_VERSION_STRING, ", targets: cpu (", targets, ")")};
+                       "), LLVM ", LLVM_VERSION_STRING,
+                       ", targets: ", absl::StrJoin(targets, ", "))};
 }
 
 } // namespace

@@ -29,7 +29,8 @@ nlohmann::ordered_json kv_groups(const Sizes &sizes) {
 
 nlohmann::ordered_json to_json(const Sizes &sizes) {
   const session::MemoryUse use = session::memory_use(sizes.model, sizes.ctx, sizes.slots);
-  return {{"weights", use.weights},
+  return {{"target", sizes.target},
+          {"weights", use.weights},
           {"arena", use.arena},
           {"arena_bound", sizes.arena_bound},
           {"state_per_slot", sizes.model.state_per_slot(sizes.ctx)},
@@ -37,8 +38,17 @@ nlohmann::ordered_json to_json(const Sizes &sizes) {
           {"slots", sizes.slots},
           {"ctx", sizes.ctx},
           {"code", use.code},
+          {"staging", use.staging},
           {"total", use.total},
           {"kv_groups", kv_groups(sizes)}};
+}
+
+nlohmann::ordered_json to_json(std::span<const Sizes> targets) {
+  nlohmann::ordered_json json = to_json(targets.front());
+  if (targets.size() > 1)
+    for (const Sizes &sizes : targets)
+      json["targets"].push_back(to_json(sizes));
+  return json;
 }
 
 void print_table(const Sizes &sizes, const char *code_note) {
@@ -47,7 +57,7 @@ void print_table(const Sizes &sizes, const char *code_note) {
     std::printf("%-16s %16" PRIu64 "  %10s  %s\n", name, bytes, session::human_bytes(bytes).c_str(),
                 note.c_str());
   };
-  std::printf("%-16s %16s\n", "", "bytes");
+  std::printf("%-16s %16s\n", sizes.target.c_str(), "bytes");
   row("weights", use.weights);
   row("arena", use.arena, "at least " + std::to_string(sizes.arena_bound) + " are alive at once");
   row("state", use.state,
@@ -65,6 +75,8 @@ void print_table(const Sizes &sizes, const char *code_note) {
             " positions and " + std::to_string(group.page_bytes) + " bytes");
   }
   row("code", use.code, code_note);
+  if (use.staging != 0)
+    row("staging", use.staging, "steps and their results, in the device's memory");
   row("total", use.total);
 }
 

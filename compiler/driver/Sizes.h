@@ -7,21 +7,27 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
+#include <span>
+#include <string>
 
 namespace quern::driver {
 
 struct Sizes {
+  std::string target;
   session::ModelSizes model;
   uint64_t arena_bound = 0; ///< bytes alive at once in the bucket with the largest arena
   uint64_t ctx = 0;         ///< positions a slot can hold
   uint64_t slots = 1;
 };
 
-/// INTERFACE's object: weights, arena, arena_bound, state_per_slot, state_per_token, slots, ctx,
-/// code, total; and `kv_groups`, each {layers, window, page_bytes, pages_per_slot}. A slot's state
-/// is state_per_slot (of fixed size, and in the groups that have a window) and state_per_token for
-/// each of `ctx` tokens, rounded up to a page of 64.
+/// INTERFACE's object: target, weights, arena, arena_bound, state_per_slot, state_per_token, slots,
+/// ctx, code, total; and `kv_groups`, each {layers, window, page_bytes, pages_per_slot}. A slot's
+/// state is state_per_slot (of fixed size, and in the groups that have a window) and
+/// state_per_token for each of `ctx` tokens, rounded up to a page of 64.
 nlohmann::ordered_json to_json(const Sizes &sizes);
+
+/// The first target's object; where there are several, with all of them as `targets`.
+nlohmann::ordered_json to_json(std::span<const Sizes> targets);
 
 /// The same, for people, on stdout. `code_note` follows the code's size.
 void print_table(const Sizes &sizes, const char *code_note);

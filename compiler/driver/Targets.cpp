@@ -1,111 +1,161 @@
 #include "compiler/driver/Targets.h"
 
 #include "runtime/cli/Report.h"
-#include "runtime/device/cpu/Features.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 namespace quern::driver {
 namespace {
 
-std::vector<std::string> names_in(const std::string &list) { return absl::StrSplit(list, ','); }
+using codegen::targets;
+using codegen::VariantInfo;
 
-std::string variant_names() {
-  std::string names;
-  for (const cpu::Variant &variant : cpu::variants())
-    absl::StrAppend(&names, names.empty() ? "" : ", ", variant.name);
+constexpr std::string_view kNative = "native";
+
+std::vector<std::string> names_in(const std::string &list) {
+  return list.empty() ? std::vector<std::string>() : absl::StrSplit(list, ',');
+}
+
+bool is_called(const VariantInfo &variant, std::string_view name) {
+  return variant.name == name ||
+         std::ranges::find(variant.spellings, name) != variant.spellings.end();
+}
+
+// The target that has a variant of that name or spelling, or null.
+const codegen::Target *target_of(std::string_view variant) {
+  for (const codegen::Target *target : targets())
+    if (std::ranges::any_of(target->variants(),
+                            [&](const VariantInfo &v) { return is_called(v, variant); }))
+      return target;
+  return nullptr;
+}
+
+// All names that --variant takes, spellings after the name they stand for.
+std::vector<std::string> variant_names() {
+  std::vector<std::string> names;
+  for (const codegen::Target *target : targets())
+    for (const VariantInfo &variant : target->variants()) {
+      names.push_back(variant.name);
+      names.insert(names.end(), variant.spellings.begin(), variant.spellings.end());
+    }
+  names.emplace_back(kNative);
   return names;
 }
 
-// The most demanding variant that this machine runs.
-absl::StatusOr<const cpu::Variant *> native_variant() {
-  const auto &all = cpu::variants();
-  for (auto variant = all.rbegin(); variant != all.rend(); ++variant) {
-    const std::vector<std::string_view> features(variant->required.begin(),
-                                                 variant->required.end());
-    if (device::missing_features(features).empty())
-      return &*variant;
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "this machine runs none of the variants ", variant_names(),
-      "\nhint: name the variant of the machine that will run it: --variant x86-64-v3"));
+std::string target_names(const char *separator) {
+  return absl::StrJoin(targets(), separator, [](std::string *out, const codegen::Target *target) {
+    absl::StrAppend(out, std::string(target->name()));
+  });
 }
 
-// Names that are right, of variants that no target of this build makes.
-bool is_planned_variant(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kKnown = {"sm_80", "sm_90a", "a100", "h100"};
-  return std::ranges::find(kKnown, name) != kKnown.end();
+absl::Status wrong(const std::string &what, const std::string &hint) {
+  return absl::InvalidArgumentError(absl::StrCat(what, "\nhint: ", hint));
 }
 
-absl::Status not_built(const std::string &what) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      what, ": this build does not make it\nhint: it compiles for cpu: ", variant_names()));
+std::string near_or(std::string_view name, const std::vector<std::string> &names,
+                    const std::string &otherwise) {
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const std::string near(cli::nearest(name, candidates));
+  return near.empty() ? otherwise : absl::StrCat("did you mean ", near, "?");
 }
 
 } // namespace
 
+std::vector<std::string> ChosenTarget::variant_names() const {
+  std::vector<std::string> names;
+  for (const VariantInfo *variant : variants)
+    names.push_back(variant->name);
+  return names;
+}
+
+cli::Flag TargetFlags::target_flag() {
+  static const std::string help = absl::StrCat(target_names(", "), " (default: cpu)");
+  return {"--target", "LIST", help, &target};
+}
+
 std::vector<cli::Flag> TargetFlags::flags() {
-  return {{"--target", "LIST", "cpu (default: cpu)", &target},
-          {"--variant", "LIST", "x86-64-v3, x86-64-v4, amx, native (default: all)", &variant}};
+  static const std::string help =
+      absl::StrCat(absl::StrJoin(variant_names(), ", "), " (default: all)");
+  return {target_flag(), {"--variant", "LIST", help, &variant}};
+}
+
+std::vector<std::string> TargetFlags::names() const {
+  const std::vector<std::string> asked = names_in(target);
+  std::vector<std::string> names;
+  for (const codegen::Target *known : targets())
+    if (std::ranges::find(asked, known->name()) != asked.end())
+      names.emplace_back(known->name());
+  return names;
 }
 
 absl::Status TargetFlags::check() const {
-  for (const std::string &name : names_in(target)) {
-    if (name == "cpu" || name == "cuda")
-      continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--target ", name, ": no such target\nhint: --target cpu"));
-  }
-  if (variant.empty())
-    return absl::OkStatus();
+  const std::vector<std::string> asked = names_in(target);
+  if (asked.empty())
+    return wrong("--target: none is named", "--target cpu");
+  for (const std::string &name : asked)
+    if (!codegen::find_target(name)) {
+      const std::string all = absl::StrCat("--target ", target_names(" or --target "));
+      return wrong(absl::StrCat("--target ", name, ": no such target"),
+                   name == "gpu" ? "did you mean cuda?"
+                                 : near_or(name, absl::StrSplit(target_names(","), ','), all));
+    }
   for (const std::string &name : names_in(variant)) {
-    if (name == "native" || cpu::findVariant(name) || is_planned_variant(name))
+    if (name == kNative)
       continue;
-    std::vector<std::string_view> names = {"native"};
-    for (const cpu::Variant &known : cpu::variants())
-      names.push_back(known.name);
-    const std::string near(cli::nearest(name, names));
-    return absl::InvalidArgumentError(
-        absl::StrCat("--variant ", name, ": no such variant\nhint: ",
-                     near.empty() ? absl::StrCat("there are native, ", variant_names())
-                                  : absl::StrCat("did you mean ", near, "?")));
+    const codegen::Target *of = target_of(name);
+    if (!of)
+      return wrong(absl::StrCat("--variant ", name, ": no such variant"),
+                   near_or(name, variant_names(),
+                           absl::StrCat("there are ", absl::StrJoin(variant_names(), ", "))));
+    if (std::ranges::find(asked, of->name()) == asked.end())
+      return wrong(absl::StrCat("--variant ", name, ": is one of the target ",
+                                std::string(of->name()), ", which --target does not name"),
+                   absl::StrCat("--target ", target, ",", std::string(of->name())));
   }
   return absl::OkStatus();
 }
 
 std::vector<absl::Status> TargetFlags::refused() const {
   std::vector<absl::Status> refused;
-  for (const std::string &name : names_in(target))
-    if (name == "cuda")
-      refused.push_back(not_built("--target cuda"));
-  if (variant.empty())
-    return refused;
-  for (const std::string &name : names_in(variant))
-    if (is_planned_variant(name))
-      refused.push_back(not_built(absl::StrCat("--variant ", name)));
-    else if (const auto native = native_variant(); name == "native" && !native.ok())
-      refused.push_back(native.status());
+  for (const std::string &name : names()) {
+    const codegen::Target &asked = *codegen::find_target(name);
+    if (const absl::Status status = asked.available(); !status.ok())
+      refused.push_back(
+          absl::Status(status.code(), absl::StrCat("--target ", name, ": ", status.message())));
+    for (const std::string &wanted : names_in(variant))
+      if (const auto native = asked.native(); wanted == kNative && !native.ok())
+        refused.push_back(absl::Status(
+            native.status().code(), absl::StrCat("--variant native: ", native.status().message())));
+  }
   return refused;
 }
 
-absl::StatusOr<std::vector<const cpu::Variant *>> TargetFlags::variants() const {
-  if (const std::vector<absl::Status> wrong = refused(); !wrong.empty())
-    return wrong.front();
-  std::vector<const cpu::Variant *> chosen;
-  for (const cpu::Variant &known : cpu::variants())
-    if (variant.empty())
-      chosen.push_back(&known);
-  if (!chosen.empty())
-    return chosen;
-  for (const std::string &name : names_in(variant))
-    chosen.push_back(name == "native" ? *native_variant() : cpu::findVariant(name));
-  std::sort(chosen.begin(), chosen.end()); // they lie in one vector
-  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+absl::StatusOr<std::vector<ChosenTarget>> TargetFlags::chosen() const {
+  const std::vector<std::string> wanted = names_in(variant);
+  std::vector<ChosenTarget> chosen;
+  for (const std::string &name : names()) {
+    ChosenTarget &choice = chosen.emplace_back(ChosenTarget{codegen::find_target(name), {}});
+    std::string native;
+    if (std::ranges::find(wanted, kNative) != wanted.end()) {
+      auto found = choice.target->native();
+      if (!found.ok())
+        return found.status();
+      native = *std::move(found);
+    }
+    for (const VariantInfo &known : choice.target->variants())
+      if (known.name == native ||
+          std::ranges::any_of(wanted, [&](const std::string &w) { return is_called(known, w); }))
+        choice.variants.push_back(&known);
+    // Where none of its own is named, all of them.
+    if (choice.variants.empty())
+      for (const VariantInfo &known : choice.target->variants())
+        choice.variants.push_back(&known);
+  }
   return chosen;
 }
 

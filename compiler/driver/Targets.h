@@ -1,8 +1,8 @@
-// What a model is compiled for: --target and --variant, as `compile` and `check` take them.
+// What a model is compiled for: --target and --variant, as `compile`, `check` and `plan` take them.
 #ifndef QUERN_COMPILER_DRIVER_TARGETS_H
 #define QUERN_COMPILER_DRIVER_TARGETS_H
 
-#include "codegen/cpu/CpuCodegen.h"
+#include "codegen/Target.h"
 #include "runtime/cli/Flags.h"
 
 #include <absl/status/status.h>
@@ -13,17 +13,29 @@
 
 namespace quern::driver {
 
+/// A target, and the variants of it that are wanted: at least one, in the target's order.
+struct ChosenTarget {
+  const codegen::Target *target;
+  std::vector<const codegen::VariantInfo *> variants;
+
+  std::vector<std::string> variant_names() const;
+};
+
 struct TargetFlags {
   std::string target = "cpu";
   std::string variant;
 
+  cli::Flag target_flag();
   std::vector<cli::Flag> flags();
-  /// Wrong usage: a name that is none.
+  /// Wrong usage: a name that is none, or a variant of a target that is not asked for.
   absl::Status check() const;
-  /// What is asked for and this build does not make, each with a line "hint: ...".
+  /// What cannot be made here, each "--target cuda: ..." with a line "hint: ...".
   std::vector<absl::Status> refused() const;
-  /// What is asked for, in the order of cpu::variants(), each once.
-  absl::StatusOr<std::vector<const cpu::Variant *>> variants() const;
+  /// What is asked for, in the order of codegen::targets(), whether it can be made here or not.
+  /// Requires that check() is ok. Error: `native` of a target that this machine does not run.
+  absl::StatusOr<std::vector<ChosenTarget>> chosen() const;
+  /// The names of what is asked for.
+  std::vector<std::string> names() const;
 };
 
 } // namespace quern::driver

@@ -2,6 +2,7 @@
 
 #include "passes/fuse/Passes.h"
 #include "passes/normalize/Passes.h"
+#include "passes/order/Passes.h"
 #include "passes/plan/Passes.h"
 #include "passes/quantize/Passes.h"
 #include "passes/schedule/Passes.h"
@@ -45,6 +46,7 @@ static void buildSchedule(OpPassManager &pm, const PipelineOptions &options) {
   buildSchedulePhase(pm, {.maxTokens = options.max_tokens, .maxSeqs = options.max_seqs});
 }
 static void buildPlan(OpPassManager &pm, const PipelineOptions &) { buildPlanPhase(pm); }
+static void buildOrder(OpPassManager &pm, const PipelineOptions &) { buildOrderPhase(pm); }
 
 static constexpr PhaseInfo kPhases[] = {
     {Phase::import, "import", "the model as its author wrote it, in the dialect's ops", nullptr},
@@ -61,6 +63,10 @@ static constexpr PhaseInfo kPhases[] = {
      "every weight, state and buffer has an offset; the arena is proven against the most live "
      "bytes",
      buildPlan},
+    {Phase::order, "order",
+     "each dispatch says who runs it and whether workers wait before it; what repeats is said; no "
+     "hazard is left",
+     buildOrder},
     {Phase::emit, "emit", "code for each variant, packed weights, manifest and proof", nullptr},
 };
 

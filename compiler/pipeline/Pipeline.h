@@ -23,7 +23,7 @@ struct PipelineCallbacks {
 };
 
 /// Appends the passes of every phase in (`from`, `to`], in order.
-void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phase to = Phase::plan,
+void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phase to = Phase::order,
                    Phase from = Phase::import);
 
 /// Runs the phases in (`from`, `to`] on a module of phase `from`. On failure, diagnostics have said

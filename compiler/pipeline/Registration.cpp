@@ -2,6 +2,7 @@
 #include "compiler/pipeline/Pipeline.h"
 #include "passes/fuse/Passes.h"
 #include "passes/normalize/Passes.h"
+#include "passes/order/Passes.h"
 #include "passes/plan/Passes.h"
 #include "passes/quantize/Passes.h"
 #include "passes/schedule/Passes.h"
@@ -34,13 +35,12 @@ template <typename Flags> struct CommonFlags : PassPipelineOptions<Flags> {
 struct PhaseFlags : CommonFlags<PhaseFlags> {};
 
 struct ToFlags : CommonFlags<ToFlags> {
-  Option<Phase> to{*this, "phase", llvm::cl::desc("the phase to end with"),
-                   llvm::cl::init(Phase::plan),
-                   llvm::cl::values(clEnumValN(Phase::normalize, "normalize", ""),
-                                    clEnumValN(Phase::fuse, "fuse", ""),
-                                    clEnumValN(Phase::quantize, "quantize", ""),
-                                    clEnumValN(Phase::schedule, "schedule", ""),
-                                    clEnumValN(Phase::plan, "plan", ""))};
+  Option<Phase> to{
+      *this, "phase", llvm::cl::desc("the phase to end with"), llvm::cl::init(Phase::order),
+      llvm::cl::values(
+          clEnumValN(Phase::normalize, "normalize", ""), clEnumValN(Phase::fuse, "fuse", ""),
+          clEnumValN(Phase::quantize, "quantize", ""), clEnumValN(Phase::schedule, "schedule", ""),
+          clEnumValN(Phase::plan, "plan", ""), clEnumValN(Phase::order, "order", ""))};
 };
 } // namespace
 
@@ -50,6 +50,7 @@ void registerPipelines() {
   registerQuantizePasses();
   registerSchedulePasses();
   registerPlanPasses();
+  registerOrderPasses();
   for (const PhaseInfo &phase : phases())
     if (phase.build)
       PassPipelineRegistration<PhaseFlags>(

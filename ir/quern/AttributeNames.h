@@ -30,6 +30,9 @@ inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
 // And once planned.
 inline constexpr llvm::StringLiteral kArena = "quern.arena";
 inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";
+// And once ordered.
+/// How often workers wait for each other in a step.
+inline constexpr llvm::StringLiteral kBarriers = "quern.barriers";
 
 // Of a planned module.
 inline constexpr llvm::StringLiteral kWeightsBytes = "quern.weights_bytes";

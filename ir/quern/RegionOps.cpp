@@ -77,5 +77,15 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
 LogicalResult DispatchOp::verify() {
   if (getOffsets() && getOffsets()->size() != getNumResults())
     return emitOpError("C2: one offset a result");
+  if (getReplicated() &&
+      (getScratch() ||
+       (getOffsets() && llvm::any_of(*getOffsets(), [](int64_t offset) { return offset < 0; }))))
+    return emitOpError("C3: every worker computes it, and there is one output, one scratch memory");
+  return success();
+}
+
+LogicalResult RepeatOp::verify() {
+  if (static_cast<int64_t>(getTurns()) < 2 || static_cast<int64_t>(getPeriod()) < 1)
+    return emitOpError("C1: at least two turns of at least one dispatch");
   return success();
 }

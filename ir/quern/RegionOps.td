@@ -87,16 +87,40 @@ def Quern_DispatchOp : Quern_Op<"dispatch", [Quern_Structure, DeclareOpInterface
     the arena, in bytes; -1: the result is an output of the entry and lies in the caller's memory. `scratch`, once planned,
     is the place of what the kernel's workers share while it runs, if there is such.
 
-    Constraints: C1: the callee is a `quern.kernel` of the operands' and results' types. C2: as many offsets as results.
+    A step is run by all of a device's workers, and a dispatch shared out among them. Once ordered, `barrier`: workers wait for
+    each other before it; `replicated`: every worker computes all of it, for itself, and its results' offsets are of an arena that each worker
+    has of its own; `argmax`: its result, one row, is all that the entry gives, and only the largest column of it may be asked for.
+
+    Constraints: C1: the callee is a `quern.kernel` of the operands' and results' types. C2: as many offsets as results. C3: what is
+    replicated has no result that is an output of the entry, and no scratch memory: there is one of these.
 
     ```mlir
-    %y = quern.dispatch @linear_0(%x, %w) "model.layers.0.mlp.up_proj" at [4096] : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
+    %y = quern.dispatch @linear_0(%x, %w) "model.layers.0.mlp.up_proj" at [4096] barrier : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$inputs, StrAttr:$label, OptionalAttr<DenseI64ArrayAttr>:$offsets,
-                       OptionalAttr<I64Attr>:$scratch);
+                       OptionalAttr<I64Attr>:$scratch, UnitAttr:$barrier, UnitAttr:$replicated, UnitAttr:$argmax);
   let results = (outs Variadic<AnyType>:$results);
-  let assemblyFormat = "$kernel `(` $inputs `)` $label (`at` $offsets^)? (`scratch` $scratch^)? attr-dict `:` functional-type($inputs, $results)";
+  let assemblyFormat = "$kernel `(` $inputs `)` $label (`at` $offsets^)? (`scratch` $scratch^)? (`barrier` $barrier^)? (`replicated` $replicated^)? (`argmax` $argmax^)? attr-dict `:` functional-type($inputs, $results)";
+  let hasVerifier = 1;
+}
+
+def Quern_RepeatOp : Quern_Op<"repeat", [Quern_Structure]> {
+  let summary = "says that the dispatches that follow are layers that are alike";
+  let description = [{
+    The next turns * period dispatches are `turns` times the same `period` ones: alike but for numbers, which are the offsets of what
+    they read and write and a state's group. So a target may write them once, as a loop. It computes nothing and orders nothing;
+    the dispatches stand there all the same. `--quern-verify-order` holds it to what it says, and that no other
+    `quern.repeat` stands among these dispatches.
+
+    Constraint C1: at least two turns of at least one dispatch.
+
+    ```mlir
+    quern.repeat 28 times 9 dispatches
+    ```
+  }];
+  let arguments = (ins I64Attr:$turns, I64Attr:$period);
+  let assemblyFormat = "$turns `times` $period `dispatches` attr-dict";
   let hasVerifier = 1;
 }
 

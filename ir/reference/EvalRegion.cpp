@@ -47,6 +47,9 @@ template <class S> absl::Status eval_dispatch(Frame<S> &frame, DispatchOp op) {
   return set_results(frame, op, std::move(results));
 }
 
+// The dispatches that it speaks of stand there one by one.
+template <class S> absl::Status eval_repeat(Frame<S> &, RepeatOp) { return absl::OkStatus(); }
+
 } // namespace
 
 template <class S> void add_region_evals(EvalTable<S> &table) {
@@ -55,6 +58,7 @@ template <class S> void add_region_evals(EvalTable<S> &table) {
   table.template add<FusedOp, eval_fused<S>>();
   table.template add<KernelOp, eval_kernel<S>>();
   table.template add<DispatchOp, eval_dispatch<S>>();
+  table.template add<RepeatOp, eval_repeat<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_region_evals)
 

@@ -18,6 +18,7 @@ int64_t BucketShape::most(StringRef symbol) const {
 
 FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
   BucketShape shape;
+  shape.target = &target::of(bucket);
   for (auto [name, field] :
        {std::pair(attrs::kMaxTokens, &shape.max_tokens),
         std::pair(attrs::kMaxSeqs, &shape.max_seqs), std::pair(attrs::kMaxRows, &shape.max_rows)}) {
@@ -29,13 +30,13 @@ FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
   return shape;
 }
 
-int64_t rowBytes(Type type) {
+int64_t rowBytes(Type type, const target::Target &target) {
   int64_t cols = colsOf(type);
-  return isa<Q8RowsType>(type) ? quern_q8_row_bytes(cols) : cols * 4;
+  return isa<Q8RowsType>(type) ? target.q8RowBytes(cols) : cols * 4;
 }
 
 int64_t bufferBytes(Type type, const BucketShape &shape) {
-  return llvm::alignTo(shape.most(rowsOf(type)) * rowBytes(type), kBufferAlignment);
+  return llvm::alignTo(shape.most(rowsOf(type)) * rowBytes(type, *shape.target), kBufferAlignment);
 }
 
 static int64_t count(ArrayRef<int64_t> shape) {
@@ -72,12 +73,8 @@ int64_t stateBytes(StateType type) {
   return count(shape) * 4;
 }
 
-int64_t BlockScratch::stride() const { return llvm::alignTo(partials.columns, 16) + 16; }
-
 int64_t scratchBytes(KernelOp kernel, bool single) {
-  if (!single)
-    return 0;
-  return llvm::alignTo(BlockScratch{kernel.anchorFacts().partials}.bytes(), kBufferAlignment);
+  return single ? target::of(kernel).scratchBytes(kernel.anchorFacts().partials) : 0;
 }
 
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {

@@ -3,6 +3,7 @@
 #define QUERN_PASSES_ANALYSIS_BUFFERS_H
 
 #include "passes/analysis/Entries.h"
+#include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <vector>
@@ -16,6 +17,7 @@ inline constexpr int64_t kSectionAlignment = 4096;
 
 /// The largest step of a bucket, as its function's attributes say.
 struct BucketShape {
+  const target::Target *target = nullptr; ///< that of its module
   int64_t max_tokens = 0;
   int64_t max_seqs = 0;
   int64_t max_rows = 0;
@@ -30,9 +32,8 @@ llvm::FailureOr<BucketShape> bucketShape(mlir::func::FuncOp bucket);
 /// Whether `symbol` is one of T, B and R.
 bool isKnownSymbol(llvm::StringRef symbol);
 
-/// Bytes of a row of the type (rows or q8_rows). A row of q8_rows is laid out as StepArgs.h says:
-/// codes padded to a multiple of 32 columns, 16 bytes for every 32 of them, padded to 64 bytes.
-int64_t rowBytes(mlir::Type type);
+/// Bytes of a row of the type (rows or q8_rows).
+int64_t rowBytes(mlir::Type type, const target::Target &target);
 
 /// Bytes of a buffer that holds any step of the bucket, a multiple of kBufferAlignment.
 int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
@@ -50,26 +51,12 @@ int64_t stateBytes(StateType type);
 /// Positions of a page of kv state: QUERN_KV_PAGE of runtime/abi/StepArgs.h.
 inline constexpr int64_t kPagePositions = QUERN_KV_PAGE;
 
-/// Bytes that a kernel needs in the arena while it runs, beside its results; 0 if none. `single`:
-/// in a bucket of one token, where workers share the work of a row and leave what they found in
-/// this memory (the anchor's partials).
+/// Bytes that a kernel needs in the arena while it runs, beside its results, as its module's target
+/// says; 0 if none. `single`: in a bucket of one token, where workers share the work of a row and
+/// leave what they found in this memory (the anchor's partials).
 int64_t scratchBytes(KernelOp kernel, bool single);
 /// The same of a dispatch's kernel.
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape);
-
-/// Where such a kernel leaves partials: rows of `stride` floats, first the totals, then two times
-/// kBlocksARound blocks, for the workers fill one half while the other is being read.
-struct BlockScratch {
-  Partials partials;
-
-  /// Blocks that all workers finish before they go on: bounds the memory, whatever the context.
-  static constexpr int64_t kBlocksARound = 16;
-
-  /// Floats a row: its columns padded to a cache line, then the maximum and the sum.
-  int64_t stride() const;
-  int64_t maxAt() const { return stride() - 16; }
-  int64_t bytes() const { return (1 + 2 * kBlocksARound) * partials.rows * stride() * 4; }
-};
 
 /// A result of a dispatch, or its scratch memory.
 struct LiveBuffer {

@@ -1,6 +1,9 @@
-// --quern-check-symbols: rows of different symbols never meet in one op.
+// --quern-check-symbols: rows of different symbols never meet in one op, and targets are known.
 #include "passes/analysis/Buffers.h"
 #include "passes/normalize/Passes.h"
+#include "passes/target/Target.h"
+
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -43,9 +46,26 @@ LogicalResult checkOp(Operation &op) {
   return success();
 }
 
+/// Passes after this one take it for granted that a target's name is one.
+LogicalResult checkTargets(ModuleOp module) {
+  SmallVector<Attribute> named;
+  if (Attribute target = module->getAttr(attrs::kTarget))
+    named.push_back(target);
+  if (auto targets = module->getAttrOfType<ArrayAttr>(attrs::kTargets))
+    llvm::append_range(named, targets);
+  for (Attribute attr : named)
+    if (auto name = dyn_cast<StringAttr>(attr); !name || !target::find(name.getValue()))
+      return module.emitError("there is no target ")
+             << attr << "; there are "
+             << llvm::join(llvm::map_range(target::all(),
+                                           [](const target::Target &t) { return t.name.str(); }),
+                           ", ");
+  return success();
+}
+
 struct CheckSymbolsPass : impl::CheckSymbolsBase<CheckSymbolsPass> {
   void runOnOperation() override {
-    bool ok = true;
+    bool ok = succeeded(checkTargets(getOperation()));
     for (func::FuncOp entry : entriesOf(getOperation()))
       for (Operation &op : entry.getOps())
         if (isa<QuernDialect>(op.getDialect()))

@@ -12,6 +12,8 @@ def CheckSymbols : Pass<"quern-check-symbols", "::mlir::ModuleOp"> {
     another. Ops that read the batch or a state work on its tokens, T.
 
     An op that mixes symbols is an error that names it, its operands and their symbols.
+
+    So is a module whose `quern.target`, or one of whose `quern.targets`, is a target that there is not.
   }];
 }
 

@@ -28,8 +28,9 @@ def QuantizeStates : Pass<"quern-quantize-states", "::mlir::ModuleOp"> {
   let summary = "give kv state the format it is stored in";
   let description = [{
     Every `!quern.state<kv, ...>` gets the format that `kv` names, in declarations and wherever it is used. `auto` is f16 where
-    a linear has integer weights, whose inputs are rounded to 8 bits anyway, and f32 elsewhere. Other states are sums over
-    all tokens so far, and stay float32.
+    a linear has integer weights, whose inputs are rounded to 8 bits anyway. Beside linears with bf16 weights it is what
+    the module's target prefers, or another of its `quern.targets`, which have the same states: bf16 on cuda. It is f32
+    elsewhere. Other states are sums over all tokens so far, and stay float32.
   }];
   let options = [
     Option<"kv", "kv", "std::string", "\"auto\"", "auto, f32, f16, bf16 or int8">,

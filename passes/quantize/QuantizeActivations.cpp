@@ -3,6 +3,7 @@
 #include "passes/analysis/Remarks.h"
 #include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
+#include "passes/target/Target.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/BitVector.h"
@@ -15,8 +16,6 @@ namespace quern {
 
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-activations"};
-// Of a pair of groups of activations, which are quantized together.
-constexpr int64_t kPairColumns = 32;
 
 /// The columns of an outside value that a linear reads: value, first column, number of columns.
 using Columns = std::tuple<Value, int64_t, int64_t>;
@@ -37,6 +36,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
   using QuantizeActivationsBase::QuantizeActivationsBase;
 
   void runOnOperation() override {
+    target = &target::of(getOperation());
     for (func::FuncOp entry : entriesOf(getOperation())) {
       llvm::MapVector<Columns, SmallVector<FusedOp>> found;
       for (auto fused : entry.getOps<FusedOp>())
@@ -95,7 +95,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     if (*parts == kWholeRow)
       return "";
     int64_t part = std::get<2>(columns) / *parts;
-    if (part % kPairColumns != 0)
+    if (part % target->pairColumns != 0)
       return region + " computes them in parts of " + std::to_string(part) +
              " columns, which are no whole pairs of groups";
     return "";
@@ -196,6 +196,7 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
       fused.getInputsMutable().erase(index + 1);
     }
   }
+  const target::Target *target = nullptr;
   std::vector<Work> work;
 };
 } // namespace

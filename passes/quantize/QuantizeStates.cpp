@@ -2,6 +2,7 @@
 #include "ir/quern/QuernDialect.h"
 #include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
+#include "passes/target/Target.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
 
@@ -15,19 +16,32 @@ namespace {
 struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
   using QuantizeStatesBase::QuantizeStatesBase;
 
-  /// Whether a linear multiplies integers.
-  bool hasIntegerWeights() {
-    WalkResult found = getOperation().walk([](LinearOp linear) {
-      return isQuantized(linear.getWeight().getType()) ? WalkResult::interrupt()
-                                                       : WalkResult::advance();
+  /// Whether a linear has weights like that.
+  bool hasLinear(llvm::function_ref<bool(WeightType)> like) {
+    WalkResult found = getOperation().walk([&](LinearOp linear) {
+      return like(linear.getWeight().getType()) ? WalkResult::interrupt() : WalkResult::advance();
     });
     return found.wasInterrupted();
+  }
+
+  /// What the target prefers beside floats; of targets that share the states, what the first asks
+  /// for that asks for less than float32.
+  StateFormat besideFloats() {
+    if (!hasLinear([](WeightType type) { return type.getFormat() == "bf16"; }))
+      return StateFormat::f32;
+    StateFormat format = target::of(getOperation()).kvBesideBf16;
+    if (auto targets = getOperation()->getAttrOfType<ArrayAttr>(attrs::kTargets))
+      for (auto name : targets.getAsRange<StringAttr>())
+        if (format == StateFormat::f32)
+          format = target::find(name)->kvBesideBf16;
+    return format;
   }
 
   void runOnOperation() override {
     std::optional<StateFormat> format = symbolizeStateFormat(kv);
     if (kv == "auto")
-      format = hasIntegerWeights() ? StateFormat::f16 : StateFormat::f32;
+      format = hasLinear([](WeightType type) { return isQuantized(type); }) ? StateFormat::f16
+                                                                            : besideFloats();
     if (!format) {
       getOperation().emitError("kv state is stored as f32, f16, bf16, int8 or auto, not as '")
           << kv << "'";

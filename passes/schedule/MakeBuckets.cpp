@@ -1,6 +1,7 @@
 // --quern-make-buckets: a schedule for each range of step shapes.
 #include "passes/analysis/Entries.h"
 #include "passes/schedule/Passes.h"
+#include "passes/target/Target.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -11,12 +12,6 @@ namespace quern {
 #include "passes/schedule/Passes.h.inc"
 
 namespace {
-
-struct Bucket {
-  StringRef name;
-  int64_t maxTokens;
-  int64_t maxSeqs;
-};
 
 bool hasBatch(func::FuncOp entry) {
   return llvm::any_of(entry.getArgumentTypes(), [](Type type) { return isa<BatchType>(type); });
@@ -36,28 +31,35 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
           << ": a step could not advance every sequence by a token";
       return signalPassFailure();
     }
-    const Bucket decode1{"decode1", 1, 1}, decode{"decode", maxSeqs, maxSeqs},
-        prefill{"prefill", maxTokens, maxSeqs};
+    ArrayRef<target::Bucket> all = target::of(getOperation()).buckets;
     for (func::FuncOp entry : entriesOf(getOperation())) {
-      SmallVector<Bucket> buckets;
-      if (hasBatch(entry))
-        buckets = {decode1, decode};
-      buckets.push_back(prefill);
-      for (const Bucket &bucket : buckets)
+      for (const target::Bucket &bucket : hasBatch(entry) ? all : all.take_back())
         clone(entry, bucket);
       entry.erase();
     }
   }
 
-  static void clone(func::FuncOp entry, const Bucket &bucket) {
+  int64_t most(target::Limit limit) const {
+    switch (limit) {
+    case target::Limit::one:
+      return 1;
+    case target::Limit::seqs:
+      return maxSeqs;
+    case target::Limit::tokens:
+      return maxTokens;
+    }
+    llvm_unreachable("a limit is one of these");
+  }
+
+  void clone(func::FuncOp entry, const target::Bucket &bucket) const {
     OpBuilder builder(entry);
     func::FuncOp func = entry.clone();
     func.setName((entry.getName() + "." + bucket.name).str());
     func->setAttr(attrs::kEntry, entry.getNameAttr());
     func->setAttr(attrs::kBucket, builder.getStringAttr(bucket.name));
-    func->setAttr(attrs::kMaxTokens, builder.getI64IntegerAttr(bucket.maxTokens));
-    func->setAttr(attrs::kMaxSeqs, builder.getI64IntegerAttr(bucket.maxSeqs));
-    func->setAttr(attrs::kMaxRows, builder.getI64IntegerAttr(bucket.maxTokens));
+    func->setAttr(attrs::kMaxTokens, builder.getI64IntegerAttr(most(bucket.tokens)));
+    func->setAttr(attrs::kMaxSeqs, builder.getI64IntegerAttr(most(bucket.seqs)));
+    func->setAttr(attrs::kMaxRows, builder.getI64IntegerAttr(most(bucket.tokens)));
     builder.insert(func);
   }
 };

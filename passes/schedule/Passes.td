@@ -32,7 +32,8 @@ def OutlineKernels : Pass<"quern-outline-kernels", "::mlir::ModuleOp"> {
 def MakeBuckets : Pass<"quern-make-buckets", "::mlir::ModuleOp"> {
   let summary = "make a schedule of every entry for each range of step shapes";
   let description = [{
-    The entry is cloned into `@<entry>.<bucket>`, with attributes that say the largest step it serves:
+    The entry is cloned into `@<entry>.<bucket>` for each bucket of the module's target, with attributes that say the
+    largest step it serves. All targets have these:
 
     | bucket | tokens (T) | sequences (B) |
     |---|---|---|

@@ -22,6 +22,9 @@
 // Threads of every block: 8 warps.
 #define QUERN_CUDA_THREADS 256
 
+// Groups of blocks of a launch that count themselves.
+#define QUERN_CUDA_ARRIVALS 256
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,6 +57,9 @@ typedef struct QuernCudaStep {
   unsigned long long *argmax;
   /// Arrivals of blocks at barriers of the whole grid; 0 when a launch begins.
   unsigned *barrier;
+  /// [QUERN_CUDA_ARRIVALS] Arrivals of blocks that share work inside of a kernel, of which the last
+  /// finishes it: 0 when a kernel begins, and when it ends.
+  unsigned *arrivals;
 } QuernCudaStep;
 
 #ifdef __cplusplus

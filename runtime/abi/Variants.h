@@ -1,5 +1,5 @@
-// The variants of the cpu target, best first, and the CPU features each needs: what the compiler
-// makes code for, what the runtime looks for. Names of features are those of
+// The variants of the targets, best first, and the CPU features each of the cpu's needs: what the
+// compiler makes code for, what the runtime looks for. Names of features are those of
 // runtime/device/cpu/Features.cpp.
 #ifndef QUERN_RUNTIME_ABI_VARIANTS_H
 #define QUERN_RUNTIME_ABI_VARIANTS_H
@@ -26,6 +26,9 @@ inline constexpr std::array<std::string_view, 8> kV3Features = {"avx2", "fma",  
 
 inline constexpr std::array<CpuVariant, 3> kCpuVariants = {
     {{"amx", kAmxFeatures}, {"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
+
+/// Which GPUs each runs on: why_not of runtime/device/cuda/Gpu.h.
+inline constexpr std::array<std::string_view, 2> kCudaVariants = {"sm_90a", "sm_80"};
 
 } // namespace quern
 

@@ -1,6 +1,7 @@
 #include "runtime/artifact/Artifact.h"
 
 #include "runtime/abi/StepArgs.h"
+#include "runtime/artifact/cuda_code_generated.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -15,6 +16,7 @@ namespace quern::artifact {
 namespace {
 
 constexpr uint32_t kMaxSections = 64;
+constexpr size_t kLeastFlatBuffer = 8; // its root's offset and its identifier
 
 absl::Status damaged(std::string what) {
   return absl::DataLossError(
@@ -167,9 +169,19 @@ absl::Status Artifact::check() {
     if (!VerifyProofBuffer(proof_verifier))
       return damaged("the proof is not well-formed");
   }
-  for (const Variant *variant : items(manifest_->variants()))
-    if (!section(SectionKind::code, text(variant->name())))
+  for (const Variant *variant : items(manifest_->variants())) {
+    const Section *code = section(SectionKind::code, text(variant->name()));
+    if (!code)
       return damaged("a variant has no code");
+    // What is in it, the device checks that runs it.
+    if (text(variant->target()) != "cuda")
+      continue;
+    const std::span<const uint8_t> bytes = used_bytes(code);
+    flatbuffers::Verifier code_verifier = verifier(bytes.data(), bytes.size());
+    if (bytes.size() < kLeastFlatBuffer || !VerifyCudaCodeBuffer(code_verifier))
+      return damaged(absl::StrCat("the code of variant ", std::string(text(variant->name())),
+                                  " is not well-formed"));
+  }
   return validate(*manifest_, weights().size());
 }
 
@@ -202,6 +214,10 @@ std::span<const uint8_t> Artifact::used_bytes(const Section *s) const {
 std::span<const uint8_t> Artifact::weights() const {
   return used_bytes(section(SectionKind::weights));
 }
+uint64_t Artifact::weights_bytes() const {
+  return weights_are_made() ? manifest_->weights_bytes() : weights().size();
+}
+bool Artifact::weights_are_made() const { return manifest_->weights_bytes() != 0; }
 std::span<const uint8_t> Artifact::tokenizer() const {
   return used_bytes(section(SectionKind::tokenizer));
 }

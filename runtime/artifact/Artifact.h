@@ -81,6 +81,10 @@ public:
   /// The used bytes of a section; empty if the artifact has none. At most one section of each kind
   /// exists, but of code, of which there is one for each variant.
   std::span<const uint8_t> weights() const;
+  /// Bytes of the weights as devices hold them. Where weights_are_made(), the section has some of
+  /// them alone, and MadeWeights.h says how all are made; else they are the section's.
+  uint64_t weights_bytes() const;
+  bool weights_are_made() const;
   std::span<const uint8_t> tokenizer() const;
   std::span<const uint8_t> code(std::string_view variant) const;
   /// The proof, verified as a FlatBuffer; null if the artifact has none.

@@ -19,7 +19,7 @@ namespace quern::artifact {
 inline constexpr std::array<uint8_t, 8> kMagic = {'Q', 'U', 'E', 'R', 'N', 0, 0x1a, '\n'};
 
 /// The layout's version. A reader refuses every version but its own: artifacts are cheap to remake.
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 
 /// Sections start at multiples of this, so that each can be mapped alone.
 inline constexpr uint64_t kPageBytes = 4096;

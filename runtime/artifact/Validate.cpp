@@ -1,5 +1,6 @@
 // What a manifest must hold for the runtime to use its numbers without looking again.
 #include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/MadeWeights.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -73,8 +74,59 @@ absl::Status check_tensor(const TensorDesc &tensor, const std::string &where) {
   return absl::OkStatus();
 }
 
-absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, uint32_t num_states,
+constexpr std::string_view kTargets[] = {"cpu", "cuda"};
+
+bool is_target(std::string_view name) {
+  return std::ranges::find(kTargets, name) != std::end(kTargets);
+}
+
+absl::Status check_targets(const Manifest &manifest) {
+  if (items(manifest.variants()).empty())
+    return wrong("variants", "there is none");
+  for (const Variant *variant : items(manifest.variants()))
+    if (!is_target(text(variant->target())))
+      return wrong(absl::StrCat("variant '", str(variant->name()), "'"), "of no known target");
+  for (const Kernel *kernel : items(manifest.kernels()))
+    if (!is_target(text(kernel->target())))
+      return wrong(absl::StrCat("kernel '", str(kernel->name()), "'"), "of no known target");
+  return absl::OkStatus();
+}
+
+// Whether any variant is the target's.
+bool has_code(const Manifest &manifest, std::string_view target) {
+  for (const Variant *variant : items(manifest.variants()))
+    if (text(variant->target()) == target)
+      return true;
+  return false;
+}
+
+// The entry's buckets of each target that there is code for: the least first, as the session looks
+// for one that admits a step.
+absl::Status check_order(const Manifest &manifest, const Entry &entry, const std::string &where) {
+  for (const std::string_view target : kTargets) {
+    const Bucket *last = nullptr;
+    for (const Bucket *bucket : items(entry.buckets())) {
+      if (text(bucket->target()) != target)
+        continue;
+      if (last &&
+          (bucket->max_tokens() < last->max_tokens() || bucket->max_seqs() < last->max_seqs()))
+        return wrong(where, absl::StrCat("its buckets of the target ", std::string(target),
+                                         " are not in order"));
+      last = bucket;
+    }
+    if ((last != nullptr) != has_code(manifest, target))
+      return wrong(where, absl::StrCat(last ? "it has buckets and no code of the target "
+                                            : "it has no bucket of the target ",
+                                       std::string(target)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_bucket(const Bucket &bucket, const Manifest &manifest,
                           const std::string &where) {
+  const auto kernels = items(manifest.kernels());
+  if (!is_target(text(bucket.target())))
+    return wrong(where, "of no known target");
   if (!is_identifier(text(bucket.symbol())))
     return wrong(where, "its symbol is not a function's name");
   if (bucket.min_tokens() > bucket.max_tokens() || bucket.max_tokens() > kMaxTokens ||
@@ -84,10 +136,12 @@ absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, uint32_t n
     return wrong(where, "impossible arena");
   const auto dispatches = items(bucket.dispatches());
   for (const Dispatch *dispatch : dispatches) {
-    if (dispatch->kernel() >= num_kernels)
+    if (dispatch->kernel() >= kernels.size())
       return wrong(where, "a dispatch of a kernel that is not there");
+    if (text(kernels[dispatch->kernel()]->target()) != text(bucket.target()))
+      return wrong(where, "a dispatch of a kernel of another target");
     for (uint32_t state : items(dispatch->states()))
-      if (state >= num_states)
+      if (state >= items(manifest.states()).size())
         return wrong(where, "a dispatch on a state that is not there");
   }
   for (const Buffer *buffer : items(bucket.buffers())) {
@@ -101,15 +155,18 @@ absl::Status check_bucket(const Bucket &bucket, uint32_t num_kernels, uint32_t n
   return absl::OkStatus();
 }
 
-// Every (T, B) that a step can have is admitted by some bucket.
-absl::Status check_step_covered(const Entry &entry, uint32_t max_tokens, uint32_t max_seqs) {
+// Every (T, B) that a step can have is admitted by some bucket of the target.
+absl::Status check_step_covered(const Entry &entry, std::string_view target, uint32_t max_tokens,
+                                uint32_t max_seqs) {
   for (uint32_t tokens = 1; tokens <= max_tokens; ++tokens) {
     bool admitted = false;
     for (const Bucket *bucket : items(entry.buckets()))
-      admitted |= bucket->min_tokens() <= tokens && tokens <= bucket->max_tokens() &&
+      admitted |= text(bucket->target()) == target && bucket->min_tokens() <= tokens &&
+                  tokens <= bucket->max_tokens() &&
                   bucket->max_seqs() >= std::min(tokens, max_seqs);
     if (!admitted)
-      return wrong("entry 'step'", absl::StrCat("no bucket admits ", tokens, " tokens"));
+      return wrong("entry 'step'", absl::StrCat("no bucket of the target ", std::string(target),
+                                                " admits ", tokens, " tokens"));
   }
   return absl::OkStatus();
 }
@@ -136,13 +193,17 @@ absl::Status check_step(const Manifest &manifest, const Entry &entry) {
     return wrong(where, "its input must be int32 [T]");
   if (outputs.size() != 1 || !is_tensor(*outputs[0], ElementType::f32, "R", manifest.vocab()))
     return wrong(where, "its output must be float32 [R, vocab]");
-  return check_step_covered(entry, manifest.max_tokens(), manifest.max_seqs());
+  for (const std::string_view target : kTargets)
+    if (has_code(manifest, target))
+      if (absl::Status status =
+              check_step_covered(entry, target, manifest.max_tokens(), manifest.max_seqs());
+          !status.ok())
+        return status;
+  return absl::OkStatus();
 }
 
 absl::Status check_entries(const Manifest &manifest) {
   const auto entries = items(manifest.entries());
-  const uint32_t num_kernels = items(manifest.kernels()).size();
-  const uint32_t num_states = items(manifest.states()).size();
   if (entries.size() > kMaxEntries)
     return wrong("entries", "too many");
   for (uint32_t e = 0; e < entries.size(); ++e) {
@@ -162,11 +223,12 @@ absl::Status check_entries(const Manifest &manifest) {
     if (items(entry.buckets()).empty() || items(entry.buckets()).size() > kMaxEntries)
       return wrong(where, "it has no bucket, or too many");
     for (const Bucket *bucket : items(entry.buckets()))
-      if (absl::Status status =
-              check_bucket(*bucket, num_kernels, num_states,
-                           absl::StrCat(where, " bucket '", str(bucket->name()), "'"));
+      if (absl::Status status = check_bucket(
+              *bucket, manifest, absl::StrCat(where, " bucket '", str(bucket->name()), "'"));
           !status.ok())
         return status;
+    if (absl::Status status = check_order(manifest, entry, where); !status.ok())
+      return status;
     if (text(entry.name()) == "step")
       if (absl::Status status = check_step(manifest, entry); !status.ok())
         return status;
@@ -200,15 +262,44 @@ absl::Status check_states(const Manifest &manifest) {
   return absl::OkStatus();
 }
 
+// What MadeWeights.h relies on. Each byte is made or copied once, so that no more is done than the
+// weights have bytes.
+absl::Status check_made(const Manifest &manifest, uint64_t section_bytes) {
+  const uint64_t all = manifest.weights_bytes();
+  if (all > kMaxBytes)
+    return wrong("weights", "impossible size");
+  uint64_t end = 0;
+  for (const MadeWeight &weight : made_weights(manifest)) {
+    if (weight.offset() < end || !inside(weight.offset(), weight.bytes(), all) ||
+        weight.offset() % 8 != 0 || weight.bytes() % 8 != 0)
+      return wrong("made weights", "one lies outside the weights, or on another");
+    if (weight.panel() == 0 || weight.run() == 0 || weight.record() == 0)
+      return wrong("made weights", "one has panels of nothing");
+    end = weight.offset() + weight.bytes();
+  }
+  end = 0;
+  for (const KeptWeight &weight : kept_weights(manifest)) {
+    if (weight.offset() < end || !inside(weight.offset(), weight.bytes(), all) ||
+        !inside(weight.at(), weight.bytes(), section_bytes))
+      return wrong("kept weights", "one lies outside the weights, or on another");
+    end = weight.offset() + weight.bytes();
+  }
+  return absl::OkStatus();
+}
+
 } // namespace
 
-absl::Status validate(const Manifest &manifest, uint64_t weights_bytes) {
+absl::Status validate(const Manifest &manifest, uint64_t section_bytes) {
+  if (absl::Status status = check_made(manifest, section_bytes); !status.ok())
+    return status;
+  const uint64_t weights_bytes =
+      manifest.weights_bytes() != 0 ? manifest.weights_bytes() : section_bytes;
   for (const Weight *weight : items(manifest.weights()))
     if (!inside(weight->offset(), weight->bytes(), weights_bytes) || !is_aligned(weight->shape()))
       return wrong(absl::StrCat("weight '", str(weight->name()), "'"),
                    "it lies outside the weights section");
-  if (items(manifest.variants()).empty())
-    return wrong("variants", "there is none");
+  if (absl::Status status = check_targets(manifest); !status.ok())
+    return status;
   if (absl::Status status = check_states(manifest); !status.ok())
     return status;
   return check_entries(manifest);

@@ -61,7 +61,7 @@ void quern_close(QuernModel *model) { delete model; }
 
 void quern_memory(const QuernModel *model, QuernMemory *memory) {
   const quern::session::MemoryUse &use = model->engine->memory();
-  *memory = {use.weights, use.arena, use.state, use.code, use.total};
+  *memory = {use.weights, use.arena, use.state, use.code, use.total, use.staging};
 }
 
 uint32_t quern_vocab(const QuernModel *model) { return model->engine->vocab(); }

@@ -83,11 +83,13 @@ bool is_quantized(const artifact::Manifest &manifest) {
   return false;
 }
 
-nlohmann::ordered_json to_json(const BenchRow &row, const session::Engine &engine, int threads) {
+nlohmann::ordered_json to_json(const BenchRow &row, session::Engine &engine, int threads) {
   nlohmann::ordered_json json = {{"test", row.test.name()},
                                  {"depth", row.test.depth},
                                  {"batch", row.test.batch},
                                  {"threads", threads},
+                                 {"device", std::string(engine.device().name())},
+                                 {"device", std::string(engine.device().name())},
                                  {"variant", engine.variant()},
                                  {"tokens_per_s", row.tokens_per_s},
                                  {"stddev", row.stddev},
@@ -115,6 +117,11 @@ std::string name_at_depth(const BenchTest &test) {
   return test.depth == 0 ? test.name() : absl::StrCat(test.name(), " @ d", test.depth);
 }
 
+// "82%", or nothing where there is no bound to be a share of.
+std::string share_of(double bound, double share) {
+  return bound > 0 ? absl::StrFormat("%.0f%%", 100 * share) : "";
+}
+
 // Where a repetition's time went, as a table of its own.
 void print_kernels(const BenchRow &row) {
   std::printf("\n| kernel | of | calls | us a call | share of time | GB/s | share of bound |\n"
@@ -139,7 +146,7 @@ void print_kernels(const BenchRow &row) {
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
-               const session::Engine &engine, int threads) {
+               session::Engine &engine, int threads) {
   const nlohmann::ordered_json json = to_json(row, engine, threads);
   if (options.output == "json") {
     print_json(json);
@@ -158,14 +165,15 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
       std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
                   "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
     const std::string test = name_at_depth(row.test);
-    std::printf("%s\n", absl::StrFormat(
-                            "| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %.0f%% | %.0f%% |",
-                            std::string(artifact::text(engine.manifest().family())),
-                            std::string(artifact::text(engine.manifest().source())),
-                            session::human_bytes(engine.memory().weights), engine.variant(),
-                            threads, row.test.batch, test, row.tokens_per_s, row.stddev,
-                            100 * row.mbu, 100 * row.mfu)
-                            .c_str());
+    std::printf("%s\n",
+                absl::StrFormat("| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %s | %s |",
+                                std::string(artifact::text(engine.manifest().family())),
+                                std::string(artifact::text(engine.manifest().source())),
+                                session::human_bytes(engine.memory().weights), engine.variant(),
+                                threads, row.test.batch, test, row.tokens_per_s, row.stddev,
+                                share_of(row.bounds.read_bytes_per_s, row.mbu),
+                                share_of(row.bounds.ops_per_s, row.mfu))
+                    .c_str());
     if (!row.kernels.empty())
       print_kernels(row);
   }
@@ -199,11 +207,15 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
     print_row(options, first, *row, **engine, device.threads());
     if (absl::Status status = flush_output(); !status.ok())
       return status;
-    absl::StrAppendFormat(&read_probes, "%s%.1f GB/s (%s)", first ? "" : ", ",
-                          row->bounds.read_bytes_per_s / 1e9, name_at_depth(test));
+    if (row->bounds.read_bytes_per_s > 0)
+      absl::StrAppendFormat(&read_probes, "%s%.1f GB/s (%s)", first ? "" : ", ",
+                            row->bounds.read_bytes_per_s / 1e9, name_at_depth(test));
     first = false;
   }
-  if (options.output == "md")
+  if (options.output == "md" && read_probes.empty())
+    say(absl::StrCat("no probes: what device ", std::string(device.name()),
+                     " takes is bounded by nothing that can be measured"));
+  else if (options.output == "md")
     std::fprintf(stderr, "read probe %s, arithmetic probe %.1f Gop/s\n", read_probes.c_str(),
                  bounds.ops_per_s / 1e9);
   return absl::OkStatus();

@@ -6,47 +6,123 @@
 #include "runtime/cli/Verbs.h"
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
+#include "runtime/device/cuda/Gpu.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 
 namespace quern::cli {
 namespace {
 
-// Without an artifact: the ISA levels that the compiler makes code for.
-std::vector<device::VariantStatus> known_to_runtime() {
-  std::vector<device::VariantStatus> variants;
+using device::VariantStatus;
+
+// Those of one target: an artifact's, or what the compiler makes code for. Best first.
+struct Variants {
+  std::vector<VariantStatus> cpu;
+  std::vector<std::string> cuda;
+};
+
+// The first that is usable; "" if none is.
+std::string chosen_of(const std::vector<VariantStatus> &variants) {
+  const auto found = std::ranges::find(variants, true, &VariantStatus::usable);
+  return found == variants.end() ? "" : found->name;
+}
+
+Variants known_to_runtime() {
+  Variants variants;
   for (const CpuVariant &known : kCpuVariants) {
     const std::string missing = device::missing_features(known.features);
-    variants.push_back(
+    variants.cpu.push_back(
         {std::string(known.name), missing.empty(),
          missing.empty() ? "" : absl::StrCat("needs ", missing, ", which this CPU does not have")});
   }
+  variants.cuda.assign(kCudaVariants.begin(), kCudaVariants.end());
   return variants;
 }
 
-// An artifact's variants for the CPU as the device ranks them, then those for other devices.
-absl::StatusOr<std::vector<device::VariantStatus>> held_by(const std::string &path) {
+absl::StatusOr<Variants> held_by(const std::string &path) {
   auto artifact = artifact::Artifact::open(path);
   if (!artifact.ok())
     return artifact.status();
   auto cpu = device::open_device("cpu", {.threads = 1});
   if (!cpu.ok())
     return cpu.status();
-  std::vector<device::VariantStatus> variants = (*cpu)->variants(**artifact);
-  const size_t for_cpu = variants.size();
-  for (const artifact::Variant *variant : artifact::items((*artifact)->manifest().variants())) {
-    const std::string name(artifact::text(variant->name()));
-    bool listed = false;
-    for (size_t i = 0; i < for_cpu; ++i)
-      listed |= variants[i].name == name;
-    if (!listed)
-      variants.push_back({name, false, "needs a device that this build has no driver for"});
-  }
+  Variants variants;
+  variants.cpu = (*cpu)->variants(**artifact);
+  for (const artifact::Variant *variant : artifact::items((*artifact)->manifest().variants()))
+    if (artifact::text(variant->target()) == "cuda")
+      variants.cuda.emplace_back(artifact::text(variant->name()));
+  std::ranges::sort(variants.cuda, std::greater());
   return variants;
+}
+
+// A GPU, or what a driver that is none shows as one.
+struct Gpu {
+  std::string device; ///< as --device takes it
+  device::cuda::GpuInfo info;
+  std::vector<VariantStatus> variants;
+};
+
+// Those of the driver and, where it is there, of the interpreter of PTX. `none`: why the driver
+// shows none.
+std::vector<Gpu> find_gpus(const std::vector<std::string> &variants, std::string &none) {
+  using device::cuda::Driver;
+  using device::cuda::Library;
+  std::vector<Gpu> gpus;
+  for (const Library library : {Library::driver, Library::interpreter}) {
+    const auto driver = Driver::load(library);
+    const auto found = driver.ok() ? device::cuda::list_gpus(**driver) : driver.status();
+    if (library == Library::driver && !found.ok()) {
+      const std::string message(found.status().message());
+      none = message.substr(0, message.find('\n'));
+    } else if (library == Library::driver && found->empty()) {
+      none = "there is no CUDA device";
+    }
+    if (!found.ok())
+      continue;
+    for (const device::cuda::GpuInfo &info : *found) {
+      Gpu &gpu = gpus.emplace_back();
+      gpu.device = library == Library::interpreter ? "ptx" : absl::StrCat("cuda:", info.index);
+      gpu.info = info;
+      for (const std::string &variant : variants) {
+        const std::string why = device::cuda::why_not(variant, info);
+        gpu.variants.push_back({variant, why.empty(), why});
+      }
+    }
+  }
+  return gpus;
+}
+
+// Whether a variant runs on any GPU of the machine.
+VariantStatus on_any(const std::string &variant, const std::vector<Gpu> &gpus,
+                     const std::string &none) {
+  VariantStatus status{variant, false, none};
+  for (const Gpu &gpu : gpus)
+    for (const VariantStatus &here : gpu.variants)
+      if (gpu.device != "ptx" && here.name == variant && !status.usable)
+        status = here;
+  return status;
+}
+
+nlohmann::ordered_json to_json(const std::vector<VariantStatus> &variants) {
+  auto list = nlohmann::ordered_json::array();
+  for (const VariantStatus &variant : variants)
+    list.push_back({{"name", variant.name}, {"usable", variant.usable}, {"why", variant.why}});
+  return list;
+}
+
+void print_variants(const std::vector<VariantStatus> &variants) {
+  const std::string chosen = chosen_of(variants);
+  for (const VariantStatus &variant : variants)
+    std::printf("%-9s %s\n", variant.name.c_str(),
+                variant.name == chosen ? "usable, chosen"
+                : variant.usable       ? "usable"
+                                       : absl::StrCat("not usable: ", variant.why).c_str());
 }
 
 } // namespace
@@ -62,7 +138,7 @@ int devices(Args args) {
       "quern-run devices"};
   if (auto code = parse(command, args))
     return *code;
-  std::vector<device::VariantStatus> variants;
+  Variants variants;
   if (model.empty()) {
     variants = known_to_runtime();
   } else {
@@ -75,32 +151,44 @@ int devices(Args args) {
   for (const device::Feature &feature : device::cpu_features())
     if (feature.present)
       features.emplace_back(feature.name);
-  std::string chosen;
-  for (const device::VariantStatus &variant : variants)
-    if (variant.usable && chosen.empty())
-      chosen = variant.name;
+  std::string none;
+  const std::vector<Gpu> gpus = find_gpus(variants.cuda, none);
 
   if (json) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const device::VariantStatus &variant : variants)
-      list.push_back({{"name", variant.name}, {"usable", variant.usable}, {"why", variant.why}});
+    std::vector<VariantStatus> all = variants.cpu;
+    for (const std::string &variant : variants.cuda)
+      all.push_back(on_any(variant, gpus, none));
+    auto list = nlohmann::ordered_json::array();
+    for (const Gpu &gpu : gpus)
+      list.push_back({{"device", gpu.device},
+                      {"name", gpu.info.name},
+                      {"compute_capability", gpu.info.capability()},
+                      {"memory", gpu.info.memory},
+                      {"multiprocessors", gpu.info.multiprocessors},
+                      {"variants", to_json(gpu.variants)},
+                      {"chosen", chosen_of(gpu.variants)}});
     print_json({{"cpu",
                  {{"model", device::cpu_model()},
                   {"cores", device::usable_cores()},
                   {"cpus", device::usable_cpus()},
                   {"features", features}}},
-                {"variants", list},
-                {"chosen", chosen}});
+                {"gpus", list},
+                {"variants", to_json(all)},
+                {"chosen", chosen_of(variants.cpu)}});
     return kDone;
   }
   std::printf("cpu       %s\ncores     %d (%d logical CPUs)\nfeatures  %s\n",
               device::cpu_model().c_str(), device::usable_cores(), device::usable_cpus(),
               absl::StrJoin(features, " ").c_str());
-  for (const device::VariantStatus &variant : variants)
-    std::printf("%-9s %s\n", variant.name.c_str(),
-                variant.name == chosen ? "usable, chosen"
-                : variant.usable       ? "usable"
-                                       : absl::StrCat("not usable: ", variant.why).c_str());
+  print_variants(variants.cpu);
+  if (!none.empty())
+    std::printf("cuda      %s\n", none.c_str());
+  for (const Gpu &gpu : gpus) {
+    std::printf("%-9s %s, compute capability %s, %s, %d multiprocessors\n", gpu.device.c_str(),
+                gpu.info.name.c_str(), gpu.info.capability().c_str(),
+                session::human_bytes(gpu.info.memory).c_str(), gpu.info.multiprocessors);
+    print_variants(gpu.variants);
+  }
   return kDone;
 }
 

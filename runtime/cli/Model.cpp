@@ -32,7 +32,7 @@ std::vector<Flag> ModelOptions::flags() {
       {"-t, --threads", "N", "threads (default: the physical cores it may use)", &threads},
       {"-c, --ctx", "CTX", "longest sequence (default: the artifact's)", &ctx},
       {"--slots", "N", "sequences that can be alive at once (default 1)", &slots},
-      {"--device", "D", "cpu (default: QUERN_DEVICE, or cpu)", &device},
+      {"--device", "D", "cpu, cuda, cuda:1 or ptx (default: QUERN_DEVICE, or cpu)", &device},
       {"--variant", "V", "force a variant (default: the best that runs here)", &variant},
       {"--memory", "BYTES", "refuse to take more; 512M and 4G are understood", &memory},
   };
@@ -130,11 +130,8 @@ absl::Status check_writable(const std::string &path) {
 }
 
 nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
-  return {{"weights", memory.weights},
-          {"arena", memory.arena},
-          {"state", memory.state},
-          {"code", memory.code},
-          {"total", memory.total}};
+  return {{"weights", memory.weights}, {"arena", memory.arena},     {"state", memory.state},
+          {"code", memory.code},       {"staging", memory.staging}, {"total", memory.total}};
 }
 
 void print_json(const nlohmann::ordered_json &json) {

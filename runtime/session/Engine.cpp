@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace quern::session {
@@ -27,10 +28,25 @@ absl::StatusOr<std::string> choose_variant(const device::Device &device,
       return variant.name;
     reasons += absl::StrCat(reasons.empty() ? "" : "; ", variant.name, " ", variant.why);
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "no variant of ", artifact.path(), " runs on device ", std::string(device.name()), ": ",
-      reasons.empty() ? "it holds code for other devices only" : reasons,
-      "\nhint: ", device.when_none_runs()));
+  return absl::FailedPreconditionError(
+      absl::StrCat("no variant of ", artifact.path(), " runs on device ",
+                   std::string(device.name()), ": ", reasons, "\nhint: ", device.when_none_runs()));
+}
+
+// Whether the artifact has any code for the device, which need not be there to know that.
+absl::Status check_target(const artifact::Artifact &artifact, const std::string &device) {
+  const std::string_view target = device::target_of_device(device);
+  std::string others;
+  for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
+    if (text(variant->target()) == target)
+      return absl::OkStatus();
+    absl::StrAppend(&others, others.empty() ? "" : ", ", std::string(text(variant->name())));
+  }
+  const std::string wanted(target);
+  return absl::FailedPreconditionError(
+      absl::StrCat(artifact.path(), " has no code for ", wanted, ", which device ", device,
+                   " runs; it has code for ", others, "\nhint: compile the model with --target ",
+                   wanted, ", or use another --device"));
 }
 
 } // namespace
@@ -46,6 +62,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
     if (absl::Status status = engine->set_limits(options); !status.ok())
       return status;
 
+  if (absl::Status status = device::check_device(options.device); !status.ok())
+    return status;
+  if (absl::Status status = check_target(*engine->artifact_, options.device); !status.ok())
+    return status;
   auto device = device::open_device(options.device, {.threads = options.threads});
   if (!device.ok())
     return device.status();
@@ -56,11 +76,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   engine->variant_ = *std::move(variant);
 
   const ModelSizes sizes = model_sizes(*engine->artifact_, engine->variant_);
+  const std::optional<uint64_t> of_device = engine->device_->memory_available();
   const bool limited = options.memory != 0;
-  if (absl::Status status = check_fits(
-          sizes, engine->ctx_, engine->slots_, limited ? options.memory : available_memory(),
-          limited ? "and --memory allows" : "and the machine has available",
-          {options.needed_ctx, options.needed_slots});
+  if (absl::Status status =
+          check_fits(sizes, engine->ctx_, engine->slots_,
+                     limited ? options.memory : of_device.value_or(available_memory()),
+                     limited     ? "and --memory allows"
+                     : of_device ? "and the device has available"
+                                 : "and the machine has available",
+                     {options.needed_ctx, options.needed_slots});
       !status.ok())
     return status;
   engine->memory_ = memory_use(sizes, engine->ctx_, engine->slots_);
@@ -76,6 +100,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   if (!pool.ok())
     return pool.status();
   engine->pool_ = *std::move(pool);
+  if (absl::Status status = engine->device_->prepare(engine->arena_->data(), engine->ctx_);
+      !status.ok())
+    return status;
   engine->prepare_step();
   return engine;
 }
@@ -279,8 +306,9 @@ void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq
 
 uint32_t Engine::bucket_index(uint32_t num_tokens, uint32_t num_seqs) const {
   const auto buckets = items(items(manifest().entries())[step_entry_]->buckets());
-  uint32_t i = 0; // validation made sure that one admits every (T, B)
-  while (!(buckets[i]->min_tokens() <= num_tokens && num_tokens <= buckets[i]->max_tokens() &&
+  uint32_t i = 0; // validation made sure that one of each target admits every (T, B)
+  while (!(text(buckets[i]->target()) == device_->target() &&
+           buckets[i]->min_tokens() <= num_tokens && num_tokens <= buckets[i]->max_tokens() &&
            num_seqs <= buckets[i]->max_seqs()))
     ++i;
   return i;

@@ -160,7 +160,8 @@ absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
   const auto buckets = items(entry.buckets());
   uint32_t bucket = 0;
   while (bucket < buckets.size() &&
-         !(buckets[bucket]->min_tokens() <= num_tokens &&
+         !(text(buckets[bucket]->target()) == device_->target() &&
+           buckets[bucket]->min_tokens() <= num_tokens &&
            num_tokens <= buckets[bucket]->max_tokens() && num_seqs <= buckets[bucket]->max_seqs()))
     ++bucket;
   if (bucket == buckets.size() || num_rows > num_tokens)

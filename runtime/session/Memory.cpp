@@ -12,6 +12,7 @@
 namespace quern::session {
 namespace {
 
+constexpr std::string_view kHost = "cpu"; // the target that works in the host's memory
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 
 uint64_t saturating_add(uint64_t a, uint64_t b) { return a > kMax - b ? kMax : a + b; }
@@ -50,14 +51,12 @@ uint64_t machine_room() {
 
 } // namespace
 
-ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view variant) {
-  const artifact::Manifest &manifest = artifact.manifest();
+ModelSizes model_sizes(const artifact::Manifest &manifest, std::string_view target) {
   ModelSizes sizes;
-  sizes.weights = artifact.weights().size();
-  sizes.code = artifact.code(variant).size();
   for (const artifact::Entry *entry : artifact::items(manifest.entries()))
     for (const artifact::Bucket *bucket : artifact::items(entry->buckets()))
-      sizes.arena = std::max<uint64_t>(sizes.arena, bucket->arena());
+      if (artifact::text(bucket->target()) == target)
+        sizes.arena = std::max<uint64_t>(sizes.arena, bucket->arena());
   sizes.slot_bytes = manifest.slot_bytes();
   sizes.max_tokens = manifest.max_tokens();
   for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups()))
@@ -65,6 +64,19 @@ ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view vari
   for (const artifact::State *state : artifact::items(manifest.states()))
     if (state->kind() == artifact::StateKind::kv)
       ++sizes.kv_groups[state->group()].layers;
+  if (target != kHost)
+    sizes.staging = device::staging_sizes(manifest, target);
+  return sizes;
+}
+
+ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view variant) {
+  std::string_view target;
+  for (const artifact::Variant *known : artifact::items(artifact.manifest().variants()))
+    if (artifact::text(known->name()) == variant)
+      target = artifact::text(known->target());
+  ModelSizes sizes = model_sizes(artifact.manifest(), target);
+  sizes.weights = artifact.weights_bytes();
+  sizes.code = artifact.code(variant).size();
   return sizes;
 }
 
@@ -94,8 +106,10 @@ MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots) {
   const uint64_t growing = saturating_multiply(
       pages_for(ctx), saturating_multiply(QUERN_KV_PAGE, sizes.state_per_token()));
   use.state = saturating_multiply(slots, saturating_add(sizes.state_per_slot(ctx), growing));
-  use.total =
-      saturating_add(saturating_add(use.weights, use.code), saturating_add(use.arena, use.state));
+  use.staging = sizes.staging.total(pages_for(ctx));
+  use.total = saturating_add(
+      saturating_add(saturating_add(use.weights, use.code), saturating_add(use.arena, use.state)),
+      use.staging);
   return use;
 }
 
@@ -134,7 +148,8 @@ absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, u
   return absl::ResourceExhaustedError(
       absl::StrCat("needs ", human_bytes(use.total), " (", use.total, " bytes: weights ",
                    use.weights, ", arena ", use.arena, ", state ", use.state, ", code ", use.code,
-                   "), ", std::string(what), " ", human_bytes(ceiling), "\nhint: ", hint));
+                   use.staging != 0 ? absl::StrCat(", staging ", use.staging) : "", "), ",
+                   std::string(what), " ", human_bytes(ceiling), "\nhint: ", hint));
 }
 
 std::string human_bytes(uint64_t bytes) {

@@ -5,6 +5,7 @@
 
 #include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
+#include "runtime/device/Staging.h"
 
 #include <absl/status/status.h>
 
@@ -25,10 +26,12 @@ struct KvGroupSizes {
 struct ModelSizes {
   uint64_t weights = 0;    ///< the used bytes of the weights section
   uint64_t code = 0;       ///< the used bytes of the chosen variant's code section
-  uint64_t arena = 0;      ///< the largest arena of all buckets of all entries
+  uint64_t arena = 0;      ///< the largest arena of all the target's buckets of all entries
   uint64_t slot_bytes = 0; ///< fixed-size state of one slot
   uint64_t max_tokens = 0; ///< tokens of the largest step
   std::vector<KvGroupSizes> kv_groups{};
+  /// Of a target whose devices have memory of their own: what steps and their results take there.
+  device::StagingSizes staging{};
 
   /// What a slot of `ctx` positions takes however long its sequence: its fixed-size state, and the
   /// pages of the kv groups that have a window.
@@ -43,9 +46,13 @@ struct MemoryUse {
   uint64_t arena = 0;
   uint64_t state = 0; ///< slots * (state_per_slot + state_per_token * ctx in whole pages)
   uint64_t code = 0;
+  uint64_t staging = 0; ///< 0 on the CPU
   uint64_t total = 0;
 };
 
+/// What the manifest says for a target: all but the weights' and the code's bytes.
+ModelSizes model_sizes(const artifact::Manifest &manifest, std::string_view target);
+/// Of a variant of the artifact.
 ModelSizes model_sizes(const artifact::Artifact &artifact, std::string_view variant);
 
 /// Saturates at 2^64 - 1 rather than wrap.

@@ -172,8 +172,7 @@ absl::Status read_body(StatePool &pool, SlotId slot, const StateHeader &header, 
     if (absl::Status read = reader.read(buffer.data(), bytes); !read.ok())
       return read;
     sum.add(buffer.data(), bytes);
-    pool.device().from_host(to, buffer.data(), bytes);
-    return absl::OkStatus();
+    return pool.device().from_host(to, buffer.data(), bytes);
   });
   if (!status.ok())
     return status;
@@ -214,7 +213,8 @@ absl::Status save_state(const StatePool &pool, SlotId slot, uint64_t identity,
   if (status.ok())
     status = visit_state(pool, slot, [&](const uint8_t *from, uint64_t bytes) {
       buffer.resize(bytes);
-      pool.device().to_host(buffer.data(), from, bytes);
+      if (absl::Status read = pool.device().to_host(buffer.data(), from, bytes); !read.ok())
+        return read;
       return write(buffer.data(), bytes);
     });
   if (!status.ok())

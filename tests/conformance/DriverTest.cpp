@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <sstream>
 
 namespace quern::conformance {
@@ -33,6 +35,28 @@ protected:
   Folder folder_;
   std::string config_;
   std::string artifact_;
+};
+
+// For as long as it lives no program finds NVIDIA's compiler.
+class WithoutNvrtc {
+public:
+  WithoutNvrtc() {
+    if (const char *set = std::getenv(kName))
+      before_ = set;
+    setenv(kName, "/nonexistent", /*overwrite=*/1);
+  }
+  ~WithoutNvrtc() {
+    if (before_)
+      setenv(kName, before_->c_str(), /*overwrite=*/1);
+    else
+      unsetenv(kName);
+  }
+  WithoutNvrtc(const WithoutNvrtc &) = delete;
+  WithoutNvrtc &operator=(const WithoutNvrtc &) = delete;
+
+private:
+  static constexpr const char *kName = "QUERN_NVRTC";
+  std::optional<std::string> before_;
 };
 
 void expect_refused(const Result &result, int code = 1) {
@@ -162,6 +186,11 @@ TEST_F(Driver, WrongUsageNamesTheNearest) {
       {"compile x -o y --ignore-keys a,,b", "--ignore-keys a,,b: a key without a name"},
       {"plan x --without fuse-rows,", "--without : no such fusion"},
       {"compile x -o y --quiet=1", "--quiet takes no value"},
+      {"compile x -o y --target gpu", "--target gpu: no such target\nhint: did you mean cuda?"},
+      {"compile x -o y --target cpu,cuda --variant sm_70", "--variant sm_70: no such variant"},
+      {"compile x -o y --variant h100", "--variant h100: is one of the target cuda"},
+      {"check x --target cuda --variant amx", "--variant amx: is one of the target cpu"},
+      {"plan x --target gpu", "--target gpu: no such target"},
       {"check", "no model is given"},
       {"check x y", "more than one model"},
       {"check x --synthetic y", "--synthetic takes a whole number"},
@@ -196,12 +225,148 @@ TEST_F(Driver, WhatCannotBeDoneIsSaidAndLeavesNothing) {
   expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", "/nonexistent/x"}));
   expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", folder_.path()}));
   expect_refused(call("quern", {"compile", config_, "--synthetic", "1", "-o", config_}));
-  expect_refused(call("quern", compile({"--target", "cuda"})));
-  expect_refused(call("quern", compile({"--variant", "h100"})));
+  expect_refused(call("quern", compile({"--variant", "h100"})), 2);
   expect_refused(call("quern", compile({"-c", "999999999999"})));
   expect_refused(call("quern", {"inspect", config_}));
   EXPECT_THAT(folder_.names(), ElementsAre("config.json"));
   EXPECT_EQ(folder_.read("config.json"), small_llama().dump());
+}
+
+// Tests that without NVIDIA's compiler all is as it was but code for cuda, which says what to
+// install.
+TEST_F(Driver, TargetsAreSeenWithoutTheirCompilers) {
+  const WithoutNvrtc without;
+  const Result result = call(
+      "quern", {"compile", config_, "-o", artifact_, "--synthetic", "5", "--target", "cpu,cuda"});
+  expect_refused(result);
+  EXPECT_THAT(result.err, HasSubstr("--target cuda: "));
+  EXPECT_THAT(result.err, HasSubstr("\nhint: install"));
+  const auto problems =
+      call("quern", {"check", config_, "--synthetic", "5", "--target", "cuda", "--json"}).json();
+  ASSERT_EQ(problems["problems"].size(), 1u);
+  EXPECT_EQ(problems["problems"][0]["where"], "--target cuda");
+  done("quern", {"check", config_, "--synthetic", "5"});
+
+  // Its plan, and its IR in a folder of its own.
+  const std::string ir =
+      done("quern", {"compile", config_, "--synthetic", "5", "--target", "cuda,cpu", "--to", "plan",
+                     "--emit-dir", folder_.path("ir")})
+          .out;
+  EXPECT_THAT(ir, HasSubstr("quern.target = \"cpu\", quern.targets = [\"cpu\", \"cuda\"]"));
+  EXPECT_THAT(ir, HasSubstr("// -----\n"));
+  EXPECT_THAT(ir, HasSubstr("quern.target = \"cuda\""));
+  EXPECT_THAT(Folder::names(folder_.path("ir")), ElementsAre("01-import.mlir", "cpu", "cuda"));
+  for (const char *target : {"cpu", "cuda"})
+    EXPECT_THAT(Folder::names(folder_.path("ir/") + target),
+                ElementsAre("01-normalize.mlir", "02-fuse.mlir", "03-quantize.mlir",
+                            "04-schedule.mlir", "05-plan.mlir"));
+  EXPECT_EQ(folder_.names(), (std::vector<std::string>{"config.json", "ir"}));
+}
+
+// Tests that what is planned for a GPU counts its own memory, that targets share weights and state,
+// and that an artifact without code for it is refused.
+TEST_F(Driver, PlansOfTargets) {
+  const auto plan = done("quern", {"plan", config_, "--synthetic", "5", "--target", "cpu,cuda",
+                                   "-c", "100", "--json"})
+                        .json();
+  EXPECT_EQ(plan["target"], "cpu");
+  EXPECT_EQ(plan["staging"], 0);
+  ASSERT_EQ(plan["targets"].size(), 2u);
+  const auto &cpu = plan["targets"][0], &cuda = plan["targets"][1];
+  EXPECT_EQ(cuda["target"], "cuda");
+  EXPECT_GT(cuda["staging"], 0);
+  for (const char *key : {"weights", "state_per_slot", "state_per_token", "kv_groups"})
+    EXPECT_EQ(cpu[key], cuda[key]) << key;
+  EXPECT_THAT(done("quern", {"plan", config_, "--synthetic", "5", "--target", "cuda"}).out,
+              HasSubstr("staging"));
+
+  done("quern", compile());
+  const auto inspected = done("quern", {"inspect", artifact_, "--json"}).json();
+  EXPECT_EQ(inspected["plan"]["target"], "cpu");
+  EXPECT_FALSE(inspected["plan"].contains("targets"));
+  EXPECT_EQ(inspected["variants"][0]["target"], "cpu");
+  EXPECT_EQ(inspected["kernels"][0]["target"], "cpu");
+  for (const char *device : {"cuda", "ptx"}) {
+    const Result result =
+        call("quern-run", {"run", "-m", artifact_, "--tokens", "5", "--device", device});
+    expect_refused(result);
+    EXPECT_THAT(result.err, HasSubstr("has no code for cuda"));
+    EXPECT_THAT(result.err, HasSubstr("hint: compile the model with --target cuda"));
+  }
+}
+
+// Tests that one file runs on the CPU and, by the interpreter of PTX, as a GPU would: the same
+// weights, the memory that was planned, the proof within its tolerance, and a sequence that goes on
+// on the other device.
+TEST_F(Driver, OneFileForSeveralTargets) {
+  if (call("quern", {"check", config_, "--synthetic", "5", "--target", "cuda"}).code != 0)
+    GTEST_SKIP() << "there is no NVRTC (scripts/get-nvrtc)";
+  const std::vector<std::string> flags = {"--synthetic", "5", "--quant", "int8", "-c", "100"};
+  std::vector<std::string> args = {"compile",  config_,    "-o",        artifact_,       "-q",
+                                   "--target", "cpu,cuda", "--variant", "x86-64-v3,h100"};
+  args.insert(args.end(), flags.begin(), flags.end());
+  done("quern", args);
+  const auto inspected = done("quern", {"inspect", artifact_, "--json"}).json();
+  std::vector<std::string> planning = {"plan", config_, "--target", "cpu,cuda", "--json"};
+  planning.insert(planning.end(), flags.begin(), flags.end());
+  const auto plan = done("quern", planning).json();
+  ASSERT_EQ(inspected["plan"]["targets"].size(), 2u);
+  for (size_t i = 0; i < 2; ++i)
+    for (const char *key : {"target", "weights", "arena", "arena_bound", "state_per_slot",
+                            "state_per_token", "kv_groups", "staging"})
+      EXPECT_EQ(plan["targets"][i][key], inspected["plan"]["targets"][i][key]) << key;
+
+  // Each kernel of the GPU's says what it takes.
+  size_t functions = 0;
+  for (const auto &kernel : inspected["kernels"]) {
+    EXPECT_EQ(kernel.contains("functions"), kernel["target"] == "cuda") << kernel["name"];
+    if (kernel.contains("functions"))
+      for (const auto &function : kernel["functions"]) {
+        ++functions;
+        EXPECT_EQ(function["variant"], "sm_90a");
+        EXPECT_GT(function["registers"], 0);
+        EXPECT_GT(function["ptx"], 0);
+      }
+  }
+  EXPECT_GT(functions, 10u);
+  EXPECT_THAT(done("quern", {"inspect", artifact_, "--kernels"}).out, HasSubstr(" registers, "));
+
+  const std::string state = folder_.path("s.state");
+  const auto run = [&](const char *device, std::vector<std::string> more) {
+    std::vector<std::string> line = {"run",  "-m",     artifact_, "--device",
+                                     device, "--temp", "0",       "--ignore-eos",
+                                     "-n",   "4",      "--json"};
+    line.insert(line.end(), more.begin(), more.end());
+    return done("quern-run", line).json();
+  };
+  const char *devices[] = {"cpu", "ptx"};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto memory = run(devices[i], {"--tokens", "5,6,7"})["memory"];
+    for (const char *key : {"weights", "arena", "code", "staging", "total"})
+      EXPECT_EQ(memory[key], inspected["plan"]["targets"][i][key]) << devices[i] << " " << key;
+    done("quern-run", {"verify", "-m", artifact_, "--device", devices[i]});
+    const auto straight = run(devices[1 - i], {"--tokens", "5,6,7,8,9"})["tokens"];
+    run(devices[i], {"--tokens", "5,6,7,8", "-n", "0", "--save-state", state});
+    EXPECT_EQ(run(devices[1 - i], {"--tokens", "9", "--load-state", state})["tokens"], straight);
+  }
+}
+
+// Tests that --kv auto is one format for all targets, which one of them may ask for.
+TEST_F(Driver, KvStateIsOneFormatOfAllTargets) {
+  const auto page = [&](const std::string &quant, const std::string &target,
+                        const std::string &kv) {
+    return done("quern", {"plan", config_, "--synthetic", "5", "--quant", quant, "--target", target,
+                          "--kv", kv, "--json"})
+        .json()["kv_groups"][0]["page_bytes"]
+        .get<int64_t>();
+  };
+  const int64_t f32 = page("f32", "cpu", "f32");
+  EXPECT_EQ(page("bf16", "cpu", "auto"), f32);
+  EXPECT_EQ(page("bf16", "cuda", "auto"), f32 / 2);
+  EXPECT_EQ(page("bf16", "cpu,cuda", "auto"), f32 / 2);
+  EXPECT_EQ(page("bf16", "cpu,cuda", "f32"), f32);
+  EXPECT_EQ(page("f32", "cpu,cuda", "auto"), f32);
+  EXPECT_EQ(page("int8", "cuda", "auto"), f32 / 2);
 }
 
 TEST_F(Driver, CheckListsEveryProblem) {
@@ -322,8 +487,9 @@ TEST_F(Driver, EmitDirHasEveryStep) {
       all += entry.path().filename().string() + " ";
     return all;
   }();
-  for (const char *name : {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir",
-                           "04-quantize.mlir", "05-schedule.mlir", "06-plan.mlir", ".ll", ".s "})
+  for (const char *name :
+       {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir", "04-quantize.mlir",
+        "05-schedule.mlir", "06-plan.mlir", "07-order.mlir", ".ll", ".s "})
     EXPECT_THAT(names, HasSubstr(name));
   const auto report = nlohmann::json::parse(folder_.read("report.json"));
   EXPECT_FALSE(report["weights"].empty());
@@ -362,7 +528,7 @@ TEST_F(Driver, AmxIsCompiledAnywhereAndChosenWhereItRuns) {
 }
 
 TEST_F(Driver, ToStopsAtAPhaseAndPrintsIt) {
-  for (const char *phase : {"import", "fuse", "plan"}) {
+  for (const char *phase : {"import", "fuse", "plan", "order"}) {
     const Result result =
         done("quern", {"compile", config_, "--synthetic", "1", "--to", phase, "-q"});
     EXPECT_THAT(result.out, HasSubstr("func.func @step")) << phase;

@@ -44,9 +44,11 @@ public:
     std::ifstream in(path_ / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  std::vector<std::string> names() const {
+  std::vector<std::string> names() const { return names(path_.string()); }
+  /// What lies in any folder, sorted.
+  static std::vector<std::string> names(const std::string &folder) {
     std::vector<std::string> names;
-    for (const auto &entry : std::filesystem::directory_iterator(path_))
+    for (const auto &entry : std::filesystem::directory_iterator(folder))
       names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     return names;

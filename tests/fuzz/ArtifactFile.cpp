@@ -1,6 +1,8 @@
 // An artifact: opened, validated, and used as the programs use it, but for running its code. Code
 // is trusted as any program is; everything that says where it is and what it takes is not.
 #include "runtime/artifact/Artifact.h"
+#include "runtime/device/Staging.h"
+#include "runtime/device/cuda/CodeSection.h"
 #include "runtime/session/Engine.h"
 #include "runtime/text/Tokenizer.h"
 #include "tests/fuzz/ArtifactParts.h"
@@ -25,6 +27,31 @@ void read_proof(const artifact::Artifact &artifact) {
   for (const artifact::LogitsVector *vector : artifact::items(proof->logits()))
     read += artifact::items(vector->tokens()).size() + artifact::items(vector->logits()).size();
   require(read < 8 * artifact.file_bytes(), "a proof is larger than its file");
+}
+
+/// What a GPU would be given to load and launch.
+void read_cuda_code(const artifact::Artifact &artifact) {
+  const artifact::Manifest &manifest = artifact.manifest();
+  for (const artifact::Variant *variant : artifact::items(manifest.variants())) {
+    if (artifact::text(variant->target()) != device::cuda::kTarget)
+      continue;
+    const auto bytes = artifact.code(artifact::text(variant->name()));
+    const auto code = device::cuda::read_code(bytes, manifest, artifact.weights_bytes());
+    if (!code.ok())
+      continue;
+    size_t operands = 0;
+    for (const auto &entry : code->buckets)
+      for (const device::cuda::CodeBucket &bucket : entry)
+        for (const device::cuda::CodeLaunch &launch : bucket.launches) {
+          operands += launch.operands.size();
+          require(launch.function < code->functions.size(), "a launch of no function");
+        }
+    require(operands <= bytes.size() / 16, "more operands than the section holds");
+    for (const device::cuda::CodeModule &module : code->modules)
+      require((module.ptx ? std::strlen(module.ptx) : 0) + module.cubin.size() < bytes.size(),
+              "a module is larger than its section");
+  }
+  (void)device::staging_sizes(manifest, device::cuda::kTarget).total(1000);
 }
 
 /// Steps on the device that runs nothing.
@@ -55,6 +82,7 @@ void quern::fuzz::read(std::string_view bytes) {
     return;
   (void)(*artifact)->verify_all_checksums();
   read_proof(**artifact);
+  read_cuda_code(**artifact);
   run(file.path(), **artifact);
   const auto section = (*artifact)->tokenizer();
   const auto spec =

@@ -365,6 +365,12 @@ void artifact_file(Seeds seeds) {
   seeds.add("language-model", view(fake_artifact()));
   seeds.add("kv-alone", view(fake_artifact({.recurrent = false, .tokenizer = false})));
   seeds.add("main", view(fake_artifact({.main_entry = true})));
+  seeds.add("made", view(fake_artifact({.made = true})));
+  // Short PTX, so that the rest of the section is changed often.
+  const auto shorten = [](quern::test::FakeCode &code) { code.modules[0].ptx = ".version 7.4"; };
+  seeds.add("cuda", view(fake_artifact({.cuda = true, .change_code = shorten})));
+  seeds.add("cuda-main",
+            view(fake_artifact({.main_entry = true, .cuda = true, .change_code = shorten})));
 }
 
 void state_file(Seeds seeds) {

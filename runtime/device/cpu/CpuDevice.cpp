@@ -1,6 +1,7 @@
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/abi/Variants.h"
+#include "runtime/artifact/MadeWeights.h"
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
 #include "runtime/device/cpu/Peak.h"
@@ -28,8 +29,6 @@ size_t rank(std::string_view variant) {
                                [&](const CpuVariant &v) { return v.name == variant; });
   return static_cast<size_t>(it - kCpuVariants.begin());
 }
-
-bool is_for_cpu(std::string_view variant) { return !variant.starts_with("sm_"); }
 
 // Anonymous memory: zero, page-aligned, and taken from the system only where it is touched.
 class HostAllocation final : public Allocation {
@@ -71,7 +70,7 @@ absl::StatusOr<std::unique_ptr<Device>> CpuDevice::open(const DeviceOptions &opt
 std::vector<VariantStatus> CpuDevice::variants(const artifact::Artifact &artifact) const {
   std::vector<VariantStatus> result;
   for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
-    if (!is_for_cpu(text(variant->name())))
+    if (text(variant->target()) != kTarget)
       continue;
     std::vector<std::string_view> features;
     for (const flatbuffers::String *feature : items(variant->features()))
@@ -123,6 +122,10 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
   for (const artifact::Entry *entry : items(artifact.manifest().entries())) {
     auto &functions = functions_.emplace_back();
     for (const artifact::Bucket *bucket : items(entry->buckets())) {
+      if (text(bucket->target()) != kTarget) {
+        functions.push_back(nullptr);
+        continue;
+      }
       const std::string symbol(text(bucket->symbol()));
       functions.push_back(reinterpret_cast<QuernBucketFn>((*code)->function(symbol)));
       if (!functions.back())
@@ -136,11 +139,41 @@ absl::Status CpuDevice::load(const artifact::Artifact &artifact, std::string_vie
         features_.push_back(feature->str());
   code_ = *std::move(code);
   weights_ = artifact.weights();
+  if (artifact.weights_are_made())
+    return make_weights(artifact);
   // Every weight is read in the first step: let the system fetch ahead while the rest is set up, in
   // huge pages where its files can have them. Only advice, as below.
   if (!weights_.empty())
     for (int advice : {MADV_HUGEPAGE, MADV_WILLNEED})
       madvise(const_cast<uint8_t *>(weights_.data()), weights_.size(), advice);
+  return absl::OkStatus();
+}
+
+absl::Status CpuDevice::make_weights(const artifact::Artifact &artifact) {
+  auto memory = allocate(artifact.weights_bytes());
+  if (!memory.ok())
+    return memory.status();
+  made_ = *std::move(memory);
+  struct Work {
+    std::vector<artifact::MadeWeight> made;
+    std::vector<artifact::KeptWeight> kept;
+    std::span<const uint8_t> section;
+    std::span<uint8_t> out;
+  } work{artifact::made_weights(artifact.manifest()),
+         artifact::kept_weights(artifact.manifest()),
+         artifact.weights(),
+         {made_->data(), made_->bytes()}};
+  pool_->run(
+      [](void *context, int worker, int num_workers) {
+        const Work &work = *static_cast<const Work *>(context);
+        const uint64_t size = work.out.size();
+        const uint64_t piece = (size / static_cast<uint64_t>(num_workers) / 64 + 1) * 64;
+        const uint64_t begin = std::min(piece * static_cast<uint64_t>(worker), size);
+        artifact::make_weights(work.made, work.kept, work.section, begin,
+                               work.out.subspan(begin, std::min(piece, size - begin)));
+      },
+      &work);
+  weights_ = {made_->data(), made_->bytes()};
   return absl::OkStatus();
 }
 
@@ -164,11 +197,13 @@ void CpuDevice::zero(uint8_t *to, uint64_t bytes) {
   if (bytes != 0)
     std::memset(to, 0, bytes);
 }
-void CpuDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
+absl::Status CpuDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
   copy(static_cast<uint8_t *>(to), from, bytes);
+  return absl::OkStatus();
 }
-void CpuDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
+absl::Status CpuDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
   copy(to, static_cast<const uint8_t *>(from), bytes);
+  return absl::OkStatus();
 }
 
 absl::Status CpuDevice::run(uint32_t entry, uint32_t bucket, QuernStepArgs &args) {

@@ -20,11 +20,12 @@ absl::StatusOr<std::unique_ptr<Device>> NullDevice::open(const DeviceOptions &) 
   return std::unique_ptr<Device>(new NullDevice());
 }
 
-// Nothing is executed, so every variant will do.
+// Nothing is executed, so every variant of its target will do.
 std::vector<VariantStatus> NullDevice::variants(const artifact::Artifact &artifact) const {
   std::vector<VariantStatus> result;
   for (const artifact::Variant *variant : artifact::items(artifact.manifest().variants()))
-    result.push_back({std::string(artifact::text(variant->name())), true, ""});
+    if (artifact::text(variant->target()) == kTarget)
+      result.push_back({std::string(artifact::text(variant->name())), true, ""});
   return result;
 }
 
@@ -53,11 +54,13 @@ void NullDevice::zero(uint8_t *to, uint64_t bytes) {
   if (bytes != 0)
     std::memset(to, 0, bytes);
 }
-void NullDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
+absl::Status NullDevice::to_host(void *to, const uint8_t *from, uint64_t bytes) {
   copy(static_cast<uint8_t *>(to), from, bytes);
+  return absl::OkStatus();
 }
-void NullDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
+absl::Status NullDevice::from_host(uint8_t *to, const void *from, uint64_t bytes) {
   copy(to, static_cast<const uint8_t *>(from), bytes);
+  return absl::OkStatus();
 }
 
 absl::Status NullDevice::run(uint32_t entry, uint32_t, QuernStepArgs &args) {

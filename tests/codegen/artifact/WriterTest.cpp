@@ -3,12 +3,19 @@
 #include "codegen/artifact/Plan.h"
 #include "codegen/artifact/Proof.h"
 #include "ir/formats/Packing.h"
+#include "ir/quern/QuernDialect.h"
+#include "passes/target/Target.h"
 #include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/MadeWeights.h"
+#include "runtime/artifact/cuda_code_generated.h"
 #include "tests/codegen/artifact/PlannedModule.h"
+
+#include "mlir/IR/Builders.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -34,14 +41,14 @@ protected:
 
   static Contents contents(mlir::ModuleOp module) {
     Contents contents;
-    contents.planned = module;
+    contents.planned = {module};
     contents.extras.producer = "quern test";
     contents.extras.source = "toy.gguf";
     contents.extras.context = 100;
     contents.extras.max_tokens = 8;
     contents.extras.max_seqs = 4;
     contents.extras.flags = {"--quant int8"};
-    contents.extras.variants = {{"x86-64-v3", {"avx2"}}, {"x86-64-v4", {"avx512f"}}};
+    contents.extras.variants = {{"cpu", "x86-64-v3", {"avx2"}}, {"cpu", "x86-64-v4", {"avx512f"}}};
     contents.code = {"first code", std::string(5000, 'x')};
     contents.tokenizer = "tokens";
     contents.proof.tokenizer = {{"hello", {1, 2}}};
@@ -56,6 +63,13 @@ protected:
     PackOptions options;
     options.threads = threads;
     return write_artifact(contents, store, **file, options);
+  }
+
+  // A section of the target cuda, of no kernels.
+  static std::string cuda_code() {
+    flatbuffers::FlatBufferBuilder builder;
+    FinishCudaCodeBuffer(builder, CreateCudaCode(builder));
+    return {reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize()};
   }
 
   std::vector<std::string> names() const {
@@ -117,6 +131,64 @@ TEST_F(WriterTest, TheReaderAcceptsEveryByte) {
   EXPECT_EQ(std::string(code.begin(), code.end()), "first code");
   EXPECT_EQ((*artifact)->tokenizer().size(), 6u);
   ASSERT_NE((*artifact)->proof(), nullptr);
+}
+
+// Tests that what is for one target is named so and counted by itself, and that weights, states and
+// the proof are there once.
+TEST_F(WriterTest, TargetsShareWeightsAndState) {
+  auto cpu = planned_module(context_),
+       cuda = planned_module(context_, "arena = 2048 : i64", "arena = 4096 : i64");
+  (*cuda)->setAttr(attrs::kTarget, mlir::Builder(&context_).getStringAttr("cuda"));
+  Contents both = contents(*cpu);
+  both.planned.push_back(*cuda);
+  both.extras.variants.push_back({"cuda", "sm_80", {"sm_80"}});
+  both.code.push_back(cuda_code());
+  ASSERT_TRUE(write(contents(*cpu), "one.quern").ok());
+  const auto written = write(both, "m.quern");
+  ASSERT_TRUE(written.ok()) << written.status();
+  auto one = Artifact::open(path("one.quern")), two = Artifact::open(path("m.quern"));
+  ASSERT_TRUE(two.ok()) << two.status();
+  EXPECT_TRUE(std::ranges::equal((*one)->weights(), (*two)->weights()));
+  const Manifest &manifest = (*two)->manifest();
+  EXPECT_EQ(items(manifest.weights()).size(), items((*one)->manifest().weights()).size());
+  EXPECT_EQ(items(manifest.states()).size(), 2u);
+  EXPECT_EQ(manifest.flops_per_token(), (*one)->manifest().flops_per_token());
+  const auto buckets = items(items(manifest.entries())[0]->buckets());
+  std::vector<std::string> targets;
+  for (const Bucket *bucket : buckets)
+    targets.emplace_back(std::string(text(bucket->target())) + " " +
+                         std::string(text(bucket->symbol())));
+  EXPECT_THAT(targets, ElementsAre("cpu quern_step_decode1", "cpu quern_step_prefill",
+                                   "cuda quern_step_decode1", "cuda quern_step_prefill"));
+  EXPECT_EQ(buckets[1]->arena(), 2048u);
+  EXPECT_EQ(buckets[3]->arena(), 4096u);
+  // The third dispatch of each target's buckets is of that target's linear_0.
+  const auto kernels = items(manifest.kernels());
+  ASSERT_EQ(kernels.size(), 6u);
+  EXPECT_EQ(items(buckets[1]->dispatches())[2]->kernel() + 3,
+            items(buckets[3]->dispatches())[2]->kernel());
+  for (const Bucket *bucket : buckets)
+    for (const Dispatch *dispatch : items(bucket->dispatches()))
+      EXPECT_EQ(text(kernels[dispatch->kernel()]->target()), text(bucket->target()));
+  EXPECT_EQ(text(items(manifest.variants())[2]->target()), "cuda");
+}
+
+// Tests that small weights are kept where the others are omitted, and read as they would be.
+TEST_F(WriterTest, SmallWeightsAreNotOmitted) {
+  auto module = planned_module(context_);
+  ASSERT_TRUE(write(contents(*module), "held.quern").ok());
+  Contents without = contents(*module);
+  without.omit_weights = true;
+  const auto written = write(without, "omitted.quern");
+  ASSERT_TRUE(written.ok()) << written.status();
+  auto held = *Artifact::open(path("held.quern")), omitted = *Artifact::open(path("omitted.quern"));
+  EXPECT_FALSE(held->weights_are_made());
+  ASSERT_TRUE(omitted->weights_are_made());
+  EXPECT_EQ(omitted->weights_bytes(), held->weights().size());
+  std::vector<uint8_t> bytes(omitted->weights_bytes());
+  make_weights(made_weights(omitted->manifest()), kept_weights(omitted->manifest()),
+               omitted->weights(), 0, bytes);
+  EXPECT_TRUE(std::ranges::equal(bytes, held->weights()));
 }
 
 TEST_F(WriterTest, WeightsAreWhatTheirExpressionsSay) {

@@ -1,6 +1,6 @@
 // Models with each fusion off alone, and with all off, against the model with all on.
 #include "compiler/pipeline/Phase.h"
-#include "tests/codegen/cpu/CompiledModel.h"
+#include "tests/codegen/models/CompiledModel.h"
 
 #include <gtest/gtest.h>
 

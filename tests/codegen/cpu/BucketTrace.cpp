@@ -1,7 +1,6 @@
 // See BucketTrace.h.
 #include "tests/codegen/cpu/BucketTrace.h"
 
-#include "codegen/cpu/Bucket.h"
 #include "codegen/cpu/CpuCodegen.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -20,7 +19,7 @@ namespace {
 
 namespace LLVM = mlir::LLVM;
 namespace arith = mlir::arith;
-using Base = cpu::Operand::Base;
+using Base = codegen::Operand::Base;
 
 /// A number, or an address `number` bytes into a space; `element` tells the spaces of one kind
 /// apart.
@@ -176,7 +175,7 @@ private:
     calls.push_back(std::move(traced));
   }
 
-  static cpu::Operand operandOf(const Value &value) {
+  static codegen::Operand operandOf(const Value &value) {
     static const std::map<Space, Base> bases = {
         {Space::none, Base::None},   {Space::weights, Base::Weights},
         {Space::arena, Base::Arena}, {Space::own, Base::Replicated},
@@ -218,9 +217,9 @@ GeneratedKernels::GeneratedKernels(mlir::ModuleOp planned) : planned_(planned) {
 }
 
 std::vector<GeneratedKernels::Traced> GeneratedKernels::trace(mlir::func::FuncOp bucket) const {
-  auto function = module_.get().lookupSymbol<LLVM::LLVMFuncOp>(cpu::bucketSymbol(bucket));
+  auto function = module_.get().lookupSymbol<LLVM::LLVMFuncOp>(codegen::bucketSymbol(bucket));
   if (!function) {
-    ADD_FAILURE() << cpu::bucketSymbol(bucket) << " was not generated";
+    ADD_FAILURE() << codegen::bucketSymbol(bucket) << " was not generated";
     return {};
   }
   return Run(planned_, *module_).run(function);

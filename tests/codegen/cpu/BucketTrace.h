@@ -3,7 +3,7 @@
 #ifndef QUERN_TESTS_CODEGEN_CPU_BUCKETTRACE_H
 #define QUERN_TESTS_CODEGEN_CPU_BUCKETTRACE_H
 
-#include "codegen/cpu/Calls.h"
+#include "codegen/schedule/Calls.h"
 
 #include <string>
 #include <vector>
@@ -19,7 +19,7 @@ public:
   struct Traced {
     std::string function; ///< "linear_3.many"
     int64_t number = 0;   ///< by which its time is noted
-    cpu::Call call;       ///< what it does; `last` is not seen here
+    codegen::Call call;   ///< what it does; `last` is not seen here
   };
   /// The calls of a bucket's function, its loops unrolled. What the function does beside calling
   /// kernels and waiting ends the test.

@@ -10,8 +10,8 @@
 namespace quern::test {
 namespace {
 
-using cpu::Call;
-using cpu::Operand;
+using codegen::Call;
+using codegen::Operand;
 using Base = Operand::Base;
 
 /// A piece of memory that a call touches.
@@ -229,7 +229,7 @@ private:
 } // namespace
 
 std::vector<std::string> hazards(mlir::func::FuncOp bucket, const mlir::SymbolTable &symbols,
-                                 llvm::ArrayRef<cpu::Call> calls, const Fetches &fetches) {
+                                 llvm::ArrayRef<codegen::Call> calls, const Fetches &fetches) {
   return Checker(bucket, symbols, fetches).check(calls);
 }
 

@@ -3,7 +3,7 @@
 #ifndef QUERN_TESTS_CODEGEN_CPU_HAZARDS_H
 #define QUERN_TESTS_CODEGEN_CPU_HAZARDS_H
 
-#include "codegen/cpu/Calls.h"
+#include "codegen/schedule/Calls.h"
 
 #include <functional>
 #include <string>
@@ -12,7 +12,7 @@
 namespace quern::test {
 
 /// Whether the code of a call's kernel fetches chunks (qk_next_chunk).
-using Fetches = std::function<bool(const cpu::Call &)>;
+using Fetches = std::function<bool(const codegen::Call &)>;
 
 /// All that is wrong with `calls` as a way to run the bucket's dispatches on several workers, in
 /// words; empty if nothing is. Two calls without a barrier between them may not touch the same
@@ -21,7 +21,7 @@ using Fetches = std::function<bool(const cpu::Call &)>;
 /// kernel finds, where it is told to read, what the dispatch reads; it does not write where it
 /// reads.
 std::vector<std::string> hazards(mlir::func::FuncOp bucket, const mlir::SymbolTable &symbols,
-                                 llvm::ArrayRef<cpu::Call> calls, const Fetches &fetches);
+                                 llvm::ArrayRef<codegen::Call> calls, const Fetches &fetches);
 
 } // namespace quern::test
 

@@ -56,7 +56,7 @@ std::string kernelsOf(const std::string &config) {
   }
   PipelineOptions pipeline;
   pipeline.quant = "int4";
-  EXPECT_TRUE(mlir::succeeded(runTo(*imported->module, Phase::plan, pipeline)));
+  EXPECT_TRUE(mlir::succeeded(runTo(*imported->module, Phase::order, pipeline)));
   cpu::Options options;
   options.emit = [&](std::string_view name, std::string_view text) {
     EXPECT_EQ(name, "kernels.mlir");

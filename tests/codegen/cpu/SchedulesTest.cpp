@@ -2,10 +2,15 @@
 // what a loop of layers repeats. A barrier too few would be a race, which no run has to lose; here
 // it is found from what the calls touch.
 #include "passes/analysis/Entries.h"
+#include "passes/order/Passes.h"
+#include "passes/target/Target.h"
 #include "tests/codegen/cpu/BucketTrace.h"
-#include "tests/codegen/cpu/CompiledModel.h"
 #include "tests/codegen/cpu/Hazards.h"
-#include "tests/codegen/cpu/Models.h"
+#include "tests/codegen/models/CompiledModel.h"
+#include "tests/codegen/models/Models.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -14,8 +19,9 @@
 namespace quern::test {
 namespace {
 
-using cpu::Call;
-using cpu::Operand;
+using codegen::Call;
+using codegen::Operand;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using Base = Operand::Base;
@@ -39,7 +45,7 @@ public:
     return {};
   }
   std::vector<Call> calls(mlir::func::FuncOp bucket) const {
-    auto calls = cpu::callsOf(bucket, *symbols_);
+    auto calls = codegen::callsOf(bucket, *symbols_);
     EXPECT_TRUE(mlir::succeeded(calls));
     return *calls;
   }
@@ -47,14 +53,28 @@ public:
 
   /// The form of a kernel's function that a bucket calls.
   static std::string function(mlir::func::FuncOp bucket, Call call) {
-    return call.kernel.getSymName().str() + (call.last               ? ".last"
-                                             : cpu::isSingle(bucket) ? ".one"
-                                                                     : ".many");
+    constexpr const char *kForms[] = {".many", ".one", ".last"};
+    return call.kernel.getSymName().str() + kForms[static_cast<int>(codegen::formOf(bucket, call))];
   }
   std::vector<std::string> hazards(mlir::func::FuncOp bucket, llvm::ArrayRef<Call> calls) const {
     return test::hazards(bucket, *symbols_, calls, [&](const Call &call) {
       return kernels_->fetches(function(bucket, call));
     });
+  }
+
+  /// What the order phase's verifier says of the module as it is now; empty if nothing.
+  std::string verdict() const {
+    std::string said;
+    mlir::ScopedDiagnosticHandler handler(model_->module().getContext(),
+                                          [&](mlir::Diagnostic &diagnostic) {
+                                            absl::StrAppend(&said, diagnostic.str(), "\n");
+                                            return mlir::success();
+                                          });
+    mlir::PassManager pm(model_->module().getContext());
+    pm.enableVerifier(false);
+    pm.addPass(createVerifyOrder());
+    EXPECT_EQ(mlir::succeeded(pm.run(model_->module())), said.empty()) << said;
+    return said;
   }
 
 private:
@@ -178,6 +198,50 @@ TEST_P(SchedulesTest, SayWhereBuffersLie) {
             << "call " << i << ", operand " << o;
       }
   }
+}
+
+// Tests that the phase's verifier, which goes another way than the pass that places them, finds
+// each barrier that is lost.
+TEST_P(SchedulesTest, AreRefusedWithoutAnyOfTheirBarriers) {
+  ASSERT_EQ(schedules.verdict(), "");
+  for (mlir::func::FuncOp bucket : schedules.buckets())
+    for (DispatchOp dispatch : bucket.getOps<DispatchOp>()) {
+      if (!dispatch.getBarrier())
+        continue;
+      dispatch.setBarrier(false);
+      EXPECT_THAT(schedules.verdict(), HasSubstr("needs a barrier before it"))
+          << dispatch.getLabel().str();
+      dispatch.setBarrier(true);
+    }
+}
+
+// Tests that it refuses that a worker alone computes what it shares, and that none or another
+// dispatch is what the largest column is asked of.
+TEST_P(SchedulesTest, AreRefusedWithOtherMarks) {
+  for (mlir::func::FuncOp bucket : schedules.buckets())
+    for (DispatchOp dispatch : bucket.getOps<DispatchOp>()) {
+      dispatch.setArgmax(!dispatch.getArgmax());
+      EXPECT_THAT(schedules.verdict(), HasSubstr("argmax")) << dispatch.getLabel().str();
+      dispatch.setArgmax(!dispatch.getArgmax());
+      if (dispatch.getReplicated())
+        continue;
+      dispatch.setReplicated(true);
+      EXPECT_THAT(schedules.verdict(), HasSubstr("is replicated")) << dispatch.getLabel().str();
+      dispatch.setReplicated(false);
+    }
+}
+
+// Tests that the passes' table of whose work is fetched says what the code does.
+TEST_P(SchedulesTest, FetchWorkAsTheTargetSays) {
+  const target::Target *cpu = target::find("cpu");
+  ASSERT_TRUE(cpu);
+  for (mlir::func::FuncOp bucket : schedules.buckets())
+    for (Call &call : schedules.calls(bucket)) {
+      const std::string function = Schedules::function(bucket, call);
+      EXPECT_EQ(schedules.kernels().fetches(function),
+                cpu->traits(call.kernel.getAnchor()).fetchesWork)
+          << function;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, SchedulesTest, testing::ValuesIn(kModelCases),

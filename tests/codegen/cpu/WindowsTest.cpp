@@ -1,6 +1,6 @@
 // Attention over sliding windows, on sequences many times longer than them: generated code on state
 // that keeps the window only, against the same code on state that keeps everything.
-#include "tests/codegen/cpu/CompiledModel.h"
+#include "tests/codegen/models/CompiledModel.h"
 
 #include <gtest/gtest.h>
 

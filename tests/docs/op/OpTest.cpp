@@ -3,7 +3,7 @@
 #include "frontends/families/Activations.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/Interpreter.h"
-#include "tests/codegen/cpu/CompiledModel.h"
+#include "tests/codegen/models/CompiledModel.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -120,6 +120,50 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
 
 // -----
 
+// Tests that dispatch C3: what every worker computes is no output of the entry.
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+  %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
+  quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
+}
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
+  // expected-error @+1 {{'quern.dispatch' op C3: every worker computes it}}
+  %y = quern.dispatch @k(%x) "label" at [-1] replicated : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that dispatch C3: what every worker computes has no memory that workers share.
+quern.kernel @k rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+  %0 = quern.scale %a {factor = 2.0 : f32} : tensor<?x8xf32, #quern.dims<"T">>
+  quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
+}
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
+  // expected-error @+1 {{'quern.dispatch' op C3: every worker computes it}}
+  %y = quern.dispatch @k(%x) "label" at [0] scratch 64 replicated : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that repeat C1: once is no repeat.
+func.func @f() {
+  // expected-error @+1 {{'quern.repeat' op C1: at least two turns of at least one dispatch}}
+  quern.repeat 1 times 4 dispatches
+  return
+}
+
+// -----
+
+// Tests that repeat C1: nothing does not repeat.
+func.func @f() {
+  // expected-error @+1 {{'quern.repeat' op C1: at least two turns of at least one dispatch}}
+  quern.repeat 4 times 0 dispatches
+  return
+}
+
+// -----
+
 // Tests that a yield ends a region of the dialect only.
 func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) {
   // expected-error @+1 {{'quern.yield' op expects parent op to be one of}}

@@ -38,6 +38,22 @@ func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.di
   %y = quern.dispatch @linear_0(%q, %p) "model.layers.0.q_proj" at [-1] : (!quern.q8_rows<"T", 8>, !quern.weight<8x8, "int8">) -> tensor<?x8xf32, #quern.dims<"T">>
   return %y : tensor<?x8xf32, #quern.dims<"T">>
 }
+// Tests that the marks of an ordered schedule are read as they are printed.
+quern.kernel @act rows (%a: tensor<?x8xf32, #quern.dims<"T">>) -> (tensor<?x8xf32, #quern.dims<"T">>) {
+  %0 = quern.unary silu %a : tensor<?x8xf32, #quern.dims<"T">>
+  quern.yield %0 : tensor<?x8xf32, #quern.dims<"T">>
+}
+func.func @ordered(%x: tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">> {
+  // CHECK: quern.repeat 2 times 1 dispatches{{$}}
+  quern.repeat 2 times 1 dispatches
+  // CHECK: quern.dispatch @act(%{{.*}}) "a" at [0] barrier replicated :
+  %a = quern.dispatch @act(%x) "a" at [0] barrier replicated : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">>
+  // CHECK: quern.dispatch @act(%{{.*}}) "b" at [64] scratch 128 barrier :
+  %b = quern.dispatch @act(%a) "b" at [64] scratch 128 barrier : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">>
+  // CHECK: quern.dispatch @act(%{{.*}}) "c" at [-1] argmax :
+  %c = quern.dispatch @act(%b) "c" at [-1] argmax : (tensor<?x8xf32, #quern.dims<"T">>) -> tensor<?x8xf32, #quern.dims<"T">>
+  return %c : tensor<?x8xf32, #quern.dims<"T">>
+}
 func.func @g(%x: tensor<?x8xf32, #quern.dims<"T">>, %b: !quern.weight<8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">> {
   // CHECK: %[[N:.*]] = quern.layer_norm %{{.*}} bias %{{.*}} {eps = 1.250000e-01 : f32, group = 4 : i64} :
   %0 = quern.layer_norm %x bias %b {eps = 0.125 : f32, group = 4 : i64} : (tensor<?x8xf32, #quern.dims<"T">>, !quern.weight<8, "f32">) -> tensor<?x8xf32, #quern.dims<"T">>

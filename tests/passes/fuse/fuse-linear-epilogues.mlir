@@ -84,7 +84,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R4 {
 // CHECK: quern.unary
 // CHECK: quern.binary
 // REMARK-DAG: loc("panels"): [Passed] {{.*}}quern.gated_act joined the linear
-// REMARK-DAG: loc("odd"): [Missed] {{.*}}'quern.gated_act' stays outside the region of the linear: a slice begins inside a panel of 16 columns
+// REMARK-DAG: loc("odd"): [Missed] {{.*}}'quern.gated_act' stays outside the region of the linear: a slice begins inside a panel of columns
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @w : !quern.weight<32x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @v : !quern.weight<16x16, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
@@ -124,7 +124,7 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
 // CHECK: quern.yield
 // CHECK: quern.binary
 // REMARK-DAG: loc("narrow"): [Missed] {{.*}}'quern.binary' stays outside the region of the linear: it broadcasts the result over more columns
-// REMARK-DAG: loc("wide"): [Missed] {{.*}}'quern.binary' stays outside the region of the linear: its other side changes inside a panel of 16 columns
+// REMARK-DAG: loc("wide"): [Missed] {{.*}}'quern.binary' stays outside the region of the linear: its other side changes inside a panel of columns
 quern.weight @embed : !quern.weight<16x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @v : !quern.weight<2x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 quern.weight @w : !quern.weight<4x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}

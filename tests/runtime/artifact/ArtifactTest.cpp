@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -126,8 +127,83 @@ TEST(Artifact, NamesWhatIsWrong) {
   EXPECT_THAT(refused({.buffer_offset = uint64_t{1} << 63}), HasSubstr("outside the arena"));
   EXPECT_THAT(refused({.kernel = 1}), HasSubstr("kernel that is not there"));
   EXPECT_THAT(refused({.dispatch_state = 9}), HasSubstr("state that is not there"));
-  EXPECT_THAT(refused({.prefill_tokens = 15}), HasSubstr("no bucket admits 16 tokens"));
+  EXPECT_THAT(refused({.prefill_tokens = 15}),
+              HasSubstr("no bucket of the target cpu admits 16 tokens"));
   EXPECT_THAT(refused({.symbol = "system; rm"}), HasSubstr("not a function's name"));
+}
+
+// Tests that everything is for a target that is known, what belongs together for the same, and that
+// buckets are in order.
+TEST(Artifact, NamesTargetsThatAreWrong) {
+  auto refused = [](const FakeOptions &options) {
+    return why_refused(write_fake("targets.quern", options));
+  };
+  EXPECT_EQ(refused({.cuda = true}), "");
+  EXPECT_THAT(refused({.target = "abacus"}), HasSubstr("variant 'x86-64-v3': of no known target"));
+  EXPECT_THAT(refused({.target = ""}), HasSubstr("variant 'x86-64-v3': of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "abacus"}), HasSubstr("kernel 'all': of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "cuda"}),
+              HasSubstr("a dispatch of a kernel of another target"));
+  EXPECT_THAT(refused({.bucket_target = "abacus"}), HasSubstr("of no known target"));
+  EXPECT_THAT(refused({.kernel_target = "cuda", .bucket_target = "cuda"}),
+              HasSubstr("it has no bucket of the target cpu"));
+  EXPECT_THAT(refused({.prefill_tokens = 2}),
+              HasSubstr("buckets of the target cpu are not in order"));
+  EXPECT_THAT(refused({.prefill_tokens = 15, .cuda = true}),
+              HasSubstr("no bucket of the target cpu admits 16 tokens"));
+}
+
+// Tests that code of the target cuda is what it should be, as far as the file goes.
+TEST(Artifact, RefusesCudaCodeThatIsNone) {
+  const auto refused = [](std::function<void(std::vector<uint8_t> &)> damage) {
+    return why_refused(write_fake("code.quern", {.cuda = true, .damage_code = std::move(damage)}));
+  };
+  EXPECT_THAT(refused([](auto &bytes) { bytes = {1, 2, 3}; }),
+              HasSubstr("the code of variant sm_80 is not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes.clear(); }), HasSubstr("not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes[4] = 'X'; }), HasSubstr("not well-formed"));
+  EXPECT_THAT(refused([](auto &bytes) { bytes.resize(bytes.size() / 2); }),
+              HasSubstr("not well-formed"));
+}
+
+// Tests that what says how weights are made leads nowhere but into them, and takes no longer than
+// they are large.
+TEST(Artifact, RefusesWeightsThatCannotBeMade) {
+  const auto refused = [](auto change) {
+    return why_refused(
+        write_file("made.quern", fake_artifact({.made = true, .change_made = change})));
+  };
+  const auto sized = [](uint64_t offset, uint64_t bytes, uint64_t panel = 8, uint64_t run = 8,
+                        uint32_t record = 8) {
+    const std::array<uint64_t, 5> none{};
+    return MadeWeight(offset, bytes, 1, panel, run, 0, 0, record, 8, 8, none, none);
+  };
+  EXPECT_TRUE(Artifact::open(write_file("made.quern", fake_artifact({.made = true}))).ok());
+  for (const MadeWeight &wrong :
+       {sized(0, 160), sized(160, 8), sized(~uint64_t{7}, 16), sized(0, 12), sized(4, 8)})
+    EXPECT_THAT(refused([&](auto &made, auto &) { made = {wrong}; }),
+                HasSubstr("made weights: one lies outside the weights, or on another"));
+  EXPECT_THAT(refused([&](auto &made, auto &) { made = {sized(0, 64), sized(56, 8)}; }),
+              HasSubstr("or on another"));
+  for (const MadeWeight &wrong : {sized(0, 8, 0), sized(0, 8, 8, 0), sized(0, 8, 8, 8, 0)})
+    EXPECT_THAT(refused([&](auto &made, auto &) { made = {wrong}; }),
+                HasSubstr("one has panels of nothing"));
+  for (const KeptWeight &wrong : {KeptWeight(148, 8, 0), KeptWeight(0, 8, 4), KeptWeight(0, 9, 0)})
+    EXPECT_THAT(refused([&](auto &, auto &kept) { kept = {wrong}; }),
+                HasSubstr("kept weights: one lies outside the weights, or on another"));
+}
+
+// Tests that an artifact from before targets were named is refused, with what to do.
+TEST(Artifact, RefusesOlderVersions) {
+  std::vector<uint8_t> old = fake_artifact();
+  FileHeader header;
+  std::memcpy(&header, old.data(), sizeof header);
+  header.version = 1;
+  header.header_checksum = header_checksum(header);
+  std::memcpy(old.data(), &header, sizeof header);
+  EXPECT_THAT(why_refused(write_file("old.quern", old)),
+              HasSubstr("artifact format version 1, and this build reads version 2\nhint: compile "
+                        "the model again"));
 }
 
 // Tests what is not an artifact at all.

@@ -5,6 +5,7 @@
 #include "runtime/text/TokenizerSpec.h"
 #include "tests/runtime/fake/FakeModel.h"
 
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +33,8 @@ Bytes fake_weights(const FakeOptions &options) {
   }
   return bytes;
 }
+
+constexpr uint64_t kMadeBytes = (FAKE_VOCAB - 1) * sizeof(float); // a multiple of 8
 
 // "a" is token 0, "b" 1, ... then the end of text, 26.
 Bytes fake_tokenizer(bool bos) {
@@ -91,15 +94,15 @@ struct Part {
 
 Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, const char *name,
                            const std::string &symbol, uint32_t max_tokens, uint32_t max_seqs,
-                           uint64_t arena) {
+                           uint64_t arena, bool cuda) {
   std::vector<uint32_t> states = {0, options.dispatch_state};
-  std::vector<Offset<Dispatch>> dispatches = {
-      CreateDispatchDirect(b, options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
-                           /*position_flops=*/10, options.main_entry ? nullptr : &states)};
+  std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(
+      b, cuda ? 1 : options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
+      /*position_flops=*/10, options.main_entry ? nullptr : &states)};
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
-                            &dispatches, &buffers);
+                            &dispatches, &buffers, cuda ? "cuda" : options.bucket_target.c_str());
 }
 
 Offset<TensorDesc> make_tensor(FlatBufferBuilder &b, const char *name, ElementType type,
@@ -115,10 +118,15 @@ Offset<Entry> make_step_entry(FlatBufferBuilder &b, const FakeOptions &options) 
       make_tensor(b, "tokens", ElementType::i32, {-1}, {"T"})};
   std::vector<Offset<TensorDesc>> outputs = {
       make_tensor(b, "logits", ElementType::f32, {-1, FAKE_VOCAB}, {"R", ""})};
-  std::vector<Offset<Bucket>> buckets = {
-      make_bucket(b, options, "decode1", "quern_step_decode1", 1, 1, 64),
-      make_bucket(b, options, "decode", "quern_step_decode", 3, 3, 128),
-      make_bucket(b, options, "prefill", options.symbol, options.prefill_tokens, 3, 256)};
+  std::vector<Offset<Bucket>> buckets;
+  for (const bool cuda : {false, true}) {
+    if (cuda && !options.cuda)
+      continue;
+    buckets.push_back(make_bucket(b, options, "decode1", "quern_step_decode1", 1, 1, 64, cuda));
+    buckets.push_back(make_bucket(b, options, "decode", "quern_step_decode", 3, 3, 128, cuda));
+    buckets.push_back(
+        make_bucket(b, options, "prefill", options.symbol, options.prefill_tokens, 3, 256, cuda));
+  }
   return CreateEntryDirect(b, "step", &inputs, &outputs, &buckets);
 }
 
@@ -129,7 +137,9 @@ Offset<Entry> make_main_entry(FlatBufferBuilder &b, const FakeOptions &options) 
   std::vector<Offset<TensorDesc>> outputs = {
       make_tensor(b, "y", ElementType::f32, {-1, 3}, {"T", ""})};
   std::vector<Offset<Bucket>> buckets = {
-      make_bucket(b, options, "any", "quern_main_any", 16, 1, 64)};
+      make_bucket(b, options, "any", "quern_main_any", 16, 1, 64, false)};
+  if (options.cuda)
+    buckets.push_back(make_bucket(b, options, "any", "quern_main_any", 16, 1, 64, true));
   return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets);
 }
 
@@ -146,7 +156,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   }
   std::vector<Offset<Entry>> entries = {options.main_entry ? make_main_entry(b, options)
                                                            : make_step_entry(b, options)};
-  std::vector<Offset<Kernel>> kernels = {CreateKernelDirect(b, "all", "linear")};
+  std::vector<Offset<Kernel>> kernels = {
+      CreateKernelDirect(b, "all", "linear", options.kernel_target.c_str())};
+  if (options.cuda)
+    kernels.push_back(CreateKernelDirect(b, "all", "linear", "cuda"));
   std::vector<int64_t> shape = {1, 1, 1};
   std::vector<Offset<State>> states;
   std::vector<Offset<KvGroup>> groups;
@@ -163,15 +176,33 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string &feature : options.features)
     features.push_back(b.CreateString(feature));
-  std::vector<Offset<Variant>> variants = {CreateVariantDirect(b, "x86-64-v3", &features)};
+  std::vector<Offset<Variant>> variants = {
+      CreateVariantDirect(b, "x86-64-v3", &features, options.target.c_str())};
+  if (options.cuda)
+    variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
   const bool step = !options.main_entry;
-  FinishManifestBuffer(b, CreateManifestDirect(b, options.abi_version, "a test", "fake",
-                                               "fake.gguf", 42, false, step ? options.context : 0,
-                                               step ? 16 : 0, step ? 3 : 0, step ? FAKE_VOCAB : 0,
-                                               &sections, &entries, &kernels, &states, &groups,
-                                               step && options.recurrent ? 64 : 0, &weights,
-                                               &variants, 74));
+  std::vector<MadeWeight> made = fake_made();
+  std::vector<KeptWeight> kept = {{kMadeBytes, 8, 0}};
+  if (options.change_made)
+    options.change_made(made, kept);
+  FinishManifestBuffer(
+      b, CreateManifestDirect(b, options.abi_version, "a test", "fake", "fake.gguf", 42, false,
+                              step ? options.context : 0, step ? 16 : 0, step ? 3 : 0,
+                              step ? FAKE_VOCAB : 0, &sections, &entries, &kernels, &states,
+                              &groups, step && options.recurrent ? 64 : 0, &weights, &variants, 74,
+                              nullptr, options.made ? kMadeBytes + 8 : 0,
+                              options.made ? &made : nullptr, options.made ? &kept : nullptr));
   return Bytes(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
+}
+
+Bytes cuda_code(const FakeOptions &options) {
+  FakeCode code = fake_code(options);
+  if (options.change_code)
+    options.change_code(code);
+  Bytes bytes = serialize(code);
+  if (options.damage_code)
+    options.damage_code(bytes);
+  return bytes;
 }
 
 std::filesystem::path folder() {
@@ -191,9 +222,25 @@ std::filesystem::path folder() {
 
 } // namespace
 
+// Floats in two panels of records of 48 bytes behind 16, each kind with bits of its own: small
+// numbers of both signs.
+std::vector<artifact::MadeWeight> fake_made() {
+  constexpr uint64_t kFloat = 0x807fffff, kBoth = kFloat << 32 | kFloat;
+  const std::array<uint64_t, 5> mask = {kBoth, kBoth, 0x007fffff007fffff, kFloat,
+                                        kBoth & ~uint64_t{0xff}};
+  std::array<uint64_t, 5> bits{};
+  for (uint64_t kind = 0; kind < 5; ++kind)
+    bits[kind] = (0x3c000000 + (kind << 24)) * 0x100000001;
+  return {{0, kMadeBytes, 0x123456789abcdef, 72, 64, 16, 8, 24, 8, 16, mask, bits}};
+}
+
 std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
   std::vector<Part> parts = {{SectionKind::code, "x86-64-v3", read_file(FAKE_MODEL_CODE)},
                              {SectionKind::weights, "", fake_weights(options)}};
+  if (options.made)
+    parts.back().bytes.erase(parts.back().bytes.begin(), parts.back().bytes.begin() + kMadeBytes);
+  if (options.cuda)
+    parts.push_back({SectionKind::code, "sm_80", cuda_code(options)});
   if (options.tokenizer)
     parts.push_back({SectionKind::tokenizer, "", fake_tokenizer(options.bos)});
   if (options.proof && !options.main_entry)

@@ -5,8 +5,10 @@
 
 #include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
+#include "tests/runtime/fake/FakeCode.h"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,10 +32,22 @@ struct FakeOptions {
   uint32_t kernel = 0;         // that the one dispatch names
   uint32_t dispatch_state = 1; // and that it works on, with state 0
   uint32_t prefill_tokens = 16;
-  bool bos = false; // the end of text also goes before a text, and begins the chat template
+  std::string target = "cpu"; // of the variant
+  std::string kernel_target = "cpu";
+  std::string bucket_target = "cpu";
+  bool bos = false;  // the end of text also goes before a text, and begins the chat template
+  bool made = false; // all weights but the last and the window are made, not held
+  std::function<void(std::vector<artifact::MadeWeight> &, std::vector<artifact::KeptWeight> &)>
+      change_made = nullptr; // of that
+  bool cuda = false;         // a variant sm_80 too, with buckets and a kernel of its own
+  std::function<void(FakeCode &)> change_code = nullptr;             // of that
+  std::function<void(std::vector<uint8_t> &)> damage_code = nullptr; // and what became of it
 };
 
 inline float fake_weight(uint32_t v) { return static_cast<float>(v % 5) / 8; }
+
+// How weights are made, where they are.
+std::vector<artifact::MadeWeight> fake_made();
 
 // The file's bytes.
 std::vector<uint8_t> fake_artifact(const FakeOptions &options = {});

@@ -157,6 +157,28 @@ TEST(Engine, RefusesToOpen) {
               HasSubstr("no function quern_gone"));
 }
 
+// Tests that a device whose code the artifact lacks is refused without looking for the device, with
+// what there is and what to do.
+TEST(Engine, RefusesDevicesOfOtherTargets) {
+  const std::string path = write_fake("cpu-only.quern");
+  for (const char *device : {"cuda", "cuda:3", "ptx"})
+    EXPECT_THAT(message(Engine::open(path, {.device = device}).status()),
+                HasSubstr(std::string("has no code for cuda, which device ") + device +
+                          " runs; it has code for x86-64-v3\nhint: compile the model with "
+                          "--target cuda, or use another --device"));
+}
+
+// Tests that of an artifact for several targets a device runs its own's buckets: the CPU finds no
+// function for others.
+TEST(Engine, RunsItsTargetsBuckets) {
+  auto alone = open({}), both = open({}, {.cuda = true});
+  EXPECT_EQ(both->variant(), "x86-64-v3");
+  const std::vector<int32_t> tokens = sequence(20, 1);
+  EXPECT_EQ(feed(*both, *both->create_slot(), tokens), feed(*alone, *alone->create_slot(), tokens));
+  EXPECT_EQ(both->memory().staging, 0u);
+  EXPECT_EQ(both->memory().total, alone->memory().total);
+}
+
 // Tests that memory is what the plan says: slots * (slot_bytes + pages * page_bytes).
 TEST(Engine, AccountsForItsMemory) {
   auto engine = open({.ctx = 130, .slots = 3});

@@ -78,6 +78,20 @@ TEST(Memory, WindowsAloneFitAnyContext) {
   EXPECT_EQ(context_that_fits(sizes, 1 << 30, 1, 1110 + 64 + 4 * 640 - 1), 192u);
 }
 
+// Tests that a device's own memory also holds a step and its results, by the context: they are part
+// of what must fit.
+TEST(Memory, StagingCounts) {
+  ModelSizes sizes = kModel;
+  sizes.staging = {.step = 1000, .per_page = 100, .results = 512};
+  EXPECT_EQ(memory_use(sizes, 65, 1).staging, 1280u + 512); // 1000 + 2 * 100, to 256 bytes
+  EXPECT_EQ(memory_use(sizes, 65, 1).total, memory_use(kModel, 65, 1).total + 1280 + 512);
+  EXPECT_EQ(memory_use(kModel, 65, 1).staging, 0u);
+  const uint64_t ceiling = memory_use(sizes, 640, 1).total;
+  EXPECT_EQ(context_that_fits(sizes, 4096, 1, ceiling), 640u);
+  EXPECT_THAT(std::string(check_fits(sizes, 4096, 1, ceiling, "allows").message()),
+              HasSubstr(", staging "));
+}
+
 TEST(Memory, SaysWhatWouldFit) {
   EXPECT_TRUE(check_fits(kModel, 64, 1, 1814, "allows").ok());
   const absl::Status status = check_fits(kModel, 4096, 1, 5000, "and --memory allows");

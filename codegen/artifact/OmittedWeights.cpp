@@ -1,0 +1,197 @@
+#include "codegen/artifact/OmittedWeights.h"
+
+#include "codegen/artifact/Weights.h"
+#include "ir/formats/Half.h"
+#include "ir/formats/Packing.h"
+#include "ir/quern/WeightRefs.h"
+#include "ir/weights/SyntheticWeights.h"
+#include "runtime/artifact/MadeWeights.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+
+namespace quern::artifact {
+namespace {
+
+using formats::Packing;
+using formats::ScaleType;
+
+// Vectors, convolutions and the like stay as they are: what they do to a model is delicate, and
+// they are small.
+constexpr uint64_t kLeastMade = 64 << 10;
+constexpr int64_t kLeastInputs = 32;
+
+// Which bits of 8 bytes are random, and which are set.
+struct Pattern {
+  uint64_t mask = 0, bits = 0;
+};
+
+Pattern repeated(uint64_t mask, uint64_t bits, int width) {
+  Pattern pattern;
+  for (int at = 0; at < 64; at += width) {
+    pattern.mask |= mask << at;
+    pattern.bits |= bits << at;
+  }
+  return pattern;
+}
+
+// A float's bits in a format of `mantissa` mantissa bits, of which the last `random` vary.
+uint64_t bits_of(Packing::Kind kind, float value) {
+  switch (kind) {
+  case Packing::F16:
+    return formats::f32_to_f16(value);
+  case Packing::BF16:
+    return formats::f32_to_bf16(value);
+  default:
+    return std::bit_cast<uint32_t>(value);
+  }
+}
+int mantissa_bits(Packing::Kind kind) {
+  return kind == Packing::F16 ? 10 : kind == Packing::BF16 ? 7 : 23;
+}
+int width_of(Packing::Kind kind) { return kind == Packing::F32 ? 32 : 16; }
+
+// Around 0: any sign and mantissa, with the exponent that gives about that spread. Around anything
+// else: that number or up to an eighth more.
+Pattern floats(Packing::Kind kind, float mean, float spread) {
+  const int width = width_of(kind), mantissa = mantissa_bits(kind);
+  const uint64_t sign = uint64_t{1} << (width - 1);
+  if (spread == 0)
+    return repeated(0, bits_of(kind, mean), width);
+  if (mean == 0) {
+    // Of 2^e * (1 + m), m even in [0, 1), the root of the mean square is sqrt(7/3) * 2^e.
+    const float power = std::exp2(std::round(std::log2(spread / std::sqrt(7.0f / 3))));
+    const uint64_t random = sign | ((uint64_t{1} << mantissa) - 1);
+    return repeated(random, bits_of(kind, power) & ~random, width);
+  }
+  const uint64_t random = (uint64_t{1} << (mantissa - 3)) - 1;
+  return repeated(random, bits_of(kind, mean) & ~random, width);
+}
+
+// All of them that number.
+Pattern scales(ScaleType type, float value) {
+  return type == ScaleType::F16 ? floats(Packing::F16, value, 0) : floats(Packing::F32, value, 0);
+}
+
+// The largest code that is made: of 8 bits some formats have fewer (Packing.h), which kernels may
+// rely on.
+int largest_code(const Packing &packing) {
+  if (packing.bits == 4)
+    return 15;
+  switch (packing.zero_point) {
+  case 128:
+    return 255;
+  case 32:
+    return 63;
+  default:
+    return 31;
+  }
+}
+
+} // namespace
+
+MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, uint64_t bytes,
+                       uint64_t key, float mean, float spread) {
+  std::array<Pattern, 5> patterns{};
+  if (packing.is_float()) {
+    patterns[kCodes] = floats(packing.kind, mean, spread);
+    patterns[kScales] = patterns[kMins] = patterns[kCodes];
+  } else {
+    const int most = largest_code(packing);
+    // Codes are even in [0, most]: their deviation and their mean.
+    const float deviation = static_cast<float>(most + 1) / std::sqrt(12.0f);
+    const float centre = static_cast<float>(most) / 2 - static_cast<float>(packing.zero_point);
+    const float scale = spread / deviation;
+    const float min = mean - scale * centre;
+    patterns[kCodes] =
+        packing.bits == 4 ? Pattern{~uint64_t{0}, 0} : repeated(static_cast<uint64_t>(most), 0, 8);
+    if (packing.super == 0) {
+      patterns[kScales] = scales(packing.scale, scale);
+      patterns[kMins] = scales(packing.scale, min);
+    } else {
+      constexpr uint64_t kByte = 48; // scale = super-scale * 48, min = -(super-min * 48)
+      patterns[kScales] = patterns[kMins] = repeated(0, kByte, 8);
+      patterns[kSuperScales] = scales(packing.super_type(), scale / kByte);
+      patterns[kSuperMins] = scales(packing.super_type(), -min / kByte);
+    }
+  }
+  const uint64_t panel =
+      packing.is_float() ? 8 : static_cast<uint64_t>(packing.panel_bytes(inputs));
+  const auto super = static_cast<uint32_t>(packing.super_bytes());
+  const auto record = packing.is_float() ? 8u : static_cast<uint32_t>(packing.record_bytes());
+  const uint64_t run = packing.super > 0
+                           ? super + static_cast<uint64_t>(packing.super / packing.group) * record
+                           : panel;
+  std::array<uint64_t, 5> mask{}, bits{};
+  for (size_t kind = 0; kind < 5; ++kind) {
+    mask[kind] = patterns[kind].mask;
+    bits[kind] = patterns[kind].bits;
+  }
+  return MadeWeight(
+      offset, bytes, key, panel, run, super,
+      packing.has_min && super != 0 ? static_cast<uint32_t>(packing.super_min_offset()) : super,
+      record, packing.is_float() ? record : static_cast<uint32_t>(packing.code_bytes()),
+      packing.has_min ? static_cast<uint32_t>(packing.min_offset()) : record, mask, bits);
+}
+
+absl::StatusOr<OmittedWeights>
+omit_weights(mlir::ModuleOp planned, const weights::WeightStore &store, uint64_t weights_bytes) {
+  OmittedWeights omitted;
+  omitted.bytes = weights_bytes;
+  for (PackedOp packed : packed_in_order(planned)) {
+    // The largest that it is made of says what its numbers look like.
+    weights::Synthetic like;
+    int64_t elements = -1;
+    absl::Status status;
+    packed.walk([&](WeightRefOp ref) {
+      auto declaration = mlir::dyn_cast_or_null<WeightOp>(
+          mlir::SymbolTable::lookupSymbolIn(planned, ref.getNameAttr()));
+      if (!declaration)
+        return;
+      const auto source = weightRef(declaration);
+      if (!source.ok()) {
+        status.Update(source.status());
+      } else if (source->file != weights::WeightRef::kSynthetic) {
+        status.Update(absl::InvalidArgumentError(
+            absl::StrCat(declaration.getSymName().str(),
+                         " is a file's, and only synthetic weights can be omitted")));
+      } else {
+        int64_t count = 1;
+        for (const int64_t dim : source->shape)
+          count *= dim;
+        if (count > elements)
+          like = source->synthetic, elements = count;
+      }
+    });
+    if (!status.ok())
+      return status;
+    const auto offset = static_cast<uint64_t>(packed.getOffset().value_or(0));
+    const auto bytes = static_cast<uint64_t>(packed.getBytes().value_or(0));
+    const auto shape = packed.getType().getShape();
+    const int64_t inputs = shape.empty() ? 1 : shape.back();
+    if (bytes < kLeastMade || inputs < kLeastInputs || bytes % 8 != 0 || elements < 0) {
+      const auto kept = packed_weight(packed, store);
+      if (!kept.ok())
+        return kept.status();
+      omitted.kept.emplace_back(offset, kept->size(), omitted.section.size());
+      omitted.section += *kept;
+      continue;
+    }
+    Packing packing; // plain rows are float32
+    if (packed.getPacking() != "rows") {
+      const auto parsed = formats::parse_packing(packed.getPacking());
+      if (!parsed.ok())
+        return parsed.status();
+      packing = *parsed;
+    }
+    omitted.made.push_back(made_panels(packing, inputs, offset, bytes,
+                                       weights::synthetic_key(like.seed, packed.getSymName().str()),
+                                       like.offset, like.scale));
+  }
+  return omitted;
+}
+
+} // namespace quern::artifact

@@ -1,0 +1,39 @@
+// Which of the device library's matrix products a linear kernel is written around.
+#ifndef QUERN_CODEGEN_CUDA_LINEARPRODUCT_H
+#define QUERN_CODEGEN_CUDA_LINEARPRODUCT_H
+
+#include "codegen/cuda/Kernel.h"
+#include "ir/formats/Packing.h"
+
+#include <string>
+
+namespace quern::cuda {
+
+/// A product of some rows of activations with some panels of weights, as device/PlainProducts.cuh
+/// says what such a struct has; or a streamed one, as device/StreamedProducts.cuh says.
+struct LinearProduct {
+  std::string header; ///< of codegen/cuda/device
+  std::string type;   ///< "PlainQ8Product<packing(...), 2048, 8>"; of a streamed one, `panel_of` is
+                      ///< the panels that a block will want
+  bool streamed;
+  std::string shape; ///< of a streamed one: "streamed_shape(packing(...), 128, 2048, 1)"
+  int64_t rows;      ///< of a tile: its kRows
+  int64_t panels;    ///< its kPanels: 1, or a divisor of all panels that is even
+  int64_t scratch;   ///< its kScratch
+};
+
+/// What the product has to be like.
+struct ProductShape {
+  formats::Packing packing;
+  int64_t inputs, outputs; ///< of the weight
+  int64_t panels;          ///< of the kernel's columns: a multiple of the product's
+  Form form;
+  bool quantized; ///< rows are q8_rows, else floats
+};
+
+/// The fastest product that there is.
+LinearProduct productFor(const ProductShape &shape);
+
+} // namespace quern::cuda
+
+#endif // QUERN_CODEGEN_CUDA_LINEARPRODUCT_H

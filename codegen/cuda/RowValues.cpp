@@ -1,0 +1,273 @@
+// See RowValues.h.
+#include "codegen/cuda/RowValues.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <absl/strings/str_join.h>
+
+using namespace mlir;
+
+namespace quern::cuda {
+
+bool isElementwise(Operation *op) {
+  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>());
+}
+
+const RowValues::Placed *RowValues::find(mlir::Value value, const std::string &from,
+                                         int64_t cols) const {
+  auto it = placed.find(value);
+  if (it == placed.end())
+    return nullptr;
+  for (const Placed &place : it->second)
+    if (place.cols == colsOf(value.getType()) || (place.from == from && place.cols >= cols))
+      return &place;
+  return nullptr;
+}
+
+std::string RowValues::rowOf(mlir::Value argument) const {
+  return plus(kernel.pointer(argument),
+              row == "0" ? "0" : absl::StrCat("i64(", row, ") * ", colsOf(argument.getType())));
+}
+
+void RowValues::sync() {
+  if (written)
+    kernel.sync(team);
+  written = false;
+}
+
+std::string RowValues::place(mlir::Value value, const std::string &from, int64_t cols) {
+  if (const Placed *known = find(value, from, cols)) {
+    sync();
+    return plus(known->pointer, minus(from, known->from));
+  }
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return plus(rowOf(value), from);
+  if (auto slice = dyn_cast<SliceOp>(def); slice && !bound.count(slice.getInput()))
+    return place(slice.getInput(), plus(from, static_cast<int64_t>(slice.getOffset())), cols);
+  if (auto gather = dyn_cast<GatherRowsOp>(def)) {
+    sync();
+    const std::string source = absl::StrCat(kernel.pointer(gather.getRows()), "[", row, "]");
+    return RowValues(kernel, source, team).place(gather.getInput(), from, cols);
+  }
+  const std::string target = kernel.shared("float", cols, "columns", team);
+  write(value, from, cols, target);
+  sync();
+  return target;
+}
+
+void RowValues::write(mlir::Value value, const std::string &target) {
+  auto quantize = value.getDefiningOp<QuantizeRowsOp>();
+  const int64_t inputs = colsOf(quantize.getInput().getType());
+  const std::string source = place(quantize.getInput(), "0", inputs);
+  kernel.include("Quantize.cuh");
+  text.line("quantize_row<", nameOf(team).str(), ", ", inputs, ">(", source, ", ", target, ");");
+  written = true;
+}
+
+void RowValues::write(mlir::Value value, const std::string &from, int64_t cols,
+                      const std::string &target) {
+  compute(value, from, cols, target);
+  placed[value].push_back({target, from, cols});
+  written = true;
+}
+
+void RowValues::eachColumn(int64_t cols, llvm::function_ref<void(const std::string &i)> body) {
+  const std::string team_name = nameOf(team).str(), i = "i";
+  text.open("for (int i = ", team_name, "::thread(); i < ", cols, "; i += ", team_name,
+            "::kThreads)");
+  body(i);
+  text.close();
+}
+
+void RowValues::compute(mlir::Value value, const std::string &from, int64_t cols,
+                        const std::string &target) {
+  Operation *def = value.getDefiningOp();
+  if (auto norm = dyn_cast_or_null<NormOpInterface>(def))
+    return computeNorm(norm, from, cols, target);
+  if (auto rope = dyn_cast_or_null<RopeOp>(def))
+    return computeRope(rope, from, cols, target);
+  if (auto table = dyn_cast_or_null<RopeTableOp>(def))
+    return computeRopeTable(table, target);
+  if (!isElementwise(def) && !bound.count(value)) {
+    const std::string source = place(value, from, cols);
+    return eachColumn(cols, [&](const std::string &i) {
+      text.line(grouped(target), "[", i, "] = ", grouped(source), "[", i, "];");
+    });
+  }
+  Element element = reader(value, from, cols);
+  eachColumn(cols, [&](const std::string &i) {
+    text.line(grouped(target), "[", i, "] = ", element(plus(from, i), 0), ";");
+  });
+}
+
+RowValues::Element RowValues::reader(mlir::Value value, const std::string &from, int64_t cols) {
+  return readerOf(value, Window{from, cols});
+}
+
+RowValues::Element RowValues::load(const Placed &place) {
+  sync();
+  return [place](const std::string &col, int64_t shift) {
+    return absl::StrCat(grouped(place.pointer), "[", minus(plus(col, shift), place.from), "]");
+  };
+}
+
+RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> window) {
+  if (auto it = bound.find(value); it != bound.end())
+    return it->second;
+  if (window)
+    if (const Placed *known = find(value, window->from, window->cols))
+      return load(*known);
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return [start = rowOf(value)](const std::string &col, int64_t shift) {
+      return absl::StrCat(grouped(start), "[", plus(col, shift), "]");
+    };
+  if (!isElementwise(def)) {
+    assert(window && "an op that looks at several columns is computed into memory");
+    Placed place{this->place(value, window->from, window->cols), window->from, window->cols};
+    placed[value].push_back(place);
+    return load(place);
+  }
+  kernel.include("Math.cuh");
+  return llvm::TypeSwitch<Operation *, Element>(def)
+      .Case([&](SliceOp op) -> Element {
+        const auto offset = static_cast<int64_t>(op.getOffset());
+        if (window)
+          window->from = plus(window->from, offset);
+        return [offset, input = readerOf(op.getInput(), window)](
+                   const std::string &col, int64_t shift) { return input(col, shift + offset); };
+      })
+      .Case([&](UnaryOp op) -> Element {
+        return [op, input = readerOf(op.getInput(), window)](const std::string &col,
+                                                             int64_t shift) mutable {
+          return absl::StrCat(stringifyUnaryKind(op.getFn()).str(), "(", input(col, shift), ")");
+        };
+      })
+      .Case([&](GatedActOp op) -> Element {
+        return [op, gate = readerOf(op.getGate(), window),
+                up = readerOf(op.getUp(), window)](const std::string &col, int64_t shift) mutable {
+          return absl::StrCat(stringifyUnaryKind(op.getFn()).str(), "(", gate(col, shift), ") * ",
+                              grouped(up(col, shift)));
+        };
+      })
+      .Case([&](ScaleOp op) -> Element {
+        return [op, input = readerOf(op.getInput(), window)](const std::string &col,
+                                                             int64_t shift) mutable {
+          return absl::StrCat(grouped(input(col, shift)), " * ",
+                              literal(op.getFactor().convertToFloat()));
+        };
+      })
+      .Case([&](ClampOp op) -> Element {
+        kernel.include("Rows.cuh");
+        return [op, input = readerOf(op.getInput(), window)](const std::string &col,
+                                                             int64_t shift) mutable {
+          return absl::StrCat("clamped(", input(col, shift), ", ",
+                              literal(op.getMin().convertToFloat()), ", ",
+                              literal(op.getMax().convertToFloat()), ")");
+        };
+      })
+      .Case([&](BinaryOp op) { return readerOf(op, window); })
+      .Default([](Operation *op) -> Element {
+        llvm::report_fatal_error("the cuda target has no code for the elementwise op " +
+                                 op->getName().getStringRef());
+      });
+}
+
+RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
+  const auto repeat = static_cast<int64_t>(op.getRepeat());
+  Element left = readerOf(op.getLhs(), window), right;
+  if (isa<WeightType>(op.getRhs().getType())) {
+    right = [rhs = kernel.pointer(op.getRhs())](const std::string &col, int64_t shift) {
+      return absl::StrCat(rhs, "[", plus(col, shift), "]");
+    };
+  } else if (window && repeat != 1) {
+    // Shared by `repeat` columns: computed once for each, not once a column.
+    const std::string start =
+        window->from == "0" ? "0" : absl::StrCat(grouped(window->from), " / ", repeat);
+    const int64_t shared = std::max<int64_t>(1, window->cols / repeat);
+    Placed place{this->place(op.getRhs(), start, shared), start, shared};
+    if (!find(op.getRhs(), start, shared))
+      placed[op.getRhs()].push_back(place);
+    right = load(place);
+  } else {
+    right = readerOf(op.getRhs(), window);
+  }
+  return [op, repeat, left, right](const std::string &col, int64_t shift) mutable {
+    const std::string l = grouped(left(col, shift));
+    const std::string r =
+        grouped(repeat == 1 ? right(col, shift)
+                            : right(absl::StrCat(grouped(plus(col, shift)), " / ", repeat), 0));
+    switch (op.getFn()) {
+    case BinaryKind::add:
+      return absl::StrCat(l, " + ", r);
+    case BinaryKind::sub:
+      return absl::StrCat(l, " - ", r);
+    case BinaryKind::mul:
+      return absl::StrCat(l, " * ", r);
+    }
+    llvm_unreachable("a binary kind without code");
+  };
+}
+
+void RowValues::computeNorm(NormOpInterface op, const std::string &from, int64_t cols,
+                            const std::string &target) {
+  const int64_t group = op.groupSize();
+  const std::string source = place(op.getInput(), from, cols);
+  // What a weight or bias holds for the first column, and from one group's to the next.
+  int64_t step = 0;
+  auto vector = [&](mlir::Value weight) -> std::string {
+    if (!weight)
+      return "nullptr";
+    if (cast<WeightType>(weight.getType()).getShape()[0] == group)
+      return kernel.pointer(weight);
+    return plus(kernel.pointer(weight), from);
+  };
+  auto wide = [&](mlir::Value weight) {
+    return weight && cast<WeightType>(weight.getType()).getShape()[0] != group;
+  };
+  const std::string weight = vector(op.getWeight()), bias = vector(op.getBias());
+  (void)step;
+  kernel.include("Rows.cuh");
+  std::string parts = "nullptr";
+  if (team == Team::Block && cols == group)
+    parts = kernel.shared("float", 8, "parts");
+  text.line(op.isCentered() ? "layer_norm<" : "rms_norm<", nameOf(team).str(), ", ", group, ", ",
+            cols / group, ">(", source, ", {", weight, ", ", wide(op.getWeight()) ? group : 0,
+            "}, {", bias, ", ", wide(op.getBias()) ? group : 0, "}, ",
+            literal(op.getEps().convertToFloat()), ", ", parts, ", ", target, ");");
+}
+
+void RowValues::computeRope(RopeOp op, const std::string &from, int64_t cols,
+                            const std::string &target) {
+  const auto dim = static_cast<int64_t>(op.getHeadDim());
+  const int64_t rotated = colsOf(op.getTable().getType());
+  const std::string source = place(op.getInput(), from, cols);
+  const std::string table = place(op.getTable(), "0", rotated);
+  kernel.include("Rows.cuh");
+  text.line("rope<", nameOf(team).str(), ", ", dim, ", ", rotated, ", ",
+            op.getInterleaved() ? "true" : "false", ">(", source, ", ", table, ", ", cols / dim,
+            ", ", target, ");");
+}
+
+void RowValues::computeRopeTable(RopeTableOp op, const std::string &target) {
+  ArrayRef<float> frequencies = op.getInvFreq();
+  const auto n = static_cast<int64_t>(frequencies.size());
+  const std::string name = kernel.fresh(kernel.name() + "_frequencies");
+  std::vector<std::string> numbers;
+  for (float frequency : frequencies)
+    numbers.push_back(literal(frequency));
+  std::string lines;
+  for (size_t i = 0; i < numbers.size(); i += 6)
+    absl::StrAppend(
+        &lines, "\n    ",
+        absl::StrJoin(numbers.begin() + i, numbers.begin() + std::min(numbers.size(), i + 6), ", "),
+        ",");
+  kernel.declare(absl::StrCat("__device__ const float ", name, "[", n, "] = {", lines, "\n};"));
+  kernel.include("Rows.cuh");
+  text.line("rope_table<", nameOf(team).str(), ", ", n, ">(", name, ", ",
+            Kernel::index("positions", row), ", ", literal(op.getScale().convertToFloat()), ", ",
+            target, ");");
+}
+
+} // namespace quern::cuda

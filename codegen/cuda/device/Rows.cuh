@@ -1,0 +1,133 @@
+// What a team of threads computes of a row's columns: norms and rotations. Inputs lie in memory
+// that the whole team may read; what is written has been seen by the others once the team's
+// threads have met.
+#ifndef QUERN_CODEGEN_CUDA_DEVICE_ROWS_CUH
+#define QUERN_CODEGEN_CUDA_DEVICE_ROWS_CUH
+
+#include "codegen/cuda/device/Math.cuh"
+#include "codegen/cuda/device/Team.cuh"
+
+namespace quern {
+
+/// x between two bounds; NaN stays NaN.
+QN_DEVICE float clamped(float x, float least, float most) {
+  x = x < least ? least : x;
+  return x > most ? most : x;
+}
+
+/// A norm's weight or bias: null where there is none; and how far those of the next group are, 0
+/// where all groups share one.
+struct GroupVector {
+  const float *at;
+  int step;
+};
+
+namespace rows {
+
+/// Writes (x - mean) * inverse * weight + bias, of a group that `Threads` threads share, of which
+/// this is number `thread`.
+template <int kGroup, int kThreads>
+QN_DEVICE void scale_group(const float *x, float mean, bool centered, float inverse,
+                           const float *weight, const float *bias, int thread, float *y) {
+  for (int i = thread; i < kGroup; i += kThreads) {
+    float v = x[i];
+    if (centered)
+      v = v - mean;
+    v = v * inverse;
+    if (weight != nullptr)
+      v = v * weight[i];
+    if (bias != nullptr)
+      v = v + bias[i];
+    y[i] = v;
+  }
+}
+
+/// One group, by a team.
+template <class Team, int kGroup, bool kCentered>
+QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias, float eps,
+                          float *parts, float *y) {
+  constexpr float kSize = kGroup;
+  float mean = 0.0f;
+  if constexpr (kCentered) {
+    float sum = 0.0f;
+    for (int i = Team::thread(); i < kGroup; i += Team::kThreads)
+      sum += x[i];
+    mean = team_sum<Team>(sum, parts) / kSize;
+  }
+  float squares = 0.0f;
+  for (int i = Team::thread(); i < kGroup; i += Team::kThreads) {
+    const float v = kCentered ? x[i] - mean : x[i];
+    squares = fma(v, v, squares);
+  }
+  const float inverse = rsqrt(team_sum<Team>(squares, parts) / kSize + eps);
+  scale_group<kGroup, Team::kThreads>(x, mean, kCentered, inverse, weight, bias, Team::thread(), y);
+}
+
+/// kGroups groups of kGroup columns: one is the whole team's, several are dealt to its warps.
+template <class Team, int kGroup, int kGroups, bool kCentered>
+QN_DEVICE void norm(const float *x, GroupVector weight, GroupVector bias, float eps, float *parts,
+                    float *y) {
+  if constexpr (kGroups == 1) {
+    norm_group<Team, kGroup, kCentered>(x, weight.at, bias.at, eps, parts, y);
+  } else {
+    for (int group = Team::warp(); group < kGroups; group += Team::kTeamWarps) {
+      const float *w = weight.at == nullptr ? nullptr : weight.at + group * weight.step;
+      const float *b = bias.at == nullptr ? nullptr : bias.at + group * bias.step;
+      norm_group<Warp, kGroup, kCentered>(x + group * kGroup, w, b, eps, nullptr,
+                                          y + group * kGroup);
+    }
+  }
+}
+
+} // namespace rows
+
+/// In each group of kGroup columns y = x / sqrt(mean(x^2) + eps) * weight + bias. `parts`: kWarps
+/// floats of shared memory where there is one group and the team is a block.
+template <class Team, int kGroup, int kGroups>
+QN_DEVICE void rms_norm(const float *x, GroupVector weight, GroupVector bias, float eps,
+                        float *parts, float *y) {
+  rows::norm<Team, kGroup, kGroups, false>(x, weight, bias, eps, parts, y);
+}
+
+/// The same of x less its mean in the group.
+template <class Team, int kGroup, int kGroups>
+QN_DEVICE void layer_norm(const float *x, GroupVector weight, GroupVector bias, float eps,
+                          float *parts, float *y) {
+  rows::norm<Team, kGroup, kGroups, true>(x, weight, bias, eps, parts, y);
+}
+
+/// Rotates the first kRotated columns of every head in pairs, (i, i + kRotated / 2) or, where
+/// interleaved, (2 i, 2 i + 1), by the angles of the table: kRotated / 2 cosines, as many sines.
+template <class Team, int kHeadDim, int kRotated, bool kInterleaved>
+QN_DEVICE void rope(const float *x, const float *table, int heads, float *y) {
+  constexpr int kHalf = kRotated / 2, kRest = kHeadDim - kRotated;
+  for (int i = Team::thread(); i < heads * kHalf; i += Team::kThreads) {
+    const int head = i / kHalf * kHeadDim, pair = i % kHalf;
+    const int first = head + (kInterleaved ? 2 * pair : pair);
+    const int second = first + (kInterleaved ? 1 : kHalf);
+    const float cosine = table[pair], sine = table[kHalf + pair];
+    const float a = x[first], b = x[second];
+    y[first] = a * cosine - b * sine;
+    y[second] = a * sine + b * cosine;
+  }
+  if constexpr (kRest != 0)
+    for (int i = Team::thread(); i < heads * kRest; i += Team::kThreads) {
+      const int at = i / kRest * kHeadDim + kRotated + i % kRest;
+      y[at] = x[at];
+    }
+}
+
+/// Cosines and sines, times a scale, of the angles position * frequencies[i].
+template <class Team, int kFrequencies>
+QN_DEVICE void rope_table(const float *frequencies, int position, float scale, float *y) {
+  const float p = static_cast<float>(position);
+  for (int i = Team::thread(); i < kFrequencies; i += Team::kThreads) {
+    const float angle = p * frequencies[i];
+    y[i] = cos(angle) * scale;
+    y[kFrequencies + i] = sin(angle) * scale;
+  }
+}
+
+} // namespace quern
+
+#endif // QUERN_CODEGEN_CUDA_DEVICE_ROWS_CUH

@@ -1,0 +1,146 @@
+// How a streamed product (StreamedProducts.cuh) is cut into work for warps: the arithmetic alone,
+// freestanding, for device code and the compiler alike.
+//
+// A block computes panels of 16 channels, `panels` at a time; the inputs of each are shared by
+// kWarps / panels of its warps in units, which lie in memory one after the other and are dealt out
+// in turn. All of that follows from the weight's shape, so that the order of a sum does.
+#ifndef QUERN_CODEGEN_CUDA_DEVICE_STREAMEDSHAPE_H
+#define QUERN_CODEGEN_CUDA_DEVICE_STREAMEDSHAPE_H
+
+#include "ir/formats/PackingLayout.h"
+#include "runtime/abi/StepArgs.h"
+
+namespace quern {
+
+/// How a product is cut where measuring found better than the rule (tuning/ProductTable.h).
+struct StreamedCut {
+  int panels = 0;     ///< of a block at a time; 0: the rule's
+  int warp_bytes = 0; ///< StreamedShape's; 0: its default
+
+  constexpr bool is_default() const { return panels == 0 && warp_bytes == 0; }
+  /// Whether it is one for a product of so many panels.
+  constexpr bool fits(int64_t of_panels) const {
+    const bool cuts = panels == 0 || panels == 1 || panels == 2 || panels == 4 || panels == 8;
+    const bool rings = warp_bytes == 0 || (warp_bytes >= 1024 && warp_bytes <= 65536);
+    return cuts && rings && (panels == 0 || of_panels % panels == 0);
+  }
+};
+
+struct StreamedShape {
+  formats::Packing packing;
+  int64_t inputs = 0;
+  int panels = 1; ///< of a block at a time: 1, 2, 4 or 8
+  int rows = 1;   ///< the most that are computed at once: 1, or 8, of which two are not computed
+                  ///< as eight are
+  /// Bytes of weights that are on their way to a warp, about: eight warps' keep memory busy.
+  int warp_bytes = 8192;
+
+  static constexpr int kWarps = 8;
+  static constexpr int kLanes = 32;
+  /// Inputs that share a scale of the activations.
+  static constexpr int kPairInputs = 32;
+  /// Shared memory that activations may take; rows that do not fit are read where they lie.
+  static constexpr int64_t kMostRowBytes = 64 << 10;
+
+  constexpr bool is_integer() const { return !packing.is_float(); }
+  /// Warps that share a panel.
+  constexpr int parts() const { return kWarps / panels; }
+
+  // ---- Units of a panel: of quantized weights 4 or 8 pairs of groups of activations, of others
+  // four times what a warp loads at once
+
+  constexpr int64_t pairs() const { return packing.padded_inputs(inputs) / kPairInputs; }
+  /// Bytes of the records of a pair's inputs.
+  constexpr int pair_bytes() const { return kPairInputs / packing.group * packing.record_bytes(); }
+  constexpr int unit_pairs() const {
+    // Super-scales stand in front of 8 pairs. Else it is the smaller one where warps would have
+    // less to do by it.
+    const int64_t many = parts();
+    const auto longest = [&](int64_t unit) {
+      return ((pairs() + unit - 1) / unit + many - 1) / many * unit;
+    };
+    return packing.super > 0 || longest(8) <= longest(4) ? 8 : 4;
+  }
+  /// Inputs that a warp loads at once, of float weights: 16 bytes a lane.
+  constexpr int step_inputs() const {
+    return kLanes * 16 / (formats::kPanelLanes * packing.element_bytes());
+  }
+  constexpr int unit_inputs() const {
+    return is_integer() ? unit_pairs() * kPairInputs : 4 * step_inputs();
+  }
+  constexpr int64_t units() const {
+    return (packing.padded_inputs(inputs) + unit_inputs() - 1) / unit_inputs();
+  }
+  /// Bytes in front of a panel's units, in front of a unit's records, and of a unit.
+  constexpr int head_bytes() const {
+    return packing.super == formats::kWholeRow ? packing.super_bytes() : 0;
+  }
+  constexpr int unit_head_bytes() const { return packing.super > 0 ? packing.super_bytes() : 0; }
+  constexpr int unit_bytes() const {
+    return is_integer() ? unit_head_bytes() + unit_pairs() * pair_bytes() : 4 * kLanes * 16;
+  }
+
+  // ---- Shared memory of a block: the warps' rings, sums of parts, activations
+
+  /// From a pair to the next where a warp holds them: four pairs' scales lie in different banks.
+  constexpr int pair_stride() const { return pair_bytes() + (pair_bytes() % 128 == 0 ? 16 : 0); }
+  /// Bytes of a unit as a warp holds it, the panel's head in front.
+  constexpr int stage_bytes() const {
+    return is_integer() ? head_bytes() + unit_head_bytes() + unit_pairs() * pair_stride()
+                        : unit_bytes();
+  }
+  /// Units that a warp holds at a time.
+  constexpr int stages() const {
+    const int many = warp_bytes / stage_bytes();
+    return many < 2 ? 2 : many > 8 ? 8 : many;
+  }
+  constexpr int ring_bytes() const { return kWarps * stages() * stage_bytes(); }
+  /// From a row of a warp's sums to the next, in floats: rows that are written together lie in
+  /// different banks.
+  static constexpr int kSumsStride = 20;
+  constexpr int sums_bytes() const { return kWarps * rows * kSumsStride * 4; }
+
+  /// From a row that is held to the next, where so many are computed at once: codes and pairs, or
+  /// floats up to the end of the last unit. Rows that are read together lie in different banks.
+  constexpr int64_t row_stride(int together) const {
+    if (!is_integer())
+      return units() * unit_inputs() * 4;
+    const int64_t bytes = pairs() * (kPairInputs + static_cast<int64_t>(sizeof(QuernQ8Pair)));
+    return (bytes + 127) / 128 * 128 + (together == 1 ? 0 : 128 / together);
+  }
+  constexpr bool holds_rows(int together) const {
+    return together * row_stride(together) <= kMostRowBytes;
+  }
+  constexpr int64_t rows_bytes() const {
+    int64_t most = 0;
+    for (const int together : {1, 2, 8})
+      if (together <= rows && holds_rows(together) && together * row_stride(together) > most)
+        most = together * row_stride(together);
+    return most;
+  }
+  constexpr int64_t shared_bytes() const { return ring_bytes() + sums_bytes() + rows_bytes(); }
+};
+
+/// The shape for a kernel of so many panels. They are computed one at a time, by all warps, unless
+/// blocks have enough of them all the same, or rather many and warps of a panel too few inputs. All
+/// are a multiple of those that are computed at a time. `cut`, which fits, says otherwise.
+constexpr StreamedShape streamed_shape(formats::Packing packing, int64_t panels, int64_t inputs,
+                                       int rows, StreamedCut cut = {}) {
+  constexpr int64_t kManyBlocks = 128, kEnoughBlocks = 512;
+  StreamedShape shape{.packing = packing, .inputs = inputs, .panels = 1, .rows = rows};
+  if (cut.warp_bytes != 0)
+    shape.warp_bytes = cut.warp_bytes;
+  if (cut.panels != 0) {
+    shape.panels = cut.panels;
+    return shape;
+  }
+  while (shape.panels < StreamedShape::kWarps && panels % (2 * shape.panels) == 0 &&
+         panels / (2 * shape.panels) >=
+             (shape.parts() > shape.units() ? kManyBlocks : kEnoughBlocks))
+    shape.panels *= 2;
+  return shape;
+}
+
+} // namespace quern
+
+#endif // QUERN_CODEGEN_CUDA_DEVICE_STREAMEDSHAPE_H

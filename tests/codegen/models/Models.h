@@ -1,0 +1,71 @@
+// The models that generated code is tried on: every architecture's ops, every kind of format.
+#ifndef QUERN_TESTS_CODEGEN_MODELS_MODELS_H
+#define QUERN_TESTS_CODEGEN_MODELS_MODELS_H
+
+namespace quern::test {
+
+// Dimensions are odd on purpose: widths that are no multiple of 16 or 32, a vocabulary that is
+// prime.
+inline constexpr const char *kLlama =
+    R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 4,
+  "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-5,
+  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
+  "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true})";
+inline constexpr const char *kOdd =
+    R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
+  "vocab_size": 101, "hidden_size": 60, "intermediate_size": 70, "num_hidden_layers": 2,
+  "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 12, "rms_norm_eps": 1e-5,
+  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
+  "tie_word_embeddings": false})";
+inline constexpr const char *kQwen3 =
+    R"({"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
+  "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 24, "rms_norm_eps": 1e-6,
+  "max_position_embeddings": 256, "hidden_act": "silu", "rope_theta": 10000.0,
+  "tie_word_embeddings": false})";
+inline constexpr const char *kMamba2 =
+    R"({"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "state_size": 24, "num_hidden_layers": 2, "expand": 2,
+  "conv_kernel": 4, "num_heads": 12, "head_dim": 16, "n_groups": 2, "chunk_size": 8,
+  "hidden_act": "silu", "tie_word_embeddings": false})";
+
+struct ModelCase {
+  const char *name;
+  const char *model; ///< as CompiledModel::create takes it
+  const char *quant;
+  bool exact; ///< integer matrix products: bits do not depend on the steps
+  const char *kv = "f32";
+};
+inline constexpr ModelCase kModelCases[] = {
+    {"llama_f32", kLlama, "f32", false},
+    {"llama_int4", kLlama, "int4", true},
+    {"llama_kv_bf16", kLlama, "int8", true, "bf16"},
+    {"odd_kv_f16", kOdd, "int8", true, "f16"},
+    {"llama_kv_int8", kLlama, "int4", true, "int8"},
+    {"odd_kv_int8", kOdd, "int8", true, "int8"},
+    {"odd_f32", kOdd, "f32", false},
+    {"odd_int8", kOdd, "int8", true},
+    {"odd_int4_asym", kOdd, "int4,asym", true},
+    {"qwen3_bf16", kQwen3, "bf16", false},
+    {"qwen3_int8", kQwen3, "int8", true},
+    {"mamba2_f32", kMamba2, "f32", false},
+    {"mamba2_int4", kMamba2, "int4", true},
+    {"gpt2_f32", "gpt2.mlir", "f32", false},
+    {"gpt2_keep", "gpt2.mlir", "keep", false},
+    {"gpt2_int8", "gpt2.mlir", "int8", true},
+    {"bloom_f32", "bloom.mlir", "f32", false},
+    {"bloom_int4", "bloom.mlir", "int4", true},
+    {"cohere_f32", "cohere.mlir", "f32", false},
+    {"cohere_int8", "cohere.mlir", "int8", true},
+    {"falcon_f32", "falcon.mlir", "f32", false},
+    {"falcon_int4", "falcon.mlir", "int4", true},
+    {"olmo_f32", "olmo.mlir", "f32", false},
+    {"olmo_int8", "olmo.mlir", "int8", true},
+    {"residual_f32", "residual.mlir", "f32", false},
+    {"residual_int4", "residual.mlir", "int4", true},
+};
+
+} // namespace quern::test
+
+#endif // QUERN_TESTS_CODEGEN_MODELS_MODELS_H
