@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -85,6 +86,7 @@ private:
   u32 constant_at(u64 bits, int bytes);
   void touch(u32 slot, u32 reg, bool read, bool write);
   u32 area(u32 variable);
+  u32 number(u32 declared);
   std::optional<u32> label_at(const std::string &name, int scope) const;
   void finish();
   void allocate();
@@ -109,6 +111,7 @@ private:
   std::vector<u32> first_instr_; ///< of each statement
   std::map<std::pair<u64, int>, u32> constants_;
   std::map<u32, u32> areas_;
+  std::unordered_map<u32, u32> numbers_; ///< of registers that are used
 };
 
 constexpr u32 kGuardSlot = 100;

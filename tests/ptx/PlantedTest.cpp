@@ -397,8 +397,8 @@ TEST_F(PlantedTest, BarrierOfAGrid) {
       device.launch(**module, "k", of(1000, 1024, true), Arguments().add(in).add(out)).ok());
 }
 
-// Lanes that went different ways run in turns of an instruction: what one way keeps in a register another must not
-// touch, whatever the widths of the registers that share a place.
+// Lanes that went different ways run in turns of an instruction: what one way keeps in a register
+// another must not touch, whatever the widths of the registers that share a place.
 TEST_F(PlantedTest, WaysOfAWarpKeepApart) {
   const std::string text = kernel(R"(
   .reg .u16 %h<4>;

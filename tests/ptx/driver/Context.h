@@ -70,7 +70,7 @@ struct Graph {
 };
 struct Stream {
   memory::Streams::Stream time = 0; ///< as the detectors know it
-  std::unique_ptr<Graph> capture; ///< while it is recorded
+  std::unique_ptr<Graph> capture;   ///< while it is recorded
 };
 struct Event {
   bool recorded = false;
