@@ -143,12 +143,14 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
     }
     for (int l = 0; !all && l < kLanes; ++l)
       for (u32 n = 0; (mask >> l & 1) != 0 && n < bytes; ++n)
-        if (state[at.address[l] + n] != 1)
-          throw Fault{
-              "uninitialized",
-              absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d was never written",
-                              verb(kind), bytes, space, at.address[l], n),
-              l};
+        if (const u8 now = state[at.address[l] + n]; now != 1)
+          throw Fault{now == 0 ? "uninitialized" : "race",
+                      absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d %s", verb(kind),
+                                      bytes, space, at.address[l], n,
+                                      now == 0 ? "was never written"
+                                               : "is on its way: the copy's thread has not waited "
+                                                 "for it (cp.async.wait_group)"),
+                      l};
   }
   if (kind == Access::Kind::Load)
     return;

@@ -15,7 +15,8 @@ constexpr int kBlocks = 2;
 constexpr int kThreads = 40; // a whole warp and a part of one
 constexpr int kAll = kBlocks * kThreads;
 constexpr uint64_t kBase = 0x1000;
-constexpr uint32_t kSize = 64; // few bytes, so that threads meet
+constexpr uint32_t kFew = 64;  // bytes, so that threads meet
+constexpr uint32_t kRow = 512; // for lanes side by side, as they mostly are
 
 using VectorClock = std::vector<uint32_t>; // threads, then their copies
 
@@ -163,11 +164,11 @@ private:
 };
 
 struct Trial {
-  explicit Trial(uint32_t seed) : chance(seed) {
-    races.add(kBase, 256);
+  explicit Trial(uint32_t seed) : chance(seed), size(seed % 2 == 0 ? kFew : kRow) {
+    races.add(kBase, kRow);
     races.begin_launch(0, "random");
     for (int block = 0; block < kBlocks; ++block)
-      blocks.push_back(races.begin_block(static_cast<uint32_t>(block), kThreads, 256));
+      blocks.push_back(races.begin_block(static_cast<uint32_t>(block), kThreads, kRow));
   }
 
   uint32_t below(uint32_t count) { return static_cast<uint32_t>(chance() % count); }
@@ -197,7 +198,7 @@ struct Trial {
       const bool shared = below(2) == 0;
       const bool strong = below(2) == 0;
       Access access{strong ? static_cast<Act>(below(3)) : below(3) == 0 ? Act::Store : Act::Load};
-      const uint32_t bytes = strong ? 4 : 1u << below(4);
+      const uint32_t bytes = strong ? 4 : 1u << below(size == kRow ? 5 : 4);
       if (strong) {
         constexpr Order kOrders[] = {Order::Relaxed, Order::Acquire, Order::Release};
         access.order = access.act == Act::Load    ? kOrders[below(2)]
@@ -206,13 +207,14 @@ struct Trial {
         access.reach = below(3) == 0 ? Reach::Cta : Reach::Gpu;
       }
       // Flags lie behind the data, mostly.
-      const uint32_t first =
-          strong && below(8) != 0 ? kSize / 2 + 4 * below(2) : below(kSize / 2 / bytes) * bytes;
+      const uint32_t first = strong && below(8) != 0         ? size / 2 + 4 * below(2)
+                             : size == kRow && below(2) == 0 ? 0
+                                                             : below(size / 2 / bytes) * bytes;
       const uint32_t apart = strong || below(3) == 0 ? 0 : bytes;
       uint32_t offsets[kLanes];
       uint64_t addresses[kLanes];
       for (uint32_t lane = 0; lane < kLanes; ++lane) {
-        offsets[lane] = (first + lane * apart) % kSize;
+        offsets[lane] = (first + lane * apart) % size;
         addresses[lane] = kBase + offsets[lane];
       }
       for (int thread : threads)
@@ -255,17 +257,19 @@ struct Trial {
       uint64_t sources[kLanes];
       uint32_t bytes[kLanes];
       for (uint32_t lane = 0; lane < kLanes; ++lane) {
-        offsets[lane] = lane * 4 % kSize;
-        sources[lane] = kBase + (lane + 1) * 4 % kSize;
+        offsets[lane] = lane * 4 % size;
+        sources[lane] = kBase + (lane + 1) * 4 % size;
         bytes[lane] = 4;
       }
-      // A lane's copy reads and then writes, one lane after another.
       for (int thread : threads) {
         const uint32_t lane = static_cast<uint32_t>(thread % kThreads % 32);
-        expected = definition.access(thread, false, (lane + 1) * 4 % kSize, 4, {Act::Load}, true) ||
+        expected = definition.access(thread, false, (lane + 1) * 4 % size, 4, {Act::Load}, true) ||
                    expected;
+      }
+      for (int thread : threads) {
+        const uint32_t lane = static_cast<uint32_t>(thread % kThreads % 32);
         expected =
-            definition.access(thread, true, lane * 4 % kSize, 4, {Act::Store}, true) || expected;
+            definition.access(thread, true, lane * 4 % size, 4, {Act::Store}, true) || expected;
       }
       races.copy(time, warp, lanes & live, offsets, 4, sources, bytes, 2);
       break;
@@ -301,6 +305,7 @@ struct Trial {
   }
 
   std::mt19937 chance;
+  uint32_t size;
   std::vector<RaceReport> reports;
   Races races{[this](const RaceReport &report) { reports.push_back(report); }};
   std::vector<std::unique_ptr<BlockTime>> blocks;

@@ -35,7 +35,9 @@ public:
   /// The value of a word's reads after one more reader. `is_past(old, reader)` says that a reader
   /// happened before this one, so that whoever comes after this one comes after it too.
   template <class IsPast>
-  uint64_t add(uint64_t old, const Reader &reader, uint64_t floor, const IsPast &is_past) {
+  uint64_t add(uint64_t old, Reader reader, uint64_t floor, const IsPast &is_past) {
+    if (reader.copy)
+      reader.stamp |= kCopyRead;
     if ((old & ~kSpecial) < floor)
       old = 0; // all past, and a set may be gone
     const uint64_t inlined = inline_of(reader);
@@ -61,7 +63,7 @@ public:
     if ((value & ~kSpecial) < floor)
       return;
     if (!is_special(value)) {
-      visit(Reader{value, lanes_of(value)});
+      visit(Reader{value, lanes_of(value), is_copy_read(value)});
       return;
     }
     for (uint32_t at = low_of(value); at != 0; at = nodes_[at].next)
@@ -84,7 +86,7 @@ private:
 
   /// The reader as one stamp; 0 where it takes a set.
   static uint64_t inline_of(const Reader &reader) {
-    if (reader.copy || reader.write)
+    if (reader.write)
       return 0;
     if (reader.lanes == kAllLanes)
       return reader.stamp | kWhole;

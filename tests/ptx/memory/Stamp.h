@@ -27,6 +27,9 @@ inline constexpr uint32_t kNc = 1u << 7;  ///< reads: ld.global.nc
 /// Writes: a strong write before this one, and not ordered before it, is among the word's readers.
 inline constexpr uint32_t kMore = 1u << 7;
 inline constexpr int kSizeShift = 8; ///< strong accesses: log2 of their size
+/// Reads of asynchronous copies: a size that no weak access has.
+inline constexpr uint32_t kCopyRead = 3u << kSizeShift;
+inline bool is_copy_read(uint64_t stamp) { return (stamp & (kCopyRead | kStrong)) == kCopyRead; }
 inline constexpr int kLaneShift = 10;
 inline constexpr int kPcShift = 15;
 inline constexpr uint32_t kMaxPc = (1u << 17) - 1; ///< this and all beyond

@@ -34,32 +34,61 @@ constexpr uint64_t kSameLane = ~(static_cast<uint64_t>(kMaxPc) << kPcShift);
 // What tells the segment of a write, and that none before it is left to look at.
 constexpr uint64_t kWholeSegment = static_cast<uint64_t>(kMaxSegment) << 32 | kMore;
 
-/// Whether all words of a warp, kEach a lane, need no second look: what was there is past, of a
-/// segment that is known to be (`known`), or of the very lane.
-template <uint32_t kEach>
-__attribute__((always_inline)) inline bool nothing_to_ask(const uint64_t *writes,
-                                                          const uint64_t *reads, uint64_t stamp,
-                                                          uint64_t floor, uint64_t known) {
+/// The last segments that all lanes of a warp were found to come after, as stamps of theirs; what
+/// no stamp is where there are none, or where knowing them is not all there is to ask.
+struct Known {
+  uint64_t a = kWholeSegment, b = kWholeSegment;
+
+  Known(const WarpTime &warp, Access access) {
+    if (access.nc || access.order != Order::Weak)
+      return;
+    a = warp.ordered[0] == 0 ? a : static_cast<uint64_t>(warp.ordered[0]) << 32;
+    b = warp.ordered[1] == 0 ? b : static_cast<uint64_t>(warp.ordered[1]) << 32;
+  }
+  bool has_write(uint64_t write) const {
+    return ((write ^ a) & kWholeSegment) == 0 || ((write ^ b) & kWholeSegment) == 0;
+  }
+  bool has_reads(uint64_t reads) const {
+    constexpr uint64_t kOne = kWholeSegment | kSpecial;
+    return ((reads ^ a) & kOne) == 0 || ((reads ^ b) & kOne) == 0;
+  }
+};
+
+/// One access of all lanes, to words one after another.
+struct Row {
+  uint64_t *writes, *reads;
+  uint64_t stamp; ///< of lane 0
+  uint64_t floor;
+  Known known;
+  bool load, copy;
+};
+
+/// Puts the stamps, kEach a lane, if nothing that was there needs a second look: it is past, of a
+/// segment that is known to be, or of the very lane. (A copy does not come after another of its
+/// lane.)
+template <uint32_t kEach> __attribute__((always_inline)) inline bool put_all(const Row &row) {
+  const uint64_t never = row.copy ? 1 : 0;
+  const uint64_t a = row.known.a, b = row.known.b, floor = row.floor, stamp = row.stamp;
+  const uint64_t *const writes = row.writes;
+  const uint64_t *const reads = row.reads;
+  constexpr uint64_t kOne = kWholeSegment | kSpecial;
   uint64_t busy = 0;
   for (uint32_t i = 0; i < kLanes * kEach; ++i) {
     const uint64_t mine = stamp | static_cast<uint64_t>(i / kEach) << kLaneShift;
     const uint64_t write = writes[i];
     const uint64_t read = reads[i];
     busy |= static_cast<uint64_t>(write >= floor) &
-            static_cast<uint64_t>(((write ^ known) & kWholeSegment) != 0) &
-            static_cast<uint64_t>(((write ^ mine) & kSameLane) != 0);
+            static_cast<uint64_t>(((write ^ a) & kWholeSegment) != 0) &
+            static_cast<uint64_t>(((write ^ b) & kWholeSegment) != 0) &
+            (static_cast<uint64_t>(((write ^ mine) & kSameLane) != 0) | never);
     busy |= static_cast<uint64_t>((read & ~kSpecial) >= floor) &
+            static_cast<uint64_t>(((read ^ a) & kOne) != 0) &
+            static_cast<uint64_t>(((read ^ b) & kOne) != 0) &
             static_cast<uint64_t>(((read ^ mine) & kSameLane) != 0);
   }
-  return busy == 0;
-}
-
-template <uint32_t kEach>
-__attribute__((always_inline)) inline bool put_all(uint64_t *writes, uint64_t *reads, bool load,
-                                                   uint64_t stamp, uint64_t floor, uint64_t known) {
-  if (!nothing_to_ask<kEach>(writes, reads, stamp, floor, known))
+  if (busy != 0)
     return false;
-  uint64_t *const cells = load ? reads : writes;
+  uint64_t *const cells = row.load ? row.reads : row.writes;
   for (uint32_t i = 0; i < kLanes * kEach; ++i)
     cells[i] = stamp | static_cast<uint64_t>(i / kEach) << kLaneShift;
   return true;
@@ -71,26 +100,9 @@ __attribute__((always_inline)) inline bool put_all(uint64_t *writes, uint64_t *r
 #else
 #define QUERN_PTX_WIDE
 #endif
-QUERN_PTX_WIDE bool put1(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
-                         uint64_t floor, uint64_t known) {
-  return put_all<1>(writes, reads, load, stamp, floor, known);
-}
-QUERN_PTX_WIDE bool put2(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
-                         uint64_t floor, uint64_t known) {
-  return put_all<2>(writes, reads, load, stamp, floor, known);
-}
-QUERN_PTX_WIDE bool put4(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
-                         uint64_t floor, uint64_t known) {
-  return put_all<4>(writes, reads, load, stamp, floor, known);
-}
-
-/// The last segment that all lanes of a warp were found to come after, as a write's stamp; one that
-/// no stamp has where there is none.
-uint64_t known_of(const WarpTime &warp, Access access) {
-  return access.nc || access.order != Order::Weak || warp.ordered[0] == 0
-             ? kWholeSegment
-             : static_cast<uint64_t>(warp.ordered[0]) << 32;
-}
+QUERN_PTX_WIDE bool put1(const Row &row) { return put_all<1>(row); }
+QUERN_PTX_WIDE bool put2(const Row &row) { return put_all<2>(row); }
+QUERN_PTX_WIDE bool put4(const Row &row) { return put_all<4>(row); }
 
 } // namespace
 
@@ -281,8 +293,8 @@ void Races::read_word(const Context &context, uint64_t index, uint64_t stamp, ui
   uint64_t &reads = context.memory->reads[index];
   const bool one = !context.copy && std::has_single_bit(lanes);
   const uint64_t mine = one ? at_lane(stamp, std::countr_zero(lanes)) : stamp;
-  if (write >= context.floor &&
-      ((write ^ known_of(context.warp, context.access)) & kWholeSegment) != 0 &&
+  const Known known(context.warp, context.access);
+  if (write >= context.floor && !known.has_write(write) &&
       (!one || ((write ^ mine) & kSameLane & ~uint64_t{kBytes}) != 0))
     check_write(context, index, stamp, lanes);
   if (one && (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0))
@@ -297,9 +309,12 @@ void Races::write_word(const Context &context, uint64_t index, uint64_t stamp, i
   uint64_t &write = context.memory->writes[index];
   uint64_t &reads = context.memory->reads[index];
   const uint64_t mine = at_lane(stamp, lane);
-  const bool own = !context.copy && ((write ^ mine) & kSameLane) == 0;
-  if ((write < context.floor || own) &&
-      (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0)) {
+  const Known known(context.warp, context.access);
+  const bool covers = (bytes_of(write) & ~bytes_of(stamp)) == 0;
+  if ((write < context.floor || (covers && known.has_write(write)) ||
+       (!context.copy && ((write ^ mine) & kSameLane) == 0)) &&
+      (is_past_reads(reads, context.floor) || known.has_reads(reads) ||
+       ((reads ^ mine) & kSameLane) == 0)) {
     write = mine | (context.copy ? kSpecial : 0);
     return;
   }
@@ -362,18 +377,22 @@ bool Races::in_a_row(Context &context, const Address *addresses, uint32_t bytes)
       return false;
   }
   const uint64_t index = (first - context.memory->base) / 4;
-  uint64_t *const writes = context.memory->writes + index;
-  uint64_t *const reads = context.memory->reads + index;
-  const uint64_t stamp = context.stamp | kBytes;
   const bool load = context.access.act == Act::Load;
-  const uint64_t known = known_of(context.warp, context.access);
+  const uint64_t copies = !context.copy ? 0 : load ? uint64_t{kCopyRead} : kSpecial;
+  const Row row{context.memory->writes + index,
+                context.memory->reads + index,
+                context.stamp | kBytes | copies,
+                context.floor,
+                Known(context.warp, context.access),
+                load,
+                context.copy};
   switch (bytes / 4) {
   case 1:
-    return put1(writes, reads, load, stamp, context.floor, known);
+    return put1(row);
   case 2:
-    return put2(writes, reads, load, stamp, context.floor, known);
+    return put2(row);
   case 4:
-    return put4(writes, reads, load, stamp, context.floor, known);
+    return put4(row);
   default:
     return false;
   }
@@ -382,9 +401,9 @@ bool Races::in_a_row(Context &context, const Address *addresses, uint32_t bytes)
 template <class Address>
 void Races::accesses(Context &context, uint32_t lanes, const Address *addresses, uint32_t bytes) {
   const bool load = context.access.act == Act::Load;
+  if (lanes == kAllLanes && in_a_row(context, addresses, bytes))
+    return;
   if (!context.copy) {
-    if (lanes == kAllLanes && in_a_row(context, addresses, bytes))
-      return;
     if (load) {
       const int first = std::countr_zero(lanes);
       uint64_t apart = 0;
@@ -459,9 +478,16 @@ void Races::copy(BlockTime &block, int warp, uint32_t lanes, const uint32_t *off
     time.committed = std::make_unique<uint32_t[]>(kLanes);
     time.done = std::make_unique<uint32_t[]>(kLanes);
   }
-  for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
-    const int lane = std::countr_zero(rest);
-    const uint32_t group = time.committed[lane] + 1;
+  // Lanes that are at the same group, and read as many bytes, at once.
+  for (uint32_t rest = lanes; rest != 0;) {
+    const int first = std::countr_zero(rest);
+    const uint32_t group = time.committed[first] + 1;
+    uint32_t alike = 0;
+    for (int lane = first; lane < kLanes; ++lane)
+      if ((rest >> lane & 1) != 0 && time.committed[lane] + 1 == group &&
+          source_bytes[lane] == source_bytes[first])
+        alike |= 1u << lane;
+    rest &= ~alike;
     if (time.copy_segment == 0 || time.copy_group != group) {
       time.copy_group = group;
       time.copy_segment = begin_segment(block.index, warp, group, true);
@@ -478,8 +504,8 @@ void Races::copy(BlockTime &block, int warp, uint32_t lanes, const uint32_t *off
                  readers_,
                  stamp,
                  nullptr};
-    if (source_bytes[lane] != 0)
-      accesses(from, 1u << lane, sources, source_bytes[lane]);
+    if (source_bytes[first] != 0)
+      accesses(from, alike, sources, source_bytes[first]);
     Context to{block,
                time,
                warp,
@@ -491,7 +517,7 @@ void Races::copy(BlockTime &block, int warp, uint32_t lanes, const uint32_t *off
                block.readers,
                stamp,
                &block.shared};
-    accesses(to, 1u << lane, offsets, bytes);
+    accesses(to, alike, offsets, bytes);
   }
 }
 
