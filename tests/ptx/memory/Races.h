@@ -119,8 +119,11 @@ struct WarpTime {
   std::unique_ptr<Fence[]> fences;           ///< the last of each lane
   std::unique_ptr<Pending[]> pending;        ///< read by strong reads, not yet acquired
   uint32_t copy_segment = 0, copy_group = 0; ///< the segment of copies of this group
-  uint32_t ordered[4] = {};                  ///< segments known to be before all lanes
-  Near near = Near::None;                    ///< a synchronisation that failed
+  /// Segments that all lanes were found to come after: the last two, and more of them by their low
+  /// bits.
+  uint32_t recent[2] = {};
+  uint32_t past[64] = {};
+  Near near = Near::None; ///< a synchronisation that failed
   uint32_t near_pc = 0;
 };
 

@@ -2,6 +2,8 @@
 #include "tests/ptx/memory/Context.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace quern::ptx::memory {
 namespace {
@@ -42,8 +44,8 @@ struct Known {
   Known(const WarpTime &warp, Access access) {
     if (access.nc || access.order != Order::Weak)
       return;
-    a = warp.ordered[0] == 0 ? a : static_cast<uint64_t>(warp.ordered[0]) << 32;
-    b = warp.ordered[1] == 0 ? b : static_cast<uint64_t>(warp.ordered[1]) << 32;
+    a = warp.recent[0] == 0 ? a : static_cast<uint64_t>(warp.recent[0]) << 32;
+    b = warp.recent[1] == 0 ? b : static_cast<uint64_t>(warp.recent[1]) << 32;
   }
   bool has_write(uint64_t write) const {
     return ((write ^ a) & kWholeSegment) == 0 || ((write ^ b) & kWholeSegment) == 0;
@@ -148,6 +150,9 @@ bool Races::orders(const Context &context, uint64_t prior, int prior_lane, bool 
 }
 
 bool Races::orders_all(const Context &context, const Reader &prior, uint32_t lanes) const {
+  if (context.warp.past[segment_of(prior.stamp) % std::size(context.warp.past)] ==
+      segment_of(prior.stamp))
+    return true;
   for (uint32_t mine = lanes; mine != 0; mine &= mine - 1)
     for (uint32_t theirs = prior.lanes; theirs != 0; theirs &= theirs - 1)
       if (!orders(context, prior.stamp, std::countr_zero(theirs), prior.copy,
@@ -169,10 +174,13 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
   }
   if (!prior_write && load)
     return true;
-  uint32_t *known = context.warp.ordered;
   const uint32_t segment_then = segment_of(prior.stamp);
-  if (std::find(known, known + 4, segment_then) != known + 4)
+  uint32_t &past = context.warp.past[segment_then % std::size(context.warp.past)];
+  if (past == segment_then) {
+    if (context.warp.recent[0] != segment_then)
+      context.warp.recent[1] = std::exchange(context.warp.recent[0], segment_then);
     return true;
+  }
   bool as_warp = true;
   for (uint32_t mine = lanes; mine != 0; mine &= mine - 1)
     for (uint32_t theirs = prior.lanes; theirs != 0; theirs &= theirs - 1) {
@@ -203,8 +211,8 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
     if ((mine && all(*context.block.base)) || (view != nullptr && all(*view)) ||
         (mine && then.warp == context.index &&
          (prior.copy ? context.warp.warp_copies : context.warp.warp_known) >= then.epoch)) {
-      std::copy_backward(known, known + 3, known + 4);
-      known[0] = segment_then;
+      context.warp.recent[1] = std::exchange(context.warp.recent[0], segment_then);
+      past = segment_then;
     }
   }
   return true;
