@@ -3,6 +3,7 @@
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
+#include "runtime/device/cuda/Interpreted.h"
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace quern::cli {
 namespace {
@@ -20,7 +22,7 @@ struct BenchOptions {
   ModelOptions model;
   std::string prompt = "512", generate = "128", depth = "0";
   uint64_t batch = 1, repetitions = 5;
-  std::string output = "md";
+  std::string output = "md", model_of;
   bool json = false, ops = false;
 
   Command command() {
@@ -36,6 +38,8 @@ struct BenchOptions {
                     {"-r, --repetitions", "N", "measured repetitions", &repetitions},
                     {"-o, --output", "F", "md, json or csv", &output},
                     {"--ops", "", "each kernel's time, bytes and share of its bound", &ops},
+                    {"--model-of", "GPU",
+                     "a100 or h100: counts of device ptx, times estimated from them", &model_of},
                     {"--json", "", "the same as -o json", &json}},
             "quern-run bench -m model.quern -p 512 -n 128 -r 5"};
   }
@@ -145,9 +149,38 @@ void print_kernels(const BenchRow &row) {
       100 * row.host_seconds / row.seconds, row.test.name().c_str(), 100 * sum / row.seconds);
 }
 
+// What the interpreter counted: a launch's share of each number.
+void print_counters(const std::string &gpu, const nlohmann::ordered_json &kernels) {
+  std::printf("\n| kernel | launches | blocks | DRAM KB | sectors / ideal | bank conflicts | "
+              "instructions | lanes | estimate us (%s) | bound by |\n"
+              "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+              gpu.c_str());
+  double all = 0;
+  for (const auto &kernel : kernels) {
+    const auto number = [&](const char *key) { return kernel.at(key).get<double>(); };
+    const double launches = number("launches");
+    const auto &estimate = kernel.at("estimate");
+    const double us = estimate.at("us").get<double>();
+    all += launches * us;
+    std::printf(
+        "%s\n",
+        absl::StrFormat("| %s | %.0f | %.0f | %.1f | %.2f | %.0f-way | %.0f | %.1f | %.2f | %s |",
+                        kernel.at("kernel").get<std::string>(), launches, number("blocks"),
+                        (number("distinct_load_bytes") + number("distinct_store_bytes")) /
+                            launches / 1e3,
+                        number("sectors") / std::max(1.0, number("ideal_sectors")),
+                        number("worst_conflict"), number("warp_instructions") / launches,
+                        number("active_lanes"), us, estimate.at("bound").get<std::string>())
+            .c_str());
+  }
+  std::printf("| all, estimated and not measured | | | | | | | | %.1f | |\n\n", all);
+}
+
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
-               session::Engine &engine, int threads) {
-  const nlohmann::ordered_json json = to_json(row, engine, threads);
+               session::Engine &engine, int threads, const nlohmann::ordered_json &counters) {
+  nlohmann::ordered_json json = to_json(row, engine, threads);
+  if (!counters.is_null())
+    json["counters"] = {{"model_of", options.model_of}, {"kernels", counters}};
   if (options.output == "json") {
     print_json(json);
   } else if (options.output == "csv") {
@@ -176,6 +209,8 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
                     .c_str());
     if (!row.kernels.empty())
       print_kernels(row);
+    if (!counters.is_null())
+      print_counters(options.model_of, counters);
   }
 }
 
@@ -189,6 +224,13 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
         std::max(engine_options.needed_slots, test.batch * (test.depth != 0 ? 2 : 1));
   }
   engine_options.slots = std::max(engine_options.slots, engine_options.needed_slots);
+  if (!options.model_of.empty()) {
+    // A device of that kind and size, where nothing else is asked for.
+    setenv("QUERN_PTX_DEVICE", options.model_of.c_str(), /*overwrite=*/0);
+    setenv("QUERN_PTX_SMS", options.model_of == "a100" ? "108" : "132", /*overwrite=*/0);
+    if (absl::Status status = device::cuda::count_interpreted(); !status.ok())
+      return status;
+  }
   auto engine = session::Engine::open(options.model.model, engine_options);
   if (!engine.ok())
     return engine.status();
@@ -201,10 +243,20 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
   bool first = true;
   std::string read_probes;
   for (const BenchTest &test : tests) {
+    if (!options.model_of.empty())
+      if (absl::Status status = device::cuda::count_interpreted(); !status.ok())
+        return status;
     auto row = run_bench(**engine, test, options.repetitions, bounds, options.ops);
     if (!row.ok())
       return row.status();
-    print_row(options, first, *row, **engine, device.threads());
+    nlohmann::ordered_json counters;
+    if (!options.model_of.empty()) {
+      auto counted = device::cuda::interpreted_counters(options.model_of);
+      if (!counted.ok())
+        return counted.status();
+      counters = nlohmann::ordered_json::parse(*counted);
+    }
+    print_row(options, first, *row, **engine, device.threads(), counters);
     if (absl::Status status = flush_output(); !status.ok())
       return status;
     if (row->bounds.read_bytes_per_s > 0)
@@ -236,6 +288,13 @@ int bench(Args args) {
     return wrong_usage(absl::StrCat("-o ", options.output, " is no format"), "-o md, json or csv");
   if (options.ops && options.output == "csv")
     return wrong_usage("csv has one line a test, and --ops is a table for each", "-o json");
+  if (!options.model_of.empty() && options.model_of != "a100" && options.model_of != "h100")
+    return wrong_usage(absl::StrCat("--model-of ", options.model_of, " is no GPU that is known"),
+                       "--model-of a100 or h100");
+  if (!options.model_of.empty() && options.model.device != "ptx")
+    return wrong_usage("--model-of is of what the interpreter counts", "--device ptx");
+  if (!options.model_of.empty() && options.output == "csv")
+    return wrong_usage("csv has one line a test, and --model-of is a table for each", "-o json");
   const auto tests = make_tests(options);
   if (!tests.ok())
     return wrong_usage(tests.status());

@@ -1,6 +1,7 @@
 // Every detector on a kernel without a fault, and on the same kernel with one planted.
 #include "tests/ptx/Detectors.h"
 #include "tests/ptx/Interpreter.h"
+#include "tests/ptx/PlantedKernels.h"
 #include "tests/ptx/Schedules.h"
 #include "tests/ptx/Words.h"
 
@@ -11,50 +12,6 @@ namespace quern::ptx {
 namespace {
 
 using testing::HasSubstr;
-
-/// A module with one kernel, k(.u64 in, .u64 out). In its body %t is the thread, %b the block, %in
-/// and %out the arguments, %x and %f registers of 32 bits, %a of addresses.
-std::string kernel(std::string_view body, std::string_view shared = "") {
-  return concat(R"(.version 7.8
-.target sm_80
-.address_size 64
-.visible .entry k(.param .u64 k_in, .param .u64 k_out)
-{
-  .reg .pred %p, %q;
-  .reg .u32 %t, %b, %x<8>;
-  .reg .u64 %in, %out, %a<8>;
-)",
-                shared, R"(
-  ld.param.u64 %in, [k_in];
-  ld.param.u64 %out, [k_out];
-  mov.u32 %t, %tid.x;
-  mov.u32 %b, %ctaid.x;
-)",
-                body, "  ret;\n}\n");
-}
-
-/// A text with parts of it replaced, all at once.
-std::string replaced(const std::string &text,
-                     std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
-  std::string made;
-  for (size_t at = 0; at < text.size();) {
-    const auto part = std::find_if(parts.begin(), parts.end(), [&](const auto &pair) {
-      return text.compare(at, pair.first.size(), pair.first) == 0;
-    });
-    made += part != parts.end() ? part->second : std::string_view(text).substr(at, 1);
-    at += part != parts.end() ? part->first.size() : 1;
-  }
-  return made;
-}
-
-/// The line, from 1, on which a part of a text stands.
-int line_of(const std::string &text, std::string_view part) {
-  const size_t at = text.find(part);
-  return at == std::string::npos ? 0
-                                 : static_cast<int>(std::count(
-                                       text.begin(), text.begin() + static_cast<long>(at), '\n')) +
-                                       1;
-}
 
 class PlantedTest : public testing::Test {
 protected:
@@ -135,31 +92,6 @@ protected:
   bool clears = true; ///< `out`, before each launch
 };
 
-constexpr std::string_view kSharedWords = "  .shared .align 16 .b8 s[4096];";
-
-// Each thread writes its word and reads another's.
-std::string exchange(std::string_view between, std::string_view partner) {
-  return kernel(concat(R"(
-  mov.u64 %a1, s;
-  mul.wide.u32 %a2, %t, 4;
-  add.u64 %a3, %a1, %a2;
-  st.shared.u32 [%a3], %b;
-  bar.sync 1; // what was never written is another fault
-  st.shared.u32 [%a3], %t;
-  )",
-                       between, R"(
-  xor.b32 %x1, %t, )",
-                       partner, R"(;
-  mul.wide.u32 %a2, %x1, 4;
-  add.u64 %a3, %a1, %a2;
-  ld.shared.u32 %x2, [%a3];
-  mul.wide.u32 %a2, %t, 4;
-  add.u64 %a4, %out, %a2;
-  st.global.u32 [%a4], %x2;
-)"),
-                kSharedWords);
-}
-
 TEST_F(PlantedTest, MissingBarrier) {
   expect_only_without(exchange("bar.sync 0;", "32"), "bar.sync 0;", "bar.warp.sync -1;", of(1, 64),
                       "race", "__syncthreads");
@@ -174,29 +106,6 @@ TEST_F(PlantedTest, ShufflesAndVotesOrderNoMemory) {
   expect_fault(
       exchange("shfl.sync.bfly.b32 %x3, %t, 1, 31, -1;\n  vote.sync.ballot.b32 %x4, 1, -1;", "1"),
       of(1, 32), "race", "__syncwarp");
-}
-
-// Each thread's copy is read by another thread.
-std::string copies(std::string_view wait, std::string_view between, std::string_view partner) {
-  return kernel(concat(R"(
-  mov.u64 %a1, s;
-  mul.wide.u32 %a2, %t, 16;
-  add.u64 %a3, %a1, %a2;
-  add.u64 %a4, %in, %a2;
-  cp.async.cg.shared.global [%a3], [%a4], 16;
-  cp.async.commit_group;
-  )",
-                       wait, "\n  ", between, R"(
-  xor.b32 %x1, %t, )",
-                       partner, R"(;
-  mul.wide.u32 %a2, %x1, 16;
-  add.u64 %a3, %a1, %a2;
-  ld.shared.v4.u32 {%x2, %x3, %x4, %x5}, [%a3];
-  mul.wide.u32 %a2, %t, 4;
-  add.u64 %a4, %out, %a2;
-  st.global.u32 [%a4], %x2;
-)"),
-                kSharedWords);
 }
 
 TEST_F(PlantedTest, CopyWithoutAWait) {

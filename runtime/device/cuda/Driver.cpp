@@ -85,6 +85,8 @@ absl::StatusOr<std::shared_ptr<const Driver>> Driver::load(Library library,
 // The library stays loaded: NVIDIA's has threads of its own, and does not like to be unloaded.
 Driver::~Driver() = default;
 
+void *Driver::symbol(const char *name) const { return dlsym(handle_, name); }
+
 absl::Status Driver::find_functions() {
   std::string missing;
   auto find = [&](const char *symbol) {

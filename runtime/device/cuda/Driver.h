@@ -143,6 +143,8 @@ public:
   Driver &operator=(const Driver &) = delete;
 
   Library library() const { return library_; }
+  /// A function of the library that no driver has; null if it has none of that name.
+  void *symbol(const char *name) const;
   /// 1000 * major + 10 * minor of the newest CUDA that it supports.
   int version() const { return version_; }
 
