@@ -113,6 +113,16 @@ SKIP: st.global.u32 [%o], %r5;)",
     EXPECT_EQ(ran.out[l], l > 24 ? 99 : l % 2 == 1 ? 2 * l : l + 100) << l;
 }
 
+TEST(PtxControl, FunctionsHaveSharedMemoryOfTheirOwn) {
+  const Ran ran =
+      run("mov.u32 %r0, 7; st.shared.u32 [mine], %r0; { call.uni f, (); } "
+          "ld.shared.u32 %r1, [mine]; st.global.u32 [%o], %r1;",
+          32, 1, false, ".func f() { .shared .align 4 .u32 its; st.shared.u32 [its], 9; ret; }",
+          ".shared .align 4 .u32 mine;");
+  ASSERT_EQ(ran.report, "");
+  EXPECT_EQ(ran.out[3], 7u);
+}
+
 TEST(PtxControl, BarriersJoinWarps) {
   // A reversal through shared memory, over 8 warps.
   const Ran ran = run(R"(
@@ -221,6 +231,11 @@ TEST(PtxWarp, MembersThatNeverCome) {
                   .report,
               HasSubstr("deadlock"));
   EXPECT_THAT(run("shfl.sync.bfly.b32 %r0, %l, 1, 31, 0xffff;").report, HasSubstr("not a member"));
+  // Another instruction is no place to meet.
+  EXPECT_THAT(run("setp.lt.u32 %p0, %l, 16; @%p0 bra A; shfl.sync.bfly.b32 %r0, %l, 1, 31, -1; bra "
+                  "END; A: bar.warp.sync -1; END: st.global.u32 [%o], 1;")
+                  .report,
+              HasSubstr("deadlock"));
 }
 
 TEST(PtxAtomic, OperationsInTurn) {

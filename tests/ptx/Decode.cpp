@@ -480,7 +480,7 @@ public:
     for (bool entries : {false, true})
       for (const FunctionSyntax &function : syntax_.functions)
         if (function.entry == entries)
-          functions(function, entries ? shared : shared, most, local);
+          functions(function, shared, most, local);
     if (most > u64{227} * 1024)
       throw Refusal{absl::InvalidArgumentError(concat("PTX: ", most, " bytes of shared memory"))};
     if (local > kMostLocalBytes)
@@ -510,9 +510,10 @@ private:
     made_.module[variable.name] = {variable.space, address};
     module_.globals[variable.name] = {address, variable.bytes};
   }
-  void functions(const FunctionSyntax &function, u64 begin, u64 &most, u64 &local) {
+  // What a function that may be called shares lies before what any entry does.
+  void functions(const FunctionSyntax &function, u64 &common, u64 &most, u64 &local) {
     auto &places = made_.functions[function.name];
-    u64 shared = begin, parameters = 0;
+    u64 shared = common, parameters = 0;
     for (const Variable &variable : function.variables) {
       u64 at = 0;
       if (variable.space == Space::Shared) {
@@ -530,6 +531,8 @@ private:
       places.push_back({variable.space, at});
     }
     most = std::max(most, shared);
+    if (!function.entry)
+      common = shared;
     if (auto made = module_.functions.find(function.name);
         made != module_.functions.end() && function.entry) {
       made->second->parameter_bytes = static_cast<u32>(parameters);

@@ -11,9 +11,6 @@
 QUERN_PTX_BEGIN
 namespace {
 
-constexpr u8 kOnItsWay =
-    2; ///< a byte's state in shared memory between a copy's issue and its landing
-
 // cp.async lands as late as it may: when it is waited for. Until then its target counts as not
 // written.
 void copy_async(Warp &warp, const Instr &instr, Mask mask) {

@@ -22,17 +22,12 @@ template <class M, class R, int kCount> void load(Warp &warp, const Instr &instr
   Resolved from;
   resolve(warp, instr, mask, kCount, sizeof(M) * kCount, Access::Kind::Load, from);
   R made[kCount][kLanes];
-  if (mask == kAllLanes) {
-    if constexpr (kCount == 1 && sizeof(M) == sizeof(R)) {
-      if (from.row) {
-        std::memcpy(warp.reg<R>(instr.o[0]), reinterpret_cast<const void *>(from.host[0]),
-                    sizeof(M) * kLanes);
-        return;
-      }
-    }
+  if (from.row) {
+    M row[kLanes * kCount];
+    std::memcpy(row, reinterpret_cast<const void *>(from.host[0]), sizeof row);
     for (int l = 0; l < kLanes; ++l)
       for (int n = 0; n < kCount; ++n)
-        made[n][l] = static_cast<R>(at<M>(from.host[l] + sizeof(M) * static_cast<u64>(n)));
+        made[n][l] = static_cast<R>(row[kCount * l + n]);
   } else {
     for (Mask rest = mask; rest != 0; rest &= rest - 1) {
       const int l = std::countr_zero(rest);
@@ -72,11 +67,14 @@ template <class M, class R, int kCount> void store(Warp &warp, const Instr &inst
   const R *from[kCount];
   for (int n = 0; n < kCount; ++n)
     from[n] = warp.reg<R>(instr.o[n]);
-  if constexpr (kCount == 1 && sizeof(M) == sizeof(R))
-    if (to.row) {
-      std::memcpy(reinterpret_cast<void *>(to.host[0]), from[0], sizeof(M) * kLanes);
-      return;
-    }
+  if (to.row) {
+    M row[kLanes * kCount];
+    for (int l = 0; l < kLanes; ++l)
+      for (int n = 0; n < kCount; ++n)
+        row[kCount * l + n] = static_cast<M>(from[n][l]);
+    std::memcpy(reinterpret_cast<void *>(to.host[0]), row, sizeof row);
+    return;
+  }
   for (Mask rest = mask; rest != 0; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
     for (int n = 0; n < kCount; ++n) {

@@ -65,7 +65,8 @@ void gather_as(Warp &warp, const u32 *slots, int rows, int k, T *into) {
         T *to = into + (group + 8 * upper) * k + part * 4 * kEach;
         for (int within = 0; within < 4; ++within)
           for (int e = 0; e < kEach; ++e)
-            to[within * kEach + e] = kValue(lanes[4 * group + within] >> (e * kWidth) & kKeep);
+            to[within * kEach + e] =
+                static_cast<T>(kValue(lanes[4 * group + within] >> (e * kWidth) & kKeep));
       }
     }
 }
@@ -77,31 +78,73 @@ void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, doub
   else
     gather_as<Element::TF32, double, real<Element::TF32>>(warp, slots, rows, k, into);
 }
-void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, i32 *into) {
+void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, float *into) {
   if (element == Element::S8)
-    gather_as<Element::S8, i32, whole<Element::S8>>(warp, slots, rows, k, into);
+    gather_as<Element::S8, float, whole<Element::S8>>(warp, slots, rows, k, into);
   else if (element == Element::U8)
-    gather_as<Element::U8, i32, whole<Element::U8>>(warp, slots, rows, k, into);
+    gather_as<Element::U8, float, whole<Element::U8>>(warp, slots, rows, k, into);
   else if (element == Element::S4)
-    gather_as<Element::S4, i32, whole<Element::S4>>(warp, slots, rows, k, into);
+    gather_as<Element::S4, float, whole<Element::S4>>(warp, slots, rows, k, into);
   else
-    gather_as<Element::U4, i32, whole<Element::U4>>(warp, slots, rows, k, into);
+    gather_as<Element::U4, float, whole<Element::U4>>(warp, slots, rows, k, into);
 }
 
-template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mask) {
+// Products here are exact, so it does not matter whether they are rounded before they are added.
+template <class T> T fused(T a, T b, T c) {
+#ifdef QUERN_PTX_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// A times B, k ascending; B as its columns.
+template <int kRows, int kDepth, class T>
+void multiply(const T *a, const T *columns, T (*sums)[kColumns]) {
+  T b[kDepth][kColumns];
+  for (int n = 0; n < kColumns; ++n)
+    for (int i = 0; i < kDepth; ++i)
+      b[i][n] = columns[n * kDepth + i];
+  for (int row = 0; row < kRows; ++row) {
+    T sum[kColumns] = {};
+    for (int i = 0; i < kDepth; ++i)
+      for (int n = 0; n < kColumns; ++n)
+        sum[n] = fused(a[row * kDepth + i], b[i][n], sum[n]);
+    for (int n = 0; n < kColumns; ++n)
+      sums[row][n] = sum[n];
+  }
+}
+
+// The same in another order and in float32 that cuts off, as machines do in one way or another.
+template <int kRows, int kDepth>
+void multiply_perturbed(u32 seed, const double *a, const double *columns,
+                        double (*sums)[kColumns]) {
+  for (int row = 0; row < kRows; ++row)
+    for (int n = 0; n < kColumns; ++n) {
+      double sum = 0;
+      for (u32 i = 0; i < kDepth; ++i) {
+        const int at = static_cast<int>((i * (2 * (seed % 8) + 1) + seed) % kDepth);
+        sum = narrowed<Round::Zero>(sum + a[row * kDepth + at] * columns[n * kDepth + at]);
+      }
+      sums[row][n] = sum;
+    }
+}
+
+template <int kDepth> void float_product(Warp &warp, const Instr &instr, Mask mask) {
   if (mask != kAllLanes)
     throw Fault{"divergence", "mma without all lanes of the warp", std::countr_zero(mask)};
   const Product &how = *static_cast<const Product *>(instr.aux);
-  const int k = how.k;
-  alignas(64) double a[kRows * 32], b[kColumns * 32], turned[32 * kColumns], sums[kRows * kColumns];
+  constexpr int kRows = 16;
+  alignas(64) double a[kRows * kDepth], b[kColumns * kDepth], sums[kRows][kColumns];
   const u32 d_slots = how.half_sum ? 2 : 4,
-            a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
-            b_slots = a_slots / (kRows / 8);
-  gather(warp, instr.o + d_slots, kRows, k, how.a, a);
-  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b);
-  for (int n = 0; n < kColumns; ++n)
-    for (int i = 0; i < k; ++i)
-      turned[i * kColumns + n] = b[n * k + i];
+            a_slots = static_cast<u32>(kDepth * bits_of(how.a) / 64), b_slots = a_slots / 2;
+  gather(warp, instr.o + d_slots, kRows, kDepth, how.a, a);
+  gather(warp, instr.o + d_slots + a_slots, kColumns, kDepth, how.b, b);
+  const u32 seed = warp.launch->numerics.perturbation;
+  if (seed == 0)
+    multiply<kRows, kDepth>(a, b, sums);
+  else
+    multiply_perturbed<kRows, kDepth>(seed, a, b, sums);
   const u32 c = d_slots + a_slots + b_slots;
   for (int l = 0; l < kLanes; ++l)
     for (int e = 0; e < 4; ++e) {
@@ -111,32 +154,12 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
                                        (16 * (e & 1)) &
                                    0xffff)
               : warp.reg<float>(instr.o[c + static_cast<u32>(e)])[l];
-      sums[(l / 4 + 8 * (e / 2)) * kColumns + 2 * (l % 4) + (e & 1)] = value;
+      double &sum = sums[l / 4 + 8 * (e / 2)][2 * (l % 4) + (e & 1)];
+      sum = seed == 0 ? add_odd(sum, value) : narrowed<Round::Zero>(sum + value);
     }
-  const u32 seed = warp.launch->numerics.perturbation;
-  for (int row = 0; row < kRows; ++row) {
-    double sum[kColumns] = {};
-    for (int i = 0; i < k; ++i) {
-      // Perturbed, the sum is made in another order and in float32 that cuts off, as machines do in
-      // one way or another.
-      const int at = seed == 0
-                         ? i
-                         : static_cast<int>((static_cast<u32>(i) * (2 * (seed % 8) + 1) + seed) %
-                                            static_cast<u32>(k));
-      for (int n = 0; n < kColumns; ++n)
-        sum[n] += a[row * k + at] * turned[at * kColumns + n];
-      if (seed != 0)
-        for (double &one : sum)
-          one = narrowed<Round::Zero>(one);
-    }
-    for (int n = 0; n < kColumns; ++n)
-      sums[row * kColumns + n] = seed == 0
-                                     ? add_odd(sum[n], sums[row * kColumns + n])
-                                     : narrowed<Round::Zero>(sum[n] + sums[row * kColumns + n]);
-  }
   for (int e = 0; e < 4; ++e)
     for (int l = 0; l < kLanes; ++l) {
-      const double value = sums[(l / 4 + 8 * (e / 2)) * kColumns + 2 * (l % 4) + (e & 1)];
+      const double value = sums[l / 4 + 8 * (e / 2)][2 * (l % 4) + (e & 1)];
       if (!how.half_sum) {
         warp.reg<float>(instr.o[e])[l] = canonical(static_cast<float>(value));
         continue;
@@ -147,30 +170,26 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
     }
 }
 
-template <int kRows> void integer_product(Warp &warp, const Instr &instr, Mask mask) {
+// Sums of bytes stay below 2^24, so float32 holds them exactly, and multiplies faster than
+// integers.
+template <int kRows, int kDepth> void integer_product(Warp &warp, const Instr &instr, Mask mask) {
   if (mask != kAllLanes)
     throw Fault{"divergence", "mma without all lanes of the warp", std::countr_zero(mask)};
   const Product &how = *static_cast<const Product *>(instr.aux);
-  const int k = how.k;
-  alignas(64) i32 a[kRows * 64], b[kColumns * 64], turned[64 * kColumns];
-  const u32 d_slots = kRows / 4, a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
+  alignas(64) float a[kRows * kDepth], b[kColumns * kDepth], sums[kRows][kColumns];
+  const u32 d_slots = kRows / 4,
+            a_slots = static_cast<u32>(kDepth * bits_of(how.a) / 128 * (kRows / 8)),
             b_slots = a_slots / (kRows / 8);
-  gather(warp, instr.o + d_slots, kRows, k, how.a, a);
-  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b);
-  for (int n = 0; n < kColumns; ++n)
-    for (int i = 0; i < k; ++i)
-      turned[i * kColumns + n] = b[n * k + i];
-  i32 sums[kRows][kColumns] = {};
-  for (int row = 0; row < kRows; ++row)
-    for (int i = 0; i < k; ++i)
-      for (int n = 0; n < kColumns; ++n)
-        sums[row][n] += a[row * k + i] * turned[i * kColumns + n];
+  gather(warp, instr.o + d_slots, kRows, kDepth, how.a, a);
+  gather(warp, instr.o + d_slots + a_slots, kColumns, kDepth, how.b, b);
+  multiply<kRows, kDepth>(a, b, sums);
   const u32 c = d_slots + a_slots + b_slots;
   for (u32 e = 0; e < d_slots; ++e) {
     const i32 *from = warp.reg<i32>(instr.o[c + e]);
     i32 *to = warp.reg<i32>(instr.o[e]);
     for (u32 l = 0; l < kLanes; ++l) {
-      const i64 sum = i64{from[l]} + sums[l / 4 + 8 * (e / 2)][2 * (l % 4) + (e & 1)];
+      const i64 sum =
+          i64{from[l]} + static_cast<i64>(sums[l / 4 + 8 * (e / 2)][2 * (l % 4) + (e & 1)]);
       to[l] = how.finite ? static_cast<i32>(sum > 2147483647      ? 2147483647
                                             : sum < -2147483648LL ? -2147483648LL
                                                                   : sum)
@@ -194,6 +213,17 @@ void double_product(Warp &warp, const Instr &instr, Mask mask) {
     }
   for (int e = 0; e < 2; ++e)
     store_lanes(warp, instr.o[e], mask, sums[e]);
+}
+
+// Of shapes whose depth fits their elements (decode_mma).
+Handler product_handler(const Product &how, bool integers) {
+  if (!integers)
+    return how.k == 4 ? float_product<4> : how.k == 8 ? float_product<8> : float_product<16>;
+  if (how.m == 8)
+    return how.k == 16 ? integer_product<8, 16> : integer_product<8, 32>;
+  return how.k == 16   ? integer_product<16, 16>
+         : how.k == 32 ? integer_product<16, 32>
+                       : integer_product<16, 64>;
 }
 
 struct ElementName {
@@ -261,8 +291,7 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
     counts[2] = static_cast<size_t>(bits / 128);
     counts[1] = counts[2] * how.m / 8;
     types[0] = types[3] = how.half_sum || integers ? Type::B32 : Type::F32;
-    instr.fn =
-        integers ? (how.m == 16 ? integer_product<16> : integer_product<8>) : float_product<16>;
+    instr.fn = product_handler(how, integers);
     instr.aux = decoder.keep(how);
   }
   u32 slot = static_cast<u32>(counts[0]);

@@ -47,8 +47,13 @@ u64 Memory::allocate(u64 bytes, std::string name) {
   next_ += pages * kPage;
   used_ += bytes;
   allocations_[address] = {bytes, count_++, false, std::move(name)};
-  std::memset(shadow(address), static_cast<int>(Byte::Allocated), bytes);
-  std::fill_n(pages_ + (address - kDeviceBase) / kPage, pages - 1, Page::Partial);
+  // The shadow costs as much memory as the data, so pages get one when they are partly written.
+  const u64 whole = bytes / kPage, first = (address - kDeviceBase) / kPage;
+  std::fill_n(pages_ + first, whole, Page::Fresh);
+  if (bytes % kPage != 0) {
+    pages_[first + whole] = Page::Partial;
+    std::memset(shadow(address + whole * kPage), static_cast<int>(Byte::Allocated), bytes % kPage);
+  }
   return address;
 }
 
@@ -77,12 +82,20 @@ const Memory::Allocation *Memory::live(u64 address, u64 bytes) const {
 
 bool Memory::contains(u64 address, u64 bytes) const { return live(address, bytes) != nullptr; }
 
+void Memory::ask_bytes(u64 number) {
+  pages_[number] = Page::Partial;
+  written_[number] = 0;
+  std::memset(shadow_ + number * kPage, static_cast<int>(Byte::Allocated), kPage);
+}
+
 bool Memory::store(u64 address, u64 bytes) {
   const u64 end = address + bytes;
   while (address < end) {
     const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
     const u64 number = (address - kDeviceBase) / kPage;
     Page &page = pages_[number];
+    if (page == Page::Fresh)
+      ask_bytes(number);
     if (page == Page::Partial) {
       Byte *states = shadow(address);
       const u64 count = page_end - address;
@@ -134,7 +147,7 @@ void Memory::mark(u64 address, u64 bytes) {
   while (address < end) {
     const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
     Page &page = pages_[(address - kDeviceBase) / kPage];
-    if (page == Page::Partial && page_end - address == kPage)
+    if ((page == Page::Partial || page == Page::Fresh) && page_end - address == kPage)
       page = Page::Full;
     else
       store(address, page_end - address);
@@ -192,6 +205,8 @@ u64 Memory::first_unwritten(u64 address, u64 bytes) const {
   const u64 end = address + bytes;
   while (address < end) {
     const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
+    if (page(address) == Page::Fresh)
+      return address;
     if (page(address) == Page::Partial) {
       const void *bad =
           std::memchr(shadow(address), static_cast<int>(Byte::Allocated), page_end - address);
@@ -218,6 +233,10 @@ Memory::Fault Memory::check(u64 address, u64 bytes, bool store) const {
         return Fault::ReadOnly;
       break;
     case Page::Full:
+      break;
+    case Page::Fresh:
+      if (!store)
+        return Fault::Unwritten;
       break;
     case Page::Partial:
       if (*shadow(at) == Byte::None)

@@ -26,7 +26,8 @@ constexpr u64 kDeviceBase = u64{1} << 40;
 class Memory {
 public:
   static constexpr u64 kPage = 4096;
-  enum class Page : u8 { None, Partial, Full, Constant, Freed };
+  /// Fresh: allocated and nothing of it written; Partial: the shadow knows of each byte.
+  enum class Page : u8 { None, Fresh, Partial, Full, Constant, Freed };
   enum class Byte : u8 { None, Allocated, Written };
 
   /// Keeps addresses for `reserve` bytes; memory is taken as it is touched. `limit`: of the bytes
@@ -110,6 +111,7 @@ private:
   Byte *shadow(u64 address) const { return shadow_ + (address - kDeviceBase); }
   const Allocation *live(u64 address, u64 bytes) const;
   void mark(u64 address, u64 bytes);
+  void ask_bytes(u64 number);
 
   u8 *data_ = nullptr;
   Byte *shadow_ = nullptr;

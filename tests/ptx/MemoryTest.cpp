@@ -87,7 +87,7 @@ TEST(PtxMemory, NeverWritten) {
   // A copy is there once it is waited for.
   EXPECT_THAT(report_of("cp.async.ca.shared.global [tile], [%a0], 4; cp.async.commit_group; "
                         "ld.shared.u32 %r0, [tile];"),
-              HasSubstr("uninitialized"));
+              HasSubstr("has not waited"));
   EXPECT_EQ(report_of("cp.async.ca.shared.global [tile], [%a0], 4; cp.async.commit_group; "
                       "cp.async.wait_group 0; ld.shared.u32 %r0, [tile];"),
             "");
@@ -95,7 +95,7 @@ TEST(PtxMemory, NeverWritten) {
       report_of("cp.async.ca.shared.global [tile], [%a0], 4; cp.async.commit_group; "
                 "cp.async.ca.shared.global [tile+4], [%a0], 4; cp.async.commit_group;"
                 "cp.async.wait_group 1; ld.shared.u32 %r0, [tile]; ld.shared.u32 %r0, [tile+4];"),
-      AllOf(HasSubstr("uninitialized"), HasSubstr("0x4")));
+      AllOf(HasSubstr("has not waited"), HasSubstr("0x4")));
 }
 
 TEST(PtxMemory, ReadOnly) {

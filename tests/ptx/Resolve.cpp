@@ -118,9 +118,20 @@ void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const E
       global_fault(warp, mask, bytes, kind, at);
 }
 
-// Spaces with bounds of their own and a byte of state for each byte: shared, local.
-void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const Extent &extent,
-             u32 bytes, Access::Kind kind, Resolved &at) {
+[[noreturn]] void not_written(const char *space, const u8 *state, u32 bytes, Access::Kind kind,
+                              const Resolved &at, int lane, u32 byte) {
+  const std::string what = absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d ",
+                                           verb(kind), bytes, space, at.address[lane], byte);
+  if (state[at.address[lane] + byte] == kOnItsWay)
+    throw Fault{"race", what + "is on its way by cp.async, for which its thread has not waited",
+                lane};
+  throw Fault{"uninitialized", what + "was never written", lane};
+}
+
+// Spaces with bounds of their own and a byte of state for each byte: shared, local. False where a
+// byte is still on its way: who watches may know more, and is asked first.
+bool bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const Extent &extent,
+             u32 bytes, Access::Kind kind, Resolved &at, bool watched) {
   if (extent.most >= size || size - extent.most < bytes) {
     for (int l = 0; l < kLanes; ++l)
       if ((mask >> l & 1) != 0 && (at.address[l] >= size || size - at.address[l] < bytes))
@@ -141,27 +152,27 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
         least &= state[extent.least + n];
       all = least != 0;
     }
+    bool late = false;
     for (int l = 0; !all && l < kLanes; ++l)
-      for (u32 n = 0; (mask >> l & 1) != 0 && n < bytes; ++n)
-        if (const u8 now = state[at.address[l] + n]; now != 1)
-          throw Fault{now == 0 ? "uninitialized" : "race",
-                      absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d %s", verb(kind),
-                                      bytes, space, at.address[l], n,
-                                      now == 0 ? "was never written"
-                                               : "is on its way: the copy's thread has not waited "
-                                                 "for it (cp.async.wait_group)"),
-                      l};
+      for (u32 n = 0; (mask >> l & 1) != 0 && n < bytes; ++n) {
+        if (state[at.address[l] + n] == 0 || (state[at.address[l] + n] == kOnItsWay && !watched))
+          not_written(space, state, bytes, kind, at, l, n);
+        late |= state[at.address[l] + n] == kOnItsWay;
+      }
+    if (late)
+      return false;
   }
   if (kind == Access::Kind::Load)
-    return;
+    return true;
   // A stretch without gaps is one fill.
   if (extent.row) {
     std::memset(state + extent.least, 1, stretch);
-    return;
+    return true;
   }
   for (int l = 0; l < kLanes; ++l)
     if ((mask >> l & 1) != 0)
       std::memset(state + at.address[l], 1, bytes);
+  return true;
 }
 
 } // namespace
@@ -170,13 +181,16 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
                 Access::Kind kind, bool aligned, Resolved &at) {
   const Extent extent = extent_of(at.address, mask, bytes);
   at.row = extent.row && space != Space::Local;
+  bool in_time = true;
   if (aligned && (extent.low_bits & (bytes - 1)) != 0)
     misaligned(at, mask, bytes, kind);
   switch (space) {
-  case Space::Shared:
-    bounded("shared", warp.block->shared.data(), warp.block->shared_state.data(),
-            warp.launch->shared_bytes, mask, extent, bytes, kind, at);
+  case Space::Shared: {
+    const bool watched = warp.launch->observer != nullptr;
+    in_time = bounded("shared", warp.block->shared.data(), warp.block->shared_state.data(),
+                      warp.launch->shared_bytes, mask, extent, bytes, kind, at, watched);
     break;
+  }
   case Space::Local: {
     // Each lane has a memory of its own: lane by lane.
     const u64 size = warp.launch->local_bytes;
@@ -249,6 +263,9 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
     access.line = instr.line;
     warp.launch->observer->access(warp, instr, access);
   }
+  if (!in_time)
+    bounded("shared", warp.block->shared.data(), warp.block->shared_state.data(),
+            warp.launch->shared_bytes, mask, extent, bytes, kind, at, false);
 }
 
 void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Access::Kind kind,

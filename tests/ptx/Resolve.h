@@ -7,6 +7,9 @@
 
 QUERN_PTX_BEGIN
 
+/// A byte's state in shared memory between a copy's issue and its landing.
+constexpr u8 kOnItsWay = 2;
+
 struct Resolved {
   u64 host[kLanes]; ///< only of lanes in the mask
   u64 address[kLanes];

@@ -234,7 +234,8 @@ void exit_lanes(Warp &warp, const Instr &instr, Mask mask) {
   warp.mask &= ~mask;
   // Who waited for these lanes alone looks again.
   for (Split &split : warp.others)
-    if (split.state == Split::State::Members && (split.members & mask) != 0) {
+    if ((split.state == Split::State::Members || split.state == Split::State::Place) &&
+        (split.members & mask) != 0) {
       split.state = Split::State::Ready;
       --split.pc;
     }
@@ -249,32 +250,34 @@ Mask meet(Warp &warp, Mask mask, Mask named, bool one_place) {
                        " executes it, and is not in the mask 0x", absl::Hex(named)),
                 std::countr_zero(mask & ~named)};
   const Mask wanted = named & warp.live;
+  if (mask == wanted)
+    return mask;
+  const auto waits_here = [&](const Split &split) {
+    return split.members == named &&
+           (one_place ? split.state == Split::State::Place && split.pc == warp.pc
+                      : split.state == Split::State::Members);
+  };
   Mask there = mask;
-  if (there != wanted) {
-    for (const Split &split : warp.others)
-      if (split.state == Split::State::Members && split.members == named &&
-          (!one_place || split.pc == warp.pc))
-        there |= split.mask;
-    if ((there & wanted) != wanted) {
-      Split waits = running(warp);
-      waits.mask = mask;
-      waits.state = Split::State::Members;
-      waits.members = named;
-      if (mask != warp.mask)
-        throw Fault{"members apart",
-                    "lanes of one instruction name different lanes, some of whom are elsewhere",
-                    std::countr_zero(mask)};
-      warp.others.push_back(waits);
-      warp.mask = 0;
-      next_split(warp);
-      return 0;
-    }
+  for (const Split &split : warp.others)
+    if (waits_here(split))
+      there |= split.mask;
+  if ((there & wanted) == wanted) {
     for (Split &split : warp.others)
-      if (split.state == Split::State::Members && split.members == named &&
-          (!one_place || split.pc == warp.pc))
+      if (waits_here(split))
         split.state = Split::State::Ready;
+    return there;
   }
-  return there;
+  if (mask != warp.mask)
+    throw Fault{"members apart",
+                "lanes of one instruction name different lanes, some of whom are elsewhere",
+                std::countr_zero(mask)};
+  Split waits = running(warp);
+  waits.state = one_place ? Split::State::Place : Split::State::Members;
+  waits.members = named;
+  warp.others.push_back(waits);
+  warp.mask = 0;
+  next_split(warp);
+  return 0;
 }
 
 void wait_at_barrier(Warp &warp, u32 barrier) {

@@ -53,7 +53,8 @@ struct Join {
 };
 
 struct Split {
-  enum class State : u8 { Ready, Barrier, Members };
+  /// Place: for members at this very instruction; Members: for those at any of its kind.
+  enum class State : u8 { Ready, Barrier, Members, Place };
   State state = State::Ready;
   Mask mask = 0;
   Mask members = 0; ///< whom it waits for

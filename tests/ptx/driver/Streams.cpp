@@ -83,8 +83,9 @@ Result launch(void *handle, const Shape &shape, void *stream_handle, void **para
   } else if (!formals.empty()) {
     return kInvalidValue;
   }
+  // A graph may outlive the module.
   return issue(*stream, [&made, function, shape, bytes = std::move(bytes)] {
-    return run(made, *function, shape, bytes);
+    return made.function(function) != nullptr ? run(made, *function, shape, bytes) : kInvalidHandle;
   });
 }
 
@@ -221,6 +222,8 @@ QUERN_PTX_DRIVER int cuEventRecord(void *handle, void *stream_handle) {
   if (event == nullptr || stream == nullptr)
     return kInvalidHandle;
   return issue(*stream, [&made, event] {
+    if (made.events.find(event) == nullptr)
+      return kInvalidHandle;
     event->recorded = true;
     event->known = made.watch->detectors().streams().record(made.at);
     event->time = std::chrono::steady_clock::now();
