@@ -98,7 +98,7 @@ TEST(TextsOfAModel, AreTheSameEachTime) {
 TEST(TextsOfAModel, ANormIsPlacedBeforeItIsQuantized) {
   const auto texts = textsOf(test::kLlama, "int4");
   const std::string text =
-      textWith(texts, "_many", {"rms_norm<Block, 96, 1>", "quantize_row<Block, 96>", "rows0"});
+      textWith(texts, "_many", {"rms_norm<Block, 96, 1>(rows0 + i64(row) * 96", "quantize_row<"});
   EXPECT_THAT(text, HasSubstr("// model.layers.0."));
   const size_t begin = text.find("  for ("), end = text.find("\n}\n", begin);
   EXPECT_EQ(text.substr(begin, end - begin),
@@ -116,8 +116,8 @@ TEST(TextsOfAModel, AnEmbeddingIsDecodedWhereItIsStored) {
   const std::string text = textWith(textsOf(test::kLlama, "int4"), "_many", {"decoded<"});
   EXPECT_THAT(
       text,
-      HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packing(4, 32, 0, true, Scale::U8, "
-                "kWholeRow), 96>(weights1, id, i);"));
+      HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packing(8, 32, 128, false, Scale::F16, "
+                "0), 96>(weights1, id, i);"));
 }
 
 // The gate and what it gates lie in two tiles of the merged product; their columns' biases a
