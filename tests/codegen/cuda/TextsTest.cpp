@@ -17,8 +17,8 @@ namespace quern::cuda {
 namespace {
 
 using test::CompiledModel;
-using testing::HasSubstr;
 using test::ModelCase;
+using testing::HasSubstr;
 
 class Texts : public testing::TestWithParam<ModelCase> {};
 
@@ -125,8 +125,9 @@ TEST(TextsOfAModel, AnEmbeddingIsDecodedWhereItIsStored) {
 // gate's width apart.
 TEST(TextsOfAModel, AnEpilogueIsOneExpression) {
   const std::string text = textWith(textsOf(test::kLlama, "int4"), "_one", {"silu("});
-  EXPECT_THAT(text, testing::ContainsRegex("finished_[0-9]+\\[i\\] = silu\\(.*\\[i\\] \\+ vector2\\[col\\]"
-                                           "\\) \\* \\(.*\\[i\\] \\+ vector2\\[col \\+ 160\\]\\);"));
+  EXPECT_THAT(
+      text, testing::ContainsRegex("finished_[0-9]+\\[i\\] = silu\\(.*\\[i\\] \\+ vector2\\[col\\]"
+                                   "\\) \\* \\(.*\\[i\\] \\+ vector2\\[col \\+ 160\\]\\);"));
   EXPECT_THAT(text, HasSubstr("quantize_pair<160>("));
 }
 
