@@ -37,9 +37,8 @@ absl::StatusOr<ProductTable> read_current() {
                                             "compiler's own table is taken"));
   auto table = ProductTable::parse(std::string(std::istreambuf_iterator<char>(in), {}));
   if (!table.ok())
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ", ", table.status().message(),
-                     "\nhint: benchmarks/gpu/tune writes such a table"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ", ", table.status().message(), "\nhint: benchmarks/gpu/tune writes such a table"));
   return table;
 }
 
@@ -71,8 +70,9 @@ absl::StatusOr<ProductTable> ProductTable::parse(std::string_view text) {
     if (!packing.ok())
       return wrong(line, std::string(packing.status().message()));
     if (!cut.fits(panels))
-      return wrong(line, absl::StrCat("panels are computed 1, 2, 4 or 8 at a time, of which ", panels,
-                                      " are a multiple, and a warp's ring has 1024 to 65536 bytes"));
+      return wrong(line,
+                   absl::StrCat("panels are computed 1, 2, 4 or 8 at a time, of which ", panels,
+                                " are a multiple, and a warp's ring has 1024 to 65536 bytes"));
     const StreamedShape shape = streamed_shape(*packing, panels, inputs, 8, cut);
     if (shape.shared_bytes() > kMostShared)
       return wrong(line, absl::StrCat("it takes ", shape.shared_bytes(),
@@ -90,7 +90,8 @@ const absl::StatusOr<ProductTable> &ProductTable::current() {
   return table;
 }
 
-StreamedCut ProductTable::cut(const formats::Packing &packing, int64_t panels, int64_t inputs) const {
+StreamedCut ProductTable::cut(const formats::Packing &packing, int64_t panels,
+                              int64_t inputs) const {
   const auto found = cuts_.find(Shape(formats::packing_name(packing), panels, inputs));
   return found == cuts_.end() ? StreamedCut() : found->second;
 }

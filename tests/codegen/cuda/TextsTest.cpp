@@ -17,8 +17,8 @@ namespace quern::cuda {
 namespace {
 
 using test::CompiledModel;
-using testing::HasSubstr;
 using test::ModelCase;
+using testing::HasSubstr;
 
 class Texts : public testing::TestWithParam<ModelCase> {};
 
@@ -114,18 +114,18 @@ TEST(TextsOfAModel, ANormIsPlacedBeforeItIsQuantized) {
 
 TEST(TextsOfAModel, AnEmbeddingIsDecodedWhereItIsStored) {
   const std::string text = textWith(textsOf(test::kLlama, "int4"), "_many", {"decoded<"});
-  EXPECT_THAT(
-      text,
-      HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packing(4, 32, 0, true, Scale::U8, "
-                "kWholeRow), 96>(weights1, id, i);"));
+  EXPECT_THAT(text,
+              HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packing(4, 32, 0, true, Scale::U8, "
+                        "kWholeRow), 96>(weights1, id, i);"));
 }
 
 // The gate and what it gates lie in two tiles of the merged product; their columns' biases a
 // gate's width apart.
 TEST(TextsOfAModel, AnEpilogueIsOneExpression) {
   const std::string text = textWith(textsOf(test::kLlama, "int4"), "_one", {"silu("});
-  EXPECT_THAT(text, testing::ContainsRegex("finished_[0-9]+\\[i\\] = silu\\(.*\\[i\\] \\+ vector2\\[col\\]"
-                                           "\\) \\* \\(.*\\[i\\] \\+ vector2\\[col \\+ 160\\]\\);"));
+  EXPECT_THAT(
+      text, testing::ContainsRegex("finished_[0-9]+\\[i\\] = silu\\(.*\\[i\\] \\+ vector2\\[col\\]"
+                                   "\\) \\* \\(.*\\[i\\] \\+ vector2\\[col \\+ 160\\]\\);"));
   EXPECT_THAT(text, HasSubstr("quantize_pair<160>("));
 }
 
