@@ -4,6 +4,7 @@
 #include "codegen/cuda/CodeSection.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Program.h"
+#include "codegen/cuda/tuning/ProductTable.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -51,6 +52,8 @@ absl::StatusOr<std::vector<std::string>> generate(mlir::ModuleOp planned,
                                                   std::span<const std::string> variants,
                                                   const codegen::GenerateOptions &options) {
   Stopwatch watch(options);
+  if (const auto &table = ProductTable::current(); !table.ok())
+    return table.status();
   auto program = writeProgram(planned);
   if (!program.ok())
     return program.status();

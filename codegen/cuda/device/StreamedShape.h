@@ -12,19 +12,33 @@
 
 namespace quern {
 
+/// How a product is cut where measuring found better than the rule (tuning/ProductTable.h).
+struct StreamedCut {
+  int panels = 0;     ///< of a block at a time; 0: the rule's
+  int warp_bytes = 0; ///< StreamedShape's; 0: its default
+
+  constexpr bool is_default() const { return panels == 0 && warp_bytes == 0; }
+  /// Whether it is one for a product of so many panels.
+  constexpr bool fits(int64_t of_panels) const {
+    const bool cuts = panels == 0 || panels == 1 || panels == 2 || panels == 4 || panels == 8;
+    const bool rings = warp_bytes == 0 || (warp_bytes >= 1024 && warp_bytes <= 65536);
+    return cuts && rings && (panels == 0 || of_panels % panels == 0);
+  }
+};
+
 struct StreamedShape {
   formats::Packing packing;
   int64_t inputs = 0;
   int panels = 1; ///< of a block at a time: 1, 2, 4 or 8
   int rows = 1;   ///< the most that are computed at once: 1, or 8, of which two are not computed
                   ///< as eight are
+  /// Bytes of weights that are on their way to a warp, about: eight warps' keep memory busy.
+  int warp_bytes = 8192;
 
   static constexpr int kWarps = 8;
   static constexpr int kLanes = 32;
   /// Inputs that share a scale of the activations.
   static constexpr int kPairInputs = 32;
-  /// Bytes of weights that are on their way to a warp, about: eight warps' keep memory busy.
-  static constexpr int kWarpBytes = 8192;
   /// Shared memory that activations may take; rows that do not fit are read where they lie.
   static constexpr int64_t kMostRowBytes = 64 << 10;
 
@@ -77,7 +91,7 @@ struct StreamedShape {
   }
   /// Units that a warp holds at a time.
   constexpr int stages() const {
-    const int many = kWarpBytes / stage_bytes();
+    const int many = warp_bytes / stage_bytes();
     return many < 2 ? 2 : many > 8 ? 8 : many;
   }
   constexpr int ring_bytes() const { return kWarps * stages() * stage_bytes(); }
@@ -109,11 +123,17 @@ struct StreamedShape {
 
 /// The shape for a kernel of so many panels. They are computed one at a time, by all warps, unless
 /// blocks have enough of them all the same, or rather many and warps of a panel too few inputs. All
-/// are a multiple of those that are computed at a time.
+/// are a multiple of those that are computed at a time. `cut`, which fits, says otherwise.
 constexpr StreamedShape streamed_shape(formats::Packing packing, int64_t panels, int64_t inputs,
-                                       int rows) {
+                                       int rows, StreamedCut cut = {}) {
   constexpr int64_t kManyBlocks = 128, kEnoughBlocks = 512;
   StreamedShape shape{.packing = packing, .inputs = inputs, .panels = 1, .rows = rows};
+  if (cut.warp_bytes != 0)
+    shape.warp_bytes = cut.warp_bytes;
+  if (cut.panels != 0) {
+    shape.panels = cut.panels;
+    return shape;
+  }
   while (shape.panels < StreamedShape::kWarps && panels % (2 * shape.panels) == 0 &&
          panels / (2 * shape.panels) >=
              (shape.parts() > shape.units() ? kManyBlocks : kEnoughBlocks))
