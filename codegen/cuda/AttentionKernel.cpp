@@ -62,6 +62,9 @@ LogicalResult Kernel::generateAttention() {
     return tiles * kvHeads * tiling.headTiles();
   });
 
+  // Nothing spills: see what --emit-dir says of resources.
+  if (one && tiling.heads <= 4)
+    setResident(3);
   include("Attention.cuh");
   Text constants;
   constants.open("struct ", name(), "_constants");
