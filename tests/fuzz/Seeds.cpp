@@ -402,6 +402,49 @@ void npy(Seeds seeds) {
   seeds.write_dictionary();
 }
 
+// Short kernels, of which each has other forms; NVRTC's text looks the same.
+void ptx(Seeds seeds) {
+  const std::string head = ".version 8.0\n.target sm_80\n.address_size 64\n";
+  const std::string registers = "{\n.reg .b32 %r<9>;\n.reg .b64 %d<9>;\n.reg .f32 %f<9>;\n"
+                                ".reg .b16 %h<9>;\n.reg .pred %p<4>;\n"
+                                "ld.param.u64 %d0, [a];\nmov.u32 %r0, %tid.x;\n"
+                                "mul.wide.u32 %d1, %r0, 4;\nadd.s64 %d2, %d0, %d1;\n";
+  const auto kernel = [&](const std::string &before, const std::string &body) {
+    return head + before + ".visible .entry k(.param .u64 a)\n.maxntid 64, 1, 1\n" + registers +
+           body + "ret;\n}\n";
+  };
+  seeds.add("arithmetic",
+            kernel("", "ld.global.u32 %r1, [%d2];\nmad.lo.s32 %r2, %r1, %r0, 7;\n"
+                       "lop3.b32 %r3, %r1, %r2, %r0, 0xea;\nshf.l.wrap.b32 %r3, %r3, %r2, 5;\n"
+                       "cvt.rn.f32.s32 %f0, %r3;\nfma.rn.f32 %f1, %f0, 0f3F800000, %f0;\n"
+                       "cvt.rzi.s32.f32 %r4, %f1;\ndp4a.s32.s32 %r4, %r4, %r1, %r2;\n"
+                       "bfe.u32 %r5, %r4, %r0, 9;\nst.global.u32 [%d2], %r5;\n"));
+  seeds.add("loop", kernel("", "mov.u32 %r1, 0;\nLOOP:\nadd.s32 %r1, %r1, 1;\n"
+                               "setp.lt.u32 %p0|%p1, %r1, %r0;\n@%p0 bra LOOP;\n"
+                               "@!%p1 bra END;\nst.global.v2.u32 [%d0+8], {%r1, %r0};\nEND:\n"));
+  seeds.add(
+      "shared",
+      kernel(".extern .shared .align 16 .b8 more[];\n.const .align 4 .u32 t[2] = {1, 0x2};\n",
+             ".shared .align 16 .b8 tile[512];\nmov.u64 %d3, tile;\nadd.s64 %d3, %d3, %d1;\n"
+             "st.shared.u32 [%d3], %r0;\nbar.sync 0;\nld.shared.u32 %r1, [tile+4];\n"
+             "cp.async.ca.shared.global [tile+256], [%d0], 4;\ncp.async.commit_group;\n"
+             "cp.async.wait_group 0;\nldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r2}, [tile];\n"
+             "ld.const.u32 %r3, [t+4];\n"));
+  seeds.add("warp", kernel("", "shfl.sync.bfly.b32 %r1|%p0, %r0, 4, 31, -1;\n"
+                               "vote.sync.ballot.b32 %r2, %p0, -1;\nactivemask.b32 %r3;\n"
+                               "redux.sync.add.s32 %r4, %r3, -1;\nbar.warp.sync -1;\n"
+                               "atom.global.add.u32 %r5, [%d0], 1;\n"));
+  seeds.add("call", kernel(".func (.param .b32 r) f(.param .b32 n)\n{\n.reg .b32 %a;\n"
+                           "ld.param.b32 %a, [n];\nst.param.b32 [r+0], %a;\nret;\n}\n",
+                           "{\n.param .b32 p0;\nst.param.b32 [p0+0], %r0;\n.param .b32 p1;\n"
+                           "call.uni (p1), f, (p0);\nld.param.b32 %r1, [p1+0];\n}\n"));
+  seeds.add("mma", kernel("", "mov.u32 %r1, 0;\nmov.f32 %f0, 0f00000000;\n"
+                              "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                              "{%f1, %f2, %f3, %f4}, {%r1, %r1, %r1, %r1}, {%r1, %r1}, "
+                              "{%f0, %f0, %f0, %f0};\n"));
+  seeds.write_dictionary();
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -421,5 +464,6 @@ int main(int argc, char **argv) {
   artifact_file({folder, "artifact_file"});
   state_file({folder, "state_file"});
   npy({folder, "npy"});
+  ptx({folder, "ptx"});
   return 0;
 }

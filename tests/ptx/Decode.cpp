@@ -16,18 +16,17 @@ namespace {
 // Bytes of an array of 32 lanes.
 u32 array_bytes(int bytes) { return bytes == 0 ? 64 : static_cast<u32>(bytes) * kLanes; }
 
+// Ten times what the largest generated kernels have.
+constexpr u32 kMostFrameBytes = 4 << 20;
+constexpr u64 kMostLocalBytes = 128 << 10;
+
 u64 align_to(u64 value, u64 to) { return (value + to - 1) / to * to; }
 
 } // namespace
 
 Decoder::Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax,
                  const Placement &placement, Function &function)
-    : module_(module), syntax_(syntax), placement_(placement), function_(function) {
-  for (Type type : syntax.registers) {
-    virtuals_.push_back({array_bytes(bytes_of(type)), true});
-    types_.push_back(type);
-  }
-}
+    : module_(module), syntax_(syntax), placement_(placement), function_(function) {}
 
 void Decoder::refuse(std::string_view what) const {
   throw Refusal{error_at(statement_ != nullptr ? statement_->line : syntax_.line, what)};
@@ -192,7 +191,7 @@ Operand Decoder::temporary(Type type) {
   Operand made;
   made.kind = Operand::Kind::Register;
   made.index = static_cast<u32>(virtuals_.size());
-  virtuals_.push_back({array_bytes(bytes_of(type)), true});
+  virtuals_.push_back({array_bytes(bytes_of(type)), true, bytes_of(type)});
   types_.push_back(type);
   return made;
 }
@@ -213,12 +212,26 @@ void Decoder::emit(Instr instr) {
   pending_step_ = {};
 }
 
+// Only registers that are used get a number here: text may declare any many.
+u32 Decoder::number(u32 declared) {
+  auto [at, fresh] = numbers_.try_emplace(declared, 0);
+  if (fresh) {
+    const Type type = syntax_.registers[declared];
+    at->second = static_cast<u32>(virtuals_.size());
+    virtuals_.push_back({array_bytes(bytes_of(type)), true, bytes_of(type)});
+    types_.push_back(type);
+  }
+  return at->second;
+}
+
 // Names of the module and special registers give way to numbers and to registers.
 Operand Decoder::resolved(const Operand &operand) {
   Operand made = operand;
   for (Operand &part : made.parts)
     part = resolved(part);
-  if (operand.kind == Operand::Kind::Variable) {
+  if (operand.kind == Operand::Kind::Register) {
+    made.index = number(operand.index);
+  } else if (operand.kind == Operand::Kind::Variable) {
     const Variable &variable = syntax_.variables[operand.index];
     // An entry's own parameters lie in the launch's; those of calls, and of functions, in the
     // frame.
@@ -294,9 +307,10 @@ void Decoder::statement(const Statement &statement) {
   Instr instr;
   instr.name = function_.names.emplace_back(statement.opcode).c_str();
   if (statement.guarded) {
-    if (types_[statement.guard.index] != Type::Pred)
+    const u32 guard = number(statement.guard.index);
+    if (types_[guard] != Type::Pred)
       refuse(concat("guard ", statement.guard.text, " is no predicate"));
-    touch(kGuardSlot, statement.guard.index, true, false);
+    touch(kGuardSlot, guard, true, false);
     instr.guard = kAllOnes + 1; // filled in by allocate()
     instr.flip = statement.guard.negated ? ~0u : 0;
   }
@@ -370,10 +384,18 @@ void Decoder::allocate() {
   std::sort(order.begin(), order.end(), [&](u32 a, u32 b) {
     return std::pair(live[a].first, a) < std::pair(live[b].first, b);
   });
-  std::map<u32, std::vector<u32>> vacant;
-  std::set<std::pair<u32, u32>> active; // last, register
+  std::map<int, std::vector<u32>> vacant; // by width
+  std::set<std::pair<u32, u32>> active;   // last, register
   std::vector<u32> place(virtuals_.size(), 0);
   u32 top = static_cast<u32>(function_.constants.size());
+  const auto grow = [&](u32 bytes) {
+    const u32 at = top;
+    top += bytes;
+    if (top > kMostFrameBytes)
+      refuse(concat(function_.name, " needs more than ", kMostFrameBytes,
+                    " bytes of registers a warp"));
+    return at;
+  };
   u32 words = 0, most_words = 0;
   const auto words_of = [&](u32 reg) {
     return virtuals_[reg].bytes == 256 ? 2u : virtuals_[reg].bytes == 64 ? 0u : 1u;
@@ -381,17 +403,16 @@ void Decoder::allocate() {
   for (u32 reg : order) {
     while (!active.empty() && active.begin()->first < live[reg].first) {
       const u32 gone = active.begin()->second;
-      vacant[virtuals_[gone].bytes].push_back(place[gone]);
+      vacant[virtuals_[gone].width].push_back(place[gone]);
       words -= words_of(gone);
       active.erase(active.begin());
     }
-    auto &places = vacant[virtuals_[reg].bytes];
+    auto &places = vacant[virtuals_[reg].width];
     if (virtuals_[reg].shared && !places.empty()) {
       place[reg] = places.back();
       places.pop_back();
     } else {
-      place[reg] = top;
-      top += virtuals_[reg].bytes;
+      place[reg] = grow(virtuals_[reg].bytes);
     }
     if (virtuals_[reg].shared) {
       active.insert({live[reg].last, reg});
@@ -417,8 +438,8 @@ void Decoder::allocate() {
         const u32 offset = at != areas_.end() ? place[at->second] : top;
         const u32 bytes = static_cast<u32>(syntax_.variables[variable].bytes);
         if (at == areas_.end() || !live[at->second].used()) {
-          into.push_back({syntax_.variables[variable].name, top, bytes});
-          top += static_cast<u32>(align_to(u64{bytes} * kLanes, 64));
+          into.push_back({syntax_.variables[variable].name,
+                          grow(static_cast<u32>(align_to(u64{bytes} * kLanes, 64))), bytes});
         } else {
           into.push_back({syntax_.variables[variable].name, offset, bytes});
         }
@@ -462,7 +483,7 @@ public:
           functions(function, entries ? shared : shared, most, local);
     if (most > u64{227} * 1024)
       throw Refusal{absl::InvalidArgumentError(concat("PTX: ", most, " bytes of shared memory"))};
-    if (local > u64{512} * 1024)
+    if (local > kMostLocalBytes)
       throw Refusal{
           absl::InvalidArgumentError(concat("PTX: ", local, " bytes of local memory a thread"))};
     most = align_to(most, 1024);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -85,13 +86,17 @@ private:
   u32 constant_at(u64 bits, int bytes);
   void touch(u32 slot, u32 reg, bool read, bool write);
   u32 area(u32 variable);
+  u32 number(u32 declared);
   std::optional<u32> label_at(const std::string &name, int scope) const;
   void finish();
   void allocate();
 
   struct Virtual {
     u32 bytes;   ///< of the whole array
-    bool shared; ///< may share its place
+    bool shared; ///< may share its place, with those of its width
+    /// Bytes of a lane, 0 of predicates. Places of another width lie across other lanes, which may
+    /// be elsewhere in the code, where what lies there lives.
+    int width = 0;
   };
   const ModuleSyntax &module_;
   const FunctionSyntax &syntax_;
@@ -106,6 +111,7 @@ private:
   std::vector<u32> first_instr_; ///< of each statement
   std::map<std::pair<u64, int>, u32> constants_;
   std::map<u32, u32> areas_;
+  std::unordered_map<u32, u32> numbers_; ///< of registers that are used
 };
 
 constexpr u32 kGuardSlot = 100;

@@ -27,15 +27,17 @@ Family FormTable::family(std::string_view opcode) const {
 const FormTable &form_table() {
   static const FormTable table = [] {
     FormTable made;
-    const char *wanted = std::getenv("QUERN_PTX_LEVEL");
-    const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2") &&
-                      (wanted == nullptr || std::string_view(wanted) != "plain");
     add_control_forms(made);
-    if (fast)
+#ifndef QUERN_PTX_PLAIN_ALONE
+    const char *wanted = std::getenv("QUERN_PTX_LEVEL");
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2") &&
+        (wanted == nullptr || std::string_view(wanted) != "plain")) {
       avx2::add_forms(made);
-    else
-      plain::add_forms(made);
+      return made;
+    }
+#endif
+    plain::add_forms(made);
     return made;
   }();
   return table;

@@ -24,10 +24,7 @@ template <class M, class R, int kCount> void load(Warp &warp, const Instr &instr
   R made[kCount][kLanes];
   if (mask == kAllLanes) {
     if constexpr (kCount == 1 && sizeof(M) == sizeof(R)) {
-      bool steps = true;
-      for (int l = 1; l < kLanes; ++l)
-        steps &= from.host[l] == from.host[0] + sizeof(M) * static_cast<u64>(l);
-      if (steps) {
+      if (from.row) {
         std::memcpy(warp.reg<R>(instr.o[0]), reinterpret_cast<const void *>(from.host[0]),
                     sizeof(M) * kLanes);
         return;
@@ -49,12 +46,37 @@ template <class M, class R, int kCount> void load(Warp &warp, const Instr &instr
     yield(warp);
 }
 
+// Of a kernel's parameters, at a place that is known: one value for all lanes.
+template <class M, class R, int kCount>
+void load_parameter(Warp &warp, const Instr &instr, Mask mask) {
+  const auto &parameters = warp.launch->parameters;
+  const u64 offset = static_cast<u64>(instr.imm);
+  if (offset > parameters.size() || sizeof(M) * kCount > parameters.size() - offset)
+    throw Fault{"out of bounds",
+                concat("read of ", sizeof(M) * kCount, " bytes at byte ", offset,
+                       " of the parameters, which have ", parameters.size()),
+                std::countr_zero(mask)};
+  for (int n = 0; n < kCount; ++n) {
+    const R value = static_cast<R>(
+        at<M>(reinterpret_cast<u64>(parameters.data()) + offset + sizeof(M) * static_cast<u64>(n)));
+    R made[kLanes];
+    for (R &lane : made)
+      lane = value;
+    store_lanes(warp, instr.o[n], mask, made);
+  }
+}
+
 template <class M, class R, int kCount> void store(Warp &warp, const Instr &instr, Mask mask) {
   Resolved to;
   resolve(warp, instr, mask, kCount, sizeof(M) * kCount, Access::Kind::Store, to);
   const R *from[kCount];
   for (int n = 0; n < kCount; ++n)
     from[n] = warp.reg<R>(instr.o[n]);
+  if constexpr (kCount == 1 && sizeof(M) == sizeof(R))
+    if (to.row) {
+      std::memcpy(reinterpret_cast<void *>(to.host[0]), from[0], sizeof(M) * kLanes);
+      return;
+    }
   for (Mask rest = mask; rest != 0; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
     for (int n = 0; n < kCount; ++n) {
@@ -65,42 +87,42 @@ template <class M, class R, int kCount> void store(Warp &warp, const Instr &inst
   }
 }
 
-template <class M, class R> Handler counted(bool stores, int count) {
-  switch (count) {
-  case 1:
-    return stores ? store<M, R, 1> : load<M, R, 1>;
-  case 2:
-    return stores ? store<M, R, 2> : load<M, R, 2>;
-  case 4:
-    return stores ? store<M, R, 4> : load<M, R, 4>;
-  default:
-    return nullptr;
-  }
+enum class How : u8 { Load, Store, Parameter };
+template <class M, class R, int kCount> Handler handler(How how) {
+  return how == How::Store  ? store<M, R, kCount>
+         : how == How::Load ? load<M, R, kCount>
+                            : load_parameter<M, R, kCount>;
 }
-template <class M> Handler sized(bool stores, int count, int register_bytes) {
+template <class M, class R> Handler counted(How how, int count) {
+  return count == 1   ? handler<M, R, 1>(how)
+         : count == 2 ? handler<M, R, 2>(how)
+         : count == 4 ? handler<M, R, 4>(how)
+                      : nullptr;
+}
+template <class M> Handler sized(How how, int count, int register_bytes) {
   if constexpr (sizeof(M) <= 2)
     if (register_bytes == 2)
-      return counted<M, std::conditional_t<std::is_signed_v<M>, i16, u16>>(stores, count);
+      return counted<M, std::conditional_t<std::is_signed_v<M>, i16, u16>>(how, count);
   if constexpr (sizeof(M) <= 4)
     if (register_bytes == 4)
-      return counted<M, std::conditional_t<std::is_signed_v<M>, i32, u32>>(stores, count);
+      return counted<M, std::conditional_t<std::is_signed_v<M>, i32, u32>>(how, count);
   if (register_bytes == 8)
-    return counted<M, std::conditional_t<std::is_signed_v<M>, i64, u64>>(stores, count);
+    return counted<M, std::conditional_t<std::is_signed_v<M>, i64, u64>>(how, count);
   return nullptr;
 }
-Handler accessor(Type type, bool stores, int count, int register_bytes) {
+Handler accessor(Type type, How how, int count, int register_bytes) {
   switch (bytes_of(type)) {
   case 1:
-    return is_signed(type) ? sized<i8>(stores, count, register_bytes)
-                           : sized<u8>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i8>(how, count, register_bytes)
+                           : sized<u8>(how, count, register_bytes);
   case 2:
-    return is_signed(type) ? sized<i16>(stores, count, register_bytes)
-                           : sized<u16>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i16>(how, count, register_bytes)
+                           : sized<u16>(how, count, register_bytes);
   case 4:
-    return is_signed(type) ? sized<i32>(stores, count, register_bytes)
-                           : sized<u32>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i32>(how, count, register_bytes)
+                           : sized<u32>(how, count, register_bytes);
   case 8:
-    return sized<u64>(stores, count, register_bytes);
+    return sized<u64>(how, count, register_bytes);
   default:
     return nullptr;
   }
@@ -133,7 +155,12 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
   }
   if (register_bytes == 0)
     register_bytes = std::max(2, bytes_of(made.type));
-  instr.fn = accessor(made.type, stores, made.count, register_bytes);
+  // A place among the kernel's parameters that the text gives is one for all lanes.
+  const bool parameter = made.space == Space::Param && !stores &&
+                         address.kind == Operand::Kind::Address &&
+                         address.parts[0].kind == Operand::Kind::Integer;
+  const How how = stores ? How::Store : parameter ? How::Parameter : How::Load;
+  instr.fn = accessor(made.type, how, made.count, register_bytes);
   if (instr.fn == nullptr || made.space == Space::Const ? stores : false)
     decoder.refuse(concat("unknown form ", statement.opcode));
   instr.bytes = static_cast<u8>(bytes_of(made.type));
@@ -146,7 +173,10 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
                         : kRegisterOf[register_bytes];
   for (u32 n = 0; stores && n < count; ++n)
     decoder.source(instr, n, first[n], type);
-  decoder.address(instr, static_cast<u32>(count), address, made.space);
+  if (parameter)
+    instr.imm = static_cast<i64>(address.bits + address.parts[0].bits);
+  else
+    decoder.address(instr, static_cast<u32>(count), address, made.space);
   if (made.space == Space::Param && stores && instr.area_bytes == 0)
     decoder.refuse(concat(statement.opcode, " to a kernel's parameters"));
   for (u32 n = 0; !stores && n < count; ++n)

@@ -33,42 +33,59 @@ constexpr int bits_of(Element element) {
                                                                : 4;
 }
 
-double value_of(Element element, u32 bits) {
-  switch (element) {
-  case Element::F16:
+template <Element kElement> double real(u32 bits) {
+  if constexpr (kElement == Element::F16)
     return static_cast<double>(static_cast<float>(f16_from(bits)));
-  case Element::BF16:
+  else if constexpr (kElement == Element::BF16)
     return std::bit_cast<float>(bits << 16);
-  default:
+  else
     return std::bit_cast<float>(bits & ~u32{0x1fff}); // the machine reads no more of a tf32
-  }
 }
-i32 integer_of(Element element, u32 bits) {
-  switch (element) {
-  case Element::S8:
+template <Element kElement> i32 whole(u32 bits) {
+  if constexpr (kElement == Element::S8)
     return static_cast<i8>(bits);
-  case Element::U8:
+  else if constexpr (kElement == Element::U8)
     return static_cast<u8>(bits);
-  case Element::S4:
+  else if constexpr (kElement == Element::S4)
     return static_cast<i32>(bits << 28) >> 28;
-  default:
+  else
     return static_cast<i32>(bits & 15);
-  }
 }
 
 // A's or B's fragment to a matrix of `rows` times k.
-template <class T, class Value>
-void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, T *into, Value value) {
-  const int each = 32 / bits_of(element), width = bits_of(element), tall = rows / 8;
-  const u32 keep = width == 32 ? ~0u : (1u << width) - 1;
-  for (int part = 0; part < k / (4 * each); ++part)
+template <Element kElement, class T, auto kValue>
+void gather_as(Warp &warp, const u32 *slots, int rows, int k, T *into) {
+  constexpr int kWidth = bits_of(kElement), kEach = 32 / kWidth;
+  constexpr u32 kKeep = kWidth == 32 ? ~0u : (u32{1} << (kWidth % 32)) - 1;
+  const int tall = rows / 8;
+  for (int part = 0; part < k / (4 * kEach); ++part)
     for (int upper = 0; upper < tall; ++upper) {
       const u32 *lanes = warp.reg<u32>(slots[part * tall + upper]);
-      for (int l = 0; l < kLanes; ++l)
-        for (int e = 0; e < each; ++e)
-          into[(l / 4 + 8 * upper) * k + part * 4 * each + l % 4 * each + e] =
-              value(element, lanes[l] >> (e * width) & keep);
+      for (int group = 0; group < 8; ++group) {
+        T *to = into + (group + 8 * upper) * k + part * 4 * kEach;
+        for (int within = 0; within < 4; ++within)
+          for (int e = 0; e < kEach; ++e)
+            to[within * kEach + e] = kValue(lanes[4 * group + within] >> (e * kWidth) & kKeep);
+      }
     }
+}
+void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, double *into) {
+  if (element == Element::F16)
+    gather_as<Element::F16, double, real<Element::F16>>(warp, slots, rows, k, into);
+  else if (element == Element::BF16)
+    gather_as<Element::BF16, double, real<Element::BF16>>(warp, slots, rows, k, into);
+  else
+    gather_as<Element::TF32, double, real<Element::TF32>>(warp, slots, rows, k, into);
+}
+void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, i32 *into) {
+  if (element == Element::S8)
+    gather_as<Element::S8, i32, whole<Element::S8>>(warp, slots, rows, k, into);
+  else if (element == Element::U8)
+    gather_as<Element::U8, i32, whole<Element::U8>>(warp, slots, rows, k, into);
+  else if (element == Element::S4)
+    gather_as<Element::S4, i32, whole<Element::S4>>(warp, slots, rows, k, into);
+  else
+    gather_as<Element::U4, i32, whole<Element::U4>>(warp, slots, rows, k, into);
 }
 
 template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mask) {
@@ -80,8 +97,8 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
   const u32 d_slots = how.half_sum ? 2 : 4,
             a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
             b_slots = a_slots / (kRows / 8);
-  gather(warp, instr.o + d_slots, kRows, k, how.a, a, value_of);
-  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b, value_of);
+  gather(warp, instr.o + d_slots, kRows, k, how.a, a);
+  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b);
   for (int n = 0; n < kColumns; ++n)
     for (int i = 0; i < k; ++i)
       turned[i * kColumns + n] = b[n * k + i];
@@ -90,9 +107,9 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
     for (int e = 0; e < 4; ++e) {
       const double value =
           how.half_sum
-              ? value_of(Element::F16,
-                         warp.reg<u32>(instr.o[c + static_cast<u32>(e / 2)])[l] >> (16 * (e & 1)) &
-                             0xffff)
+              ? real<Element::F16>(warp.reg<u32>(instr.o[c + static_cast<u32>(e / 2)])[l] >>
+                                       (16 * (e & 1)) &
+                                   0xffff)
               : warp.reg<float>(instr.o[c + static_cast<u32>(e)])[l];
       sums[(l / 4 + 8 * (e / 2)) * kColumns + 2 * (l % 4) + (e & 1)] = value;
     }
@@ -138,8 +155,8 @@ template <int kRows> void integer_product(Warp &warp, const Instr &instr, Mask m
   alignas(64) i32 a[kRows * 64], b[kColumns * 64], turned[64 * kColumns];
   const u32 d_slots = kRows / 4, a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
             b_slots = a_slots / (kRows / 8);
-  gather(warp, instr.o + d_slots, kRows, k, how.a, a, integer_of);
-  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b, integer_of);
+  gather(warp, instr.o + d_slots, kRows, k, how.a, a);
+  gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b);
   for (int n = 0; n < kColumns; ++n)
     for (int i = 0; i < k; ++i)
       turned[i * kColumns + n] = b[n * k + i];

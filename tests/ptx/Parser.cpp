@@ -16,7 +16,8 @@ namespace {
 
 // Limits that no generated module comes near, so that hostile text stays small in memory.
 constexpr u64 kMostRegisters = 1 << 20;
-constexpr u64 kMostBytes = u64{1} << 26; // of all variables together
+constexpr u64 kMostBytes = u64{1} << 24; // of all variables together
+constexpr u64 kMostParameterBytes = 32764;
 constexpr int kMostNesting = 64;
 
 class Parser {
@@ -94,8 +95,13 @@ private:
     }
   }
 
+  /// `%r<10>`: registers by number.
+  struct Range {
+    u32 first, count; ///< in FunctionSyntax::registers
+  };
   struct Scope {
     std::map<std::string, std::pair<Operand::Kind, u32>, std::less<>> names;
+    std::map<std::string, Range, std::less<>> ranges;
     int number = 0;
   };
   Lexer lexer_;
@@ -188,15 +194,17 @@ Variable Parser::variable(Space space, bool is_extern) {
     }
     const u64 size = integer("a size");
     if (size > kMostBytes || count * size > kMostBytes)
-      refuse("variables of more than 64 MiB");
+      refuse("variables of more than 16 MiB");
     count *= size;
     expect("]");
   }
   made.align = align != 0 ? align : element * vector;
   made.bytes = open ? 0 : element * vector * count;
+  if (space == Space::Param && made.bytes > kMostParameterBytes)
+    refuse(concat("a parameter of ", made.bytes, " bytes"));
   bytes_ += made.bytes;
   if (bytes_ > kMostBytes)
-    refuse("variables of more than 64 MiB");
+    refuse("variables of more than 16 MiB");
   if (take("=")) {
     initializer(made, element);
     if (open)
@@ -417,12 +425,12 @@ void Parser::registers() {
     registers_ += std::min(count, kMostRegisters + 1);
     if (registers_ > kMostRegisters)
       refuse("more than a million registers");
-    for (u64 n = 0; n < count; ++n) {
-      const std::string full = numbered ? concat(name, n) : name;
-      declare(full, Operand::Kind::Register, static_cast<u32>(function_->registers.size()));
-      function_->registers.push_back(type);
-      function_->register_names.push_back(full);
-    }
+    const u32 first = static_cast<u32>(function_->registers.size());
+    if (!numbered)
+      declare(name, Operand::Kind::Register, first);
+    else if (!scopes_.back().ranges.emplace(name, Range{first, static_cast<u32>(count)}).second)
+      refuse(concat(name, "<", count, "> is declared twice"));
+    function_->registers.resize(first + count, type);
   } while (take(","));
   expect(";");
 }
@@ -460,7 +468,20 @@ Operand Parser::named(std::string text) {
   Operand made;
   if (text == "_")
     return made;
+  // %r12 as a name and a number, in case it is one of many.
+  const size_t digits = text.find_last_not_of("0123456789") + 1;
+  u32 number = 0;
+  const bool numbered = digits < text.size() &&
+                        (text[digits] != '0' || digits + 1 == text.size()) &&
+                        absl::SimpleAtoi(text.substr(digits), &number);
   for (size_t s = scopes_.size(); s-- > 0;) {
+    if (auto range = scopes_[s].ranges.find(std::string_view(text).substr(0, digits));
+        numbered && range != scopes_[s].ranges.end() && number < range->second.count) {
+      made.kind = Operand::Kind::Register;
+      made.index = range->second.first + number;
+      made.text = std::move(text);
+      return made;
+    }
     if (auto known = scopes_[s].names.find(text); known != scopes_[s].names.end()) {
       made.kind = known->second.first;
       made.index = known->second.second;

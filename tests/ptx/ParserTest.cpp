@@ -61,7 +61,7 @@ TEST(PtxParser, TextThatIsNoPtx) {
   EXPECT_THAT(refusal(".version 8.0\n.target sm_80\n.entry k() { add.s32"),
               HasSubstr("PTX line 3"));
   EXPECT_THAT(refusal(".version 8.0\n.target sm_80\n.global .b8 x[4294967296][4294967296];"),
-              HasSubstr("64 MiB"));
+              HasSubstr("16 MiB"));
   EXPECT_THAT(refusal(".version 8.0\n.target sm_80\n.entry k() { .reg .b32 %r<4000000000>; }"),
               HasSubstr("million"));
   EXPECT_THAT(refusal(concat(".version 8.0\n.target sm_80\n.entry k() ", std::string(100, '{'))),

@@ -30,11 +30,24 @@ const char *verb(Access::Kind kind) {
 
 struct Extent {
   u64 least = ~u64{0}, most = 0, low_bits = 0;
+  bool row = false; ///< all lanes, each `bytes` behind the one before
 };
 
-Extent extent_of(const u64 *address, Mask mask) {
+Extent extent_of(const u64 *address, Mask mask, u32 bytes) {
   Extent made;
   if (mask == kAllLanes) {
+    // Mostly lanes lie at one distance from each other (0 too): then the ends say it all.
+    const u64 first = address[0], step = address[1] - first, last = first + 31 * step;
+    u64 off = 0;
+    for (u64 l = 0; l < kLanes; ++l)
+      off |= address[l] ^ (first + l * step);
+    if (off == 0 && step < kWindowBytes && last >= first) {
+      made.least = first;
+      made.most = last;
+      made.low_bits = first | step;
+      made.row = step == bytes;
+      return made;
+    }
     for (int l = 0; l < kLanes; ++l) {
       made.least = address[l] < made.least ? address[l] : made.least;
       made.most = address[l] > made.most ? address[l] : made.most;
@@ -80,13 +93,6 @@ Extent extent_of(const u64 *address, Mask mask) {
   throw Fault{"out of bounds", concat(verb(kind), " of ", bytes, " bytes"), std::countr_zero(mask)};
 }
 
-bool contiguous(const u64 *address, u32 bytes) {
-  bool steps = true;
-  for (u64 l = 1; l < kLanes; ++l)
-    steps &= address[l] == address[0] + l * bytes;
-  return steps;
-}
-
 // Not all of it in pages that are there and written throughout: asks for each byte.
 void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Extent &extent,
                     const Resolved &at) {
@@ -101,7 +107,7 @@ void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const E
         global_fault(warp, mask, bytes, kind, at);
   if (kind == Access::Kind::Load)
     return;
-  if (one && mask == kAllLanes && contiguous(at.address, bytes)) {
+  if (one && extent.row) {
     if (!memory.store(extent.least, stretch))
       global_fault(warp, mask, bytes, kind, at);
     return;
@@ -147,7 +153,7 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
   if (kind == Access::Kind::Load)
     return;
   // A stretch without gaps is one fill.
-  if (mask == kAllLanes && contiguous(at.address, bytes)) {
+  if (extent.row) {
     std::memset(state + extent.least, 1, stretch);
     return;
   }
@@ -160,7 +166,8 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
 
 void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 bytes,
                 Access::Kind kind, bool aligned, Resolved &at) {
-  const Extent extent = extent_of(at.address, mask);
+  const Extent extent = extent_of(at.address, mask, bytes);
+  at.row = extent.row && space != Space::Local;
   if (aligned && (extent.low_bits & (bytes - 1)) != 0)
     misaligned(at, mask, bytes, kind);
   switch (space) {
@@ -250,6 +257,7 @@ void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Acc
     if (offset > instr.area_bytes || bytes > instr.area_bytes - offset)
       throw Fault{"out of bounds", concat("byte ", offset, " of a parameter of ", instr.area_bytes),
                   std::countr_zero(mask)};
+    into.row = false;
     for (u32 l = 0; l < kLanes; ++l)
       into.host[l] =
           reinterpret_cast<u64>(warp.frame) + instr.o[slot] + l * instr.area_bytes + offset;
@@ -296,6 +304,7 @@ void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Acc
         into.host[l] = part.host[l];
     rest &= ~same;
   }
+  into.row = false;
 }
 
 QUERN_PTX_END

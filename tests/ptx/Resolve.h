@@ -10,6 +10,7 @@ QUERN_PTX_BEGIN
 struct Resolved {
   u64 host[kLanes]; ///< only of lanes in the mask
   u64 address[kLanes];
+  bool row = false; ///< all lanes, one behind the other: a copy of a row
 };
 
 /// Addresses of `bytes` each, of instr's space, in o[slot] plus its offset. Checks bounds,

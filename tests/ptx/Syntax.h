@@ -119,7 +119,6 @@ struct FunctionSyntax {
   bool defined = false;
   std::vector<u32> returns, parameters; ///< of `variables`
   std::vector<Type> registers;
-  std::vector<std::string> register_names;
   std::vector<Variable> variables; ///< of its own: parameters, local, shared
   std::vector<Statement> body;
   std::vector<Label> labels;
