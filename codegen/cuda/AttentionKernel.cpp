@@ -62,8 +62,8 @@ LogicalResult Kernel::generateAttention() {
     return tiles * kvHeads * tiling.headTiles();
   });
 
-  // Nothing spills: see what --emit-dir says of resources.
-  if (one && tiling.heads <= 4)
+  // As many as leave registers enough: with more rows, or a pointer more, a few would spill.
+  if (one && tiling.heads <= 4 && !attention.getSinks())
     setResident(3);
   include("Attention.cuh");
   Text constants;
