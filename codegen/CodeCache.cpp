@@ -17,11 +17,11 @@ namespace {
 
 using Hash = llvm::BLAKE3Result<>;
 
-Hash hashOf(llvm::StringRef bytes) {
+Hash hash_of(llvm::StringRef bytes) {
   return llvm::BLAKE3::hash(llvm::arrayRefFromStringRef(bytes));
 }
 
-std::string_view bytesOf(const Hash &hash) {
+std::string_view bytes_of(const Hash &hash) {
   return {reinterpret_cast<const char *>(hash.data()), hash.size()};
 }
 
@@ -32,7 +32,7 @@ std::optional<Hash> program() {
                                             /*RequiresNullTerminator=*/false);
     if (!file)
       return std::nullopt;
-    return hashOf((*file)->getBuffer());
+    return hash_of((*file)->getBuffer());
   }();
   return hash;
 }
@@ -46,9 +46,9 @@ std::string CodeCache::key(std::span<const std::string_view> parts) {
   if (!self)
     return "";
   llvm::BLAKE3 hasher;
-  hasher.update(bytesOf(*self));
+  hasher.update(bytes_of(*self));
   for (const std::string_view part : parts)
-    hasher.update(bytesOf(hashOf(part)));
+    hasher.update(bytes_of(hash_of(part)));
   return llvm::toHex(hasher.final(), /*LowerCase=*/true);
 }
 
@@ -68,7 +68,7 @@ std::optional<std::string> CodeCache::find(const std::string &key) const {
   if (all.size() < header || !all.starts_with(kMagic))
     return std::nullopt;
   const std::string_view object = all.substr(header);
-  if (all.substr(kMagic.size(), sizeof(Hash)) != bytesOf(hashOf(object)))
+  if (all.substr(kMagic.size(), sizeof(Hash)) != bytes_of(hash_of(object)))
     return std::nullopt;
   std::error_code ignored;
   fs::last_write_time(path(key), fs::file_time_type::clock::now(), ignored);
@@ -85,17 +85,17 @@ void CodeCache::keep(const std::string &key, std::string_view bytes) const {
   const int file = mkstemp(scratch.data());
   if (file < 0)
     return;
-  const std::string all = std::string(kMagic).append(bytesOf(hashOf(bytes))).append(bytes);
+  const std::string all = std::string(kMagic).append(bytes_of(hash_of(bytes))).append(bytes);
   const bool written = write(file, all.data(), all.size()) == static_cast<ssize_t>(all.size());
   close(file);
   if (written)
     fs::rename(scratch, path(key), error);
   if (!written || error)
     fs::remove(scratch, error);
-  dropOldest();
+  drop_oldest();
 }
 
-void CodeCache::dropOldest() const {
+void CodeCache::drop_oldest() const {
   struct Entry {
     fs::file_time_type used;
     uint64_t bytes;
@@ -117,7 +117,7 @@ void CodeCache::dropOldest() const {
   }
   std::ranges::sort(entries, {}, &Entry::used);
   for (const Entry &entry : entries) {
-    if (sum <= mostBytes_)
+    if (sum <= most_bytes_)
       return;
     fs::remove(entry.path, error);
     sum -= entry.bytes;

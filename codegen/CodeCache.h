@@ -18,8 +18,8 @@ public:
   static constexpr uint64_t kMostBytes = 256 << 20;
 
   /// `folder` is made when something is kept. An empty one keeps nothing.
-  explicit CodeCache(std::string folder, uint64_t mostBytes = kMostBytes)
-      : folder_(std::move(folder)), mostBytes_(mostBytes) {}
+  explicit CodeCache(std::string folder, uint64_t most_bytes = kMostBytes)
+      : folder_(std::move(folder)), most_bytes_(most_bytes) {}
 
   /// The key of what is made from `parts` by this very program: its file is a part of the key, so
   /// that no change of the compiler meets what an older one made. Empty if it cannot be read.
@@ -34,10 +34,10 @@ public:
 
 private:
   std::string path(const std::string &key) const;
-  void dropOldest() const;
+  void drop_oldest() const;
 
   std::string folder_;
-  uint64_t mostBytes_;
+  uint64_t most_bytes_;
 };
 
 } // namespace quern::codegen

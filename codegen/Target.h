@@ -26,6 +26,9 @@ struct VariantInfo {
   std::string name;                   ///< "x86-64-v3", "sm_80"
   std::vector<std::string> required;  ///< what the machine must have, as the runtime names it
   std::vector<std::string> spellings; ///< other names that flags may use: "a100"
+  /// About how many bytes of its code section a kernel takes, in all its forms: what `quern plan`
+  /// guesses by.
+  uint64_t bytes_a_kernel;
 };
 
 struct GenerateOptions {
@@ -56,9 +59,6 @@ public:
   /// Whether what makes the code is there (a compiler that is loaded at run time). Error:
   /// FailedPrecondition, with what to install.
   virtual absl::Status available() const = 0;
-
-  /// About how many bytes of a variant's code section a kernel takes: what `quern plan` guesses by.
-  virtual uint64_t bytes_a_kernel() const = 0;
 
   /// Whether generate() can make the kernels of a planned module, on any variant: what it cannot is
   /// an error on the kernel, given to the context's diagnostic handler. Needs nothing available().

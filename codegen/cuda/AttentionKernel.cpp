@@ -33,8 +33,10 @@ struct Tiling {
   /// registers, and than leave room for other blocks in shared memory. `quantized`: a tile's
   /// columns are whole pairs of groups.
   void choose(bool single, bool quantized) {
-    constexpr int64_t kMostRows = 16, kMostFloats = 12 << 10;
-    const int64_t most = std::clamp<int64_t>(kMostFloats / rowFloats(), 1, kMostRows);
+    constexpr int64_t kMostSums = 16, kMostFloats = 12 << 10;
+    const int64_t columns = llvm::divideCeil(valueDim, QUERN_CUDA_THREADS); // of a thread
+    const int64_t most = std::clamp<int64_t>(kMostFloats / rowFloats(), 1,
+                                             std::max<int64_t>(1, kMostSums / columns));
     heads = llvm::divideCeil(group, llvm::divideCeil(group, most));
     if (heads < group && quantized)
       heads = std::min<int64_t>(group, llvm::alignTo(heads, 32 / std::gcd<int64_t>(32, valueDim)));

@@ -13,7 +13,6 @@ public:
   std::span<const codegen::VariantInfo> variants() const override;
   absl::StatusOr<std::string> native() const override;
   absl::Status available() const override;
-  uint64_t bytes_a_kernel() const override;
   absl::Status check(mlir::ModuleOp planned) const override;
   absl::StatusOr<std::vector<std::string>>
   generate(mlir::ModuleOp planned, std::span<const std::string> variants,

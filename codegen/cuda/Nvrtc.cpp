@@ -12,6 +12,8 @@
 #include <atomic>
 #include <charconv>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <thread>
 
@@ -262,10 +264,15 @@ absl::StatusOr<std::vector<Compiled>> compile_all(std::span<const CompileJob> jo
   if (!library.ok())
     return library.status();
   std::vector<absl::StatusOr<Compiled>> results(jobs.size(), absl::UnknownError("not compiled"));
+  // Long ones first: one that begins last would be waited for alone.
+  std::vector<size_t> order(jobs.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, std::greater<>(),
+                    [&](size_t i) { return std::pair(jobs[i].source.size(), jobs.size() - i); });
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t i = next++; i < jobs.size(); i = next++)
-      results[i] = find_or_compile(**library, jobs[i], options);
+      results[order[i]] = find_or_compile(**library, jobs[order[i]], options);
   };
   std::vector<std::thread> threads;
   const size_t many = std::min(jobs.size(), static_cast<size_t>(std::max(1, options.threads)));

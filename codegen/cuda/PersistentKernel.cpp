@@ -85,7 +85,7 @@ private:
     tail.line("} // namespace quern::kernels");
     tail.line("");
     tail.line("using namespace quern;");
-    tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS)");
+    tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, 1)");
     tail.open(name, "(const QuernCudaStep *step", parameters, ")");
     tail.line("  extern __shared__ __align__(128) u8 shared[];");
     return all + tail.str();

@@ -65,7 +65,8 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     sizes.model.weights = planned->weights;
     // Code is compiled later, so its size is a guess: what a kernel takes on average.
     const auto kernels = static_cast<uint64_t>(llvm::range_size(module.getOps<KernelOp>()));
-    sizes.model.code = kernels * codegen::find_target(sizes.target)->bytes_a_kernel();
+    for (const codegen::VariantInfo &variant : codegen::find_target(sizes.target)->variants())
+      sizes.model.code = std::max(sizes.model.code, kernels * variant.bytes_a_kernel);
     sizes.arena_bound = planned->arena_bound;
     sizes.ctx = manifest.context();
     sizes.slots = slots;

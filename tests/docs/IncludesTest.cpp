@@ -71,7 +71,7 @@ std::vector<Include> includes() {
   for (const char *top : kHouse)
     for (const auto &entry : fs::recursive_directory_iterator(kRoot / top)) {
       const std::string extension = entry.path().extension().string();
-      if (extension != ".h" && extension != ".cpp" && extension != ".td")
+      if (extension != ".h" && extension != ".cpp" && extension != ".cuh" && extension != ".td")
         continue;
       for (const auto &match : matches(read(entry.path()), include))
         found.push_back({fs::relative(entry.path(), kRoot).string(), match[1]});

@@ -330,8 +330,6 @@ void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, I
 template <int kCount, bool kTranspose, bool kStores> void matrices(Warp &warp, const Instr &instr, Mask mask) {
   if (mask != kAllLanes)
     throw Fault{"divergence", concat(instr.name, " without all lanes of the warp"), std::countr_zero(mask)};
-  if (warp.launch->observer != nullptr)
-    warp.launch->observer->warp_sync(warp, mask);
   const Mask rows = kCount == 4 ? kAllLanes : (Mask{1} << 8 * kCount) - 1;
   Resolved at;
   resolve(warp, instr, rows, kCount, 16, kStores ? Access::Kind::Store : Access::Kind::Load, at);

@@ -24,8 +24,6 @@ template <class Do> void with_members(Warp &warp, Mask mask, u32 slot, Do togeth
     const Mask all = meet(warp, same, named, true);
     if (all == 0)
       return;
-    if (warp.launch->observer != nullptr)
-      warp.launch->observer->warp_sync(warp, all);
     together(all);
     rest &= ~same;
   }

@@ -42,6 +42,8 @@ public:
 
   u64 used() const { return used_; }
   u64 limit() const { return limit_; }
+  /// Addresses from kDeviceBase on that allocations may ever have.
+  u64 reserve() const { return reserve_; }
 
   /// Whether all these bytes are of one live allocation.
   bool contains(u64 address, u64 bytes) const;

@@ -45,7 +45,7 @@ public:
   virtual void barrier_arrive(const Warp &, Mask, u32 barrier, u32 threads, bool waits) {}
   /// All have come, and the waiting warps go on.
   virtual void barrier_complete(const Block &, u32 barrier) {}
-  /// Lanes of a warp meet: bar.warp.sync, shfl.sync and the like.
+  /// bar.warp.sync. Other instructions that lanes execute together order no memory.
   virtual void warp_sync(const Warp &, Mask) {}
   virtual void fence(const Warp &, Mask, Order, Scope) {}
   /// cp.async: issued, committed, waited for (all but the `pending` newest groups), landed in shared memory.

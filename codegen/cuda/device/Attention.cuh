@@ -166,7 +166,8 @@ template <class S> struct Attention {
       const bool there = lane() < runs;
       const float maximum = there ? at(lane(), row)[kPartialMax] : kNothing;
       const float sum = there ? at(lane(), row)[kPartialMax + 1] : 0.0f;
-      const float factor = sum == 0.0f ? 0.0f : math::exponential(maximum - warp_max(maximum));
+      const float largest = warp_max(maximum);
+      const float factor = sum == 0.0f ? 0.0f : math::exponential(maximum - largest);
       const float all = warp_sum(sum * factor);
       memory.weights[row * kBlock + lane()] = factor;
       if (lane() == 0)

@@ -44,7 +44,7 @@ template <int kApart, int kLeast, int kCount> QN_DEVICE int scatter_sums(float *
       sums[i] = kept + __shfl_xor_sync(~0u, given, kApart);
     }
     first += upper ? kHalf : 0;
-    return scatter_sums<kApart / 2, kLeast, kHalf>(sums, first);
+    scatter_sums<kApart / 2, kLeast, kHalf>(sums, first);
   }
 }
 
@@ -70,8 +70,6 @@ public:
       multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
       multiply_rows<2, kWidth>(x, height, tile);
-    else if (height <= 4)
-      multiply_rows<4, kWidth>(x, height, tile);
     else
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
@@ -114,7 +112,9 @@ private:
   template <bool kWhole, int kTogether>
   QN_DEVICE static void add_unit(const u8 *weights, int unit, const u8 *const (&rows)[kTogether],
                                  float (&sums)[kTogether * kOwn]) {
-#pragma unroll
+    // Eight rows' loads of all steps together would not leave registers enough.
+    constexpr int kUnroll = kTogether == 8 ? 2 : 4;
+#pragma unroll kUnroll
     for (int step = 0; step < 4; ++step) {
       const int input = unit * kUnitInputs + step * kStepInputs + lane() / kInputLanes;
       if (!kWhole && input >= kInputs)
@@ -132,24 +132,29 @@ private:
     }
   }
 
-  /// Leaves the warp's sums in shared memory: [kTogether][16].
+  /// Leaves the warp's sums in shared memory: [kTogether][kSumsStride].
   template <int kTogether> QN_DEVICE void hand_in(float (&sums)[kTogether * kOwn]) const {
     int first = 0;
     constexpr int kMost = kTogether * kOwn;
-    const int count = streamed::scatter_sums<kWarpLanes / 2, kInputLanes, kMost>(sums, first);
+    streamed::scatter_sums<kWarpLanes / 2, kInputLanes, kMost>(sums, first);
     // Where there are fewer sums than lanes, several are left with the same: the first has it.
     constexpr int kSharers = kStepInputs / kMost;
     if (kSharers > 1 && lane() / kInputLanes % kSharers != 0)
       return;
-    float *to = sums_ + warp() * kTogether * kLanes + lane() % kInputLanes * kOwn;
-#pragma unroll
-    for (int i = 0; i < (kMost + kStepInputs - 1) / kStepInputs; ++i)
-      if (i < count)
-        to[(first + i) / kOwn * kLanes + (first + i) % kOwn] = sums[i];
+    // They are one row's, side by side.
+    constexpr int kLeft = kMost > kStepInputs ? kMost / kStepInputs : 1;
+    float *to = sums_ + (warp() * kTogether + first / kOwn) * kShape.kSumsStride +
+                lane() % kInputLanes * kOwn + first % kOwn;
+    if constexpr (kLeft == 4)
+      *reinterpret_cast<float4 *>(to) = {sums[0], sums[1], sums[2], sums[3]};
+    else if constexpr (kLeft == 2)
+      *reinterpret_cast<float2 *>(to) = {sums[0], sums[1]};
+    else
+      *to = sums[0];
   }
 
   Stream stream_;
-  float *sums_; // [kWarps][kTogether][16]
+  float *sums_; // [kWarps][kTogether][kSumsStride]
   u8 *held_;
   const u8 *rows_ = nullptr; // that are held
   int multiplied_ = 0;

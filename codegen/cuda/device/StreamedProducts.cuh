@@ -44,6 +44,7 @@ public:
       : ring(scratch + warp() * kShape.stages() * kShape.stage_bytes()), weights_(weights),
         panel_of_(panel_of), count_(count), policy_(evict_first()) {
     begin_panel();
+#pragma unroll 1
     for (int i = 0; i < kShape.stages(); ++i)
       fetch();
   }
@@ -81,18 +82,19 @@ public:
   /// Whether the warp's panel of a multiplication is one: the last of a block's may not be.
   QN_DEVICE bool has_panel(int n) const { return panel_of_(n) + slot() < kPanels; }
 
-  /// Adds the parts' sums of the block's panels up; `sums`: [kWarps][kRows][16], as they are in
-  /// shared memory, all of them written.
+  /// Adds the parts' sums of the block's panels up; `sums`: [kWarps][kRows][kSumsStride], as they
+  /// are in shared memory, all of them written.
   template <int kRows, int kWidth> QN_DEVICE static void add_parts(const float *sums, float *tile) {
     constexpr int kColumns = kShape.panels * kLanes;
     __syncthreads();
+#pragma unroll 1
     for (int i = thread(); i < kRows * kColumns; i += kThreads) {
       const int m = i / kColumns, panel = i % kColumns / kLanes, channel = i % kLanes;
-      const float *of = sums + (panel * kParts * kRows + m) * kLanes + channel;
+      const float *of = sums + (panel * kParts * kRows + m) * kShape.kSumsStride + channel;
       float sum = of[0];
 #pragma unroll
       for (int k = 1; k < kParts; ++k)
-        sum += of[k * kRows * kLanes];
+        sum += of[k * kRows * kShape.kSumsStride];
       tile[m * kWidth + panel * kLanes + channel] = sum;
     }
     __syncthreads();
@@ -163,6 +165,7 @@ template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
     if constexpr (kHeld) {
       using Word = Select<kRowBytes % 16 == 0 && kBytes % 16 == 0, uint4, u32>;
       __syncthreads(); // whoever still reads what is held
+#pragma unroll 1
       for (int m = 0; m < height; ++m)
         for (int i = thread(); i < kBytes / static_cast<int>(sizeof(Word)); i += kThreads)
           reinterpret_cast<Word *>(to + m * kStride)[i] =

@@ -5,11 +5,11 @@
 // are inputs 16 apart, as the two halves of 32 inputs are. So codes are masked, no more: a high one
 // counts 16 times, which is made good in the row's ratio.
 //
-// Sums of the two groups of a pair have to be told apart, for each has its scale. With up to four
-// rows they are two columns of one mma over 32 inputs, whose other inputs are 0 there; and the
-// eight columns left by a single row, or two, are given to further pairs, so that each lane's sums
-// are its own row's of its own pair, and none are computed in vain. With eight rows a group is an
-// mma over 16 inputs.
+// Sums of the two groups of a pair have to be told apart, for each has its scale. With one row or
+// two they are two columns of one mma over 32 inputs, whose other inputs are 0 there; and the
+// columns that are left are given to further pairs, so that each lane's sums are its own row's of
+// its own pair, and none are computed in vain. With up to eight rows a group is an mma over 16
+// inputs.
 //
 // Integers begin as 1.5 * 2^23 has its bits, less what the zero point adds, so that what comes out
 // is a float after one subtraction. All that is exact; then, of a pair,
@@ -73,8 +73,6 @@ public:
       multiply_rows<1, kWidth>(x, height, tile);
     else if (height <= 2)
       multiply_rows<2, kWidth>(x, height, tile);
-    else if (height <= 4)
-      multiply_rows<4, kWidth>(x, height, tile);
     else
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
@@ -92,7 +90,8 @@ private:
   /// How often a code of the second group counts.
   static constexpr int kSecond = P.bits == 4 ? 16 : 1;
 
-  /// A lane's sums: of kRounds times 4 / kRounds pairs, two channels, and one or two rows.
+  /// A lane's sums: of kRounds times 4 / kRounds pairs, two channels, and one or two rows. Computed
+  /// together are 1, 2 or 8 rows.
   template <int kTogether> struct Sums {
     static constexpr int kOwnRows = kTogether == 8 ? 2 : 1;
     static constexpr int kRounds = kTogether == 8 ? 4 : kTogether;
@@ -286,10 +285,10 @@ private:
       return {super.x * stored.x, super.y * stored.y};
   }
 
-  /// Leaves the warp's sums in shared memory: [kTogether][16].
+  /// Leaves the warp's sums in shared memory: [kTogether][kSumsStride].
   template <int kTogether> QN_DEVICE void hand_in(const Sums<kTogether> &sums) const {
     const int g = lane() / 4, t = lane() % 4;
-    float *to = sums_ + warp() * kTogether * kLanes + 2 * g;
+    float *to = sums_ + warp() * kTogether * kShape.kSumsStride + 2 * g;
     if constexpr (kTogether <= 2) {
       float2 all{};
 #pragma unroll
@@ -302,7 +301,7 @@ private:
         (c == 0 ? all.x : all.y) = sum + other;
       }
       if (t % (4 / kTogether) == 0)
-        *reinterpret_cast<float2 *>(to + t / (4 / kTogether) * kLanes) = all;
+        *reinterpret_cast<float2 *>(to + t / (4 / kTogether) * kShape.kSumsStride) = all;
     } else {
       constexpr int kOwnRows = Sums<kTogether>::kOwnRows;
 #pragma unroll
@@ -310,13 +309,13 @@ private:
         float2 all;
         all.x = (sums.of[0][m][0] + sums.of[1][m][0]) + (sums.of[2][m][0] + sums.of[3][m][0]);
         all.y = (sums.of[0][m][1] + sums.of[1][m][1]) + (sums.of[2][m][1] + sums.of[3][m][1]);
-        *reinterpret_cast<float2 *>(to + (t * kOwnRows + m) * kLanes) = all;
+        *reinterpret_cast<float2 *>(to + (t * kOwnRows + m) * kShape.kSumsStride) = all;
       }
     }
   }
 
   Stream stream_;
-  float *sums_; // [kWarps][kTogether][16]
+  float *sums_; // [kWarps][kTogether][kSumsStride]
   u8 *held_;
   const u8 *rows_ = nullptr; // that are held
   int multiplied_ = 0;

@@ -16,7 +16,8 @@ struct StreamedShape {
   formats::Packing packing;
   int64_t inputs = 0;
   int panels = 1; ///< of a block at a time: 1, 2, 4 or 8
-  int rows = 1;   ///< the most that are computed at once: 1 or 8
+  int rows = 1;   ///< the most that are computed at once: 1, or 8, of which two are not computed
+                  ///< as eight are
 
   static constexpr int kWarps = 8;
   static constexpr int kLanes = 32;
@@ -80,7 +81,10 @@ struct StreamedShape {
     return many < 2 ? 2 : many > 8 ? 8 : many;
   }
   constexpr int ring_bytes() const { return kWarps * stages() * stage_bytes(); }
-  constexpr int sums_bytes() const { return kWarps * rows * formats::kPanelLanes * 4; }
+  /// From a row of a warp's sums to the next, in floats: rows that are written together lie in
+  /// different banks.
+  static constexpr int kSumsStride = 20;
+  constexpr int sums_bytes() const { return kWarps * rows * kSumsStride * 4; }
 
   /// From a row that is held to the next, where so many are computed at once: codes and pairs, or
   /// floats up to the end of the last unit. Rows that are read together lie in different banks.
@@ -95,8 +99,8 @@ struct StreamedShape {
   }
   constexpr int64_t rows_bytes() const {
     int64_t most = 0;
-    for (int together = 1; together <= rows; together *= 2)
-      if (holds_rows(together) && together * row_stride(together) > most)
+    for (const int together : {1, 2, 8})
+      if (together <= rows && holds_rows(together) && together * row_stride(together) > most)
         most = together * row_stride(together);
     return most;
   }

@@ -1,52 +1,14 @@
 // Generated code against the interpreter, and against itself: chunks, batches, threads, variants.
 #include "tests/codegen/models/CompiledModel.h"
 #include "tests/codegen/models/Models.h"
+#include "tests/codegen/models/Sequences.h"
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
-#include <random>
 
 namespace quern::test {
 namespace {
-
-std::vector<int32_t> randomTokens(int seed, int count, int64_t vocab) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> tokens;
-  for (int i = 0; i < count; ++i)
-    tokens.push_back(static_cast<int32_t>(random() % vocab));
-  return tokens;
-}
-
-std::vector<double> interpret(reference::Interpreter &interpreter,
-                              const std::vector<int32_t> &tokens) {
-  reference::ReferenceState state;
-  reference::Batch batch;
-  batch.sequences.push_back({0, 0, tokens});
-  for (size_t i = 0; i < tokens.size(); ++i)
-    batch.rows.push_back(static_cast<int32_t>(i));
-  auto output = interpreter.step(batch, state);
-  EXPECT_TRUE(output.ok()) << output.status();
-  return output.ok() ? output->values : std::vector<double>();
-}
-
-/// The largest difference, in standard deviations of `want`.
-template <class A> double distance(const A &got, const std::vector<double> &want) {
-  EXPECT_EQ(got.size(), want.size());
-  if (got.size() != want.size())
-    return INFINITY;
-  double mean = 0, square = 0, worst = 0;
-  for (double value : want)
-    mean += value / want.size();
-  for (size_t i = 0; i < want.size(); ++i) {
-    square += (want[i] - mean) * (want[i] - mean) / want.size();
-    double difference = std::fabs(got[i] - want[i]);
-    if (!(difference <= worst))
-      worst = difference;
-  }
-  return worst / std::sqrt(square);
-}
 
 class Conformance : public testing::TestWithParam<std::tuple<const char *, ModelCase>> {
 protected:
@@ -100,8 +62,7 @@ TEST_P(Conformance, StepsAndThreadsDoNotMatter) {
     if (which.exact)
       EXPECT_EQ(got, whole) << "chunks of " << chunk;
     else
-      EXPECT_LT(distance(got, std::vector<double>(whole.begin(), whole.end())), 1e-4)
-          << "chunks of " << chunk;
+      EXPECT_LT(distance(got, doubles(whole)), 1e-4) << "chunks of " << chunk;
   }
 }
 
@@ -128,7 +89,7 @@ TEST_P(Conformance, BatchesDoNotMatter) {
     if (which.exact)
       EXPECT_EQ(got, want);
     else
-      EXPECT_LT(distance(got, std::vector<double>(want.begin(), want.end())), 1e-4);
+      EXPECT_LT(distance(got, doubles(want)), 1e-4);
   }
 }
 

@@ -172,6 +172,7 @@ bool CompiledModel::compile(const std::vector<std::string> &variants) {
     if (const codegen::VariantInfo *known = cudaVariant(variant)) {
       codegen::GenerateOptions options;
       options.threads = 2;
+      options.cache = QUERN_BINARY_DIR "/tests/cuda-code"; // tests have kernels in common
       code = cuda::CudaTarget().generate(*planned_.back(), {&variant, 1}, options);
       contents.extras.variants.push_back({"cuda", variant, known->required});
     } else {

@@ -156,6 +156,31 @@ func.func @f(%x: !T8, %batch: !quern.batch) -> !T8 attributes {quern.entry = "f"
 
 // -----
 
+// Tests that states of two kv groups are apart wherever they lie in their pages, and so are two results of the entry.
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+!K = !quern.state<kv, 2x4x4>
+quern.declare_state @l0.kv : !K {group = 0 : i32, offset = 0 : i64}
+quern.declare_state @l1.kv : !K {group = 1 : i32, offset = 0 : i64}
+quern.kernel @act rows (%x: !T8) -> !T8 {
+  %y = quern.unary silu %x : !T8
+  quern.yield %y : !T8
+}
+quern.kernel @kv_append_0 kv_append (%k: !T8, %v: !T8, %s: !K, %b: !quern.batch) {
+  quern.kv_append %k, %v, %b, %s : !T8, !T8, !quern.batch, !K
+  quern.yield
+}
+func.func @f(%x: !T8, %batch: !quern.batch) -> (!T8, !T8) attributes {quern.entry = "f", quern.bucket = "b", quern.max_tokens = 8 : i64, quern.max_seqs = 2 : i64, quern.max_rows = 8 : i64, quern.arena = 0 : i64, quern.barriers = 0 : i64} {
+  %s = quern.state_ref @l0.kv : !K
+  %t = quern.state_ref @l1.kv : !K
+  quern.dispatch @kv_append_0(%x, %x, %t, %batch) "append.1" at [] : (!T8, !T8, !K, !quern.batch) -> ()
+  quern.dispatch @kv_append_0(%x, %x, %s, %batch) "append.0" at [] : (!T8, !T8, !K, !quern.batch) -> ()
+  %a = quern.dispatch @act(%x) "a" at [-1] : (!T8) -> !T8
+  %b = quern.dispatch @act(%x) "b" at [-1] : (!T8) -> !T8
+  return %a, %b : !T8, !T8
+}
+
+// -----
+
 // Tests that what every worker computes for itself is read without a barrier, in memory that nobody else's results are in the way of.
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 !W = !quern.weight<4x4, "f32">

@@ -1,5 +1,7 @@
 #include "tests/ptx/driver/Context.h"
 
+#include "tests/ptx/Schedules.h"
+
 #include <cstdlib>
 #include <string_view>
 
@@ -58,6 +60,8 @@ void Context::reset() {
   host.clear();
   default_stream = Stream();
   device.reset();
+  watch.reset();
+  schedule.reset();
   retained = 0;
   sticky = reported = kSuccess;
   report.clear();
@@ -82,17 +86,32 @@ Result ready(const Context &made) {
   return made.sticky;
 }
 
-std::unique_ptr<Device> make_device(const DeviceTraits &traits) {
-  auto made = std::make_unique<Device>(traits);
-  const char *mode = std::getenv("QUERN_PTX_MODE"), *seed = std::getenv("QUERN_PTX_SEED");
+void make_device(Context &made) {
+  made.device = std::make_unique<Device>(made.traits);
+  made.watch = std::make_unique<Watch>(kDeviceBase, made.device->memory().reserve());
+  made.device->set_observer(made.watch.get());
+  const char *mode = std::getenv("QUERN_PTX_MODE"), *text = std::getenv("QUERN_PTX_SEED"), *count = std::getenv("QUERN_PTX_COUNT");
+  const u32 seed = static_cast<u32>(text != nullptr ? std::strtoul(text, nullptr, 10) : 0);
   if (mode != nullptr && std::string_view(mode) == "perturbed")
-    made->set_perturbation(static_cast<u32>(seed != nullptr ? std::strtoul(seed, nullptr, 10) : 0) * 2 + 1);
-  return made;
+    made.device->set_perturbation(seed * 2 + 1);
+  made.schedule = seed != 0 ? new_schedule(seed) : nullptr;
+  made.device->set_scheduler(made.schedule.get());
+  made.counts = made.counts || (count != nullptr && std::string_view(count) == "1");
+  made.watch->count(made.counts);
+}
+
+void host_copy(Context &made, u64 address, u64 bytes, bool write) {
+  if (const auto race = made.watch->detectors().host_copy(made.at, address, bytes, write)) {
+    made.report = "race: " + *race;
+    made.sticky = made.reported = kLaunchFailed;
+  }
 }
 
 Result issue(Stream &stream, Work work) {
-  if (stream.capture == nullptr)
+  if (stream.capture == nullptr) {
+    context().at = stream.time;
     return work();
+  }
   stream.capture->work.push_back(std::move(work));
   return kSuccess;
 }

@@ -6,6 +6,7 @@
 #define QUERN_TESTS_PTX_DRIVER_CONTEXT_H
 
 #include "tests/ptx/Interpreter.h"
+#include "tests/ptx/Watch.h"
 
 #include <chrono>
 #include <functional>
@@ -67,10 +68,12 @@ struct Graph {
   std::vector<Work> work;
 };
 struct Stream {
+  memory::Streams::Stream time = 0; ///< as the detectors know it
   std::unique_ptr<Graph> capture; ///< while it is recorded
 };
 struct Event {
   bool recorded = false;
+  memory::Streams::Known known; ///< what comes before it
   std::chrono::steady_clock::time_point time;
 };
 
@@ -105,6 +108,11 @@ struct Context {
   int retained = 0;
   DeviceTraits traits;
   std::unique_ptr<Device> device;
+  std::unique_ptr<Watch> watch; ///< of the device
+  std::unique_ptr<Scheduler> schedule;
+  bool counts = false;            ///< asked for by quern_ptx_count() or QUERN_PTX_COUNT
+  memory::Streams::Stream at = 0; ///< whose work is being done
+  std::string counters;           ///< what quern_ptx_counters() gave last
   Handles<LoadedModule> modules;
   Handles<Stream> streams;
   Handles<Event> events;
@@ -127,8 +135,12 @@ Result ready(const Context &made);
 /// Whether this thread has the context current.
 bool &current();
 
-/// The device of a fresh context, set up as the environment says: QUERN_PTX_MODE and QUERN_PTX_SEED.
-std::unique_ptr<Device> make_device(const DeviceTraits &traits);
+/// The device of a fresh context, and who watches it, set up as the environment says: QUERN_PTX_MODE, QUERN_PTX_SEED
+/// (numerics' as well as the order of warps and blocks, as in Schedules.h) and QUERN_PTX_COUNT.
+void make_device(Context &made);
+
+/// Tells the detectors of a copy or a fill; what it races with becomes the report.
+void host_copy(Context &made, u64 address, u64 bytes, bool write);
 
 /// Does work, or records it where the stream is being captured.
 Result issue(Stream &stream, Work work);

@@ -200,7 +200,7 @@ QUERN_PTX_DRIVER int cuDevicePrimaryCtxRetain(void **handle, int device) {
   if (device != 0)
     return kInvalidDevice;
   if (made.retained++ == 0)
-    made.device = make_device(made.traits);
+    make_device(made);
   *handle = &made;
   return kSuccess;
 }

@@ -22,6 +22,7 @@ Result result_of(const Report &report) {
 Result run(Context &made, const LoadedFunction &function, const Shape &shape, const std::vector<u8> &parameters) {
   if (made.sticky != kSuccess)
     return made.sticky;
+  made.watch->detectors().use(made.at);
   const auto report = made.device->launch(*function.module->module, *function.function, shape, parameters);
   if (!report.ok()) {
     made.report = std::string(report.status().message());
@@ -111,7 +112,9 @@ QUERN_PTX_DRIVER int cuStreamCreate(void **handle, unsigned flags) {
     return result;
   if (handle == nullptr || flags > 1)
     return kInvalidValue;
-  *handle = made.streams.make();
+  Stream *stream = made.streams.make();
+  stream->time = made.watch->detectors().streams().create(flags == 1);
+  *handle = stream;
   return kSuccess;
 }
 
@@ -131,7 +134,10 @@ QUERN_PTX_DRIVER int cuStreamSynchronize(void *handle) {
   const Stream *stream = made.stream(handle);
   if (stream == nullptr)
     return kInvalidHandle;
-  return stream->capture != nullptr ? kStreamCaptureUnsupported : kSuccess;
+  if (stream->capture != nullptr)
+    return kStreamCaptureUnsupported;
+  made.watch->detectors().streams().synchronize(stream->time);
+  return kSuccess;
 }
 
 QUERN_PTX_DRIVER int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, void *stream) {
@@ -139,7 +145,10 @@ QUERN_PTX_DRIVER int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes
     return kInvalidValue;
   return stream_work(
       stream, [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); }, to, reinterpret_cast<u64>(from), bytes,
-      [](Context &made, u64 at, u64 source, size_t n) { made.device->write(at, reinterpret_cast<const void *>(source), n); });
+      [](Context &made, u64 at, u64 source, size_t n) {
+        made.device->write(at, reinterpret_cast<const void *>(source), n);
+        host_copy(made, at, n, true);
+      });
 }
 
 QUERN_PTX_DRIVER int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void *stream) {
@@ -147,7 +156,10 @@ QUERN_PTX_DRIVER int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void
     return kInvalidValue;
   return stream_work(
       stream, [](Context &made, u64, u64 at, size_t n) { return made.device->memory().contains(at, n); }, reinterpret_cast<u64>(to), from, bytes,
-      [](Context &made, u64 target, u64 at, size_t n) { made.device->read(at, reinterpret_cast<void *>(target), n); });
+      [](Context &made, u64 target, u64 at, size_t n) {
+        made.device->read(at, reinterpret_cast<void *>(target), n);
+        host_copy(made, at, n, false);
+      });
 }
 
 QUERN_PTX_DRIVER int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *stream) {
@@ -156,13 +168,20 @@ QUERN_PTX_DRIVER int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *
       [](Context &made, u64 target, u64 source, size_t n) {
         return made.device->memory().contains(target, n) && made.device->memory().contains(source, n);
       },
-      to, from, bytes, [](Context &made, u64 target, u64 source, size_t n) { made.device->memory().copy(target, source, n); });
+      to, from, bytes, [](Context &made, u64 target, u64 source, size_t n) {
+        made.device->memory().copy(target, source, n);
+        host_copy(made, source, n, false);
+        host_copy(made, target, n, true);
+      });
 }
 
 QUERN_PTX_DRIVER int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, void *stream) {
   return stream_work(
       stream, [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); }, to, value, bytes,
-      [](Context &made, u64 at, u64 fill, size_t n) { made.device->memory().fill(at, static_cast<u8>(fill), n); });
+      [](Context &made, u64 at, u64 fill, size_t n) {
+        made.device->memory().fill(at, static_cast<u8>(fill), n);
+        host_copy(made, at, n, true);
+      });
 }
 
 QUERN_PTX_DRIVER int cuEventCreate(void **handle, unsigned flags) {
@@ -185,8 +204,9 @@ QUERN_PTX_DRIVER int cuEventRecord(void *handle, void *stream_handle) {
   Stream *stream = made.stream(stream_handle);
   if (event == nullptr || stream == nullptr)
     return kInvalidHandle;
-  return issue(*stream, [event] {
+  return issue(*stream, [&made, event] {
     event->recorded = true;
+    event->known = made.watch->detectors().streams().record(made.at);
     event->time = std::chrono::steady_clock::now();
     return kSuccess;
   });
@@ -197,7 +217,11 @@ QUERN_PTX_DRIVER int cuEventSynchronize(void *handle) {
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
     return result;
-  return made.events.find(handle) != nullptr ? kSuccess : kInvalidHandle;
+  const Event *event = made.events.find(handle);
+  if (event == nullptr)
+    return kInvalidHandle;
+  made.watch->detectors().streams().synchronize(event->known);
+  return kSuccess;
 }
 
 QUERN_PTX_DRIVER int cuEventElapsedTime_v2(float *milliseconds, void *from, void *to) {
@@ -296,6 +320,7 @@ QUERN_PTX_DRIVER int cuGraphLaunch(void *handle, void *stream_handle) {
     return kInvalidHandle;
   if (stream->capture != nullptr)
     return kStreamCaptureUnsupported;
+  made.at = stream->time;
   for (const Work &work : graph->work)
     if (const Result result = work(); result != kSuccess) {
       made.sticky = result;
