@@ -44,9 +44,8 @@ TEST(OmittedWeights, LookLikeTheModels) {
   for (const char *name :
        {"f32", "f16", "bf16", "q4.g32.z8.f16", "q4.g32.z0.min.f16", "q8.g32.z16.f16",
         "q8.g32.z0.min.f16", "q8.g32.z128.f16", "q8.g32.z128.i8.s256", "q4.g32.z0.min.u8.s256",
-        "q8.g32.z0.min.u8.s256", "q8.g16.z32.i8.s256", "q4.g32.z0.min.u8.row",
-        "q4.g32.z0.min.f32", "q4.g32.z8.f32", "q8.g32.z128.f32", "q8.g32.z128.min.f32",
-        "q8.g16.z32.f32"}) {
+        "q8.g32.z0.min.u8.s256", "q8.g16.z32.i8.s256", "q4.g32.z0.min.u8.row", "q4.g32.z0.min.f32",
+        "q4.g32.z8.f32", "q8.g32.z128.f32", "q8.g32.z128.min.f32", "q8.g16.z32.f32"}) {
     const auto packing = formats::parse_packing(name);
     ASSERT_TRUE(packing.ok()) << packing.status();
     for (const int64_t inputs : {320, 512}) {

@@ -146,7 +146,8 @@ TEST_F(CudaDevice, APersistentKernelHasNoMoreBlocksThanTheGpuHolds) {
 
 // Tests that state saved on either device goes on on the other.
 TEST_F(CudaDevice, StateMovesBetweenDevices) {
-  // So long that the window's group has given back a page: its pages are not numbered as the others.
+  // So long that the window's group has given back a page: its pages are not numbered as the
+  // others.
   const auto tokens = some_tokens(199);
   for (const auto &[from, to] : {std::pair("cpu", "ptx"), std::pair("ptx", "cpu")}) {
     SCOPED_TRACE(from);
