@@ -1,8 +1,9 @@
 // What benchmarks/gpu/pack leaves of each kernel for benchmarks/gpu/run to time: a product of some
 // rows with a packed weight, in one of the ways in which it can be cut.
 //
-// The folder has `index.json`, an array of these, and of each FILE FILE.ptx and FILE.<variant>.cubin.
-// The kernel is product(const u8 *weights, const u8 *rows, float *results, int rows).
+// The folder has `index.json`, an array of these, and of each FILE FILE.ptx and
+// FILE.<variant>.cubin. The kernel is product(const u8 *weights, const u8 *rows, float *results,
+// int rows).
 #ifndef QUERN_BENCHMARKS_GPU_KERNELINDEX_H
 #define QUERN_BENCHMARKS_GPU_KERNELINDEX_H
 

@@ -54,8 +54,8 @@ std::vector<uint8_t> rows_of(const TimedKernel &kernel) {
         pair.code_sum[k % 32 / 16] = static_cast<int16_t>(pair.code_sum[k % 32 / 16] + codes[k]);
         pair.sum += pair.scale * static_cast<float>(codes[k]);
       }
-      std::memcpy(at + (kernel.inputs + 31) / 32 * 32 + p * static_cast<int64_t>(sizeof pair), &pair,
-                  sizeof pair);
+      std::memcpy(at + (kernel.inputs + 31) / 32 * 32 + p * static_cast<int64_t>(sizeof pair),
+                  &pair, sizeof pair);
     }
   }
   return bytes;
@@ -67,10 +67,13 @@ absl::StatusOr<Operands> operands_of(const Machine &machine, const TimedKernel &
   operands.apart = (kernel.weight_bytes + 255) / 256 * 256;
   // Whatever lies in the cache is read last.
   operands.copies =
-      machine.is_interpreter() ? 1 : static_cast<int>(std::clamp<uint64_t>(4 * l2 / operands.apart + 1, 2, 64));
+      machine.is_interpreter()
+          ? 1
+          : static_cast<int>(std::clamp<uint64_t>(4 * l2 / operands.apart + 1, 2, 64));
   const uint64_t bytes = operands.apart * static_cast<uint64_t>(operands.copies);
   for (const auto &[memory, size] :
-       {std::pair{&operands.weights, bytes}, {&operands.rows, 8 * kernel.row_bytes},
+       {std::pair{&operands.weights, bytes},
+        {&operands.rows, 8 * kernel.row_bytes},
         {&operands.results, 8 * 4 * static_cast<uint64_t>(kernel.outputs)}}) {
     auto taken = device::cuda::allocate(machine.gpu(), size, "a product");
     if (!taken.ok())
@@ -97,10 +100,10 @@ absl::StatusOr<Operands> operands_of(const Machine &machine, const TimedKernel &
 absl::Status launch(const Machine &machine, const Kernel &kernel, const TimedKernel &timed,
                     const Operands &operands, int copy) {
   const uint32_t blocks = std::min(timed.items, kernel.resident);
-  return machine.launch(
-      kernel, blocks, kThreads,
-      {operands.weights.get() + static_cast<uint64_t>(copy) * operands.apart, operands.rows.get(),
-       operands.results.get(), static_cast<uint64_t>(timed.rows)});
+  return machine.launch(kernel, blocks, kThreads,
+                        {operands.weights.get() + static_cast<uint64_t>(copy) * operands.apart,
+                         operands.rows.get(), operands.results.get(),
+                         static_cast<uint64_t>(timed.rows)});
 }
 
 // Seconds a launch, of a graph of launches that each read another copy: as a step's kernels run.
@@ -188,7 +191,8 @@ absl::Status time_all(const Machine &machine, const std::string &folder, const s
                       double seconds) {
   const auto index = nlohmann::json::parse(read_file(folder + "/index.json"), nullptr, false);
   if (!index.is_array())
-    return absl::NotFoundError(absl::StrCat(folder, " has no index.json\nhint: benchmarks/gpu/pack"));
+    return absl::NotFoundError(
+        absl::StrCat(folder, " has no index.json\nhint: benchmarks/gpu/pack"));
   auto lines = Lines::open(path);
   if (!lines.ok())
     return lines.status();
@@ -223,11 +227,12 @@ absl::Status time_all(const Machine &machine, const std::string &folder, const s
         /*only_ptx=*/false);
     if (!module.ok())
       return module.status();
-    const auto kernel = device::cuda::load_kernel(*machine.gpu(), module->get(), "product",
-                                                  timed.shared, kThreads);
+    const auto kernel =
+        device::cuda::load_kernel(*machine.gpu(), module->get(), "product", timed.shared, kThreads);
     if (!kernel.ok())
       return kernel.status();
-    const uint64_t results = static_cast<uint64_t>(timed.rows) * static_cast<uint64_t>(timed.outputs);
+    const uint64_t results =
+        static_cast<uint64_t>(timed.rows) * static_cast<uint64_t>(timed.outputs);
     std::vector<float> given(results);
     absl::Status status = machine.zero(operands.results.get(), 4 * results);
     if (status.ok())
@@ -256,7 +261,8 @@ absl::Status time_all(const Machine &machine, const std::string &folder, const s
         {"blocks", std::min(timed.items, kernel->resident)},
         {"seconds", *took},
         {"bytes", timed.weight_bytes + static_cast<uint64_t>(timed.rows) * timed.row_bytes},
-        {"share_of_probe", *probe > 0 ? static_cast<double>(timed.weight_bytes) / *took / *probe : 0},
+        {"share_of_probe",
+         *probe > 0 ? static_cast<double>(timed.weight_bytes) / *took / *probe : 0},
         {"most_of_rms", off},
         {"holds", holds}};
     if (status = lines->add(line.dump() + "\n"); !status.ok())
@@ -264,12 +270,15 @@ absl::Status time_all(const Machine &machine, const std::string &folder, const s
     ++timed_count;
     if (timed.built_in)
       std::printf("%s, %d rows, built in: %.1f us, %.2f of the probe\n", shape.c_str(), timed.rows,
-                  1e6 * *took, *probe > 0 ? static_cast<double>(timed.weight_bytes) / *took / *probe : 0);
+                  1e6 * *took,
+                  *probe > 0 ? static_cast<double>(timed.weight_bytes) / *took / *probe : 0);
     std::fflush(stdout);
   }
-  std::printf("kernels: %zu timed, %zu wrong, %zu left for lack of time\n", timed_count, wrong, left);
-  return wrong == 0 ? absl::OkStatus()
-                    : absl::DataLossError(absl::StrCat(wrong, " kernels gave wrong results: ", path));
+  std::printf("kernels: %zu timed, %zu wrong, %zu left for lack of time\n", timed_count, wrong,
+              left);
+  return wrong == 0
+             ? absl::OkStatus()
+             : absl::DataLossError(absl::StrCat(wrong, " kernels gave wrong results: ", path));
 }
 
 } // namespace

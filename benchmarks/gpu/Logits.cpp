@@ -1,5 +1,5 @@
-// quern-gpu-kit logits: a model's logits over prompts, single tokens and batches, written by one device
-// and compared by another.
+// quern-gpu-kit logits: a model's logits over prompts, single tokens and batches, written by one
+// device and compared by another.
 #include "benchmarks/gpu/Machine.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
@@ -27,7 +27,8 @@ struct Said {
   bool greedy = true; ///< what a greedy step chose is the logits' largest
 };
 
-// A prompt and single tokens of one sequence, a prompt of another, both together: every kind of bucket.
+// A prompt and single tokens of one sequence, a prompt of another, both together: every kind of
+// bucket.
 absl::StatusOr<Said> say(Engine &engine) {
   Said said;
   said.vocab = engine.vocab();
@@ -116,8 +117,8 @@ Difference compare(const Said &said, const std::vector<float> &reference) {
   return difference;
 }
 
-absl::Status run(const std::string &model, session::EngineOptions options, const std::string &output,
-                 const std::string &reference, double tolerance) {
+absl::Status run(const std::string &model, session::EngineOptions options,
+                 const std::string &output, const std::string &reference, double tolerance) {
   options.slots = 3;
   auto engine = Engine::open(model, options);
   if (!engine.ok())

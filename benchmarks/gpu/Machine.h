@@ -37,8 +37,8 @@ public:
                       std::vector<uint64_t> parameters) const;
   int attribute(int which) const;
 
-  /// Bytes a second of the read probe over `bytes` of memory; 0 on the interpreter, whose speed says
-  /// nothing.
+  /// Bytes a second of the read probe over `bytes` of memory; 0 on the interpreter, whose speed
+  /// says nothing.
   absl::StatusOr<double> read_probe(uint64_t bytes) const;
 
 private:

@@ -14,7 +14,8 @@ namespace {
 using ptx::Answer;
 using ptx::Case;
 
-// An error that leaves the device unusable is an error; that it will not have the code is an answer.
+// An error that leaves the device unusable is an error; that it will not have the code is an
+// answer.
 absl::StatusOr<Answer> ask(const Machine &machine, const Case &c, device::cuda::DevicePtr in,
                            device::cuda::DevicePtr out) {
   Answer answer;
@@ -60,10 +61,10 @@ absl::Status ask_all(const Machine &machine, const std::string &path, const std:
   if (!before.ok())
     return before.status();
   if (lines->before().empty())
-    if (absl::Status s = lines->add(absl::StrCat(
-            "# ", machine.gpu()->info().name, ", compute capability ",
-            machine.gpu()->info().capability(), ", driver of CUDA ",
-            device::cuda::version_text(machine.driver().version()), "\n"));
+    if (absl::Status s =
+            lines->add(absl::StrCat("# ", machine.gpu()->info().name, ", compute capability ",
+                                    machine.gpu()->info().capability(), ", driver of CUDA ",
+                                    device::cuda::version_text(machine.driver().version()), "\n"));
         !s.ok())
       return s;
   uint64_t most_in = 8, most_out = 8;
@@ -107,14 +108,14 @@ absl::Status ask_all(const Machine &machine, const std::string &path, const std:
 int truth(std::span<const char *const> args) {
   std::string device = "cuda", path, like;
   double seconds = 0;
-  const cli::Command command{
-      "quern-gpu-kit truth -o FILE [--device cuda] [--seconds S]",
-      "Runs the corpus of PTX and writes what comes out, as bits. Goes on with a file that is there.",
-      {{"-o, --output", "FILE", "the answers", &path, true},
-       {"--device", "D", "cuda, cuda:1 or ptx", &device},
-       {"--like", "TEXT", "only cases with that in their names", &like},
-       {"--seconds", "S", "ask no more after that many", &seconds}},
-      "quern-gpu-kit truth -o truth.txt"};
+  const cli::Command command{"quern-gpu-kit truth -o FILE [--device cuda] [--seconds S]",
+                             "Runs the corpus of PTX and writes what comes out, as bits. Goes on "
+                             "with a file that is there.",
+                             {{"-o, --output", "FILE", "the answers", &path, true},
+                              {"--device", "D", "cuda, cuda:1 or ptx", &device},
+                              {"--like", "TEXT", "only cases with that in their names", &like},
+                              {"--seconds", "S", "ask no more after that many", &seconds}},
+                             "quern-gpu-kit truth -o truth.txt"};
   if (auto code = cli::parse(command, args))
     return *code;
   const auto machine = Machine::open(device);

@@ -1,10 +1,11 @@
-// quern-gpu-kernels: compiles the products of benchmarks/gpu/run, for the shapes that it is told, in
-// every way in which they can be cut. It runs where the compiler is, in benchmarks/gpu/pack.
+// quern-gpu-kernels: compiles the products of benchmarks/gpu/run, for the shapes that it is told,
+// in every way in which they can be cut. It runs where the compiler is, in benchmarks/gpu/pack.
 #include "benchmarks/gpu/KernelIndex.h"
 #include "codegen/artifact/OmittedWeights.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/WeightPacking.h"
 #include "codegen/cuda/device/StreamedShape.h"
+#include "codegen/cuda/tuning/ProductTable.h"
 #include "ir/formats/Packing.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
@@ -23,8 +24,6 @@ namespace {
 
 using formats::Packing;
 
-/// Shared memory that a block of any GPU has, for a product alone.
-constexpr int64_t kMostShared = 160 << 10;
 /// Blocks that the smallest GPU of interest keeps busy.
 constexpr int64_t kLeastItems = 16;
 
@@ -50,8 +49,7 @@ absl::StatusOr<Wanted> parse_shape(const std::string &text) {
 
 // The product and nothing else.
 std::string source(const Wanted &wanted, const std::string &shape) {
-  const std::string type =
-      wanted.packing.is_float() ? "StreamedFloatProduct" : "StreamedQ8Product";
+  const std::string type = wanted.packing.is_float() ? "StreamedFloatProduct" : "StreamedQ8Product";
   const std::string n = absl::StrCat(wanted.outputs);
   return absl::StrCat("#include \"codegen/cuda/device/", type, R"(.cuh"
 using namespace quern;
@@ -100,9 +98,13 @@ std::vector<Job> jobs_of(const Wanted &wanted, bool few) {
         const StreamedShape shape = streamed_shape(p, panels, wanted.inputs, rows, cut);
         const bool built_in = together == rule.panels && ring == rule.warp_bytes;
         const int64_t shared = shape.shared_bytes() + int64_t{rows} * together * 64;
-        // A cut that leaves most of the GPU idle, and one whose ring is another's, need no measuring.
-        const bool same = ring != 8192 && shape.stages() == rule.stages() && together == rule.panels;
-        if (!built_in && (shared > kMostShared || same || panels / together < kLeastItems ||
+        // A cut that leaves most of the GPU idle, and one whose ring is another's, need no
+        // measuring.
+        const bool same =
+            ring != 8192 && shape.stages() == rule.stages() && together == rule.panels;
+        const bool fits = streamed_shape(p, panels, wanted.inputs, 8, cut).shared_bytes() <=
+                          cuda::ProductTable::kMostShared;
+        if (!built_in && (!fits || same || panels / together < kLeastItems ||
                           (few && (together > 2 || ring != 8192))))
           continue;
         TimedKernel kernel;

@@ -18,13 +18,13 @@ LinearProduct productFor(const ProductShape &shape) {
   const StreamedShape streamed =
       streamed_shape(shape.packing, shape.panels, shape.inputs, rows, cut);
   const std::string stem = shape.quantized ? "StreamedQ8Product" : "StreamedFloatProduct";
-  const std::string text = absl::StrCat("streamed_shape(", packingText(shape.packing), ", ",
-                                        shape.panels, ", ", shape.inputs, ", ", rows,
-                                        cut.is_default()
-                                            ? ""
-                                            : absl::StrCat(", {.panels = ", cut.panels,
-                                                           ", .warp_bytes = ", cut.warp_bytes, "}"),
-                                        ")");
+  const std::string text =
+      absl::StrCat("streamed_shape(", packingText(shape.packing), ", ", shape.panels, ", ",
+                   shape.inputs, ", ", rows,
+                   cut.is_default() ? ""
+                                    : absl::StrCat(", {.panels = ", cut.panels,
+                                                   ", .warp_bytes = ", cut.warp_bytes, "}"),
+                   ")");
   return {.header = stem + ".cuh",
           .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)>"),
           .streamed = true,

@@ -19,8 +19,6 @@ constexpr DeviceHeader kBuiltIn[] = {
 #include "codegen/cuda/ProductTable.inc"
 };
 constexpr std::string_view kColumns = "packing,inputs,panels,together,ring,device";
-/// Of a block on an A100, less what the kernel around a product takes.
-constexpr int64_t kMostShared = 144 << 10;
 
 absl::Status wrong(int line, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", std::string(what)));
@@ -37,9 +35,8 @@ absl::StatusOr<ProductTable> read_current() {
                                             "compiler's own table is taken"));
   auto table = ProductTable::parse(std::string(std::istreambuf_iterator<char>(in), {}));
   if (!table.ok())
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ", ", table.status().message(),
-                     "\nhint: benchmarks/gpu/tune writes such a table"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ", ", table.status().message(), "\nhint: benchmarks/gpu/tune writes such a table"));
   return table;
 }
 
@@ -71,8 +68,9 @@ absl::StatusOr<ProductTable> ProductTable::parse(std::string_view text) {
     if (!packing.ok())
       return wrong(line, std::string(packing.status().message()));
     if (!cut.fits(panels))
-      return wrong(line, absl::StrCat("panels are computed 1, 2, 4 or 8 at a time, of which ", panels,
-                                      " are a multiple, and a warp's ring has 1024 to 65536 bytes"));
+      return wrong(line,
+                   absl::StrCat("panels are computed 1, 2, 4 or 8 at a time, of which ", panels,
+                                " are a multiple, and a warp's ring has 1024 to 65536 bytes"));
     const StreamedShape shape = streamed_shape(*packing, panels, inputs, 8, cut);
     if (shape.shared_bytes() > kMostShared)
       return wrong(line, absl::StrCat("it takes ", shape.shared_bytes(),
@@ -90,7 +88,8 @@ const absl::StatusOr<ProductTable> &ProductTable::current() {
   return table;
 }
 
-StreamedCut ProductTable::cut(const formats::Packing &packing, int64_t panels, int64_t inputs) const {
+StreamedCut ProductTable::cut(const formats::Packing &packing, int64_t panels,
+                              int64_t inputs) const {
   const auto found = cuts_.find(Shape(formats::packing_name(packing), panels, inputs));
   return found == cuts_.end() ? StreamedCut() : found->second;
 }

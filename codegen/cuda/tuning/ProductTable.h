@@ -1,12 +1,12 @@
-// How streamed products (device/StreamedShape.h) are cut for shapes that were measured on a GPU: of a
-// table in the compiler, which benchmarks/gpu/run's results are made into. Any other shape is cut by
-// the built-in rule.
+// How streamed products (device/StreamedShape.h) are cut for shapes that were measured on a GPU: of
+// a table in the compiler, which benchmarks/gpu/run's results are made into. Any other shape is cut
+// by the built-in rule.
 //
 // A line of the table is
 //   q4.g32.z0.min.u8.row,2048,128,1,8192,NVIDIA H200
 // packing, inputs and panels of the product, then panels that a block computes together, bytes of
-// weights on their way to a warp, and where that was the fastest. How many rows are computed at once
-// is no part of it, for a row's bits must not depend on that.
+// weights on their way to a warp, and where that was the fastest. How many rows are computed at
+// once is no part of it, for a row's bits must not depend on that.
 #ifndef QUERN_CODEGEN_CUDA_TUNING_PRODUCTTABLE_H
 #define QUERN_CODEGEN_CUDA_TUNING_PRODUCTTABLE_H
 
@@ -24,8 +24,12 @@ namespace quern::cuda {
 
 class ProductTable {
 public:
-  /// Errors: InvalidArgument, naming the line (a packing that is unknown, a cut that the panels are no
-  /// multiple of, more shared memory than a block of any GPU has, a shape that came before).
+  /// Bytes of shared memory that a product of eight rows may take: what a block has on an A100,
+  /// less what the kernel around it needs.
+  static constexpr int64_t kMostShared = 144 << 10;
+
+  /// Errors: InvalidArgument, naming the line (a packing that is unknown, a cut that the panels are
+  /// no multiple of, more shared memory than a block of any GPU has, a shape that came before).
   static absl::StatusOr<ProductTable> parse(std::string_view text);
 
   /// The table of the environment's QUERN_CUDA_TUNING, a file; else the compiler's own. Read once.

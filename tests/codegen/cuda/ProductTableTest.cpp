@@ -1,6 +1,7 @@
 // Tests of the table that says how streamed products are cut.
-#include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/tuning/ProductTable.h"
+
+#include "codegen/cuda/LinearProduct.h"
 #include "ir/formats/Packing.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +26,7 @@ std::string error_of(const std::string &lines) {
 TEST(ProductTableTest, ShapesAreFound) {
   const auto table = ProductTable::parse(std::string(kHead) +
                                          "q4.g32.z0.min.u8.row,2048,128,2,4096,NVIDIA H200, one\n"
-                                         "bf16,2048,128,4,16384,NVIDIA H200\n");
+                                         "bf16,2048,128,4,4096,NVIDIA H200\n");
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_EQ(table->size(), 2u);
   const formats::Packing int4 = *formats::parse_packing("q4.g32.z0.min.u8.row"),
@@ -40,7 +41,8 @@ TEST(ProductTableTest, ShapesAreFound) {
 
 // Tests that a table that cannot be meant is refused, with its line.
 TEST(ProductTableTest, MistakesAreNamed) {
-  EXPECT_THAT(std::string(ProductTable::parse("").status().message()), HasSubstr("there is no line"));
+  EXPECT_THAT(std::string(ProductTable::parse("").status().message()),
+              HasSubstr("there is no line"));
   EXPECT_THAT(std::string(ProductTable::parse("packing,inputs\n").status().message()),
               HasSubstr("line 1: the columns are"));
   EXPECT_THAT(error_of("bf16,2048,128,2\n"), HasSubstr("line 3: 'bf16,2048,128,2' is not"));
@@ -53,8 +55,8 @@ TEST(ProductTableTest, MistakesAreNamed) {
               HasSubstr("line 4: this shape came before"));
 }
 
-// Tests that the compiler's own table can be read, and that the one that the environment names is what
-// products are cut by.
+// Tests that the compiler's own table can be read, and that the one that the environment names is
+// what products are cut by.
 TEST(ProductTableTest, ProductsAreCutByIt) {
   std::ifstream own(QUERN_SOURCE_DIR "/codegen/cuda/tuning/products.csv");
   const std::string text{std::istreambuf_iterator<char>(own), {}};

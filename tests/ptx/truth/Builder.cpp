@@ -22,10 +22,37 @@ u64 Random::next() {
 namespace {
 
 u64 integer(int bits, Random &random) {
-  static constexpr u64 kEdges[] = {0,   1,   2,   3,   4,   7,    8,    9,    15,         16,         17,
-                                   31,  32,  33,  63,  64,  65,   127,  128,  255,        256,        0x7fff,
-                                   0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-                                   0x7fffffffffffffff, 0x8000000000000000};
+  static constexpr u64 kEdges[] = {0,
+                                   1,
+                                   2,
+                                   3,
+                                   4,
+                                   7,
+                                   8,
+                                   9,
+                                   15,
+                                   16,
+                                   17,
+                                   31,
+                                   32,
+                                   33,
+                                   63,
+                                   64,
+                                   65,
+                                   127,
+                                   128,
+                                   255,
+                                   256,
+                                   0x7fff,
+                                   0x8000,
+                                   0xffff,
+                                   0x10000,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xffffffff,
+                                   0x100000000,
+                                   0x7fffffffffffffff,
+                                   0x8000000000000000};
   u64 value = 0;
   if (random.below(2) == 0) {
     value = kEdges[random.below(std::size(kEdges))];
@@ -45,17 +72,22 @@ u64 floating(int bits, int exponent_bits, Random &random) {
   const u64 one = u64{1} << mantissa, most = (u64{1} << exponent_bits) - 1, bias = most / 2;
   const u64 sign = random.below(2) << (bits - 1);
   const auto power = [&](i64 e) { // 2^e, at the ends of the range where it is not
-    return static_cast<u64>(std::clamp<i64>(static_cast<i64>(bias) + e, 1, static_cast<i64>(most) - 1)) << mantissa;
+    return static_cast<u64>(
+               std::clamp<i64>(static_cast<i64>(bias) + e, 1, static_cast<i64>(most) - 1))
+           << mantissa;
   };
   const u64 fraction = random.next() & (one - 1);
   switch (random.below(8)) {
   case 0: { // zeros, infinities, NaNs, the ends of the subnormal and of the normal numbers
-    const u64 edges[] = {0, most << mantissa, most << mantissa | one >> 1, most << mantissa | 1, 1, one - 1, one, (most << mantissa) - 1};
+    const u64 edges[] = {
+        0,   most << mantissa,      most << mantissa | one >> 1, most << mantissa | 1, 1, one - 1,
+        one, (most << mantissa) - 1};
     return sign | edges[random.below(std::size(edges))];
   }
   case 1: { // small numbers and halves, powers of two where integers end, and what lies beside them
     const i64 powers[] = {-1, 0, 1, 2, 3, 7, 8, 15, 16, 23, 24, 31, 32, 52, 53, 63, 64};
-    return sign | (power(powers[random.below(std::size(powers))]) + random.below(3) * (one >> 1) - random.below(2));
+    return sign | (power(powers[random.below(std::size(powers))]) + random.below(3) * (one >> 1) -
+                   random.below(2));
   }
   case 2: // subnormal
     return sign | fraction >> random.below(static_cast<u64>(mantissa));
@@ -122,21 +154,24 @@ std::string Builder::in(Type type, const Values &values) {
     line(absl::StrCat("ld.global.b32 ", bit, ", [%in+", at, "];"));
     line(absl::StrCat("setp.ne.s32 ", made, ", ", bit, ", 0;"));
   } else {
-    line(absl::StrCat("ld.global.", std::string(register_type(type)), " ", made, ", [%in+", at, "];"));
+    line(absl::StrCat("ld.global.", std::string(register_type(type)), " ", made, ", [%in+", at,
+                      "];"));
   }
   return made;
 }
 
 void Builder::out(const std::string &from, Type type) {
   const u32 at = static_cast<u32>(case_.result_bytes.size()) * Case::kThreads * 8;
-  case_.result_bytes.push_back(type == Type::Pred ? 4 : static_cast<u32>(std::max(2, bytes_of(type))));
+  case_.result_bytes.push_back(type == Type::Pred ? 4
+                                                  : static_cast<u32>(std::max(2, bytes_of(type))));
   std::string given = from;
   if (type == Type::Pred) {
     given = reg(Type::B32);
     line(absl::StrCat("selp.b32 ", given, ", 1, 0, ", from, ";"));
     type = Type::B32;
   }
-  line(absl::StrCat("st.global.", std::string(register_type(type)), " [%out+", at, "], ", given, ";"));
+  line(absl::StrCat("st.global.", std::string(register_type(type)), " [%out+", at, "], ", given,
+                    ";"));
 }
 
 std::string Builder::shared(u32 bytes) {
@@ -166,8 +201,10 @@ Case Builder::finish(Judgement judgement) {
 }
 
 std::string Case::text(std::string_view target) const {
-  return absl::StrCat(".version 8.1\n.target ", std::string(target),
-                      "\n.address_size 64\n.visible .entry run(.param .u64 in, .param .u64 out)\n{\n", body, "  ret;\n}\n");
+  return absl::StrCat(
+      ".version 8.1\n.target ", std::string(target),
+      "\n.address_size 64\n.visible .entry run(.param .u64 in, .param .u64 out)\n{\n", body,
+      "  ret;\n}\n");
 }
 
 } // namespace quern::ptx

@@ -31,7 +31,8 @@ public:
 
   explicit Builder(std::string name);
 
-  /// An operand of the thread in a register of the type's width (a predicate: of the word's lowest bit).
+  /// An operand of the thread in a register of the type's width (a predicate: of the word's lowest
+  /// bit).
   std::string in(Type type);
   std::string in(Type type, const Values &values);
   /// A fresh register.

@@ -10,19 +10,25 @@ struct Named {
   const char *name;
   Type type;
 };
-constexpr Named kIntegers[] = {{"u8", Type::U8},   {"s8", Type::S8},   {"u16", Type::U16}, {"s16", Type::S16},
-                               {"u32", Type::U32}, {"s32", Type::S32}, {"u64", Type::U64}, {"s64", Type::S64}};
-constexpr Named kFloats[] = {{"f16", Type::F16}, {"bf16", Type::BF16}, {"f32", Type::F32}, {"f64", Type::F64}};
+constexpr Named kIntegers[] = {{"u8", Type::U8},   {"s8", Type::S8},   {"u16", Type::U16},
+                               {"s16", Type::S16}, {"u32", Type::U32}, {"s32", Type::S32},
+                               {"u64", Type::U64}, {"s64", Type::S64}};
+constexpr Named kFloats[] = {
+    {"f16", Type::F16}, {"bf16", Type::BF16}, {"f32", Type::F32}, {"f64", Type::F64}};
 constexpr const char *kRoundings[] = {"rn", "rz", "rm", "rp"};
 
 // Bytes go by in registers of 16 bits.
 Type held(Type type) { return bytes_of(type) == 1 ? Type::U16 : type; }
 
 // Of bytes and bfloat16 there are none.
-bool exist(const Named &floating, const Named &integer) { return floating.type != Type::BF16 || bytes_of(integer.type) != 1; }
+bool exist(const Named &floating, const Named &integer) {
+  return floating.type != Type::BF16 || bytes_of(integer.type) != 1;
+}
 
-void conversion(std::vector<Case> &to, const std::string &modifiers, const Named &result, const Named &source) {
-  const std::string name = absl::StrCat("cvt", modifiers.empty() ? "" : ".", modifiers, ".", result.name, ".", source.name);
+void conversion(std::vector<Case> &to, const std::string &modifiers, const Named &result,
+                const Named &source) {
+  const std::string name = absl::StrCat("cvt", modifiers.empty() ? "" : ".", modifiers, ".",
+                                        result.name, ".", source.name);
   Builder builder(name);
   const std::string a = builder.in(held(source.type)), d = builder.reg(held(result.type));
   builder.line(absl::StrCat(name, " ", d, ", ", a, ";"));
@@ -32,26 +38,31 @@ void conversion(std::vector<Case> &to, const std::string &modifiers, const Named
 
 void pair(std::vector<Case> &to, const std::string &name) {
   Builder builder(name);
-  const std::string a = builder.in(Type::F32), b = builder.in(Type::F32), d = builder.reg(Type::B32);
+  const std::string a = builder.in(Type::F32), b = builder.in(Type::F32),
+                    d = builder.reg(Type::B32);
   builder.line(absl::StrCat(name, " ", d, ", ", a, ", ", b, ";"));
   builder.out(d, Type::B32);
   to.push_back(builder.finish());
 }
 
-void comparison(std::vector<Case> &to, const std::string &order, const std::string &between, const Named &of) {
+void comparison(std::vector<Case> &to, const std::string &order, const std::string &between,
+                const Named &of) {
   const std::string name = absl::StrCat("setp.", order, between, ".", of.name);
   const bool combines = !between.empty() && between != ".ftz";
   Builder builder(name);
   const std::string a = builder.in(of.type);
   // Every other pair is one of equals.
-  const std::string b = builder.in(of.type), same = builder.in(Type::Pred), second = builder.reg(of.type);
-  builder.line(absl::StrCat("selp.", std::string(register_type(of.type)), " ", second, ", ", a, ", ", b, ", ", same, ";"));
+  const std::string b = builder.in(of.type), same = builder.in(Type::Pred),
+                    second = builder.reg(of.type);
+  builder.line(absl::StrCat("selp.", std::string(register_type(of.type)), " ", second, ", ", a,
+                            ", ", b, ", ", same, ";"));
   const std::string p = builder.reg(Type::Pred), q = builder.reg(Type::Pred);
   const bool both = !is_float(of.type) || bytes_of(of.type) != 2; // results: of halves there is one
   std::string third;
   if (combines)
     third = absl::StrCat(", !", builder.in(Type::Pred));
-  builder.line(absl::StrCat(name, " ", p, both ? absl::StrCat("|", q) : "", ", ", a, ", ", second, third, ";"));
+  builder.line(absl::StrCat(name, " ", p, both ? absl::StrCat("|", q) : "", ", ", a, ", ", second,
+                            third, ";"));
   builder.out(p, Type::Pred);
   if (both)
     builder.out(q, Type::Pred);
@@ -75,7 +86,8 @@ void add_conversions(std::vector<Case> &to) {
         continue;
       conversion(to, "", into, from);
       // Where every number fits there is nothing to saturate, and PTX knows no such form.
-      if (bytes_of(into.type) <= bytes_of(from.type) || (is_signed(from.type) && !is_signed(into.type)))
+      if (bytes_of(into.type) <= bytes_of(from.type) ||
+          (is_signed(from.type) && !is_signed(into.type)))
         conversion(to, "sat", into, from);
     }
     for (const Named &into : kFloats)
@@ -132,7 +144,8 @@ void add_comparisons(std::vector<Case> &to) {
         comparison(to, order, "", of);
   }
   for (const Named &of : kFloats)
-    for (const char *order : {"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"}) {
+    for (const char *order : {"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu",
+                              "geu", "num", "nan"}) {
       comparison(to, order, "", of);
       if (of.type == Type::F32)
         comparison(to, order, ".ftz", of);
@@ -144,14 +157,18 @@ void add_comparisons(std::vector<Case> &to) {
     set(to, absl::StrCat("set.lt.", result, ".s32"), Type::B32, Type::S32);
     set(to, absl::StrCat("set.geu.", result, ".f32"), Type::B32, Type::F32);
   }
-  for (const int table : {0x01, 0x0f, 0x1e, 0x33, 0x3c, 0x6a, 0x78, 0x80, 0x96, 0xc0, 0xca, 0xe8, 0xea, 0xfe}) {
+  for (const int table :
+       {0x01, 0x0f, 0x1e, 0x33, 0x3c, 0x6a, 0x78, 0x80, 0x96, 0xc0, 0xca, 0xe8, 0xea, 0xfe}) {
     Builder builder(absl::StrCat("lop3.b32 ", absl::Hex(table, absl::kZeroPad2)));
-    const std::string a = builder.in(Type::U32), b = builder.in(Type::U32), c = builder.in(Type::U32), d = builder.reg(Type::B32);
+    const std::string a = builder.in(Type::U32), b = builder.in(Type::U32),
+                      c = builder.in(Type::U32), d = builder.reg(Type::B32);
     builder.line(absl::StrCat("lop3.b32 ", d, ", ", a, ", ", b, ", ", c, ", ", table, ";"));
     builder.out(d, Type::B32);
     to.push_back(builder.finish());
   }
-  for (const auto &[whole, part, count] : {std::tuple{Type::B32, Type::B16, 2}, std::tuple{Type::B64, Type::B32, 2}, std::tuple{Type::B64, Type::B16, 4}}) {
+  for (const auto &[whole, part, count] :
+       {std::tuple{Type::B32, Type::B16, 2}, std::tuple{Type::B64, Type::B32, 2},
+        std::tuple{Type::B64, Type::B16, 4}}) {
     const std::string name = absl::StrCat("mov.", std::string(register_type(whole)));
     Builder packs(absl::StrCat(name, " of ", count)), unpacks(absl::StrCat(name, " to ", count));
     std::string parts, pieces;

@@ -45,7 +45,8 @@ constexpr Promise kPromises[] = {
 
 std::optional<Judgement> promised(std::string_view name, Type type) {
   for (const Promise &promise : kPromises)
-    if (name == promise.name || (name.starts_with(promise.name) && bytes_of(type) == 4 && type == Type::F32))
+    if (name == promise.name ||
+        (name.starts_with(promise.name) && bytes_of(type) == 4 && type == Type::F32))
       return Judgement{Judgement::close, type, promise.relative, promise.absolute};
   return std::nullopt;
 }
@@ -84,17 +85,21 @@ Case plain(const std::string &name, const Form &form) {
     operands.push_back(values ? builder.in(type, values) : builder.in(type));
   }
   // What goes in by the carry comes of two numbers more, what goes out by it is a result more.
-  const bool takes = parts[0] == "addc" || parts[0] == "subc" || parts[0] == "madc", gives = has(parts, "cc");
+  const bool takes = parts[0] == "addc" || parts[0] == "subc" || parts[0] == "madc",
+             gives = has(parts, "cc");
   if (takes) {
-    const std::string a = builder.in(Type::U32), b = builder.in(Type::U32), sum = builder.reg(Type::B32);
-    builder.line(absl::StrCat(parts[0] == "subc" ? "sub" : "add", ".cc.u32 ", sum, ", ", a, ", ", b, ";"));
+    const std::string a = builder.in(Type::U32), b = builder.in(Type::U32),
+                      sum = builder.reg(Type::B32);
+    builder.line(
+        absl::StrCat(parts[0] == "subc" ? "sub" : "add", ".cc.u32 ", sum, ", ", a, ", ", b, ";"));
   }
   const Type type = form.operands[0];
   const std::string result = builder.reg(type);
   builder.line(absl::StrCat(name, " ", result, ", ", absl::StrJoin(operands, ", "), ";"));
   if (gives) {
     const std::string carry = builder.reg(Type::B32);
-    builder.line(absl::StrCat(parts[0].starts_with("sub") ? "subc" : "addc", ".u32 ", carry, ", 0, 0;"));
+    builder.line(
+        absl::StrCat(parts[0].starts_with("sub") ? "subc" : "addc", ".u32 ", carry, ", 0, 0;"));
     builder.out(carry, Type::B32);
   }
   builder.out(result, type);
@@ -114,8 +119,12 @@ const std::vector<Case> &corpus() {
     add_warp_cases(made);
     add_products(made);
     // A family's case may be a form of the table as well.
-    std::ranges::sort(made, {}, [](const Case &c) { return std::pair(std::string_view(c.name), std::string_view(c.body)); });
-    made.erase(std::unique(made.begin(), made.end(), [](const Case &a, const Case &b) { return a.name == b.name; }), made.end());
+    std::ranges::sort(made, {}, [](const Case &c) {
+      return std::pair(std::string_view(c.name), std::string_view(c.body));
+    });
+    made.erase(std::unique(made.begin(), made.end(),
+                           [](const Case &a, const Case &b) { return a.name == b.name; }),
+               made.end());
     return made;
   }();
   return all;

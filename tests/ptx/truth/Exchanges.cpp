@@ -1,5 +1,5 @@
-// Memory: widths of loads, atomic operations, matrices and copies in shared memory. Warps: shuffles,
-// votes, matches, reductions.
+// Memory: widths of loads, atomic operations, matrices and copies in shared memory. Warps:
+// shuffles, votes, matches, reductions.
 #include "tests/ptx/truth/Builder.h"
 
 #include <absl/strings/str_cat.h>
@@ -13,7 +13,8 @@ struct Named {
 };
 
 // The operand's slot is the place: what was there, what is there after.
-void atomic(std::vector<Case> &to, const std::string &space, const std::string &operation, const Named &of) {
+void atomic(std::vector<Case> &to, const std::string &space, const std::string &operation,
+            const Named &of) {
   const std::string name = absl::StrCat("atom.", space, operation, ".", of.name);
   const std::string type(register_type(of.type));
   Builder builder(name);
@@ -21,8 +22,10 @@ void atomic(std::vector<Case> &to, const std::string &space, const std::string &
   std::string operands = b;
   if (operation == ".cas") {
     // Half of them meet what they expect.
-    const std::string same = builder.in(Type::Pred), expected = builder.reg(of.type), c = builder.in(of.type);
-    builder.line(absl::StrCat("selp.", type, " ", expected, ", ", before, ", ", b, ", ", same, ";"));
+    const std::string same = builder.in(Type::Pred), expected = builder.reg(of.type),
+                      c = builder.in(of.type);
+    builder.line(
+        absl::StrCat("selp.", type, " ", expected, ", ", before, ", ", b, ", ", same, ";"));
     operands = absl::StrCat(expected, ", ", c);
   }
   std::string place = "%in";
@@ -36,7 +39,8 @@ void atomic(std::vector<Case> &to, const std::string &space, const std::string &
   }
   const std::string old = builder.reg(of.type), after = builder.reg(of.type);
   builder.line(absl::StrCat(name, " ", old, ", [", place, "], ", operands, ";"));
-  builder.line(absl::StrCat("ld.", space == "shared" ? "shared" : "volatile.global", ".", type, " ", after, ", [", place, "];"));
+  builder.line(absl::StrCat("ld.", space == "shared" ? "shared" : "volatile.global", ".", type, " ",
+                            after, ", [", place, "];"));
   builder.out(old, of.type);
   builder.out(after, of.type);
   to.push_back(builder.finish());
@@ -53,12 +57,14 @@ void load(std::vector<Case> &to, const std::string &type, Type into) {
 
 // Eight rows of 16 bytes a matrix; lane l gives the address of row l, of any order.
 void matrices(std::vector<Case> &to, int count, bool transposed) {
-  const std::string form = absl::StrCat("ldmatrix.sync.aligned.m8n8.x", count, transposed ? ".trans" : "", ".shared.b16");
+  const std::string form = absl::StrCat("ldmatrix.sync.aligned.m8n8.x", count,
+                                        transposed ? ".trans" : "", ".shared.b16");
   Builder builder(form);
   const std::string first = builder.in(Type::U64), second = builder.in(Type::U64);
-  const std::string turn = builder.in(Type::U32, [](u32 thread, Random &) { return thread / 32 * 5 + 3; });
-  const std::string area = builder.shared(Case::kThreads * 16), base = builder.reg(Type::B32), at = builder.reg(Type::B32),
-                    row = builder.reg(Type::B32);
+  const std::string turn =
+      builder.in(Type::U32, [](u32 thread, Random &) { return thread / 32 * 5 + 3; });
+  const std::string area = builder.shared(Case::kThreads * 16), base = builder.reg(Type::B32),
+                    at = builder.reg(Type::B32), row = builder.reg(Type::B32);
   builder.line(absl::StrCat("mov.u32 ", base, ", ", area, ";"));
   builder.line(absl::StrCat("mad.lo.u32 ", at, ", %t, 16, ", base, ";"));
   builder.line(absl::StrCat("st.shared.v2.u64 [", at, "], {", first, ", ", second, "};"));
@@ -84,9 +90,12 @@ void copy(std::vector<Case> &to, int bytes, const char *cache) {
   const std::string form = absl::StrCat("cp.async.", cache, ".shared.global");
   Builder builder(absl::StrCat(form, " ", bytes));
   builder.in(Type::U64);
-  const std::string taken = builder.in(Type::U32, [bytes](u32, Random &random) { return random.below(static_cast<u64>(bytes) + 1); });
-  const std::string area = builder.shared(Case::kThreads * 16), at = builder.reg(Type::B32), base = builder.reg(Type::B32),
-                    from = builder.reg(Type::B64), offset = builder.reg(Type::B64);
+  const std::string taken = builder.in(Type::U32, [bytes](u32, Random &random) {
+    return random.below(static_cast<u64>(bytes) + 1);
+  });
+  const std::string area = builder.shared(Case::kThreads * 16), at = builder.reg(Type::B32),
+                    base = builder.reg(Type::B32), from = builder.reg(Type::B64),
+                    offset = builder.reg(Type::B64);
   builder.line(absl::StrCat("mov.u32 ", base, ", ", area, ";"));
   builder.line(absl::StrCat("mad.lo.u32 ", at, ", %t, 16, ", base, ";"));
   builder.line(absl::StrCat("st.shared.v4.u32 [", at, "], {%t, %t, %t, %t};"));
@@ -108,14 +117,17 @@ constexpr const char *kAll = "0xffffffff";
 
 void shuffle(std::vector<Case> &to, const std::string &mode) {
   Builder builder(absl::StrCat("shfl.sync.", mode, ".b32"));
-  const std::string a = builder.in(Type::U32), b = builder.in(Type::U32, [](u32, Random &random) { return random.below(40); });
+  const std::string a = builder.in(Type::U32),
+                    b = builder.in(Type::U32, [](u32, Random &random) { return random.below(40); });
   // Segments of 32 to 2 lanes, and whatever else.
   const std::string c = builder.in(Type::U32, [up = mode == "up"](u32 thread, Random &random) {
     const u64 segment = 32 - (u64{32} >> thread / 8 % 5);
-    return random.below(4) == 0 ? random.below(32) << 8 | random.below(32) : segment << 8 | (up ? 0 : 31);
+    return random.below(4) == 0 ? random.below(32) << 8 | random.below(32)
+                                : segment << 8 | (up ? 0 : 31);
   });
   const std::string d = builder.reg(Type::B32), p = builder.reg(Type::Pred);
-  builder.line(absl::StrCat("shfl.sync.", mode, ".b32 ", d, "|", p, ", ", a, ", ", b, ", ", c, ", ", kAll, ";"));
+  builder.line(absl::StrCat("shfl.sync.", mode, ".b32 ", d, "|", p, ", ", a, ", ", b, ", ", c, ", ",
+                            kAll, ";"));
   builder.out(d, Type::B32);
   builder.out(p, Type::Pred);
   to.push_back(builder.finish());
@@ -124,20 +136,31 @@ void shuffle(std::vector<Case> &to, const std::string &mode) {
 } // namespace
 
 void add_memory_cases(std::vector<Case> &to) {
-  for (const auto &[name, type] : {std::pair{"u8", Type::B16}, {"s8", Type::B16}, {"u8", Type::B32}, {"s8", Type::B32}, {"b8", Type::B64},
-                                   {"s8", Type::B64},          {"u16", Type::B32}, {"s16", Type::B32}, {"s16", Type::B64}, {"u32", Type::B64},
+  for (const auto &[name, type] : {std::pair{"u8", Type::B16},
+                                   {"s8", Type::B16},
+                                   {"u8", Type::B32},
+                                   {"s8", Type::B32},
+                                   {"b8", Type::B64},
+                                   {"s8", Type::B64},
+                                   {"u16", Type::B32},
+                                   {"s16", Type::B32},
+                                   {"s16", Type::B64},
+                                   {"u32", Type::B64},
                                    {"s32", Type::B64}})
     load(to, name, type);
-  constexpr Named kWide[] = {{"u32", Type::U32}, {"s32", Type::S32}, {"u64", Type::U64}, {"s64", Type::S64}};
+  constexpr Named kWide[] = {
+      {"u32", Type::U32}, {"s32", Type::S32}, {"u64", Type::U64}, {"s64", Type::S64}};
   for (const std::string space : {"global", "shared"}) {
     for (const char *operation : {".min", ".max"})
       for (const Named &of : kWide)
         atomic(to, space, operation, of);
     for (const char *operation : {".inc", ".dec"})
       atomic(to, space, operation, kWide[0]);
-    for (const Named &of : {kWide[0], kWide[1], kWide[2], Named{"f32", Type::F32}, Named{"f64", Type::F64}})
+    for (const Named &of :
+         {kWide[0], kWide[1], kWide[2], Named{"f32", Type::F32}, Named{"f64", Type::F64}})
       atomic(to, space, ".add", of);
-    for (const Named &of : {Named{"f16", Type::F16}, Named{"f16x2", Type::F16x2}, Named{"bf16", Type::BF16}, Named{"bf16x2", Type::BF16x2}})
+    for (const Named &of : {Named{"f16", Type::F16}, Named{"f16x2", Type::F16x2},
+                            Named{"bf16", Type::BF16}, Named{"bf16x2", Type::BF16x2}})
       atomic(to, space, ".add.noftz", of);
     for (const Named &of : {Named{"b32", Type::B32}, Named{"b64", Type::B64}})
       for (const char *operation : {".and", ".or", ".xor", ".exch", ".cas"})
@@ -155,30 +178,38 @@ void add_warp_cases(std::vector<Case> &to) {
   for (const char *mode : {"up", "down", "bfly", "idx"})
     shuffle(to, mode);
   // One warp votes as it likes, the other as one.
-  const Builder::Values votes = [](u32 thread, Random &random) { return thread < 32 ? random.below(2) : u64{1}; };
+  const Builder::Values votes = [](u32 thread, Random &random) {
+    return thread < 32 ? random.below(2) : u64{1};
+  };
   for (const std::string mode : {"all", "any", "uni", "ballot"}) {
     const bool words = mode == "ballot";
     const std::string name = absl::StrCat("vote.sync.", mode, words ? ".b32" : ".pred");
     Builder builder(name);
-    const std::string p = builder.in(Type::Pred, votes), d = builder.reg(words ? Type::B32 : Type::Pred);
+    const std::string p = builder.in(Type::Pred, votes),
+                      d = builder.reg(words ? Type::B32 : Type::Pred);
     builder.line(absl::StrCat(name, " ", d, ", ", p, ", ", kAll, ";"));
     builder.out(d, words ? Type::B32 : Type::Pred);
     to.push_back(builder.finish());
   }
-  const Builder::Values few = [](u32 thread, Random &random) { return thread < 32 ? random.below(4) : u64{7}; };
+  const Builder::Values few = [](u32 thread, Random &random) {
+    return thread < 32 ? random.below(4) : u64{7};
+  };
   for (const Named &of : {Named{"b32", Type::B32}, Named{"b64", Type::B64}}) {
     for (const std::string mode : {"any", "all"}) {
       const std::string name = absl::StrCat("match.", mode, ".sync.", of.name);
       Builder builder(name);
-      const std::string a = builder.in(of.type, few), d = builder.reg(Type::B32), p = builder.reg(Type::Pred);
-      builder.line(absl::StrCat(name, " ", d, mode == "all" ? absl::StrCat("|", p) : "", ", ", a, ", ", kAll, ";"));
+      const std::string a = builder.in(of.type, few), d = builder.reg(Type::B32),
+                        p = builder.reg(Type::Pred);
+      builder.line(absl::StrCat(name, " ", d, mode == "all" ? absl::StrCat("|", p) : "", ", ", a,
+                                ", ", kAll, ";"));
       builder.out(d, Type::B32);
       if (mode == "all")
         builder.out(p, Type::Pred);
       to.push_back(builder.finish());
     }
   }
-  for (const char *tail : {"add.u32", "add.s32", "min.u32", "max.u32", "min.s32", "max.s32", "and.b32", "or.b32", "xor.b32"}) {
+  for (const char *tail : {"add.u32", "add.s32", "min.u32", "max.u32", "min.s32", "max.s32",
+                           "and.b32", "or.b32", "xor.b32"}) {
     const std::string name = absl::StrCat("redux.sync.", tail);
     Builder builder(name);
     const std::string a = builder.in(Type::U32), d = builder.reg(Type::B32);

@@ -45,7 +45,8 @@ bool near(double given, double expected, double most) {
 
 } // namespace
 
-std::string differ(const Case &c, const Answer &given, const Answer &expected, const Answer *magnitudes) {
+std::string differ(const Case &c, const Answer &given, const Answer &expected,
+                   const Answer *magnitudes) {
   const Judgement &how = c.judgement;
   if (how.kind == Judgement::open)
     return "";
@@ -59,7 +60,9 @@ std::string differ(const Case &c, const Answer &given, const Answer &expected, c
     if (same) {
       const auto a = numbers(given.out[i], how.type), b = numbers(expected.out[i], how.type);
       for (size_t n = 0; n < a.size(); ++n) {
-        const double size = how.kind == Judgement::product && magnitudes ? numbers(magnitudes->out[i], how.type)[n] : b[n];
+        const double size = how.kind == Judgement::product && magnitudes
+                                ? numbers(magnitudes->out[i], how.type)[n]
+                                : b[n];
         same = same && near(a[n], b[n], how.relative * std::fabs(size) + how.absolute);
       }
     }
@@ -69,8 +72,10 @@ std::string differ(const Case &c, const Answer &given, const Answer &expected, c
   if (count == 0)
     return "";
   const size_t thread = first % Case::kThreads;
-  std::string text = absl::StrCat(c.name, ": ", count, " of ", given.out.size(), " results differ; result ", first / Case::kThreads,
-                                  " of thread ", thread, " is ", absl::Hex(given.out[first]), ", not ", absl::Hex(expected.out[first]), ", of");
+  std::string text =
+      absl::StrCat(c.name, ": ", count, " of ", given.out.size(), " results differ; result ",
+                   first / Case::kThreads, " of thread ", thread, " is ",
+                   absl::Hex(given.out[first]), ", not ", absl::Hex(expected.out[first]), ", of");
   for (size_t k = 0; k < c.operands; ++k)
     absl::StrAppend(&text, " ", absl::Hex(c.in[k * Case::kThreads + thread]));
   return text;

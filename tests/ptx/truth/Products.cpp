@@ -1,5 +1,5 @@
-// mma.sync: integer products, float products of whole numbers (whose sums are exact in any order), and
-// float products of any numbers.
+// mma.sync: integer products, float products of whole numbers (whose sums are exact in any order),
+// and float products of any numbers.
 #include "tests/ptx/truth/Builder.h"
 
 #include <absl/strings/str_cat.h>
@@ -43,12 +43,15 @@ u64 number(const Element &of, Numbers kind, Random &random) {
   const int reach = kind == Numbers::near ? 4 : of.name[0] == 'f' ? 20 : 40;
   const int exponent = static_cast<int>(random.below(static_cast<u64>(reach))) - reach / 2;
   const float value = static_cast<float>(128 + random.below(128)) / 128;
-  return float_bits(of, sign * std::bit_cast<float>(static_cast<u32>(127 + exponent) << 23) * value);
+  return float_bits(of,
+                    sign * std::bit_cast<float>(static_cast<u32>(127 + exponent) << 23) * value);
 }
 
-void floats(std::vector<Case> &to, const std::string &shape, int k, const Element &of, bool half_sum, Numbers kind) {
+void floats(std::vector<Case> &to, const std::string &shape, int k, const Element &of,
+            bool half_sum, Numbers kind) {
   const std::string sum = half_sum ? "f16" : "f32";
-  const std::string form = absl::StrCat("mma.sync.aligned.", shape, ".row.col.", sum, ".", of.name, ".", of.name, ".", sum);
+  const std::string form = absl::StrCat("mma.sync.aligned.", shape, ".row.col.", sum, ".", of.name,
+                                        ".", of.name, ".", sum);
   constexpr const char *kKinds[] = {"whole", "near", "wide"};
   Builder builder(absl::StrCat(form, " ", kKinds[static_cast<int>(kind)]));
   const int b_count = k * of.bits / 128, c_count = half_sum ? 2 : 4;
@@ -63,9 +66,11 @@ void floats(std::vector<Case> &to, const std::string &shape, int k, const Elemen
   };
   const Element half{"f16", 16}, single{"f32", 32};
   const Builder::Values sums = [&](u32, Random &random) {
-    return half_sum ? packed(16, random, [&](Random &r) { return number(half, kind, r); }) : number(single, kind, random);
+    return half_sum ? packed(16, random, [&](Random &r) { return number(half, kind, r); })
+                    : number(single, kind, random);
   };
-  const std::string a = list(2 * b_count, Type::B32, elements), b = list(b_count, Type::B32, elements), c = list(c_count, Type::B32, sums);
+  const std::string a = list(2 * b_count, Type::B32, elements),
+                    b = list(b_count, Type::B32, elements), c = list(c_count, Type::B32, sums);
   std::string d;
   std::vector<std::string> made;
   for (int n = 0; n < c_count; ++n) {
@@ -77,19 +82,24 @@ void floats(std::vector<Case> &to, const std::string &shape, int k, const Elemen
     builder.out(piece, Type::B32);
   Judgement judgement;
   if (kind != Numbers::whole)
-    judgement = {Judgement::product, half_sum ? Type::F16x2 : Type::F32, half_sum ? 0x1p-10 : 0x1p-21, half_sum ? 0x1p-14 : 0x1p-126};
+    judgement = {Judgement::product, half_sum ? Type::F16x2 : Type::F32,
+                 half_sum ? 0x1p-10 : 0x1p-21, half_sum ? 0x1p-14 : 0x1p-126};
   to.push_back(builder.finish(judgement));
 }
 
-void integers(std::vector<Case> &to, const std::string &shape, int m, int k, const Element &a_of, const Element &b_of, bool finite) {
+void integers(std::vector<Case> &to, const std::string &shape, int m, int k, const Element &a_of,
+              const Element &b_of, bool finite) {
   const std::string form =
-      absl::StrCat("mma.sync.aligned.", shape, ".row.col", finite ? ".satfinite" : "", ".s32.", a_of.name, ".", b_of.name, ".s32");
+      absl::StrCat("mma.sync.aligned.", shape, ".row.col", finite ? ".satfinite" : "", ".s32.",
+                   a_of.name, ".", b_of.name, ".s32");
   Builder builder(form);
   const int b_count = k * b_of.bits / 128, a_count = b_count * m / 8, c_count = m / 4;
   const auto list = [&](int count) {
     std::string made;
     for (int n = 0; n < count; ++n)
-      absl::StrAppend(&made, n == 0 ? "{" : ", ", builder.in(Type::B32, [](u32, Random &random) { return random.next() & 0xffffffff; }));
+      absl::StrAppend(&made, n == 0 ? "{" : ", ", builder.in(Type::B32, [](u32, Random &random) {
+        return random.next() & 0xffffffff;
+      }));
     return made + "}";
   };
   // Some sums run over.
@@ -144,9 +154,11 @@ void add_products(std::vector<Case> &to) {
   const Builder::Values moderate = [](u32, Random &random) {
     return random.below(2) << 63 | (1015 + random.below(16)) << 52 | random.next() >> 12;
   };
-  std::string a = doubles.in(Type::F64, moderate), b = doubles.in(Type::F64, moderate), c0 = doubles.in(Type::F64, moderate),
-              c1 = doubles.in(Type::F64, moderate), d0 = doubles.reg(Type::F64), d1 = doubles.reg(Type::F64);
-  doubles.line(absl::StrCat("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {", d0, ", ", d1, "}, {", a, "}, {", b, "}, {", c0, ", ", c1, "};"));
+  std::string a = doubles.in(Type::F64, moderate), b = doubles.in(Type::F64, moderate),
+              c0 = doubles.in(Type::F64, moderate), c1 = doubles.in(Type::F64, moderate),
+              d0 = doubles.reg(Type::F64), d1 = doubles.reg(Type::F64);
+  doubles.line(absl::StrCat("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {", d0, ", ", d1,
+                            "}, {", a, "}, {", b, "}, {", c0, ", ", c1, "};"));
   doubles.out(d0, Type::F64);
   doubles.out(d1, Type::F64);
   to.push_back(doubles.finish());

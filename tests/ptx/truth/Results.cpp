@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::string_view kOf = " of sm_", kRefused = " refused: ";
 
-int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+int digit(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 } // namespace
 
@@ -21,7 +23,8 @@ std::string answer_line(const Case &c, const Answer &answer) {
   }
   std::string line = absl::StrCat(c.name, " of ", answer.target, ": ");
   for (size_t i = 0; i < answer.out.size(); ++i)
-    for (int shift = 8 * static_cast<int>(c.result_bytes[i / Case::kThreads]) - 4; shift >= 0; shift -= 4)
+    for (int shift = 8 * static_cast<int>(c.result_bytes[i / Case::kThreads]) - 4; shift >= 0;
+         shift -= 4)
       line += "0123456789abcdef"[answer.out[i] >> shift & 15];
   return line + "\n";
 }
@@ -44,8 +47,10 @@ absl::StatusOr<Results> read_results(std::string_view text) {
     size_t at = line.find(kRefused);
     if (at == std::string_view::npos)
       at = line.find(kOf);
-    if (at == std::string_view::npos || !results.lines.emplace(line.substr(0, at), line.substr(at)).second)
-      return absl::DataLossError(absl::StrCat("line ", number, " is no answer, or a second one: ", std::string(line.substr(0, 80))));
+    if (at == std::string_view::npos ||
+        !results.lines.emplace(line.substr(0, at), line.substr(at)).second)
+      return absl::DataLossError(absl::StrCat(
+          "line ", number, " is no answer, or a second one: ", std::string(line.substr(0, 80))));
   }
   return results;
 }
@@ -69,13 +74,15 @@ absl::StatusOr<Answer> answer_of(const Results &results, const Case &c) {
       for (u32 n = 0; n < 2 * bytes; ++n, ++at) {
         const int value = at < line.size() ? digit(line[at]) : -1;
         if (value < 0)
-          return absl::DataLossError(absl::StrCat(c.name, ": a digit is missing: the answers are another corpus's"));
+          return absl::DataLossError(
+              absl::StrCat(c.name, ": a digit is missing: the answers are another corpus's"));
         word = word << 4 | static_cast<u64>(value);
       }
       answer.out.push_back(word);
     }
   if (at != line.size())
-    return absl::DataLossError(absl::StrCat(c.name, ": there are more digits than results: the answers are another corpus's"));
+    return absl::DataLossError(absl::StrCat(
+        c.name, ": there are more digits than results: the answers are another corpus's"));
   return answer;
 }
 

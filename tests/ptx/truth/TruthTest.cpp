@@ -26,7 +26,8 @@ Answer ask(const Case &c) {
   }
   const u64 in = device.put(c.in.empty() ? std::vector<u64>(1) : c.in);
   const u64 out = device.put(std::vector<u64>(c.out_bytes() / 8));
-  const auto report = device.launch(**module, "run", {.block = {Case::kThreads, 1, 1}}, Arguments().add(in).add(out));
+  const auto report = device.launch(**module, "run", {.block = {Case::kThreads, 1, 1}},
+                                    Arguments().add(in).add(out));
   if (!report.ok() || *report)
     answer.refused = report.ok() ? (*report)->text() : report.status().ToString();
   answer.out = device.get<u64>(out, c.out_bytes() / 8);
@@ -49,7 +50,8 @@ TEST(TruthTest, AllFormsAreCases) {
     EXPECT_TRUE(names.contains(name)) << name;
 }
 
-// Tests that the interpreter answers all of it, without a report, and one text as often as it is asked.
+// Tests that the interpreter answers all of it, without a report, and one text as often as it is
+// asked.
 TEST(TruthTest, TheInterpreterAnswersEveryCase) {
   for (const Case &c : corpus()) {
     const Answer answer = ask(c);
@@ -58,10 +60,11 @@ TEST(TruthTest, TheInterpreterAnswersEveryCase) {
   }
 }
 
-// Tests that answers are read as they were written, and that a bit that is another is found, as is a line
-// of another corpus.
+// Tests that answers are read as they were written, and that a bit that is another is found, as is
+// a line of another corpus.
 TEST(TruthTest, AnswersAreReadAsWritten) {
-  for (const char *name : {"mul.wide.u32", "testp.normal.f32", "cvt.rn.f16.f32", "add.f64", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 whole"}) {
+  for (const char *name : {"mul.wide.u32", "testp.normal.f32", "cvt.rn.f16.f32", "add.f64",
+                           "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 whole"}) {
     const Case *c = find(name);
     ASSERT_NE(c, nullptr) << name;
     const Answer answer = ask(*c);
@@ -129,12 +132,13 @@ TEST(TruthTest, TheInterpreterIsAsHardwareIs) {
       const auto expected = answer_of(*results, c);
       if (absl::IsNotFound(expected.status()))
         continue; // younger than the answers, or they were cut off
-      ASSERT_TRUE(expected.ok()) << file << ": " << expected.status();
-      if (!expected->refused.empty())
+      EXPECT_TRUE(expected.ok()) << file << ": " << expected.status();
+      if (!expected.ok() || !expected->refused.empty())
         continue;
       const Answer given = ask(c);
       EXPECT_EQ(given.refused, "") << c.name;
-      const Answer sizes = c.judgement.kind == Judgement::product ? ask(magnitudes_of(c)) : Answer();
+      const Answer sizes =
+          c.judgement.kind == Judgement::product ? ask(magnitudes_of(c)) : Answer();
       EXPECT_EQ(differ(c, given, *expected, &sizes), "") << file;
       ++compared;
     }
