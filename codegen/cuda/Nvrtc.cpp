@@ -16,6 +16,7 @@
 #include <numeric>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace quern::cuda {
 namespace {

@@ -295,6 +295,62 @@ TEST_F(Driver, PlansOfTargets) {
   }
 }
 
+// Tests that one file runs on the CPU and, by the interpreter of PTX, as a GPU would: the same
+// weights, the memory that was planned, the proof within its tolerance, and a sequence that goes on
+// on the other device.
+TEST_F(Driver, OneFileForSeveralTargets) {
+  if (call("quern", {"check", config_, "--synthetic", "5", "--target", "cuda"}).code != 0)
+    GTEST_SKIP() << "there is no NVRTC (scripts/get-nvrtc)";
+  const std::vector<std::string> flags = {"--synthetic", "5", "--quant", "int8", "-c", "100"};
+  std::vector<std::string> args = {"compile",  config_,    "-o",        artifact_,       "-q",
+                                   "--target", "cpu,cuda", "--variant", "x86-64-v3,h100"};
+  args.insert(args.end(), flags.begin(), flags.end());
+  done("quern", args);
+  const auto inspected = done("quern", {"inspect", artifact_, "--json"}).json();
+  std::vector<std::string> planning = {"plan", config_, "--target", "cpu,cuda", "--json"};
+  planning.insert(planning.end(), flags.begin(), flags.end());
+  const auto plan = done("quern", planning).json();
+  ASSERT_EQ(inspected["plan"]["targets"].size(), 2u);
+  for (size_t i = 0; i < 2; ++i)
+    for (const char *key : {"target", "weights", "arena", "arena_bound", "state_per_slot",
+                            "state_per_token", "kv_groups", "staging"})
+      EXPECT_EQ(plan["targets"][i][key], inspected["plan"]["targets"][i][key]) << key;
+
+  // Each kernel of the GPU's says what it takes.
+  size_t functions = 0;
+  for (const auto &kernel : inspected["kernels"]) {
+    EXPECT_EQ(kernel.contains("functions"), kernel["target"] == "cuda") << kernel["name"];
+    if (kernel.contains("functions"))
+      for (const auto &function : kernel["functions"]) {
+        ++functions;
+        EXPECT_EQ(function["variant"], "sm_90a");
+        EXPECT_GT(function["registers"], 0);
+        EXPECT_GT(function["ptx"], 0);
+      }
+  }
+  EXPECT_GT(functions, 10u);
+  EXPECT_THAT(done("quern", {"inspect", artifact_, "--kernels"}).out, HasSubstr(" registers, "));
+
+  const std::string state = folder_.path("s.state");
+  const auto run = [&](const char *device, std::vector<std::string> more) {
+    std::vector<std::string> line = {"run",  "-m",     artifact_, "--device",
+                                     device, "--temp", "0",       "--ignore-eos",
+                                     "-n",   "4",      "--json"};
+    line.insert(line.end(), more.begin(), more.end());
+    return done("quern-run", line).json();
+  };
+  const char *devices[] = {"cpu", "ptx"};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto memory = run(devices[i], {"--tokens", "5,6,7"})["memory"];
+    for (const char *key : {"weights", "arena", "code", "staging", "total"})
+      EXPECT_EQ(memory[key], inspected["plan"]["targets"][i][key]) << devices[i] << " " << key;
+    done("quern-run", {"verify", "-m", artifact_, "--device", devices[i]});
+    const auto straight = run(devices[1 - i], {"--tokens", "5,6,7,8,9"})["tokens"];
+    run(devices[i], {"--tokens", "5,6,7,8", "-n", "0", "--save-state", state});
+    EXPECT_EQ(run(devices[1 - i], {"--tokens", "9", "--load-state", state})["tokens"], straight);
+  }
+}
+
 // Tests that --kv auto is one format for all targets, which one of them may ask for.
 TEST_F(Driver, KvStateIsOneFormatOfAllTargets) {
   const auto page = [&](const std::string &quant, const std::string &target,

@@ -4,7 +4,6 @@
 #include "tests/ptx/Lexer.h"
 #include "tests/ptx/Words.h"
 
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -21,8 +20,8 @@ u64 align_to(u64 value, u64 to) { return (value + to - 1) / to * to; }
 
 } // namespace
 
-Decoder::Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax, const Placement &placement,
-                 Function &function)
+Decoder::Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax,
+                 const Placement &placement, Function &function)
     : module_(module), syntax_(syntax), placement_(placement), function_(function) {
   for (Type type : syntax.registers) {
     virtuals_.push_back({array_bytes(bytes_of(type)), true});
@@ -34,7 +33,9 @@ void Decoder::refuse(std::string_view what) const {
   throw Refusal{error_at(statement_ != nullptr ? statement_->line : syntax_.line, what)};
 }
 
-void Decoder::touch(u32 slot, u32 reg, bool read, bool write) { pending_.push_back({0, slot, reg, read, write}); }
+void Decoder::touch(u32 slot, u32 reg, bool read, bool write) {
+  pending_.push_back({0, slot, reg, read, write});
+}
 
 u32 Decoder::constant_at(u64 bits, int bytes) {
   if (bytes < 8 && bytes > 0)
@@ -68,7 +69,7 @@ void Decoder::source(Instr &instr, u32 slot, const Operand &operand, Type type) 
   case Operand::Kind::Register: {
     if (bytes_of(types_[operand.index]) != bytes)
       refuse(concat("register ", operand.text, " of ", statement_->opcode, " has ",
-                          8 * bytes_of(types_[operand.index]), " bits, not ", 8 * bytes));
+                    8 * bytes_of(types_[operand.index]), " bits, not ", 8 * bytes));
     if (operand.negated) {
       const Operand made = temporary(Type::Pred);
       Instr negation = negated_predicate();
@@ -96,7 +97,8 @@ void Decoder::source(Instr &instr, u32 slot, const Operand &operand, Type type) 
     return;
   case Operand::Kind::Double:
     if (type == Type::F32)
-      instr.o[slot] = constant_at(std::bit_cast<u32>(static_cast<float>(std::bit_cast<double>(operand.bits))), 4);
+      instr.o[slot] = constant_at(
+          std::bit_cast<u32>(static_cast<float>(std::bit_cast<double>(operand.bits))), 4);
     else if (bytes == 8)
       instr.o[slot] = constant_at(operand.bits, bytes);
     else
@@ -116,10 +118,10 @@ void Decoder::result(Instr &instr, u32 slot, const Operand &operand, Type type) 
   }
   if (operand.kind != Operand::Kind::Register || operand.negated)
     refuse(concat(statement_->opcode, ": a result that is no register",
-                        operand.kind == Operand::Kind::Word ? concat(": ", operand.text) : ""));
+                  operand.kind == Operand::Kind::Word ? concat(": ", operand.text) : ""));
   if (bytes_of(types_[operand.index]) != bytes_of(type))
     refuse(concat("register ", operand.text, " of ", statement_->opcode, " has ",
-                        8 * bytes_of(types_[operand.index]), " bits, not ", 8 * bytes_of(type)));
+                  8 * bytes_of(types_[operand.index]), " bits, not ", 8 * bytes_of(type)));
   touch(slot, operand.index, false, true);
 }
 
@@ -144,7 +146,8 @@ u32 Decoder::area(u32 variable) {
   auto [at, fresh] = areas_.try_emplace(variable, 0);
   if (fresh) {
     at->second = static_cast<u32>(virtuals_.size());
-    virtuals_.push_back({static_cast<u32>(align_to(syntax_.variables[variable].bytes * kLanes, 64)), false});
+    virtuals_.push_back(
+        {static_cast<u32>(align_to(syntax_.variables[variable].bytes * kLanes, 64)), false});
     types_.push_back(Type::None);
   }
   return at->second;
@@ -159,7 +162,8 @@ void Decoder::address(Instr &instr, u32 slot, const Operand &operand, Space spac
   if (base.kind == Operand::Kind::Register && !base.negated) {
     const int bytes = bytes_of(types_[base.index]);
     if (bytes != 8 && (bytes != 4 || space == Space::Generic || space == Space::Global))
-      refuse(concat("address register ", base.text, " of ", statement_->opcode, " has ", 8 * bytes, " bits"));
+      refuse(concat("address register ", base.text, " of ", statement_->opcode, " has ", 8 * bytes,
+                    " bits"));
     instr.narrow = bytes == 4;
     touch(slot, base.index, true, false);
   } else if (base.kind == Operand::Kind::Integer) {
@@ -216,10 +220,12 @@ Operand Decoder::resolved(const Operand &operand) {
     part = resolved(part);
   if (operand.kind == Operand::Kind::Variable) {
     const Variable &variable = syntax_.variables[operand.index];
-    // An entry's own parameters lie in the launch's; those of calls, and of functions, in the frame.
+    // An entry's own parameters lie in the launch's; those of calls, and of functions, in the
+    // frame.
     const auto &formals = syntax_.parameters;
     if (variable.space == Space::Param &&
-        (!syntax_.entry || std::find(formals.begin(), formals.end(), operand.index) == formals.end()))
+        (!syntax_.entry ||
+         std::find(formals.begin(), formals.end(), operand.index) == formals.end()))
       return made;
     made.kind = Operand::Kind::Integer;
     made.bits += placement_.functions.find(syntax_.name)->second[operand.index].address;
@@ -266,7 +272,8 @@ const std::vector<std::string> &Decoder::branch_table(const std::string &label) 
 }
 
 Call::Passed Decoder::passed(const Operand &operand, Call &call, bool result) {
-  if (operand.kind != Operand::Kind::Variable || syntax_.variables[operand.index].space != Space::Param)
+  if (operand.kind != Operand::Kind::Variable ||
+      syntax_.variables[operand.index].space != Space::Param)
     refuse("an argument that is no .param variable");
   const u32 reg = area(operand.index);
   touch(kGuardSlot + 1, reg, !result, result);
@@ -301,7 +308,8 @@ void Decoder::statement(const Statement &statement) {
     // A family takes what its plain form does not: registers wider than the type, vectors.
     for (size_t n = 0; n < made.operands.size(); ++n) {
       const Operand &operand = made.operands[n];
-      fits &= operand.kind != Operand::Kind::Register || bytes_of(types_[operand.index]) == bytes_of(form->operands[n]);
+      fits &= operand.kind != Operand::Kind::Register ||
+              bytes_of(types_[operand.index]) == bytes_of(form->operands[n]);
       fits &= operand.kind != Operand::Kind::Vector && operand.kind != Operand::Kind::Pair;
     }
   if (form != nullptr && (fits || family == nullptr))
@@ -351,20 +359,25 @@ void Decoder::finish() {
   allocate();
 }
 
-// A linear scan over lives, first come first served; places of one size go back to a heap of that size.
+// A linear scan over lives, first come first served; places of one size go back to a heap of that
+// size.
 void Decoder::allocate() {
   const std::vector<Interval> live = lives(steps_, touches_, static_cast<u32>(virtuals_.size()));
   std::vector<u32> order;
   for (u32 n = 0; n < virtuals_.size(); ++n)
     if (live[n].used())
       order.push_back(n);
-  std::sort(order.begin(), order.end(), [&](u32 a, u32 b) { return std::pair(live[a].first, a) < std::pair(live[b].first, b); });
+  std::sort(order.begin(), order.end(), [&](u32 a, u32 b) {
+    return std::pair(live[a].first, a) < std::pair(live[b].first, b);
+  });
   std::map<u32, std::vector<u32>> vacant;
   std::set<std::pair<u32, u32>> active; // last, register
   std::vector<u32> place(virtuals_.size(), 0);
   u32 top = static_cast<u32>(function_.constants.size());
   u32 words = 0, most_words = 0;
-  const auto words_of = [&](u32 reg) { return virtuals_[reg].bytes == 256 ? 2u : virtuals_[reg].bytes == 64 ? 0u : 1u; };
+  const auto words_of = [&](u32 reg) {
+    return virtuals_[reg].bytes == 256 ? 2u : virtuals_[reg].bytes == 64 ? 0u : 1u;
+  };
   for (u32 reg : order) {
     while (!active.empty() && active.begin()->first < live[reg].first) {
       const u32 gone = active.begin()->second;
@@ -427,11 +440,13 @@ u64 layout(u64 &top, const Variable &variable) {
   return at;
 }
 
-// Where the variables of all spaces lie. Static shared memory of an entry begins behind what the module
-// shares among all functions; memory that the launch adds begins at one place for all of them.
+// Where the variables of all spaces lie. Static shared memory of an entry begins behind what the
+// module shares among all functions; memory that the launch adds begins at one place for all of
+// them.
 class Placer {
 public:
-  Placer(const ModuleSyntax &syntax, Memory &memory, Module &module) : syntax_(syntax), memory_(memory), module_(module) {}
+  Placer(const ModuleSyntax &syntax, Memory &memory, Module &module)
+      : syntax_(syntax), memory_(memory), module_(module) {}
 
   Placement place() {
     u64 shared = 0;
@@ -448,7 +463,8 @@ public:
     if (most > u64{227} * 1024)
       throw Refusal{absl::InvalidArgumentError(concat("PTX: ", most, " bytes of shared memory"))};
     if (local > u64{512} * 1024)
-      throw Refusal{absl::InvalidArgumentError(concat("PTX: ", local, " bytes of local memory a thread"))};
+      throw Refusal{
+          absl::InvalidArgumentError(concat("PTX: ", local, " bytes of local memory a thread"))};
     most = align_to(most, 1024);
     for (const Variable &variable : syntax_.variables)
       if (variable.space == Space::Shared && variable.is_extern && variable.bytes == 0)
@@ -464,7 +480,9 @@ public:
 private:
   void global(const Variable &variable) {
     if (variable.is_extern)
-      throw Refusal{error_at(variable.line, concat(variable.name, " is declared extern, and no other module is there"))};
+      throw Refusal{
+          error_at(variable.line,
+                   concat(variable.name, " is declared extern, and no other module is there"))};
     const u64 address = memory_.allocate(std::max<u64>(variable.bytes, 1), variable.name);
     if (address == 0)
       throw Refusal{absl::ResourceExhaustedError(concat("PTX: no memory for ", variable.name))};
@@ -481,15 +499,18 @@ private:
       } else if (variable.space == Space::Local) {
         local = align_to(local, 16);
         at = layout(local, variable);
-      } else if (variable.space == Space::Param && function.entry && places.size() < function.parameters.size()) {
+      } else if (variable.space == Space::Param && function.entry &&
+                 places.size() < function.parameters.size()) {
         at = layout(parameters, variable);
       } else if (variable.space != Space::Param) {
-        throw Refusal{error_at(variable.line, concat(variable.name, ": this space in a function is not known"))};
+        throw Refusal{error_at(variable.line,
+                               concat(variable.name, ": this space in a function is not known"))};
       }
       places.push_back({variable.space, at});
     }
     most = std::max(most, shared);
-    if (auto made = module_.functions.find(function.name); made != module_.functions.end() && function.entry) {
+    if (auto made = module_.functions.find(function.name);
+        made != module_.functions.end() && function.entry) {
       made->second->parameter_bytes = static_cast<u32>(parameters);
       made->second->static_shared = static_cast<u32>(shared);
     }
@@ -504,7 +525,8 @@ private:
       if (!initial.symbol.empty()) {
         const auto other = made_.module.find(initial.symbol);
         if (other == made_.module.end())
-          throw Refusal{error_at(variable.line, concat("the address of ", initial.symbol, ", which is no variable"))};
+          throw Refusal{error_at(
+              variable.line, concat("the address of ", initial.symbol, ", which is no variable"))};
         bits += other->second.address;
       }
       std::memcpy(bytes.data() + at, &bits, std::min<size_t>(element, 8));
@@ -521,23 +543,27 @@ private:
   Placement made_;
 };
 
-// Calls find their functions; arguments have to fit, and no function may come to call itself, as local
-// memory and frames are laid out once.
+// Calls find their functions; arguments have to fit, and no function may come to call itself, as
+// local memory and frames are laid out once.
 void link(Module &module) {
   for (auto &[name, function] : module.functions)
     for (Call &call : function->calls) {
       const auto callee = module.functions.find(call.name);
       if (callee == module.functions.end())
-        throw Refusal{absl::InvalidArgumentError(concat("PTX: ", name, " calls ", call.name, ", which is not defined"))};
+        throw Refusal{absl::InvalidArgumentError(
+            concat("PTX: ", name, " calls ", call.name, ", which is not defined"))};
       call.callee = callee->second.get();
-      const auto fits = [](const std::vector<Call::Passed> &passed, const std::vector<Formal> &formals) {
+      const auto fits = [](const std::vector<Call::Passed> &passed,
+                           const std::vector<Formal> &formals) {
         bool same = passed.size() == formals.size();
         for (size_t n = 0; same && n < passed.size(); ++n)
           same = passed[n].bytes == formals[n].bytes;
         return same;
       };
-      if (call.callee->entry || !fits(call.arguments, call.callee->parameters) || !fits(call.results, call.callee->results))
-        throw Refusal{absl::InvalidArgumentError(concat("PTX: ", name, " calls ", call.name, " with other parameters than it has"))};
+      if (call.callee->entry || !fits(call.arguments, call.callee->parameters) ||
+          !fits(call.results, call.callee->results))
+        throw Refusal{absl::InvalidArgumentError(
+            concat("PTX: ", name, " calls ", call.name, " with other parameters than it has"))};
     }
   std::map<const Function *, int> state; // 1: on the way, 2: done
   std::vector<std::pair<const Function *, size_t>> stack;
@@ -591,9 +617,10 @@ absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memor
       Decoder(syntax, function, placement, into).run();
       if (function.entry)
         for (u32 variable : function.parameters)
-          into.parameters.push_back({function.variables[variable].name,
-                                     static_cast<u32>(placement.functions.at(function.name)[variable].address),
-                                     static_cast<u32>(function.variables[variable].bytes)});
+          into.parameters.push_back(
+              {function.variables[variable].name,
+               static_cast<u32>(placement.functions.at(function.name)[variable].address),
+               static_cast<u32>(function.variables[variable].bytes)});
     }
     link(*module);
   } catch (const Refusal &refusal) {

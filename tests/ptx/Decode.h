@@ -18,8 +18,8 @@
 
 namespace quern::ptx {
 
-/// Decodes a module; its variables are placed in `memory`. Every form that is not known is an error that
-/// names it and its line.
+/// Decodes a module; its variables are placed in `memory`. Every form that is not known is an error
+/// that names it and its line.
 absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memory &memory);
 
 /// Where the variables of a module lie.
@@ -29,14 +29,16 @@ struct Placement {
     u64 address;
   };
   std::map<std::string, Place, std::less<>> module;
-  std::map<std::string, std::vector<Place>, std::less<>> functions; ///< as FunctionSyntax::variables
+  std::map<std::string, std::vector<Place>, std::less<>>
+      functions; ///< as FunctionSyntax::variables
 };
 
-/// Of one function, as families see it. What it is asked for and cannot do it refuses by throwing, which
-/// decode() makes a status of.
+/// Of one function, as families see it. What it is asked for and cannot do it refuses by throwing,
+/// which decode() makes a status of.
 class Decoder {
 public:
-  Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax, const Placement &placement, Function &function);
+  Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax, const Placement &placement,
+          Function &function);
   void run();
 
   [[noreturn]] void refuse(std::string_view what) const;
@@ -46,10 +48,11 @@ public:
   void result(Instr &instr, u32 slot, const Operand &operand, Type type);
   /// Also written where only some lanes are, and read before.
   void update(Instr &instr, u32 slot, const Operand &operand, Type type);
-  /// Bytes of the register that an operand names; those of `type` for a number or `_`. At least `type`'s.
+  /// Bytes of the register that an operand names; those of `type` for a number or `_`. At least
+  /// `type`'s.
   int width(const Operand &operand, Type type) const;
-  /// An address: a register and a number, or a number, as 64-bit lanes plus instr.imm. Sets instr.space
-  /// from `space` and, for parameters, where they lie.
+  /// An address: a register and a number, or a number, as 64-bit lanes plus instr.imm. Sets
+  /// instr.space from `space` and, for parameters, where they lie.
   void address(Instr &instr, u32 slot, const Operand &operand, Space space);
   /// An operand that has to be a number.
   u64 constant(const Operand &operand) const;
@@ -87,7 +90,7 @@ private:
   void allocate();
 
   struct Virtual {
-    u32 bytes; ///< of the whole array
+    u32 bytes;   ///< of the whole array
     bool shared; ///< may share its place
   };
   const ModuleSyntax &module_;

@@ -1,4 +1,5 @@
 #include "tests/ptx/Execute.h"
+
 #include "tests/ptx/Words.h"
 
 #include <absl/strings/str_format.h>
@@ -62,7 +63,9 @@ void check_barriers(Block &block) {
     if (barrier.arrived == wanted)
       finish_barrier(block, n);
     else if (barrier.arrived > wanted)
-      throw Fault{"barrier", concat(barrier.arrived, " threads came to barrier ", n, ", which is for ", wanted), -1};
+      throw Fault{
+          "barrier",
+          concat(barrier.arrived, " threads came to barrier ", n, ", which is for ", wanted), -1};
   }
 }
 
@@ -79,7 +82,8 @@ void prepare(Launch &launch, Block &block) {
     warp.block = &block;
     warp.launch = &launch;
     warp.frame_storage = new_frame(launch.entry->frame_bytes);
-    std::memcpy(warp.frame_storage.get(), launch.entry->constants.data(), launch.entry->constants.size());
+    std::memcpy(warp.frame_storage.get(), launch.entry->constants.data(),
+                launch.entry->constants.size());
     warp.local_storage.assign(size_t{2} * kLanes * launch.local_bytes, 0);
     warp.local = warp.local_storage.data();
     warp.local_state = warp.local + size_t{kLanes} * launch.local_bytes;
@@ -130,10 +134,11 @@ bool ready(const Warp &warp) {
   std::string where;
   for (const Warp &warp : block.warps)
     for (const Split &split : warp.others)
-      absl::StrAppend(&where, where.empty() ? "" : "; ", "warp ", warp.index, " lanes 0x", absl::Hex(split.mask), " at line ",
-                      split.function->code[split.pc - 1].line,
-                      split.state == Split::State::Barrier ? concat(" (barrier ", split.members, ")")
-                                                           : concat(" (lanes 0x", absl::Hex(split.members), ")"));
+      absl::StrAppend(&where, where.empty() ? "" : "; ", "warp ", warp.index, " lanes 0x",
+                      absl::Hex(split.mask), " at line ", split.function->code[split.pc - 1].line,
+                      split.state == Split::State::Barrier
+                          ? concat(" (barrier ", split.members, ")")
+                          : concat(" (lanes 0x", absl::Hex(split.members), ")"));
   throw Fault{"deadlock", concat("no thread of the block can go on: ", where), -1};
 }
 
@@ -176,7 +181,9 @@ bool turn(Launch &launch, Block &block, std::vector<Warp *> &able) {
     launch.executed += run_instructions<false>(warp, slice);
   block.live_threads -= static_cast<u32>(std::popcount(before & ~warp.live));
   if (launch.executed > launch.limit)
-    throw Fault{"endless", concat("the launch ran ", launch.executed, " instructions of warps and did not end"), -1};
+    throw Fault{
+        "endless",
+        concat("the launch ran ", launch.executed, " instructions of warps and did not end"), -1};
   check_barriers(block);
   return block.live_threads != 0;
 }
@@ -204,7 +211,9 @@ void run_blocks(Launch &launch) {
     live.push_back(&block);
   }
   for (size_t at = 0; !live.empty(); ++at) {
-    const size_t chosen = launch.scheduler != nullptr ? launch.scheduler->choose_block(live) % live.size() : at % live.size();
+    const size_t chosen = launch.scheduler != nullptr
+                              ? launch.scheduler->choose_block(live) % live.size()
+                              : at % live.size();
     if (turn(launch, *live[chosen], able))
       continue;
     if (launch.observer != nullptr)
@@ -215,18 +224,23 @@ void run_blocks(Launch &launch) {
 
 } // namespace
 
-void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u32 threads, bool waits, bool aligned) {
+void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u32 threads,
+                       bool waits, bool aligned) {
   if (barrier >= std::size(warp.block->barriers))
     throw Fault{"barrier", concat("there is no barrier ", barrier), -1};
   if (aligned && mask != warp.live)
-    throw Fault{"barrier divergence",
-                absl::StrFormat("lanes 0x%08x come to a barrier, lanes 0x%08x of their warp are elsewhere", mask, warp.live & ~mask),
-                std::countr_zero(mask)};
+    throw Fault{
+        "barrier divergence",
+        absl::StrFormat("lanes 0x%08x come to a barrier, lanes 0x%08x of their warp are elsewhere",
+                        mask, warp.live & ~mask),
+        std::countr_zero(mask)};
   if (warp.launch->observer != nullptr)
     warp.launch->observer->barrier_arrive(warp, mask, barrier, threads, waits);
   Barrier &made = warp.block->barriers[barrier];
   if (made.arrived != 0 && made.expected != threads)
-    throw Fault{"barrier", concat("barrier ", barrier, " is for ", made.expected, " threads and for ", threads), -1};
+    throw Fault{
+        "barrier",
+        concat("barrier ", barrier, " is for ", made.expected, " threads and for ", threads), -1};
   made.expected = threads;
   made.arrived += threads != 0 && aligned ? kLanes : static_cast<u32>(std::popcount(mask));
   if (!waits) {
@@ -247,16 +261,18 @@ void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u
 }
 
 std::string Report::text() const {
-  std::string made = absl::StrFormat("%s: %s; kernel %s, PTX line %d (%s), block (%d, %d, %d)", kind, what, kernel, line,
-                                     opcode, block[0], block[1], block[2]);
+  std::string made =
+      absl::StrFormat("%s: %s; kernel %s, PTX line %d (%s), block (%d, %d, %d)", kind, what, kernel,
+                      line, opcode, block[0], block[1], block[2]);
   if (has_thread)
     absl::StrAppendFormat(&made, ", thread (%d, %d, %d)", thread[0], thread[1], thread[2]);
   return made;
 }
 
 std::optional<Report> execute(Launch &launch) {
-  launch.shared_bytes = launch.dynamic_shared != 0 ? launch.module->shared_bytes + launch.dynamic_shared
-                                                   : launch.entry->static_shared;
+  launch.shared_bytes = launch.dynamic_shared != 0
+                            ? launch.module->shared_bytes + launch.dynamic_shared
+                            : launch.entry->static_shared;
   launch.local_bytes = launch.module->local_bytes;
   try {
     if (launch.observer != nullptr)

@@ -34,13 +34,14 @@ void call(Warp &warp, const Instr &instr, Mask mask);
 void return_from(Warp &warp, const Instr &instr, Mask mask);
 void exit_lanes(Warp &warp, const Instr &instr, Mask mask);
 
-/// Lanes come to an instruction that `named` execute together. All of them who are there now, once the last
-/// has come; none as long as some are missing: then the running split waits. `one_place`: all at this
-/// very instruction.
+/// Lanes come to an instruction that `named` execute together. All of them who are there now, once
+/// the last has come; none as long as some are missing: then the running split waits. `one_place`:
+/// all at this very instruction.
 Mask meet(Warp &warp, Mask mask, Mask named, bool one_place);
 
 /// The running split comes to a barrier of its block. `threads`: how many it is for, 0 for all.
-void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u32 threads, bool waits, bool aligned);
+void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u32 threads,
+                       bool waits, bool aligned);
 
 } // namespace quern::ptx
 

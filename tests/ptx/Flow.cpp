@@ -6,9 +6,9 @@ namespace quern::ptx {
 namespace {
 
 struct Graph {
-  std::vector<u32> begin;              ///< of each block; one more: the end
-  std::vector<u32> block_of;           ///< of each instruction
-  std::vector<std::vector<u32>> next;  ///< blocks; `blocks` is the exit
+  std::vector<u32> begin;             ///< of each block; one more: the end
+  std::vector<u32> block_of;          ///< of each instruction
+  std::vector<std::vector<u32>> next; ///< blocks; `blocks` is the exit
   std::vector<std::vector<u32>> previous;
   u32 blocks = 0;
 };
@@ -120,7 +120,8 @@ std::vector<u32> post_dominators(const std::vector<Step> &steps) {
   return result;
 }
 
-std::vector<Interval> lives(const std::vector<Step> &steps, const std::vector<Touch> &touches, u32 registers) {
+std::vector<Interval> lives(const std::vector<Step> &steps, const std::vector<Touch> &touches,
+                            u32 registers) {
   const Graph graph = graph_of(steps);
   const size_t words = (registers + 63) / 64;
   using Set = std::vector<u64>;
@@ -167,7 +168,8 @@ std::vector<Interval> lives(const std::vector<Step> &steps, const std::vector<To
       for (u64 bits = in[b][w]; bits != 0; bits &= bits - 1)
         widen(static_cast<u32>(w * 64) + static_cast<u32>(__builtin_ctzll(bits)), graph.begin[b]);
       for (u64 bits = out[b][w]; bits != 0; bits &= bits - 1)
-        widen(static_cast<u32>(w * 64) + static_cast<u32>(__builtin_ctzll(bits)), graph.begin[b + 1] - 1);
+        widen(static_cast<u32>(w * 64) + static_cast<u32>(__builtin_ctzll(bits)),
+              graph.begin[b + 1] - 1);
     }
   }
   return made;

@@ -14,8 +14,8 @@ struct Step {
   std::vector<u32> targets; ///< of branches
 };
 
-/// A use of a register by an instruction. A write under a guard leaves the old value where it does not
-/// hold, and counts as a read too.
+/// A use of a register by an instruction. A write under a guard leaves the old value where it does
+/// not hold, and counts as a read too.
 struct Touch {
   u32 instr;
   u32 slot;
@@ -23,8 +23,8 @@ struct Touch {
   bool read, write;
 };
 
-/// Of every instruction, the first one that all ways from it to the end pass (behind itself); the number
-/// of instructions where there is none but the end.
+/// Of every instruction, the first one that all ways from it to the end pass (behind itself); the
+/// number of instructions where there is none but the end.
 std::vector<u32> post_dominators(const std::vector<Step> &steps);
 
 struct Interval {
@@ -32,8 +32,10 @@ struct Interval {
   bool used() const { return first != ~0u; }
 };
 
-/// Of every register, the stretch of code in which it lives. `touches` are in the order of the code.
-std::vector<Interval> lives(const std::vector<Step> &steps, const std::vector<Touch> &touches, u32 registers);
+/// Of every register, the stretch of code in which it lives. `touches` are in the order of the
+/// code.
+std::vector<Interval> lives(const std::vector<Step> &steps, const std::vector<Touch> &touches,
+                            u32 registers);
 
 } // namespace quern::ptx
 

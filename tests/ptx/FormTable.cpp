@@ -4,7 +4,6 @@
 #include "tests/ptx/FormsLevel.h"
 #include "tests/ptx/Words.h"
 
-
 #include <cstdlib>
 #include <utility>
 
@@ -29,8 +28,9 @@ const FormTable &form_table() {
   static const FormTable table = [] {
     FormTable made;
     const char *wanted = std::getenv("QUERN_PTX_LEVEL");
-    const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-                      __builtin_cpu_supports("bmi2") && (wanted == nullptr || std::string_view(wanted) != "plain");
+    const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2") &&
+                      (wanted == nullptr || std::string_view(wanted) != "plain");
     add_control_forms(made);
     if (fast)
       avx2::add_forms(made);

@@ -34,7 +34,9 @@ public:
   /// One form under one or several names, divided by blanks.
   void add(std::string_view names, Form form);
   /// What begins with `opcode` and is no form of its own.
-  void add_family(std::string_view opcode, Family family) { families_[std::string(opcode)] = family; }
+  void add_family(std::string_view opcode, Family family) {
+    families_[std::string(opcode)] = family;
+  }
 
   const Form *form(std::string_view name) const;
   Family family(std::string_view opcode) const;
@@ -45,7 +47,8 @@ private:
   std::unordered_map<std::string, Family> families_;
 };
 
-/// The table for this CPU, made once. `QUERN_PTX_LEVEL=plain` in the environment takes the portable one.
+/// The table for this CPU, made once. `QUERN_PTX_LEVEL=plain` in the environment takes the portable
+/// one.
 const FormTable &form_table();
 
 } // namespace quern::ptx

@@ -1,10 +1,9 @@
-// Asynchronous copies, barriers in memory, matrices in shared memory: PTX ISA, sections 9.7.9.25, 9.7.13.15 and
-// 9.7.14.5.15.
+// Asynchronous copies, barriers in memory, matrices in shared memory: PTX ISA,
+// sections 9.7.9.25, 9.7.13.15 and 9.7.14.5.15.
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Resolve.h"
 #include "tests/ptx/Words.h"
-
 
 #include <bit>
 #include <cstring>
@@ -12,9 +11,11 @@
 QUERN_PTX_BEGIN
 namespace {
 
-constexpr u8 kOnItsWay = 2; ///< a byte's state in shared memory between a copy's issue and its landing
+constexpr u8 kOnItsWay =
+    2; ///< a byte's state in shared memory between a copy's issue and its landing
 
-// cp.async lands as late as it may: when it is waited for. Until then its target counts as not written.
+// cp.async lands as late as it may: when it is waited for. Until then its target counts as not
+// written.
 void copy_async(Warp &warp, const Instr &instr, Mask mask) {
   const u32 bytes = instr.bytes;
   Instr source = instr;
@@ -39,8 +40,10 @@ void copy_async(Warp &warp, const Instr &instr, Mask mask) {
       const int l = std::countr_zero(rest);
       Resolved one = from;
       if (from.address[l] % bytes != 0)
-        throw Fault{"misaligned", concat("cp.async of ", bytes, " bytes from ", from.address[l]), l};
-      resolve_at(warp, source, Mask{1} << l, Space::Global, valid[l], Access::Kind::Load, false, one);
+        throw Fault{"misaligned", concat("cp.async of ", bytes, " bytes from ", from.address[l]),
+                    l};
+      resolve_at(warp, source, Mask{1} << l, Space::Global, valid[l], Access::Kind::Load, false,
+                 one);
     }
   } else if (reads != 0) {
     resolve_at(warp, source, reads, Space::Global, bytes, Access::Kind::Load, true, from);
@@ -49,13 +52,16 @@ void copy_async(Warp &warp, const Instr &instr, Mask mask) {
   const size_t first = warp.open_copies.size();
   for (Mask rest = mask; rest != 0; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
-    const u32 place = static_cast<u32>(to.host[l] - reinterpret_cast<u64>(warp.block->shared.data()));
+    const u32 place =
+        static_cast<u32>(to.host[l] - reinterpret_cast<u64>(warp.block->shared.data()));
     std::memset(warp.block->shared_state.data() + place, kOnItsWay, bytes);
     warp.open_copies.push_back({place, from.address[l], static_cast<u8>(bytes),
-                                static_cast<u8>(valid != nullptr ? valid[l] : bytes), static_cast<u8>(l)});
+                                static_cast<u8>(valid != nullptr ? valid[l] : bytes),
+                                static_cast<u8>(l)});
   }
   if (warp.launch->observer != nullptr)
-    warp.launch->observer->async_issue(warp, instr, std::span<const AsyncCopy>(warp.open_copies).subspan(first));
+    warp.launch->observer->async_issue(warp, instr,
+                                       std::span<const AsyncCopy>(warp.open_copies).subspan(first));
 }
 
 void land(Warp &warp, const AsyncCopy &copy) {
@@ -113,18 +119,20 @@ void wait(Warp &warp, const Instr &instr, Mask mask) {
     warp.launch->observer->async_wait(warp, mask, static_cast<u32>(instr.imm));
 }
 
-// ---- mbarrier. Its word, which programs may not look into: threads still to come, threads of a phase, bytes still to
-// come, and the phase.
+// ---- mbarrier. Its word, which programs may not look into: threads still to come, threads of a
+// phase, bytes still to come, and the phase.
 struct Word {
   u32 pending, expected;
   i32 bytes;
   bool phase;
 };
 Word word_of(u64 bits) {
-  return {static_cast<u32>(bits & 0xfffff), static_cast<u32>(bits >> 20 & 0xfffff), static_cast<i32>(static_cast<i64>(bits << 1) >> 41), bits >> 63 != 0};
+  return {static_cast<u32>(bits & 0xfffff), static_cast<u32>(bits >> 20 & 0xfffff),
+          static_cast<i32>(static_cast<i64>(bits << 1) >> 41), bits >> 63 != 0};
 }
 u64 bits_of(const Word &word) {
-  return u64{word.pending} | u64{word.expected} << 20 | (static_cast<u64>(word.bytes) & 0x7fffff) << 40 | u64{word.phase} << 63;
+  return u64{word.pending} | u64{word.expected} << 20 |
+         (static_cast<u64>(word.bytes) & 0x7fffff) << 40 | u64{word.phase} << 63;
 }
 void complete(Word &word) {
   if (word.pending == 0 && word.bytes == 0) {
@@ -133,12 +141,26 @@ void complete(Word &word) {
   }
 }
 
-enum Mbarrier : u8 { kInit, kInvalidate, kArrive, kArriveDrop, kExpect, kArriveExpect, kCompleteTx, kTest, kTestParity, kPendingCount, kCopiesArrive, kCopiesArriveNoInc };
+enum Mbarrier : u8 {
+  kInit,
+  kInvalidate,
+  kArrive,
+  kArriveDrop,
+  kExpect,
+  kArriveExpect,
+  kCompleteTx,
+  kTest,
+  kTestParity,
+  kPendingCount,
+  kCopiesArrive,
+  kCopiesArriveNoInc
+};
 
 // o: 0 result, 1 address, 2 source. Lanes take turns.
 void mbarrier(Warp &warp, const Instr &instr, Mask mask) {
   Resolved at;
-  resolve(warp, instr, mask, 1, 8, instr.sub == kInit ? Access::Kind::Store : Access::Kind::Atomic, at);
+  resolve(warp, instr, mask, 1, 8, instr.sub == kInit ? Access::Kind::Store : Access::Kind::Atomic,
+          at);
   const u32 *count = warp.reg<u32>(instr.o[2]);
   const u64 *state = warp.reg<u64>(instr.o[2]);
   u64 made[kLanes] = {};
@@ -222,12 +244,17 @@ bool strip(Parts &parts, std::string_view part) {
 void decode_mbarrier(Decoder &decoder, const Statement &statement, const Parts &all, Instr &instr) {
   Parts parts = all;
   const bool parity = strip(parts, "parity");
-  instr.order = strip(parts, "release") ? Order::Release : strip(parts, "relaxed") ? Order::Relaxed : strip(parts, "acquire") ? Order::Acquire : Order::Weak;
+  instr.order = strip(parts, "release")   ? Order::Release
+                : strip(parts, "relaxed") ? Order::Relaxed
+                : strip(parts, "acquire") ? Order::Acquire
+                                          : Order::Weak;
   instr.scope = strip(parts, "cluster") ? Scope::Cluster : Scope::Cta;
   strip(parts, "cta");
   const bool no_complete = strip(parts, "noComplete"), expects = strip(parts, "expect_tx");
   const bool placed = strip(parts, "shared") || strip(parts, "shared::cta");
-  const std::string_view what = parts.size() == 3 && parts[2] == "b64" ? parts[1] : parts.size() == 2 && expects ? "expect_tx" : "";
+  const std::string_view what = parts.size() == 3 && parts[2] == "b64" ? parts[1]
+                                : parts.size() == 2 && expects         ? "expect_tx"
+                                                                       : "";
   size_t sources = 0; // behind the address
   size_t results = 0;
   if (what == "init") {
@@ -255,20 +282,24 @@ void decode_mbarrier(Decoder &decoder, const Statement &statement, const Parts &
   } else {
     decoder.refuse(concat("unknown form ", statement.opcode));
   }
-  if ((parity && instr.sub != kTestParity) || (expects && instr.sub != kArriveExpect && instr.sub != kExpect))
+  if ((parity && instr.sub != kTestParity) ||
+      (expects && instr.sub != kArriveExpect && instr.sub != kExpect))
     decoder.refuse(concat("unknown form ", statement.opcode));
   const bool hint = what == "try_wait" && statement.operands.size() == results + 1 + sources + 1;
-  decoder.operands(statement, results + 1 + sources + (hint ? 1 : 0), results + 1 + sources + (hint ? 1 : 0));
+  decoder.operands(statement, results + 1 + sources + (hint ? 1 : 0),
+                   results + 1 + sources + (hint ? 1 : 0));
   instr.fn = mbarrier;
   instr.bytes = 8;
   instr.count = sources != 0 ? 1 : 0;
   decoder.address(instr, 1, statement.operands[results], placed ? Space::Shared : Space::Generic);
   instr.o[2] = kSink;
   if (sources != 0)
-    decoder.source(instr, 2, statement.operands[results + 1], instr.sub == kTest ? Type::B64 : Type::B32);
+    decoder.source(instr, 2, statement.operands[results + 1],
+                   instr.sub == kTest ? Type::B64 : Type::B32);
   instr.o[0] = kSink;
   if (results != 0)
-    decoder.result(instr, 0, statement.operands[0], instr.sub == kTest || instr.sub == kTestParity ? Type::Pred : Type::B64);
+    decoder.result(instr, 0, statement.operands[0],
+                   instr.sub == kTest || instr.sub == kTestParity ? Type::Pred : Type::B64);
 }
 
 void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, Instr &instr) {
@@ -288,14 +319,17 @@ void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, I
   }
   if (parts.size() >= 4 && parts[1] == "async" && parts[2] == "mbarrier") {
     const bool no_increment = strip(parts, "noinc");
-    if ((strip(parts, "shared") || strip(parts, "shared::cta") || true) && parts.size() == 5 && parts[3] == "arrive" && parts[4] == "b64") {
+    if ((strip(parts, "shared") || strip(parts, "shared::cta") || true) && parts.size() == 5 &&
+        parts[3] == "arrive" && parts[4] == "b64") {
       decoder.operands(statement, 1, 1);
       instr.fn = mbarrier;
       instr.sub = no_increment ? kCopiesArriveNoInc : kCopiesArrive;
       instr.bytes = 8;
       instr.count = 0;
       instr.o[0] = instr.o[2] = kSink;
-      decoder.address(instr, 1, statement.operands[0], statement.opcode.find("shared") != std::string::npos ? Space::Shared : Space::Generic);
+      decoder.address(instr, 1, statement.operands[0],
+                      statement.opcode.find("shared") != std::string::npos ? Space::Shared
+                                                                           : Space::Generic);
       return;
     }
     decoder.refuse(concat("unknown form ", statement.opcode));
@@ -303,7 +337,8 @@ void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, I
   for (std::string_view hint : {"L2::64B", "L2::128B", "L2::256B"})
     strip(parts, hint);
   const size_t policy = strip(parts, "L2::cache_hint") ? 1 : 0;
-  const bool known = parts.size() == 5 && parts[1] == "async" && (parts[2] == "ca" || parts[2] == "cg") &&
+  const bool known = parts.size() == 5 && parts[1] == "async" &&
+                     (parts[2] == "ca" || parts[2] == "cg") &&
                      (parts[3] == "shared" || parts[3] == "shared::cta") && parts[4] == "global";
   if (!known)
     decoder.refuse(concat("unknown form ", statement.opcode));
@@ -327,9 +362,13 @@ void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, I
 }
 
 // ---- ldmatrix and stmatrix: eight rows of 16 bytes a matrix, whose addresses eight lanes give.
-template <int kCount, bool kTranspose, bool kStores> void matrices(Warp &warp, const Instr &instr, Mask mask) {
+template <int kCount, bool kTranspose, bool kStores>
+void matrices(Warp &warp, const Instr &instr, Mask mask) {
   if (mask != kAllLanes)
-    throw Fault{"divergence", concat(instr.name, " without all lanes of the warp"), std::countr_zero(mask)};
+    throw Fault{"divergence", concat(instr.name, " without all lanes of the warp"),
+                std::countr_zero(mask)};
+  if (warp.launch->observer != nullptr)
+    warp.launch->observer->warp_sync(warp, mask);
   const Mask rows = kCount == 4 ? kAllLanes : (Mask{1} << 8 * kCount) - 1;
   Resolved at;
   resolve(warp, instr, rows, kCount, 16, kStores ? Access::Kind::Store : Access::Kind::Load, at);
@@ -371,16 +410,19 @@ void decode_matrix(Decoder &decoder, const Statement &statement, const Parts &al
   Parts parts = all;
   const bool stores = parts[0] == "stmatrix", transpose = strip(parts, "trans");
   const bool placed = strip(parts, "shared") || strip(parts, "shared::cta");
-  const bool known = parts.size() == 6 && parts[1] == "sync" && parts[2] == "aligned" && parts[3] == "m8n8" && parts[5] == "b16" &&
+  const bool known = parts.size() == 6 && parts[1] == "sync" && parts[2] == "aligned" &&
+                     parts[3] == "m8n8" && parts[5] == "b16" &&
                      (parts[4] == "x1" || parts[4] == "x2" || parts[4] == "x4");
   if (!known)
     decoder.refuse(concat("unknown form ", statement.opcode));
   const int count = parts[4][1] - '0';
   decoder.operands(statement, 2, 2);
-  const Operand &values = statement.operands[stores ? 1 : 0], &address = statement.operands[stores ? 0 : 1];
+  const Operand &values = statement.operands[stores ? 1 : 0],
+                &address = statement.operands[stores ? 0 : 1];
   if (values.kind != Operand::Kind::Vector || values.parts.size() != static_cast<size_t>(count))
     decoder.refuse(concat(statement.opcode, ": ", count, " registers are wanted"));
-  instr.fn = stores ? matrix_handler<true>(count, transpose) : matrix_handler<false>(count, transpose);
+  instr.fn =
+      stores ? matrix_handler<true>(count, transpose) : matrix_handler<false>(count, transpose);
   instr.bytes = 16;
   for (u32 n = 0; stores && n < values.parts.size(); ++n)
     decoder.source(instr, n, values.parts[n], Type::B32);

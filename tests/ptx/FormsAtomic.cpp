@@ -6,7 +6,6 @@
 #include "tests/ptx/Rounding.h"
 #include "tests/ptx/Words.h"
 
-
 #include <bit>
 #include <cstring>
 
@@ -27,10 +26,14 @@ template <class T, auto F> u64 on(u64 old, u64 b, u64) {
 u64 exchange(u64, u64 b, u64) { return b; }
 u64 compare_and_swap(u64 old, u64 b, u64 c) { return old == b ? c : old; }
 
-u16 add_half(u16 a, u16 b) { return canonical_bits(static_cast<_Float16>(static_cast<float>(f16_from(a)) + static_cast<float>(f16_from(b)))); }
+u16 add_half(u16 a, u16 b) {
+  return canonical_bits(
+      static_cast<_Float16>(static_cast<float>(f16_from(a)) + static_cast<float>(f16_from(b))));
+}
 u16 add_brain(u16 a, u16 b) { return bf16_of_odd(add_odd(float_of(Bf16{a}), float_of(Bf16{b}))); }
 template <auto F> u32 pairwise(u32 a, u32 b) {
-  return static_cast<u32>(F(static_cast<u16>(a >> 16), static_cast<u16>(b >> 16))) << 16 | F(static_cast<u16>(a), static_cast<u16>(b));
+  return static_cast<u32>(F(static_cast<u16>(a >> 16), static_cast<u16>(b >> 16))) << 16 |
+         F(static_cast<u16>(a), static_cast<u16>(b));
 }
 
 template <class T> Operation ordered(std::string_view name) {
@@ -84,7 +87,10 @@ Operation operation_of(std::string_view name, Type type, Space space, bool noftz
     // The adders of the caches flush subnormal numbers; shared memory's do not.
     if (name == "add" && space == Space::Shared)
       return on<float, [](float a, float b) { return canonical(a + b); }>;
-    return name == "add" ? on<float, [](float a, float b) { return canonical(flushed(flushed(a) + flushed(b))); }> : nullptr;
+    return name == "add"
+               ? on<float,
+                    [](float a, float b) { return canonical(flushed(flushed(a) + flushed(b))); }>
+               : nullptr;
   case Type::F64:
     return name == "add" ? on<double, [](double a, double b) { return a + b; }> : nullptr;
   case Type::F16:
@@ -123,11 +129,13 @@ void decode_atom(Decoder &decoder, const Statement &statement, const Parts &part
   const Modifiers made = modifiers_of(decoder, statement, parts, parts[0]);
   const bool returns = parts[0] == "atom";
   const Operation operation = operation_of(made.operation, made.type, made.space, made.flush_off);
-  const bool placed = made.space == Space::Generic || made.space == Space::Global || made.space == Space::Shared;
+  const bool placed =
+      made.space == Space::Generic || made.space == Space::Global || made.space == Space::Shared;
   const bool gives = made.operation == "exch" || made.operation == "cas";
   if (operation == nullptr || !placed || (gives && !returns))
     decoder.refuse(concat("unknown form ", statement.opcode));
-  const size_t wanted = 2 + (returns ? 1 : 0) + (made.operation == "cas" ? 1 : 0) + (made.cache_hint ? 1 : 0);
+  const size_t wanted =
+      2 + (returns ? 1 : 0) + (made.operation == "cas" ? 1 : 0) + (made.cache_hint ? 1 : 0);
   decoder.operands(statement, wanted, wanted);
   const int bytes = bytes_of(made.type);
   instr.fn = bytes == 2 ? atomic<u16> : bytes == 4 ? atomic<u32> : atomic<u64>;

@@ -4,7 +4,6 @@
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Words.h"
 
-
 #include <bit>
 #include <string>
 
@@ -20,10 +19,16 @@ template <class T> void logic(FormTable &table, const std::string &bits) {
   table.add("not.b" + bits, lanes<[](T a) { return static_cast<T>(~a); }>());
   table.add("cnot.b" + bits, lanes<[](T a) { return static_cast<T>(a == 0 ? 1 : 0); }>());
   // A shift by more than there is shifts all out.
-  table.add("shl.b" + bits, lanes<[](T a, u32 n) { return static_cast<T>(n >= kBits<T> ? T{0} : static_cast<T>(a << (n % kBits<T>))); }>());
-  table.add("shr.u" + bits + " shr.b" + bits, lanes<[](T a, u32 n) { return static_cast<T>(n >= kBits<T> ? T{0} : static_cast<T>(a >> (n % kBits<T>))); }>());
+  table.add("shl.b" + bits, lanes<[](T a, u32 n) {
+              return static_cast<T>(n >= kBits<T> ? T{0} : static_cast<T>(a << (n % kBits<T>)));
+            }>());
+  table.add("shr.u" + bits + " shr.b" + bits, lanes<[](T a, u32 n) {
+              return static_cast<T>(n >= kBits<T> ? T{0} : static_cast<T>(a >> (n % kBits<T>)));
+            }>());
   using S = std::make_signed_t<T>;
-  table.add("shr.s" + bits, lanes<[](S a, u32 n) { return static_cast<S>(a >> (n >= kBits<T> ? kBits<T> - 1 : n)); }>());
+  table.add(
+      "shr.s" + bits,
+      lanes<[](S a, u32 n) { return static_cast<S>(a >> (n >= kBits<T> ? kBits<T> - 1 : n)); }>());
 }
 
 template <class T, bool kSigned> T field(T a, u32 position, u32 length) {
@@ -67,7 +72,9 @@ template <class T> T reversed(T a) {
 template <class T> void fields(FormTable &table, const std::string &bits) {
   using S = std::make_signed_t<T>;
   table.add("bfe.u" + bits, lanes<[](T a, u32 b, u32 c) { return field<T, false>(a, b, c); }>());
-  table.add("bfe.s" + bits, lanes<[](S a, u32 b, u32 c) { return static_cast<S>(field<T, true>(static_cast<T>(a), b, c)); }>());
+  table.add("bfe.s" + bits, lanes<[](S a, u32 b, u32 c) {
+              return static_cast<S>(field<T, true>(static_cast<T>(a), b, c));
+            }>());
   table.add("bfi.b" + bits, lanes<[](T a, T b, u32 c, u32 d) { return insert<T>(a, b, c, d); }>());
   table.add("bfind.u" + bits, lanes<[](T a) { return find_most<T, false, false>(a); }>());
   table.add("bfind.s" + bits, lanes<[](T a) { return find_most<T, true, false>(a); }>());
@@ -93,15 +100,17 @@ u32 permuted(u32 a, u32 b, u32 c) {
 }
 enum PermuteMode { kForward4, kBackward4, kReplicate8, kEdgeLeft, kEdgeRight, kReplicate16 };
 template <PermuteMode kMode> u32 permuted_by(u32 a, u32 b, u32 c) {
-  static constexpr u16 kSelectors[6][4] = {{0x3210, 0x4321, 0x5432, 0x6543}, {0x5670, 0x6701, 0x7012, 0x0123},
-                                           {0x0000, 0x1111, 0x2222, 0x3333}, {0x3210, 0x3211, 0x3222, 0x3333},
-                                           {0x0000, 0x1110, 0x2210, 0x3210}, {0x1010, 0x3232, 0x1010, 0x3232}};
+  static constexpr u16 kSelectors[6][4] = {
+      {0x3210, 0x4321, 0x5432, 0x6543}, {0x5670, 0x6701, 0x7012, 0x0123},
+      {0x0000, 0x1111, 0x2222, 0x3333}, {0x3210, 0x3211, 0x3222, 0x3333},
+      {0x0000, 0x1110, 0x2210, 0x3210}, {0x1010, 0x3232, 0x1010, 0x3232}};
   return permuted(a, b, kSelectors[kMode][c & 3]);
 }
 
 // The truth table in bits: bit n is the result where a, b, c are the bits of n.
 void lop3(Warp &warp, const Instr &instr, Mask mask) {
-  const u32 *a = warp.reg<u32>(instr.o[1]), *b = warp.reg<u32>(instr.o[2]), *c = warp.reg<u32>(instr.o[3]);
+  const u32 *a = warp.reg<u32>(instr.o[1]), *b = warp.reg<u32>(instr.o[2]),
+            *c = warp.reg<u32>(instr.o[3]);
   u32 term[8];
   for (int n = 0; n < 8; ++n)
     term[n] = (instr.imm >> n & 1) != 0 ? ~0u : 0;
@@ -139,7 +148,11 @@ enum Logic : u8 { kAnd, kOr, kXor, kNot, kMov };
 template <Logic kLogic> void predicates(Warp &warp, const Instr &instr, Mask mask) {
   const Mask a = warp.pred(instr.o[1]);
   const Mask b = kLogic < kNot ? warp.pred(instr.o[2]) : 0;
-  const Mask made = kLogic == kAnd ? a & b : kLogic == kOr ? a | b : kLogic == kXor ? a ^ b : kLogic == kNot ? ~a : a;
+  const Mask made = kLogic == kAnd   ? a & b
+                    : kLogic == kOr  ? a | b
+                    : kLogic == kXor ? a ^ b
+                    : kLogic == kNot ? ~a
+                                     : a;
   store_mask(warp, instr.o[0], mask, made);
 }
 
@@ -152,29 +165,42 @@ void add_bit_forms(FormTable &table) {
   fields<u32>(table, "32");
   fields<u64>(table, "64");
   table.add("bmsk.clamp.b32", lanes<[](u32 a, u32 b) {
-    return a > 31 ? 0u : static_cast<u32>(((u64{1} << std::min(b, 32u)) - 1) << a);
-  }>());
-  table.add("bmsk.wrap.b32", lanes<[](u32 a, u32 b) { return static_cast<u32>(((u64{1} << (b & 31)) - 1) << (a & 31)); }>());
+              return a > 31 ? 0u : static_cast<u32>(((u64{1} << std::min(b, 32u)) - 1) << a);
+            }>());
+  table.add("bmsk.wrap.b32", lanes<[](u32 a, u32 b) {
+              return static_cast<u32>(((u64{1} << (b & 31)) - 1) << (a & 31));
+            }>());
   table.add("fns.b32", lanes<[](u32 mask, u32 base, i32 offset) {
-    if (offset == 0)
-      return (mask >> (base & 31) & 1) != 0 ? base & 31 : ~0u;
-    int left = offset < 0 ? -offset : offset;
-    for (int at = static_cast<int>(base & 31); at >= 0 && at < 32; at += offset < 0 ? -1 : 1)
-      if ((mask >> at & 1) != 0 && --left == 0)
-        return static_cast<u32>(at);
-    return ~0u;
-  }>());
+              if (offset == 0)
+                return (mask >> (base & 31) & 1) != 0 ? base & 31 : ~0u;
+              int left = offset < 0 ? -offset : offset;
+              for (int at = static_cast<int>(base & 31); at >= 0 && at < 32;
+                   at += offset < 0 ? -1 : 1)
+                if ((mask >> at & 1) != 0 && --left == 0)
+                  return static_cast<u32>(at);
+              return ~0u;
+            }>());
   table.add("prmt.b32", lanes<[](u32 a, u32 b, u32 c) { return permuted(a, b, c); }>());
-  table.add("prmt.b32.f4e", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kForward4>(a, b, c); }>());
-  table.add("prmt.b32.b4e", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kBackward4>(a, b, c); }>());
-  table.add("prmt.b32.rc8", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kReplicate8>(a, b, c); }>());
-  table.add("prmt.b32.ecl", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kEdgeLeft>(a, b, c); }>());
-  table.add("prmt.b32.ecr", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kEdgeRight>(a, b, c); }>());
-  table.add("prmt.b32.rc16", lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kReplicate16>(a, b, c); }>());
-  table.add("shf.l.clamp.b32", lanes<[](u32 a, u32 b, u32 c) { return funnel<true, true>(a, b, c); }>());
-  table.add("shf.l.wrap.b32", lanes<[](u32 a, u32 b, u32 c) { return funnel<true, false>(a, b, c); }>());
-  table.add("shf.r.clamp.b32", lanes<[](u32 a, u32 b, u32 c) { return funnel<false, true>(a, b, c); }>());
-  table.add("shf.r.wrap.b32", lanes<[](u32 a, u32 b, u32 c) { return funnel<false, false>(a, b, c); }>());
+  table.add("prmt.b32.f4e",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kForward4>(a, b, c); }>());
+  table.add("prmt.b32.b4e",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kBackward4>(a, b, c); }>());
+  table.add("prmt.b32.rc8",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kReplicate8>(a, b, c); }>());
+  table.add("prmt.b32.ecl",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kEdgeLeft>(a, b, c); }>());
+  table.add("prmt.b32.ecr",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kEdgeRight>(a, b, c); }>());
+  table.add("prmt.b32.rc16",
+            lanes<[](u32 a, u32 b, u32 c) { return permuted_by<kReplicate16>(a, b, c); }>());
+  table.add("shf.l.clamp.b32",
+            lanes<[](u32 a, u32 b, u32 c) { return funnel<true, true>(a, b, c); }>());
+  table.add("shf.l.wrap.b32",
+            lanes<[](u32 a, u32 b, u32 c) { return funnel<true, false>(a, b, c); }>());
+  table.add("shf.r.clamp.b32",
+            lanes<[](u32 a, u32 b, u32 c) { return funnel<false, true>(a, b, c); }>());
+  table.add("shf.r.wrap.b32",
+            lanes<[](u32 a, u32 b, u32 c) { return funnel<false, false>(a, b, c); }>());
   const Type p = Type::Pred;
   table.add("and.pred", {predicates<kAnd>, 0, {p, p, p}});
   table.add("or.pred", {predicates<kOr>, 0, {p, p, p}});

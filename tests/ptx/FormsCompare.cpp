@@ -4,7 +4,6 @@
 #include "tests/ptx/Rounding.h"
 #include "tests/ptx/Words.h"
 
-
 #include <map>
 #include <string>
 
@@ -28,40 +27,50 @@ struct Compared {
 };
 using Comparisons = std::map<std::string, Compared, std::less<>>;
 
-template <class T, class V, auto kValue> void orders(Comparisons &into, const std::string &type, bool floating, bool is_unsigned) {
+template <class T, class V, auto kValue>
+void orders(Comparisons &into, const std::string &type, bool floating, bool is_unsigned) {
   const Type name = TypeName<T>::value;
   into["eq." + type] = {compared<T, [](T a, T b) { return kValue(a) == kValue(b); }>, name};
   // A comparison that is not ordered does not hold with a NaN; ne does not either, only neu.
-  into["ne." + type] = {compared<T, [](T a, T b) {
-    const V x = kValue(a), y = kValue(b);
-    return x != y && x == x && y == y;
-  }>, name};
+  into["ne." + type] = {compared<T,
+                                 [](T a, T b) {
+                                   const V x = kValue(a), y = kValue(b);
+                                   return x != y && x == x && y == y;
+                                 }>,
+                        name};
   into["lt." + type] = {compared<T, [](T a, T b) { return kValue(a) < kValue(b); }>, name};
   into["le." + type] = {compared<T, [](T a, T b) { return kValue(a) <= kValue(b); }>, name};
   into["gt." + type] = {compared<T, [](T a, T b) { return kValue(a) > kValue(b); }>, name};
   into["ge." + type] = {compared<T, [](T a, T b) { return kValue(a) >= kValue(b); }>, name};
   if (is_unsigned)
-    for (const auto &[other, as] : {std::pair("lo.", "lt."), {"ls.", "le."}, {"hi.", "gt."}, {"hs.", "ge."}})
+    for (const auto &[other, as] :
+         {std::pair("lo.", "lt."), {"ls.", "le."}, {"hi.", "gt."}, {"hs.", "ge."}})
       into[other + type] = into[as + type];
   if (!floating)
     return;
-  into["equ." + type] = {compared<T, [](T a, T b) {
-    const V x = kValue(a), y = kValue(b);
-    return !(x < y || x > y);
-  }>, name};
+  into["equ." + type] = {compared<T,
+                                  [](T a, T b) {
+                                    const V x = kValue(a), y = kValue(b);
+                                    return !(x < y || x > y);
+                                  }>,
+                         name};
   into["neu." + type] = {compared<T, [](T a, T b) { return !(kValue(a) == kValue(b)); }>, name};
   into["ltu." + type] = {compared<T, [](T a, T b) { return !(kValue(a) >= kValue(b)); }>, name};
   into["leu." + type] = {compared<T, [](T a, T b) { return !(kValue(a) > kValue(b)); }>, name};
   into["gtu." + type] = {compared<T, [](T a, T b) { return !(kValue(a) <= kValue(b)); }>, name};
   into["geu." + type] = {compared<T, [](T a, T b) { return !(kValue(a) < kValue(b)); }>, name};
-  into["num." + type] = {compared<T, [](T a, T b) {
-    const V x = kValue(a), y = kValue(b);
-    return x == x && y == y;
-  }>, name};
-  into["nan." + type] = {compared<T, [](T a, T b) {
-    const V x = kValue(a), y = kValue(b);
-    return x != x || y != y;
-  }>, name};
+  into["num." + type] = {compared<T,
+                                  [](T a, T b) {
+                                    const V x = kValue(a), y = kValue(b);
+                                    return x == x && y == y;
+                                  }>,
+                         name};
+  into["nan." + type] = {compared<T,
+                                  [](T a, T b) {
+                                    const V x = kValue(a), y = kValue(b);
+                                    return x != x || y != y;
+                                  }>,
+                         name};
 }
 
 const Comparisons &comparisons() {
@@ -79,7 +88,8 @@ const Comparisons &comparisons() {
     orders<float, float, [](float a) { return a; }>(made, "f32", true, false);
     orders<float, float, [](float a) { return flushed(a); }>(made, "ftz.f32", true, false);
     orders<double, double, [](double a) { return a; }>(made, "f64", true, false);
-    orders<_Float16, float, [](_Float16 a) { return static_cast<float>(a); }>(made, "f16", true, false);
+    orders<_Float16, float, [](_Float16 a) { return static_cast<float>(a); }>(made, "f16", true,
+                                                                              false);
     orders<Bf16, float, [](Bf16 a) { return float_of(a); }>(made, "bf16", true, false);
     return made;
   }();
@@ -108,7 +118,8 @@ void setp(Warp &warp, const Instr &instr, Mask mask) {
   store_mask(warp, instr.o[0], mask, first);
 }
 template <bool kFloat> void set(Warp &warp, const Instr &instr, Mask mask) {
-  const Mask value = combined(warp, instr, reinterpret_cast<Comparison>(instr.function)(warp, instr));
+  const Mask value =
+      combined(warp, instr, reinterpret_cast<Comparison>(instr.function)(warp, instr));
   u32 made[kLanes];
   for (int l = 0; l < kLanes; ++l)
     made[l] = (value >> l & 1) == 0 ? 0 : kFloat ? 0x3f800000u : ~0u;
@@ -169,17 +180,25 @@ template <class T> T select(T a, T b, bool first) { return first ? a : b; }
 } // namespace
 
 void add_compare_forms(FormTable &table) {
-  table.add("selp.b16 selp.u16 selp.s16 selp.f16 selp.bf16", lanes<[](u16 a, u16 b, bool p) { return select(a, b, p); }>());
-  table.add("selp.b32 selp.u32 selp.s32", lanes<[](u32 a, u32 b, bool p) { return select(a, b, p); }>());
-  table.add("selp.b64 selp.u64 selp.s64", lanes<[](u64 a, u64 b, bool p) { return select(a, b, p); }>());
+  table.add("selp.b16 selp.u16 selp.s16 selp.f16 selp.bf16",
+            lanes<[](u16 a, u16 b, bool p) { return select(a, b, p); }>());
+  table.add("selp.b32 selp.u32 selp.s32",
+            lanes<[](u32 a, u32 b, bool p) { return select(a, b, p); }>());
+  table.add("selp.b64 selp.u64 selp.s64",
+            lanes<[](u64 a, u64 b, bool p) { return select(a, b, p); }>());
   table.add("selp.f32", lanes<[](float a, float b, bool p) { return select(a, b, p); }>());
   table.add("selp.f64", lanes<[](double a, double b, bool p) { return select(a, b, p); }>());
-  table.add("slct.b32.s32 slct.u32.s32 slct.s32.s32", lanes<[](u32 a, u32 b, i32 c) { return select(a, b, c >= 0); }>());
-  table.add("slct.b64.s32 slct.u64.s32 slct.s64.s32", lanes<[](u64 a, u64 b, i32 c) { return select(a, b, c >= 0); }>());
+  table.add("slct.b32.s32 slct.u32.s32 slct.s32.s32",
+            lanes<[](u32 a, u32 b, i32 c) { return select(a, b, c >= 0); }>());
+  table.add("slct.b64.s32 slct.u64.s32 slct.s64.s32",
+            lanes<[](u64 a, u64 b, i32 c) { return select(a, b, c >= 0); }>());
   table.add("slct.f32.s32", lanes<[](float a, float b, i32 c) { return select(a, b, c >= 0); }>());
-  table.add("slct.b32.f32 slct.u32.f32 slct.s32.f32", lanes<[](u32 a, u32 b, float c) { return select(a, b, c >= 0); }>());
-  table.add("slct.f32.f32", lanes<[](float a, float b, float c) { return select(a, b, c >= 0); }>());
-  table.add("slct.ftz.f32.f32", lanes<[](float a, float b, float c) { return select(a, b, flushed(c) >= 0); }>());
+  table.add("slct.b32.f32 slct.u32.f32 slct.s32.f32",
+            lanes<[](u32 a, u32 b, float c) { return select(a, b, c >= 0); }>());
+  table.add("slct.f32.f32",
+            lanes<[](float a, float b, float c) { return select(a, b, c >= 0); }>());
+  table.add("slct.ftz.f32.f32",
+            lanes<[](float a, float b, float c) { return select(a, b, flushed(c) >= 0); }>());
   table.add_family("setp", decode_setp);
   table.add_family("set", decode_setp);
 }

@@ -4,15 +4,35 @@
 #include "tests/ptx/Execute.h"
 #include "tests/ptx/Words.h"
 
-
 #include <bit>
 #include <cstring>
 
 namespace quern::ptx {
 namespace {
 
-// Special registers: PTX ISA, chapter 10. Clocks count the instructions of the launch, so that nothing depends on time.
-enum Special : u8 { kTid, kNtid, kCtaid, kNctaid, kLane, kWarp, kWarps, kMaskEq, kMaskLt, kMaskLe, kMaskGt, kMaskGe, kSm, kSms, kClock, kZero, kOne, kDynamicShared, kTotalShared };
+// Special registers: PTX ISA, chapter 10. Clocks count the instructions of the launch, so that
+// nothing depends on time.
+enum Special : u8 {
+  kTid,
+  kNtid,
+  kCtaid,
+  kNctaid,
+  kLane,
+  kWarp,
+  kWarps,
+  kMaskEq,
+  kMaskLt,
+  kMaskLe,
+  kMaskGt,
+  kMaskGe,
+  kSm,
+  kSms,
+  kClock,
+  kZero,
+  kOne,
+  kDynamicShared,
+  kTotalShared
+};
 
 struct SpecialName {
   std::string_view name;
@@ -20,22 +40,45 @@ struct SpecialName {
   Type type;
   u8 dimension = 0;
 };
-constexpr SpecialName kSpecials[] = {
-    {"%tid.x", kTid, Type::U32, 0},       {"%tid.y", kTid, Type::U32, 1},       {"%tid.z", kTid, Type::U32, 2},
-    {"%ntid.x", kNtid, Type::U32, 0},     {"%ntid.y", kNtid, Type::U32, 1},     {"%ntid.z", kNtid, Type::U32, 2},
-    {"%ctaid.x", kCtaid, Type::U32, 0},   {"%ctaid.y", kCtaid, Type::U32, 1},   {"%ctaid.z", kCtaid, Type::U32, 2},
-    {"%nctaid.x", kNctaid, Type::U32, 0}, {"%nctaid.y", kNctaid, Type::U32, 1}, {"%nctaid.z", kNctaid, Type::U32, 2},
-    {"%laneid", kLane, Type::U32},        {"%warpid", kWarp, Type::U32},        {"%nwarpid", kWarps, Type::U32},
-    {"%lanemask_eq", kMaskEq, Type::U32}, {"%lanemask_lt", kMaskLt, Type::U32}, {"%lanemask_le", kMaskLe, Type::U32},
-    {"%lanemask_gt", kMaskGt, Type::U32}, {"%lanemask_ge", kMaskGe, Type::U32}, {"%smid", kSm, Type::U32},
-    {"%nsmid", kSms, Type::U32},          {"%clock", kClock, Type::U32},        {"%clock_hi", kZero, Type::U32},
-    {"%clock64", kClock, Type::U64},      {"%globaltimer", kClock, Type::U64},  {"%globaltimer_lo", kClock, Type::U32},
-    {"%globaltimer_hi", kZero, Type::U32},
-    {"%dynamic_smem_size", kDynamicShared, Type::U32}, {"%total_smem_size", kTotalShared, Type::U32},
-    // A launch without clusters has clusters of one block.
-    {"%cluster_ctarank", kZero, Type::U32}, {"%cluster_nctarank", kOne, Type::U32},
-    {"%cluster_ctaid.x", kZero, Type::U32}, {"%cluster_ctaid.y", kZero, Type::U32}, {"%cluster_ctaid.z", kZero, Type::U32},
-    {"%cluster_nctaid.x", kOne, Type::U32}, {"%cluster_nctaid.y", kOne, Type::U32}, {"%cluster_nctaid.z", kOne, Type::U32}};
+constexpr SpecialName kSpecials[] = {{"%tid.x", kTid, Type::U32, 0},
+                                     {"%tid.y", kTid, Type::U32, 1},
+                                     {"%tid.z", kTid, Type::U32, 2},
+                                     {"%ntid.x", kNtid, Type::U32, 0},
+                                     {"%ntid.y", kNtid, Type::U32, 1},
+                                     {"%ntid.z", kNtid, Type::U32, 2},
+                                     {"%ctaid.x", kCtaid, Type::U32, 0},
+                                     {"%ctaid.y", kCtaid, Type::U32, 1},
+                                     {"%ctaid.z", kCtaid, Type::U32, 2},
+                                     {"%nctaid.x", kNctaid, Type::U32, 0},
+                                     {"%nctaid.y", kNctaid, Type::U32, 1},
+                                     {"%nctaid.z", kNctaid, Type::U32, 2},
+                                     {"%laneid", kLane, Type::U32},
+                                     {"%warpid", kWarp, Type::U32},
+                                     {"%nwarpid", kWarps, Type::U32},
+                                     {"%lanemask_eq", kMaskEq, Type::U32},
+                                     {"%lanemask_lt", kMaskLt, Type::U32},
+                                     {"%lanemask_le", kMaskLe, Type::U32},
+                                     {"%lanemask_gt", kMaskGt, Type::U32},
+                                     {"%lanemask_ge", kMaskGe, Type::U32},
+                                     {"%smid", kSm, Type::U32},
+                                     {"%nsmid", kSms, Type::U32},
+                                     {"%clock", kClock, Type::U32},
+                                     {"%clock_hi", kZero, Type::U32},
+                                     {"%clock64", kClock, Type::U64},
+                                     {"%globaltimer", kClock, Type::U64},
+                                     {"%globaltimer_lo", kClock, Type::U32},
+                                     {"%globaltimer_hi", kZero, Type::U32},
+                                     {"%dynamic_smem_size", kDynamicShared, Type::U32},
+                                     {"%total_smem_size", kTotalShared, Type::U32},
+                                     // A launch without clusters has clusters of one block.
+                                     {"%cluster_ctarank", kZero, Type::U32},
+                                     {"%cluster_nctarank", kOne, Type::U32},
+                                     {"%cluster_ctaid.x", kZero, Type::U32},
+                                     {"%cluster_ctaid.y", kZero, Type::U32},
+                                     {"%cluster_ctaid.z", kZero, Type::U32},
+                                     {"%cluster_nctaid.x", kOne, Type::U32},
+                                     {"%cluster_nctaid.y", kOne, Type::U32},
+                                     {"%cluster_nctaid.z", kOne, Type::U32}};
 
 u64 special_value(const Warp &warp, Special which, int dimension, u32 lane) {
   const Block &block = *warp.block;
@@ -87,7 +130,8 @@ template <class T> void read_special(Warp &warp, const Instr &instr, Mask mask) 
   T *to = warp.reg<T>(instr.o[0]);
   for (u32 l = 0; l < kLanes; ++l)
     if ((mask >> l & 1) != 0)
-      to[l] = static_cast<T>(special_value(warp, static_cast<Special>(instr.sub), static_cast<int>(instr.imm), l));
+      to[l] = static_cast<T>(
+          special_value(warp, static_cast<Special>(instr.sub), static_cast<int>(instr.imm), l));
 }
 
 void negate_predicate(Warp &warp, const Instr &instr, Mask mask) {
@@ -99,7 +143,8 @@ void nothing(Warp &, const Instr &, Mask) {}
 
 // ---- Jumps
 
-void require(Decoder &decoder, const Statement &statement, const Parts &parts, std::initializer_list<std::string_view> known) {
+void require(Decoder &decoder, const Statement &statement, const Parts &parts,
+             std::initializer_list<std::string_view> known) {
   for (size_t n = 1; n < parts.size(); ++n) {
     bool found = false;
     for (std::string_view one : known)
@@ -169,7 +214,9 @@ void decode_call(Decoder &decoder, const Statement &statement, const Parts &part
   instr.aux = &made;
 }
 
-void trap(Warp &, const Instr &instr, Mask mask) { throw Fault{"trap", "the kernel executed trap", std::countr_zero(mask)}; }
+void trap(Warp &, const Instr &instr, Mask mask) {
+  throw Fault{"trap", "the kernel executed trap", std::countr_zero(mask)};
+}
 
 void decode_trap(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
   require(decoder, statement, parts, {});
@@ -184,7 +231,8 @@ void barrier(Warp &warp, const Instr &instr, Mask mask) {
   const u32 number = warp.reg<u32>(instr.o[1])[lane];
   const u32 threads = instr.count != 0 ? warp.reg<u32>(instr.o[2])[lane] : 0;
   if (threads % kLanes != 0)
-    throw Fault{"barrier", concat("a barrier for ", threads, " threads, which are not whole warps"), lane};
+    throw Fault{"barrier", concat("a barrier for ", threads, " threads, which are not whole warps"),
+                lane};
   if (instr.sub != kBarrierOnly) {
     if (number >= std::size(warp.block->barriers))
       throw Fault{"barrier", concat("there is no barrier ", number), lane};
@@ -221,7 +269,10 @@ void decode_bar(Decoder &decoder, const Statement &statement, const Parts &parts
   instr.bytes = 1; // waits
   size_t sources = 0;
   if (next("red")) {
-    instr.sub = next("popc") ? kBarrierCount : next("and") ? kBarrierAnd : next("or") ? kBarrierOr : kBarrierOnly;
+    instr.sub = next("popc")  ? kBarrierCount
+                : next("and") ? kBarrierAnd
+                : next("or")  ? kBarrierOr
+                              : kBarrierOnly;
     if (instr.sub == kBarrierOnly)
       decoder.refuse(concat("unknown form ", statement.opcode));
   } else if (next("arrive")) {
@@ -254,7 +305,8 @@ void decode_bar(Decoder &decoder, const Statement &statement, const Parts &parts
     decoder.source(instr, 2, from[sources + 1], Type::U32);
 }
 
-void decode_nanosleep(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
+void decode_nanosleep(Decoder &decoder, const Statement &statement, const Parts &parts,
+                      Instr &instr) {
   require(decoder, statement, parts, {"u32"});
   decoder.operands(statement, 1, 1);
   decoder.source(instr, 1, statement.operands[0], Type::U32);

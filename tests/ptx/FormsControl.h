@@ -8,8 +8,8 @@
 
 namespace quern::ptx {
 
-/// An instruction that reads a special register into o[0], and the register's type; None if PTX or the
-/// interpreter has no such register.
+/// An instruction that reads a special register into o[0], and the register's type; None if PTX or
+/// the interpreter has no such register.
 Type special_register(std::string_view name, Instr &instr);
 /// o[0] = !o[1].
 Instr negated_predicate();

@@ -1,10 +1,9 @@
-// Conversions: PTX ISA, section 9.7.9.21. The common ones by name, lane by lane in vectors; every other one by
-// one general function.
+// Conversions: PTX ISA, section 9.7.9.21. The common ones by name, lane by lane in vectors; every
+// other one by one general function.
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Rounding.h"
 #include "tests/ptx/Words.h"
-
 
 #include <cmath>
 #include <cstring>
@@ -14,7 +13,8 @@
 QUERN_PTX_BEGIN
 namespace {
 
-// float to integer: what does not fit is clamped, NaN is 0 (the least number of 64 bits, as the machine has it).
+// float to integer: what does not fit is clamped, NaN is 0 (the least number of 64 bits, as the
+// machine has it).
 template <class T> T integer_of(double rounded, bool nan) {
   if (nan)
     return sizeof(T) == 8 ? static_cast<T>(u64{1} << 63) : T{0};
@@ -151,7 +151,8 @@ template <class Wide> u16 round_half(double odd, Round round, u16 nearest, Wide 
   const double back = wide(nearest);
   if (back == odd || (std::isinf(odd) && std::isinf(back)))
     return nearest;
-  const bool toward_zero = round == Round::Zero || (round == Round::Down && odd > 0) || (round == Round::Up && odd < 0);
+  const bool toward_zero =
+      round == Round::Zero || (round == Round::Down && odd > 0) || (round == Round::Up && odd < 0);
   const bool larger = std::fabs(back) > std::fabs(odd);
   if (toward_zero && larger)
     return static_cast<u16>(nearest - 1);
@@ -187,7 +188,8 @@ u64 bits_from(const Number &number, const Conversion &how) {
     __int128 value = number.whole;
     const int bits = 8 * bytes_of(how.to);
     if (how.saturate) {
-      const __int128 most = is_signed(how.to) ? (__int128{1} << (bits - 1)) - 1 : (__int128{1} << bits) - 1;
+      const __int128 most =
+          is_signed(how.to) ? (__int128{1} << (bits - 1)) - 1 : (__int128{1} << bits) - 1;
       const __int128 least = is_signed(how.to) ? -(__int128{1} << (bits - 1)) : 0;
       value = value > most ? most : value < least ? least : value;
     }
@@ -198,7 +200,8 @@ u64 bits_from(const Number &number, const Conversion &how) {
     const u64 cut = low & ((u64{1} << bits) - 1);
     return is_signed(how.to) && (cut >> (bits - 1)) != 0 ? cut | ~((u64{1} << bits) - 1) : cut;
   }
-  const double value = number.floating ? rounded_whole(number.real, how.whole) : odd_of(number.whole);
+  const double value =
+      number.floating ? rounded_whole(number.real, how.whole) : odd_of(number.whole);
   switch (how.to) {
   case Type::F64:
     if (!number.floating) {
@@ -227,8 +230,9 @@ u64 bits_from(const Number &number, const Conversion &how) {
     return bits & ~u32{0x1fff};
   }
   case Type::F16: {
-    u16 bits = round_half(value, how.round, canonical_bits(f16_of(value)),
-                          [](u16 made) { return static_cast<double>(static_cast<float>(f16_from(made))); });
+    u16 bits = round_half(value, how.round, canonical_bits(f16_of(value)), [](u16 made) {
+      return static_cast<double>(static_cast<float>(f16_from(made)));
+    });
     const bool nan = (bits & 0x7fff) > 0x7c00;
     if (how.relu && !nan && (bits & 0x8000) != 0)
       bits = 0;
@@ -239,7 +243,8 @@ u64 bits_from(const Number &number, const Conversion &how) {
     return bits;
   }
   case Type::BF16: {
-    u16 bits = round_half(value, how.round, bf16_of_odd(value), [](u16 made) { return static_cast<double>(float_of(Bf16{made})); });
+    u16 bits = round_half(value, how.round, bf16_of_odd(value),
+                          [](u16 made) { return static_cast<double>(float_of(Bf16{made})); });
     const bool nan = (bits & 0x7fff) > 0x7f80;
     if (how.relu && !nan && (bits & 0x8000) != 0)
       bits = 0;
@@ -261,7 +266,9 @@ void convert(Warp &warp, const Instr &instr, Mask mask) {
   u8 *to = warp.reg<u8>(instr.o[0]);
   u64 made[kLanes];
   for (int l = 0; l < kLanes; ++l)
-    made[l] = (mask >> l & 1) == 0 ? 0 : bits_from(number_of(load_bits(from, instr.count, l), how.from, how.flush), how);
+    made[l] = (mask >> l & 1) == 0
+                  ? 0
+                  : bits_from(number_of(load_bits(from, instr.count, l), how.from, how.flush), how);
   for (int l = 0; l < kLanes; ++l)
     if ((mask >> l & 1) != 0)
       std::memcpy(to + instr.bytes * l, &made[l], instr.bytes);
@@ -286,7 +293,9 @@ void convert_pair(Warp &warp, const Instr &instr, Mask mask) {
 template <class T> u32 packed(i32 a, i32 b, u32 c) {
   const auto clamp = [](i32 value) {
     const i64 most = std::numeric_limits<T>::max(), least = std::numeric_limits<T>::min();
-    return static_cast<u32>(static_cast<std::make_unsigned_t<T>>(value > most ? most : value < least ? least : value));
+    return static_cast<u32>(static_cast<std::make_unsigned_t<T>>(value > most    ? most
+                                                                 : value < least ? least
+                                                                                 : value));
   };
   const u32 both = clamp(a) << 8 * sizeof(T) | clamp(b);
   return sizeof(T) == 2 ? both : c << 16 | both;
@@ -298,9 +307,15 @@ void decode_cvt(Decoder &decoder, const Statement &statement, const Parts &parts
   for (size_t n = 1; n < parts.size(); ++n) {
     const std::string_view part = parts[n];
     if (part == "rn" || part == "rz" || part == "rm" || part == "rp")
-      how.round = part == "rn" ? Round::Nearest : part == "rz" ? Round::Zero : part == "rm" ? Round::Down : Round::Up;
+      how.round = part == "rn"   ? Round::Nearest
+                  : part == "rz" ? Round::Zero
+                  : part == "rm" ? Round::Down
+                                 : Round::Up;
     else if (part == "rni" || part == "rzi" || part == "rmi" || part == "rpi")
-      how.whole = part == "rni" ? Whole::Nearest : part == "rzi" ? Whole::Zero : part == "rmi" ? Whole::Down : Whole::Up;
+      how.whole = part == "rni"   ? Whole::Nearest
+                  : part == "rzi" ? Whole::Zero
+                  : part == "rmi" ? Whole::Down
+                                  : Whole::Up;
     else if (part == "rna")
       how.away = true;
     else if (part == "ftz")
@@ -330,17 +345,20 @@ void decode_cvt(Decoder &decoder, const Statement &statement, const Parts &parts
     decoder.source(instr, 2, statement.operands[2], Type::F32);
     decoder.result(instr, 0, statement.operands[0], Type::B32);
   } else {
-    const bool odd_type = how.from == Type::F16x2 || how.from == Type::BF16x2 || how.from == Type::TF32 || how.from == Type::B128 ||
+    const bool odd_type = how.from == Type::F16x2 || how.from == Type::BF16x2 ||
+                          how.from == Type::TF32 || how.from == Type::B128 ||
                           how.to == Type::B128 || how.to == Type::Pred || how.from == Type::Pred;
     // A float narrows only with a rounding; integers take one only from floats.
-    const bool narrows = is_float(how.to) && is_float(how.from) && bytes_of(how.to) < bytes_of(how.from);
+    const bool narrows =
+        is_float(how.to) && is_float(how.from) && bytes_of(how.to) < bytes_of(how.from);
     if (odd_type || (!is_float(how.to) && is_float(how.from) && how.whole == Whole::None) ||
         (how.to == Type::TF32 && how.from != Type::F32) || (narrows && how.whole != Whole::None))
       decoder.refuse(concat("unknown form ", statement.opcode));
     decoder.operands(statement, 2, 2);
     instr.fn = convert;
     const Operand &to = statement.operands[0], &from = statement.operands[1];
-    const Type register_of[] = {Type::None, Type::None, Type::B16, Type::None, Type::B32, Type::None, Type::None, Type::None, Type::B64};
+    const Type register_of[] = {Type::None, Type::None, Type::B16,  Type::None, Type::B32,
+                                Type::None, Type::None, Type::None, Type::B64};
     instr.count = static_cast<u8>(decoder.width(from, how.from));
     instr.bytes = static_cast<u8>(decoder.width(to, how.to));
     const bool same = from.kind != Operand::Kind::Register;
@@ -368,8 +386,10 @@ void add_convert_forms(FormTable &table) {
   table.add("cvt.s64.s16 cvt.u64.s16", plain_cast<i64, i16>());
   table.add("cvt.s32.s8 cvt.u32.s8", lanes<[](i32 a) { return i32{static_cast<i8>(a)}; }>());
   table.add("cvt.u32.u8 cvt.s32.u8", lanes<[](u32 a) { return u32{static_cast<u8>(a)}; }>());
-  table.add("cvt.s16.s8 cvt.u16.s8", lanes<[](i16 a) { return static_cast<i16>(static_cast<i8>(a)); }>());
-  table.add("cvt.u16.u8 cvt.s16.u8", lanes<[](u16 a) { return static_cast<u16>(static_cast<u8>(a)); }>());
+  table.add("cvt.s16.s8 cvt.u16.s8",
+            lanes<[](i16 a) { return static_cast<i16>(static_cast<i8>(a)); }>());
+  table.add("cvt.u16.u8 cvt.s16.u8",
+            lanes<[](u16 a) { return static_cast<u16>(static_cast<u8>(a)); }>());
   table.add("cvt.rn.f32.s32", plain_cast<float, i32>());
   table.add("cvt.rn.f32.u32", plain_cast<float, u32>());
   table.add("cvt.rn.f32.u16", plain_cast<float, u16>());
@@ -378,28 +398,43 @@ void add_convert_forms(FormTable &table) {
   table.add("cvt.f32.bf16", lanes<[](Bf16 a) { return canonical(float_of(a)); }>());
   table.add("cvt.f64.f32", lanes<[](float a) { return static_cast<double>(a); }>());
   table.add("cvt.rn.f32.f64", lanes<[](double a) { return canonical(static_cast<float>(a)); }>());
-  table.add("cvt.rn.f16.f32", lanes<[](float a) { return std::bit_cast<_Float16>(canonical_bits(static_cast<_Float16>(a))); }>());
+  table.add("cvt.rn.f16.f32", lanes<[](float a) {
+              return std::bit_cast<_Float16>(canonical_bits(static_cast<_Float16>(a)));
+            }>());
   table.add("cvt.rn.bf16.f32", lanes<[](float a) { return Bf16{bf16_of(a)}; }>());
-  table.add("cvt.rn.bf16x2.f32", lanes<[](float a, float b) { return static_cast<u32>(bf16_of(a)) << 16 | bf16_of(b); }>());
+  table.add(
+      "cvt.rn.bf16x2.f32",
+      lanes<[](float a, float b) { return static_cast<u32>(bf16_of(a)) << 16 | bf16_of(b); }>());
   table.add("cvt.rn.f16x2.f32", lanes<[](float a, float b) {
-    return static_cast<u32>(canonical_bits(static_cast<_Float16>(a))) << 16 | canonical_bits(static_cast<_Float16>(b));
-  }>());
+              return static_cast<u32>(canonical_bits(static_cast<_Float16>(a))) << 16 |
+                     canonical_bits(static_cast<_Float16>(b));
+            }>());
   table.add("cvt.rni.s32.f32", lanes<[](float a) {
-    const float whole = std::nearbyint(a);
-    return a != a ? 0 : whole >= 2147483648.0f ? 2147483647 : whole < -2147483648.0f ? -2147483647 - 1 : static_cast<i32>(whole);
-  }>());
+              const float whole = std::nearbyint(a);
+              return a != a                   ? 0
+                     : whole >= 2147483648.0f ? 2147483647
+                     : whole < -2147483648.0f ? -2147483647 - 1
+                                              : static_cast<i32>(whole);
+            }>());
   table.add("cvt.rzi.s32.f32", lanes<[](float a) {
-    return a != a ? 0 : a >= 2147483648.0f ? 2147483647 : a < -2147483648.0f ? -2147483647 - 1 : static_cast<i32>(a);
-  }>());
-  table.add("cvt.rzi.u32.f32", lanes<[](float a) { return integer_of<u32>(std::trunc(static_cast<double>(a)), a != a); }>());
+              return a != a               ? 0
+                     : a >= 2147483648.0f ? 2147483647
+                     : a < -2147483648.0f ? -2147483647 - 1
+                                          : static_cast<i32>(a);
+            }>());
+  table.add(
+      "cvt.rzi.u32.f32",
+      lanes<[](float a) { return integer_of<u32>(std::trunc(static_cast<double>(a)), a != a); }>());
   table.add("cvt.rni.f32.f32", lanes<[](float a) { return canonical(std::nearbyint(a)); }>());
   table.add("cvt.rmi.f32.f32", lanes<[](float a) { return canonical(std::floor(a)); }>());
   table.add("cvt.rpi.f32.f32", lanes<[](float a) { return canonical(std::ceil(a)); }>());
   table.add("cvt.rzi.f32.f32", lanes<[](float a) { return canonical(std::trunc(a)); }>());
   table.add("cvt.pack.sat.s16.s32", lanes<[](i32 a, i32 b) { return packed<i16>(a, b, 0); }>());
   table.add("cvt.pack.sat.u16.s32", lanes<[](i32 a, i32 b) { return packed<u16>(a, b, 0); }>());
-  table.add("cvt.pack.sat.s8.s32.b32", lanes<[](i32 a, i32 b, u32 c) { return packed<i8>(a, b, c); }>());
-  table.add("cvt.pack.sat.u8.s32.b32", lanes<[](i32 a, i32 b, u32 c) { return packed<u8>(a, b, c); }>());
+  table.add("cvt.pack.sat.s8.s32.b32",
+            lanes<[](i32 a, i32 b, u32 c) { return packed<i8>(a, b, c); }>());
+  table.add("cvt.pack.sat.u8.s32.b32",
+            lanes<[](i32 a, i32 b, u32 c) { return packed<u8>(a, b, c); }>());
   table.add_family("cvt", decode_cvt);
 }
 

@@ -16,11 +16,18 @@ template <bool kFlush, bool kSaturate> float out(float value) {
   return kSaturate ? saturated(value) : canonical(value);
 }
 
-template <Round kRound, bool kFlush, bool kSaturate> void singles(FormTable &table, const std::string &round) {
+template <Round kRound, bool kFlush, bool kSaturate>
+void singles(FormTable &table, const std::string &round) {
   const std::string tail = round + (kFlush ? ".ftz" : "") + (kSaturate ? ".sat" : "") + ".f32";
-  table.add("add" + tail, lanes<[](float a, float b) { return out<kFlush, kSaturate>(add_rounded<kRound>(in<kFlush>(a), in<kFlush>(b))); }>());
-  table.add("sub" + tail, lanes<[](float a, float b) { return out<kFlush, kSaturate>(add_rounded<kRound>(in<kFlush>(a), -in<kFlush>(b))); }>());
-  table.add("mul" + tail, lanes<[](float a, float b) { return out<kFlush, kSaturate>(mul_rounded<kRound>(in<kFlush>(a), in<kFlush>(b))); }>());
+  table.add("add" + tail, lanes<[](float a, float b) {
+              return out<kFlush, kSaturate>(add_rounded<kRound>(in<kFlush>(a), in<kFlush>(b)));
+            }>());
+  table.add("sub" + tail, lanes<[](float a, float b) {
+              return out<kFlush, kSaturate>(add_rounded<kRound>(in<kFlush>(a), -in<kFlush>(b)));
+            }>());
+  table.add("mul" + tail, lanes<[](float a, float b) {
+              return out<kFlush, kSaturate>(mul_rounded<kRound>(in<kFlush>(a), in<kFlush>(b)));
+            }>());
   if (round.empty())
     return;
   const Form fma = lanes<[](float a, float b, float c) {
@@ -30,9 +37,15 @@ template <Round kRound, bool kFlush, bool kSaturate> void singles(FormTable &tab
   table.add("mad" + tail, fma);
   if (kSaturate)
     return;
-  table.add("div" + tail, lanes<[](float a, float b) { return out<kFlush, false>(div_rounded<kRound>(in<kFlush>(a), in<kFlush>(b))); }>());
-  table.add("rcp" + tail, lanes<[](float a) { return out<kFlush, false>(div_rounded<kRound>(1.0f, in<kFlush>(a))); }>());
-  table.add("sqrt" + tail, lanes<[](float a) { return out<kFlush, false>(sqrt_rounded<kRound>(in<kFlush>(a))); }>());
+  table.add("div" + tail, lanes<[](float a, float b) {
+              return out<kFlush, false>(div_rounded<kRound>(in<kFlush>(a), in<kFlush>(b)));
+            }>());
+  table.add("rcp" + tail, lanes<[](float a) {
+              return out<kFlush, false>(div_rounded<kRound>(1.0f, in<kFlush>(a)));
+            }>());
+  table.add(
+      "sqrt" + tail,
+      lanes<[](float a) { return out<kFlush, false>(sqrt_rounded<kRound>(in<kFlush>(a))); }>());
 }
 template <Round kRound> void single_rounding(FormTable &table, const std::string &round) {
   singles<kRound, false, false>(table, round);
@@ -42,38 +55,54 @@ template <Round kRound> void single_rounding(FormTable &table, const std::string
 }
 
 // float64 with another rounding than to nearest asks the host's own.
-template <Round kRound> double with_rounding(double (*operation)(double, double, double), double a, double b, double c) {
+template <Round kRound>
+double with_rounding(double (*operation)(double, double, double), double a, double b, double c) {
   if (kRound == Round::Nearest)
     return operation(a, b, c);
   const int old = std::fegetround();
-  std::fesetround(kRound == Round::Zero ? FE_TOWARDZERO : kRound == Round::Down ? FE_DOWNWARD : FE_UPWARD);
+  std::fesetround(kRound == Round::Zero   ? FE_TOWARDZERO
+                  : kRound == Round::Down ? FE_DOWNWARD
+                                          : FE_UPWARD);
   const double made = operation(a, b, c);
   std::fesetround(old);
   return made;
 }
 __attribute__((noinline)) double add_double(double a, double b, double) { return a + b; }
 __attribute__((noinline)) double mul_double(double a, double b, double) { return a * b; }
-__attribute__((noinline)) double fma_double(double a, double b, double c) { return std::fma(a, b, c); }
+__attribute__((noinline)) double fma_double(double a, double b, double c) {
+  return std::fma(a, b, c);
+}
 __attribute__((noinline)) double div_double(double a, double b, double) { return a / b; }
 __attribute__((noinline)) double sqrt_double(double a, double, double) { return std::sqrt(a); }
 
 template <Round kRound> void doubles(FormTable &table, const std::string &round) {
   const std::string tail = round + ".f64";
-  table.add("add" + tail, lanes<[](double a, double b) { return with_rounding<kRound>(add_double, a, b, 0); }>());
-  table.add("sub" + tail, lanes<[](double a, double b) { return with_rounding<kRound>(add_double, a, -b, 0); }>());
-  table.add("mul" + tail, lanes<[](double a, double b) { return with_rounding<kRound>(mul_double, a, b, 0); }>());
+  table.add("add" + tail,
+            lanes<[](double a, double b) { return with_rounding<kRound>(add_double, a, b, 0); }>());
+  table.add(
+      "sub" + tail,
+      lanes<[](double a, double b) { return with_rounding<kRound>(add_double, a, -b, 0); }>());
+  table.add("mul" + tail,
+            lanes<[](double a, double b) { return with_rounding<kRound>(mul_double, a, b, 0); }>());
   if (round.empty())
     return;
-  const Form fma = lanes<[](double a, double b, double c) { return with_rounding<kRound>(fma_double, a, b, c); }>();
+  const Form fma = lanes<[](double a, double b, double c) {
+    return with_rounding<kRound>(fma_double, a, b, c);
+  }>();
   table.add("fma" + tail, fma);
   table.add("mad" + tail, fma);
-  table.add("div" + tail, lanes<[](double a, double b) { return with_rounding<kRound>(div_double, a, b, 0); }>());
-  table.add("rcp" + tail, lanes<[](double a) { return with_rounding<kRound>(div_double, 1.0, a, 0); }>());
-  table.add("sqrt" + tail, lanes<[](double a) { return with_rounding<kRound>(sqrt_double, a, 0, 0); }>());
+  table.add("div" + tail,
+            lanes<[](double a, double b) { return with_rounding<kRound>(div_double, a, b, 0); }>());
+  table.add("rcp" + tail,
+            lanes<[](double a) { return with_rounding<kRound>(div_double, 1.0, a, 0); }>());
+  table.add("sqrt" + tail,
+            lanes<[](double a) { return with_rounding<kRound>(sqrt_double, a, 0, 0); }>());
 }
 
 // A NaN loses to a number, unless it is asked for; -0 is less than +0.
-template <class T> bool less(T a, T b) { return a < b || (a == b && std::signbit(a) && !std::signbit(b)); }
+template <class T> bool less(T a, T b) {
+  return a < b || (a == b && std::signbit(a) && !std::signbit(b));
+}
 template <class T> T nan_of() {
   if constexpr (sizeof(T) == 4)
     return std::bit_cast<float>(0x7fffffffu);
@@ -98,19 +127,32 @@ template <auto F> float xorsign(float a, float b) {
 
 template <bool kFlush> void extremes(FormTable &table) {
   const std::string flush = kFlush ? ".ftz" : "";
-  table.add("min" + flush + ".f32", lanes<[](float a, float b) { return least<float, false>(in<kFlush>(a), in<kFlush>(b)); }>());
-  table.add("max" + flush + ".f32", lanes<[](float a, float b) { return most<float, false>(in<kFlush>(a), in<kFlush>(b)); }>());
-  table.add("min" + flush + ".NaN.f32", lanes<[](float a, float b) { return least<float, true>(in<kFlush>(a), in<kFlush>(b)); }>());
-  table.add("max" + flush + ".NaN.f32", lanes<[](float a, float b) { return most<float, true>(in<kFlush>(a), in<kFlush>(b)); }>());
-  table.add("min" + flush + ".xorsign.abs.f32", lanes<[](float a, float b) { return xorsign<least<float, false>>(in<kFlush>(a), in<kFlush>(b)); }>());
-  table.add("max" + flush + ".xorsign.abs.f32", lanes<[](float a, float b) { return xorsign<most<float, false>>(in<kFlush>(a), in<kFlush>(b)); }>());
+  table.add(
+      "min" + flush + ".f32",
+      lanes<[](float a, float b) { return least<float, false>(in<kFlush>(a), in<kFlush>(b)); }>());
+  table.add(
+      "max" + flush + ".f32",
+      lanes<[](float a, float b) { return most<float, false>(in<kFlush>(a), in<kFlush>(b)); }>());
+  table.add(
+      "min" + flush + ".NaN.f32",
+      lanes<[](float a, float b) { return least<float, true>(in<kFlush>(a), in<kFlush>(b)); }>());
+  table.add(
+      "max" + flush + ".NaN.f32",
+      lanes<[](float a, float b) { return most<float, true>(in<kFlush>(a), in<kFlush>(b)); }>());
+  table.add("min" + flush + ".xorsign.abs.f32", lanes<[](float a, float b) {
+              return xorsign<least<float, false>>(in<kFlush>(a), in<kFlush>(b));
+            }>());
+  table.add("max" + flush + ".xorsign.abs.f32", lanes<[](float a, float b) {
+              return xorsign<most<float, false>>(in<kFlush>(a), in<kFlush>(b));
+            }>());
   table.add("neg" + flush + ".f32", lanes<[](float a) { return -in<kFlush>(a); }>());
   table.add("abs" + flush + ".f32", lanes<[](float a) { return std::fabs(in<kFlush>(a)); }>());
 }
 
-// Approximate instructions give the float32 nearest to the exact value; perturbed, one up to kUlps away from it,
-// always the same for the same operands.
-template <auto F, int kUlps, bool kFlush, class... A> void approximate(Warp &warp, const Instr &instr, Mask mask) {
+// Approximate instructions give the float32 nearest to the exact value; perturbed, one up to kUlps
+// away from it, always the same for the same operands.
+template <auto F, int kUlps, bool kFlush, class... A>
+void approximate(Warp &warp, const Instr &instr, Mask mask) {
   const u32 seed = warp.launch->numerics.perturbation;
   const auto run = [&]<size_t... N>(std::index_sequence<N...>) {
     const float *from[] = {warp.reg<float>(instr.o[N + 1])...};
@@ -197,11 +239,16 @@ void add_float_forms(FormTable &table) {
   approximation<[](double a) { return std::tanh(a); }, 64>(table, "tanh.approx");
   const Type t = Type::F32;
   constexpr auto divide = [](double a, double b) { return a / b; };
-  table.add("div.approx.f32 div.full.f32", {approximate<divide, 2, false, float, float>, 0, {t, t, t}});
-  table.add("div.approx.ftz.f32 div.full.ftz.f32", {approximate<divide, 2, true, float, float>, 0, {t, t, t}});
+  table.add("div.approx.f32 div.full.f32",
+            {approximate<divide, 2, false, float, float>, 0, {t, t, t}});
+  table.add("div.approx.ftz.f32 div.full.ftz.f32",
+            {approximate<divide, 2, true, float, float>, 0, {t, t, t}});
   // The high word of the nearest float64: 2^-23 relative, as the machine's.
-  table.add("rcp.approx.ftz.f64", lanes<[](double a) { return std::bit_cast<double>(std::bit_cast<u64>(1 / a) & ~u64{0xffffffff}); }>());
-  table.add("rsqrt.approx.f64 rsqrt.approx.ftz.f64", lanes<[](double a) { return 1 / std::sqrt(a); }>());
+  table.add("rcp.approx.ftz.f64", lanes<[](double a) {
+              return std::bit_cast<double>(std::bit_cast<u64>(1 / a) & ~u64{0xffffffff});
+            }>());
+  table.add("rsqrt.approx.f64 rsqrt.approx.ftz.f64",
+            lanes<[](double a) { return 1 / std::sqrt(a); }>());
 }
 
 QUERN_PTX_END

@@ -24,7 +24,9 @@ struct Brain {
 
 enum class After : u8 { Nothing, Saturate, Relu };
 template <class F> u16 flush(u16 bits) { return (bits & F::kExponent) == 0 ? bits & 0x8000 : bits; }
-template <class F, bool kFlush> double in(u16 bits) { return F::wide(kFlush ? flush<F>(bits) : bits); }
+template <class F, bool kFlush> double in(u16 bits) {
+  return F::wide(kFlush ? flush<F>(bits) : bits);
+}
 template <class F, bool kFlush, After kAfter> u16 out(double value) {
   u16 bits = F::narrow(value);
   if (kFlush)
@@ -63,15 +65,25 @@ template <class F, auto Op> void both(FormTable &table, const std::string &names
 }
 
 template <class F, bool kFlush, After kAfter> void arithmetic(FormTable &table) {
-  const std::string tail = std::string(kFlush ? ".ftz" : "") + (kAfter == After::Saturate ? ".sat" : kAfter == After::Relu ? ".relu" : "");
+  const std::string tail = std::string(kFlush ? ".ftz" : "") + (kAfter == After::Saturate ? ".sat"
+                                                                : kAfter == After::Relu   ? ".relu"
+                                                                                          : "");
   for (const char *round : {"", ".rn"}) {
     if (kAfter != After::Relu) {
-      both<F, [](u16 a, u16 b) { return out<F, kFlush, kAfter>(add_odd(in<F, kFlush>(a), in<F, kFlush>(b))); }>(table, std::string("add") + round + tail, 2);
-      both<F, [](u16 a, u16 b) { return out<F, kFlush, kAfter>(add_odd(in<F, kFlush>(a), -in<F, kFlush>(b))); }>(table, std::string("sub") + round + tail, 2);
-      both<F, [](u16 a, u16 b) { return out<F, kFlush, kAfter>(in<F, kFlush>(a) * in<F, kFlush>(b)); }>(table, std::string("mul") + round + tail, 2);
+      both<F, [](u16 a, u16 b) {
+        return out<F, kFlush, kAfter>(add_odd(in<F, kFlush>(a), in<F, kFlush>(b)));
+      }>(table, std::string("add") + round + tail, 2);
+      both<F, [](u16 a, u16 b) {
+        return out<F, kFlush, kAfter>(add_odd(in<F, kFlush>(a), -in<F, kFlush>(b)));
+      }>(table, std::string("sub") + round + tail, 2);
+      both<F, [](u16 a, u16 b) {
+        return out<F, kFlush, kAfter>(in<F, kFlush>(a) * in<F, kFlush>(b));
+      }>(table, std::string("mul") + round + tail, 2);
     }
   }
-  both<F, [](u16 a, u16 b, u16 c) { return out<F, kFlush, kAfter>(fma_odd(in<F, kFlush>(a), in<F, kFlush>(b), in<F, kFlush>(c))); }>(table, "fma.rn" + tail, 3);
+  both<F, [](u16 a, u16 b, u16 c) {
+    return out<F, kFlush, kAfter>(fma_odd(in<F, kFlush>(a), in<F, kFlush>(b), in<F, kFlush>(c)));
+  }>(table, "fma.rn" + tail, 3);
 }
 
 template <class F, bool kMost, bool kNan, bool kFlush> u16 extreme(u16 a, u16 b) {
@@ -88,12 +100,20 @@ template <class F, bool kMost, bool kNan, bool kFlush> u16 extreme(u16 a, u16 b)
 }
 template <class F, bool kFlush> void extremes(FormTable &table) {
   const std::string flush = kFlush ? ".ftz" : "";
-  both<F, [](u16 a, u16 b) { return extreme<F, false, false, kFlush>(a, b); }>(table, "min" + flush, 2);
-  both<F, [](u16 a, u16 b) { return extreme<F, true, false, kFlush>(a, b); }>(table, "max" + flush, 2);
-  both<F, [](u16 a, u16 b) { return extreme<F, false, true, kFlush>(a, b); }>(table, "min" + flush + ".NaN", 2);
-  both<F, [](u16 a, u16 b) { return extreme<F, true, true, kFlush>(a, b); }>(table, "max" + flush + ".NaN", 2);
-  both<F, [](u16 a) { return static_cast<u16>((kFlush ? quern::ptx::QUERN_PTX_LEVEL::flush<F>(a) : a) ^ 0x8000); }>(table, "neg" + flush, 1);
-  both<F, [](u16 a) { return static_cast<u16>((kFlush ? quern::ptx::QUERN_PTX_LEVEL::flush<F>(a) : a) & 0x7fff); }>(table, "abs" + flush, 1);
+  both<F, [](u16 a, u16 b) { return extreme<F, false, false, kFlush>(a, b); }>(table, "min" + flush,
+                                                                               2);
+  both<F, [](u16 a, u16 b) { return extreme<F, true, false, kFlush>(a, b); }>(table, "max" + flush,
+                                                                              2);
+  both<F, [](u16 a, u16 b) { return extreme<F, false, true, kFlush>(a, b); }>(
+      table, "min" + flush + ".NaN", 2);
+  both<F, [](u16 a, u16 b) { return extreme<F, true, true, kFlush>(a, b); }>(
+      table, "max" + flush + ".NaN", 2);
+  both<F, [](u16 a) {
+    return static_cast<u16>((kFlush ? quern::ptx::QUERN_PTX_LEVEL::flush<F>(a) : a) ^ 0x8000);
+  }>(table, "neg" + flush, 1);
+  both<F, [](u16 a) {
+    return static_cast<u16>((kFlush ? quern::ptx::QUERN_PTX_LEVEL::flush<F>(a) : a) & 0x7fff);
+  }>(table, "abs" + flush, 1);
 }
 
 template <class F> void format(FormTable &table) {
@@ -107,7 +127,8 @@ template <class F> void format(FormTable &table) {
   extremes<F, true>(table);
   both<F, [](u16 a) { return F::narrow(std::tanh(F::wide(a))); }>(table, "tanh.approx", 1);
   both<F, [](u16 a) { return F::narrow(std::exp2(F::wide(a))); }>(table, "ex2.approx", 1);
-  both<F, [](u16 a) { return out<F, true, After::Nothing>(std::exp2(in<F, true>(a))); }>(table, "ex2.approx.ftz", 1);
+  both<F, [](u16 a) { return out<F, true, After::Nothing>(std::exp2(in<F, true>(a))); }>(
+      table, "ex2.approx.ftz", 1);
 }
 
 } // namespace

@@ -1,10 +1,9 @@
 // Loads, stores, prefetches and fences: PTX ISA, sections 9.7.9 and 9.7.13.
 #include "tests/ptx/Decode.h"
+#include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Modifiers.h"
 #include "tests/ptx/Resolve.h"
-#include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Words.h"
-
 
 #include <bit>
 #include <cstring>
@@ -29,7 +28,8 @@ template <class M, class R, int kCount> void load(Warp &warp, const Instr &instr
       for (int l = 1; l < kLanes; ++l)
         steps &= from.host[l] == from.host[0] + sizeof(M) * static_cast<u64>(l);
       if (steps) {
-        std::memcpy(warp.reg<R>(instr.o[0]), reinterpret_cast<const void *>(from.host[0]), sizeof(M) * kLanes);
+        std::memcpy(warp.reg<R>(instr.o[0]), reinterpret_cast<const void *>(from.host[0]),
+                    sizeof(M) * kLanes);
         return;
       }
     }
@@ -59,7 +59,8 @@ template <class M, class R, int kCount> void store(Warp &warp, const Instr &inst
     const int l = std::countr_zero(rest);
     for (int n = 0; n < kCount; ++n) {
       const M value = static_cast<M>(from[n][l]);
-      std::memcpy(reinterpret_cast<void *>(to.host[l] + sizeof(M) * static_cast<u64>(n)), &value, sizeof value);
+      std::memcpy(reinterpret_cast<void *>(to.host[l] + sizeof(M) * static_cast<u64>(n)), &value,
+                  sizeof value);
     }
   }
 }
@@ -90,11 +91,14 @@ template <class M> Handler sized(bool stores, int count, int register_bytes) {
 Handler accessor(Type type, bool stores, int count, int register_bytes) {
   switch (bytes_of(type)) {
   case 1:
-    return is_signed(type) ? sized<i8>(stores, count, register_bytes) : sized<u8>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i8>(stores, count, register_bytes)
+                           : sized<u8>(stores, count, register_bytes);
   case 2:
-    return is_signed(type) ? sized<i16>(stores, count, register_bytes) : sized<u16>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i16>(stores, count, register_bytes)
+                           : sized<u16>(stores, count, register_bytes);
   case 4:
-    return is_signed(type) ? sized<i32>(stores, count, register_bytes) : sized<u32>(stores, count, register_bytes);
+    return is_signed(type) ? sized<i32>(stores, count, register_bytes)
+                           : sized<u32>(stores, count, register_bytes);
   case 8:
     return sized<u64>(stores, count, register_bytes);
   default:
@@ -102,16 +106,20 @@ Handler accessor(Type type, bool stores, int count, int register_bytes) {
   }
 }
 
-constexpr Type kRegisterOf[] = {Type::None, Type::None, Type::B16, Type::None, Type::B32, Type::None, Type::None, Type::None, Type::B64};
+constexpr Type kRegisterOf[] = {Type::None, Type::None, Type::B16,  Type::None, Type::B32,
+                                Type::None, Type::None, Type::None, Type::B64};
 
 void decode_access(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
   const bool stores = parts[0] == "st";
-  const Modifiers made = modifiers_of(decoder, statement, parts, parts[0] == "ldu" ? "ld" : parts[0]);
+  const Modifiers made =
+      modifiers_of(decoder, statement, parts, parts[0] == "ldu" ? "ld" : parts[0]);
   const size_t hints = made.cache_hint ? 1 : 0;
   decoder.operands(statement, 2 + hints, 2 + hints);
-  const Operand &address = statement.operands[stores ? 0 : 1], &values = statement.operands[stores ? 1 : 0];
+  const Operand &address = statement.operands[stores ? 0 : 1],
+                &values = statement.operands[stores ? 1 : 0];
   const size_t count = static_cast<size_t>(made.count);
-  if ((values.kind == Operand::Kind::Vector) != (count > 1) || (count > 1 && values.parts.size() != count))
+  if ((values.kind == Operand::Kind::Vector) != (count > 1) ||
+      (count > 1 && values.parts.size() != count))
     decoder.refuse(concat(statement.opcode, ": ", count, " values are wanted"));
   const Operand *first = count > 1 ? values.parts.data() : &values;
   int register_bytes = 0;
@@ -133,7 +141,9 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
   instr.order = made.order;
   instr.scope = made.scope;
   instr.read_only = made.read_only;
-  const Type type = is_float(made.type) && bytes_of(made.type) == register_bytes ? made.type : kRegisterOf[register_bytes];
+  const Type type = is_float(made.type) && bytes_of(made.type) == register_bytes
+                        ? made.type
+                        : kRegisterOf[register_bytes];
   for (u32 n = 0; stores && n < count; ++n)
     decoder.source(instr, n, first[n], type);
   decoder.address(instr, static_cast<u32>(count), address, made.space);
@@ -143,11 +153,13 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
     decoder.result(instr, n, first[n], type);
 }
 
-// Prefetches and the like ask for nothing that can be seen; their addresses are not looked at, as the machine does not.
-void decode_prefetch(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
+// Prefetches and the like ask for nothing that can be seen; their addresses are not looked at, as
+// the machine does not.
+void decode_prefetch(Decoder &decoder, const Statement &statement, const Parts &parts,
+                     Instr &instr) {
   for (size_t n = 1; n < parts.size(); ++n)
-    if (parts[n] != "global" && parts[n] != "L1" && parts[n] != "L2" && parts[n] != "local" && parts[n] != "L2::evict_last" &&
-        parts[n] != "L2::evict_normal")
+    if (parts[n] != "global" && parts[n] != "L1" && parts[n] != "L2" && parts[n] != "local" &&
+        parts[n] != "L2::evict_last" && parts[n] != "L2::evict_normal")
       decoder.refuse(concat("unknown form ", statement.opcode, ": .", parts[n]));
   instr.fn = [](Warp &, const Instr &, Mask) {};
   decoder.operands(statement, 1, 2);
@@ -156,8 +168,10 @@ void decode_prefetch(Decoder &decoder, const Statement &statement, const Parts &
 
 // createpolicy makes a number that cache hints take; nothing else reads it.
 void decode_policy(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  if (statement.opcode != "createpolicy.fractional.L2::evict_first.b64" && statement.opcode != "createpolicy.fractional.L2::evict_last.b64" &&
-      statement.opcode != "createpolicy.fractional.L2::evict_normal.b64" && statement.opcode != "createpolicy.fractional.L2::evict_unchanged.b64")
+  if (statement.opcode != "createpolicy.fractional.L2::evict_first.b64" &&
+      statement.opcode != "createpolicy.fractional.L2::evict_last.b64" &&
+      statement.opcode != "createpolicy.fractional.L2::evict_normal.b64" &&
+      statement.opcode != "createpolicy.fractional.L2::evict_unchanged.b64")
     decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 1, 2);
   instr.fn = [](Warp &warp, const Instr &made, Mask mask) {
@@ -167,8 +181,8 @@ void decode_policy(Decoder &decoder, const Statement &statement, const Parts &pa
   decoder.result(instr, 0, statement.operands[0], Type::B64);
 }
 
-// membar.LEVEL, fence{.sem}.scope; proxies' fences order nothing in an interpreter that has one order, and the
-// observer hears of them.
+// membar.LEVEL, fence{.sem}.scope; proxies' fences order nothing in an interpreter that has one
+// order, and the observer hears of them.
 void decode_fence(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
   instr.order = Order::AcquireRelease;
   for (size_t n = 1; n < parts.size(); ++n) {
@@ -187,8 +201,9 @@ void decode_fence(Decoder &decoder, const Statement &statement, const Parts &par
       instr.scope = Scope::Gpu;
     else if (part == "sys")
       instr.scope = Scope::System;
-    else if (part == "proxy" || part == "async" || part == "async::generic" || part == "global" || part == "shared::cta" ||
-             part == "shared::cluster" || part == "mbarrier_init" || part == "alias" || part == "async.global")
+    else if (part == "proxy" || part == "async" || part == "async::generic" || part == "global" ||
+             part == "shared::cta" || part == "shared::cluster" || part == "mbarrier_init" ||
+             part == "alias" || part == "async.global")
       instr.sub = 1;
     else if (part != "acq_rel")
       decoder.refuse(concat("unknown form ", statement.opcode, ": .", part));

@@ -1,11 +1,11 @@
-// Products of small matrices by a warp: PTX ISA, section 9.7.14.5. Fragments of all shapes follow one rule: a
-// register holds as many neighbours along k as fit into 32 bits; lane l has row (of A) or column (of B) l / 4, and its
-// neighbours begin at l % 4 times their number; further registers are eight rows further, then four lanes' worth of k.
+// Products of small matrices by a warp: PTX ISA, section 9.7.14.5. Fragments of all shapes follow
+// one rule: a register holds as many neighbours along k as fit into 32 bits; lane l has row (of A)
+// or column (of B) l / 4, and its neighbours begin at l % 4 times their number; further registers
+// are eight rows further, then four lanes' worth of k.
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Rounding.h"
 #include "tests/ptx/Words.h"
-
 
 #include <bit>
 #include <cmath>
@@ -20,14 +20,17 @@ enum class Element : u8 { F16, BF16, TF32, S8, U8, S4, U4 };
 struct Product {
   u8 m, k;
   Element a, b;
-  bool half_sum;      ///< C and D are float16 pairs
+  bool half_sum;       ///< C and D are float16 pairs
   bool finite = false; ///< .satfinite of integers
 };
 
 constexpr int kColumns = 8;
 
 constexpr int bits_of(Element element) {
-  return element == Element::TF32 ? 32 : element == Element::F16 || element == Element::BF16 ? 16 : element == Element::S8 || element == Element::U8 ? 8 : 4;
+  return element == Element::TF32                              ? 32
+         : element == Element::F16 || element == Element::BF16 ? 16
+         : element == Element::S8 || element == Element::U8    ? 8
+                                                               : 4;
 }
 
 double value_of(Element element, u32 bits) {
@@ -54,7 +57,8 @@ i32 integer_of(Element element, u32 bits) {
 }
 
 // A's or B's fragment to a matrix of `rows` times k.
-template <class T, class Value> void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, T *into, Value value) {
+template <class T, class Value>
+void gather(Warp &warp, const u32 *slots, int rows, int k, Element element, T *into, Value value) {
   const int each = 32 / bits_of(element), width = bits_of(element), tall = rows / 8;
   const u32 keep = width == 32 ? ~0u : (1u << width) - 1;
   for (int part = 0; part < k / (4 * each); ++part)
@@ -62,7 +66,8 @@ template <class T, class Value> void gather(Warp &warp, const u32 *slots, int ro
       const u32 *lanes = warp.reg<u32>(slots[part * tall + upper]);
       for (int l = 0; l < kLanes; ++l)
         for (int e = 0; e < each; ++e)
-          into[(l / 4 + 8 * upper) * k + part * 4 * each + l % 4 * each + e] = value(element, lanes[l] >> (e * width) & keep);
+          into[(l / 4 + 8 * upper) * k + part * 4 * each + l % 4 * each + e] =
+              value(element, lanes[l] >> (e * width) & keep);
     }
 }
 
@@ -72,7 +77,9 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
   const Product &how = *static_cast<const Product *>(instr.aux);
   const int k = how.k;
   alignas(64) double a[kRows * 32], b[kColumns * 32], turned[32 * kColumns], sums[kRows * kColumns];
-  const u32 d_slots = how.half_sum ? 2 : 4, a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)), b_slots = a_slots / (kRows / 8);
+  const u32 d_slots = how.half_sum ? 2 : 4,
+            a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
+            b_slots = a_slots / (kRows / 8);
   gather(warp, instr.o + d_slots, kRows, k, how.a, a, value_of);
   gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b, value_of);
   for (int n = 0; n < kColumns; ++n)
@@ -81,16 +88,24 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
   const u32 c = d_slots + a_slots + b_slots;
   for (int l = 0; l < kLanes; ++l)
     for (int e = 0; e < 4; ++e) {
-      const double value = how.half_sum ? value_of(Element::F16, warp.reg<u32>(instr.o[c + static_cast<u32>(e / 2)])[l] >> (16 * (e & 1)) & 0xffff)
-                                        : warp.reg<float>(instr.o[c + static_cast<u32>(e)])[l];
+      const double value =
+          how.half_sum
+              ? value_of(Element::F16,
+                         warp.reg<u32>(instr.o[c + static_cast<u32>(e / 2)])[l] >> (16 * (e & 1)) &
+                             0xffff)
+              : warp.reg<float>(instr.o[c + static_cast<u32>(e)])[l];
       sums[(l / 4 + 8 * (e / 2)) * kColumns + 2 * (l % 4) + (e & 1)] = value;
     }
   const u32 seed = warp.launch->numerics.perturbation;
   for (int row = 0; row < kRows; ++row) {
     double sum[kColumns] = {};
     for (int i = 0; i < k; ++i) {
-      // Perturbed, the sum is made in another order and in float32 that cuts off, as machines do in one way or another.
-      const int at = seed == 0 ? i : static_cast<int>((static_cast<u32>(i) * (2 * (seed % 8) + 1) + seed) % static_cast<u32>(k));
+      // Perturbed, the sum is made in another order and in float32 that cuts off, as machines do in
+      // one way or another.
+      const int at = seed == 0
+                         ? i
+                         : static_cast<int>((static_cast<u32>(i) * (2 * (seed % 8) + 1) + seed) %
+                                            static_cast<u32>(k));
       for (int n = 0; n < kColumns; ++n)
         sum[n] += a[row * k + at] * turned[at * kColumns + n];
       if (seed != 0)
@@ -98,7 +113,9 @@ template <int kRows> void float_product(Warp &warp, const Instr &instr, Mask mas
           one = narrowed<Round::Zero>(one);
     }
     for (int n = 0; n < kColumns; ++n)
-      sums[row * kColumns + n] = seed == 0 ? add_odd(sum[n], sums[row * kColumns + n]) : narrowed<Round::Zero>(sum[n] + sums[row * kColumns + n]);
+      sums[row * kColumns + n] = seed == 0
+                                     ? add_odd(sum[n], sums[row * kColumns + n])
+                                     : narrowed<Round::Zero>(sum[n] + sums[row * kColumns + n]);
   }
   for (int e = 0; e < 4; ++e)
     for (int l = 0; l < kLanes; ++l) {
@@ -119,7 +136,8 @@ template <int kRows> void integer_product(Warp &warp, const Instr &instr, Mask m
   const Product &how = *static_cast<const Product *>(instr.aux);
   const int k = how.k;
   alignas(64) i32 a[kRows * 64], b[kColumns * 64], turned[64 * kColumns];
-  const u32 d_slots = kRows / 4, a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)), b_slots = a_slots / (kRows / 8);
+  const u32 d_slots = kRows / 4, a_slots = static_cast<u32>(k * bits_of(how.a) / 128 * (kRows / 8)),
+            b_slots = a_slots / (kRows / 8);
   gather(warp, instr.o + d_slots, kRows, k, how.a, a, integer_of);
   gather(warp, instr.o + d_slots + a_slots, kColumns, k, how.b, b, integer_of);
   for (int n = 0; n < kColumns; ++n)
@@ -136,7 +154,10 @@ template <int kRows> void integer_product(Warp &warp, const Instr &instr, Mask m
     i32 *to = warp.reg<i32>(instr.o[e]);
     for (u32 l = 0; l < kLanes; ++l) {
       const i64 sum = i64{from[l]} + sums[l / 4 + 8 * (e / 2)][2 * (l % 4) + (e & 1)];
-      to[l] = how.finite ? static_cast<i32>(sum > 2147483647 ? 2147483647 : sum < -2147483648LL ? -2147483648LL : sum) : static_cast<i32>(static_cast<u32>(sum));
+      to[l] = how.finite ? static_cast<i32>(sum > 2147483647      ? 2147483647
+                                            : sum < -2147483648LL ? -2147483648LL
+                                                                  : sum)
+                         : static_cast<i32>(static_cast<u32>(sum));
     }
   }
 }
@@ -162,8 +183,9 @@ struct ElementName {
   std::string_view name;
   Element element;
 };
-constexpr ElementName kElements[] = {{"f16", Element::F16}, {"bf16", Element::BF16}, {"tf32", Element::TF32}, {"s8", Element::S8},
-                                     {"u8", Element::U8},   {"s4", Element::S4},     {"u4", Element::U4}};
+constexpr ElementName kElements[] = {
+    {"f16", Element::F16}, {"bf16", Element::BF16}, {"tf32", Element::TF32}, {"s8", Element::S8},
+    {"u8", Element::U8},   {"s4", Element::S4},     {"u4", Element::U4}};
 
 // mma.sync.aligned.SHAPE.row.col{.satfinite}.D.A.B.C d, a, b, c
 void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, Instr &instr) {
@@ -175,7 +197,8 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
       parts.erase(parts.begin() + static_cast<long>(n));
     }
   const auto unknown = [&] { decoder.refuse(concat("unknown form ", statement.opcode)); };
-  if (parts.size() != 10 || parts[1] != "sync" || parts[2] != "aligned" || parts[4] != "row" || parts[5] != "col")
+  if (parts.size() != 10 || parts[1] != "sync" || parts[2] != "aligned" || parts[4] != "row" ||
+      parts[5] != "col")
     unknown();
   decoder.operands(statement, 4, 4);
   const std::string_view shape = parts[3], d = parts[6], c = parts[9];
@@ -202,19 +225,27 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
       unknown();
     how.m = shape.starts_with("m16n8k") ? 16 : shape.starts_with("m8n8k") ? 8 : 0;
     const std::string_view depth = shape.substr(shape.rfind('k') + 1);
-    how.k = depth == "4" ? 4 : depth == "8" ? 8 : depth == "16" ? 16 : depth == "32" ? 32 : depth == "64" ? 64 : 0;
+    how.k = depth == "4"    ? 4
+            : depth == "8"  ? 8
+            : depth == "16" ? 16
+            : depth == "32" ? 32
+            : depth == "64" ? 64
+                            : 0;
     // A register of four lanes is 128 bits of k; an instruction takes one or two of them.
     const int bits = how.k * width;
-    if (how.m == 0 || how.k == 0 || (bits != 128 && bits != 256) || (how.m == 8 && (!integers || bits != 128)))
+    if (how.m == 0 || how.k == 0 || (bits != 128 && bits != 256) ||
+        (how.m == 8 && (!integers || bits != 128)))
       unknown();
     how.half_sum = d == "f16";
-    if (integers ? d != "s32" || c != "s32" : d != c || (d != "f32" && (d != "f16" || how.a != Element::F16)))
+    if (integers ? d != "s32" || c != "s32"
+                 : d != c || (d != "f32" && (d != "f16" || how.a != Element::F16)))
       unknown();
     counts[0] = counts[3] = how.m == 8 || how.half_sum ? 2 : 4;
     counts[2] = static_cast<size_t>(bits / 128);
     counts[1] = counts[2] * how.m / 8;
     types[0] = types[3] = how.half_sum || integers ? Type::B32 : Type::F32;
-    instr.fn = integers ? (how.m == 16 ? integer_product<16> : integer_product<8>) : float_product<16>;
+    instr.fn =
+        integers ? (how.m == 16 ? integer_product<16> : integer_product<8>) : float_product<16>;
     instr.aux = decoder.keep(how);
   }
   u32 slot = static_cast<u32>(counts[0]);
@@ -229,7 +260,8 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
   }
   const Operand &results = statement.operands[0];
   for (u32 e = 0; e < counts[0]; ++e)
-    decoder.result(instr, e, results.kind == Operand::Kind::Vector ? results.parts[e] : results, types[0]);
+    decoder.result(instr, e, results.kind == Operand::Kind::Vector ? results.parts[e] : results,
+                   types[0]);
 }
 
 } // namespace

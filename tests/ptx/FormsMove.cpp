@@ -2,8 +2,8 @@
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/Lanes.h"
 #include "tests/ptx/LevelForms.h"
+#include "tests/ptx/Memory.h"
 #include "tests/ptx/Words.h"
-
 
 #include <cstring>
 #include <string>
@@ -18,7 +18,8 @@ template <class Whole, class Part> void pack(Warp &warp, const Instr &instr, Mas
   for (int n = 0; n < kParts; ++n) {
     const Part *from = warp.reg<Part>(instr.o[1 + n]);
     for (int l = 0; l < kLanes; ++l)
-      made[l] = static_cast<Whole>(made[l] | static_cast<Whole>(from[l]) << (8 * sizeof(Part) * static_cast<size_t>(n)));
+      made[l] = static_cast<Whole>(made[l] | static_cast<Whole>(from[l])
+                                                 << (8 * sizeof(Part) * static_cast<size_t>(n)));
   }
   store_lanes(warp, instr.o[0], mask, made);
 }
@@ -48,7 +49,8 @@ void decode_mov(Decoder &decoder, const Statement &statement, const Parts &parts
   decoder.operands(statement, 2, 2);
   const Operand &to = statement.operands[0], &from = statement.operands[1];
   const bool packs = from.kind == Operand::Kind::Vector;
-  if (type == Type::None || (to.kind != Operand::Kind::Vector && !packs) || (to.kind == Operand::Kind::Vector && packs))
+  if (type == Type::None || (to.kind != Operand::Kind::Vector && !packs) ||
+      (to.kind == Operand::Kind::Vector && packs))
     decoder.refuse(concat("unknown form ", statement.opcode));
   const auto &list = packs ? from.parts : to.parts;
   instr.fn = packer(bytes_of(type), list.size(), packs);
@@ -97,8 +99,10 @@ void decode_cvta(Decoder &decoder, const Statement &statement, const Parts &part
   decoder.result(instr, 0, statement.operands[0], Type::U64);
 }
 
-void decode_isspacep(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  const bool known = parts.size() == 2 && (parts[1] == "global" || parts[1] == "const" || window_of(parts[1]) != 0);
+void decode_isspacep(Decoder &decoder, const Statement &statement, const Parts &parts,
+                     Instr &instr) {
+  const bool known = parts.size() == 2 &&
+                     (parts[1] == "global" || parts[1] == "const" || window_of(parts[1]) != 0);
   if (!known)
     decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 2, 2);

@@ -1,10 +1,10 @@
-// What lanes of a warp do together: PTX ISA, sections 9.7.9.6 (shfl) and 9.7.13 (vote, match, redux, activemask, elect).
+// What lanes of a warp do together: PTX ISA, sections 9.7.9.6 (shfl) and 9.7.13 (vote, match,
+// redux, activemask, elect).
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/Execute.h"
 #include "tests/ptx/Lanes.h"
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Words.h"
-
 
 #include <bit>
 #include <string>
@@ -29,14 +29,16 @@ template <class Do> void with_members(Warp &warp, Mask mask, u32 slot, Do togeth
   }
 }
 
-// What a lane gets from one that does not take part: PTX leaves it open, so nothing may depend on it.
+// What a lane gets from one that does not take part: PTX leaves it open, so nothing may depend on
+// it.
 constexpr u32 kNobody = 0xbaadf00d;
 
 enum Shuffle : u8 { kUp, kDown, kButterfly, kIndex };
 
 template <Shuffle kMode> void shuffle(Warp &warp, const Instr &instr, Mask mask) {
   with_members(warp, mask, instr.o[5], [&](Mask all) {
-    const u32 *a = warp.reg<u32>(instr.o[2]), *b = warp.reg<u32>(instr.o[3]), *c = warp.reg<u32>(instr.o[4]);
+    const u32 *a = warp.reg<u32>(instr.o[2]), *b = warp.reg<u32>(instr.o[3]),
+              *c = warp.reg<u32>(instr.o[4]);
     u32 made[kLanes];
     Mask in_range = 0;
     for (u32 l = 0; l < kLanes; ++l) {
@@ -46,7 +48,8 @@ template <Shuffle kMode> void shuffle(Warp &warp, const Instr &instr, Mask mask)
                        : kMode == kDown      ? static_cast<i32>(l + n)
                        : kMode == kButterfly ? static_cast<i32>(l ^ n)
                                              : static_cast<i32>(least | (n & ~segment));
-      const bool in = kMode == kUp ? from >= static_cast<i32>(most) : from <= static_cast<i32>(most);
+      const bool in =
+          kMode == kUp ? from >= static_cast<i32>(most) : from <= static_cast<i32>(most);
       const u32 lane = in ? static_cast<u32>(from) & 31 : l;
       in_range |= static_cast<Mask>(in) << l;
       made[l] = (all >> lane & 1) != 0 ? a[lane] : kNobody;
@@ -60,7 +63,11 @@ template <Shuffle kMode> void shuffle(Warp &warp, const Instr &instr, Mask mask)
 void decode_shfl(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
   if (parts.size() != 4 || parts[1] != "sync" || parts[3] != "b32")
     decoder.refuse(concat("unknown form ", statement.opcode));
-  instr.fn = parts[2] == "up" ? shuffle<kUp> : parts[2] == "down" ? shuffle<kDown> : parts[2] == "bfly" ? shuffle<kButterfly> : parts[2] == "idx" ? shuffle<kIndex> : nullptr;
+  instr.fn = parts[2] == "up"     ? shuffle<kUp>
+             : parts[2] == "down" ? shuffle<kDown>
+             : parts[2] == "bfly" ? shuffle<kButterfly>
+             : parts[2] == "idx"  ? shuffle<kIndex>
+                                  : nullptr;
   if (instr.fn == nullptr)
     decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 5, 5);
@@ -85,14 +92,21 @@ void vote(Warp &warp, const Instr &instr, Mask mask) {
       store_lanes(warp, instr.o[0], all, made);
       return;
     }
-    const bool holds = instr.sub == kAll ? votes == all : instr.sub == kAny ? votes != 0 : votes == all || votes == 0;
+    const bool holds = instr.sub == kAll   ? votes == all
+                       : instr.sub == kAny ? votes != 0
+                                           : votes == all || votes == 0;
     store_mask(warp, instr.o[0], all, holds ? kAllLanes : 0);
   });
 }
 
 void decode_vote(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
   const bool known = parts.size() == 4 && parts[1] == "sync";
-  instr.sub = !known ? u8{9} : parts[2] == "all" ? kAll : parts[2] == "any" ? kAny : parts[2] == "uni" ? kUni : parts[2] == "ballot" ? kBallot : u8{9};
+  instr.sub = !known                 ? u8{9}
+              : parts[2] == "all"    ? kAll
+              : parts[2] == "any"    ? kAny
+              : parts[2] == "uni"    ? kUni
+              : parts[2] == "ballot" ? kBallot
+                                     : u8{9};
   if (instr.sub == 9 || parts[3] != (instr.sub == kBallot ? "b32" : "pred"))
     decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 3, 3);
@@ -127,12 +141,14 @@ template <class T, bool kAllSame> void match(Warp &warp, const Instr &instr, Mas
 }
 
 void decode_match(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  const bool known = parts.size() == 4 && (parts[1] == "any" || parts[1] == "all") && parts[2] == "sync" && (parts[3] == "b32" || parts[3] == "b64");
+  const bool known = parts.size() == 4 && (parts[1] == "any" || parts[1] == "all") &&
+                     parts[2] == "sync" && (parts[3] == "b32" || parts[3] == "b64");
   if (!known)
     decoder.refuse(concat("unknown form ", statement.opcode));
   const bool all = parts[1] == "all", wide = parts[3] == "b64";
   decoder.operands(statement, 3, 3);
-  instr.fn = all ? (wide ? match<u64, true> : match<u32, true>) : (wide ? match<u64, false> : match<u32, false>);
+  instr.fn = all ? (wide ? match<u64, true> : match<u32, true>)
+                 : (wide ? match<u64, false> : match<u32, false>);
   decoder.source(instr, 2, statement.operands[1], wide ? Type::B64 : Type::B32);
   decoder.source(instr, 3, statement.operands[2], Type::B32);
   const Operand &to = statement.operands[0];
@@ -197,7 +213,8 @@ void decode_activemask(Decoder &decoder, const Statement &statement, const Parts
 
 // elect.sync d|p, members: the first of them.
 void decode_elect(Decoder &decoder, const Statement &statement, const Parts &, Instr &instr) {
-  if (statement.opcode != "elect.sync" || statement.operands.size() != 2 || statement.operands[0].kind != Operand::Kind::Pair)
+  if (statement.opcode != "elect.sync" || statement.operands.size() != 2 ||
+      statement.operands[0].kind != Operand::Kind::Pair)
     decoder.refuse(concat("unknown form ", statement.opcode));
   instr.fn = [](Warp &warp, const Instr &made, Mask mask) {
     with_members(warp, mask, made.o[2], [&](Mask all) {

@@ -15,6 +15,7 @@
 #define QUERN_TESTS_PTX_INTERPRETER_H
 
 #include "tests/ptx/Execute.h"
+#include "tests/ptx/Memory.h"
 
 #include <absl/status/statusor.h>
 
@@ -76,7 +77,9 @@ public:
 
   u64 allocate(u64 bytes) { return memory_.allocate(bytes); }
   bool free(u64 address) { return memory_.free(address); }
-  bool write(u64 address, const void *from, u64 bytes) { return memory_.write(address, from, bytes); }
+  bool write(u64 address, const void *from, u64 bytes) {
+    return memory_.write(address, from, bytes);
+  }
   bool read(u64 address, void *into, u64 bytes) const { return memory_.read(address, into, bytes); }
   template <class T> u64 put(const std::vector<T> &values) {
     const u64 at = allocate(values.size() * sizeof(T));
@@ -90,13 +93,14 @@ public:
   }
 
   /// Runs a kernel to its end. An error: it cannot be launched so. A report: what went wrong in it.
-  absl::StatusOr<std::optional<Report>> launch(const Module &module, std::string_view kernel, const Shape &shape,
-                                               const Arguments &arguments);
+  absl::StatusOr<std::optional<Report>> launch(const Module &module, std::string_view kernel,
+                                               const Shape &shape, const Arguments &arguments);
   /// The same with the bytes of all parameters, as laid out.
-  absl::StatusOr<std::optional<Report>> launch(const Module &module, const Function &kernel, const Shape &shape,
-                                               std::vector<u8> parameters);
+  absl::StatusOr<std::optional<Report>> launch(const Module &module, const Function &kernel,
+                                               const Shape &shape, std::vector<u8> parameters);
   /// Blocks of a kernel that one multiprocessor holds at once; 0: it fits none.
-  u32 occupancy(const Module &module, const Function &kernel, u32 threads, u32 dynamic_shared) const;
+  u32 occupancy(const Module &module, const Function &kernel, u32 threads,
+                u32 dynamic_shared) const;
   /// Registers a thread, as it may be asked of the driver: an estimate from what lives at once.
   u32 registers(const Function &kernel) const;
 

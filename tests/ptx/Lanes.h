@@ -1,5 +1,5 @@
-// An operation on values of one lane, made a handler for all lanes: `lanes<[](u32 a, u32 b) { return a + b; }>`
-// is a handler of a form whose operands have the types of the lambda.
+// An operation on values of one lane, made a handler for all lanes: `lanes<[](u32 a, u32 b) {
+// return a + b; }>` is a handler of a form whose operands have the types of the lambda.
 #ifndef QUERN_TESTS_PTX_LANES_H
 #define QUERN_TESTS_PTX_LANES_H
 
@@ -19,17 +19,39 @@ struct Bf16 {
 };
 
 template <class T> struct TypeName;
-template <> struct TypeName<bool> { static constexpr Type value = Type::Pred; };
-template <> struct TypeName<u16> { static constexpr Type value = Type::U16; };
-template <> struct TypeName<i16> { static constexpr Type value = Type::S16; };
-template <> struct TypeName<_Float16> { static constexpr Type value = Type::F16; };
-template <> struct TypeName<Bf16> { static constexpr Type value = Type::BF16; };
-template <> struct TypeName<u32> { static constexpr Type value = Type::U32; };
-template <> struct TypeName<i32> { static constexpr Type value = Type::S32; };
-template <> struct TypeName<float> { static constexpr Type value = Type::F32; };
-template <> struct TypeName<u64> { static constexpr Type value = Type::U64; };
-template <> struct TypeName<i64> { static constexpr Type value = Type::S64; };
-template <> struct TypeName<double> { static constexpr Type value = Type::F64; };
+template <> struct TypeName<bool> {
+  static constexpr Type value = Type::Pred;
+};
+template <> struct TypeName<u16> {
+  static constexpr Type value = Type::U16;
+};
+template <> struct TypeName<i16> {
+  static constexpr Type value = Type::S16;
+};
+template <> struct TypeName<_Float16> {
+  static constexpr Type value = Type::F16;
+};
+template <> struct TypeName<Bf16> {
+  static constexpr Type value = Type::BF16;
+};
+template <> struct TypeName<u32> {
+  static constexpr Type value = Type::U32;
+};
+template <> struct TypeName<i32> {
+  static constexpr Type value = Type::S32;
+};
+template <> struct TypeName<float> {
+  static constexpr Type value = Type::F32;
+};
+template <> struct TypeName<u64> {
+  static constexpr Type value = Type::U64;
+};
+template <> struct TypeName<i64> {
+  static constexpr Type value = Type::S64;
+};
+template <> struct TypeName<double> {
+  static constexpr Type value = Type::F64;
+};
 
 /// Bits of bytes that are 0 or 1.
 inline Mask mask_of(const u8 *truths) {
@@ -60,7 +82,8 @@ template <class T> inline void store_lanes(Warp &warp, u32 offset, Mask mask, co
     std::memcpy(to, values, sizeof(T) * kLanes);
     return;
   }
-  using Bits = std::conditional_t<sizeof(T) == 2, u16, std::conditional_t<sizeof(T) == 4, u32, u64>>;
+  using Bits =
+      std::conditional_t<sizeof(T) == 2, u16, std::conditional_t<sizeof(T) == 4, u32, u64>>;
   Bits old[kLanes], made[kLanes];
   std::memcpy(old, to, sizeof old);
   std::memcpy(made, values, sizeof made);
@@ -76,7 +99,8 @@ inline void store_mask(Warp &warp, u32 offset, Mask mask, Mask values) {
 }
 
 template <auto F, class R, class... A> struct Applied {
-  template <size_t... N> static void apply(Warp &warp, const Instr &instr, Mask mask, std::index_sequence<N...>) {
+  template <size_t... N>
+  static void apply(Warp &warp, const Instr &instr, Mask mask, std::index_sequence<N...>) {
     const std::tuple<Source<A>...> from{Source<A>(warp, instr.o[N + 1])...};
     if constexpr (std::is_same_v<R, bool>) {
       u8 truths[kLanes];
@@ -97,7 +121,8 @@ template <auto F, class R, class... A> struct Applied {
 };
 
 template <auto F, class Signature> struct Lambda;
-template <auto F, class C, class R, class... A> struct Lambda<F, R (C::*)(A...) const> : Applied<F, R, A...> {};
+template <auto F, class C, class R, class... A>
+struct Lambda<F, R (C::*)(A...) const> : Applied<F, R, A...> {};
 
 /// The form of an operation, its types those of the lambda.
 template <auto F> Form lanes() { return Lambda<F, decltype(&decltype(F)::operator())>::form(); }

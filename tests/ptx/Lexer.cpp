@@ -1,6 +1,6 @@
 #include "tests/ptx/Lexer.h"
-#include "tests/ptx/Words.h"
 
+#include "tests/ptx/Words.h"
 
 #include <bit>
 #include <cstdlib>
@@ -11,7 +11,9 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_word(char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '$' || c == '%' || c == '.'; }
+bool is_word(char c) {
+  return is_letter(c) || is_digit(c) || c == '_' || c == '$' || c == '%' || c == '.';
+}
 
 int digit_of(char c) {
   if (is_digit(c))
@@ -26,12 +28,13 @@ struct TypeName {
   u8 bytes;
 };
 constexpr TypeName kTypes[] = {
-    {"pred", Type::Pred, 0},     {"b8", Type::B8, 1},    {"u8", Type::U8, 1},    {"s8", Type::S8, 1},
-    {"b16", Type::B16, 2},       {"u16", Type::U16, 2},  {"s16", Type::S16, 2},  {"f16", Type::F16, 2},
-    {"bf16", Type::BF16, 2},     {"b32", Type::B32, 4},  {"u32", Type::U32, 4},  {"s32", Type::S32, 4},
-    {"f32", Type::F32, 4},       {"tf32", Type::TF32, 4}, {"f16x2", Type::F16x2, 4}, {"bf16x2", Type::BF16x2, 4},
-    {"b64", Type::B64, 8},       {"u64", Type::U64, 8},  {"s64", Type::S64, 8},  {"f64", Type::F64, 8},
-    {"b128", Type::B128, 16}};
+    {"pred", Type::Pred, 0},     {"b8", Type::B8, 1},     {"u8", Type::U8, 1},
+    {"s8", Type::S8, 1},         {"b16", Type::B16, 2},   {"u16", Type::U16, 2},
+    {"s16", Type::S16, 2},       {"f16", Type::F16, 2},   {"bf16", Type::BF16, 2},
+    {"b32", Type::B32, 4},       {"u32", Type::U32, 4},   {"s32", Type::S32, 4},
+    {"f32", Type::F32, 4},       {"tf32", Type::TF32, 4}, {"f16x2", Type::F16x2, 4},
+    {"bf16x2", Type::BF16x2, 4}, {"b64", Type::B64, 8},   {"u64", Type::U64, 8},
+    {"s64", Type::S64, 8},       {"f64", Type::F64, 8},   {"b128", Type::B128, 16}};
 
 } // namespace
 
@@ -50,7 +53,8 @@ int bytes_of(Type type) {
 }
 
 bool is_float(Type type) {
-  return type == Type::F16 || type == Type::BF16 || type == Type::F32 || type == Type::F64 || type == Type::TF32;
+  return type == Type::F16 || type == Type::BF16 || type == Type::F32 || type == Type::F64 ||
+         type == Type::TF32;
 }
 
 bool is_signed(Type type) {
@@ -110,12 +114,15 @@ absl::Status Lexer::number(Token &token) {
     over |= value > (~u64{0} - static_cast<u64>(digit_of(text_[at_]))) / static_cast<u64>(base);
     value = value * static_cast<u64>(base) + static_cast<u64>(digit_of(text_[at_]));
   }
-  const size_t wanted = token.kind == Token::Kind::Single ? 8 : token.kind == Token::Kind::Double ? 16 : 0;
+  const size_t wanted = token.kind == Token::Kind::Single   ? 8
+                        : token.kind == Token::Kind::Double ? 16
+                                                            : 0;
   if (wanted != 0 && digits != wanted)
     return error_at(line_, concat("a float of ", digits, " hexadecimal digits"));
   if (base == 10 && at_ < text_.size() && (text_[at_] == '.' || (text_[at_] | 0x20) == 'e')) {
-    while (at_ < text_.size() && (is_digit(text_[at_]) || text_[at_] == '.' || (text_[at_] | 0x20) == 'e' ||
-                                  ((text_[at_] == '-' || text_[at_] == '+') && (text_[at_ - 1] | 0x20) == 'e')))
+    while (at_ < text_.size() &&
+           (is_digit(text_[at_]) || text_[at_] == '.' || (text_[at_] | 0x20) == 'e' ||
+            ((text_[at_] == '-' || text_[at_] == '+') && (text_[at_ - 1] | 0x20) == 'e')))
       ++at_;
     const std::string decimal(text_.substr(first, at_ - first));
     char *end = nullptr;
@@ -152,7 +159,8 @@ absl::Status Lexer::next(Token &token) {
     token.kind = Token::Kind::Word;
     // `::` joins parts of an opcode (L2::128B); one colon ends a label.
     while (at_ < text_.size() &&
-           (is_word(text_[at_]) || (text_.substr(at_, 2) == "::" && at_ + 2 < text_.size() && is_word(text_[at_ + 2]))))
+           (is_word(text_[at_]) ||
+            (text_.substr(at_, 2) == "::" && at_ + 2 < text_.size() && is_word(text_[at_ + 2]))))
       at_ += text_[at_] == ':' ? 2 : 1;
     token.text = text_.substr(begin, at_ - begin);
     return absl::OkStatus();
@@ -167,7 +175,8 @@ absl::Status Lexer::next(Token &token) {
     return absl::OkStatus();
   }
   if (std::string_view("{}()[]<>,;:=+-|!@*").find(c) == std::string_view::npos)
-    return error_at(line_, concat("a character that PTX does not have: code ", static_cast<int>(static_cast<u8>(c))));
+    return error_at(line_, concat("a character that PTX does not have: code ",
+                                  static_cast<int>(static_cast<u8>(c))));
   token.kind = Token::Kind::Mark;
   token.text = text_.substr(at_++, 1);
   return absl::OkStatus();

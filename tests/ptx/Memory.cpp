@@ -1,4 +1,5 @@
 #include "tests/ptx/Memory.h"
+
 #include "tests/ptx/Words.h"
 
 #include <absl/strings/str_format.h>
@@ -6,14 +7,14 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-
 #include <sys/mman.h>
 
 namespace quern::ptx {
 namespace {
 
 void *reserve_bytes(u64 bytes) {
-  void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED)
     throw std::bad_alloc();
   return at;
@@ -183,7 +184,8 @@ bool Memory::copy(u64 to, u64 from, u64 bytes) {
 }
 
 void Memory::make_constant(u64 address, u64 bytes) {
-  std::fill_n(pages_ + (address - kDeviceBase) / kPage, (bytes + kPage - 1) / kPage, Page::Constant);
+  std::fill_n(pages_ + (address - kDeviceBase) / kPage, (bytes + kPage - 1) / kPage,
+              Page::Constant);
 }
 
 u64 Memory::first_unwritten(u64 address, u64 bytes) const {
@@ -191,7 +193,8 @@ u64 Memory::first_unwritten(u64 address, u64 bytes) const {
   while (address < end) {
     const u64 page_end = std::min(end, (address / kPage + 1) * kPage);
     if (page(address) == Page::Partial) {
-      const void *bad = std::memchr(shadow(address), static_cast<int>(Byte::Allocated), page_end - address);
+      const void *bad =
+          std::memchr(shadow(address), static_cast<int>(Byte::Allocated), page_end - address);
       if (bad != nullptr)
         return address + static_cast<u64>(static_cast<const Byte *>(bad) - shadow(address));
     }
@@ -235,10 +238,10 @@ std::string Memory::describe(u64 address) const {
   const u64 offset = address - at->first;
   const std::string name = found.name.empty() ? concat("allocation ", found.number) : found.name;
   if (offset < found.bytes)
-    return absl::StrFormat("at 0x%x, byte %d of %d of %s%s", address, offset, found.bytes, found.freed ? "freed " : "",
-                           name);
-  return absl::StrFormat("at 0x%x, %d bytes past the end of %s (%d bytes)", address, offset - found.bytes, name,
-                         found.bytes);
+    return absl::StrFormat("at 0x%x, byte %d of %d of %s%s", address, offset, found.bytes,
+                           found.freed ? "freed " : "", name);
+  return absl::StrFormat("at 0x%x, %d bytes past the end of %s (%d bytes)", address,
+                         offset - found.bytes, name, found.bytes);
 }
 
 } // namespace quern::ptx

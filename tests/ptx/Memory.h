@@ -1,8 +1,9 @@
 // A device's memory: allocations at addresses of its own, with a shadow that knows of every byte
 // whether it is there and whether it was written.
 //
-// Addresses are never given twice, so that what was freed stays known as such. Pages of 4 KiB carry a
-// state, so that most accesses are one look: only of pages that are partly written is each byte asked.
+// Addresses are never given twice, so that what was freed stays known as such. Pages of 4 KiB carry
+// a state, so that most accesses are one look: only of pages that are partly written is each byte
+// asked.
 #ifndef QUERN_TESTS_PTX_MEMORY_H
 #define QUERN_TESTS_PTX_MEMORY_H
 
@@ -61,9 +62,12 @@ public:
   /// Where an address lies on the host; only of bytes in bounds of the reserved addresses.
   u8 *host(u64 address) const { return data_ + (address - kDeviceBase); }
   bool reserved(u64 address) const { return address - kDeviceBase < reserve_; }
-  bool reserved(u64 first, u64 last) const { return first >= kDeviceBase && last < kDeviceBase + reserve_; }
+  bool reserved(u64 first, u64 last) const {
+    return first >= kDeviceBase && last < kDeviceBase + reserve_;
+  }
   Page page(u64 address) const { return pages_[(address - kDeviceBase) / kPage]; }
-  /// Whether every byte from `first` to `last`, both reserved, is there and written: looked up by page.
+  /// Whether every byte from `first` to `last`, both reserved, is there and written: looked up by
+  /// page.
   bool plain(u64 first, u64 last) const {
     u64 at = (first - kDeviceBase) / kPage;
     const u64 end = (last - kDeviceBase) / kPage;
@@ -86,7 +90,8 @@ public:
   }
   /// Whether all these bytes, in reserved addresses, are there and written.
   bool written(u64 address, u64 bytes) const;
-  /// Marks a store's bytes, in reserved addresses, as written; false if one of them is not there for it.
+  /// Marks a store's bytes, in reserved addresses, as written; false if one of them is not there
+  /// for it.
   bool store(u64 address, u64 bytes);
 
   enum class Fault : u8 { None, Unmapped, Freed, Unwritten, ReadOnly };

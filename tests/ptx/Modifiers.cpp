@@ -3,7 +3,6 @@
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/Words.h"
 
-
 #include <algorithm>
 #include <string_view>
 
@@ -15,20 +14,41 @@ template <class Value> struct Named {
   Value value;
 };
 
-constexpr Named<Space> kSpaces[] = {{"global", Space::Global}, {"shared", Space::Shared},       {"shared::cta", Space::Shared},
-                                    {"local", Space::Local},   {"const", Space::Const},         {"param", Space::Param},
+constexpr Named<Space> kSpaces[] = {{"global", Space::Global},      {"shared", Space::Shared},
+                                    {"shared::cta", Space::Shared}, {"local", Space::Local},
+                                    {"const", Space::Const},        {"param", Space::Param},
                                     {"param::entry", Space::Param}, {"param::func", Space::Param}};
-constexpr Named<Order> kOrders[] = {{"weak", Order::Weak},       {"volatile", Order::Volatile}, {"relaxed", Order::Relaxed},
-                                    {"acquire", Order::Acquire}, {"release", Order::Release},   {"acq_rel", Order::AcquireRelease}};
-constexpr Named<Scope> kScopes[] = {{"cta", Scope::Cta}, {"cluster", Scope::Cluster}, {"gpu", Scope::Gpu}, {"sys", Scope::System}};
+constexpr Named<Order> kOrders[] = {
+    {"weak", Order::Weak},       {"volatile", Order::Volatile}, {"relaxed", Order::Relaxed},
+    {"acquire", Order::Acquire}, {"release", Order::Release},   {"acq_rel", Order::AcquireRelease}};
+constexpr Named<Scope> kScopes[] = {
+    {"cta", Scope::Cta}, {"cluster", Scope::Cluster}, {"gpu", Scope::Gpu}, {"sys", Scope::System}};
 // Where caches keep what is read changes no value.
-constexpr std::string_view kCaches[] = {"ca", "cg", "cs", "lu", "cv", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
-                                        "L1::no_allocate", "L2::evict_normal", "L2::evict_first", "L2::evict_last", "L2::64B", "L2::128B", "L2::256B"};
-constexpr std::string_view kOperations[] = {"add", "min", "max", "and", "or", "xor", "inc", "dec", "exch", "cas"};
+constexpr std::string_view kCaches[] = {"ca",
+                                        "cg",
+                                        "cs",
+                                        "lu",
+                                        "cv",
+                                        "wb",
+                                        "wt",
+                                        "L1::evict_normal",
+                                        "L1::evict_unchanged",
+                                        "L1::evict_first",
+                                        "L1::evict_last",
+                                        "L1::no_allocate",
+                                        "L2::evict_normal",
+                                        "L2::evict_first",
+                                        "L2::evict_last",
+                                        "L2::64B",
+                                        "L2::128B",
+                                        "L2::256B"};
+constexpr std::string_view kOperations[] = {"add", "min", "max", "and",  "or",
+                                            "xor", "inc", "dec", "exch", "cas"};
 
 } // namespace
 
-Modifiers modifiers_of(Decoder &decoder, const Statement &statement, const Parts &parts, std::string_view opcode) {
+Modifiers modifiers_of(Decoder &decoder, const Statement &statement, const Parts &parts,
+                       std::string_view opcode) {
   Modifiers made;
   const bool atomic = opcode == "atom" || opcode == "red";
   for (size_t n = 1; n < parts.size(); ++n) {
@@ -53,7 +73,9 @@ Modifiers modifiers_of(Decoder &decoder, const Statement &statement, const Parts
       made.cache_hint = true;
     else if (atomic && part == "noftz")
       made.flush_off = true;
-    else if (atomic && made.operation.empty() && std::find(std::begin(kOperations), std::end(kOperations), part) != std::end(kOperations))
+    else if (atomic && made.operation.empty() &&
+             std::find(std::begin(kOperations), std::end(kOperations), part) !=
+                 std::end(kOperations))
       made.operation = part;
     else if (atomic || std::find(std::begin(kCaches), std::end(kCaches), part) == std::end(kCaches))
       decoder.refuse(concat("unknown form ", statement.opcode, ": .", part));

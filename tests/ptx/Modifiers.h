@@ -16,12 +16,13 @@ struct Modifiers {
   int count = 1;
   bool read_only = false;
   bool cache_hint = false;
-  std::string operation; ///< of atom and red
+  std::string operation;  ///< of atom and red
   bool flush_off = false; ///< .noftz
 };
 
 /// Reads the parts of ld, st, atom or red; refuses what it does not know.
-Modifiers modifiers_of(Decoder &decoder, const Statement &statement, const Parts &parts, std::string_view opcode);
+Modifiers modifiers_of(Decoder &decoder, const Statement &statement, const Parts &parts,
+                       std::string_view opcode);
 
 } // namespace quern::ptx
 

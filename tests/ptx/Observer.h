@@ -23,7 +23,8 @@ struct Access {
   Space space = Space::Global; ///< never Generic: accesses of several spaces come one by one
   u32 bytes = 0;               ///< a lane
   Mask mask = 0;
-  const u64 *address = nullptr; ///< [32]: of Global and Const on the device; of Shared and Local in the space
+  const u64 *address =
+      nullptr; ///< [32]: of Global and Const on the device; of Shared and Local in the space
   Order order = Order::Weak;
   Scope scope = Scope::None;
   bool read_only = false;    ///< ld.global.nc
@@ -48,7 +49,8 @@ public:
   /// bar.warp.sync. Other instructions that lanes execute together order no memory.
   virtual void warp_sync(const Warp &, Mask) {}
   virtual void fence(const Warp &, Mask, Order, Scope) {}
-  /// cp.async: issued, committed, waited for (all but the `pending` newest groups), landed in shared memory.
+  /// cp.async: issued, committed, waited for (all but the `pending` newest groups), landed in
+  /// shared memory.
   virtual void async_issue(const Warp &, const Instr &, std::span<const AsyncCopy>) {}
   virtual void async_commit(const Warp &, Mask) {}
   virtual void async_wait(const Warp &, Mask, u32 pending) {}

@@ -16,7 +16,7 @@ namespace {
 
 // Limits that no generated module comes near, so that hostile text stays small in memory.
 constexpr u64 kMostRegisters = 1 << 20;
-constexpr u64 kMostBytes = u64{1} << 32;
+constexpr u64 kMostBytes = u64{1} << 26; // of all variables together
 constexpr int kMostNesting = 64;
 
 class Parser {
@@ -28,7 +28,8 @@ public:
 private:
   [[noreturn]] void refuse(std::string_view what) { throw Refusal{error_at(token_.line, what)}; }
   [[noreturn]] void unexpected(std::string_view wanted) {
-    refuse(concat("expected ", wanted, ", found ", token_.kind == Token::Kind::End ? "the end" : token_.text));
+    refuse(concat("expected ", wanted, ", found ",
+                  token_.kind == Token::Kind::End ? "the end" : token_.text));
   }
   void advance() {
     if (absl::Status status = lexer_.next(token_); !status.ok())
@@ -104,6 +105,8 @@ private:
   std::vector<Scope> scopes_;
   bool guarded_ = false;
   Operand guard_;
+  u64 bytes_ = 0;     ///< of variables so far
+  u64 registers_ = 0; ///< of all functions so far
 };
 
 void Parser::version() {
@@ -155,7 +158,8 @@ Variable Parser::variable(Space space, bool is_extern) {
       if (!std::has_single_bit(align) || align > 4096)
         refuse(concat("an alignment of ", align));
     } else if (text == ".ptr" && space == Space::Param) {
-      // A pointer's space and what it is aligned to are promises that the interpreter checks as they are used.
+      // A pointer's space and what it is aligned to are promises that the interpreter checks as
+      // they are used.
       while (at(".global") || at(".shared") || at(".local") || at(".const"))
         advance();
       if (take(".align"))
@@ -184,14 +188,15 @@ Variable Parser::variable(Space space, bool is_extern) {
     }
     const u64 size = integer("a size");
     if (size > kMostBytes || count * size > kMostBytes)
-      refuse("a variable of more than 4 GiB");
+      refuse("variables of more than 64 MiB");
     count *= size;
     expect("]");
   }
   made.align = align != 0 ? align : element * vector;
   made.bytes = open ? 0 : element * vector * count;
-  if (made.bytes > kMostBytes)
-    refuse("a variable of more than 4 GiB");
+  bytes_ += made.bytes;
+  if (bytes_ > kMostBytes)
+    refuse("variables of more than 64 MiB");
   if (take("=")) {
     initializer(made, element);
     if (open)
@@ -263,7 +268,8 @@ void Parser::tuning() {
       for (; d < 3 && text == ".reqntid"; ++d)
         function_->required[d] = 1;
       function_->max_threads = static_cast<int>(std::min<i64>(product, 1 << 20));
-    } else if (text == ".minnctapersm" || text == ".maxnreg" || text == ".maxnctapersm" || text == ".maxclusterrank") {
+    } else if (text == ".minnctapersm" || text == ".maxnreg" || text == ".maxnctapersm" ||
+               text == ".maxclusterrank") {
       small("a number");
     } else if (text == ".pragma") {
       if (token_.kind != Token::Kind::Text)
@@ -345,7 +351,8 @@ void Parser::block() {
       for (const Label &label : function_->labels)
         if (label.name == text && label.scope == scopes_.back().number)
           refuse(concat("label ", text, " is there twice"));
-      function_->labels.push_back({text, scopes_.back().number, static_cast<u32>(function_->body.size())});
+      function_->labels.push_back(
+          {text, scopes_.back().number, static_cast<u32>(function_->body.size())});
       if (at(".branchtargets")) {
         advance();
         std::vector<std::string> targets;
@@ -363,7 +370,8 @@ void Parser::block() {
       statement(std::move(text));
     } else if (text == ".reg") {
       registers();
-    } else if (text == ".shared" || text == ".local" || text == ".param" || text == ".const" || text == ".global") {
+    } else if (text == ".shared" || text == ".local" || text == ".param" || text == ".const" ||
+               text == ".global") {
       const Space space = text == ".shared"  ? Space::Shared
                           : text == ".local" ? Space::Local
                           : text == ".param" ? Space::Param
@@ -377,7 +385,8 @@ void Parser::block() {
       expect(";");
     } else if (text == ".loc") {
       // .loc FILE LINE COLUMN [, function_name LABEL [+ n], inlined_at FILE LINE COLUMN]
-      while (token_.kind == Token::Kind::Integer || at(",") || at("function_name") || at("inlined_at") || at("+") ||
+      while (token_.kind == Token::Kind::Integer || at(",") || at("function_name") ||
+             at("inlined_at") || at("+") ||
              (token_.kind == Token::Kind::Word && token_.text.starts_with("$L__info_string")))
         advance();
     } else if (text == ".pragma") {
@@ -405,7 +414,8 @@ void Parser::registers() {
       count = integer("a number of registers");
       expect(">");
     }
-    if (count > kMostRegisters || function_->registers.size() + count > kMostRegisters)
+    registers_ += std::min(count, kMostRegisters + 1);
+    if (registers_ > kMostRegisters)
       refuse("more than a million registers");
     for (u64 n = 0; n < count; ++n) {
       const std::string full = numbered ? concat(name, n) : name;
@@ -550,7 +560,9 @@ ModuleSyntax Parser::module() {
     } else if (text == ".entry" || text == ".func") {
       function(text == ".entry");
     } else if (text == ".global" || text == ".const" || text == ".shared") {
-      const Space space = text == ".global" ? Space::Global : text == ".const" ? Space::Const : Space::Shared;
+      const Space space = text == ".global"  ? Space::Global
+                          : text == ".const" ? Space::Const
+                                             : Space::Shared;
       do
         module_.variables.push_back(variable(space, is_extern));
       while (take(","));

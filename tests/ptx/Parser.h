@@ -10,8 +10,8 @@
 
 namespace quern::ptx {
 
-/// Parses a module. An error names the line, and what stands there: every directive that is not known
-/// is refused, none is passed over.
+/// Parses a module. An error names the line, and what stands there: every directive that is not
+/// known is refused, none is passed over.
 absl::StatusOr<ModuleSyntax> parse(std::string_view text);
 
 } // namespace quern::ptx

@@ -141,6 +141,8 @@ std::string exchange(std::string_view between, std::string_view partner) {
   mov.u64 %a1, s;
   mul.wide.u32 %a2, %t, 4;
   add.u64 %a3, %a1, %a2;
+  st.shared.u32 [%a3], %b;
+  bar.sync 1; // what was never written is another fault
   st.shared.u32 [%a3], %t;
   )",
                        between, R"(
@@ -197,8 +199,8 @@ std::string copies(std::string_view wait, std::string_view between, std::string_
 
 TEST_F(PlantedTest, CopyWithoutAWait) {
   expect_only_without(copies("cp.async.wait_group 0;", "bar.sync 0;", "33"),
-                      "cp.async.wait_group 0;", "cp.async.wait_group 1;", of(1, 64),
-                      "uninitialized", "", "ld.shared.v4");
+                      "cp.async.wait_group 0;", "cp.async.wait_group 1;", of(1, 64), "race",
+                      "has not waited");
 }
 
 TEST_F(PlantedTest, WaitForACopyWithoutABarrier) {

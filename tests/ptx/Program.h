@@ -1,8 +1,8 @@
 // Decoded code: what warps execute.
 //
-// A function's registers, and the constants in its code, lie in a frame: arrays of 32 lanes of 2, 4 or 8
-// bytes, and masks of 32 bits for predicates. An instruction names them by their offsets. Registers that
-// are never live together share a place (Registers.h).
+// A function's registers, and the constants in its code, lie in a frame: arrays of 32 lanes of 2, 4
+// or 8 bytes, and masks of 32 bits for predicates. An instruction names them by their offsets.
+// Registers that are never live together share a place (Registers.h).
 #ifndef QUERN_TESTS_PTX_PROGRAM_H
 #define QUERN_TESTS_PTX_PROGRAM_H
 
@@ -29,13 +29,21 @@ constexpr int kLanes = 32;
 using Handler = void (*)(Warp &, const Instr &, Mask);
 
 /// Orders of a memory access, weakest first, and whom they reach.
-enum class Order : u8 { Weak, Volatile, Relaxed, Acquire, Release, AcquireRelease, SequentiallyConsistent };
+enum class Order : u8 {
+  Weak,
+  Volatile,
+  Relaxed,
+  Acquire,
+  Release,
+  AcquireRelease,
+  SequentiallyConsistent
+};
 enum class Scope : u8 { None, Cta, Cluster, Gpu, System };
 
 struct alignas(64) Instr {
   Handler fn = nullptr;
-  u32 guard = 0; ///< offset of the guard's mask; of the mask of all ones without one
-  u32 flip = 0;  ///< all ones where the guard is negated
+  u32 guard = 0;  ///< offset of the guard's mask; of the mask of all ones without one
+  u32 flip = 0;   ///< all ones where the guard is negated
   u32 o[14] = {}; ///< offsets of operands, results first
   i64 imm = 0;    ///< an offset in bytes, or what the form keeps here
   u32 target = 0;
@@ -47,10 +55,10 @@ struct alignas(64) Instr {
   u8 sub = 0;   ///< what the form keeps here
   Order order = Order::Weak;
   Scope scope = Scope::None;
-  bool read_only = false;  ///< ld.global.nc
+  bool read_only = false;    ///< ld.global.nc
   bool asynchronous = false; ///< done by another than the thread
-  bool narrow = false;     ///< the address is of 32 bits
-  u32 area_bytes = 0;      ///< a lane's bytes of the parameter in the frame that is accessed; 0: none
+  bool narrow = false;       ///< the address is of 32 bits
+  u32 area_bytes = 0; ///< a lane's bytes of the parameter in the frame that is accessed; 0: none
   union {
     const void *aux = nullptr; ///< a Call, a table of targets
     void (*function)();        ///< what a form does with a part of its work
@@ -58,7 +66,8 @@ struct alignas(64) Instr {
   const char *name = "";
 };
 
-/// Where a call's arguments come from and go to. Parameters of functions lie in frames, lane after lane.
+/// Where a call's arguments come from and go to. Parameters of functions lie in frames, lane after
+/// lane.
 struct Call {
   std::string name;
   const Function *callee = nullptr;
@@ -80,8 +89,8 @@ struct Function {
   bool entry = false;
   std::vector<Instr> code;
   std::deque<Call> calls;
-  std::deque<std::string> names;      ///< of opcodes
-  std::deque<std::vector<u32>> tables; ///< of brx.idx
+  std::deque<std::string> names;           ///< of opcodes
+  std::deque<std::vector<u32>> tables;     ///< of brx.idx
   std::vector<std::shared_ptr<void>> kept; ///< what instructions point to
   u32 frame_bytes = 0;
   std::vector<u8> constants; ///< the frame's first bytes

@@ -1,4 +1,5 @@
 #include "tests/ptx/Resolve.h"
+
 #include "tests/ptx/Words.h"
 
 #include <absl/strings/str_format.h>
@@ -11,7 +12,9 @@ QUERN_PTX_BEGIN
 namespace {
 
 const char *verb(Access::Kind kind) {
-  return kind == Access::Kind::Load ? "read" : kind == Access::Kind::Store ? "write" : "atomic access";
+  return kind == Access::Kind::Load    ? "read"
+         : kind == Access::Kind::Store ? "write"
+                                       : "atomic access";
 }
 
 [[noreturn]] void misaligned(const Resolved &at, Mask mask, u32 bytes, Access::Kind kind) {
@@ -21,7 +24,8 @@ const char *verb(Access::Kind kind) {
       lane = l;
       break;
     }
-  throw Fault{"misaligned", absl::StrFormat("%s of %d bytes at 0x%x", verb(kind), bytes, at.address[lane]), lane};
+  throw Fault{"misaligned",
+              absl::StrFormat("%s of %d bytes at 0x%x", verb(kind), bytes, at.address[lane]), lane};
 }
 
 struct Extent {
@@ -49,7 +53,8 @@ Extent extent_of(const u64 *address, Mask mask) {
 }
 
 // Finds the lane that fails, for the report.
-[[noreturn]] void global_fault(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Resolved &at) {
+[[noreturn]] void global_fault(Warp &warp, Mask mask, u32 bytes, Access::Kind kind,
+                               const Resolved &at) {
   const Memory &memory = *warp.launch->memory;
   for (int l = 0; l < kLanes; ++l) {
     if ((mask >> l & 1) == 0)
@@ -64,7 +69,8 @@ Extent extent_of(const u64 *address, Mask mask) {
       break;
     case Memory::Fault::Unmapped:
     case Memory::Fault::Freed:
-      throw Fault{fault == Memory::Fault::Freed ? "freed memory" : "out of bounds", what + memory.describe(address), l};
+      throw Fault{fault == Memory::Fault::Freed ? "freed memory" : "out of bounds",
+                  what + memory.describe(address), l};
     case Memory::Fault::Unwritten:
       throw Fault{"uninitialized", what + memory.describe(address), l};
     case Memory::Fault::ReadOnly:
@@ -82,13 +88,16 @@ bool contiguous(const u64 *address, u32 bytes) {
 }
 
 // Not all of it in pages that are there and written throughout: asks for each byte.
-void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Extent &extent, const Resolved &at) {
+void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const Extent &extent,
+                    const Resolved &at) {
   Memory &memory = *warp.launch->memory;
   const u64 stretch = extent.most + bytes - extent.least;
-  const bool one = memory.reserved(extent.least, extent.most + bytes - 1) && extent.most + bytes > extent.most && stretch <= 4096;
+  const bool one = memory.reserved(extent.least, extent.most + bytes - 1) &&
+                   extent.most + bytes > extent.most && stretch <= 4096;
   if (kind != Access::Kind::Store && !(one && memory.written(extent.least, stretch)))
     for (int l = 0; l < kLanes; ++l)
-      if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) && memory.written(at.address[l], bytes)))
+      if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) &&
+                                    memory.written(at.address[l], bytes)))
         global_fault(warp, mask, bytes, kind, at);
   if (kind == Access::Kind::Load)
     return;
@@ -98,16 +107,21 @@ void global_by_byte(Warp &warp, Mask mask, u32 bytes, Access::Kind kind, const E
     return;
   }
   for (int l = 0; l < kLanes; ++l)
-    if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) && memory.store(at.address[l], bytes)))
+    if ((mask >> l & 1) != 0 && !(memory.reserved(at.address[l], at.address[l] + bytes - 1) &&
+                                  memory.store(at.address[l], bytes)))
       global_fault(warp, mask, bytes, kind, at);
 }
 
 // Spaces with bounds of their own and a byte of state for each byte: shared, local.
-void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const Extent &extent, u32 bytes, Access::Kind kind, Resolved &at) {
+void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const Extent &extent,
+             u32 bytes, Access::Kind kind, Resolved &at) {
   if (extent.most >= size || size - extent.most < bytes) {
     for (int l = 0; l < kLanes; ++l)
       if ((mask >> l & 1) != 0 && (at.address[l] >= size || size - at.address[l] < bytes))
-        throw Fault{"out of bounds", absl::StrFormat("%s of %d bytes at %s 0x%x, of which there are %d bytes", verb(kind), bytes, space, at.address[l], size), l};
+        throw Fault{"out of bounds",
+                    absl::StrFormat("%s of %d bytes at %s 0x%x, of which there are %d bytes",
+                                    verb(kind), bytes, space, at.address[l], size),
+                    l};
   }
   for (int l = 0; l < kLanes; ++l)
     at.host[l] = reinterpret_cast<u64>(data) + at.address[l];
@@ -123,8 +137,12 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
     }
     for (int l = 0; !all && l < kLanes; ++l)
       for (u32 n = 0; (mask >> l & 1) != 0 && n < bytes; ++n)
-        if (state[at.address[l] + n] == 0)
-          throw Fault{"uninitialized", absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d was never written", verb(kind), bytes, space, at.address[l], n), l};
+        if (state[at.address[l] + n] != 1)
+          throw Fault{
+              "uninitialized",
+              absl::StrFormat("%s of %d bytes at %s 0x%x, of which byte %d was never written",
+                              verb(kind), bytes, space, at.address[l], n),
+              l};
   }
   if (kind == Access::Kind::Load)
     return;
@@ -140,13 +158,15 @@ void bounded(const char *space, u8 *data, u8 *state, u64 size, Mask mask, const 
 
 } // namespace
 
-void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 bytes, Access::Kind kind, bool aligned, Resolved &at) {
+void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 bytes,
+                Access::Kind kind, bool aligned, Resolved &at) {
   const Extent extent = extent_of(at.address, mask);
   if (aligned && (extent.low_bits & (bytes - 1)) != 0)
     misaligned(at, mask, bytes, kind);
   switch (space) {
   case Space::Shared:
-    bounded("shared", warp.block->shared.data(), warp.block->shared_state.data(), warp.launch->shared_bytes, mask, extent, bytes, kind, at);
+    bounded("shared", warp.block->shared.data(), warp.block->shared_state.data(),
+            warp.launch->shared_bytes, mask, extent, bytes, kind, at);
     break;
   case Space::Local: {
     // Each lane has a memory of its own: lane by lane.
@@ -156,13 +176,20 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
         continue;
       const u64 address = at.address[l];
       if (address >= size || size - address < bytes)
-        throw Fault{"out of bounds", absl::StrFormat("%s of %d bytes at local 0x%x, of which there are %d bytes", verb(kind), bytes, address, size), l};
+        throw Fault{"out of bounds",
+                    absl::StrFormat("%s of %d bytes at local 0x%x, of which there are %d bytes",
+                                    verb(kind), bytes, address, size),
+                    l};
       const u64 place = static_cast<u64>(l) * size + address;
       at.host[l] = reinterpret_cast<u64>(warp.local) + place;
       if (kind == Access::Kind::Load) {
         for (u32 n = 0; n < bytes; ++n)
           if (warp.local_state[place + n] == 0)
-            throw Fault{"uninitialized", absl::StrFormat("read of %d bytes at local 0x%x, of which byte %d was never written", bytes, address, n), l};
+            throw Fault{"uninitialized",
+                        absl::StrFormat(
+                            "read of %d bytes at local 0x%x, of which byte %d was never written",
+                            bytes, address, n),
+                        l};
       } else {
         std::memset(warp.local_state + place, 1, bytes);
       }
@@ -175,7 +202,10 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
       if ((mask >> l & 1) == 0)
         continue;
       if (at.address[l] >= size || size - at.address[l] < bytes)
-        throw Fault{"out of bounds", absl::StrFormat("%s of %d bytes at byte %d of the parameters, which have %d", verb(kind), bytes, at.address[l], size), l};
+        throw Fault{"out of bounds",
+                    absl::StrFormat("%s of %d bytes at byte %d of the parameters, which have %d",
+                                    verb(kind), bytes, at.address[l], size),
+                    l};
       if (kind != Access::Kind::Load)
         throw Fault{"read-only memory", "a write to the parameters", l};
       at.host[l] = reinterpret_cast<u64>(warp.launch->parameters.data()) + at.address[l];
@@ -186,7 +216,8 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
     Memory &memory = *warp.launch->memory;
     const u64 last = extent.most + bytes - 1;
     const bool plain = memory.reserved(extent.least, last) && last >= extent.most &&
-                       (kind == Access::Kind::Load ? memory.plain(extent.least, last) : memory.plain_store(extent.least, last));
+                       (kind == Access::Kind::Load ? memory.plain(extent.least, last)
+                                                   : memory.plain_store(extent.least, last));
     if (!plain)
       global_by_byte(warp, mask, bytes, kind, extent, at);
     const u64 shift = reinterpret_cast<u64>(memory.host(kDeviceBase)) - kDeviceBase;
@@ -211,14 +242,17 @@ void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 byte
   }
 }
 
-void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Access::Kind kind, Resolved &into) {
+void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Access::Kind kind,
+             Resolved &into) {
   const u64 offset = static_cast<u64>(instr.imm);
   if (instr.area_bytes != 0) {
     // A function's parameter, in the frame: lane after lane.
     if (offset > instr.area_bytes || bytes > instr.area_bytes - offset)
-      throw Fault{"out of bounds", concat("byte ", offset, " of a parameter of ", instr.area_bytes), std::countr_zero(mask)};
+      throw Fault{"out of bounds", concat("byte ", offset, " of a parameter of ", instr.area_bytes),
+                  std::countr_zero(mask)};
     for (u32 l = 0; l < kLanes; ++l)
-      into.host[l] = reinterpret_cast<u64>(warp.frame) + instr.o[slot] + l * instr.area_bytes + offset;
+      into.host[l] =
+          reinterpret_cast<u64>(warp.frame) + instr.o[slot] + l * instr.area_bytes + offset;
     return;
   }
   if (instr.narrow) {
@@ -239,7 +273,10 @@ void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Acc
   while (rest != 0) {
     const u64 window = into.address[std::countr_zero(rest)] / kWindowBytes;
     const bool elsewhere = window >= 1 && window <= 3;
-    const Space space = window == 1 ? Space::Shared : window == 2 ? Space::Local : window == 3 ? Space::Param : Space::Global;
+    const Space space = window == 1   ? Space::Shared
+                        : window == 2 ? Space::Local
+                        : window == 3 ? Space::Param
+                                      : Space::Global;
     Mask same = 0;
     for (int l = 0; l < kLanes; ++l) {
       const u64 other = into.address[l] / kWindowBytes;

@@ -3,6 +3,7 @@
 #define QUERN_TESTS_PTX_RESOLVE_H
 
 #include "tests/ptx/Lanes.h"
+#include "tests/ptx/Memory.h"
 
 QUERN_PTX_BEGIN
 
@@ -11,12 +12,15 @@ struct Resolved {
   u64 address[kLanes];
 };
 
-/// Addresses of `bytes` each, of instr's space, in o[slot] plus its offset. Checks bounds, alignment and, of
-/// what is read, that it was written; marks what is written; tells the observer. Throws Fault.
-void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Access::Kind kind, Resolved &into);
+/// Addresses of `bytes` each, of instr's space, in o[slot] plus its offset. Checks bounds,
+/// alignment and, of what is read, that it was written; marks what is written; tells the observer.
+/// Throws Fault.
+void resolve(Warp &warp, const Instr &instr, Mask mask, u32 slot, u32 bytes, Access::Kind kind,
+             Resolved &into);
 
 /// The same for addresses that are not in a register, all of one space.
-void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 bytes, Access::Kind kind, bool aligned, Resolved &into);
+void resolve_at(Warp &warp, const Instr &instr, Mask mask, Space space, u32 bytes,
+                Access::Kind kind, bool aligned, Resolved &into);
 
 QUERN_PTX_END
 

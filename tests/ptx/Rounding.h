@@ -1,5 +1,6 @@
-// Floating point as the machine rounds it: to nearest even by the host's own operations; towards zero, down
-// and up by way of a float64 that remembers, in its last bit, that something was cut off (round to odd).
+// Floating point as the machine rounds it: to nearest even by the host's own operations; towards
+// zero, down and up by way of a float64 that remembers, in its last bit, that something was cut off
+// (round to odd).
 #ifndef QUERN_TESTS_PTX_ROUNDING_H
 #define QUERN_TESTS_PTX_ROUNDING_H
 
@@ -14,7 +15,9 @@ QUERN_PTX_BEGIN
 enum class Round : u8 { Nearest, Zero, Down, Up };
 
 /// The one NaN that float32 instructions give.
-inline float canonical(float value) { return value == value ? value : std::bit_cast<float>(0x7fffffffu); }
+inline float canonical(float value) {
+  return value == value ? value : std::bit_cast<float>(0x7fffffffu);
+}
 inline double canonical(double value) { return value; }
 
 inline float flushed(float value) {
@@ -92,12 +95,14 @@ template <Round kRound> float fma_rounded(float a, float b, float c) {
 template <Round kRound> float div_rounded(float a, float b) {
   if constexpr (kRound == Round::Nearest)
     return a / b;
-  return narrowed<kRound>(std::isfinite(a) && std::isfinite(b) && b != 0 ? div_odd(a, b) : static_cast<double>(a) / b);
+  return narrowed<kRound>(
+      std::isfinite(a) && std::isfinite(b) && b != 0 ? div_odd(a, b) : static_cast<double>(a) / b);
 }
 template <Round kRound> float sqrt_rounded(float a) {
   if constexpr (kRound == Round::Nearest)
     return std::sqrt(a);
-  return narrowed<kRound>(a > 0 && std::isfinite(a) ? sqrt_odd(a) : std::sqrt(static_cast<double>(a)));
+  return narrowed<kRound>(a > 0 && std::isfinite(a) ? sqrt_odd(a)
+                                                    : std::sqrt(static_cast<double>(a)));
 }
 
 /// float32 to bfloat16; NaN becomes the one that the machine gives.
@@ -109,7 +114,9 @@ template <Round kRound = Round::Nearest> u16 bf16_of(float value) {
     return static_cast<u16>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
   return static_cast<u16>(bits >> 16); // towards zero
 }
-inline float float_of(Bf16 value) { return std::bit_cast<float>(static_cast<u32>(value.bits) << 16); }
+inline float float_of(Bf16 value) {
+  return std::bit_cast<float>(static_cast<u32>(value.bits) << 16);
+}
 /// A number rounded to odd in float64, to bfloat16 with one rounding.
 inline u16 bf16_of_odd(double value) {
   // float32 rounded to odd holds what is needed: it has more than two bits more than bfloat16.
@@ -134,7 +141,9 @@ inline u16 bf16_of_odd(double value) {
 /// float64, or a sum rounded to odd in it, to float16 with one rounding.
 inline _Float16 f16_of(double value) { return static_cast<_Float16>(value); }
 inline u16 bits_of(_Float16 value) { return std::bit_cast<u16>(value); }
-inline u16 canonical_bits(_Float16 value) { return value == value ? std::bit_cast<u16>(value) : u16{0x7fff}; }
+inline u16 canonical_bits(_Float16 value) {
+  return value == value ? std::bit_cast<u16>(value) : u16{0x7fff};
+}
 inline _Float16 f16_from(u32 bits) { return std::bit_cast<_Float16>(static_cast<u16>(bits)); }
 
 QUERN_PTX_END

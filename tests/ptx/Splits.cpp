@@ -2,7 +2,6 @@
 #include "tests/ptx/Execute.h"
 #include "tests/ptx/Words.h"
 
-
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -47,7 +46,8 @@ int new_join(Warp &warp) {
 void copy_lanes(u8 *to, u32 to_offset, const u8 *from, u32 from_offset, u32 bytes, Mask mask) {
   for (int l = 0; l < kLanes; ++l)
     if ((mask >> l & 1) != 0)
-      std::memcpy(to + to_offset + static_cast<u32>(l) * bytes, from + from_offset + static_cast<u32>(l) * bytes, bytes);
+      std::memcpy(to + to_offset + static_cast<u32>(l) * bytes,
+                  from + from_offset + static_cast<u32>(l) * bytes, bytes);
 }
 
 // All that were expected have come: they go on as one.
@@ -61,8 +61,8 @@ Split complete(Warp &warp, int number) {
   made.frame = join.frame;
   if (join.call)
     for (size_t n = 0; n < join.from->results.size(); ++n)
-      copy_lanes(join.frame, join.from->results[n].offset, join.storage.get(), join.from->callee->results[n].offset,
-                 join.from->results[n].bytes, join.arrived);
+      copy_lanes(join.frame, join.from->results[n].offset, join.storage.get(),
+                 join.from->callee->results[n].offset, join.from->results[n].bytes, join.arrived);
   join = Join();
   return made;
 }
@@ -122,13 +122,8 @@ void rotate(Warp &warp) {
   }
 }
 
-void branch(Warp &warp, const Instr &instr, Mask taken) {
-  if (taken == warp.mask) {
-    warp.pc = instr.target;
-    return;
-  }
-  if (instr.target == warp.pc)
-    return;
+// Lanes that branch, but not all: they go on as the running split, the rest behind the instruction.
+static void part(Warp &warp, const Instr &instr, Mask taken) {
   if (instr.reconvergence < warp.function->code.size() && instr.reconvergence != warp.rejoin) {
     const int number = new_join(warp);
     Join &join = warp.joins[static_cast<size_t>(number)];
@@ -147,6 +142,13 @@ void branch(Warp &warp, const Instr &instr, Mask taken) {
   warp.pc = instr.target;
 }
 
+void branch(Warp &warp, const Instr &instr, Mask taken) {
+  if (taken == warp.mask)
+    warp.pc = instr.target;
+  else if (instr.target != warp.pc)
+    part(warp, instr, taken);
+}
+
 void branch_indexed(Warp &warp, const Instr &instr, Mask mask) {
   const u32 *index = warp.reg<u32>(instr.o[0]);
   const auto &targets = *static_cast<const std::vector<u32> *>(instr.aux);
@@ -154,7 +156,8 @@ void branch_indexed(Warp &warp, const Instr &instr, Mask mask) {
     const int lane = std::countr_zero(mask);
     const u32 wanted = index[lane];
     if (wanted >= targets.size())
-      throw Fault{"branch out of range", concat("index ", wanted, " of ", targets.size(), " targets"), lane};
+      throw Fault{"branch out of range",
+                  concat("index ", wanted, " of ", targets.size(), " targets"), lane};
     Mask same = 0;
     for (int l = 0; l < kLanes; ++l)
       if ((mask >> l & 1) != 0 && index[l] == wanted)
@@ -168,7 +171,7 @@ void branch_indexed(Warp &warp, const Instr &instr, Mask mask) {
       return;
     }
     // These lanes go; the rest, which stand behind the instruction, are looked at next.
-    branch(warp, one, same);
+    part(warp, one, same);
     const Split gone = running(warp);
     run(warp, warp.others.back());
     warp.others.back() = gone;
@@ -241,13 +244,16 @@ void exit_lanes(Warp &warp, const Instr &instr, Mask mask) {
 
 Mask meet(Warp &warp, Mask mask, Mask named, bool one_place) {
   if ((mask & ~named) != 0)
-    throw Fault{"not a member", concat("lane ", std::countr_zero(mask & ~named), " executes it, and is not in the mask 0x", absl::Hex(named)),
+    throw Fault{"not a member",
+                concat("lane ", std::countr_zero(mask & ~named),
+                       " executes it, and is not in the mask 0x", absl::Hex(named)),
                 std::countr_zero(mask & ~named)};
   const Mask wanted = named & warp.live;
   Mask there = mask;
   if (there != wanted) {
     for (const Split &split : warp.others)
-      if (split.state == Split::State::Members && split.members == named && (!one_place || split.pc == warp.pc))
+      if (split.state == Split::State::Members && split.members == named &&
+          (!one_place || split.pc == warp.pc))
         there |= split.mask;
     if ((there & wanted) != wanted) {
       Split waits = running(warp);
@@ -255,14 +261,17 @@ Mask meet(Warp &warp, Mask mask, Mask named, bool one_place) {
       waits.state = Split::State::Members;
       waits.members = named;
       if (mask != warp.mask)
-        throw Fault{"members apart", "lanes of one instruction name different lanes, some of whom are elsewhere", std::countr_zero(mask)};
+        throw Fault{"members apart",
+                    "lanes of one instruction name different lanes, some of whom are elsewhere",
+                    std::countr_zero(mask)};
       warp.others.push_back(waits);
       warp.mask = 0;
       next_split(warp);
       return 0;
     }
     for (Split &split : warp.others)
-      if (split.state == Split::State::Members && split.members == named && (!one_place || split.pc == warp.pc))
+      if (split.state == Split::State::Members && split.members == named &&
+          (!one_place || split.pc == warp.pc))
         split.state = Split::State::Ready;
   }
   return there;

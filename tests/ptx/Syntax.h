@@ -78,15 +78,16 @@ struct Operand {
   enum class Kind : u8 {
     Register, ///< `index`, in Function::registers
     Variable, ///< `index`, in Function::variables, plus `bits`
-    Word,     ///< `text`: a label, a special register, a function or a variable of the module; `bits` is added
-    Integer,  ///< `bits`
-    Single,   ///< `bits` of a float32: 0f3F800000
-    Double,   ///< `bits` of a float64: 0d..., or written as a decimal number
-    Address,  ///< parts[0] plus `bits`
-    Vector,   ///< {a, b, ...}: `parts`
-    Pair,     ///< a|b: `parts`
-    List,     ///< (a, b, ...): `parts`, of a call
-    Sink      ///< _
+    Word, ///< `text`: a label, a special register, a function or a variable of the module; `bits`
+          ///< is added
+    Integer, ///< `bits`
+    Single,  ///< `bits` of a float32: 0f3F800000
+    Double,  ///< `bits` of a float64: 0d..., or written as a decimal number
+    Address, ///< parts[0] plus `bits`
+    Vector,  ///< {a, b, ...}: `parts`
+    Pair,    ///< a|b: `parts`
+    List,    ///< (a, b, ...): `parts`, of a call
+    Sink     ///< _
   };
   Kind kind = Kind::Sink;
   bool negated = false; ///< !%p

@@ -1,13 +1,12 @@
 // A launch as it runs: blocks, warps, and the lanes of a warp that went different ways.
 //
-// A warp runs one *split* at a time: lanes at the same place. A branch that lanes do not take together
-// makes two splits, which meet again at the branch's post-dominator in a *join*: the first ones there wait
-// for the rest. So lanes may also wait for one another in different ways of a branch, as since Volta
-// they may, at the instructions that say so (.sync with a mask of members).
+// A warp runs one *split* at a time: lanes at the same place. A branch that lanes do not take
+// together makes two splits, which meet again at the branch's post-dominator in a *join*: the first
+// ones there wait for the rest. So lanes may also wait for one another in different ways of a
+// branch, as since Volta they may, at the instructions that say so (.sync with a mask of members).
 #ifndef QUERN_TESTS_PTX_WARP_H
 #define QUERN_TESTS_PTX_WARP_H
 
-#include "tests/ptx/Memory.h"
 #include "tests/ptx/Observer.h"
 #include "tests/ptx/Program.h"
 
@@ -20,6 +19,7 @@
 
 namespace quern::ptx {
 
+class Memory;
 struct Block;
 struct Launch;
 
@@ -93,7 +93,7 @@ struct Warp {
   int index = 0;
   Block *block = nullptr;
   Launch *launch = nullptr;
-  Mask carry = 0; ///< of add.cc and the like
+  Mask carry = 0;      ///< of add.cc and the like
   u8 *local = nullptr; ///< [32][local bytes]
   u8 *local_state = nullptr;
   FrameStorage frame_storage;
@@ -148,7 +148,7 @@ struct Launch {
   Scheduler *scheduler = nullptr;
   Numerics numerics;
   std::deque<Block> blocks; ///< those that are resident
-  u64 limit = ~u64{0}; ///< instructions of warps after which the launch counts as endless
+  u64 limit = ~u64{0};      ///< instructions of warps after which the launch counts as endless
   u64 executed = 0;
   u64 turns = 0;
   u64 clock = 0; ///< reads of clocks so far

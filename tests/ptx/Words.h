@@ -19,7 +19,9 @@ template <class T> decltype(auto) piece(const T &value) {
 }
 
 /// absl::StrCat, of std::string_view too.
-template <class... T> std::string concat(const T &...pieces) { return absl::StrCat(piece(pieces)...); }
+template <class... T> std::string concat(const T &...pieces) {
+  return absl::StrCat(piece(pieces)...);
+}
 
 /// What stands between the separators, empty pieces too.
 inline std::vector<std::string_view> split(std::string_view text, char separator) {

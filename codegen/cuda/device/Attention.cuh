@@ -105,6 +105,15 @@ template <class S> struct Attention {
     return S::kTokens == 1 && S::kGroup % S::kHeads == 0 ? kRows : tile.tokens * tile.heads;
   }
 
+  /// Rows that are computed: those of absent heads of one token are, too.
+  QN_DEVICE static int computed(const AttentionTile &tile) {
+    return S::kTokens == 1 ? kRows : tile.tokens * S::kHeads;
+  }
+  /// In an unrolled loop over kRows rows: whether the others are not computed.
+  QN_DEVICE static bool ends(const AttentionTile &tile, int row) {
+    return S::kTokens > 1 && row % S::kHeads == 0 && row >= computed(tile);
+  }
+
   /// The first position that some row sees, and one past the last.
   QN_DEVICE static int first_seen(const AttentionTile &tile) {
     return S::kWindow == 0 ? 0 : most(0, tile.start + 1 - S::kWindow);
@@ -151,6 +160,7 @@ template <class S> struct Attention {
     const auto at = [&](int of_run, int row) {
       return partials + (of_run * kHeadsOfAll + head_of(tile, row)) * kPartialStride;
     };
+#pragma unroll 1
     for (int i = thread(); i < rows * S::kValueDim; i += kThreads)
       at(run, i / S::kValueDim)[i % S::kValueDim] = memory.total[i];
     if (thread() < rows) {
@@ -162,6 +172,7 @@ template <class S> struct Attention {
                         reinterpret_cast<int *>(memory.weights)))
       return false;
     // What each run's sums are multiplied with lies where the weights were, a row after another's.
+#pragma unroll 1
     for (int row = warp(); row < rows; row += kWarps) {
       const bool there = lane() < runs;
       const float maximum = there ? at(lane(), row)[kPartialMax] : kNothing;
@@ -174,6 +185,7 @@ template <class S> struct Attention {
         memory.sum[row] = all;
     }
     __syncthreads();
+#pragma unroll 1
     for (int i = thread(); i < rows * S::kValueDim; i += kThreads) {
       const int row = i / S::kValueDim;
       float sum = 0.0f;
@@ -188,9 +200,10 @@ template <class S> struct Attention {
   // ---- The walk over key blocks
 
   /// Makes the totals those of rows that have seen nothing but, where there are `sinks` (a score
-  /// for each query head), a position of that score whose value is 0. The queries of rows that the
-  /// tile does not have become 0: they are computed with the others.
+  /// for each query head), a position of that score whose value is 0. The queries of heads that the
+  /// tile does not have become 0.
   QN_DEVICE static void begin(const AttentionTile &tile, const Memory &memory, const float *sinks) {
+#pragma unroll 1
     for (int i = thread(); i < kRows * S::kValueDim; i += kThreads)
       memory.total[i] = 0.0f;
     const int rows = rows_of(tile);
@@ -199,7 +212,8 @@ template <class S> struct Attention {
       memory.max[thread()] = sink ? sinks[head_of(tile, thread())] : kNothing;
       memory.sum[thread()] = sink ? 1.0f : 0.0f;
     }
-    for (int i = rows * kQueryStride + thread(); i < kRows * kQueryStride; i += kThreads)
+#pragma unroll 1
+    for (int i = rows * kQueryStride + thread(); i < computed(tile) * kQueryStride; i += kThreads)
       memory.query[i] = 0.0f;
   }
 
@@ -240,6 +254,7 @@ template <class S> struct Attention {
   QN_DEVICE static void write(const AttentionTile &tile, const Memory &memory, float *result) {
     constexpr int kCols = S::kKvHeads * S::kGroup * S::kValueDim;
     const int width = tile.heads * S::kValueDim;
+#pragma unroll 1
     for (int i = thread(); i < tile.tokens * width; i += kThreads)
       result[i64(tile.first_token + i / width) * kCols + head_of(tile, 0) * S::kValueDim +
              i % width] = memory.total[i];
@@ -251,6 +266,7 @@ template <class S> struct Attention {
                                  i64 row_bytes) {
     constexpr int kCols = S::kKvHeads * S::kGroup * S::kValueDim;
     const int width = tile.heads * S::kValueDim, pairs = (width + 31) / 32;
+#pragma unroll 1
     for (int i = warp(); i < tile.tokens * pairs; i += kWarps) {
       const int token = i / pairs, column = i % pairs * 32 + lane();
       const float x = column < width ? memory.total[token * width + column] : 0.0f;
@@ -269,6 +285,14 @@ private:
     return position <= own && (S::kWindow == 0 || position > own - S::kWindow);
   }
 
+  /// The head's part of the page that holds a place of the key block. What is loaded from shared
+  /// memory does not say that it points to global memory.
+  QN_DEVICE static const u8 *page_at(const Memory &memory, int place) {
+    const u8 *const page = memory.pages[place / QUERN_KV_PAGE];
+    __builtin_assume(__isGlobal(page));
+    return page;
+  }
+
   /// Whether some row sees one of the positions of a warp's lanes.
   QN_DEVICE static bool concerns(const AttentionTile &tile, int base, int warp) {
     base += warp * kWarpLanes;
@@ -284,14 +308,16 @@ private:
     float sums[kRows] = {};
     const bool any = position >= first_seen(tile) && position < end_seen(tile);
     if (any)
-      products(memory.pages[thread() / QUERN_KV_PAGE], thread() % QUERN_KV_PAGE, memory.query,
-               sums);
+      products(tile, page_at(memory, thread()), thread() % QUERN_KV_PAGE, memory.query, sums);
     float *const scores = memory.weights + thread();
 #pragma unroll
-    for (int row = 0; row < kRows; ++row)
-      scores[row * kBlock] = sums[row];
-#pragma unroll 1
     for (int row = 0; row < kRows; ++row) {
+      if (ends(tile, row))
+        break;
+      scores[row * kBlock] = sums[row];
+    }
+#pragma unroll 1
+    for (int row = 0; row < computed(tile); ++row) {
       const int token = token_of(row);
       float score = unseen();
       if (any && row < rows && sees(tile, token, position)) {
@@ -315,16 +341,16 @@ private:
   }
 
   /// Adds the products of all queries with the key at `place` of a page, over its numbers in order.
-  QN_DEVICE static void products(const u8 *page, int place, const float *query,
-                                 float (&sums)[kRows]) {
+  QN_DEVICE static void products(const AttentionTile &tile, const u8 *page, int place,
+                                 const float *query, float (&sums)[kRows]) {
     constexpr int kAtOnce = kRows > 8 ? 8 : 16, kWhole = S::kKeyDim / kAtOnce * kAtOnce;
     const auto *const keys = Keys::numbers(page) + Keys::key_at(0, place);
     const float *const scales = Keys::scales(page) + place;
 #pragma unroll 1
     for (int first = 0; first < kWhole; first += kAtOnce)
-      some_products<kAtOnce>(keys + 16 * first, scale_of(scales, first), query + first, sums);
+      some_products<kAtOnce>(tile, keys + 16 * first, scale_of(scales, first), query + first, sums);
     if constexpr (kWhole != S::kKeyDim)
-      some_products<S::kKeyDim - kWhole>(keys + 16 * kWhole, scale_of(scales, kWhole),
+      some_products<S::kKeyDim - kWhole>(tile, keys + 16 * kWhole, scale_of(scales, kWhole),
                                          query + kWhole, sums);
   }
   QN_DEVICE static float scale_of(const float *scales, int first) {
@@ -334,8 +360,8 @@ private:
       return 1.0f;
   }
   template <int N>
-  QN_DEVICE static void some_products(const typename Keys::Type *keys, float scale,
-                                      const float *query, float (&sums)[kRows]) {
+  QN_DEVICE static void some_products(const AttentionTile &tile, const typename Keys::Type *keys,
+                                      float scale, const float *query, float (&sums)[kRows]) {
     float numbers[N];
 #pragma unroll
     for (int i = 0; i < N; ++i) {
@@ -345,6 +371,8 @@ private:
     }
 #pragma unroll
     for (int row = 0; row < kRows; ++row) {
+      if (ends(tile, row))
+        break;
       const float *const q = query + row * kQueryStride;
 #pragma unroll
       for (int i = 0; i + 4 <= N; i += 4) {
@@ -362,20 +390,20 @@ private:
 
   /// Turns scores into weights, and says how each row's sums are merged with the totals.
   QN_DEVICE static void weigh(const AttentionTile &tile, int base, const Memory &memory) {
-    for (int row = warp(); row < kRows; row += kWarps) {
+#pragma unroll 1
+    for (int row = warp(); row < computed(tile); row += kWarps) {
       float *const scores = memory.weights + row * kBlock + lane();
-      float some[kBlock / kWarpLanes], maximum = kNothing, sum = 0.0f;
+      float maximum = kNothing, sum = 0.0f;
 #pragma unroll
-      for (int i = 0; i < kBlock / kWarpLanes; ++i) {
-        some[i] = concerns(tile, base, i) ? scores[i * kWarpLanes] : unseen();
-        maximum = some[i] > maximum ? some[i] : maximum;
-      }
+      for (int i = 0; i < kBlock / kWarpLanes; ++i)
+        if (concerns(tile, base, i))
+          maximum = most(scores[i * kWarpLanes], maximum);
       maximum = warp_max(maximum);
-#pragma unroll
+#pragma unroll 2
       for (int i = 0; i < kBlock / kWarpLanes; ++i) {
         if (!concerns(tile, base, i))
           continue;
-        const float weight = math::exponential_below(some[i] - maximum);
+        const float weight = math::exponential_below(scores[i * kWarpLanes] - maximum);
         scores[i * kWarpLanes] = weight;
         sum += weight;
       }
@@ -414,17 +442,24 @@ private:
       for (int n = 0; n < kColumnsOfThread; ++n)
         if (const int column = thread() + n * kThreads; column < S::kValueDim)
 #pragma unroll
-          for (int row = 0; row < kRows; ++row)
+          for (int row = 0; row < kRows; ++row) {
+            if (ends(tile, row))
+              break;
             add_to_total(row, column, sums[n][row], memory);
+          }
     } else {
       __syncthreads(); // weights are read no more
       const int column = thread() % kColumns;
       if (part < kParts && column < S::kValueDim)
 #pragma unroll
-        for (int row = 0; row < kRows; ++row)
+        for (int row = 0; row < kRows; ++row) {
+          if (ends(tile, row))
+            break;
           memory.weights[(part * kRows + row) * S::kValueDim + column] = sums[0][row];
+        }
       __syncthreads();
-      for (int i = thread(); i < kRows * S::kValueDim; i += kThreads) {
+#pragma unroll 1
+      for (int i = thread(); i < computed(tile) * S::kValueDim; i += kThreads) {
         float sum = memory.weights[i];
         for (int p = 1; p < kParts; ++p)
           sum += memory.weights[p * kRows * S::kValueDim + i];
@@ -450,7 +485,7 @@ private:
     for (int place = part * kFour; place < to; place += kParts * kFour) {
       if (place + kFour <= from)
         continue;
-      const u8 *const page = memory.pages[place / QUERN_KV_PAGE] + Keys::kBytes;
+      const u8 *const page = page_at(memory, place) + Keys::kBytes;
       const int in_page = place % QUERN_KV_PAGE;
       const auto *const values =
           Values::numbers(page) + column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16;
@@ -468,6 +503,8 @@ private:
         const float v[kFour] = {value(0), value(1), value(2), value(3)};
 #pragma unroll
         for (int row = 0; row < kRows; ++row) {
+          if (ends(tile, row))
+            break;
           const float4 w = *reinterpret_cast<const float4 *>(weights + row * kBlock);
           sums[row] = fma(w.x, v[0], sums[row]);
           sums[row] = fma(w.y, v[1], sums[row]);
@@ -482,9 +519,12 @@ private:
           continue;
         const float v = value(i);
 #pragma unroll
-        for (int row = 0; row < kRows; ++row)
+        for (int row = 0; row < kRows; ++row) {
+          if (ends(tile, row))
+            break;
           if (sees(tile, token_of(row), base + place + i))
             sums[row] = fma(weights[row * kBlock + i], v, sums[row]);
+        }
       }
     }
   }

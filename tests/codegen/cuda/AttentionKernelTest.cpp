@@ -337,6 +337,82 @@ TEST_P(AttentionKernel, OneTokenIsSharedByWorkers) {
   }
 }
 
+// Tests that queries are normed and rotated as they are read, and results quantized as they are
+// written, to the CPU's bits.
+TEST(AttentionPrologue, IsComputedAsQueriesAreRead) {
+  QUERN_NEEDS_NVRTC();
+  const AttentionCase c{"", "f32", 2, 4, 24, 16};
+  const Pages pages(c, {81, 5});
+  const std::string query = rows(c.heads() * c.keyDim), result = rows(c.heads() * c.valueDim);
+  const std::string table = rows(c.keyDim - 4), norm = "!quern.weight<24, \"f32\">";
+  const std::string quantized = absl::StrCat("!quern.q8_rows<\"T\", ", c.heads() * c.valueDim, ">");
+  const std::string attention = absl::StrCat("{heads = 8 : i64, scale = 0.25 : f32} : (", query,
+                                             ", !quern.batch, ", state(c), ") -> ", result);
+  const auto plain =
+      absl::StrCat("quern.kernel @k attention (%q: ", query, ", %b: !quern.batch, %s: ", state(c),
+                   ") -> ", result, " {\n  %y = quern.attention %q, %b, %s ", attention,
+                   "\n  quern.yield %y : ", result, "\n}");
+  const auto fused = absl::StrCat(
+      "quern.kernel @k attention (%q: ", query, ", %n: ", norm, ", %t: ", table,
+      ", %b: !quern.batch, %s: ", state(c), ") -> (", result, ", ", quantized,
+      ") {\n  %0 = quern.rms_norm %q, %n {eps = 1.0e-5 : f32, group = 24 : i64} : (", query, ", ",
+      norm, ") -> ", query, "\n  %1 = quern.rope %0, %t {head_dim = 24 : i64} : (", query, ", ",
+      table, ") -> ", query, "\n  %y = quern.attention %1, %b, %s ", attention,
+      "\n  %z = quern.quantize_rows %y : ", result, " -> ", quantized,
+      "\n  quern.yield %y, %z : ", result, ", ", quantized, "\n}");
+  const std::vector<Sequence> sequences = {{70, 11}, {0, 5}};
+  const size_t tokens = 16, cols = static_cast<size_t>(c.heads() * c.valueDim), dim = 24, half = 10;
+  const auto queries = random_floats(1, tokens * static_cast<size_t>(c.heads()) * dim);
+  const auto weights = random_floats(2, dim), angles = random_floats(3, tokens * 2 * half);
+  std::vector<float> ready = queries; // in double, rounded once
+  for (size_t row = 0; row < tokens * static_cast<size_t>(c.heads()); ++row) {
+    float *x = &ready[row * dim];
+    double squares = 0;
+    for (size_t i = 0; i < dim; ++i)
+      squares += static_cast<double>(x[i]) * x[i];
+    double y[24];
+    for (size_t i = 0; i < dim; ++i)
+      y[i] = x[i] / std::sqrt(squares / dim + 1e-5) * weights[i];
+    const float *angle = &angles[row / static_cast<size_t>(c.heads()) * 2 * half];
+    for (size_t i = 0; i < half; ++i) {
+      const double a = y[i], b = y[i + half];
+      y[i] = a * angle[i] - b * angle[half + i];
+      y[i + half] = a * angle[half + i] + b * angle[i];
+    }
+    std::copy(y, y + dim, x);
+  }
+  std::vector<float> want, got;
+  for (const bool is_fused : {false, true}) {
+    auto kernel = KernelRun::create(is_fused ? fused : plain, Form::Many);
+    ASSERT_TRUE(kernel);
+    kernel->setSequences(sequences);
+    kernel->setPages(pages.put(kernel->device), pages.pageBytes, pages.tables);
+    const uint64_t floats = kernel->device.allocate(tokens * cols * 4);
+    if (!is_fused) {
+      kernel->launch(3, {kernel->device.put(ready), 0, 0, floats});
+      want = kernel->device.get<float>(floats, tokens * cols);
+      continue;
+    }
+    const auto bytes = static_cast<size_t>(quern_q8_row_bytes(static_cast<int64_t>(cols)));
+    const uint64_t codes = kernel->device.allocate(tokens * bytes);
+    kernel->launch(3, {kernel->device.put(queries), kernel->device.put(weights),
+                       kernel->device.put(angles), 0, 0, floats, codes});
+    got = kernel->device.get<float>(floats, tokens * cols);
+    const auto all = kernel->device.get<uint8_t>(codes, tokens * bytes);
+    const auto used = cols + cols / 32 * sizeof(QuernQ8Pair);
+    for (size_t t = 0; t < tokens; ++t) {
+      std::vector<uint8_t> row(bytes);
+      cpu().qk_quantize_row(&got[t * cols], static_cast<int64_t>(cols),
+                            native::as<QkQ8Row>(row.data()));
+      EXPECT_TRUE(
+          std::equal(row.begin(), row.begin() + static_cast<int64_t>(used), &all[t * bytes]))
+          << t;
+    }
+  }
+  for (size_t i = 0; i < want.size(); ++i)
+    ASSERT_NEAR(got[i], want[i], 2e-6) << i;
+}
+
 // Tests that keys and values are stored as the CPU stores them, to the byte, and nothing else.
 TEST_P(AttentionKernel, AppendStoresWhatTheCpuStores) {
   const AttentionCase &c = GetParam();

@@ -1,7 +1,8 @@
 // The state behind libquern_ptx.so: what the driver knows of its one device.
 //
-// Everything is done at once, in the order of the calls, which is an order that streams allow. What a kernel did
-// wrong comes out as from the driver, at the next call, and stays until the context is given back.
+// Everything is done at once, in the order of the calls, which is an order that streams allow. What
+// a kernel did wrong comes out as from the driver, at the next call, and stays until the context is
+// given back.
 #ifndef QUERN_TESTS_PTX_DRIVER_CONTEXT_H
 #define QUERN_TESTS_PTX_DRIVER_CONTEXT_H
 
@@ -120,11 +121,14 @@ struct Context {
   std::map<const void *, std::unique_ptr<u8[]>> host;
   Stream default_stream;
   Result sticky = kSuccess;
-  std::string report; ///< in words, of the last module that was refused or the last kernel that failed
+  std::string
+      report; ///< in words, of the last module that was refused or the last kernel that failed
   Result reported = kSuccess; ///< which result the report explains
 
   /// Of a stream's handle; null stands for the default stream. nullptr: there is no such stream.
-  Stream *stream(void *handle) { return handle == nullptr ? &default_stream : streams.find(handle); }
+  Stream *stream(void *handle) {
+    return handle == nullptr ? &default_stream : streams.find(handle);
+  }
   LoadedFunction *function(void *handle);
   void reset();
 };

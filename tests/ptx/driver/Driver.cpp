@@ -1,4 +1,5 @@
-// Functions of the driver: devices, the context, modules and memory. CUDA Driver API, chapters 6.2 to 6.13.
+// Functions of the driver: devices, the context, modules and memory. CUDA Driver API, chapters 6.2
+// to 6.13.
 #include "tests/ptx/driver/Context.h"
 
 #include <algorithm>
@@ -93,7 +94,8 @@ QUERN_PTX_DRIVER int cuInit(unsigned flags) {
     return refused(made, kNoDevice, std::string(traits.status().message()));
   made.traits = *traits;
   made.traits.name = "PTX interpreter (" + made.traits.name + ")";
-  made.traits.multiprocessors = static_cast<u32>(std::clamp<u64>(setting("QUERN_PTX_SMS", made.traits.multiprocessors), 1, 1024));
+  made.traits.multiprocessors = static_cast<u32>(
+      std::clamp<u64>(setting("QUERN_PTX_SMS", made.traits.multiprocessors), 1, 1024));
   made.initialized = true;
   return kSuccess;
 }
@@ -120,7 +122,9 @@ QUERN_PTX_DRIVER int cuGetErrorString(int error, const char **text) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   const ResultName *known = find_result(error);
-  *text = known == nullptr ? nullptr : error != kSuccess && made.reported == error ? made.report.c_str() : known->text;
+  *text = known == nullptr                              ? nullptr
+          : error != kSuccess && made.reported == error ? made.report.c_str()
+                                                        : known->text;
   return known != nullptr ? kSuccess : kInvalidValue;
 }
 
@@ -242,17 +246,21 @@ QUERN_PTX_DRIVER int cuMemGetInfo_v2(size_t *free, size_t *total) {
   return kSuccess;
 }
 
-// Options are those of the JIT; of them the buffer for errors counts (CU_JIT_ERROR_LOG_BUFFER and its size).
-QUERN_PTX_DRIVER int cuModuleLoadDataEx(void **handle, const void *image, unsigned options, const int *names, void **values) {
+// Options are those of the JIT; of them the buffer for errors counts (CU_JIT_ERROR_LOG_BUFFER and
+// its size).
+QUERN_PTX_DRIVER int cuModuleLoadDataEx(void **handle, const void *image, unsigned options,
+                                        const int *names, void **values) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
     return result;
-  if (handle == nullptr || image == nullptr || (options != 0 && (names == nullptr || values == nullptr)))
+  if (handle == nullptr || image == nullptr ||
+      (options != 0 && (names == nullptr || values == nullptr)))
     return kInvalidValue;
   constexpr u32 kElf = 0x464c457f, kFatBinary = 0xba55ed50;
   u32 magic = 0;
-  std::memcpy(&magic, image, std::min<size_t>(4, std::strlen(static_cast<const char *>(image)) + 1));
+  std::memcpy(&magic, image,
+              std::min<size_t>(4, std::strlen(static_cast<const char *>(image)) + 1));
   if (magic == kElf || magic == kFatBinary)
     return refused(made, kNoBinaryForGpu, "the interpreter of PTX runs no machine code");
   const auto loaded = made.device->load(static_cast<const char *>(image));
@@ -278,7 +286,10 @@ QUERN_PTX_DRIVER int cuModuleLoadDataEx(void **handle, const void *image, unsign
   module->module = *loaded;
   for (const auto &[name, function] : (*loaded)->functions)
     if (function->entry)
-      module->functions[name] = {module, function.get(), std::max(made.traits.shared_without_asking, function->static_shared) - function->static_shared};
+      module->functions[name] = {
+          module, function.get(),
+          std::max(made.traits.shared_without_asking, function->static_shared) -
+              function->static_shared};
   *handle = module;
   return kSuccess;
 }
@@ -368,13 +379,15 @@ QUERN_PTX_DRIVER int cuFuncSetAttribute(void *handle, int attribute, int value) 
     return kInvalidHandle;
   if (attribute == 9)
     return kSuccess; // how the cache is divided is a wish
-  if (attribute != 8 || value < 0 || static_cast<u32>(value) + function->function->static_shared > made.traits.shared_per_block)
+  if (attribute != 8 || value < 0 ||
+      static_cast<u32>(value) + function->function->static_shared > made.traits.shared_per_block)
     return kInvalidValue;
   function->most_dynamic = static_cast<u32>(value);
   return kSuccess;
 }
 
-QUERN_PTX_DRIVER int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *handle, int threads, size_t dynamic) {
+QUERN_PTX_DRIVER int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *handle,
+                                                                 int threads, size_t dynamic) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
@@ -382,10 +395,12 @@ QUERN_PTX_DRIVER int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, vo
   const LoadedFunction *function = made.function(handle);
   if (function == nullptr)
     return kInvalidHandle;
-  if (blocks == nullptr || threads <= 0 || static_cast<u32>(threads) > function->function->max_threads)
+  if (blocks == nullptr || threads <= 0 ||
+      static_cast<u32>(threads) > function->function->max_threads)
     return kInvalidValue;
   const u32 asked = static_cast<u32>(std::min<size_t>(dynamic, u32{1} << 30));
-  *blocks = static_cast<int>(made.device->occupancy(*function->module->module, *function->function, static_cast<u32>(threads), asked));
+  *blocks = static_cast<int>(made.device->occupancy(*function->module->module, *function->function,
+                                                    static_cast<u32>(threads), asked));
   return kSuccess;
 }
 

@@ -1,4 +1,5 @@
-// Functions of the driver: streams, copies, events, launches and graphs. CUDA Driver API, chapters 6.13 to 6.24.
+// Functions of the driver: streams, copies, events, launches and graphs. CUDA Driver API,
+// chapters 6.13 to 6.24.
 #include "tests/ptx/driver/Context.h"
 
 #include <cstring>
@@ -14,21 +15,24 @@ namespace {
 Result result_of(const Report &report) {
   if (report.kind == "misaligned")
     return kMisalignedAddress;
-  if (report.kind == "out of bounds" || report.kind == "freed memory" || report.kind == "read-only memory")
+  if (report.kind == "out of bounds" || report.kind == "freed memory" ||
+      report.kind == "read-only memory")
     return kIllegalAddress;
   return report.kind == "endless" || report.kind == "deadlock" ? kLaunchTimeout : kLaunchFailed;
 }
 
-Result run(Context &made, const LoadedFunction &function, const Shape &shape, const std::vector<u8> &parameters) {
+Result run(Context &made, const LoadedFunction &function, const Shape &shape,
+           const std::vector<u8> &parameters) {
   if (made.sticky != kSuccess)
     return made.sticky;
   made.watch->detectors().use(made.at);
-  const auto report = made.device->launch(*function.module->module, *function.function, shape, parameters);
+  const auto report =
+      made.device->launch(*function.module->module, *function.function, shape, parameters);
   if (!report.ok()) {
     made.report = std::string(report.status().message());
     made.reported = report.status().code() != absl::StatusCode::kResourceExhausted ? kInvalidValue
-                    : shape.cooperative                                             ? kCooperativeLaunchTooLarge
-                                                                                    : kLaunchOutOfResources;
+                    : shape.cooperative ? kCooperativeLaunchTooLarge
+                                        : kLaunchOutOfResources;
     return made.reported;
   }
   if (*report) {
@@ -39,7 +43,8 @@ Result run(Context &made, const LoadedFunction &function, const Shape &shape, co
   return kSuccess;
 }
 
-Result launch(void *handle, const Shape &shape, void *stream_handle, void **parameters, void **extra) {
+Result launch(void *handle, const Shape &shape, void *stream_handle, void **parameters,
+              void **extra) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
@@ -78,11 +83,14 @@ Result launch(void *handle, const Shape &shape, void *stream_handle, void **para
   } else if (!formals.empty()) {
     return kInvalidValue;
   }
-  return issue(*stream, [&made, function, shape, bytes = std::move(bytes)] { return run(made, *function, shape, bytes); });
+  return issue(*stream, [&made, function, shape, bytes = std::move(bytes)] {
+    return run(made, *function, shape, bytes);
+  });
 }
 
 // Copies and fills of device memory: `inside` says whether addresses hold.
-Result stream_work(void *stream_handle, bool (*inside)(Context &, u64, u64, size_t), u64 to, u64 from, size_t bytes, void (*work)(Context &, u64, u64, size_t)) {
+Result stream_work(void *stream_handle, bool (*inside)(Context &, u64, u64, size_t), u64 to,
+                   u64 from, size_t bytes, void (*work)(Context &, u64, u64, size_t)) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
@@ -144,7 +152,9 @@ QUERN_PTX_DRIVER int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes
   if (from == nullptr && bytes != 0)
     return kInvalidValue;
   return stream_work(
-      stream, [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); }, to, reinterpret_cast<u64>(from), bytes,
+      stream,
+      [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
+      to, reinterpret_cast<u64>(from), bytes,
       [](Context &made, u64 at, u64 source, size_t n) {
         made.device->write(at, reinterpret_cast<const void *>(source), n);
         host_copy(made, at, n, true);
@@ -155,7 +165,9 @@ QUERN_PTX_DRIVER int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void
   if (to == nullptr && bytes != 0)
     return kInvalidValue;
   return stream_work(
-      stream, [](Context &made, u64, u64 at, size_t n) { return made.device->memory().contains(at, n); }, reinterpret_cast<u64>(to), from, bytes,
+      stream,
+      [](Context &made, u64, u64 at, size_t n) { return made.device->memory().contains(at, n); },
+      reinterpret_cast<u64>(to), from, bytes,
       [](Context &made, u64 target, u64 at, size_t n) {
         made.device->read(at, reinterpret_cast<void *>(target), n);
         host_copy(made, at, n, false);
@@ -166,9 +178,11 @@ QUERN_PTX_DRIVER int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *
   return stream_work(
       stream,
       [](Context &made, u64 target, u64 source, size_t n) {
-        return made.device->memory().contains(target, n) && made.device->memory().contains(source, n);
+        return made.device->memory().contains(target, n) &&
+               made.device->memory().contains(source, n);
       },
-      to, from, bytes, [](Context &made, u64 target, u64 source, size_t n) {
+      to, from, bytes,
+      [](Context &made, u64 target, u64 source, size_t n) {
         made.device->memory().copy(target, source, n);
         host_copy(made, source, n, false);
         host_copy(made, target, n, true);
@@ -177,7 +191,9 @@ QUERN_PTX_DRIVER int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *
 
 QUERN_PTX_DRIVER int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, void *stream) {
   return stream_work(
-      stream, [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); }, to, value, bytes,
+      stream,
+      [](Context &made, u64 at, u64, size_t n) { return made.device->memory().contains(at, n); },
+      to, value, bytes,
       [](Context &made, u64 at, u64 fill, size_t n) {
         made.device->memory().fill(at, static_cast<u8>(fill), n);
         host_copy(made, at, n, true);
@@ -238,7 +254,9 @@ QUERN_PTX_DRIVER int cuEventElapsedTime_v2(float *milliseconds, void *from, void
   return kSuccess;
 }
 
-QUERN_PTX_DRIVER int cuEventElapsedTime(float *milliseconds, void *from, void *to) { return cuEventElapsedTime_v2(milliseconds, from, to); }
+QUERN_PTX_DRIVER int cuEventElapsedTime(float *milliseconds, void *from, void *to) {
+  return cuEventElapsedTime_v2(milliseconds, from, to);
+}
 
 QUERN_PTX_DRIVER int cuEventDestroy_v2(void *handle) {
   Context &made = context();
@@ -248,14 +266,20 @@ QUERN_PTX_DRIVER int cuEventDestroy_v2(void *handle) {
   return made.events.erase(handle) ? made.sticky : kInvalidHandle;
 }
 
-QUERN_PTX_DRIVER int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
-                                    unsigned shared, void *stream, void **parameters, void **extra) {
-  return launch(function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, false}, stream, parameters, extra);
+QUERN_PTX_DRIVER int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y,
+                                    unsigned grid_z, unsigned block_x, unsigned block_y,
+                                    unsigned block_z, unsigned shared, void *stream,
+                                    void **parameters, void **extra) {
+  return launch(function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, false},
+                stream, parameters, extra);
 }
 
-QUERN_PTX_DRIVER int cuLaunchCooperativeKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                                               unsigned block_z, unsigned shared, void *stream, void **parameters) {
-  return launch(function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, true}, stream, parameters, nullptr);
+QUERN_PTX_DRIVER int cuLaunchCooperativeKernel(void *function, unsigned grid_x, unsigned grid_y,
+                                               unsigned grid_z, unsigned block_x, unsigned block_y,
+                                               unsigned block_z, unsigned shared, void *stream,
+                                               void **parameters) {
+  return launch(function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, true},
+                stream, parameters, nullptr);
 }
 
 QUERN_PTX_DRIVER int cuStreamBeginCapture_v2(void *handle, int mode) {
@@ -293,7 +317,8 @@ QUERN_PTX_DRIVER int cuStreamEndCapture(void *handle, void **graph) {
   return kSuccess;
 }
 
-QUERN_PTX_DRIVER int cuGraphInstantiateWithFlags(void **executable, void *handle, unsigned long long) {
+QUERN_PTX_DRIVER int cuGraphInstantiateWithFlags(void **executable, void *handle,
+                                                 unsigned long long) {
   Context &made = context();
   const std::lock_guard hold(made.lock);
   if (const Result result = ready(made); result != kSuccess)
