@@ -24,7 +24,7 @@ Decoder::Decoder(const ModuleSyntax &module, const FunctionSyntax &syntax,
                  const Placement &placement, Function &function)
     : module_(module), syntax_(syntax), placement_(placement), function_(function) {
   for (Type type : syntax.registers) {
-    virtuals_.push_back({array_bytes(bytes_of(type)), true});
+    virtuals_.push_back({array_bytes(bytes_of(type)), true, bytes_of(type)});
     types_.push_back(type);
   }
 }
@@ -192,7 +192,7 @@ Operand Decoder::temporary(Type type) {
   Operand made;
   made.kind = Operand::Kind::Register;
   made.index = static_cast<u32>(virtuals_.size());
-  virtuals_.push_back({array_bytes(bytes_of(type)), true});
+  virtuals_.push_back({array_bytes(bytes_of(type)), true, bytes_of(type)});
   types_.push_back(type);
   return made;
 }
@@ -370,7 +370,7 @@ void Decoder::allocate() {
   std::sort(order.begin(), order.end(), [&](u32 a, u32 b) {
     return std::pair(live[a].first, a) < std::pair(live[b].first, b);
   });
-  std::map<u32, std::vector<u32>> vacant;
+  std::map<int, std::vector<u32>> vacant; // by width
   std::set<std::pair<u32, u32>> active; // last, register
   std::vector<u32> place(virtuals_.size(), 0);
   u32 top = static_cast<u32>(function_.constants.size());
@@ -381,11 +381,11 @@ void Decoder::allocate() {
   for (u32 reg : order) {
     while (!active.empty() && active.begin()->first < live[reg].first) {
       const u32 gone = active.begin()->second;
-      vacant[virtuals_[gone].bytes].push_back(place[gone]);
+      vacant[virtuals_[gone].width].push_back(place[gone]);
       words -= words_of(gone);
       active.erase(active.begin());
     }
-    auto &places = vacant[virtuals_[reg].bytes];
+    auto &places = vacant[virtuals_[reg].width];
     if (virtuals_[reg].shared && !places.empty()) {
       place[reg] = places.back();
       places.pop_back();

@@ -91,7 +91,10 @@ private:
 
   struct Virtual {
     u32 bytes;   ///< of the whole array
-    bool shared; ///< may share its place
+    bool shared; ///< may share its place, with those of its width
+    /// Bytes of a lane, 0 of predicates. Places of another width lie across other lanes, which may
+    /// be elsewhere in the code, where what lies there lives.
+    int width = 0;
   };
   const ModuleSyntax &module_;
   const FunctionSyntax &syntax_;

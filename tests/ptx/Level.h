@@ -6,10 +6,11 @@
 
 #ifdef QUERN_PTX_AVX2
 #define QUERN_PTX_LEVEL avx2
-#define QUERN_PTX_BEGIN                                                                            \
-  _Pragma(                                                                                         \
-      "clang attribute push(__attribute__((target(\"avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt\"))), "    \
-      "apply_to=function)") namespace quern::ptx::avx2 {
+// clang-format off
+#define QUERN_PTX_BEGIN \
+  _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c,bmi,bmi2\"))), apply_to=function)") \
+  namespace quern::ptx::avx2 {
+// clang-format on
 #define QUERN_PTX_END                                                                              \
   }                                                                                                \
   _Pragma("clang attribute pop")

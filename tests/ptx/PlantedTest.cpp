@@ -397,6 +397,50 @@ TEST_F(PlantedTest, BarrierOfAGrid) {
       device.launch(**module, "k", of(1000, 1024, true), Arguments().add(in).add(out)).ok());
 }
 
+// Lanes that went different ways run in turns of an instruction: what one way keeps in a register another must not
+// touch, whatever the widths of the registers that share a place.
+TEST_F(PlantedTest, WaysOfAWarpKeepApart) {
+  const std::string text = kernel(R"(
+  .reg .u16 %h<4>;
+  .reg .pred %r<3>;
+  mov.u32 %x1, 0;
+  mov.u32 %x2, 0;
+  and.b32 %x3, %t, 1;
+  setp.eq.u32 %p, %x3, 0;
+  @%p bra EVEN;
+ODD:
+  cvt.u16.u32 %h1, %t;
+  add.u16 %h2, %h1, 3;
+  mul.lo.u16 %h3, %h2, %h1;
+  cvt.u32.u16 %x4, %h3;
+  add.u32 %x2, %x2, %x4;
+  add.u32 %x1, %x1, 1;
+  setp.lt.u32 %q, %x1, 40;
+  @%q bra ODD;
+  bra.uni DONE;
+EVEN:
+  setp.lt.u32 %r1, %x1, 20;
+  setp.ge.u32 %r2, %t, 16;
+  or.pred %r1, %r1, %r2;
+  selp.u32 %x5, %t, 1, %r1;
+  add.u32 %x2, %x2, %x5;
+  add.u32 %x1, %x1, 1;
+  setp.lt.u32 %q, %x1, 40;
+  @%q bra EVEN;
+DONE:
+  mul.wide.u32 %a1, %t, 4;
+  add.u64 %a2, %out, %a1;
+  st.global.u32 [%a2], %x2;
+)");
+  for (u64 seed = 0; seed <= 8; ++seed) {
+    ASSERT_FALSE(run(text, of(1, 32), seed).has_value());
+    for (u32 t = 0; t < 32; ++t) {
+      const u32 wanted = t % 2 == 1 ? 40 * t * (t + 3) : t >= 16 ? 40 * t : 20 * t + 20;
+      EXPECT_EQ(device.get<u32>(out + 4 * t, 1)[0], wanted) << "seed " << seed << " thread " << t;
+    }
+  }
+}
+
 TEST_F(PlantedTest, LaunchesOfTwoStreams) {
   const std::string text =
       kernel("  mul.wide.u32 %a1, %t, 4;\n  add.u64 %a2, %out, %a1;\n  st.global.u32 [%a2], %t;\n");

@@ -96,7 +96,9 @@ void make_device(Context &made) {
   made.device = std::make_unique<Device>(made.traits);
   made.watch = std::make_unique<Watch>(kDeviceBase, made.device->memory().reserve());
   made.device->set_observer(made.watch.get());
-  const char *mode = std::getenv("QUERN_PTX_MODE"), *text = std::getenv("QUERN_PTX_SEED"), *count = std::getenv("QUERN_PTX_COUNT");
+  const char *mode = std::getenv("QUERN_PTX_MODE");
+  const char *text = std::getenv("QUERN_PTX_SEED");
+  const char *count = std::getenv("QUERN_PTX_COUNT");
   const u32 seed = static_cast<u32>(text != nullptr ? std::strtoul(text, nullptr, 10) : 0);
   if (mode != nullptr && std::string_view(mode) == "perturbed")
     made.device->set_perturbation(seed * 2 + 1);

@@ -139,8 +139,9 @@ Result ready(const Context &made);
 /// Whether this thread has the context current.
 bool &current();
 
-/// The device of a fresh context, and who watches it, set up as the environment says: QUERN_PTX_MODE, QUERN_PTX_SEED
-/// (numerics' as well as the order of warps and blocks, as in Schedules.h) and QUERN_PTX_COUNT.
+/// The device of a fresh context, and who watches it, set up as the environment says:
+/// QUERN_PTX_MODE, QUERN_PTX_SEED (numerics' as well as the order of warps and blocks, as in
+/// Schedules.h) and QUERN_PTX_COUNT.
 void make_device(Context &made);
 
 /// Tells the detectors of a copy or a fill; what it races with becomes the report.

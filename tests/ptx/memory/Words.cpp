@@ -29,28 +29,67 @@ uint32_t flags_of(Access access) {
 #define QUERN_PTX_WIDE
 #endif
 
-/// Whether any of these words has a write or reads that are not past.
-QUERN_PTX_WIDE bool any_busy(const uint64_t *writes, const uint64_t *reads, uint32_t words,
-                             uint64_t floor) {
+// What two stamps of one lane in one segment, accessing in one way, may differ in.
+constexpr uint64_t kSameLane = ~(static_cast<uint64_t>(kMaxPc) << kPcShift);
+// What tells the segment of a write, and that none before it is left to look at.
+constexpr uint64_t kWholeSegment = static_cast<uint64_t>(kMaxSegment) << 32 | kMore;
+
+/// Whether all words of a warp, kEach a lane, need no second look: what was there is past, of a
+/// segment that is known to be (`known`), or of the very lane.
+template <uint32_t kEach>
+__attribute__((always_inline)) inline bool nothing_to_ask(const uint64_t *writes,
+                                                          const uint64_t *reads, uint64_t stamp,
+                                                          uint64_t floor, uint64_t known) {
   uint64_t busy = 0;
-  for (uint32_t i = 0; i < words; ++i)
-    busy |= static_cast<uint64_t>(writes[i] >= floor) |
-            static_cast<uint64_t>((reads[i] & ~kSpecial) >= floor);
-  return busy != 0;
+  for (uint32_t i = 0; i < kLanes * kEach; ++i) {
+    const uint64_t mine = stamp | static_cast<uint64_t>(i / kEach) << kLaneShift;
+    const uint64_t write = writes[i];
+    const uint64_t read = reads[i];
+    busy |= static_cast<uint64_t>(write >= floor) &
+            static_cast<uint64_t>(((write ^ known) & kWholeSegment) != 0) &
+            static_cast<uint64_t>(((write ^ mine) & kSameLane) != 0);
+    busy |= static_cast<uint64_t>((read & ~kSpecial) >= floor) &
+            static_cast<uint64_t>(((read ^ mine) & kSameLane) != 0);
+  }
+  return busy == 0;
 }
 
-/// A stamp for each lane of a warp, of 1, 2 and 4 words a lane.
-QUERN_PTX_WIDE void fill1(uint64_t *cells, uint64_t stamp) {
-  for (uint32_t i = 0; i < kLanes; ++i)
-    cells[i] = stamp | static_cast<uint64_t>(i) << kLaneShift;
+template <uint32_t kEach>
+__attribute__((always_inline)) inline bool put_all(uint64_t *writes, uint64_t *reads, bool load,
+                                                   uint64_t stamp, uint64_t floor, uint64_t known) {
+  if (!nothing_to_ask<kEach>(writes, reads, stamp, floor, known))
+    return false;
+  uint64_t *const cells = load ? reads : writes;
+  for (uint32_t i = 0; i < kLanes * kEach; ++i)
+    cells[i] = stamp | static_cast<uint64_t>(i / kEach) << kLaneShift;
+  return true;
 }
-QUERN_PTX_WIDE void fill2(uint64_t *cells, uint64_t stamp) {
-  for (uint32_t i = 0; i < 2 * kLanes; ++i)
-    cells[i] = stamp | static_cast<uint64_t>(i / 2) << kLaneShift;
+
+// Any CPU, and faster where there is AVX2.
+#if defined(__x86_64__)
+#define QUERN_PTX_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define QUERN_PTX_WIDE
+#endif
+QUERN_PTX_WIDE bool put1(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
+                         uint64_t floor, uint64_t known) {
+  return put_all<1>(writes, reads, load, stamp, floor, known);
 }
-QUERN_PTX_WIDE void fill4(uint64_t *cells, uint64_t stamp) {
-  for (uint32_t i = 0; i < 4 * kLanes; ++i)
-    cells[i] = stamp | static_cast<uint64_t>(i / 4) << kLaneShift;
+QUERN_PTX_WIDE bool put2(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
+                         uint64_t floor, uint64_t known) {
+  return put_all<2>(writes, reads, load, stamp, floor, known);
+}
+QUERN_PTX_WIDE bool put4(uint64_t *writes, uint64_t *reads, bool load, uint64_t stamp,
+                         uint64_t floor, uint64_t known) {
+  return put_all<4>(writes, reads, load, stamp, floor, known);
+}
+
+/// The last segment that all lanes of a warp were found to come after, as a write's stamp; one that
+/// no stamp has where there is none.
+uint64_t known_of(const WarpTime &warp, Access access) {
+  return access.nc || access.order != Order::Weak || warp.ordered[0] == 0
+             ? kWholeSegment
+             : static_cast<uint64_t>(warp.ordered[0]) << 32;
 }
 
 } // namespace
@@ -120,9 +159,9 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
     return true;
   uint32_t *known = context.warp.ordered;
   const uint32_t segment_then = segment_of(prior.stamp);
-  if (!prior.copy && std::find(known, known + 4, segment_then) != known + 4)
+  if (std::find(known, known + 4, segment_then) != known + 4)
     return true;
-  bool as_warp = !prior.copy;
+  bool as_warp = true;
   for (uint32_t mine = lanes; mine != 0; mine &= mine - 1)
     for (uint32_t theirs = prior.lanes; theirs != 0; theirs &= theirs - 1) {
       const int lane = std::countr_zero(mine);
@@ -146,10 +185,12 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
     const bool mine = then.block == context.block.index;
     const BlockView *view = context.warp.clock ? context.warp.clock->find(then.block) : nullptr;
     const auto all = [&](const BlockView &of) {
-      return then.warp < of.epochs.size() && of.epochs[then.warp] >= then.epoch;
+      const std::vector<uint32_t> &epochs = prior.copy ? of.copies : of.epochs;
+      return then.warp < epochs.size() && epochs[then.warp] >= then.epoch;
     };
     if ((mine && all(*context.block.base)) || (view != nullptr && all(*view)) ||
-        (mine && then.warp == context.index && context.warp.warp_known >= then.epoch)) {
+        (mine && then.warp == context.index &&
+         (prior.copy ? context.warp.warp_copies : context.warp.warp_known) >= then.epoch)) {
       std::copy_backward(known, known + 3, known + 4);
       known[0] = segment_then;
     }
@@ -236,17 +277,32 @@ void Races::put_write(const Context &context, uint64_t &cell, uint64_t stamp) {
 }
 
 void Races::read_word(const Context &context, uint64_t index, uint64_t stamp, uint32_t lanes) {
-  if (context.memory->writes[index] >= context.floor)
-    check_write(context, index, stamp, lanes);
+  const uint64_t write = context.memory->writes[index];
   uint64_t &reads = context.memory->reads[index];
-  reads =
-      context.readers.add(reads, Reader{stamp, lanes, context.copy}, context.floor,
-                          [&](const Reader &other) { return orders_all(context, other, lanes); });
+  const bool one = !context.copy && std::has_single_bit(lanes);
+  const uint64_t mine = one ? at_lane(stamp, std::countr_zero(lanes)) : stamp;
+  if (write >= context.floor &&
+      ((write ^ known_of(context.warp, context.access)) & kWholeSegment) != 0 &&
+      (!one || ((write ^ mine) & kSameLane & ~uint64_t{kBytes}) != 0))
+    check_write(context, index, stamp, lanes);
+  if (one && (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0))
+    reads = mine;
+  else
+    reads =
+        context.readers.add(reads, Reader{stamp, lanes, context.copy}, context.floor,
+                            [&](const Reader &other) { return orders_all(context, other, lanes); });
 }
 
 void Races::write_word(const Context &context, uint64_t index, uint64_t stamp, int lane) {
   uint64_t &write = context.memory->writes[index];
   uint64_t &reads = context.memory->reads[index];
+  const uint64_t mine = at_lane(stamp, lane);
+  const bool own = !context.copy && ((write ^ mine) & kSameLane) == 0;
+  if ((write < context.floor || own) &&
+      (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0)) {
+    write = mine | (context.copy ? kSpecial : 0);
+    return;
+  }
   uint64_t more = 0;
   if (!is_past_reads(reads, context.floor))
     check_reads(context, index, stamp, lane);
@@ -306,22 +362,21 @@ bool Races::in_a_row(Context &context, const Address *addresses, uint32_t bytes)
       return false;
   }
   const uint64_t index = (first - context.memory->base) / 4;
-  const uint32_t each = bytes / 4;
   uint64_t *const writes = context.memory->writes + index;
   uint64_t *const reads = context.memory->reads + index;
-  if (any_busy(writes, reads, kLanes * each, context.floor))
-    return false;
   const uint64_t stamp = context.stamp | kBytes;
-  uint64_t *const cells = context.access.act == Act::Load ? reads : writes;
-  if (each == 1)
-    fill1(cells, stamp);
-  else if (each == 2)
-    fill2(cells, stamp);
-  else if (each == 4)
-    fill4(cells, stamp);
-  else
+  const bool load = context.access.act == Act::Load;
+  const uint64_t known = known_of(context.warp, context.access);
+  switch (bytes / 4) {
+  case 1:
+    return put1(writes, reads, load, stamp, context.floor, known);
+  case 2:
+    return put2(writes, reads, load, stamp, context.floor, known);
+  case 4:
+    return put4(writes, reads, load, stamp, context.floor, known);
+  default:
     return false;
-  return true;
+  }
 }
 
 template <class Address>
