@@ -2,6 +2,7 @@
 
 #include "tests/ptx/Warp.h"
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 
