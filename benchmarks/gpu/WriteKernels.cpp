@@ -90,10 +90,10 @@ std::vector<Job> jobs_of(const Wanted &wanted, bool few) {
   const int64_t panels = Packing::panels(wanted.outputs);
   for (const int rows : {1, 8}) {
     const StreamedShape rule = streamed_shape(p, panels, wanted.inputs, rows);
-    // Beside the built-in cut, half and twice as many panels, and twice the ring: what is packed
-    // has to be carried.
+    // Beside the built-in cut, half and twice as many panels, and rings of half and twice as many
+    // bytes: what is packed has to be carried, and timed.
     for (const int together : {rule.panels / 2, rule.panels, 2 * rule.panels})
-      for (const int ring : {rule.warp_bytes, 2 * rule.warp_bytes}) {
+      for (const int ring : {rule.warp_bytes / 2, rule.warp_bytes, 2 * rule.warp_bytes}) {
         const StreamedCut cut{.panels = together, .warp_bytes = ring};
         if (together == 0 || !cut.fits(panels))
           continue;
