@@ -221,10 +221,16 @@ absl::Status time_all(const Machine &machine, const std::string &folder, const s
     }
     const std::string stem = absl::StrCat(folder, "/", timed.file);
     const std::string ptx = read_file(stem + ".ptx"), cubin = cubin_for(machine, stem);
-    const auto module = device::cuda::load_module(
-        machine.gpu(),
-        {timed.file, ptx.c_str(), {reinterpret_cast<const uint8_t *>(cubin.data()), cubin.size()}},
-        /*only_ptx=*/false);
+    if (ptx.empty() && cubin.empty())
+      return absl::FailedPreconditionError(absl::StrCat(
+          folder, " has no code for ", machine.gpu()->info().name, " of compute capability ",
+          machine.gpu()->info().capability(), "\nhint: benchmarks/gpu/pack --ptx packs PTX too"));
+    const auto module =
+        device::cuda::load_module(machine.gpu(),
+                                  {timed.file,
+                                   ptx.empty() ? nullptr : ptx.c_str(),
+                                   {reinterpret_cast<const uint8_t *>(cubin.data()), cubin.size()}},
+                                  /*only_ptx=*/false);
     if (!module.ok())
       return module.status();
     const auto kernel =

@@ -109,7 +109,9 @@ Difference compare(const Said &said, const std::vector<float> &reference) {
       const double apart = std::fabs(double{given[i]} - wanted[i]);
       most = std::isnan(apart) ? INFINITY : std::max(most, apart);
     }
-    difference.most = std::max(difference.most, most / std::sqrt(square / said.vocab + 1e-30));
+    const double share = most / std::sqrt(square / said.vocab + 1e-30);
+    // Whatever is no number is as wrong as can be.
+    difference.most = std::isnan(share) ? INFINITY : std::max(difference.most, share);
     difference.same_choice += std::max_element(given, given + said.vocab) - given ==
                               std::max_element(wanted, wanted + said.vocab) - wanted;
     ++difference.rows;

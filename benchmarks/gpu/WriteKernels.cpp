@@ -5,6 +5,7 @@
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/WeightPacking.h"
 #include "codegen/cuda/device/StreamedShape.h"
+#include "codegen/cuda/tuning/ProductTable.h"
 #include "ir/formats/Packing.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
@@ -23,8 +24,6 @@ namespace {
 
 using formats::Packing;
 
-/// Shared memory that a block of any GPU has, for a product alone.
-constexpr int64_t kMostShared = 160 << 10;
 /// Blocks that the smallest GPU of interest keeps busy.
 constexpr int64_t kLeastItems = 16;
 
@@ -91,10 +90,12 @@ std::vector<Job> jobs_of(const Wanted &wanted, bool few) {
   const int64_t panels = Packing::panels(wanted.outputs);
   for (const int rows : {1, 8}) {
     const StreamedShape rule = streamed_shape(p, panels, wanted.inputs, rows);
-    for (const int together : {1, 2, 4, 8})
-      for (const int ring : {4096, 8192, 12288, 16384}) {
+    // Beside the built-in cut, half and twice as many panels, and rings of half and twice as many
+    // bytes: what is packed has to be carried, and timed.
+    for (const int together : {rule.panels / 2, rule.panels, 2 * rule.panels})
+      for (const int ring : {rule.warp_bytes / 2, rule.warp_bytes, 2 * rule.warp_bytes}) {
         const StreamedCut cut{.panels = together, .warp_bytes = ring};
-        if (!cut.fits(panels))
+        if (together == 0 || !cut.fits(panels))
           continue;
         const StreamedShape shape = streamed_shape(p, panels, wanted.inputs, rows, cut);
         const bool built_in = together == rule.panels && ring == rule.warp_bytes;
@@ -103,8 +104,10 @@ std::vector<Job> jobs_of(const Wanted &wanted, bool few) {
         // measuring.
         const bool same =
             ring != 8192 && shape.stages() == rule.stages() && together == rule.panels;
-        if (!built_in && (shared > kMostShared || same || panels / together < kLeastItems ||
-                          (few && (together > 2 || ring != 8192))))
+        const bool fits = streamed_shape(p, panels, wanted.inputs, 8, cut).shared_bytes() <=
+                          cuda::ProductTable::kMostShared;
+        if (!built_in && (!fits || same || panels / together < kLeastItems ||
+                          (few && (together > 2 || ring != rule.warp_bytes))))
           continue;
         TimedKernel kernel;
         kernel.packing = formats::packing_name(p);
@@ -144,7 +147,7 @@ absl::Status write_file(const std::string &path, const std::string &bytes) {
 }
 
 absl::Status write_all(const std::string &folder, const std::vector<std::string> &shapes,
-                       const std::vector<std::string> &variants, int threads, bool few) {
+                       const std::vector<std::string> &variants, int threads, bool few, bool ptx) {
   if (absl::Status status = cuda::available(); !status.ok())
     return status;
   std::vector<Job> jobs;
@@ -172,7 +175,7 @@ absl::Status write_all(const std::string &folder, const std::vector<std::string>
       const cuda::Compiled &made = (*compiled)[i * variants.size() + v];
       absl::Status status = write_file(absl::StrCat(stem, ".", variants[v], ".cubin"), made.cubin);
       // The PTX of the first serves whatever takes no cubin.
-      if (v == 0)
+      if (ptx && v == 0)
         status.Update(write_file(stem + ".ptx", made.ptx));
       if (!status.ok())
         return status;
@@ -187,20 +190,21 @@ int write_kernels(std::span<const char *const> args) {
   std::string folder, variants = "sm_80,sm_90a";
   std::vector<std::string> shapes;
   int threads = 2;
-  bool few = false;
+  bool few = false, ptx = false;
   const cli::Command command{
       "quern-gpu-kernels -o FOLDER SHAPE...",
       "Compiles products in all the ways in which they can be cut, for benchmarks/gpu/run to time.",
       {{"-o, --output", "FOLDER", "where they go", &folder, true},
        {"--variant", "LIST", "architectures", &variants},
        {"-j, --jobs", "N", "threads", &threads},
-       {"--few", "", "a few ways only", &few}},
+       {"--few", "", "a few ways only", &few},
+       {"--ptx", "", "their PTX too, for GPUs that take none of the cubins", &ptx}},
       "quern-gpu-kernels -o kernels q4.g32.z0.min.u8.row:2048x8192 bf16:2048x2048",
       &shapes};
   if (auto code = cli::parse(command, args))
     return *code;
   const absl::Status status =
-      write_all(folder, shapes, absl::StrSplit(variants, ','), threads, few);
+      write_all(folder, shapes, absl::StrSplit(variants, ','), threads, few, ptx);
   return status.ok() ? cli::kDone : cli::fail(status);
 }
 

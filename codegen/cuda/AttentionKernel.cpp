@@ -62,6 +62,9 @@ LogicalResult Kernel::generateAttention() {
     return tiles * kvHeads * tiling.headTiles();
   });
 
+  // As many as leave registers enough: with more rows, or a pointer more, a few would spill.
+  if (one && tiling.heads <= 4 && !attention.getSinks())
+    setResident(3);
   include("Attention.cuh");
   Text constants;
   constants.open("struct ", name(), "_constants");

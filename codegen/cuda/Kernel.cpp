@@ -159,7 +159,7 @@ std::string Kernel::source() const {
   tail.line("");
   tail.line("} // namespace quern::kernels");
   tail.line("");
-  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, 2)");
+  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, ", resident_, ")");
   tail.open(name_, "(const QuernCudaStep *step", parameters(), ")");
   tail.line("extern __shared__ __align__(128) u8 shared[];");
   std::string arguments;

@@ -134,6 +134,9 @@ public:
   void setPrefetch(std::string function, mlir::Value weights);
   /// What mostWorkers() answers.
   void setWork(std::function<int64_t(const BucketShape &)> work) { work_ = std::move(work); }
+  /// Blocks that a multiprocessor is to hold at once, as far as registers go. More of them hide
+  /// latencies better; fewer leave a thread more registers.
+  void setResident(int blocks) { resident_ = blocks; }
 
   // The generators, by anchor.
   mlir::LogicalResult generateLinear();
@@ -166,6 +169,7 @@ private:
   size_t prefetched_ = 0;
   int64_t sharedTop_ = 0, sharedBytes_ = 0;
   int names_ = 0;
+  int resident_ = 2;
   std::function<int64_t(const BucketShape &)> work_ = [](const BucketShape &) { return 1; };
 };
 

@@ -89,10 +89,7 @@ public:
       row = absl::StrCat("item % blocks * ", product.rows);
       panel = times("item / blocks", together);
     }
-    if (product.streamed)
-      stream(items, panel, scratch);
-    else
-      useProduct();
+    stream(items, panel, scratch);
     text.open("for (int item = worker; item < ", items, "; item += workers)");
     text.line(row == "0" ? "constexpr" : "const", " int row = ", row, ";");
     text.line("const int panel = ", panel, ";");
@@ -102,7 +99,7 @@ public:
       text.line("const int height = least(", product.rows, ", rows - row);");
     text.line("const u8 *const x = ", bytesOf(linear.getInput()),
               " + i64(row) * Product::kRowBytes;");
-    multiply(scratch);
+    multiply();
     finish();
     kernel.sync();
     text.close();
@@ -118,12 +115,6 @@ private:
     return isa<Q8RowsType>(rows.getType())
                ? kernel.pointer(rows)
                : absl::StrCat("reinterpret_cast<const u8 *>(", kernel.pointer(rows), ")");
-  }
-
-  void useProduct() {
-    text.line("using Product = ", product.type, ";");
-    text.line("static_assert(Product::kScratch == ", product.scratch, " && Product::kRowBytes == ",
-              rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
   }
 
   /// Begins the stream of the weights that the block's items need, in the order in which they are
@@ -145,7 +136,9 @@ private:
       to.close("};");
     };
     panelOf(text, panel);
-    useProduct();
+    text.line("using Product = ", product.type, ";");
+    text.line("static_assert(Product::kScratch == ", product.scratch, " && Product::kRowBytes == ",
+              rowBytes(linear.getInput().getType(), target::of(kernel.op)), ");");
     text.line("Product product(", kernel.pointer(linear.getWeight()), ", ", scratch, ", panel_of, ",
               count, ");");
     if (!kernel.single)
@@ -165,12 +158,7 @@ private:
   }
 
   /// Leaves the products of the item's panels, `shifts[i]` columns on, in tiles[i].
-  void multiply(const std::string &scratch) {
-    if (!product.streamed) {
-      for (size_t i = 0; i < shifts.size(); ++i)
-        multiplyPlainly(i, scratch);
-      return;
-    }
+  void multiply() {
     // The product's code is there once: it is long.
     const int64_t each = together / product.panels, all = each * shifts.size();
     std::string tile = tiles[0];
@@ -188,25 +176,6 @@ private:
     if (all > 1)
       text.close();
   }
-  void multiplyPlainly(size_t i, const std::string &scratch) {
-    const std::string weights = kernel.pointer(linear.getWeight());
-    const std::string first = plus("panel", shifts[i] / kLanes);
-    if (together == product.panels) {
-      text.line("Product::multiply<", width, ">(", weights, " + i64(", first,
-                ") * Product::kPanelBytes, x, height, ", tiles[i], ", ", scratch, ");");
-      return;
-    }
-    const int64_t rest = panels % together;
-    text.open("for (int p = 0; p < ",
-              rest == 0 ? absl::StrCat(together)
-                        : absl::StrCat("least(", together, ", ", panels, " - panel)"),
-              "; p += Product::kPanels)");
-    text.line("Product::multiply<", width, ">(", weights, " + i64(", first,
-              " + p) * Product::kPanelBytes, x, height, ", tiles[i], " + p * ", kLanes, ", ",
-              scratch, ");");
-    text.close();
-  }
-
   /// The epilogue of the item's tiles.
   void finish() {
     text.open("for (int i = thread(); i < height * ", width, "; i += kThreads)");

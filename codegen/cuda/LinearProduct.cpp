@@ -27,7 +27,6 @@ LinearProduct productFor(const ProductShape &shape) {
                    ")");
   return {.header = stem + ".cuh",
           .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)>"),
-          .streamed = true,
           .shape = text,
           .rows = rows,
           .panels = streamed.panels,

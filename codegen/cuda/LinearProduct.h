@@ -9,17 +9,15 @@
 
 namespace quern::cuda {
 
-/// A product of some rows of activations with some panels of weights, as device/PlainProducts.cuh
-/// says what such a struct has; or a streamed one, as device/StreamedProducts.cuh says.
+/// A product of some rows of activations with some panels of weights, as
+/// device/StreamedProducts.cuh says what such a class has.
 struct LinearProduct {
   std::string header; ///< of codegen/cuda/device
-  std::string type;   ///< "PlainQ8Product<packing(...), 2048, 8>"; of a streamed one, `panel_of` is
-                      ///< the panels that a block will want
-  bool streamed;
-  std::string shape; ///< of a streamed one: "streamed_shape(packing(...), 128, 2048, 1)"
-  int64_t rows;      ///< of a tile: its kRows
-  int64_t panels;    ///< its kPanels: 1, or a divisor of all panels that is even
-  int64_t scratch;   ///< its kScratch
+  std::string type;   ///< `panel_of` in it are the panels that a block will want
+  std::string shape;  ///< "streamed_shape(packing(...), 128, 2048, 1)"
+  int64_t rows;       ///< of a tile: its kRows
+  int64_t panels;     ///< its kPanels: 1, or a divisor of all panels that is even
+  int64_t scratch;    ///< its kScratch
 };
 
 /// What the product has to be like.

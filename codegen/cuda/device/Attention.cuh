@@ -472,60 +472,88 @@ private:
     total = fma(total, memory.keep[row], sum * memory.take[row]);
   }
 
-  /// Sums over a part of the key block's positions for one column, in order.
+  /// A column's values of positions that are four at a time in a part.
+  struct ColumnValues {
+    const Memory &memory;
+    int column, width;
+
+    QN_DEVICE ColumnValues(const Memory &memory, int column)
+        : memory(memory), column(column), width(least(S::kValueDim - column / 16 * 16, 16)) {}
+
+    QN_DEVICE float at(int place) const {
+      const u8 *const page = page_at(memory, place) + Keys::kBytes;
+      const int in_page = place % QUERN_KV_PAGE;
+      const float number = kv::as_float<S::kFormat>(
+          Values::numbers(page)[column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16]);
+      if constexpr (Values::kScaled)
+        return number * Values::scales(page)[column / kv::kGroup * QUERN_KV_PAGE + in_page];
+      else
+        return number;
+    }
+  };
+
+  /// Sums over a part of the key block's positions for one column, in order. Several fours are
+  /// loaded before they are needed.
   QN_DEVICE static void sum_values(const AttentionTile &tile, int base, int part, int column,
                                    const Memory &memory, float (&sums)[kRows]) {
-    constexpr int kFour = 4;
+    constexpr int kFour = 4, kFours = 4, kStep = kParts * kFour;
     const int from = most(first_seen(tile) - base, 0), to = least(end_seen(tile) - base, kBlock);
     // Positions that every row sees.
     const int last = tile.start + tile.tokens - 1;
     const int all_from = S::kWindow == 0 ? 0 : most(last + 1 - S::kWindow - base, 0);
     const int all_to = tile.start + 1 - base;
-    const int width = least(S::kValueDim - column / 16 * 16, 16);
-    for (int place = part * kFour; place < to; place += kParts * kFour) {
-      if (place + kFour <= from)
-        continue;
-      const u8 *const page = page_at(memory, place) + Keys::kBytes;
-      const int in_page = place % QUERN_KV_PAGE;
-      const auto *const values =
-          Values::numbers(page) + column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16;
-      const float *const scales =
-          Values::scales(page) + column / kv::kGroup * QUERN_KV_PAGE + in_page;
-      const auto value = [&](int i) {
-        const float number = kv::as_float<S::kFormat>(values[i * width]);
-        if constexpr (Values::kScaled)
-          return number * scales[i];
-        else
-          return number;
-      };
-      const float *const weights = memory.weights + place;
-      if (place >= all_from && place + kFour <= all_to) {
-        const float v[kFour] = {value(0), value(1), value(2), value(3)};
-#pragma unroll
-        for (int row = 0; row < kRows; ++row) {
-          if (ends(tile, row))
-            break;
-          const float4 w = *reinterpret_cast<const float4 *>(weights + row * kBlock);
-          sums[row] = fma(w.x, v[0], sums[row]);
-          sums[row] = fma(w.y, v[1], sums[row]);
-          sums[row] = fma(w.z, v[2], sums[row]);
-          sums[row] = fma(w.w, v[3], sums[row]);
-        }
-        continue;
-      }
+    const ColumnValues values(memory, column);
 #pragma unroll 1
-      for (int i = 0; i < kFour; ++i) {
-        if (place + i < from || place + i >= to)
-          continue;
-        const float v = value(i);
+    for (int first = part * kFour; first < to; first += kFours * kStep) {
+      const int end = first + (kFours - 1) * kStep + kFour;
+      if (end <= from)
+        continue;
+      if (S::kTokens == 1 || tile.tokens == 1 || (first >= all_from && end <= all_to)) {
+        // All rows see the same. What nobody sees weighs 0, and is 0 here.
+        float v[kFours][kFour];
 #pragma unroll
-        for (int row = 0; row < kRows; ++row) {
-          if (ends(tile, row))
-            break;
-          if (sees(tile, token_of(row), base + place + i))
-            sums[row] = fma(weights[row * kBlock + i], v, sums[row]);
+        for (int n = 0; n < kFours; ++n)
+#pragma unroll
+          for (int i = 0; i < kFour; ++i) {
+            const int place = first + n * kStep + i;
+            v[n][i] = place >= from && place < to ? values.at(place) : 0.0f;
+          }
+#pragma unroll
+        for (int n = 0; n < kFours; ++n) {
+          const int place = first + n * kStep;
+          if (place >= to || place + kFour <= from)
+            continue;
+          const float *const weights = memory.weights + place;
+#pragma unroll
+          for (int row = 0; row < kRows; ++row) {
+            if (ends(tile, row))
+              break;
+            const float4 w = *reinterpret_cast<const float4 *>(weights + row * kBlock);
+            sums[row] = fma(w.x, v[n][0], sums[row]);
+            sums[row] = fma(w.y, v[n][1], sums[row]);
+            sums[row] = fma(w.z, v[n][2], sums[row]);
+            sums[row] = fma(w.w, v[n][3], sums[row]);
+          }
         }
+        continue;
       }
+      if constexpr (S::kTokens > 1)
+#pragma unroll 1
+        for (int n = 0; n < kFours * kFour; ++n) {
+          const int place = first + n / kFour * kStep + n % kFour;
+          if (place >= from && place < to)
+            add_where_seen(tile, base, place, values.at(place), memory, sums);
+        }
+    }
+  }
+  QN_DEVICE static void add_where_seen(const AttentionTile &tile, int base, int place, float v,
+                                       const Memory &memory, float (&sums)[kRows]) {
+#pragma unroll
+    for (int row = 0; row < kRows; ++row) {
+      if (ends(tile, row))
+        break;
+      if (sees(tile, token_of(row), base + place))
+        sums[row] = fma(memory.weights[row * kBlock + place], v, sums[row]);
     }
   }
 };

@@ -58,7 +58,6 @@ public:
   static constexpr int kRows = kShape.rows, kPanels = kShape.panels;
   static constexpr int kScratch = static_cast<int>(kShape.shared_bytes());
   static constexpr i64 kRowBytes = kShape.inputs * 4;
-  static constexpr i64 kPanelBytes = Stream::kPanelBytes;
 
   QN_DEVICE StreamedFloatProduct(const u8 *weights, u8 *scratch, PanelOf panel_of, int count)
       : stream_(weights, scratch, panel_of, count),

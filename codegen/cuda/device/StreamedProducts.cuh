@@ -3,12 +3,16 @@
 // a ring of its own and waits for nobody: its stream of weights goes on across panels, while the
 // block adds up the parts of a panel and the kernel's epilogue runs.
 //
-// A streamed product is made with the weights, its memory and the panels that the block will want,
-// in order. From then on their weights are on their way. It says what those of PlainProducts.cuh
-// say, and
-//   multiply<kWidth>()  called for one of those panels after the other by all threads of a block,
-//                       which have met where someone else still used the tile; when it returns the
-//                       tile can be read, rows kWidth floats apart
+// A product leaves a tile in shared memory, which the kernel's epilogue reads. It is made with the
+// weights, its memory and the panels that the block will want, in order: from then on their weights
+// are on their way. It says
+//   kRows, kPanels  the most rows, and the panels, of a tile
+//   kScratch        bytes of shared memory that it needs besides
+//   kRowBytes       from one row of activations to the next
+//   multiply<kWidth>(x, height, tile)
+//                   called for one of those panels after the other by all threads of a block, which
+//                   have met where someone else still used the tile: writes tile[m * kWidth +
+//                   column] for `height` rows; when it returns the tile can be read
 // A tile's numbers depend on its row and on the weights alone. Of integer weights, each warp adds
 // up its units' pairs of groups in four sums, pair p in sum p % 4, in order; of float ones each of
 // 16 or 8 lanes its own inputs. These sums are added up in a fixed tree, then the warps' in order.

@@ -61,7 +61,6 @@ public:
   static constexpr int kRows = kShape.rows, kPanels = kShape.panels;
   static constexpr int kScratch = static_cast<int>(kShape.shared_bytes());
   static constexpr i64 kRowBytes = q8_row_bytes(static_cast<int>(kShape.inputs));
-  static constexpr i64 kPanelBytes = Stream::kPanelBytes;
 
   QN_DEVICE StreamedQ8Product(const u8 *weights, u8 *scratch, PanelOf panel_of, int count)
       : stream_(weights, scratch, panel_of, count),

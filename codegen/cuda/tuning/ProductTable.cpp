@@ -19,8 +19,6 @@ constexpr DeviceHeader kBuiltIn[] = {
 #include "codegen/cuda/ProductTable.inc"
 };
 constexpr std::string_view kColumns = "packing,inputs,panels,together,ring,device";
-/// Of a block on an A100, less what the kernel around a product takes.
-constexpr int64_t kMostShared = 144 << 10;
 
 absl::Status wrong(int line, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", std::string(what)));

@@ -1,17 +1,17 @@
 // Tests that every phase keeps the meaning of the modules that generated code is held to: each op of the dense families,
 // through fusion, quantization, schedule, plan and order.
-// RUN: quern-opt %S/modules/gpt2.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,GPT2
-// RUN: quern-opt %S/modules/gpt2.mlir --verify-semantics "--quern-to=phase=order quant=int8" | FileCheck %s
-// RUN: quern-opt %S/modules/bloom.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,BLOOM
-// RUN: quern-opt %S/modules/bloom.mlir --verify-semantics "--quern-to=phase=order quant=int4" | FileCheck %s
-// RUN: quern-opt %S/modules/cohere.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,COHERE
-// RUN: quern-opt %S/modules/falcon.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,FALCON
-// RUN: quern-opt %S/modules/falcon.mlir --verify-semantics "--quern-to=phase=order quant=int4" | FileCheck %s
-// RUN: quern-opt %S/modules/cohere.mlir --verify-semantics "--quern-to=phase=order quant=int8 kv=int8" | FileCheck %s
-// RUN: quern-opt %S/modules/olmo.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,OLMO
-// RUN: quern-opt %S/modules/olmo.mlir --verify-semantics "--quern-to=phase=order quant=int4,asym kv=f16" | FileCheck %s
-// RUN: quern-opt %S/modules/residual.mlir --verify-semantics --quern-to=phase=order | FileCheck %s
-// RUN: quern-opt %S/modules/residual.mlir --verify-semantics "--quern-to=phase=order quant=int4 kv=bf16" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/gpt2.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,GPT2
+// RUN: quern-opt %S/../models/modules/gpt2.mlir --verify-semantics "--quern-to=phase=order quant=int8" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/bloom.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,BLOOM
+// RUN: quern-opt %S/../models/modules/bloom.mlir --verify-semantics "--quern-to=phase=order quant=int4" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/cohere.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,COHERE
+// RUN: quern-opt %S/../models/modules/falcon.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,FALCON
+// RUN: quern-opt %S/../models/modules/falcon.mlir --verify-semantics "--quern-to=phase=order quant=int4" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/cohere.mlir --verify-semantics "--quern-to=phase=order quant=int8 kv=int8" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/olmo.mlir --verify-semantics --quern-to=phase=order | FileCheck %s --check-prefixes=CHECK,OLMO
+// RUN: quern-opt %S/../models/modules/olmo.mlir --verify-semantics "--quern-to=phase=order quant=int4,asym kv=f16" | FileCheck %s
+// RUN: quern-opt %S/../models/modules/residual.mlir --verify-semantics --quern-to=phase=order | FileCheck %s
+// RUN: quern-opt %S/../models/modules/residual.mlir --verify-semantics "--quern-to=phase=order quant=int4 kv=bf16" | FileCheck %s
 
 // Learned positions are looked up and added in one kernel; an MLP without a gate has its activation in the linear.
 // GPT2: quern.kernel @embedding_1 embedding

@@ -3,10 +3,12 @@
 
 #include "codegen/cuda/Nvrtc.h"
 #include "runtime/abi/CudaStep.h"
+#include "tests/ptx/Schedules.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 
+#include <map>
 #include <random>
 
 namespace quern::test {
@@ -27,13 +29,19 @@ std::unique_ptr<KernelRun> KernelRun::create(const std::string &text, cuda::Form
     ADD_FAILURE() << "is not generated:\n" << text;
     return nullptr;
   }
-  const auto compiled = cuda::compile(run->kernel->source(), "k", "sm_80");
-  if (!compiled.ok()) {
-    ADD_FAILURE() << compiled.status();
+  // Compiled once, whatever tests ask for it.
+  static std::map<std::string, absl::StatusOr<cuda::Compiled>> all;
+  const std::string source = run->kernel->source();
+  auto compiled = all.find(source);
+  if (compiled == all.end())
+    compiled = all.emplace(source, cuda::compile(source, "k", "sm_80")).first;
+  if (!compiled->second.ok()) {
+    ADD_FAILURE() << compiled->second.status();
     return nullptr;
   }
-  EXPECT_EQ(compiled->local, 0) << "registers spill";
-  const auto code = run->device.load(compiled->ptx);
+  EXPECT_EQ(compiled->second->local, 0) << "registers spill";
+  run->device.set_observer(&run->watch);
+  const auto code = run->device.load(compiled->second->ptx);
   if (!code.ok()) {
     ADD_FAILURE() << code.status();
     return nullptr;
@@ -91,6 +99,9 @@ void KernelRun::launch(uint32_t workers, const std::vector<uint64_t> &operands) 
   arguments.add(device.put(std::vector<QuernCudaStep>{step}));
   for (const uint64_t operand : operands)
     arguments.add(operand);
+  static uint64_t seed = 0;
+  const auto schedule = ptx::new_schedule(++seed);
+  device.set_scheduler(schedule.get());
   const auto report =
       device.launch(*code, "k",
                     {.grid = {workers, 1, 1},
@@ -98,7 +109,11 @@ void KernelRun::launch(uint32_t workers, const std::vector<uint64_t> &operands) 
                      .dynamic_shared = static_cast<uint32_t>(kernel->sharedBytes())},
                     arguments);
   ASSERT_TRUE(report.ok()) << report.status();
-  ASSERT_FALSE(*report) << (*report)->text();
+  ASSERT_FALSE(*report) << "seed " << seed << ": " << (*report)->text();
+  if (watch.counting() != nullptr) {
+    EXPECT_LE(counters().worst_conflict, 2u) << "at line " << counters().worst_line;
+    EXPECT_EQ(counters().local_bytes, 0u);
+  }
   for (const uint32_t arrived : device.get<uint32_t>(arrivals, QUERN_CUDA_ARRIVALS))
     ASSERT_EQ(arrived, 0u) << "arrivals are left behind";
 }

@@ -1,9 +1,12 @@
-// One kernel of textual IR, generated, compiled by NVRTC, and run by the PTX interpreter.
+// One kernel of textual IR, generated, compiled by NVRTC, and run by the PTX interpreter with all
+// its detectors: every launch in another order of warps and blocks, and without bank conflicts
+// above 2-way.
 #ifndef QUERN_TESTS_CODEGEN_CUDA_KERNELRUN_H
 #define QUERN_TESTS_CODEGEN_CUDA_KERNELRUN_H
 
 #include "codegen/cuda/Kernel.h"
 #include "tests/ptx/Interpreter.h"
+#include "tests/ptx/Watch.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -28,6 +31,10 @@ public:
   static std::unique_ptr<KernelRun> create(const std::string &text, cuda::Form form);
 
   ptx::Device device;
+  /// Counts launches from now on.
+  void count() { watch.count(true); }
+  /// The last launch's counters.
+  const ptx::Counters &counters() { return watch.counting()->kernels().back(); }
 
   /// What the step has: set before `launch`.
   void setSequences(const std::vector<Sequence> &sequences);
@@ -45,6 +52,7 @@ public:
   std::vector<int32_t> cu, positions, tokenSeq;
 
 private:
+  ptx::Watch watch{ptx::kDeviceBase, device.memory().reserve()};
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::unique_ptr<cuda::Kernel> kernel;

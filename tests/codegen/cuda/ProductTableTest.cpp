@@ -26,7 +26,7 @@ std::string error_of(const std::string &lines) {
 TEST(ProductTableTest, ShapesAreFound) {
   const auto table = ProductTable::parse(std::string(kHead) +
                                          "q4.g32.z0.min.u8.row,2048,128,2,4096,NVIDIA H200, one\n"
-                                         "bf16,2048,128,4,16384,NVIDIA H200\n");
+                                         "bf16,2048,128,4,4096,NVIDIA H200\n");
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_EQ(table->size(), 2u);
   const formats::Packing int4 = *formats::parse_packing("q4.g32.z0.min.u8.row"),

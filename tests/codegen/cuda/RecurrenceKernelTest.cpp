@@ -107,6 +107,7 @@ protected:
     auto kernel = KernelRun::create(text(c), Form::Many);
     if (!kernel)
       return {};
+    kernel->count();
     const auto state = static_cast<size_t>(c.heads * c.keyDim * c.valueDim);
     // Something else lies before the state in a slot.
     constexpr size_t kOffset = 64;

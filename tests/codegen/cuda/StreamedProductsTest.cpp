@@ -2,10 +2,13 @@
 // that a row's bits depend on nothing else, and what they read.
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Native.h"
+#include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/device/StreamedShape.h"
 #include "ir/formats/PackingLayout.h"
-#include "tests/codegen/cuda/DeviceKernel.h"
 #include "tests/codegen/cuda/NeedsNvrtc.h"
+#include "tests/ptx/Interpreter.h"
+#include "tests/ptx/Memory.h"
+#include "tests/ptx/Watch.h"
 
 #include <gtest/gtest.h>
 
@@ -160,30 +163,52 @@ Rows random_rows(bool quantized, int rows, int inputs, std::mt19937 &random) {
   return made;
 }
 
+/// Detectors, counters, and the bytes that lanes ask of the weights.
+class Traffic : public ptx::Watch {
+public:
+  explicit Traffic(ptx::Device &device) : Watch(ptx::kDeviceBase, device.memory().reserve()) {}
+  void of(uint64_t first, uint64_t bytes) {
+    first_ = first;
+    end_ = first + bytes;
+    asked = 0;
+  }
+  void access(const ptx::Warp &warp, const ptx::Instr &instr, const ptx::Access &access) override {
+    for (int lane = 0; lane < 32; ++lane)
+      if (access.space == ptx::Space::Global && access.mask >> lane & 1 &&
+          access.address[lane] >= first_ && access.address[lane] < end_)
+        asked += access.bytes;
+    Watch::access(warp, instr, access);
+  }
+
+  uint64_t asked = 0;
+
+private:
+  uint64_t first_ = 0, end_ = 0;
+};
+
 class Product {
 public:
   Product(const NamedPacking &named, int channels, int inputs, int rows, const Compiled &compiled)
-      : channels_(channels),
+      : traffic(device_), channels_(channels),
         shape_(streamed_shape(named.packing, Packing::panels(channels), inputs, rows)) {
     auto module = device_.load(compiled.ptx);
     EXPECT_TRUE(module.ok()) << module.status();
     if (module.ok())
       module_ = *module;
+    device_.set_observer(&traffic);
   }
 
   /// The rows' products with `grid` blocks; empty where something was wrong.
   std::vector<float> run(const Weights &weights, const Rows &x, int rows, int grid,
-                         Traffic *traffic = nullptr) {
+                         bool count = false) {
     if (!module_)
       return {};
     const ptx::u64 w = device_.put(weights.bytes);
     const ptx::u64 of_x = device_.allocate(rows * x.stride);
     device_.write(of_x, x.bytes.data(), rows * x.stride);
     const ptx::u64 y = device_.allocate(4 * size_t(rows) * channels_);
-    if (traffic) {
-      device_.set_observer(traffic);
-      traffic->watch(w, weights.bytes.size());
-    }
+    traffic.of(w, weights.bytes.size());
+    traffic.count(count);
     const auto report =
         device_.launch(*module_, "product",
                        {.grid = {static_cast<ptx::u32>(grid), 1, 1},
@@ -191,7 +216,6 @@ public:
                         .dynamic_shared = static_cast<ptx::u32>(shape_.shared_bytes() +
                                                                 shape_.rows * shape_.panels * 64)},
                        ptx::Arguments().add(w).add(of_x).add(y).add(rows));
-    device_.set_observer(nullptr);
     EXPECT_TRUE(report.ok()) << report.status();
     if (!report.ok())
       return {};
@@ -205,9 +229,14 @@ public:
   const StreamedShape &shape() const { return shape_; }
 
 private:
+  ptx::Device device_;
+
+public:
+  Traffic traffic;
+
+private:
   int channels_;
   StreamedShape shape_;
-  ptx::Device device_;
   const ptx::Module *module_ = nullptr;
 };
 
@@ -262,10 +291,8 @@ void check(const NamedPacking &named, const Case &c, std::span<const Compiled> m
     EXPECT_EQ(code.local, 0);
     Product product(named, c.channels, c.inputs, most, code);
     for (int rows = most; rows >= 1; --rows) {
-      Traffic traffic;
       const bool counted = (rows & (rows - 1)) == 0; // for others the same code runs
-      const std::vector<float> y =
-          product.run(weights, x, rows, rows % 2 ? 3 : panels, counted ? &traffic : nullptr);
+      const std::vector<float> y = product.run(weights, x, rows, rows % 2 ? 3 : panels, counted);
       ASSERT_EQ(y.size(), size_t(rows) * c.channels);
       if (all.empty()) {
         all = y;
@@ -279,8 +306,8 @@ void check(const NamedPacking &named, const Case &c, std::span<const Compiled> m
       const StreamedShape &shape = product.shape();
       const int64_t again =
           panels * (std::min<int64_t>(shape.parts(), shape.units()) - 1) * shape.head_bytes();
-      EXPECT_EQ(traffic.asked, weights.bytes.size() + again);
-      EXPECT_LE(traffic.worst_conflict, 2);
+      EXPECT_EQ(product.traffic.asked, weights.bytes.size() + again);
+      EXPECT_LE(product.traffic.counting()->kernels().front().worst_conflict, 2u);
     }
   }
 }

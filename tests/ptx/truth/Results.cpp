@@ -15,7 +15,8 @@ int digit(char c) {
 
 std::string answer_line(const Case &c, const Answer &answer) {
   if (!answer.refused.empty()) {
-    std::string why = answer.refused;
+    constexpr size_t kMost = 400; // a driver may have much to say
+    std::string why = answer.refused.substr(0, kMost);
     for (char &letter : why)
       if (letter == '\n' || letter == '\r')
         letter = ' ';

@@ -132,8 +132,8 @@ TEST(TruthTest, TheInterpreterIsAsHardwareIs) {
       const auto expected = answer_of(*results, c);
       if (absl::IsNotFound(expected.status()))
         continue; // younger than the answers, or they were cut off
-      ASSERT_TRUE(expected.ok()) << file << ": " << expected.status();
-      if (!expected->refused.empty())
+      EXPECT_TRUE(expected.ok()) << file << ": " << expected.status();
+      if (!expected.ok() || !expected->refused.empty())
         continue;
       const Answer given = ask(c);
       EXPECT_EQ(given.refused, "") << c.name;

@@ -1,4 +1,5 @@
 // Sessions on the device cuda: what the driver is asked for, and that the answers are the CPU's.
+#include "runtime/device/cuda/Upload.h"
 #include "tests/runtime/device/cuda/FakeGpuTest.h"
 
 #include <algorithm>
@@ -145,7 +146,9 @@ TEST_F(CudaDevice, APersistentKernelHasNoMoreBlocksThanTheGpuHolds) {
 
 // Tests that state saved on either device goes on on the other.
 TEST_F(CudaDevice, StateMovesBetweenDevices) {
-  const auto tokens = some_tokens(140);
+  // So long that the window's group has given back a page: its pages are not numbered as the
+  // others.
+  const auto tokens = some_tokens(199);
   for (const auto &[from, to] : {std::pair("cpu", "ptx"), std::pair("ptx", "cpu")}) {
     SCOPED_TRACE(from);
     const std::string path = test::fresh_path("moving.state");
@@ -153,14 +156,14 @@ TEST_F(CudaDevice, StateMovesBetweenDevices) {
       auto engine = open({.window = 70, .cuda = true}, from);
       ASSERT_TRUE(engine.ok()) << engine.status();
       const auto slot = *(*engine)->create_slot();
-      (void)feed(**engine, slot, std::span(tokens).first(139));
+      (void)feed(**engine, slot, std::span(tokens).first(198));
       ASSERT_TRUE((*engine)->save_state(slot, path).ok());
     }
     auto engine = open({.window = 70, .cuda = true}, to);
     ASSERT_TRUE(engine.ok()) << engine.status();
     const auto slot = (*engine)->load_state(path);
     ASSERT_TRUE(slot.ok()) << slot.status();
-    EXPECT_EQ(feed(**engine, *slot, std::span(tokens).subspan(139)), fake_logits(tokens, true, 70));
+    EXPECT_EQ(feed(**engine, *slot, std::span(tokens).subspan(198)), fake_logits(tokens, true, 70));
   }
 }
 
@@ -176,6 +179,67 @@ TEST_F(CudaDevice, CallsEntriesOfPlainTensors) {
   ASSERT_TRUE(status.ok()) << status;
   for (size_t i = 0; i < 6; ++i)
     EXPECT_EQ(y[i], x[i] * 2 + test::fake_weight(0));
+}
+
+// Tests that memory is zeros, and that state is zeroed and copied in the order of the calls.
+TEST_F(CudaDevice, MovesState) {
+  auto opened = open_device("ptx", {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Device &device = **opened;
+  auto memory = device.allocate(1000);
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  uint8_t *data = (*memory)->data();
+  std::vector<uint8_t> host(1000, 1);
+  ASSERT_TRUE(device.to_host(host.data(), data, 1000).ok());
+  EXPECT_EQ(host, std::vector<uint8_t>(1000));
+  std::vector<uint8_t> ones(500, 1);
+  ASSERT_TRUE(device.from_host(data, ones.data(), 500).ok());
+  std::ranges::fill(ones, 2); // the caller's again
+  device.copy(data + 500, data, 500);
+  device.zero(data + 100, 200);
+  ASSERT_TRUE(device.to_host(host.data(), data, 1000).ok());
+  for (size_t i = 0; i < 1000; ++i)
+    EXPECT_EQ(host[i], i >= 100 && i < 300 ? 0 : 1) << i;
+}
+
+// Tests that a copy that fails is not forgotten.
+TEST_F(CudaDevice, WhatCannotSayItsErrorSaysItLater) {
+  auto opened = open_device("ptx", {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Device &device = **opened;
+  auto memory = device.allocate(100);
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  fake_driver().fail = "cuMemcpyDtoDAsync_v2";
+  fake_driver().fail_after = 0;
+  fake_driver().fail_result = 999;
+  device.copy((*memory)->data(), (*memory)->data() + 50, 50);
+  uint8_t byte = 0;
+  const absl::Status status = device.to_host(&byte, (*memory)->data(), 1);
+  EXPECT_THAT(message(status), HasSubstr("device ptx failed: copying state: "));
+  EXPECT_EQ(device.from_host((*memory)->data(), &byte, 1), status);
+}
+
+// Tests that pieces of weights do not overtake each other in the buffers that they share, with a
+// driver that copies as late as it may.
+TEST_F(CudaDevice, UploadsInPieces) {
+  auto driver = cuda::Driver::load(cuda::Library::interpreter);
+  ASSERT_TRUE(driver.ok()) << driver.status();
+  auto gpu = cuda::Gpu::open(*driver, 0);
+  ASSERT_TRUE(gpu.ok()) << gpu.status();
+  auto stream = cuda::make_stream(*gpu);
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  constexpr uint64_t kBytes = (30u << 20) + 5;
+  std::vector<uint8_t> weights(kBytes), read(kBytes);
+  for (size_t i = 0; i < kBytes; ++i)
+    weights[i] = static_cast<uint8_t>(i >> 17); // no two pieces are alike
+  auto memory = cuda::allocate(*gpu, kBytes, "a test");
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  ASSERT_TRUE(cuda::upload(*gpu, stream->get(), memory->get(), weights).ok());
+  EXPECT_EQ(calls("cuMemcpyHtoDAsync_v2").size(), 4u);
+  EXPECT_EQ(calls("cuMemHostAlloc").size(), 2u);
+  ASSERT_EQ((*driver)->to_host(read.data(), memory->get(), kBytes, stream->get()), cuda::kSuccess);
+  ASSERT_EQ((*driver)->stream_synchronize(stream->get()), cuda::kSuccess);
+  EXPECT_TRUE(weights == read);
 }
 
 // Tests that each dispatch has its time.
