@@ -117,10 +117,10 @@ private:
 
 void Parser::version() {
   // 9.0 was read as a decimal number.
-  if (token_.kind == Token::Kind::Double)
-    module_.version = static_cast<int>(std::bit_cast<double>(token_.bits) * 10 + 0.5);
-  if (module_.version < 60 || module_.version > 99)
+  const double number = token_.kind == Token::Kind::Double ? std::bit_cast<double>(token_.bits) : 0;
+  if (!(number >= 6 && number < 10))
     refuse("a .version other than 6.0 to 9.9");
+  module_.version = static_cast<int>(number * 10 + 0.5);
   advance();
 }
 

@@ -55,6 +55,7 @@ TEST(PtxParser, OperandsThatDoNotFit) {
 
 TEST(PtxParser, TextThatIsNoPtx) {
   EXPECT_THAT(refusal(""), HasSubstr("expected .version"));
+  EXPECT_THAT(refusal(".version 1e300"), HasSubstr("6.0 to 9.9"));
   EXPECT_THAT(refusal("\x7f"
                       "ELF"),
               HasSubstr("does not have"));
