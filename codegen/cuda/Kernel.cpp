@@ -125,7 +125,7 @@ void Kernel::setPrefetch(std::string function, mlir::Value weights) {
                 parameters_.begin();
 }
 
-std::string Kernel::function() const {
+std::string Kernel::function(bool inlined) const {
   Text head;
   for (const std::string &declaration : declarations_)
     head.line(declaration);
@@ -140,8 +140,12 @@ std::string Kernel::function() const {
       absl::StrAppend(&names, " and ", labels_.size() - kLabels, " more");
     head.comment(names);
   }
-  head.line("__device__ void ", name_,
-            "(const QuernCudaStep &step, int worker, int workers, u8 *shared", parameters(), ") {");
+  head.line("__device__ ", inlined ? "" : "__noinline__ ", "void ", name_,
+            "(const QuernCudaStep &step, int worker, int workers, u8 *", inlined ? "shared" : "",
+            parameters(), ") {");
+  // What is handed over would be a pointer to any memory, and slower.
+  if (!inlined)
+    head.line("  extern __shared__ __align__(128) u8 shared[];");
   Text tail;
   tail.line("}");
   tail.line("inline constexpr int ", name_, "_shared = ", sharedBytes_, ";");

@@ -57,8 +57,9 @@ public:
   /// The translation unit: the __device__ function and the __global__ one.
   std::string source() const;
   /// The __device__ function alone, with what it needs above it, for a text of several kernels.
-  /// That has to include includes().
-  std::string function() const;
+  /// That has to include includes(). `inlined`: where it is called, as the compiler sees fit; else
+  /// it is code of its own.
+  std::string function(bool inlined = true) const;
   const std::vector<std::string> &includes() const { return includes_; }
   const std::string &name() const { return name_; }
   /// The types of its parameters behind the shared memory, in the order of a call's operands.
