@@ -14,12 +14,6 @@ using codegen::Loop;
 using codegen::Operand;
 using Base = Operand::Base;
 
-/// Calls of a kernel that are written out, of which each is a copy of its code. More of them have
-/// one for all: layers that are alike but in no order that repeats would take NVRTC seconds each.
-/// (gemma2 of three layers: 6.8 s of CPU become 2.7 s.) What a loop of layers calls, and its first
-/// or last layer once more, stays inlined.
-constexpr size_t kMostCopies = 2;
-
 class Writer {
 public:
   Writer(llvm::StringRef name, llvm::ArrayRef<Call> calls, llvm::ArrayRef<Loop> loops,
@@ -82,8 +76,12 @@ private:
     text.line("");
     text.line("namespace quern::kernels {");
     std::string all = text.str();
+    // Each call that is written out would be a copy of the kernel's code, which takes NVRTC seconds
+    // where layers are alike in no order that repeats (6.8 of them, not 2.7, for gemma2 of three
+    // layers). So what is called at several places is code of its own, and what a loop of layers
+    // alone calls stays inlined.
     for (const Kernel *kernel : used)
-      absl::StrAppend(&all, "\n", kernel->function(written.at(kernel) <= kMostCopies),
+      absl::StrAppend(&all, "\n", kernel->function(written.at(kernel) == 1),
                       kernel->prefetchFunction());
     Text tail;
     tail.line("");
