@@ -19,7 +19,7 @@ static constexpr uint64_t kBytesAKernel = 167 << 10;
 std::span<const codegen::VariantInfo> CudaTarget::variants() const {
   static const std::vector<codegen::VariantInfo> all = {
       {"sm_80", {"sm_80"}, {"a100"}, kBytesAKernel},
-      {"sm_90a", {"sm_90a"}, {"h100"}, kBytesAKernel}};
+      {"sm_90a", {"sm_90a"}, {"h100", "sm_90"}, kBytesAKernel}};
   return all;
 }
 

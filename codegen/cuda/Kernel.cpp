@@ -163,7 +163,11 @@ std::string Kernel::source() const {
   tail.line("");
   tail.line("} // namespace quern::kernels");
   tail.line("");
-  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, ", resident_, ")");
+  // Left open: where registers spill, there are fewer (Nvrtc.h).
+  tail.line("#ifndef QUERN_RESIDENT");
+  tail.line("#define QUERN_RESIDENT ", resident_);
+  tail.line("#endif");
+  tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, QUERN_RESIDENT)");
   tail.open(name_, "(const QuernCudaStep *step", parameters(), ")");
   tail.line("extern __shared__ __align__(128) u8 shared[];");
   std::string arguments;

@@ -136,7 +136,8 @@ public:
   /// What mostWorkers() answers.
   void setWork(std::function<int64_t(const BucketShape &)> work) { work_ = std::move(work); }
   /// Blocks that a multiprocessor is to hold at once, as far as registers go. More of them hide
-  /// latencies better; fewer leave a thread more registers.
+  /// latencies better; fewer leave a thread more registers. There are fewer than that where they
+  /// would spill.
   void setResident(int blocks) { resident_ = blocks; }
 
   // The generators, by anchor.

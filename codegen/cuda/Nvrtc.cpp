@@ -163,6 +163,29 @@ absl::StatusOr<Compiled> compile_one(const NvrtcLibrary &library, const CompileJ
   return compiled;
 }
 
+bool spills(const Compiled &compiled) {
+  return std::ranges::any_of(compiled.functions,
+                             [](const CompiledFunction &f) { return f.spilled != 0; });
+}
+
+/// How many registers a kernel takes is the assembler's affair, by architecture and version: no
+/// rule of ours would foresee what spills.
+absl::StatusOr<Compiled> compile_without_spills(const NvrtcLibrary &library, const CompileJob &job,
+                                                const std::vector<std::string> &options) {
+  auto compiled = compile_one(library, job, options);
+  constexpr std::string_view kResident = "QUERN_RESIDENT";
+  if (job.source.find(kResident) == std::string_view::npos)
+    return compiled;
+  for (const std::string_view fewer : {"2", "1"}) {
+    if (!compiled.ok() || !spills(*compiled))
+      break;
+    std::vector<std::string> values = options;
+    values.push_back("-D" + std::string(kResident) + "=" + std::string(fewer));
+    compiled = compile_one(library, job, values);
+  }
+  return compiled;
+}
+
 // ---- In the cache: lengths and bytes of the texts, then the functions
 
 void append(std::string &to, std::string_view bytes) {
@@ -234,7 +257,7 @@ absl::StatusOr<Compiled> find_or_compile(const NvrtcLibrary &library, const Comp
   if (const std::optional<std::string> kept = cache.find(key))
     compiled = deserialized(*kept);
   if (!compiled) {
-    auto made = compile_one(library, job, values);
+    auto made = compile_without_spills(library, job, values);
     if (!made.ok())
       return made.status();
     cache.keep(key, serialized(*made));

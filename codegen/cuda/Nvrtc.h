@@ -45,7 +45,10 @@ struct Compiled {
   bool operator==(const Compiled &) const = default;
 };
 
-/// What is to be compiled. The headers of DeviceHeaders.h can be included, and nothing else.
+/// What is to be compiled. The headers of DeviceHeaders.h can be included, and nothing else. A
+/// source that asks for the macro QUERN_RESIDENT, blocks that a multiprocessor is to hold at once,
+/// may have a number of its own (`#ifndef QUERN_RESIDENT`); where registers spill at that, it is
+/// given 2, and then 1.
 struct CompileJob {
   std::string_view name;   ///< "linear_0_many": its lines are those of linear_0_many.cu in errors
   std::string_view source; ///< CUDA C++

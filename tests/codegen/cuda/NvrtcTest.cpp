@@ -85,6 +85,33 @@ extern "C" __global__ void first(int *x, int at) {
   EXPECT_EQ(compiled->local, 256);
 }
 
+// Tests that a kernel whose registers do not suffice for as many blocks as it would like gets
+// fewer, where it leaves their number open, and only there.
+TEST(Nvrtc, HasFewerBlocksWhereRegistersSpill) {
+  QUERN_NEEDS_NVRTC();
+  const std::string open = "#ifndef QUERN_RESIDENT\n#define QUERN_RESIDENT 8\n#endif\n";
+  const std::string fixed = "#define kBlocks 8\n";
+  const auto kernel = [](const std::string &blocks) {
+    return "extern \"C\" __global__ void __launch_bounds__(256, " + blocks + R"() many(float *x) {
+  float own[64];
+  for (int i = 0; i < 64; ++i)
+    own[i] = x[i * 256 + threadIdx.x];
+  __syncthreads();
+  for (int i = 0; i < 64; ++i)
+    x[i * 256 + threadIdx.x] = own[63 - i] * own[i];
+})";
+  };
+  for (const char *arch : {"sm_80", "sm_90a"}) {
+    const auto spilled = compile(fixed + kernel("kBlocks"), "fixed", arch);
+    ASSERT_TRUE(spilled.ok()) << spilled.status();
+    EXPECT_GT(spilled->functions[0].spilled, 0);
+    const auto fewer = compile(open + kernel("QUERN_RESIDENT"), "open", arch);
+    ASSERT_TRUE(fewer.ok()) << fewer.status();
+    EXPECT_EQ(fewer->functions[0].spilled, 0);
+    EXPECT_THAT(fewer->ptx, HasSubstr(".minnctapersm 2"));
+  }
+}
+
 TEST(Nvrtc, ReadsTheHostsHeaders) {
   QUERN_NEEDS_NVRTC();
   const auto compiled = compile(R"(

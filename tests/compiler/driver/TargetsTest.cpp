@@ -50,6 +50,7 @@ TEST(Targets, HaveAllTheirVariantsUnlessSomeAreNamed) {
 
 TEST(Targets, VariantsHaveOtherSpellings) {
   EXPECT_EQ(chosen("cuda", "h100"), "cuda: sm_90a");
+  EXPECT_EQ(chosen("cuda", "sm_90"), "cuda: sm_90a");
   EXPECT_EQ(chosen("cuda", "a100,sm_80"), "cuda: sm_80");
   EXPECT_EQ(chosen("cpu,cuda", "a100,x86-64-v4"), "cpu: x86-64-v4; cuda: sm_80");
 }
@@ -73,7 +74,7 @@ TEST(Targets, NamesThatAreNone) {
   EXPECT_THAT(refused("cpu,", ""), HasSubstr("no such target"));
   EXPECT_THAT(refused("cpu,cuda", "sm_70"), HasSubstr("--variant sm_70: no such variant\nhint: "));
   EXPECT_THAT(refused("cpu", "quantum"), HasSubstr("there are x86-64-v3, x86-64-v4, amx, sm_80, "
-                                                   "a100, sm_90a, h100, native"));
+                                                   "a100, sm_90a, h100, sm_90, native"));
 }
 
 // Tests that a variant whose target is not asked for is refused, with what to ask for.
