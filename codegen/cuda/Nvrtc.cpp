@@ -173,14 +173,13 @@ bool spills(const Compiled &compiled) {
 absl::StatusOr<Compiled> compile_without_spills(const NvrtcLibrary &library, const CompileJob &job,
                                                 const std::vector<std::string> &options) {
   auto compiled = compile_one(library, job, options);
-  constexpr std::string_view kResident = "QUERN_RESIDENT";
-  if (job.source.find(kResident) == std::string_view::npos)
+  if (job.source.find("#ifndef QUERN_RESIDENT\n") == std::string_view::npos)
     return compiled;
   for (const std::string_view fewer : {"2", "1"}) {
     if (!compiled.ok() || !spills(*compiled))
       break;
     std::vector<std::string> values = options;
-    values.push_back("-D" + std::string(kResident) + "=" + std::string(fewer));
+    values.push_back("-DQUERN_RESIDENT=" + std::string(fewer));
     compiled = compile_one(library, job, values);
   }
   return compiled;
