@@ -2,9 +2,8 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
+#include "codegen/schedule/ProductShifts.h"
 #include "runtime/abi/StepArgs.h"
-
-#include "llvm/ADT/SetVector.h"
 
 #include <cstddef>
 
@@ -29,23 +28,6 @@ constexpr int64_t kRowsAhead = 4;
 // Panels of a pair of groups of quantized results; and rows that are quantized together, so many
 // that qk_quantize_columns has always enough to do at once.
 constexpr int64_t kPairPanels = 2, kRowsQuantized = 8;
-
-/// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
-/// merged product also the width of the gate.
-void collectShifts(mlir::Value value, mlir::Value product, int64_t shift,
-                   llvm::SmallSetVector<int64_t, 2> &shifts) {
-  if (value == product) {
-    shifts.insert(shift);
-    return;
-  }
-  Operation *def = value.getDefiningOp();
-  if (!def)
-    return;
-  if (auto slice = dyn_cast<SliceOp>(def))
-    shift += static_cast<int64_t>(slice.getOffset());
-  for (mlir::Value operand : def->getOperands())
-    collectShifts(operand, product, shift, shifts);
-}
 
 /// Writes a kernel around a matrix product: panels of the product, and what the epilogue makes of
 /// them.
@@ -269,17 +251,10 @@ LogicalResult Kernel::generateLinear() {
   FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
-  int64_t cols = colsOf(yield.getOperand(0).getType());
-  llvm::SmallSetVector<int64_t, 2> shifts;
-  for (mlir::Value value : yield.getValues()) {
-    if (colsOf(value.getType()) != cols)
-      return op.emitError("results of one linear kernel have the same columns");
-    collectShifts(value, linear.getResult(), 0, shifts);
-  }
-  for (int64_t shift : shifts)
-    if (shift % kLanes)
-      return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
-  Product product(*this, *packing, shifts.getArrayRef());
+  const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);
+  if (failed(shifts))
+    return failure();
+  Product product(*this, *packing, *shifts);
   single ? product.writeSingle() : product.writeMany();
   return success();
 }

@@ -4,9 +4,8 @@
 #include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
+#include "codegen/schedule/ProductShifts.h"
 #include "passes/target/Target.h"
-
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -16,23 +15,6 @@ namespace {
 constexpr int64_t kLanes = formats::kPanelLanes;
 /// Panels of a pair of groups of quantized results.
 constexpr int64_t kPairPanels = 2;
-
-/// The column offsets at which the epilogue reads the product: 0, and for a gated activation over a
-/// merged product also the width of the gate.
-void collectShifts(mlir::Value value, mlir::Value product, int64_t shift,
-                   llvm::SmallSetVector<int64_t, 2> &shifts) {
-  if (value == product) {
-    shifts.insert(shift);
-    return;
-  }
-  Operation *def = value.getDefiningOp();
-  if (!def)
-    return;
-  if (auto slice = dyn_cast<SliceOp>(def))
-    shift += static_cast<int64_t>(slice.getOffset());
-  for (mlir::Value operand : def->getOperands())
-    collectShifts(operand, product, shift, shifts);
-}
 
 /// Writes a kernel around a matrix product.
 class Writer {
@@ -262,17 +244,10 @@ LogicalResult Kernel::generateLinear() {
   FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
-  const int64_t cols = colsOf(yield.getOperand(0).getType());
-  llvm::SmallSetVector<int64_t, 2> shifts;
-  for (mlir::Value value : yield.getValues()) {
-    if (colsOf(value.getType()) != cols)
-      return op.emitError("results of one linear kernel have the same columns");
-    collectShifts(value, linear.getResult(), 0, shifts);
-  }
-  for (int64_t shift : shifts)
-    if (shift % kLanes)
-      return op.emitError("a linear's epilogue slices it at multiples of ") << kLanes;
-  Writer(*this, *packing, shifts.getArrayRef()).write();
+  const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);
+  if (failed(shifts))
+    return failure();
+  Writer(*this, *packing, *shifts).write();
   return success();
 }
 

@@ -112,6 +112,15 @@ Result stream_work(void *stream_handle, bool (*inside)(Context &, u64, u64, size
   });
 }
 
+// Ends an object of one kind, as the context holds them.
+template <class Kind> Result destroy(Kind Context::*kind, void *handle) {
+  Context &made = context();
+  const std::lock_guard hold(made.lock);
+  if (!made.initialized)
+    return kNotInitialized;
+  return (made.*kind).erase(handle) ? made.sticky : kInvalidHandle;
+}
+
 } // namespace
 
 QUERN_PTX_DRIVER int cuStreamCreate(void **handle, unsigned flags) {
@@ -127,13 +136,7 @@ QUERN_PTX_DRIVER int cuStreamCreate(void **handle, unsigned flags) {
   return kSuccess;
 }
 
-QUERN_PTX_DRIVER int cuStreamDestroy_v2(void *handle) {
-  Context &made = context();
-  const std::lock_guard hold(made.lock);
-  if (!made.initialized)
-    return kNotInitialized;
-  return made.streams.erase(handle) ? made.sticky : kInvalidHandle;
-}
+QUERN_PTX_DRIVER int cuStreamDestroy_v2(void *handle) { return destroy(&Context::streams, handle); }
 
 QUERN_PTX_DRIVER int cuStreamSynchronize(void *handle) {
   Context &made = context();
@@ -261,13 +264,7 @@ QUERN_PTX_DRIVER int cuEventElapsedTime(float *milliseconds, void *from, void *t
   return cuEventElapsedTime_v2(milliseconds, from, to);
 }
 
-QUERN_PTX_DRIVER int cuEventDestroy_v2(void *handle) {
-  Context &made = context();
-  const std::lock_guard hold(made.lock);
-  if (!made.initialized)
-    return kNotInitialized;
-  return made.events.erase(handle) ? made.sticky : kInvalidHandle;
-}
+QUERN_PTX_DRIVER int cuEventDestroy_v2(void *handle) { return destroy(&Context::events, handle); }
 
 QUERN_PTX_DRIVER int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y,
                                     unsigned grid_z, unsigned block_x, unsigned block_y,
@@ -358,17 +355,7 @@ QUERN_PTX_DRIVER int cuGraphLaunch(void *handle, void *stream_handle) {
 }
 
 QUERN_PTX_DRIVER int cuGraphExecDestroy(void *handle) {
-  Context &made = context();
-  const std::lock_guard hold(made.lock);
-  if (!made.initialized)
-    return kNotInitialized;
-  return made.executables.erase(handle) ? made.sticky : kInvalidHandle;
+  return destroy(&Context::executables, handle);
 }
 
-QUERN_PTX_DRIVER int cuGraphDestroy(void *handle) {
-  Context &made = context();
-  const std::lock_guard hold(made.lock);
-  if (!made.initialized)
-    return kNotInitialized;
-  return made.graphs.erase(handle) ? made.sticky : kInvalidHandle;
-}
+QUERN_PTX_DRIVER int cuGraphDestroy(void *handle) { return destroy(&Context::graphs, handle); }
