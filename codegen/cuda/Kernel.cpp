@@ -1,6 +1,8 @@
 // See Kernel.h.
 #include "codegen/cuda/Kernel.h"
 
+#include "runtime/abi/CudaStep.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 #include <absl/strings/str_join.h>
@@ -46,6 +48,8 @@ StringRef nameOf(Form form) {
 }
 
 StringRef nameOf(Team team) { return team == Team::Block ? "Block" : "Warp"; }
+
+int64_t threadsOf(Team team) { return team == Team::Block ? QUERN_CUDA_THREADS : 32; }
 
 Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string> labels)
     : op(op), single(form != Form::Many), last(form == Form::Last), name_(std::move(name)),

@@ -177,6 +177,8 @@ private:
 
 /// The name of a team's struct in the device library.
 llvm::StringRef nameOf(Team team);
+/// How many they are.
+int64_t threadsOf(Team team);
 
 } // namespace quern::cuda
 

@@ -160,7 +160,11 @@ private:
   }
   /// The epilogue of the item's tiles.
   void finish() {
-    text.open("for (int i = thread(); i < height * ", width, "; i += kThreads)");
+    // NVRTC would unroll a loop that nobody goes through twice.
+    if (product.rows * width <= threadsOf(Team::Block))
+      text.open("if (const int i = thread(); i < height * ", width, ")");
+    else
+      text.open("for (int i = thread(); i < height * ", width, "; i += kThreads)");
     text.line("const int m = i / ", width, ", col = panel * ", kLanes, " + i % ", width, ";");
     RowValues values(kernel, "(row + m)");
     values.bind(linear.getResult(), [&](const std::string &col, int64_t shift) {

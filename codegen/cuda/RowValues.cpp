@@ -74,8 +74,12 @@ void RowValues::write(mlir::Value value, const std::string &from, int64_t cols,
 
 void RowValues::eachColumn(int64_t cols, llvm::function_ref<void(const std::string &i)> body) {
   const std::string team_name = nameOf(team).str(), i = "i";
-  text.open("for (int i = ", team_name, "::thread(); i < ", cols, "; i += ", team_name,
-            "::kThreads)");
+  // NVRTC would unroll a loop that nobody goes through twice.
+  if (cols <= threadsOf(team))
+    text.open("if (const int i = ", team_name, "::thread(); i < ", cols, ")");
+  else
+    text.open("for (int i = ", team_name, "::thread(); i < ", cols, "; i += ", team_name,
+              "::kThreads)");
   body(i);
   text.close();
 }
@@ -245,9 +249,8 @@ void RowValues::computeRope(RopeOp op, const std::string &from, int64_t cols,
   const std::string source = place(op.getInput(), from, cols);
   const std::string table = place(op.getTable(), "0", rotated);
   kernel.include("Rows.cuh");
-  text.line("rope<", nameOf(team).str(), ", ", dim, ", ", rotated, ", ",
-            op.getInterleaved() ? "true" : "false", ">(", source, ", ", table, ", ", cols / dim,
-            ", ", target, ");");
+  text.line("rope<", nameOf(team).str(), ", ", cols / dim, ", ", dim, ", ", rotated, ", ",
+            op.getInterleaved() ? "true" : "false", ">(", source, ", ", table, ", ", target, ");");
 }
 
 void RowValues::computeRopeTable(RopeTableOp op, const std::string &target) {

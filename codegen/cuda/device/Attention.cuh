@@ -481,14 +481,28 @@ private:
         : memory(memory), column(column), width(least(S::kValueDim - column / 16 * 16, 16)) {}
 
     QN_DEVICE float at(int place) const {
+      float value[1];
+      load(place, place, place + 1, value);
+      return value[0];
+    }
+    /// Of several that lie in one page, from `place` on: 0 for those outside of [from, to).
+    template <int N> QN_DEVICE void load(int place, int from, int to, float (&values)[N]) const {
+      static_assert(QUERN_KV_PAGE % N == 0);
       const u8 *const page = page_at(memory, place) + Keys::kBytes;
       const int in_page = place % QUERN_KV_PAGE;
-      const float number = kv::as_float<S::kFormat>(
-          Values::numbers(page)[column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16]);
-      if constexpr (Values::kScaled)
-        return number * Values::scales(page)[column / kv::kGroup * QUERN_KV_PAGE + in_page];
-      else
-        return number;
+      const auto *const numbers =
+          Values::numbers(page) + column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16;
+      const float *const scales =
+          Values::scales(page) + column / kv::kGroup * QUERN_KV_PAGE + in_page;
+#pragma unroll
+      for (int i = 0; i < N; ++i) {
+        values[i] = 0.0f;
+        if (place + i < from || place + i >= to)
+          continue;
+        values[i] = kv::as_float<S::kFormat>(numbers[i * width]);
+        if constexpr (Values::kScaled)
+          values[i] *= scales[i];
+      }
     }
   };
 
@@ -511,17 +525,18 @@ private:
       if (S::kTokens == 1 || tile.tokens == 1 || (first >= all_from && end <= all_to)) {
         // All rows see the same. What nobody sees weighs 0, and is 0 here.
         float v[kFours][kFour];
+        const auto seen = [&](int n) {
+          const int place = first + n * kStep;
+          return place < to && place + kFour > from;
+        };
 #pragma unroll
         for (int n = 0; n < kFours; ++n)
-#pragma unroll
-          for (int i = 0; i < kFour; ++i) {
-            const int place = first + n * kStep + i;
-            v[n][i] = place >= from && place < to ? values.at(place) : 0.0f;
-          }
+          if (seen(n))
+            values.load(first + n * kStep, from, to, v[n]);
 #pragma unroll
         for (int n = 0; n < kFours; ++n) {
           const int place = first + n * kStep;
-          if (place >= to || place + kFour <= from)
+          if (!seen(n))
             continue;
           const float *const weights = memory.weights + place;
 #pragma unroll

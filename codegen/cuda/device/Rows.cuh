@@ -24,24 +24,6 @@ struct GroupVector {
 
 namespace rows {
 
-/// Writes (x - mean) * inverse * weight + bias, of a group that `Threads` threads share, of which
-/// this is number `thread`.
-template <int kGroup, int kThreads>
-QN_DEVICE void scale_group(const float *x, float mean, bool centered, float inverse,
-                           const float *weight, const float *bias, int thread, float *y) {
-  for (int i = thread; i < kGroup; i += kThreads) {
-    float v = x[i];
-    if (centered)
-      v = v - mean;
-    v = v * inverse;
-    if (weight != nullptr)
-      v = v * weight[i];
-    if (bias != nullptr)
-      v = v + bias[i];
-    y[i] = v;
-  }
-}
-
 /// One group, by a team.
 template <class Team, int kGroup, bool kCentered>
 QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias, float eps,
@@ -50,17 +32,26 @@ QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias
   float mean = 0.0f;
   if constexpr (kCentered) {
     float sum = 0.0f;
-    for (int i = Team::thread(); i < kGroup; i += Team::kThreads)
-      sum += x[i];
+    each_of<Team, kGroup>([&](int i) { sum += x[i]; });
     mean = team_sum<Team>(sum, parts) / kSize;
   }
   float squares = 0.0f;
-  for (int i = Team::thread(); i < kGroup; i += Team::kThreads) {
+  each_of<Team, kGroup>([&](int i) {
     const float v = kCentered ? x[i] - mean : x[i];
     squares = fma(v, v, squares);
-  }
+  });
   const float inverse = rsqrt(team_sum<Team>(squares, parts) / kSize + eps);
-  scale_group<kGroup, Team::kThreads>(x, mean, kCentered, inverse, weight, bias, Team::thread(), y);
+  each_of<Team, kGroup>([&](int i) {
+    float v = x[i];
+    if constexpr (kCentered)
+      v = v - mean;
+    v = v * inverse;
+    if (weight != nullptr)
+      v = v * weight[i];
+    if (bias != nullptr)
+      v = v + bias[i];
+    y[i] = v;
+  });
 }
 
 /// kGroups groups of kGroup columns: one is the whole team's, several are dealt to its warps.
@@ -96,12 +87,13 @@ QN_DEVICE void layer_norm(const float *x, GroupVector weight, GroupVector bias, 
   rows::norm<Team, kGroup, kGroups, true>(x, weight, bias, eps, parts, y);
 }
 
-/// Rotates the first kRotated columns of every head in pairs, (i, i + kRotated / 2) or, where
-/// interleaved, (2 i, 2 i + 1), by the angles of the table: kRotated / 2 cosines, as many sines.
-template <class Team, int kHeadDim, int kRotated, bool kInterleaved>
-QN_DEVICE void rope(const float *x, const float *table, int heads, float *y) {
+/// Rotates the first kRotated columns of each of kHeads heads in pairs, (i, i + kRotated / 2) or,
+/// where interleaved, (2 i, 2 i + 1), by the angles of the table: kRotated / 2 cosines, as many
+/// sines.
+template <class Team, int kHeads, int kHeadDim, int kRotated, bool kInterleaved>
+QN_DEVICE void rope(const float *x, const float *table, float *y) {
   constexpr int kHalf = kRotated / 2, kRest = kHeadDim - kRotated;
-  for (int i = Team::thread(); i < heads * kHalf; i += Team::kThreads) {
+  each_of<Team, kHeads * kHalf>([&](int i) {
     const int head = i / kHalf * kHeadDim, pair = i % kHalf;
     const int first = head + (kInterleaved ? 2 * pair : pair);
     const int second = first + (kInterleaved ? 1 : kHalf);
@@ -109,23 +101,23 @@ QN_DEVICE void rope(const float *x, const float *table, int heads, float *y) {
     const float a = x[first], b = x[second];
     y[first] = a * cosine - b * sine;
     y[second] = a * sine + b * cosine;
-  }
+  });
   if constexpr (kRest != 0)
-    for (int i = Team::thread(); i < heads * kRest; i += Team::kThreads) {
+    each_of<Team, kHeads * kRest>([&](int i) {
       const int at = i / kRest * kHeadDim + kRotated + i % kRest;
       y[at] = x[at];
-    }
+    });
 }
 
 /// Cosines and sines, times a scale, of the angles position * frequencies[i].
 template <class Team, int kFrequencies>
 QN_DEVICE void rope_table(const float *frequencies, int position, float scale, float *y) {
   const float p = static_cast<float>(position);
-  for (int i = Team::thread(); i < kFrequencies; i += Team::kThreads) {
+  each_of<Team, kFrequencies>([&](int i) {
     const float angle = p * frequencies[i];
     y[i] = cos(angle) * scale;
     y[kFrequencies + i] = sin(angle) * scale;
-  }
+  });
 }
 
 } // namespace quern

@@ -27,13 +27,13 @@ template <Packing P, int kCount> QN_DEVICE void to_floats(uint4 words, float (&t
 }
 
 /// Adds up kCount sums over the lanes that are kApart, kApart / 2, ... kLeast apart. A lane is left
-/// with some of them, from `first` on: it returns how many.
-template <int kApart, int kLeast, int kCount> QN_DEVICE int scatter_sums(float *sums, int &first) {
+/// with some of them, from `first` on.
+template <int kApart, int kLeast, int kCount> QN_DEVICE void scatter_sums(float *sums, int &first) {
   if constexpr (kApart < kLeast) {
-    return kCount;
+    // All lanes are added up.
   } else if constexpr (kCount == 1) {
     sums[0] += __shfl_xor_sync(~0u, sums[0], kApart);
-    return scatter_sums<kApart / 2, kLeast, 1>(sums, first);
+    scatter_sums<kApart / 2, kLeast, 1>(sums, first);
   } else {
     constexpr int kHalf = kCount / 2;
     const bool upper = lane() & kApart;

@@ -22,6 +22,7 @@
 #include "codegen/cuda/device/AsyncCopy.cuh"
 #include "codegen/cuda/device/Packings.cuh"
 #include "codegen/cuda/device/StreamedShape.h"
+#include "codegen/cuda/device/Team.cuh"
 
 namespace quern {
 
@@ -171,9 +172,10 @@ template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
       __syncthreads(); // whoever still reads what is held
 #pragma unroll 1
       for (int m = 0; m < height; ++m)
-        for (int i = thread(); i < kBytes / static_cast<int>(sizeof(Word)); i += kThreads)
+        each_of<Block, kBytes / static_cast<int>(sizeof(Word))>([&](int i) {
           reinterpret_cast<Word *>(to + m * kStride)[i] =
               reinterpret_cast<const Word *>(x + m * kRowBytes)[i];
+        });
       __syncthreads();
     }
   }

@@ -23,6 +23,18 @@ struct Warp {
   QN_DEVICE static void sync() { __syncwarp(); }
 };
 
+/// body(i) for each i below kCount, shared out among the team's threads. Where none has more than
+/// one it is no loop: the compiler would unroll it all the same.
+template <class Team, int kCount, class Body> QN_DEVICE void each_of(Body body) {
+  if constexpr (kCount <= Team::kThreads) {
+    if (const int i = Team::thread(); i < kCount)
+      body(i);
+  } else {
+    for (int i = Team::thread(); i < kCount; i += Team::kThreads)
+      body(i);
+  }
+}
+
 /// The sum of a number of every thread of the team, the same in all. `parts`: kWarps floats of
 /// shared memory, for a block, that nobody else touches until the threads have met again.
 template <class Team> QN_DEVICE float team_sum(float value, float *parts) {
