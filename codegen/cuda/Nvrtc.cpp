@@ -2,6 +2,7 @@
 #include "codegen/cuda/Nvrtc.h"
 
 #include "codegen/CodeCache.h"
+#include "codegen/cuda/Assembler.h"
 #include "codegen/cuda/DeviceHeaders.h"
 #include "codegen/cuda/NvrtcLibrary.h"
 #include "codegen/cuda/PtxVersion.h"
@@ -13,7 +14,7 @@
 #include <charconv>
 #include <cstring>
 #include <functional>
-#include <numeric>
+#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -26,6 +27,9 @@ namespace {
 constexpr const char *kOptions[] = {"--std=c++20", "--fmad=false", "-default-device",
                                     "--ptxas-options=-v"};
 constexpr const char *kLines = "-lineinfo";
+/// What PTX is made for where it is made once: the lowest architecture that there is a variant for.
+/// No source and no header asks which one it is.
+constexpr const char *kEveryArchitecture = "compute_80";
 /// Headers come from memory alone: a file that lies about is not taken for one. Known since 12.8.
 constexpr const char *kNoSourceInclude = "--no-source-include";
 
@@ -127,7 +131,21 @@ std::vector<std::string> options_for(const NvrtcLibrary &library, std::string_vi
   return all;
 }
 
-absl::StatusOr<Compiled> compile_one(const NvrtcLibrary &library, const CompileJob &job,
+/// What NVRTC makes of a source.
+struct Translated {
+  std::string ptx;
+  std::string cubin; ///< empty where the options name no real architecture
+  std::string log;
+};
+
+std::string kernel_of(const CompileJob &job) {
+  return std::string(job.name) + " for " + std::string(job.arch);
+}
+
+constexpr const char *kFaultHint =
+    "\nhint: this is a fault of quern itself; please report it, with what --emit-dir writes";
+
+absl::StatusOr<Translated> translate(const NvrtcLibrary &library, const CompileJob &job,
                                      const std::vector<std::string> &options) {
   std::vector<const char *> texts, names, values;
   for (const DeviceHeader &header : device_headers()) {
@@ -137,7 +155,6 @@ absl::StatusOr<Compiled> compile_one(const NvrtcLibrary &library, const CompileJ
   for (const std::string &option : options)
     values.push_back(option.c_str());
   const std::string source(job.source), name = std::string(job.name) + ".cu";
-  const std::string kernel = std::string(job.name) + " for " + std::string(job.arch);
   NvrtcProgram handle = nullptr;
   int result = library.CreateProgram(&handle, source.c_str(), name.c_str(),
                                      static_cast<int>(texts.size()), texts.data(), names.data());
@@ -146,22 +163,73 @@ absl::StatusOr<Compiled> compile_one(const NvrtcLibrary &library, const CompileJ
                                             " takes no source: ", library.GetErrorString(result)));
   Program program(library, handle);
   result = library.CompileProgram(handle, static_cast<int>(values.size()), values.data());
-  const std::string log = trimmed(program.text(library.GetProgramLogSize, library.GetProgramLog));
+  Translated made;
+  made.log = trimmed(program.text(library.GetProgramLogSize, library.GetProgramLog));
   if (result != 0)
-    return absl::InternalError(absl::StrCat(
-        "NVRTC ", library.version(), " does not compile ", kernel, ": ",
-        library.GetErrorString(result), "\n", first_error(log),
-        "\nhint: this is a fault of quern itself; please report it, with what --emit-dir writes"));
-  Compiled compiled;
-  compiled.ptx = with_lowest_version(trimmed(program.text(library.GetPTXSize, library.GetPTX)));
-  compiled.cubin = program.text(library.GetCUBINSize, library.GetCUBIN);
-  compiled.functions = functions_in(log);
-  if (compiled.ptx.empty() || compiled.cubin.empty())
-    return absl::InternalError(absl::StrCat("NVRTC ", library.version(), " gives ",
-                                            compiled.ptx.empty() ? "no PTX" : "no cubin", " of ",
-                                            kernel));
-  return compiled;
+    return absl::InternalError(absl::StrCat("NVRTC ", library.version(), " does not compile ",
+                                            kernel_of(job), ": ", library.GetErrorString(result),
+                                            "\n", first_error(made.log), kFaultHint));
+  made.ptx = trimmed(program.text(library.GetPTXSize, library.GetPTX));
+  made.cubin = program.text(library.GetCUBINSize, library.GetCUBIN);
+  if (made.ptx.empty())
+    return absl::InternalError(
+        absl::StrCat("NVRTC ", library.version(), " gives no PTX of ", kernel_of(job)));
+  return made;
 }
+
+/// Compiles a source for one architecture after the other.
+class Compiler {
+public:
+  Compiler(const NvrtcLibrary &library, const Assembler *assembler, const CompileOptions &options)
+      : library_(library), assembler_(assembler), options_(options) {}
+
+  /// `resident`: what QUERN_RESIDENT is defined as; empty: the source's own.
+  absl::StatusOr<Compiled> compile(const CompileJob &job, const std::string &resident) {
+    const std::string arch = assembler_ ? kEveryArchitecture : std::string(job.arch);
+    std::vector<std::string> values = options_for(library_, arch, options_);
+    if (!resident.empty())
+      values.push_back("-DQUERN_RESIDENT=" + resident);
+    if (assembler_)
+      return assemble(job, resident, values);
+    auto made = translate(library_, job, values);
+    if (!made.ok())
+      return made.status();
+    if (made->cubin.empty())
+      return absl::InternalError(
+          absl::StrCat("NVRTC ", library_.version(), " gives no cubin of ", kernel_of(job)));
+    Compiled compiled;
+    compiled.ptx = with_lowest_version(std::move(made->ptx));
+    compiled.cubin = std::move(made->cubin);
+    compiled.functions = functions_in(made->log);
+    return compiled;
+  }
+
+private:
+  absl::StatusOr<Compiled> assemble(const CompileJob &job, const std::string &resident,
+                                    const std::vector<std::string> &values) {
+    auto known = ptx_.find(resident);
+    if (known == ptx_.end()) {
+      auto made = translate(library_, job, values);
+      if (!made.ok())
+        return made.status();
+      known = ptx_.emplace(resident, std::move(made->ptx)).first;
+    }
+    Compiled compiled;
+    compiled.ptx = with_lowest_version(with_target(known->second, job.arch));
+    auto assembled = assembler_->assemble(compiled.ptx, job.arch, options_.lines);
+    if (!assembled.ok())
+      return absl::InternalError(absl::StrCat(
+          kernel_of(job), " cannot be assembled: ", assembled.status().message(), kFaultHint));
+    compiled.cubin = std::move(assembled->cubin);
+    compiled.functions = functions_in(assembled->log);
+    return compiled;
+  }
+
+  const NvrtcLibrary &library_;
+  const Assembler *assembler_;
+  const CompileOptions &options_;
+  std::map<std::string, std::string> ptx_; ///< of the source, by `resident`
+};
 
 bool spills(const Compiled &compiled) {
   return std::ranges::any_of(compiled.functions,
@@ -170,17 +238,14 @@ bool spills(const Compiled &compiled) {
 
 /// How many registers a kernel takes is the assembler's affair, by architecture and version: no
 /// rule of ours would foresee what spills.
-absl::StatusOr<Compiled> compile_without_spills(const NvrtcLibrary &library, const CompileJob &job,
-                                                const std::vector<std::string> &options) {
-  auto compiled = compile_one(library, job, options);
+absl::StatusOr<Compiled> compile_without_spills(Compiler &compiler, const CompileJob &job) {
+  auto compiled = compiler.compile(job, "");
   if (job.source.find("#ifndef QUERN_RESIDENT\n") == std::string_view::npos)
     return compiled;
-  for (const std::string_view fewer : {"2", "1"}) {
+  for (const char *fewer : {"2", "1"}) {
     if (!compiled.ok() || !spills(*compiled))
       break;
-    std::vector<std::string> values = options;
-    values.push_back("-DQUERN_RESIDENT=" + std::string(fewer));
-    compiled = compile_one(library, job, values);
+    compiled = compiler.compile(job, fewer);
   }
   return compiled;
 }
@@ -237,9 +302,11 @@ std::optional<Compiled> deserialized(std::string_view bytes) {
   return compiled;
 }
 
-std::string cache_key(const NvrtcLibrary &library, const CompileJob &job,
-                      const std::vector<std::string> &options) {
-  const std::string version = absl::StrCat("nvrtc ", library.version());
+std::string cache_key(const NvrtcLibrary &library, const Assembler *assembler,
+                      const CompileJob &job, const CompileOptions &from) {
+  const std::string version =
+      absl::StrCat("nvrtc ", library.version(), assembler ? ", " + assembler->version() : "");
+  const std::vector<std::string> options = options_for(library, job.arch, from);
   std::vector<std::string_view> parts = {version, job.name, job.source};
   parts.insert(parts.end(), options.begin(), options.end());
   for (const DeviceHeader &header : device_headers())
@@ -247,16 +314,16 @@ std::string cache_key(const NvrtcLibrary &library, const CompileJob &job,
   return codegen::CodeCache::key(parts);
 }
 
-absl::StatusOr<Compiled> find_or_compile(const NvrtcLibrary &library, const CompileJob &job,
+absl::StatusOr<Compiled> find_or_compile(const NvrtcLibrary &library, const Assembler *assembler,
+                                         Compiler &compiler, const CompileJob &job,
                                          const CompileOptions &options) {
-  const std::vector<std::string> values = options_for(library, job.arch, options);
   const codegen::CodeCache cache(options.cache);
-  const std::string key = options.cache.empty() ? "" : cache_key(library, job, values);
+  const std::string key = options.cache.empty() ? "" : cache_key(library, assembler, job, options);
   std::optional<Compiled> compiled;
   if (const std::optional<std::string> kept = cache.find(key))
     compiled = deserialized(*kept);
   if (!compiled) {
-    auto made = compile_without_spills(library, job, values);
+    auto made = compile_without_spills(compiler, job);
     if (!made.ok())
       return made.status();
     cache.keep(key, serialized(*made));
@@ -287,18 +354,30 @@ absl::StatusOr<std::vector<Compiled>> compile_all(std::span<const CompileJob> jo
   if (!library.ok())
     return library.status();
   std::vector<absl::StatusOr<Compiled>> results(jobs.size(), absl::UnknownError("not compiled"));
+  const Assembler *const assembler = options.assembler ? assembler_of(**library) : nullptr;
+  // What is worked on together: jobs of one source where its PTX is made once, else one.
+  std::vector<std::vector<size_t>> groups;
+  std::map<std::pair<std::string_view, std::string_view>, size_t> numbers;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const auto [known, fresh] = numbers.try_emplace({jobs[i].name, jobs[i].source}, groups.size());
+    if (fresh || assembler == nullptr)
+      groups.emplace_back();
+    groups[assembler ? known->second : groups.size() - 1].push_back(i);
+  }
   // Long ones first: one that begins last would be waited for alone.
-  std::vector<size_t> order(jobs.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, std::greater<>(),
-                    [&](size_t i) { return std::pair(jobs[i].source.size(), jobs.size() - i); });
+  std::ranges::sort(groups, std::greater<>(), [&](const std::vector<size_t> &group) {
+    return std::pair(jobs[group.front()].source.size(), jobs.size() - group.front());
+  });
   std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (size_t i = next++; i < jobs.size(); i = next++)
-      results[order[i]] = find_or_compile(**library, jobs[order[i]], options);
+    for (size_t g = next++; g < groups.size(); g = next++) {
+      Compiler compiler(**library, assembler, options);
+      for (size_t i : groups[g])
+        results[i] = find_or_compile(**library, assembler, compiler, jobs[i], options);
+    }
   };
   std::vector<std::thread> threads;
-  const size_t many = std::min(jobs.size(), static_cast<size_t>(std::max(1, options.threads)));
+  const size_t many = std::min(groups.size(), static_cast<size_t>(std::max(1, options.threads)));
   for (size_t i = 1; i < many; ++i)
     threads.emplace_back(work);
   work();

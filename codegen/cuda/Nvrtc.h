@@ -7,6 +7,8 @@
 //   by name, as the system's loader looks (libnvrtc.so.13, .12);
 //   in $CUDA_HOME, $CUDA_PATH and the toolkit's usual folders;
 //   in the Python environment $VIRTUAL_ENV.
+// Where the toolkit's assembler is, too (Assembler.h), NVRTC makes PTX alone, once for all
+// architectures.
 #ifndef QUERN_CODEGEN_CUDA_NVRTC_H
 #define QUERN_CODEGEN_CUDA_NVRTC_H
 
@@ -60,6 +62,7 @@ struct CompileOptions {
   std::string cache =
       {};             ///< a folder of what was compiled before (CodeCache.h); empty: none is used
   bool lines = false; ///< the PTX says which line of the source each instruction is of
+  bool assembler = true; ///< false: NVRTC makes all, even where there is an assembler. For tests
 };
 
 /// Whether there is a compiler that is new enough. Error: FailedPrecondition, with what to install.
@@ -69,7 +72,8 @@ absl::Status available();
 absl::StatusOr<std::string> nvrtc_version();
 
 /// Compiles them, in parallel, and returns the results in their order: the same bytes with a cache
-/// or without, alone or beside others. May be called from several threads. Errors: as available();
+/// or without, alone or beside others. (Without the assembler, cubins differ in a note of what made
+/// them.) May be called from several threads. Errors: as available();
 /// Internal, with the compiler's first error and its line.
 absl::StatusOr<std::vector<Compiled>> compile_all(std::span<const CompileJob> jobs,
                                                   const CompileOptions &options = {});

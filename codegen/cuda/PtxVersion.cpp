@@ -244,7 +244,17 @@ PtxVersion lowest_version(std::string_view ptx) {
   return std::min(version, stamped);
 }
 
+std::string with_target(std::string ptx, std::string_view arch) {
+  const std::string_view target = value_of(ptx, "\n.target");
+  if (target.empty())
+    return ptx;
+  return ptx.replace(target.data() - ptx.data(), target.size(), arch);
+}
+
 std::string with_lowest_version(std::string ptx) {
+  // Which bytes of a vector are used is told to tools, from 8.3 on; nothing else depends on it.
+  for (size_t at = 0; (at = ptx.find("\t.pragma \"used_bytes_mask", at)) != std::string::npos;)
+    ptx.erase(at, ptx.find('\n', at) + 1 - at);
   const PtxVersion version = lowest_version(ptx);
   if (version == 0 || version == stamp(ptx))
     return ptx;

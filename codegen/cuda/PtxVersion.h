@@ -15,8 +15,11 @@ using PtxVersion = int;
 /// text has no stamp.
 PtxVersion lowest_version(std::string_view ptx);
 
-/// The text, stamped with lowest_version().
+/// The text, stamped with lowest_version(), without hints that would need a later one.
 std::string with_lowest_version(std::string ptx);
+
+/// The text for another architecture: "sm_90a".
+std::string with_target(std::string ptx, std::string_view arch);
 
 /// Which instruction, as it is written, keeps the text from a lower version than its stamp because
 /// the table does not know it; empty if none does. For tests.

@@ -57,6 +57,18 @@ TEST(PtxVersion, IsTheLowestThatKnowsTargetAndInstructions) {
   }
 }
 
+// NVRTC writes them before loads of vectors of which it needs a part.
+TEST(PtxVersion, HintsOfLaterVersionsAreLeftOut) {
+  const std::string load = "\tld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%rd2];\n";
+  EXPECT_EQ(with_lowest_version(ptx("sm_80", "\t.pragma \"used_bytes_mask 4095\";\n" + load + load +
+                                                 "\t.pragma \"used_bytes_mask 15\";\n" + load)),
+            ptx("sm_80", load + load + load, "7.4"));
+}
+
+TEST(PtxVersion, IsOfAnotherTargetWhereAsked) {
+  EXPECT_EQ(with_target(ptx("sm_80", ""), "sm_90a"), ptx("sm_90a", ""));
+}
+
 TEST(PtxVersion, IsKeptWhereAnythingIsNotKnown) {
   for (const std::string body : {"\tfrobnicate.b32 \t%r1, %r2;\n", "\tadd.b99 \t%r1, %r2, %r3;\n",
                                  "@%p1 ld.global.L3::x.b32 %r1, [%rd2];\n", "\t.frob .b32 x;\n",
