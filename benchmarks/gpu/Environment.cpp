@@ -27,9 +27,7 @@ int environment(std::span<const char *const> args) {
   const auto &info = machine->gpu()->info();
   const auto free = machine->gpu()->free_memory();
   const auto probe = machine->read_probe(std::min<uint64_t>(kProbed, free.ok() ? *free / 2 : 0));
-  if (!probe.ok())
-    return cli::fail(probe.status());
-  const nlohmann::ordered_json line = {
+  nlohmann::ordered_json line = {
       {"commit", std::string(commit())},
       {"device", info.name},
       {"capability", info.capability()},
@@ -44,7 +42,9 @@ int environment(std::span<const char *const> args) {
       {"clock_mhz", machine->attribute(kClockKhz) / 1000},
       {"memory_clock_mhz", machine->attribute(kMemoryClockKhz) / 1000},
       {"bus_bits", machine->attribute(kBusBits)},
-      {"read_probe_gbps", *probe / 1e9}};
+      {"read_probe_gbps", probe.ok() ? *probe / 1e9 : 0}};
+  if (!probe.ok())
+    line["read_probe_error"] = std::string(probe.status().message());
   std::printf("%s\n", line.dump().c_str());
   return cli::kDone;
 }

@@ -5,8 +5,11 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include <fcntl.h>
 #include <filesystem>
 #include <iterator>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace quern::kit {
 
@@ -94,6 +97,12 @@ absl::StatusOr<double> Machine::read_probe(uint64_t bytes) const {
 absl::StatusOr<Lines> Lines::open(const std::string &path) {
   Lines lines;
   lines.path_ = path;
+  // What an earlier run left behind may still be at it: two of them would mix their lines.
+  const int held = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  lines.held_ = std::shared_ptr<void>(nullptr, [held](void *) { close(held); });
+  if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) != 0)
+    return absl::UnavailableError(absl::StrCat("another process writes ", path,
+                                               "\nhint: wait until it is through, or end it"));
   {
     std::ifstream in(path, std::ios::binary);
     lines.before_.assign(std::istreambuf_iterator<char>(in), {});

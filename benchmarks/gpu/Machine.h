@@ -57,6 +57,7 @@ public:
 
 private:
   std::string path_, before_;
+  std::shared_ptr<void> held_; ///< the file, locked
   std::ofstream out_;
 };
 

@@ -1,5 +1,6 @@
 // quern-gpu-kit truth: what the device answers to the corpus of PTX (tests/ptx/truth), as goldens.
 #include "benchmarks/gpu/Machine.h"
+#include "benchmarks/gpu/Watch.h"
 #include "runtime/cli/Flags.h"
 #include "runtime/cli/Report.h"
 #include "tests/ptx/truth/Results.h"
@@ -53,7 +54,7 @@ absl::StatusOr<Answer> ask(const Machine &machine, const Case &c, device::cuda::
 }
 
 absl::Status ask_all(const Machine &machine, const std::string &path, const std::string &like,
-                     double seconds) {
+                     double seconds, double patience) {
   auto lines = Lines::open(path);
   if (!lines.ok())
     return lines.status();
@@ -78,6 +79,8 @@ absl::Status ask_all(const Machine &machine, const std::string &path, const std:
     if (!memory->ok())
       return memory->status();
   const Deadline deadline(seconds);
+  Watch watch(path, patience);
+  constexpr size_t kTold = 200; // cases, from one word about them to the next
   size_t asked = 0, refused = 0, left = 0;
   for (const Case &c : ptx::corpus()) {
     if (before->lines.contains(c.name) || c.name.find(like) == std::string::npos)
@@ -86,13 +89,20 @@ absl::Status ask_all(const Machine &machine, const std::string &path, const std:
       ++left;
       continue;
     }
+    watch.begin(ptx::answer_line(c, Answer{{}, "it did not end", {}}),
+                ptx::answer_line(c, Answer{{}, "the process ended at it", {}}));
     auto answer = ask(machine, c, in->get(), out->get());
+    watch.end();
     // What broke the device is not asked again when this is started again.
     const absl::Status broken = answer.status();
     if (!answer.ok())
       answer = Answer{{}, std::string(broken.message()), {}};
     ++asked;
     refused += answer->refused.empty() ? 0 : 1;
+    if (asked % kTold == 0) {
+      std::printf("%zu cases asked, %zu of them refused\n", asked, refused);
+      std::fflush(stdout);
+    }
     if (absl::Status status = lines->add(ptx::answer_line(c, *answer)); !status.ok())
       return status;
     if (!broken.ok())
@@ -107,13 +117,14 @@ absl::Status ask_all(const Machine &machine, const std::string &path, const std:
 
 int truth(std::span<const char *const> args) {
   std::string device = "cuda", path, like;
-  double seconds = 0;
+  double seconds = 0, patience = 30;
   const cli::Command command{"quern-gpu-kit truth -o FILE [--device cuda] [--seconds S]",
                              "Runs the corpus of PTX and writes what comes out, as bits. Goes on "
                              "with a file that is there.",
                              {{"-o, --output", "FILE", "the answers", &path, true},
                               {"--device", "D", "cuda, cuda:1 or ptx", &device},
                               {"--like", "TEXT", "only cases with that in their names", &like},
+                              {"--patience", "S", "a case's longest time", &patience},
                               {"--seconds", "S", "ask no more after that many", &seconds}},
                              "quern-gpu-kit truth -o truth.txt"};
   if (auto code = cli::parse(command, args))
@@ -121,7 +132,7 @@ int truth(std::span<const char *const> args) {
   const auto machine = Machine::open(device);
   if (!machine.ok())
     return cli::fail(machine.status());
-  const absl::Status status = ask_all(*machine, path, like, seconds);
+  const absl::Status status = ask_all(*machine, path, like, seconds, patience);
   return status.ok() ? cli::kDone : cli::fail(status);
 }
 

@@ -2,6 +2,7 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -12,7 +13,7 @@ using namespace quern::cpu;
 
 LogicalResult Kernel::generateEmbedding() {
   auto embedding = cast<EmbeddingOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(embedding, embedding.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(embedding, embedding.getWeight());
   if (failed(packing))
     return failure();
   int64_t cols = colsOf(embedding.getType());

@@ -3,6 +3,7 @@
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -248,7 +249,7 @@ private:
 
 LogicalResult Kernel::generateLinear() {
   auto linear = cast<LinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
   const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);

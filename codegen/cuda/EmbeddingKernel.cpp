@@ -2,6 +2,7 @@
 #include "codegen/cuda/Kernel.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
+#include "codegen/schedule/WeightPacking.h"
 
 using namespace mlir;
 
@@ -9,7 +10,7 @@ namespace quern::cuda {
 
 LogicalResult Kernel::generateEmbedding() {
   auto embedding = cast<EmbeddingOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(embedding, embedding.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(embedding, embedding.getWeight());
   if (failed(packing))
     return failure();
   include("Packings.cuh");

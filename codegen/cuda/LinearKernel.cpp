@@ -3,8 +3,8 @@
 #include "codegen/cuda/Kernel.h"
 #include "codegen/cuda/LinearProduct.h"
 #include "codegen/cuda/RowValues.h"
-#include "codegen/cuda/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "passes/target/Target.h"
 
 using namespace mlir;
@@ -244,7 +244,7 @@ private:
 
 LogicalResult Kernel::generateLinear() {
   auto linear = cast<LinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
   const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);

@@ -1,22 +1,9 @@
 // See WeightPacking.h.
 #include "codegen/cuda/WeightPacking.h"
 
-#include "ir/formats/Format.h"
-#include "ir/quern/QuernDialect.h"
-
 #include <absl/strings/str_cat.h>
 
 namespace quern::cuda {
-
-llvm::FailureOr<formats::Packing> packingOf(mlir::Operation *user, mlir::Value weight) {
-  const llvm::StringRef format = mlir::cast<WeightType>(weight.getType()).getFormat().getValue();
-  const formats::Format *found = formats::find_format({format.data(), format.size()});
-  if (!found) {
-    user->emitError("the cuda target has no kernel for weights in the format '") << format << "'";
-    return mlir::failure();
-  }
-  return found->packing();
-}
 
 std::string packingText(const formats::Packing &packing) {
   switch (packing.kind) {

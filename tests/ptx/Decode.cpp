@@ -2,6 +2,8 @@
 
 #include "tests/ptx/FormsControl.h"
 #include "tests/ptx/Lexer.h"
+#include "tests/ptx/Link.h"
+#include "tests/ptx/Placement.h"
 #include "tests/ptx/Words.h"
 
 #include <algorithm>
@@ -15,12 +17,6 @@ namespace {
 
 // Bytes of an array of 32 lanes.
 u32 array_bytes(int bytes) { return bytes == 0 ? 64 : static_cast<u32>(bytes) * kLanes; }
-
-// Ten times what the largest generated kernels have.
-constexpr u32 kMostFrameBytes = 4 << 20;
-constexpr u64 kMostLocalBytes = 128 << 10;
-
-u64 align_to(u64 value, u64 to) { return (value + to - 1) / to * to; }
 
 } // namespace
 
@@ -130,6 +126,13 @@ void Decoder::update(Instr &instr, u32 slot, const Operand &operand, Type type) 
     pending_.back().read = true;
 }
 
+void Decoder::policy(const Operand &operand) {
+  Instr unread;
+  const size_t before = pending_.size();
+  source(unread, 0, operand, Type::B64);
+  pending_.resize(before);
+}
+
 u64 Decoder::constant(const Operand &operand) const {
   if (operand.kind != Operand::Kind::Integer)
     refuse(concat(statement_->opcode, ": an operand that has to be a number"));
@@ -166,6 +169,11 @@ void Decoder::address(Instr &instr, u32 slot, const Operand &operand, Space spac
     instr.narrow = bytes == 4;
     touch(slot, base.index, true, false);
   } else if (base.kind == Operand::Kind::Integer) {
+    // The name of an entry's parameter is a place in its own space, and in no other.
+    if (space != Space::Param && !base.text.empty())
+      for (const u32 formal : syntax_.parameters)
+        if (syntax_.variables[formal].name == base.text)
+          refuse(concat("parameter ", base.text, " in ", statement_->opcode));
     instr.o[slot] = constant_at(base.bits, 8);
   } else if (base.kind == Operand::Kind::Variable) {
     if (space != Space::Param)
@@ -352,270 +360,6 @@ void Decoder::run() {
   finish();
 }
 
-void Decoder::finish() {
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    Instr &instr = function_.code[i];
-    for (u32 &target : steps_[i].targets)
-      target = first_instr_[target];
-    if (!steps_[i].targets.empty()) {
-      instr.target = steps_[i].targets[0];
-      if (steps_[i].targets.size() > 1)
-        instr.aux = &function_.tables.emplace_back(steps_[i].targets);
-      if (instr.guard != kAllOnes)
-        steps_[i].next = true;
-    } else if (instr.guard != kAllOnes) {
-      steps_[i].next = true;
-    }
-  }
-  const std::vector<u32> meets = post_dominators(steps_);
-  for (size_t i = 0; i < steps_.size(); ++i)
-    function_.code[i].reconvergence = meets[i];
-  allocate();
-}
-
-// A linear scan over lives, first come first served; places of one size go back to a heap of that
-// size.
-void Decoder::allocate() {
-  const std::vector<Interval> live = lives(steps_, touches_, static_cast<u32>(virtuals_.size()));
-  std::vector<u32> order;
-  for (u32 n = 0; n < virtuals_.size(); ++n)
-    if (live[n].used())
-      order.push_back(n);
-  std::sort(order.begin(), order.end(), [&](u32 a, u32 b) {
-    return std::pair(live[a].first, a) < std::pair(live[b].first, b);
-  });
-  std::map<int, std::vector<u32>> vacant; // by width
-  std::set<std::pair<u32, u32>> active;   // last, register
-  std::vector<u32> place(virtuals_.size(), 0);
-  u32 top = static_cast<u32>(function_.constants.size());
-  const auto grow = [&](u32 bytes) {
-    const u32 at = top;
-    top += bytes;
-    if (top > kMostFrameBytes)
-      refuse(concat(function_.name, " needs more than ", kMostFrameBytes,
-                    " bytes of registers a warp"));
-    return at;
-  };
-  u32 words = 0, most_words = 0;
-  const auto words_of = [&](u32 reg) {
-    return virtuals_[reg].bytes == 256 ? 2u : virtuals_[reg].bytes == 64 ? 0u : 1u;
-  };
-  for (u32 reg : order) {
-    while (!active.empty() && active.begin()->first < live[reg].first) {
-      const u32 gone = active.begin()->second;
-      vacant[virtuals_[gone].width].push_back(place[gone]);
-      words -= words_of(gone);
-      active.erase(active.begin());
-    }
-    auto &places = vacant[virtuals_[reg].width];
-    if (virtuals_[reg].shared && !places.empty()) {
-      place[reg] = places.back();
-      places.pop_back();
-    } else {
-      place[reg] = grow(virtuals_[reg].bytes);
-    }
-    if (virtuals_[reg].shared) {
-      active.insert({live[reg].last, reg});
-      words += words_of(reg);
-      most_words = std::max(most_words, words);
-    }
-  }
-  for (const Touch &made : touches_) {
-    Instr &instr = function_.code[made.instr];
-    if (made.slot < std::size(instr.o))
-      instr.o[made.slot] = place[made.reg];
-    else if (made.slot == kGuardSlot)
-      instr.guard = place[made.reg];
-  }
-  for (Call &made : function_.calls)
-    for (auto *list : {&made.arguments, &made.results})
-      for (Call::Passed &one : *list)
-        one.offset = place[one.offset];
-  if (!syntax_.entry) {
-    const auto formals = [&](const std::vector<u32> &variables, std::vector<Formal> &into) {
-      for (u32 variable : variables) {
-        const auto at = areas_.find(variable);
-        const u32 offset = at != areas_.end() ? place[at->second] : top;
-        const u32 bytes = static_cast<u32>(syntax_.variables[variable].bytes);
-        if (at == areas_.end() || !live[at->second].used()) {
-          into.push_back({syntax_.variables[variable].name,
-                          grow(static_cast<u32>(align_to(u64{bytes} * kLanes, 64))), bytes});
-        } else {
-          into.push_back({syntax_.variables[variable].name, offset, bytes});
-        }
-      }
-    };
-    formals(syntax_.parameters, function_.parameters);
-    formals(syntax_.returns, function_.results);
-  }
-  function_.frame_bytes = static_cast<u32>(align_to(top, 64));
-  function_.registers = most_words;
-}
-
-namespace {
-
-u64 layout(u64 &top, const Variable &variable) {
-  top = align_to(top, variable.align);
-  const u64 at = top;
-  top += variable.bytes;
-  return at;
-}
-
-// Where the variables of all spaces lie. Static shared memory of an entry begins behind what the
-// module shares among all functions; memory that the launch adds begins at one place for all of
-// them.
-class Placer {
-public:
-  Placer(const ModuleSyntax &syntax, Memory &memory, Module &module)
-      : syntax_(syntax), memory_(memory), module_(module) {}
-
-  Placement place() {
-    u64 shared = 0;
-    for (const Variable &variable : syntax_.variables)
-      if (variable.space != Space::Shared)
-        global(variable);
-      else if (!variable.is_extern || variable.bytes != 0)
-        made_.module[variable.name] = {Space::Shared, layout(shared, variable)};
-    u64 most = shared, local = 0;
-    for (bool entries : {false, true})
-      for (const FunctionSyntax &function : syntax_.functions)
-        if (function.entry == entries)
-          functions(function, shared, most, local);
-    if (most > u64{227} * 1024)
-      throw Refusal{absl::InvalidArgumentError(concat("PTX: ", most, " bytes of shared memory"))};
-    if (local > kMostLocalBytes)
-      throw Refusal{
-          absl::InvalidArgumentError(concat("PTX: ", local, " bytes of local memory a thread"))};
-    most = align_to(most, 1024);
-    for (const Variable &variable : syntax_.variables)
-      if (variable.space == Space::Shared && variable.is_extern && variable.bytes == 0)
-        made_.module[variable.name] = {Space::Shared, most};
-    module_.shared_bytes = static_cast<u32>(most);
-    module_.local_bytes = static_cast<u32>(align_to(local, 16));
-    for (const Variable &variable : syntax_.variables)
-      if (variable.space != Space::Shared)
-        initialize(variable);
-    return std::move(made_);
-  }
-
-private:
-  void global(const Variable &variable) {
-    if (variable.is_extern)
-      throw Refusal{
-          error_at(variable.line,
-                   concat(variable.name, " is declared extern, and no other module is there"))};
-    const u64 address = memory_.allocate(std::max<u64>(variable.bytes, 1), variable.name);
-    if (address == 0)
-      throw Refusal{absl::ResourceExhaustedError(concat("PTX: no memory for ", variable.name))};
-    made_.module[variable.name] = {variable.space, address};
-    module_.globals[variable.name] = {address, variable.bytes};
-  }
-  // What a function that may be called shares lies before what any entry does.
-  void functions(const FunctionSyntax &function, u64 &common, u64 &most, u64 &local) {
-    auto &places = made_.functions[function.name];
-    u64 shared = common, parameters = 0;
-    for (const Variable &variable : function.variables) {
-      u64 at = 0;
-      if (variable.space == Space::Shared) {
-        at = layout(shared, variable);
-      } else if (variable.space == Space::Local) {
-        local = align_to(local, 16);
-        at = layout(local, variable);
-      } else if (variable.space == Space::Param && function.entry &&
-                 places.size() < function.parameters.size()) {
-        at = layout(parameters, variable);
-      } else if (variable.space != Space::Param) {
-        throw Refusal{error_at(variable.line,
-                               concat(variable.name, ": this space in a function is not known"))};
-      }
-      places.push_back({variable.space, at});
-    }
-    most = std::max(most, shared);
-    if (!function.entry)
-      common = shared;
-    if (auto made = module_.functions.find(function.name);
-        made != module_.functions.end() && function.entry) {
-      made->second->parameter_bytes = static_cast<u32>(parameters);
-      made->second->static_shared = static_cast<u32>(shared);
-    }
-  }
-  void initialize(const Variable &variable) {
-    const u64 address = made_.module[variable.name].address;
-    std::vector<u8> bytes(std::max<u64>(variable.bytes, 1), 0);
-    const size_t element = static_cast<size_t>(std::max(1, bytes_of(variable.type)));
-    size_t at = 0;
-    for (const Initial &initial : variable.initial) {
-      u64 bits = initial.bits;
-      if (!initial.symbol.empty()) {
-        const auto other = made_.module.find(initial.symbol);
-        if (other == made_.module.end())
-          throw Refusal{error_at(
-              variable.line, concat("the address of ", initial.symbol, ", which is no variable"))};
-        bits += other->second.address;
-      }
-      std::memcpy(bytes.data() + at, &bits, std::min<size_t>(element, 8));
-      at += element;
-    }
-    memory_.write(address, bytes.data(), bytes.size());
-    if (variable.space == Space::Const)
-      memory_.make_constant(address, bytes.size());
-  }
-
-  const ModuleSyntax &syntax_;
-  Memory &memory_;
-  Module &module_;
-  Placement made_;
-};
-
-// Calls find their functions; arguments have to fit, and no function may come to call itself, as
-// local memory and frames are laid out once.
-void link(Module &module) {
-  for (auto &[name, function] : module.functions)
-    for (Call &call : function->calls) {
-      const auto callee = module.functions.find(call.name);
-      if (callee == module.functions.end())
-        throw Refusal{absl::InvalidArgumentError(
-            concat("PTX: ", name, " calls ", call.name, ", which is not defined"))};
-      call.callee = callee->second.get();
-      const auto fits = [](const std::vector<Call::Passed> &passed,
-                           const std::vector<Formal> &formals) {
-        bool same = passed.size() == formals.size();
-        for (size_t n = 0; same && n < passed.size(); ++n)
-          same = passed[n].bytes == formals[n].bytes;
-        return same;
-      };
-      if (call.callee->entry || !fits(call.arguments, call.callee->parameters) ||
-          !fits(call.results, call.callee->results))
-        throw Refusal{absl::InvalidArgumentError(
-            concat("PTX: ", name, " calls ", call.name, " with other parameters than it has"))};
-    }
-  std::map<const Function *, int> state; // 1: on the way, 2: done
-  std::vector<std::pair<const Function *, size_t>> stack;
-  for (auto &[name, function] : module.functions) {
-    if (state[function.get()] != 0)
-      continue;
-    stack.push_back({function.get(), 0});
-    state[function.get()] = 1;
-    while (!stack.empty()) {
-      auto &[at, next] = stack.back();
-      if (next == at->calls.size()) {
-        state[at] = 2;
-        stack.pop_back();
-        continue;
-      }
-      const Function *callee = at->calls[next++].callee;
-      if (state[callee] == 1)
-        throw Refusal{absl::UnimplementedError(concat("PTX: ", callee->name, " calls itself"))};
-      if (state[callee] == 0) {
-        state[callee] = 1;
-        stack.push_back({callee, 0});
-      }
-    }
-  }
-}
-
-} // namespace
-
 absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memory &memory) {
   auto module = std::make_unique<Module>();
   module->target = syntax.target;
@@ -633,7 +377,7 @@ absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memor
         made->required[d] = static_cast<u32>(function.required[d]);
       module->functions[function.name] = std::move(made);
     }
-    const Placement placement = Placer(syntax, memory, *module).place();
+    const Placement placement = place(syntax, memory, *module);
     for (const FunctionSyntax &function : syntax.functions) {
       if (!function.defined)
         continue;

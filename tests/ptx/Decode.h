@@ -5,6 +5,7 @@
 #include "tests/ptx/Flow.h"
 #include "tests/ptx/FormTable.h"
 #include "tests/ptx/Memory.h"
+#include "tests/ptx/Placement.h"
 #include "tests/ptx/Program.h"
 
 #include <absl/status/statusor.h>
@@ -22,17 +23,6 @@ namespace quern::ptx {
 /// Decodes a module; its variables are placed in `memory`. Every form that is not known is an error
 /// that names it and its line.
 absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memory &memory);
-
-/// Where the variables of a module lie.
-struct Placement {
-  struct Place {
-    Space space;
-    u64 address;
-  };
-  std::map<std::string, Place, std::less<>> module;
-  std::map<std::string, std::vector<Place>, std::less<>>
-      functions; ///< as FunctionSyntax::variables
-};
 
 /// Of one function, as families see it. What it is asked for and cannot do it refuses by throwing,
 /// which decode() makes a status of.
@@ -55,6 +45,8 @@ public:
   /// An address: a register and a number, or a number, as 64-bit lanes plus instr.imm. Sets
   /// instr.space from `space` and, for parameters, where they lie.
   void address(Instr &instr, u32 slot, const Operand &operand, Space space);
+  /// What a cache policy is given in: it has to be one, and is not read.
+  void policy(const Operand &operand);
   /// An operand that has to be a number.
   u64 constant(const Operand &operand) const;
   void operands(const Statement &statement, size_t least, size_t most) const;

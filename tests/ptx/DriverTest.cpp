@@ -227,6 +227,10 @@ TEST_F(PtxDriver, WrongUseIsRefused) {
        "ELF\x02",
        209);
   load(".version 8.0\n.target sm_100\n", 209);
+  load(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry waits()\n{\n"
+       ".reg .b64 %d<2>;\nmov.b64 %d0, 0;\nmbarrier.arrive.b64 %d1, [%d0];\nret;\n}\n",
+       218);
+  EXPECT_THAT(text_of(218), HasSubstr("waits: mbarrier.arrive.b64: the detectors"));
   EXPECT_EQ(call("cuMemFree_v2", a + 4), 1);
   EXPECT_EQ(call("cuMemFree_v2", a), 0);
   EXPECT_EQ(call("cuMemFree_v2", a), 1);

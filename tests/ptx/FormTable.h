@@ -41,6 +41,7 @@ public:
   const Form *form(std::string_view name) const;
   Family family(std::string_view opcode) const;
   const std::unordered_map<std::string, Form> &forms() const { return forms_; }
+  const std::unordered_map<std::string, Family> &families() const { return families_; }
 
 private:
   std::unordered_map<std::string, Form> forms_;

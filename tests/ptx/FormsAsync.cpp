@@ -245,13 +245,14 @@ void decode_mbarrier(Decoder &decoder, const Statement &statement, const Parts &
                 : strip(parts, "relaxed") ? Order::Relaxed
                 : strip(parts, "acquire") ? Order::Acquire
                                           : Order::Weak;
+  const Order order = instr.order;
   instr.scope = strip(parts, "cluster") ? Scope::Cluster : Scope::Cta;
-  strip(parts, "cta");
+  const bool scoped = strip(parts, "cta") || instr.scope == Scope::Cluster;
   const bool no_complete = strip(parts, "noComplete"), expects = strip(parts, "expect_tx");
   const bool placed = strip(parts, "shared") || strip(parts, "shared::cta");
-  const std::string_view what = parts.size() == 3 && parts[2] == "b64" ? parts[1]
-                                : parts.size() == 2 && expects         ? "expect_tx"
-                                                                       : "";
+  const std::string_view what = parts.size() == 3 && parts[2] == "b64"              ? parts[1]
+                                : parts.size() == 2 && parts[1] == "b64" && expects ? "expect_tx"
+                                                                                    : "";
   size_t sources = 0; // behind the address
   size_t results = 0;
   if (what == "init") {
@@ -279,6 +280,16 @@ void decode_mbarrier(Decoder &decoder, const Statement &statement, const Parts &
   } else {
     decoder.refuse(concat("unknown form ", statement.opcode));
   }
+  const bool waits = what == "test_wait" || what == "try_wait",
+             counts = what == "arrive" || what == "arrive_drop" || what == "expect_tx";
+  const bool fits = order == Order::Weak      ? true
+                    : order == Order::Release ? counts && what != "expect_tx"
+                    : order == Order::Acquire ? waits
+                                              : counts || waits;
+  if (!fits || scoped != (order != Order::Weak) ||
+      (no_complete &&
+       (expects || !counts || order == Order::Relaxed || instr.scope == Scope::Cluster)))
+    decoder.refuse(concat("unknown form ", statement.opcode));
   if ((parity && instr.sub != kTestParity) ||
       (expects && instr.sub != kArriveExpect && instr.sub != kExpect))
     decoder.refuse(concat("unknown form ", statement.opcode));
@@ -352,6 +363,8 @@ void decode_cp(Decoder &decoder, const Statement &statement, const Parts &all, I
     decoder.refuse(concat(statement.opcode, ": an offset of more than 32 bits"));
   decoder.address(instr, 0, statement.operands[0], Space::Shared);
   instr.o[2] = kSink;
+  if (policy != 0)
+    decoder.policy(statement.operands.back());
   if (statement.operands.size() == 4 + policy) {
     instr.sub = 1;
     decoder.source(instr, 2, statement.operands[3], Type::U32);

@@ -132,11 +132,16 @@ void decode_atom(Decoder &decoder, const Statement &statement, const Parts &part
   const bool placed =
       made.space == Space::Generic || made.space == Space::Global || made.space == Space::Shared;
   const bool gives = made.operation == "exch" || made.operation == "cas";
-  if (operation == nullptr || !placed || (gives && !returns))
+  const bool halves = made.type == Type::F16 || made.type == Type::F16x2 ||
+                      made.type == Type::BF16 || made.type == Type::BF16x2;
+  if (operation == nullptr || !placed || (gives && !returns) || made.flush_off != halves ||
+      (made.operation == "add" && made.type == Type::S64))
     decoder.refuse(concat("unknown form ", statement.opcode));
   const size_t wanted =
       2 + (returns ? 1 : 0) + (made.operation == "cas" ? 1 : 0) + (made.cache_hint ? 1 : 0);
   decoder.operands(statement, wanted, wanted);
+  if (made.cache_hint)
+    decoder.policy(statement.operands.back());
   const int bytes = bytes_of(made.type);
   instr.fn = bytes == 2 ? atomic<u16> : bytes == 4 ? atomic<u32> : atomic<u64>;
   instr.function = reinterpret_cast<void (*)()>(operation);

@@ -149,6 +149,9 @@ void decode_setp(Decoder &decoder, const Statement &statement, const Parts &part
   const auto known = comparisons().find(name);
   if (known == comparisons().end())
     decoder.refuse(concat("unknown form ", statement.opcode));
+  const bool halves = known->second.type == Type::F16 || known->second.type == Type::BF16;
+  if (halves && (made == Type::F32 || statement.operands[0].kind == Operand::Kind::Pair))
+    decoder.refuse(concat("unknown form ", statement.opcode, " of such a result"));
   decoder.operands(statement, instr.sub == kAlone ? 3 : 4, instr.sub == kAlone ? 3 : 4);
   instr.function = reinterpret_cast<void (*)()>(known->second.comparison);
   decoder.source(instr, 2, statement.operands[1], known->second.type);
@@ -180,7 +183,7 @@ template <class T> T select(T a, T b, bool first) { return first ? a : b; }
 } // namespace
 
 void add_compare_forms(FormTable &table) {
-  table.add("selp.b16 selp.u16 selp.s16 selp.f16 selp.bf16",
+  table.add("selp.b16 selp.u16 selp.s16",
             lanes<[](u16 a, u16 b, bool p) { return select(a, b, p); }>());
   table.add("selp.b32 selp.u32 selp.s32",
             lanes<[](u32 a, u32 b, bool p) { return select(a, b, p); }>());

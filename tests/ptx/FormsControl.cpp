@@ -183,7 +183,10 @@ void decode_brx(Decoder &decoder, const Statement &statement, const Parts &parts
 }
 
 void decode_ret(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  require(decoder, statement, parts, {"uni"});
+  if (parts[0] == "exit")
+    require(decoder, statement, parts, {});
+  else
+    require(decoder, statement, parts, {"uni"});
   decoder.operands(statement, 0, 0);
   instr.fn = parts[0] == "exit" ? exit_lanes : return_from;
   Step step;
@@ -280,7 +283,7 @@ void decode_bar(Decoder &decoder, const Statement &statement, const Parts &parts
   } else if (!next("sync")) {
     decoder.refuse(concat("unknown form ", statement.opcode));
   }
-  const bool aligned = next("aligned");
+  const bool aligned = parts[0] == "barrier" && next("aligned");
   if (instr.sub != kBarrierOnly && !next(instr.sub == kBarrierCount ? "u32" : "pred"))
     decoder.refuse(concat("unknown form ", statement.opcode));
   if (at != parts.size())
@@ -307,7 +310,8 @@ void decode_bar(Decoder &decoder, const Statement &statement, const Parts &parts
 
 void decode_nanosleep(Decoder &decoder, const Statement &statement, const Parts &parts,
                       Instr &instr) {
-  require(decoder, statement, parts, {"u32"});
+  if (statement.opcode != "nanosleep.u32")
+    decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 1, 1);
   decoder.source(instr, 1, statement.operands[0], Type::U32);
   instr.fn = [](Warp &warp, const Instr &, Mask) { yield(warp); };
@@ -315,10 +319,19 @@ void decode_nanosleep(Decoder &decoder, const Statement &statement, const Parts 
 
 // What asks for nothing that can be seen.
 void decode_hint(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  if (parts[0] == "setmaxnreg" || parts[0] == "griddepcontrol")
-    instr.fn = nothing;
-  else
+  if (statement.opcode == "griddepcontrol.launch_dependents" ||
+      statement.opcode == "griddepcontrol.wait") {
+    decoder.operands(statement, 0, 0);
+  } else if (statement.opcode == "setmaxnreg.inc.sync.aligned.u32" ||
+             statement.opcode == "setmaxnreg.dec.sync.aligned.u32") {
+    decoder.operands(statement, 1, 1);
+    const u64 registers = decoder.constant(statement.operands[0]);
+    if (registers < 24 || registers > 256 || registers % 8 != 0)
+      decoder.refuse(concat(statement.opcode, " of ", registers, " registers"));
+  } else {
     decoder.refuse(concat("unknown form ", statement.opcode));
+  }
+  instr.fn = nothing;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // Conversions: PTX ISA, section 9.7.9.21. The common ones by name, lane by lane in vectors; every
 // other one by one general function.
+#include "tests/ptx/Conversion.h"
 #include "tests/ptx/Decode.h"
 #include "tests/ptx/LevelForms.h"
 #include "tests/ptx/Rounding.h"
@@ -26,15 +27,6 @@ template <class T> T integer_of(double rounded, bool nan) {
     return std::numeric_limits<T>::min();
   return static_cast<T>(rounded);
 }
-
-enum class Whole : u8 { None, Nearest, Zero, Down, Up };
-
-struct Conversion {
-  Type to, from;
-  Whole whole = Whole::None; ///< .rni and the like
-  Round round = Round::Nearest;
-  bool flush = false, saturate = false, relu = false, finite = false, away = false;
-};
 
 double rounded_whole(double value, Whole whole) {
   switch (whole) {
@@ -302,58 +294,17 @@ template <class T> u32 packed(i32 a, i32 b, u32 c) {
 }
 
 void decode_cvt(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
-  Conversion how{};
-  std::vector<std::string_view> types;
-  for (size_t n = 1; n < parts.size(); ++n) {
-    const std::string_view part = parts[n];
-    if (part == "rn" || part == "rz" || part == "rm" || part == "rp")
-      how.round = part == "rn"   ? Round::Nearest
-                  : part == "rz" ? Round::Zero
-                  : part == "rm" ? Round::Down
-                                 : Round::Up;
-    else if (part == "rni" || part == "rzi" || part == "rmi" || part == "rpi")
-      how.whole = part == "rni"   ? Whole::Nearest
-                  : part == "rzi" ? Whole::Zero
-                  : part == "rmi" ? Whole::Down
-                                  : Whole::Up;
-    else if (part == "rna")
-      how.away = true;
-    else if (part == "ftz")
-      how.flush = true;
-    else if (part == "sat")
-      how.saturate = true;
-    else if (part == "relu")
-      how.relu = true;
-    else if (part == "satfinite")
-      how.finite = true;
-    else if (type_of(part) != Type::None)
-      types.push_back(part);
-    else
-      decoder.refuse(concat("unknown form ", statement.opcode, ": .", part));
-  }
-  if (types.size() != 2)
+  const std::optional<Conversion> read = conversion_of(parts);
+  if (!read)
     decoder.refuse(concat("unknown form ", statement.opcode));
-  how.to = type_of(types[0]);
-  how.from = type_of(types[1]);
-  if (how.to == Type::F16x2 || how.to == Type::BF16x2) {
-    if (how.from != Type::F32 || how.whole != Whole::None)
-      decoder.refuse(concat("unknown form ", statement.opcode));
-    how.to = how.to == Type::F16x2 ? Type::F16 : Type::BF16;
+  const Conversion &how = *read;
+  if (how.pair) {
     decoder.operands(statement, 3, 3);
     instr.fn = convert_pair;
     decoder.source(instr, 1, statement.operands[1], Type::F32);
     decoder.source(instr, 2, statement.operands[2], Type::F32);
     decoder.result(instr, 0, statement.operands[0], Type::B32);
   } else {
-    const bool odd_type = how.from == Type::F16x2 || how.from == Type::BF16x2 ||
-                          how.from == Type::TF32 || how.from == Type::B128 ||
-                          how.to == Type::B128 || how.to == Type::Pred || how.from == Type::Pred;
-    // A float narrows only with a rounding; integers take one only from floats.
-    const bool narrows =
-        is_float(how.to) && is_float(how.from) && bytes_of(how.to) < bytes_of(how.from);
-    if (odd_type || (!is_float(how.to) && is_float(how.from) && how.whole == Whole::None) ||
-        (how.to == Type::TF32 && how.from != Type::F32) || (narrows && how.whole != Whole::None))
-      decoder.refuse(concat("unknown form ", statement.opcode));
     decoder.operands(statement, 2, 2);
     instr.fn = convert;
     const Operand &to = statement.operands[0], &from = statement.operands[1];

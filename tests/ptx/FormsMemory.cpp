@@ -5,6 +5,7 @@
 #include "tests/ptx/Resolve.h"
 #include "tests/ptx/Words.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -133,8 +134,14 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
   const bool stores = parts[0] == "st";
   const Modifiers made =
       modifiers_of(decoder, statement, parts, parts[0] == "ldu" ? "ld" : parts[0]);
+  // ldu is what ld was, of global memory alone.
+  if (parts[0] == "ldu" && ((made.space != Space::Generic && made.space != Space::Global) ||
+                            made.order != Order::Weak || made.read_only))
+    decoder.refuse(concat("unknown form ", statement.opcode));
   const size_t hints = made.cache_hint ? 1 : 0;
   decoder.operands(statement, 2 + hints, 2 + hints);
+  if (hints != 0)
+    decoder.policy(statement.operands[2]);
   const Operand &address = statement.operands[stores ? 0 : 1],
                 &values = statement.operands[stores ? 1 : 0];
   const size_t count = static_cast<size_t>(made.count);
@@ -183,14 +190,24 @@ void decode_access(Decoder &decoder, const Statement &statement, const Parts &pa
 
 // Prefetches and the like ask for nothing that can be seen; their addresses are not looked at, as
 // the machine does not.
-void decode_prefetch(Decoder &decoder, const Statement &statement, const Parts &parts,
-                     Instr &instr) {
-  for (size_t n = 1; n < parts.size(); ++n)
-    if (parts[n] != "global" && parts[n] != "L1" && parts[n] != "L2" && parts[n] != "local" &&
-        parts[n] != "L2::evict_last" && parts[n] != "L2::evict_normal")
-      decoder.refuse(concat("unknown form ", statement.opcode, ": .", parts[n]));
+void decode_prefetch(Decoder &decoder, const Statement &statement, const Parts &, Instr &instr) {
+  constexpr std::string_view kKnown[] = {"prefetch.L1",
+                                         "prefetch.L2",
+                                         "prefetch.global.L1",
+                                         "prefetch.global.L2",
+                                         "prefetch.local.L1",
+                                         "prefetch.local.L2",
+                                         "prefetch.global.L2::evict_last",
+                                         "prefetch.global.L2::evict_normal",
+                                         "prefetchu.L1",
+                                         "applypriority.global.L2::evict_normal"};
+  if (std::find(std::begin(kKnown), std::end(kKnown), statement.opcode) == std::end(kKnown))
+    decoder.refuse(concat("unknown form ", statement.opcode));
   instr.fn = [](Warp &, const Instr &, Mask) {};
-  decoder.operands(statement, 1, 2);
+  const size_t wanted = statement.opcode.starts_with("applypriority") ? 2 : 1;
+  decoder.operands(statement, wanted, wanted);
+  if (wanted == 2 && decoder.constant(statement.operands[1]) != 128)
+    decoder.refuse(concat(statement.opcode, " of another size than 128"));
   decoder.address(instr, 0, statement.operands[0], Space::Generic);
 }
 
@@ -212,32 +229,46 @@ void decode_policy(Decoder &decoder, const Statement &statement, const Parts &pa
 // membar.LEVEL, fence{.sem}.scope; proxies' fences order nothing in an interpreter that has one
 // order, and the observer hears of them.
 void decode_fence(Decoder &decoder, const Statement &statement, const Parts &parts, Instr &instr) {
+  const auto scope_of = [](std::string_view part) {
+    return part == "cta"       ? Scope::Cta
+           : part == "cluster" ? Scope::Cluster
+           : part == "gpu"     ? Scope::Gpu
+           : part == "sys"     ? Scope::System
+                               : Scope::None;
+  };
+  constexpr std::string_view kProxies[] = {
+      "fence.proxy.alias",
+      "fence.proxy.async",
+      "fence.proxy.async.global",
+      "fence.proxy.async.shared::cta",
+      "fence.proxy.async.shared::cluster",
+      "fence.mbarrier_init.release.cluster",
+  };
   instr.order = Order::AcquireRelease;
-  for (size_t n = 1; n < parts.size(); ++n) {
-    const std::string_view part = parts[n];
-    if (part == "sc")
-      instr.order = Order::SequentiallyConsistent;
-    else if (part == "acquire")
-      instr.order = Order::Acquire;
-    else if (part == "release")
+  bool known = false;
+  if (std::find(std::begin(kProxies), std::end(kProxies), statement.opcode) != std::end(kProxies)) {
+    known = true;
+    instr.sub = 1;
+    if (parts.back() == "cluster") {
       instr.order = Order::Release;
-    else if (part == "cta")
-      instr.scope = Scope::Cta;
-    else if (part == "cluster")
       instr.scope = Scope::Cluster;
-    else if (part == "gl" || part == "gpu")
-      instr.scope = Scope::Gpu;
-    else if (part == "sys")
-      instr.scope = Scope::System;
-    else if (part == "proxy" || part == "async" || part == "async::generic" || part == "global" ||
-             part == "shared::cta" || part == "shared::cluster" || part == "mbarrier_init" ||
-             part == "alias" || part == "async.global")
-      instr.sub = 1;
-    else if (part != "acq_rel")
-      decoder.refuse(concat("unknown form ", statement.opcode, ": .", part));
-  }
-  if (parts[0] == "membar")
+    }
+  } else if (parts[0] == "membar" && parts.size() == 2) {
     instr.order = Order::SequentiallyConsistent;
+    instr.scope = parts[1] == "gl" ? Scope::Gpu : scope_of(parts[1]);
+    known = instr.scope != Scope::None && parts[1] != "gpu" && parts[1] != "cluster";
+  } else if (parts[0] == "fence" && (parts.size() == 2 || parts.size() == 3)) {
+    const std::string_view order = parts.size() == 3 ? parts[1] : "";
+    instr.order = order == "sc"        ? Order::SequentiallyConsistent
+                  : order == "acquire" ? Order::Acquire
+                  : order == "release" ? Order::Release
+                                       : Order::AcquireRelease;
+    instr.scope = scope_of(parts.back());
+    known = instr.scope != Scope::None &&
+            (instr.order != Order::AcquireRelease || order.empty() || order == "acq_rel");
+  }
+  if (!known)
+    decoder.refuse(concat("unknown form ", statement.opcode));
   decoder.operands(statement, 0, 0);
   instr.fn = [](Warp &warp, const Instr &made, Mask mask) {
     if (warp.launch->observer != nullptr)

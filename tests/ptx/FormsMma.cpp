@@ -251,7 +251,8 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
   const std::string_view shape = parts[3], d = parts[6], c = parts[9];
   size_t counts[4] = {}; // registers of d, a, b, c
   Type types[4] = {Type::B32, Type::B32, Type::B32, Type::B32};
-  if (shape == "m8n8k4" && d == "f64" && parts[7] == "f64" && parts[8] == "f64" && c == "f64") {
+  if (shape == "m8n8k4" && d == "f64" && !how.finite && parts[7] == "f64" && parts[8] == "f64" &&
+      c == "f64") {
     instr.fn = double_product;
     counts[0] = counts[3] = 2;
     counts[1] = counts[2] = 1;
@@ -298,16 +299,14 @@ void decode_mma(Decoder &decoder, const Statement &statement, const Parts &all, 
   for (size_t n = 0; n < 4; ++n) {
     const Operand &operand = statement.operands[n];
     const bool vector = operand.kind == Operand::Kind::Vector;
-    if (vector ? operand.parts.size() != counts[n] : counts[n] != 1)
+    if (!vector || operand.parts.size() != counts[n])
       decoder.refuse(concat(statement.opcode, ": ", counts[n], " registers are wanted"));
-    const Operand *first = vector ? operand.parts.data() : &operand;
     for (size_t e = 0; n != 0 && e < counts[n]; ++e)
-      decoder.source(instr, slot++, first[e], types[n]);
+      decoder.source(instr, slot++, operand.parts[e], types[n]);
   }
   const Operand &results = statement.operands[0];
   for (u32 e = 0; e < counts[0]; ++e)
-    decoder.result(instr, e, results.kind == Operand::Kind::Vector ? results.parts[e] : results,
-                   types[0]);
+    decoder.result(instr, e, results.parts[e], types[0]);
 }
 
 } // namespace

@@ -49,7 +49,8 @@ void decode_mov(Decoder &decoder, const Statement &statement, const Parts &parts
   decoder.operands(statement, 2, 2);
   const Operand &to = statement.operands[0], &from = statement.operands[1];
   const bool packs = from.kind == Operand::Kind::Vector;
-  if (type == Type::None || (to.kind != Operand::Kind::Vector && !packs) ||
+  const bool bits = type == Type::B32 || type == Type::B64;
+  if (!bits || (to.kind != Operand::Kind::Vector && !packs) ||
       (to.kind == Operand::Kind::Vector && packs))
     decoder.refuse(concat("unknown form ", statement.opcode));
   const auto &list = packs ? from.parts : to.parts;
@@ -123,7 +124,7 @@ void decode_isspacep(Decoder &decoder, const Statement &statement, const Parts &
 } // namespace
 
 void add_move_forms(FormTable &table) {
-  table.add("mov.b16 mov.u16 mov.s16 mov.f16 mov.bf16", lanes<[](u16 a) { return a; }>());
+  table.add("mov.b16 mov.u16 mov.s16", lanes<[](u16 a) { return a; }>());
   table.add("mov.b32 mov.u32 mov.s32", lanes<[](u32 a) { return a; }>());
   table.add("mov.b64 mov.u64 mov.s64", lanes<[](u64 a) { return a; }>());
   table.add("mov.f32", lanes<[](float a) { return a; }>());

@@ -152,6 +152,8 @@ void decode_match(Decoder &decoder, const Statement &statement, const Parts &par
   decoder.source(instr, 2, statement.operands[1], wide ? Type::B64 : Type::B32);
   decoder.source(instr, 3, statement.operands[2], Type::B32);
   const Operand &to = statement.operands[0];
+  if (!all && to.kind == Operand::Kind::Pair)
+    decoder.refuse(concat("unknown form ", statement.opcode, " of two results"));
   instr.o[1] = kSink + 128;
   decoder.result(instr, 0, to.kind == Operand::Kind::Pair ? to.parts[0] : to, Type::B32);
   if (to.kind == Operand::Kind::Pair)

@@ -2,7 +2,7 @@
 //
 // A function's registers, and the constants in its code, lie in a frame: arrays of 32 lanes of 2, 4
 // or 8 bytes, and masks of 32 bits for predicates. An instruction names them by their offsets.
-// Registers that are never live together share a place (Registers.h).
+// Registers that are never live together share a place (Registers.cpp).
 #ifndef QUERN_TESTS_PTX_PROGRAM_H
 #define QUERN_TESTS_PTX_PROGRAM_H
 
@@ -39,6 +39,9 @@ enum class Order : u8 {
   SequentiallyConsistent
 };
 enum class Scope : u8 { None, Cta, Cluster, Gpu, System };
+
+/// How a result that is no number of its type becomes one.
+enum class Round : u8 { Nearest, Zero, Down, Up };
 
 struct alignas(64) Instr {
   Handler fn = nullptr;

@@ -12,8 +12,6 @@
 
 QUERN_PTX_BEGIN
 
-enum class Round : u8 { Nearest, Zero, Down, Up };
-
 /// The one NaN that float32 instructions give.
 inline float canonical(float value) {
   return value == value ? value : std::bit_cast<float>(0x7fffffffu);

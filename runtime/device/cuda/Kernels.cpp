@@ -51,6 +51,12 @@ absl::Status refused(const Gpu &gpu, const CodeModule &module, Result result,
         absl::StrCat(where, ": it has no PTX, and its cubin is not for ", gpu.info().name,
                      " of compute capability ", gpu.info().capability(),
                      "\nhint: compile the model again with this build's quern"));
+  if (result == kInvalidImage && !module.ptx)
+    return absl::FailedPreconditionError(absl::StrCat(
+        where, ": it has no PTX, and the NVIDIA driver, which supports CUDA ",
+        version_text(driver.version()),
+        ", cannot read its cubin: a newer compiler made it, or it is damaged\nhint: update the "
+        "driver, or compile the model again with this build's quern"));
   if (result == kJitCompilerNotFound)
     return absl::FailedPreconditionError(
         absl::StrCat(where, ": its PTX needs the driver's compiler, libnvidia-ptxjitcompiler.so.1, "
@@ -74,8 +80,9 @@ absl::StatusOr<OwnedModule> load_module(const std::shared_ptr<const Gpu> &gpu,
     if (loaded.ok())
       return loaded;
   }
-  // Only a cubin that is not for this GPU is made up for by PTX: one that is damaged is not.
-  if (result == kNoBinaryForGpu && module.ptx) {
+  // PTX makes up for a cubin that is not for this GPU, or that the driver cannot read: one that is
+  // older than the compiler calls it invalid.
+  if ((result == kNoBinaryForGpu || result == kInvalidImage) && module.ptx) {
     auto loaded = load_image(gpu, module.ptx, result, log);
     if (loaded.ok())
       return loaded;

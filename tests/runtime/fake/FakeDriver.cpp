@@ -23,7 +23,8 @@ using DevicePtr = unsigned long long;
 using Work = std::function<Result()>;
 
 constexpr Result kOk = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidDevice = 101,
-                 kInvalidContext = 201, kNoBinary = 209, kUnsupportedPtx = 222, kNotFound = 500;
+                 kInvalidContext = 201, kInvalidImage = 200, kNoBinary = 209, kUnsupportedPtx = 222,
+                 kNotFound = 500;
 
 FakeDriver driver;
 bool current = false; // a context was made current
@@ -206,7 +207,7 @@ EXPORT Result cuModuleLoadDataEx(void **module, const void *image, unsigned opti
     if (names[i] == 5) // the error log
       std::strcpy(static_cast<char *>(values[i]), "");
   if (cubin && !driver.gpu.takes_cubins)
-    return kNoBinary;
+    return driver.gpu.old ? kInvalidImage : kNoBinary;
   if (!cubin && ptx_version(static_cast<const char *>(image)) > driver.gpu.newest_ptx)
     return kUnsupportedPtx;
   return made(module, std::malloc(1));

@@ -22,6 +22,7 @@ struct FakeGpu {
   int max_shared = 100 << 10;
   uint64_t memory = uint64_t{64} << 20;
   bool takes_cubins = false;
+  bool old = false; ///< calls a cubin that it does not take invalid
   int init_result = 0;
   int newest_ptx = 80; ///< 10 * major + minor that its compiler knows
 };

@@ -116,6 +116,10 @@ TEST_F(CudaDriver, CubinElsePtx) {
   fake_driver().gpu.takes_cubins = false;
   EXPECT_TRUE(open({.cuda = true, .change_code = with_cubin}).ok());
   EXPECT_EQ(loaded(), "cubin ptx ");
+  fake_driver().gpu.old = true;
+  EXPECT_TRUE(open({.cuda = true, .change_code = with_cubin}).ok());
+  EXPECT_EQ(loaded(), "cubin ptx ");
+  fake_driver().gpu.old = false;
   setenv("QUERN_CUDA_JIT", "1", 1);
   EXPECT_TRUE(open({.cuda = true, .change_code = with_cubin}).ok());
   EXPECT_EQ(loaded(), "ptx ");
@@ -126,6 +130,10 @@ TEST_F(CudaDriver, CubinElsePtx) {
   EXPECT_THAT(
       message(open({.cuda = true, .change_code = only_cubin}).status()),
       HasSubstr("it has no PTX, and its cubin is not for Fake GPU of compute capability 8.0"));
+  fake_driver().gpu.old = true;
+  EXPECT_THAT(message(open({.cuda = true, .change_code = only_cubin}).status()),
+              HasSubstr("it has no PTX, and the NVIDIA driver, which supports CUDA 12.4, cannot "
+                        "read its cubin"));
   fake_driver().gpu.newest_ptx = 73;
   EXPECT_THAT(
       message(open().status()),
