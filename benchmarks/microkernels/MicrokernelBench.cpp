@@ -211,10 +211,11 @@ void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
                               .b = delta ? key.data() : nullptr,
                               .dk = dk,
                               .dv = dv,
+                              .stride = dv,
                               .out = out.data()};
   for (auto _ : state) {
     if (delta)
-      kernels->qk_recurrence_step_delta(&token, 0);
+      kernels->qk_recurrence_step_corrected(&token, 0);
     else
       kernels->qk_recurrence_step(&token, 0);
     benchmark::DoNotOptimize(out.data());

@@ -139,8 +139,9 @@ private:
 // A function of every element.
 class MappedRows : public WeightRows {
 public:
-  MappedRows(WeightType type, std::unique_ptr<WeightRows> input, float (*fn)(float))
-      : WeightRows(type), input_(std::move(input)), fn_(fn) {}
+  MappedRows(WeightType type, std::unique_ptr<WeightRows> input,
+             std::function<float(float)> fn)
+      : WeightRows(type), input_(std::move(input)), fn_(std::move(fn)) {}
 
   std::vector<Source> sources() const override { return input_->sources(); }
 
@@ -159,12 +160,20 @@ public:
 
 private:
   std::unique_ptr<WeightRows> input_;
-  float (*fn_)(float);
+  std::function<float(float)> fn_;
 };
 
 // In double and rounded once, as the interpreter does it.
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
+
+std::function<float(float)> function_of(WeightMapOp map) {
+  if (map.getFn() != "scale")
+    return map.getFn() == "neg_exp" ? neg_exp : add_one;
+  return [factor = map.getFactor()->convertToDouble()](float x) {
+    return static_cast<float>(factor * static_cast<double>(x));
+  };
+}
 
 // Zeros are nothing to speak of in biases, and in what becomes something else: norms that one is
 // added to, logarithms.
@@ -280,8 +289,7 @@ absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
     return std::make_unique<ConvertedRows>(type, std::move(inputs[0]));
   }
   if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op))
-    return std::make_unique<MappedRows>(type, std::move(inputs[0]),
-                                        map.getFn() == "neg_exp" ? neg_exp : add_one);
+    return std::make_unique<MappedRows>(type, std::move(inputs[0]), function_of(map));
   if (mlir::isa_and_nonnull<WeightConcatOp, WeightReshapeOp, WeightTransposeOp, WeightRowsOp>(op))
     return weight_layout(op, std::move(inputs));
   return absl::UnimplementedError(

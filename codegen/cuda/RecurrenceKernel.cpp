@@ -9,14 +9,16 @@ namespace quern::cuda {
 
 LogicalResult Kernel::generateRecurrence() {
   auto scan = cast<LinearRecurrenceOp>(anchor);
-  ArrayRef<int64_t> shape = scan.getState().getType().getShape();
-  const int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
-  const int64_t shared = heads / static_cast<int64_t>(scan.getGroups());
+  const int64_t heads = scan.heads(), keyDim = scan.keyDim(), valueDim = scan.valueDim();
+  const auto groups = static_cast<int64_t>(scan.getGroups());
+  const int64_t products = scan.products(), reads = scan.reads();
   constexpr int64_t kLanes = 32, kWarps = 8;
   const int64_t slices = llvm::divideCeil(valueDim, kLanes);
   setWork([=](const BucketShape &of) { return of.max_seqs * heads * slices; });
   include("Recurrence.cuh");
   include("State.cuh");
+  if (scan.getRate())
+    include("Math.cuh");
   const std::string parts = this->shared("float", kLanes * kWarps, "parts");
   text.line("using Head = Recurrence<", keyDim, ", ", valueDim, ">;");
   text.open("for (int item = worker; item < ", times(count("B"), heads * slices),
@@ -33,63 +35,121 @@ LogicalResult Kernel::generateRecurrence() {
   {
     SharedScope scope(*this);
     RowValues rows(*this, "token");
-    const std::string keyFrom = shared == 1 ? absl::StrCat("head * ", keyDim)
-                                            : absl::StrCat("head / ", shared, " * ", keyDim);
     const std::string valueFrom = absl::StrCat("head * ", valueDim);
     // An item has its own column of the values, whatever else of them is placed.
-    const std::string own = absl::StrCat(valueFrom, " + column");
+    auto ofBlock = [&](int64_t block) {
+      return block ? absl::StrCat(valueFrom, " + ", block * heads * valueDim) : valueFrom;
+    };
+    auto own = [&](int64_t block) { return absl::StrCat(ofBlock(block), " + column"); };
     auto decided = [&](const std::string &expression) {
       return absl::StrCat("column < ", valueDim, " ? ", expression, " : 0.0f");
     };
-    auto keys = [&](mlir::Value value) { return rows.place(value, keyFrom, keyDim); };
-    const std::string r = keys(scan.getR()), k = keys(scan.getK());
-    const std::string a = scan.getA() ? keys(scan.getA()) : "";
-    const std::string b = scan.getB() ? keys(scan.getB()) : "";
-    RowValues::Element values = rows.reader(scan.getV(), valueFrom, valueDim);
+    // Where those of the head begin, in rows with `of` for each of theirs, which heads may share.
+    auto begin = [&](int64_t of, int64_t theirs, int64_t block = 0) {
+      const int64_t shared = heads / theirs;
+      std::string from = shared == 1 ? "head" : absl::StrCat("head / ", shared);
+      if (of != 1)
+        absl::StrAppend(&from, " * ", of);
+      return block ? absl::StrCat(from, " + ", block * theirs * of) : from;
+    };
+    auto keys = [&](mlir::Value value, int64_t block = 0) {
+      return rows.place(value, begin(keyDim, groups, block), keyDim);
+    };
+    auto corrections = [&](mlir::Value value) {
+      return rows.place(value, begin(keyDim, heads / scan.headsThatShare(value, keyDim)), keyDim);
+    };
+    std::vector<std::string> r, k, beta;
+    std::vector<RowValues::Element> values;
+    for (int64_t q = 0; q < reads; ++q)
+      r.push_back(keys(scan.getR(), q));
+    for (int64_t p = 0; p < products; ++p) {
+      k.push_back(keys(scan.getK(), p));
+      if (scan.getBeta())
+        beta.push_back(
+            absl::StrCat(grouped(rows.place(scan.getBeta(), begin(1, heads, p), 1)), "[0]"));
+    }
+    const std::string a = scan.getA() ? corrections(scan.getA()) : "";
+    const std::string b = scan.getB() ? corrections(scan.getB()) : "";
+    for (int64_t p = 0; p < products; ++p)
+      values.push_back(rows.reader(scan.getV(), ofBlock(p), valueDim));
+    const int64_t decayCols = scan.decayColumns();
+    const std::string decayFrom =
+        begin(decayCols, heads / scan.headsThatShare(scan.getDecay(), decayCols));
     std::string decay;
     switch (scan.getDecayKind()) {
     case DecayKind::head:
-      decay = absl::StrCat(grouped(rows.place(scan.getDecay(), "head", 1)), "[0]");
+      decay = absl::StrCat(grouped(rows.place(scan.getDecay(), decayFrom, 1)), "[0]");
       break;
     case DecayKind::key:
-      decay = absl::StrCat(
-          grouped(rows.place(scan.getDecay(), absl::StrCat("head * ", keyDim), keyDim)), "[i]");
+      decay = absl::StrCat(grouped(rows.place(scan.getDecay(), decayFrom, keyDim)), "[i]");
       break;
     case DecayKind::value:
-      decay = decided(rows.reader(scan.getDecay(), valueFrom, valueDim)(own, 0));
+      decay = decided(rows.reader(scan.getDecay(), decayFrom,
+                                  valueDim)(absl::StrCat(decayFrom, " + column"), 0));
       break;
-    case DecayKind::elementwise: {
-      const std::string from = absl::StrCat("head * ", keyDim * valueDim);
-      decay = decided(rows.reader(scan.getDecay(), from, keyDim * valueDim)(
-          absl::StrCat(from, " + i * ", valueDim, " + column"), 0));
+    case DecayKind::elementwise:
+      decay = decided(rows.reader(scan.getDecay(), decayFrom, keyDim * valueDim)(
+          absl::StrCat(decayFrom, " + i * ", valueDim, " + column"), 0));
       break;
-    }
     }
     rows.sync();
-    text.line("const float v = ", decided(values(own, 0)), ";");
+    if (scan.getRate()) {
+      text.line("const float width = ", decay, ";");
+      decay = decided(absl::StrCat("exponential(width * ", pointer(scan.getRate()), "[(head * ",
+                                   keyDim, " + i) * ", valueDim, " + column])"));
+    }
     text.line("const auto decay = [&](int i) { return ", decay, "; };");
-    std::string correction;
-    if (scan.getA()) {
-      text.line("const float u = Head::sum(of.correction(", a, "), ", parts, ");");
-      sync();
-      correction = absl::StrCat(b, ", u, ");
+    std::string outPart;
+    for (int64_t p = 0; p < products; ++p) {
+      const std::string v = p ? absl::StrCat("v", p) : "v";
+      text.line("const float ", v, " = ", decided(values[p](own(p), 0)), ";");
+      // What is added after the first product finds the state decayed.
+      const std::string with = p ? "[](int) { return 1.0f; }" : "decay";
+      std::string added = v, correction;
+      if (scan.getA() && p == 0) {
+        text.line("const float u = Head::sum(of.correction(", a, "), ", parts, ");");
+        sync();
+        correction = absl::StrCat(b, ", u, ");
+      }
+      if (scan.getBeta()) {
+        text.line("const float u", p, " = Head::sum(of.known(", k[p], ", ", with, "), ", parts,
+                  ");");
+        sync();
+        added = absl::StrCat("w", p);
+        text.line("const float ", added, " = ", beta[p], " * (", v, " - u", p, ");");
+      }
+      if (scan.getBonus())
+        outPart = absl::StrCat("of.before(", r[0], ", ", k[p], ", ", v, ", ",
+                               pointer(scan.getBonus()), " + head * ", keyDim, ")");
+      else
+        outPart = absl::StrCat("of.step(", r[0], ", ", k[p], ", ", added, ", ", correction, with,
+                               ")");
+      if (p + 1 < products)
+        text.line(outPart, ";");
     }
-    text.line("const float out = Head::sum(of.step(", r, ", ", k, ", v, ", correction, "decay), ",
-              parts, ");");
+    text.line("const float out = Head::sum(", outPart, ", ", parts, ");");
+    if (scan.getBonus())
+      text.line("of.step(", r[0], ", ", k[0], ", v, decay);");
+    for (int64_t q = 1; q < reads; ++q) {
+      sync();
+      text.line("const float out", q, " = Head::sum(of.read(", r[q], "), ", parts, ");");
+    }
     bool ownOnly = true; // no other column of the result is asked for
-    rows.bind(scan.getResult(), [&](const std::string &col, int64_t shift) -> std::string {
-      ownOnly &= col == own && shift == 0;
-      return "out";
-    });
-    std::vector<RowValues::Element> results;
-    for (mlir::Value value : yield.getValues())
-      results.push_back(rows.reader(value, valueFrom, valueDim));
-    rows.sync();
-    text.open("if (warp() == 0 && column < ", valueDim, ")");
-    for (auto [i, element] : llvm::enumerate(results))
-      text.line(result(i), "[i64(token) * ", heads * valueDim, " + ", own, "] = ", element(own, 0),
-                ";");
-    text.close();
+    for (int64_t q = 0; q < reads; ++q) {
+      rows.bind(scan.getResult(), [&, q](const std::string &col, int64_t shift) -> std::string {
+        ownOnly &= col == own(q) && shift == 0;
+        return q ? absl::StrCat("out", q) : "out";
+      });
+      std::vector<RowValues::Element> results;
+      for (mlir::Value value : yield.getValues())
+        results.push_back(rows.reader(value, ofBlock(q), valueDim));
+      rows.sync();
+      text.open("if (warp() == 0 && column < ", valueDim, ")");
+      for (auto [i, element] : llvm::enumerate(results))
+        text.line(result(i), "[i64(token) * ", reads * heads * valueDim, " + ", own(q),
+                  "] = ", element(own(q), 0), ";");
+      text.close();
+    }
     if (!ownOnly)
       return op.emitError("has an epilogue that reads other columns: the cuda target has no code "
                           "for it");

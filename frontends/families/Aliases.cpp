@@ -3,6 +3,8 @@
 namespace quern {
 
 namespace {
+// Of Bamba and Falcon-H1, whose classes work the value out themselves.
+constexpr Alias kLayerTypes[] = {{"layer_types", "layers_block_type"}};
 constexpr Alias kBloom[] = {{"num_hidden_layers", "n_layer"},
                             {"num_attention_heads", "n_head"},
                             {"n_embed", "hidden_size"}}; // which its __post_init__ reads
@@ -17,6 +19,7 @@ constexpr Alias kGpt2[] = {{"hidden_size", "n_embd"},
                            {"max_position_embeddings", "n_positions"},
                            {"num_attention_heads", "n_head"},
                            {"num_hidden_layers", "n_layer"}};
+constexpr Alias kGraniteHybrid[] = {{"layers_block_type", "layer_types"}};
 constexpr Alias kMpt[] = {{"num_attention_heads", "n_heads"},
                           {"hidden_size", "d_model"},
                           {"num_hidden_layers", "n_layers"}};
@@ -29,6 +32,10 @@ constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor", AliasKind::
 } // namespace
 
 std::span<const Alias> hf_aliases(std::string_view family, std::string_view model_type) {
+  if (family == "bamba" || family == "falcon_h1")
+    return kLayerTypes;
+  if (family == "granitemoehybrid")
+    return kGraniteHybrid;
   if (family == "bloom")
     return kBloom;
   if (family == "falcon")

@@ -52,6 +52,8 @@ public:
   virtual bool mentions(std::string_view key) const { return lookup(key); }
   /// Whether the key is there and its value is a list.
   virtual bool is_list(std::string_view key) const = 0;
+  /// Whether the key is there and its value is text.
+  bool is_text(std::string_view key) const { return has(key) && get_text(key).ok(); }
   /// Whether the key is there and its value is what Python takes for none: false or an empty
   /// object.
   virtual bool is_empty(std::string_view /*key*/) const { return false; }

@@ -1,5 +1,7 @@
 #include "frontends/recipe/Builder.h"
 
+#include "frontends/recipe/Writer.h"
+
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -16,82 +18,6 @@
 using namespace mlir;
 
 namespace quern::recipe {
-
-namespace {
-
-/// The kind that a recipe names; families take names from known_activations(), which the tests hold
-/// to the dialect.
-UnaryKind unary_kind(const std::string &activation) {
-  if (std::optional<UnaryKind> kind = symbolizeUnaryKind(activation))
-    return *kind;
-  llvm::report_fatal_error("quern.unary has no function " + llvm::StringRef(activation));
-}
-
-/// Writes ops at one place. Every method takes the rows it works on and returns the rows it makes.
-class Writer {
-public:
-  Writer(const Decoder &decoder, const Source &source, MLIRContext &context)
-      : decoder_(decoder), source_(source), b_(&context) {}
-
-  OwningOpRef<ModuleOp> write();
-
-  // Blocks.
-  Value operator()(const Attention &a);
-  Value operator()(const Mamba2 &m);
-  Value operator()(const GatedMlp &m);
-  Value operator()(const Mlp &m);
-
-private:
-  void declare_weights();
-  Value logits(Value tokens, Value rows);
-
-  // Names.
-  void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
-  Value weight(const std::string &name);
-  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape);
-
-  // Ops.
-  RankedTensorType rows_like(Value x, int64_t cols) {
-    return rowsType(b_.getContext(), rowsOf(x.getType()), cols);
-  }
-  FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
-  WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
-    return WeightType::get(b_.getContext(), shape, cast<WeightType>(like.getType()).getFormat());
-  }
-  Value rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape);
-  Value norm_weight(const Norm &n);
-  Value scale(Value x, double factor) {
-    return factor == 1 ? x : ScaleOp::create(b_, loc_, x.getType(), x, f32(factor));
-  }
-  Value clip(Value x, double bound) {
-    return bound == 0 ? x : ClampOp::create(b_, loc_, x.getType(), x, f32(-bound), f32(bound));
-  }
-  Value embedded(Value tokens);
-  Value linear(const Linear &l, Value x);
-  Value norm(const Norm &n, Value x);
-  Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }
-  Value binary(BinaryKind fn, Value x, Value y, int64_t repeat = 1) {
-    return BinaryOp::create(b_, loc_, x.getType(), fn, x, y, static_cast<uint64_t>(repeat));
-  }
-  Value gated(const std::string &fn, Value gate, Value up) {
-    return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
-  }
-  Value slice(Value x, int64_t offset, int64_t cols) {
-    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
-  }
-  Value rope(const Attention &a, Value x);
-
-  const Decoder &decoder_;
-  const Source &source_;
-  OpBuilder b_;
-  OpBuilder declarations_{b_}; ///< at the end of the module's declarations
-  Location loc_ = UnknownLoc::get(b_.getContext());
-  llvm::StringMap<WeightType> weights_;
-  llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
-  llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
-  Value x_;                         ///< the block's input
-  Value batch_;
-};
 
 void Writer::declare_weights() {
   std::vector<Tensor> list = tensors(decoder_);
@@ -134,12 +60,12 @@ Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int6
 }
 
 /// The rows of a weight that is stored with others.
-Value Writer::rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape) {
-  if (!l.rows.stored)
+Value Writer::rows_of(const Rows &rows, Value stored, llvm::ArrayRef<int64_t> shape) {
+  if (!rows.stored)
     return stored;
-  return WeightRowsOp::create(
-      b_, loc_, weight_type(stored, shape), stored, b_.getI64IntegerAttr(l.rows.offset),
-      b_.getI64IntegerAttr(l.rows.block), b_.getI64IntegerAttr(l.rows.stride));
+  return WeightRowsOp::create(b_, loc_, weight_type(stored, shape), stored,
+                              b_.getI64IntegerAttr(rows.offset), b_.getI64IntegerAttr(rows.block),
+                              b_.getI64IntegerAttr(rows.stride));
 }
 
 Value Writer::linear(const Linear &l, Value x) {
@@ -148,11 +74,11 @@ Value Writer::linear(const Linear &l, Value x) {
   if (l.transposed && !upright_.contains(l.module + ".weight"))
     w = WeightTransposeOp::create(b_, loc_,
                                   weight_type(w, {l.rows.stored ? l.rows.stored : l.out, l.in}), w);
-  w = rows_of(l, w, {l.out, l.in});
+  w = rows_of(l.rows, w, {l.out, l.in});
   Value bias;
   if (l.bias)
     bias =
-        rows_of(l, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
+        rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
   return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
 }
 
@@ -171,9 +97,7 @@ Value Writer::norm_weight(const Norm &n) {
       w = WeightReshapeOp::create(b_, loc_, weight_type(w, {n.size}), w);
   }
   if (n.add_one)
-    w = WeightMapOp::create(b_, loc_,
-                            WeightType::get(b_.getContext(), {n.size}, b_.getStringAttr("f32")), w,
-                            b_.getStringAttr("add_one"));
+    w = map("add_one", w);
   return w;
 }
 
@@ -224,54 +148,19 @@ Value Writer::operator()(const Attention &a) {
                                 /*sinks=*/Value(), b_.getI64IntegerAttr(a.heads), f32(a.scale),
                                 b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi,
                                 b_.getBoolAttr(a.alibi_bf16));
+  if (a.gate) {
+    Value gate = linear(*a.gate, x_);
+    at(a.module);
+    y = gated("sigmoid", gate, y);
+  }
   return linear(a.o, y);
-}
-
-Value Writer::operator()(const Mamba2 &m) {
-  Value projected = linear(m.in_proj, x_);
-  at(m.module);
-  Value z = slice(projected, 0, m.inner());
-  Value xbc = slice(projected, m.inner(), m.conv_channels());
-  Value dt = slice(projected, m.inner() + m.conv_channels(), m.heads);
-
-  at(m.conv);
-  Value window = state(m.conv + ".window", StateKind::window, {m.conv_channels(), m.kernel - 1});
-  Value conv_bias = m.conv_bias ? weight(m.conv + ".bias") : Value();
-  xbc = CausalConv1dOp::create(b_, loc_, xbc.getType(), xbc, batch_, window,
-                               weight(m.conv + ".weight"), conv_bias);
-  xbc = unary(unary_kind(m.activation), xbc);
-
-  at(m.module);
-  Value x = slice(xbc, 0, m.inner());
-  Value b = slice(xbc, m.inner(), m.groups * m.state);
-  Value c = slice(xbc, m.inner() + m.groups * m.state, m.groups * m.state);
-
-  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
-  if (m.dt_min > 0 || std::isfinite(m.dt_max))
-    dt = ClampOp::create(b_, loc_, dt.getType(), dt, f32(m.dt_min), f32(m.dt_max));
-  Value a = weight(m.a);
-  if (m.a_is_log)
-    a = WeightMapOp::create(b_, loc_,
-                            WeightType::get(b_.getContext(), {m.heads}, b_.getStringAttr("f32")), a,
-                            b_.getStringAttr("neg_exp"));
-  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, a));
-  Value v = binary(BinaryKind::mul, x, dt, m.head_dim);
-  Value memory = state(m.module + ".ssm", StateKind::recurrent, {m.heads, m.state, m.head_dim});
-  Value y = LinearRecurrenceOp::create(b_, loc_, x.getType(), c, b, v, decay, Value(), Value(),
-                                       batch_, memory, b_.getI64IntegerAttr(m.groups),
-                                       DecayKindAttr::get(b_.getContext(), DecayKind::head));
-  Value skip = binary(BinaryKind::mul, x, weight(m.d), m.head_dim);
-  y = binary(BinaryKind::add, y, skip);
-  y = gated("silu", z, y);
-  y = norm(m.norm, y);
-  return linear(m.out_proj, y);
 }
 
 Value Writer::operator()(const GatedMlp &m) {
   Value gate = linear(m.gate, x_);
   Value up = linear(m.up, x_);
   at(m.module);
-  return linear(m.down, gated(m.activation, gate, up));
+  return linear(m.down, gated(m.activation, scale(gate, m.gate_scale), up));
 }
 
 Value Writer::operator()(const Mlp &m) {
@@ -307,7 +196,8 @@ Value Writer::logits(Value tokens, Value rows) {
     const Value input = x;
     for (const Sublayer &sublayer : layer.sublayers) {
       if (sublayer.input != Input::Shared)
-        x_ = norm(sublayer.norm, sublayer.input == Input::Layer ? input : x);
+        normed_ = norm(sublayer.norm, sublayer.input == Input::Layer ? input : x);
+      x_ = scale(normed_, sublayer.input_scale);
       Value y = norm(sublayer.post, std::visit(*this, sublayer.block));
       x = binary(BinaryKind::add, x, scale(y, sublayer.scale));
     }
@@ -359,8 +249,6 @@ OwningOpRef<ModuleOp> Writer::write() {
   func::ReturnOp::create(b_, loc_, result);
   return module;
 }
-
-} // namespace
 
 OwningOpRef<ModuleOp> build(const Decoder &decoder, const Source &source, MLIRContext &context) {
   context.loadDialect<QuernDialect, func::FuncDialect>();

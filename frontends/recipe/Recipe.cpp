@@ -66,14 +66,53 @@ public:
     linear(a.v);
     norm(a.q_norm);
     norm(a.k_norm);
+    if (a.gate)
+      linear(*a.gate);
     linear(a.o);
+  }
+  /// Of a depthwise convolution.
+  void convolution(const std::string &module, int64_t channels, int64_t kernel, bool bias) {
+    const size_t before = out_.size();
+    add(module + ".weight", {channels, kernel}, {0, 1 / std::sqrt(double(kernel))});
+    if (out_.size() > before)
+      out_.back().stored = {channels, 1, kernel};
+    if (bias)
+      add(module + ".bias", {channels}, {0, 0.1});
+  }
+  void operator()(const Mamba1 &m) {
+    linear(m.in_proj);
+    convolution(m.conv, m.inner, m.kernel, m.conv_bias);
+    linear(m.x_proj);
+    norm(m.dt_norm);
+    norm(m.b_norm);
+    norm(m.c_norm);
+    linear(m.dt_proj);
+    // As of Mamba-2, below; the bias of dt_proj is what dt_bias is there.
+    add(m.a, {m.inner, m.state}, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5});
+    add(m.d, {m.inner}, {1, 0.1});
+    linear(m.out_proj);
+  }
+  void operator()(const DeltaNet &m) {
+    for (const Linear &projection : m.projections)
+      linear(projection);
+    for (const DeltaNet::Conv &conv : m.convs)
+      convolution(conv.module, conv.channels, m.kernel, false);
+    linear(m.b);
+    linear(m.decay);
+    add(m.dt_bias, {m.decay.out}, {-3, 1});
+    add(m.a, {m.value_heads}, {1, 0.5});
+    linear(m.z);
+    norm(m.norm);
+    linear(m.out);
+  }
+  void operator()(const ShortConv &m) {
+    linear(m.in);
+    convolution(m.conv, m.channels, m.kernel, m.conv_bias);
+    linear(m.out);
   }
   void operator()(const Mamba2 &m) {
     linear(m.in_proj);
-    add(m.conv + ".weight", {m.conv_channels(), m.kernel}, {0, 1 / std::sqrt(double(m.kernel))});
-    out_.back().stored = {m.conv_channels(), 1, m.kernel};
-    if (m.conv_bias)
-      add(m.conv + ".bias", {m.conv_channels()}, {0, 0.1});
+    convolution(m.conv, m.conv_channels(), m.kernel, m.conv_bias);
     // softplus(-3) is 0.05 and -exp(1) is -2.7: memories of some ten tokens, and of some hundred.
     add(m.dt_bias, {m.heads}, {-3, 1});
     for (const auto &[name, init] : {std::pair(m.a, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5}),
@@ -124,6 +163,20 @@ public:
                                  a.rope < ropes_ ? table_[a.rope].inv_freq.size() : 0, " pairs"),
                     kAsPublished);
   }
+  void operator()(const Mamba1 &m) {
+    if (m.out_proj.in != m.inner || m.inner < 1)
+      problems_.add(m.module, "its widths do not fit together", kAsPublished);
+    convolution(m.module, m.kernel);
+  }
+  void operator()(const DeltaNet &m) {
+    if (m.key_heads < 1 || m.value_heads < 1 || m.value_heads % m.key_heads)
+      problems_.add(m.module,
+                    absl::StrCat(m.value_heads, " value heads cannot share ", m.key_heads,
+                                 " key heads evenly"),
+                    kAsPublished);
+    convolution(m.module, m.kernel);
+  }
+  void operator()(const ShortConv &m) { convolution(m.module, m.kernel); }
   void operator()(const Mamba2 &m) {
     if (m.heads < 1 || m.groups < 1 || m.heads % m.groups)
       problems_.add(
@@ -135,8 +188,7 @@ public:
                     absl::StrCat("the inner width ", m.out_proj.in, " is not ", m.heads,
                                  " heads of ", m.head_dim),
                     kAsPublished);
-    if (m.kernel < 2)
-      problems_.add(m.module, "a convolution of one position has no state to keep", kAsPublished);
+    convolution(m.module, m.kernel);
     if (!(m.dt_min <= m.dt_max))
       problems_.add(m.module, "the limits of the time step are crossed", kAsPublished);
   }
@@ -144,6 +196,10 @@ public:
   void operator()(const Mlp &m) { mlp(m.module, m.down); }
 
 private:
+  void convolution(const std::string &module, int64_t kernel) {
+    if (kernel < 2)
+      problems_.add(module, "a convolution of one position has no state to keep", kAsPublished);
+  }
   void mlp(const std::string &module, const Linear &down) {
     if (down.in < 1 || down.out != hidden_)
       problems_.add(module, "its widths do not fit the model", kAsPublished);

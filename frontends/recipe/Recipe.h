@@ -114,11 +114,31 @@ struct Attention {
   double softcap = 0;            ///< of the scaled scores; 0: none
   std::vector<float> alibi{};    ///< slope of each head; empty: none
   bool alibi_bf16 = false;       ///< biases rounded to bfloat16, then scaled (Falcon)
+  std::optional<Linear> gate{};  ///< the result is multiplied by its sigmoid
+};
+
+/// Mamba's selective state space (Gu and Dao, 2023): in_proj gives x and gate z; after the
+/// convolution x_proj gives dt, B and C; the state of a channel is `state` numbers, whose decay is
+/// exp(dt * A); y = (C-readout + D x) silu(z).
+struct Mamba1 {
+  std::string module;
+  std::string conv; ///< module of the convolution
+  std::string a, d; ///< tensors
+  bool a_is_log = true; ///< `a` holds log(-A); else A itself
+  int64_t inner = 0;    ///< channels
+  int64_t state = 0;
+  int64_t rank = 0;   ///< of dt
+  int64_t kernel = 0; ///< of the convolution
+  bool conv_bias = false;
+  Linear in_proj, x_proj, dt_proj, out_proj;
+  Norm dt_norm{.kind = NormKind::None}, b_norm{.kind = NormKind::None},
+      c_norm{.kind = NormKind::None};
+  std::string activation = "silu"; ///< after the convolution, as quern.unary calls it
 };
 
 /// Mamba-2's selective state space (Dao and Gu, 2024): in_proj gives gate z, [x B C] and dt; the
 /// convolution runs over [x B C]; decay = exp(dt * A); y = C-readout + D x, gated by silu(z) and
-/// then normed by groups.
+/// then normed by groups, or the other way around.
 struct Mamba2 {
   std::string module;
   std::string conv;          ///< module of the convolution
@@ -127,11 +147,14 @@ struct Mamba2 {
   int64_t heads = 0;
   int64_t head_dim = 0;
   int64_t state = 0;  ///< state_size: key dim of the recurrence
-  int64_t groups = 0; ///< of B and C, and of the norm
+  int64_t groups = 0; ///< of B and C
   int64_t kernel = 0; ///< of the convolution
   bool conv_bias = false;
   Linear in_proj, out_proj;
   Norm norm;
+  bool norm_first = false; ///< before the gate
+  /// What z, x, B, C and dt are multiplied with as in_proj gives them.
+  double z_scale = 1, x_scale = 1, b_scale = 1, c_scale = 1, dt_scale = 1;
   std::string activation = "silu"; ///< after the convolution, as quern.unary calls it
   double dt_min = 0;
   double dt_max = std::numeric_limits<double>::infinity();
@@ -140,11 +163,49 @@ struct Mamba2 {
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
 };
 
+/// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q and
+/// k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it, as far
+/// as beta = sigmoid(b) goes; y = norm(S q) act(z).
+struct DeltaNet {
+  /// A depthwise convolution's module.
+  struct Conv {
+    std::string module{};
+    int64_t channels = 0;
+  };
+  std::string module{};
+  std::string dt_bias{}, a{}; ///< tensors; `a` holds log(-A)
+  int64_t key_heads = 0, value_heads = 0;
+  int64_t key_dim = 0, value_dim = 0;
+  int64_t kernel = 0; ///< of the convolutions
+  std::vector<Linear> projections{}; ///< of q, k and v: one, or three
+  std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them
+  Linear b{}, decay{}, z{}, out{};
+  double beta_scale = 1;
+  double l2_eps = 1e-6;
+  Norm norm{};                          ///< of each value head
+  std::string activation = "silu";      ///< after the convolutions
+  std::string gate_activation = "silu"; ///< of z
+
+  int64_t keys() const { return key_heads * key_dim; }
+  int64_t values() const { return value_heads * value_dim; }
+};
+
+/// out(C * conv(B * x)), where [B C x] is in(x) (LFM2).
+struct ShortConv {
+  std::string module{};
+  std::string conv{}; ///< module of the convolution
+  int64_t channels = 0;
+  int64_t kernel = 0;
+  bool conv_bias = false;
+  Linear in{}, out{};
+};
+
 /// down(act(gate(x)) * up(x)).
 struct GatedMlp {
   std::string module{};
   Linear gate{}, up{}, down{};
   std::string activation = "silu"; ///< as quern.unary calls it
+  double gate_scale = 1;           ///< of gate(x)
 };
 
 /// down(act(up(x))).
@@ -154,20 +215,21 @@ struct Mlp {
   std::string activation = "gelu_erf"; ///< as quern.unary calls it
 };
 
-using Block = std::variant<Attention, Mamba2, GatedMlp, Mlp>;
+using Block = std::variant<Attention, Mamba1, Mamba2, DeltaNet, ShortConv, GatedMlp, Mlp>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer
 /// before took.
 enum class Input { Stream, Layer, Shared };
 
-/// stream = stream + scale * post(block(norm(input))).
+/// stream = stream + scale * post(block(input_scale * norm(input))).
 struct Sublayer {
   Norm norm{};
   Block block{};
   Norm post{.kind = NormKind::None};
   double scale = 1;
   Input input = Input::Stream;
+  double input_scale = 1;
 };
 
 struct Layer {

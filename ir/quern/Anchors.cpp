@@ -78,14 +78,22 @@ AnchorFacts KvAppendOp::facts() {
           .rowParts = std::nullopt};
 }
 
-// Decay, k v^T and S^T r for each element of the state; the rank-one correction is two more.
+// Decay, k v^T and S^T r for each element of the state; the rank-one correction is two more, reading
+// what a delta corrects one, and so is what a decay is the exponential of.
 AnchorFacts LinearRecurrenceOp::facts() {
   uint64_t state = elements(getState().getType().getShape());
+  auto each = static_cast<uint64_t>(1 + products() + reads());
+  if (getA())
+    each += 2;
+  if (getBeta())
+    each += static_cast<uint64_t>(products());
+  if (getRate())
+    ++each;
   return {.prologue = Joins::elementwise,
           .epilogue = Joins::elementwise,
           .state = {.state = getState(), .reads = true, .writes = true},
           .matrix = {},
-          .flops = {.row = 2 * (getA() ? 5 : 3) * state},
+          .flops = {.row = 2 * each * state},
           .partials = {},
           .rowParts = std::nullopt};
 }

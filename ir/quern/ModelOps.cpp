@@ -120,6 +120,27 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
+int64_t LinearRecurrenceOp::products() { return colsOf(getV().getType()) / (heads() * valueDim()); }
+int64_t LinearRecurrenceOp::reads() { return colsOf(getType()) / (heads() * valueDim()); }
+
+int64_t LinearRecurrenceOp::decayColumns() {
+  switch (getDecayKind()) {
+  case DecayKind::head:
+    return 1;
+  case DecayKind::key:
+    return keyDim();
+  case DecayKind::value:
+    return valueDim();
+  case DecayKind::elementwise:
+    return keyDim() * valueDim();
+  }
+  llvm_unreachable("a decay kind of the dialect");
+}
+
+int64_t LinearRecurrenceOp::headsThatShare(Value rows, int64_t columns) {
+  return heads() * columns / colsOf(rows.getType());
+}
+
 LogicalResult LinearRecurrenceOp::verify() {
   auto state = getState().getType();
   if (state.getKind() != StateKind::recurrent)
@@ -128,32 +149,38 @@ LogicalResult LinearRecurrenceOp::verify() {
   int64_t groups = getGroups();
   if (groups <= 0 || h % groups)
     return emitOpError("C2: groups divide ") << h << " heads";
-  if (colsOf(getR().getType()) != groups * k || colsOf(getK().getType()) != groups * k ||
-      colsOf(getV().getType()) != h * v || colsOf(getType()) != h * v)
-    return emitOpError("C3: r and k have ") << groups * k << " columns, v and the result " << h * v;
-  for (Value rows : {getR(), getK(), getV(), getDecay(), getA(), getB()})
+  int64_t products = this->products(), reads = this->reads();
+  if (products < 1 || reads < 1 || colsOf(getR().getType()) != reads * groups * k ||
+      colsOf(getK().getType()) != products * groups * k ||
+      colsOf(getV().getType()) != products * h * v || colsOf(getType()) != reads * h * v)
+    return emitOpError("C3: r and k have ")
+           << groups * k << " columns, v and the result " << h * v
+           << ", or k with v, or r with the result, that many times as much";
+  for (Value rows : {getR(), getK(), getV(), getDecay(), getBeta(), getA(), getB()})
     if (rows && rowsOf(rows.getType()) != rowsOf(getType()))
       return emitOpError("C3: inputs and result have the same rows");
-  int64_t decay = 0;
-  switch (getDecayKind()) {
-  case DecayKind::head:
-    decay = h;
-    break;
-  case DecayKind::key:
-    decay = h * k;
-    break;
-  case DecayKind::value:
-    decay = h * v;
-    break;
-  case DecayKind::elementwise:
-    decay = h * k * v;
-    break;
+  auto ofHeads = [&](Value rows, int64_t columns) {
+    int64_t cols = colsOf(rows.getType());
+    return cols == h * columns || cols == groups * columns;
+  };
+  if (!ofHeads(getDecay(), decayColumns())) {
+    InFlightDiagnostic error = emitOpError("C4: the decay has ") << h * decayColumns() << " columns";
+    return groups == h ? error : error << ", or " << groups * decayColumns();
   }
-  if (colsOf(getDecay().getType()) != decay)
-    return emitOpError("C4: the decay has ") << decay << " columns";
-  if (bool(getA()) != bool(getB()) || (getA() && (colsOf(getA().getType()) != groups * k ||
-                                                  colsOf(getB().getType()) != groups * k)))
-    return emitOpError("C5: a and b are both there, with ") << groups * k << " columns, or neither";
+  if (bool(getA()) != bool(getB()) || (getA() && (!ofHeads(getA(), k) || !ofHeads(getB(), k))))
+    return emitOpError("C5: a and b are both there, with ")
+           << groups * k << " columns, or " << h * k << ", or neither";
+  if (getRate() && (getDecayKind() != DecayKind::value ||
+                    shapeOf(getRate()) != ArrayRef<int64_t>({h, k, v})))
+    return emitOpError("C6: the rate is [")
+           << h << ", " << k << ", " << v << "], of a decay per value";
+  if (getBeta() && (getA() || colsOf(getBeta().getType()) != products * h))
+    return emitOpError("C7: beta has ") << products * h << " columns, and there is no correction";
+  if (getBonus() &&
+      (products != 1 || reads != 1 || getA() || getBeta() ||
+       shapeOf(getBonus()) != ArrayRef<int64_t>({h, k})))
+    return emitOpError("C8: the bonus is [")
+           << h << ", " << k << "], with one product, one read, no delta and no correction";
   return success();
 }
 

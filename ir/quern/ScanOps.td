@@ -13,26 +13,58 @@ def Quern_DecayKind : I32EnumAttr<"DecayKind", "what the decay of a linear recur
 def Quern_LinearRecurrenceOp : Quern_AnchorOp<"linear_recurrence", [AttrSizedOperandSegments, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
   let summary = "the one op of every linear-state mixer";
   let description = [{
-    For each sequence and head, over its tokens in order, with state S of [key dim, value dim] (rows are keys):
-    S_t = decay_t * S_(t-1) + a-term + k_t v_t^T;  o_t = S_t^T r_t,
-    where the a-term, if `a` and `b` are there, is the rank-one correction b_t (a_t^T S_(t-1)).
-    The decay multiplies elementwise: it is per head [H], per key [H, K], per value [H, V] or elementwise [H, K, V] (`decay_kind`).
-    r, k (and a, b) have `groups` heads, each shared by heads/groups heads of the state.
-    Mamba-2 (SSD; Dao and Gu, 2024): r = C, k = B, v = dt x, decay = exp(dt A) per head.
+    For each sequence and head, over its tokens in order, with state S of [key dim, value dim] (rows are keys), and D, k, v, r, beta, a
+    and b those of the token:
 
-    Constraints: C1: the state is recurrent [H, K, V]. C2: groups divides H. C3: r and k have groups*K columns, v and the result H*V; all have
-    the same rows.
-    C4: the decay has as many columns as decay_kind says. C5: a and b are both there or neither, and have groups*K columns.
+    | | S becomes | the result |
+    |---|---|---|
+    | plain | D * S + k v^T | S^T r |
+    | `correction` a, b | D * S + b (a^T S) + k v^T | S^T r |
+    | `delta` beta | S' + k (beta (v - S'^T k))^T, where S' = D * S | S^T r |
+    | `bonus` u | as without | (S + (u * k) v^T)^T r, S being the state before the token |
+
+    D multiplies elementwise: it is the decay, per head [H], per key [H, K], per value [H, V] or elementwise [H, K, V] (`decay_kind`); with
+    `rate`, a weight [H, K, V], it is exp(decay * rate), the decay being per value.
+    r and k have `groups` heads, each shared by heads/groups heads of the state; so may the decay, a and b, or they have H.
+    Where k and v have P times the columns, P blocks side by side, their products k v^T are added one after the other, and D and the
+    correction come before the first; each delta reads what the one before left. Where r has Q times the columns, the result has Q
+    blocks, the state after the token read by each.
+
+    Mamba-2 (SSD; Dao and Gu, 2024): r = C, k = B, v = dt x, decay = exp(dt A) per head. Mamba (Gu and Dao, 2023): one head of N keys and
+    a value a channel, v = dt x, decay = dt with the rate A. Gated DeltaNet (Yang et al., 2025): delta, decay per head; KDA: per
+    key. RWKV-5 and 6: bonus, decay per key; RWKV-7: correction. RG-LRU: one head of one key, decay per value.
+
+    Constraints: C1: the state is recurrent [H, K, V]. C2: groups divides H. C3: r has Q*groups*K columns, k P*groups*K, v P*H*V and the
+    result Q*H*V; all have the same rows. C4: the decay has as many columns as decay_kind says, for H heads or for groups.
+    C5: a and b are both there or neither, and have groups*K or H*K columns. C6: the rate is [H, K, V], and decay_kind is value.
+    C7: beta has P*H columns, and there is no correction. C8: the bonus is [H, K], P and Q are 1, and there is neither
+    delta nor correction.
 
     ```mlir
     %y = quern.linear_recurrence %c, %b, %x, %decay, %batch, %ssm {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 4x16x16>) -> tensor<?x64xf32, #quern.dims<"T">>
+    %z = quern.linear_recurrence %c, %b, %x, %decay delta %decay, %batch, %ssm {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 4x16x16>) -> tensor<?x64xf32, #quern.dims<"T">>
     ```
   }];
-  let arguments = (ins Quern_Rows:$r, Quern_Rows:$k, Quern_Rows:$v, Quern_Rows:$decay, Optional<Quern_Rows>:$a, Optional<Quern_Rows>:$b,
+  let arguments = (ins Quern_Rows:$r, Quern_Rows:$k, Quern_Rows:$v, Quern_Rows:$decay, Optional<Quern_Weight>:$rate, Optional<Quern_Rows>:$beta,
+                       Optional<Quern_Rows>:$a, Optional<Quern_Rows>:$b, Optional<Quern_Weight>:$bonus,
                        Quern_Batch:$batch, Quern_State:$state, I64Attr:$groups, EnumAttr<Quern_Dialect, Quern_DecayKind, "decay_kind">:$decay_kind);
   let results = (outs Quern_Rows:$result);
-  let assemblyFormat = "$r `,` $k `,` $v `,` $decay (`correction` $a^ `,` $b)? `,` $batch `,` $state attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$r `,` $k `,` $v `,` $decay (`rate` $rate^)? (`delta` $beta^)? (`correction` $a^ `,` $b)? (`bonus` $bonus^)? `,` $batch `,` $state attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let members = [{
+    /// Heads, keys and values of the state.
+    int64_t heads() { return getState().getType().getShape()[0]; }
+    int64_t keyDim() { return getState().getType().getShape()[1]; }
+    int64_t valueDim() { return getState().getType().getShape()[2]; }
+    /// P: products k v^T that a token adds.
+    int64_t products();
+    /// Q: times that the state is read after a token.
+    int64_t reads();
+    /// Elements of the decay for a head, as decay_kind says.
+    int64_t decayColumns();
+    /// Heads of the state that share a head of `rows`, which has `columns` for each of its own: a decay, a or b.
+    int64_t headsThatShare(::mlir::Value rows, int64_t columns);
+  }];
 }
 
 def Quern_CausalConv1dOp : Quern_AnchorOp<"causal_conv1d", [MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {

@@ -79,8 +79,10 @@ LogicalResult WeightConvertOp::verify() {
 }
 
 LogicalResult WeightMapOp::verify() {
-  if (getFn() != "neg_exp" && getFn() != "add_one")
-    return emitOpError("C1: fn is neg_exp or add_one");
+  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "scale")
+    return emitOpError("C1: fn is neg_exp or add_one, or scale");
+  if ((getFn() == "scale") != getFactor().has_value())
+    return emitOpError("C1: there is a factor beside scale alone");
   if (getType().getFormat() != "f32" || getType().getShape() != getInput().getType().getShape())
     return emitOpError("C2: the result is f32 of the input's shape");
   return success();

@@ -101,15 +101,16 @@ def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Quern_Reference, Pure]> 
 def Quern_WeightMapOp : Quern_Op<"weight_map", [Quern_Reference, Pure]> {
   let summary = "a function of every element of a weight, computed once when it is packed";
   let description = [{
-    `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one).
+    `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one), `scale` is
+    factor x.
 
-    Constraints: C1: fn is one of these. C2: the result is "f32" of the input's shape.
+    Constraints: C1: fn is one of these, and there is a factor beside `scale` alone. C2: the result is "f32" of the input's shape.
 
     ```mlir
     %y = quern.weight_map "neg_exp" %d : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
     ```
   }];
-  let arguments = (ins Quern_Weight:$input, StrAttr:$fn);
+  let arguments = (ins Quern_Weight:$input, StrAttr:$fn, OptionalAttr<F32Attr>:$factor);
   let results = (outs Quern_Weight:$result);
   let assemblyFormat = "$fn $input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;

@@ -2,62 +2,146 @@
 #include "ir/reference/Frame.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 namespace quern::reference {
 namespace {
 
-/// Where the decay of (head, key, value) lies in a row of decays.
-int64_t decay_index(DecayKind kind, int64_t head, int64_t key, int64_t value, int64_t keys,
-                    int64_t values) {
-  switch (kind) {
-  case DecayKind::head:
-    return head;
-  case DecayKind::key:
-    return head * keys + key;
-  case DecayKind::value:
-    return head * values + value;
-  case DecayKind::elementwise:
-    return (head * keys + key) * values + value;
+/// A token of a head of a linear recurrence, in double: what its operands hold for that head.
+struct HeadToken {
+  const double *decay; ///< [K][V]
+  const double *a, *b; ///< [K]; null without a correction
+  const double *beta;  ///< [P]; null without a delta
+  const double *bonus; ///< [K]; null without one
+  const double *r;     ///< [Q][K]
+  const double *k;     ///< [P][K]
+  const double *v;     ///< [P][V]
+  double *out;         ///< [Q][V]
+};
+
+/// S' = D * S and so on, as the op's description says; the state is rounded to S once a token.
+template <class S>
+void step_head(const HeadToken &token, std::vector<double> &scratch, double *state, int64_t keys,
+               int64_t values, int64_t products, int64_t reads) {
+  scratch.resize(static_cast<size_t>(keys));
+  double *column = scratch.data();
+  for (int64_t j = 0; j < values; ++j) {
+    double corrected = 0; // a^T S, column j
+    double before = 0;    // with a bonus: S^T r of the state before the token
+    for (int64_t i = 0; i < keys; ++i) {
+      column[i] = state[i * values + j];
+      if (token.a)
+        corrected += token.a[i] * column[i];
+      if (token.bonus)
+        before += (column[i] + token.bonus[i] * token.k[i] * token.v[j]) * token.r[i];
+    }
+    for (int64_t i = 0; i < keys; ++i) {
+      column[i] *= token.decay[i * values + j];
+      if (token.b)
+        column[i] += token.b[i] * corrected;
+    }
+    for (int64_t p = 0; p < products; ++p) {
+      const double *k = token.k + p * keys;
+      double v = token.v[p * values + j];
+      if (token.beta) {
+        double known = 0;
+        for (int64_t i = 0; i < keys; ++i)
+          known += k[i] * column[i];
+        v = token.beta[p] * (v - known);
+      }
+      for (int64_t i = 0; i < keys; ++i)
+        column[i] += k[i] * v;
+    }
+    for (int64_t i = 0; i < keys; ++i)
+      state[i * values + j] = column[i] = static_cast<double>(static_cast<S>(column[i]));
+    for (int64_t q = 0; q < reads; ++q) {
+      double out = before;
+      for (int64_t i = 0; i < keys && !token.bonus; ++i)
+        out += column[i] * token.r[q * keys + i];
+      token.out[q * values + j] = out;
+    }
   }
-  llvm_unreachable("a decay kind of the dialect");
 }
 
 template <class S> absl::Status eval_linear_recurrence(Frame<S> &frame, LinearRecurrenceOp op) {
-  const Rows<S> &r = frame.rows(op.getR()), &k = frame.rows(op.getK()), &v = frame.rows(op.getV());
-  const Rows<S> &decay = frame.rows(op.getDecay());
-  const Rows<S> *a = op.getA() ? &frame.rows(op.getA()) : nullptr;
-  const Rows<S> *b = op.getB() ? &frame.rows(op.getB()) : nullptr;
-  llvm::ArrayRef<int64_t> shape = op.getState().getType().getShape();
-  const int64_t heads = shape[0], keys = shape[1], values = shape[2];
-  const int64_t heads_a_group = heads / static_cast<int64_t>(op.getGroups());
+  const int64_t heads = op.heads(), keys = op.keyDim(), values = op.valueDim();
+  const int64_t products = op.products(), reads = op.reads();
+  const auto groups = static_cast<int64_t>(op.getGroups());
+  WeightCache::Block rate, bonus;
+  for (auto [weight, block] : {std::pair(op.getRate(), &rate), std::pair(op.getBonus(), &bonus)})
+    if (weight) {
+      auto elements = frame.elements(weight);
+      if (!elements.ok())
+        return elements.status();
+      *block = *elements;
+    }
+
+  // Blocks [P or Q, heads of the rows, columns] of a token, for one head of the state.
+  std::vector<double> r, k, v, decay, a, b, beta, u, scratch;
+  auto take = [&](mlir::Value rows, int64_t t, int64_t blocks, int64_t columns, int64_t of_rows,
+                  int64_t head, std::vector<double> &into) {
+    into.clear();
+    if (!rows)
+      return;
+    const Rows<S> &from = frame.rows(rows);
+    for (int64_t p = 0; p < blocks; ++p)
+      for (int64_t i = 0; i < columns; ++i)
+        into.push_back(static_cast<double>(
+            from[t][(p * of_rows + head / (heads / of_rows)) * columns + i]));
+  };
+  auto heads_of = [&](mlir::Value rows, int64_t columns) {
+    return rows ? colsOf(rows.getType()) / columns : heads;
+  };
+
   const PackedBatch &batch = frame.step.batch;
-  Rows<S> y(v.rows, v.cols);
-  for (int64_t t = 0; t < v.rows; ++t) {
+  Rows<S> y(frame.rows(op.getV()).rows, reads * heads * values);
+  std::vector<double> out(static_cast<size_t>(reads * values)), whole(static_cast<size_t>(keys * values));
+  for (int64_t t = 0; t < y.rows; ++t) {
     const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
     std::vector<double> &states =
         frame.step.state.fixed(slot, frame.state(op.getState()), heads * keys * values);
     for (int64_t h = 0; h < heads; ++h) {
-      double *state = states.data() + h * keys * values;
-      const int64_t shared = h / heads_a_group * keys; // of r, k, a and b
-      for (int64_t j = 0; j < values; ++j) {
-        double correction = 0; // a_t^T S_(t-1), column j
-        if (a)
-          for (int64_t i = 0; i < keys; ++i)
-            correction += static_cast<double>((*a)[t][shared + i]) * state[i * values + j];
-        double out = 0;
-        for (int64_t i = 0; i < keys; ++i) {
-          double &s = state[i * values + j];
-          double next =
-              static_cast<double>(decay[t][decay_index(op.getDecayKind(), h, i, j, keys, values)]) *
-              s;
-          if (b)
-            next += static_cast<double>((*b)[t][shared + i]) * correction;
-          next += static_cast<double>(k[t][shared + i]) * static_cast<double>(v[t][h * values + j]);
-          s = static_cast<double>(static_cast<S>(next));
-          out += s * static_cast<double>(r[t][shared + i]);
+      take(op.getR(), t, reads, keys, groups, h, r);
+      take(op.getK(), t, products, keys, groups, h, k);
+      take(op.getV(), t, products, values, heads, h, v);
+      take(op.getBeta(), t, products, 1, heads, h, beta);
+      take(op.getA(), t, 1, keys, heads_of(op.getA(), keys), h, a);
+      take(op.getB(), t, 1, keys, heads_of(op.getB(), keys), h, b);
+      take(op.getDecay(), t, 1, op.decayColumns(), heads_of(op.getDecay(), op.decayColumns()), h,
+           decay);
+      for (int64_t i = 0; i < keys; ++i)
+        for (int64_t j = 0; j < values; ++j) {
+          const DecayKind kind = op.getDecayKind();
+          const int64_t at = kind == DecayKind::head    ? 0
+                             : kind == DecayKind::key   ? i
+                             : kind == DecayKind::value ? j
+                                                        : i * values + j;
+          double d = decay[static_cast<size_t>(at)];
+          if (rate)
+            d = std::exp(
+                d * static_cast<double>((*rate)[static_cast<size_t>((h * keys + i) * values + j)]));
+          whole[static_cast<size_t>(i * values + j)] = d;
         }
-        y[t][h * values + j] = static_cast<S>(out);
-      }
+      u.clear();
+      for (int64_t i = 0; bonus && i < keys; ++i)
+        u.push_back(static_cast<double>((*bonus)[static_cast<size_t>(h * keys + i)]));
+      const HeadToken token = {.decay = whole.data(),
+                               .a = op.getA() ? a.data() : nullptr,
+                               .b = op.getB() ? b.data() : nullptr,
+                               .beta = op.getBeta() ? beta.data() : nullptr,
+                               .bonus = bonus ? u.data() : nullptr,
+                               .r = r.data(),
+                               .k = k.data(),
+                               .v = v.data(),
+                               .out = out.data()};
+      step_head<S>(token, scratch, states.data() + h * keys * values, keys, values, products,
+                   reads);
+      for (int64_t q = 0; q < reads; ++q)
+        for (int64_t j = 0; j < values; ++j)
+          y[t][(q * heads + h) * values + j] =
+              static_cast<S>(out[static_cast<size_t>(q * values + j)]);
     }
   }
   frame.set_rows(op.getResult(), std::move(y));

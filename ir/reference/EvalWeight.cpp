@@ -63,8 +63,10 @@ template <class S> absl::Status eval_weight_convert(Frame<S> &frame, WeightConve
 
 template <class S> absl::Status eval_weight_map(Frame<S> &frame, WeightMapOp op) {
   const WeightPtr &input = frame.weight(op.getInput());
-  frame.set(op.getResult(), frame.step.weights.make(
-                                op, {input}, [&] { return map_weight(input, op.getFn().str()); }));
+  frame.set(op.getResult(), frame.step.weights.make(op, {input}, [&] {
+    const double factor = op.getFactor() ? op.getFactor()->convertToDouble() : 1;
+    return map_weight(input, op.getFn().str(), factor);
+  }));
   return absl::OkStatus();
 }
 

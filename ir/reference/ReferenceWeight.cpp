@@ -108,21 +108,26 @@ private:
 
 class MapWeight final : public Weight {
 public:
-  MapWeight(WeightPtr input, std::string fn)
-      : Weight(input->shape(), "f32"), input_(std::move(input)), fn_(std::move(fn)) {}
+  MapWeight(WeightPtr input, std::string fn, double factor)
+      : Weight(input->shape(), "f32"), input_(std::move(input)), fn_(std::move(fn)),
+        factor_(factor) {}
 
   absl::Status read(int64_t first, int64_t count, float *out) const override {
     if (absl::Status status = input_->read(first, count, out); !status.ok())
       return status;
-    for (float *x = out; x != out + count * cols(); ++x)
-      *x = static_cast<float>(fn_ == "neg_exp" ? -std::exp(static_cast<double>(*x))
-                                               : 1.0 + static_cast<double>(*x));
+    for (float *x = out; x != out + count * cols(); ++x) {
+      const auto wide = static_cast<double>(*x);
+      *x = static_cast<float>(fn_ == "neg_exp"   ? -std::exp(wide)
+                              : fn_ == "add_one" ? 1.0 + wide
+                                                 : factor_ * wide);
+    }
     return absl::OkStatus();
   }
 
 private:
   WeightPtr input_;
   std::string fn_;
+  double factor_; ///< of scale
 };
 
 class ReshapeWeight final : public Weight {
@@ -236,8 +241,8 @@ WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shap
 WeightPtr convert_weight(WeightPtr input, std::string format) {
   return std::make_shared<ConvertWeight>(std::move(input), std::move(format));
 }
-WeightPtr map_weight(WeightPtr input, std::string fn) {
-  return std::make_shared<MapWeight>(std::move(input), std::move(fn));
+WeightPtr map_weight(WeightPtr input, std::string fn, double factor) {
+  return std::make_shared<MapWeight>(std::move(input), std::move(fn), factor);
 }
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape) {
   return std::make_shared<ReshapeWeight>(std::move(input), std::move(shape));

@@ -57,7 +57,7 @@ struct RowBlocks {
 /// `weight_rows`, as the ops describe them; their verifiers' constraints hold.
 WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape);
 WeightPtr convert_weight(WeightPtr input, std::string format);
-WeightPtr map_weight(WeightPtr input, std::string fn);
+WeightPtr map_weight(WeightPtr input, std::string fn, double factor = 1);
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape);
 WeightPtr transpose_weight(WeightPtr input);
 WeightPtr rows_of_weight(WeightPtr input, std::vector<int64_t> shape, RowBlocks blocks);

@@ -27,6 +27,18 @@ def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"
   ];
 }
 
+def CopyLinearInputs : Pass<"quern-copy-linear-inputs", "::mlir::ModuleOp"> {
+  let summary = "copy columns that a linear reads out of wider rows";
+  let description = [{
+    A linear's kernel streams rows that lie one behind the other. Where its input is a slice (Mamba's dt out of [dt, B, C], a low-rank
+    projection out of a merged one), a scale by 1 makes rows of their own of it. Where weights are integers that costs nothing: the
+    columns are quantized in passing, by the region that the scale becomes.
+
+    Not optional: kernels do not read slices.
+  }];
+  let statistics = [Statistic<"numCopied", "copied", "slices that linears read">];
+}
+
 def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"> {
   let summary = "wrap every linear in a region with the elementwise ops that follow it";
   let description = [{

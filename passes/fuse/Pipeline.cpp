@@ -9,6 +9,7 @@ void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::Strin
   // First, so that a gated activation finds its gate and its up in one linear.
   if (isOn("merge-sibling-linears"))
     pm.addPass(createMergeSiblingLinears());
+  pm.addPass(createCopyLinearInputs());
   // Anchors that stream the most bytes choose first what follows them. One that is off still gives
   // its anchors regions.
   pm.addPass(createFuseLinearEpilogues({isOn("fuse-linear-epilogues")}));

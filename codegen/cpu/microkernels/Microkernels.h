@@ -164,9 +164,10 @@ struct QkValues; // its values, which follow them
   F(float *, acc)                                                                                  \
   F(int64_t, acc_stride)
 
-// One token of a head of a linear recurrence. The state S is [dk][dv], that is, keys by values (the
-// transpose of DESIGN.md's S_t).
-//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b: [dk], null without the correction
+// One token of dv columns of a head of a linear recurrence. The state S is [dk][dv], that is, keys by
+// values (the transpose of DESIGN.md's S_t); its rows, and those of an elementwise decay and of the
+// rate, are `stride` floats apart.
+//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b, rate, beta and bonus where they are used
 #define QK_RECURRENCE_FIELDS(F)                                                                    \
   F(float *, state)                                                                                \
   F(const float *, r)                                                                              \
@@ -175,8 +176,12 @@ struct QkValues; // its values, which follow them
   F(const float *, decay)                                                                          \
   F(const float *, a)                                                                              \
   F(const float *, b)                                                                              \
+  F(const float *, rate)                                                                           \
+  F(const float *, bonus)                                                                          \
+  F(float, beta)                                                                                   \
   F(int64_t, dk)                                                                                   \
   F(int64_t, dv)                                                                                   \
+  F(int64_t, stride)                                                                               \
   F(float *, out)
 
 // All of them: name and fields.
@@ -357,15 +362,24 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // ---- Linear recurrence
 //
 //   decay_kind   0: decay[0] for all;  1: decay[i], per key;  2: decay[j], per value;
-//                3: decay[i][j]
+//                3: decay[i][j];  4: exp(decay[j] * rate[i][j])
 //   S[i][j] = fma(k[i], v[j], S[i][j] * decay)
 //   out[j]  = fma over i ascending of S[i][j] * r[i]
-// qk_recurrence_step_delta: the same with a rank-one correction,
+// qk_recurrence_step_corrected: the same with a rank-one correction,
 //   u[j]    = fma over i ascending of a[i] * S[i][j]                 S before the step
 //   S[i][j] = fma(k[i], v[j], fma(b[i], u[j], S[i][j] * decay))
+// qk_recurrence_step_delta: the same with beta * (v[j] - u[j]) in the place of v[j],
+//   u[j]    = fma over i ascending of k[i] * (S[i][j] * decay)
+// qk_recurrence_step_bonus: out is read before the update,
+//   c       = sum over i of r[i] * bonus[i] * k[i]
+//   out[j]  = fma(c, v[j], fma over i ascending of S[i][j] * r[i])   S before the step
+// qk_recurrence_read: out alone, S as it is.
 #define QK_RECURRENCES_(X)                                                                         \
   X(void, qk_recurrence_step, (const QkRecurrence *token, int32_t decay_kind))                     \
-  X(void, qk_recurrence_step_delta, (const QkRecurrence *token, int32_t decay_kind))
+  X(void, qk_recurrence_step_corrected, (const QkRecurrence *token, int32_t decay_kind))           \
+  X(void, qk_recurrence_step_delta, (const QkRecurrence *token, int32_t decay_kind))               \
+  X(void, qk_recurrence_step_bonus, (const QkRecurrence *token, int32_t decay_kind))               \
+  X(void, qk_recurrence_read, (const QkRecurrence *token))
 
 // ---- Workers
 //

@@ -63,6 +63,25 @@ public:
     return out;
   }
 
+  /// This warp's part of k (decay S), which is what a delta corrects.
+  template <class Decay> QN_DEVICE float known(const float *k, Decay decay) const {
+    float u = 0.0f;
+    each([&](int n, int i) { u = fma(k[i], read(n, i) * decay(i), u); });
+    return u;
+  }
+  /// This warp's part of r S.
+  QN_DEVICE float read(const float *r) const {
+    float out = 0.0f;
+    each([&](int n, int i) { out = fma(read(n, i), r[i], out); });
+    return out;
+  }
+  /// This warp's part of r (S + (bonus k) v), S being the state before the token.
+  QN_DEVICE float before(const float *r, const float *k, float v, const float *bonus) const {
+    float out = 0.0f;
+    each([&](int n, int i) { out = fma(fma(bonus[i] * k[i], v, read(n, i)), r[i], out); });
+    return out;
+  }
+
   /// The sum of all warps' parts of this column, in order; `parts` in shared memory, which the
   /// block's threads must not need any more, and have met again before it is used again.
   QN_DEVICE static float sum(float part, float *parts) {

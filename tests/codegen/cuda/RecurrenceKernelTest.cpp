@@ -61,14 +61,23 @@ struct RecurrenceCase {
   const char *decay;
   int heads, groups, keyDim, valueDim;
   bool corrected = false;
+  bool rate = false, delta = false, bonus = false;
+  int products = 1, reads = 1;
+  int decayHeads = 0; ///< 0: as many as the state
 
   int decayCols() const {
-    const std::string kind = decay;
-    return heads * (kind == "head"    ? 1
-                    : kind == "key"   ? keyDim
-                    : kind == "value" ? valueDim
-                                      : keyDim * valueDim);
+    return (decayHeads ? decayHeads : heads) * perHead();
   }
+  int perHead() const {
+    const std::string kind = decay;
+    return kind == "head"    ? 1
+           : kind == "key"   ? keyDim
+           : kind == "value" ? valueDim
+                             : keyDim * valueDim;
+  }
+  /// Columns of k for one product, of v for one product.
+  int keys() const { return groups * keyDim; }
+  int cols() const { return heads * valueDim; }
 };
 const RecurrenceCase kRecurrences[] = {
     {"mamba2", "head", 4, 2, 24, 16},
@@ -76,9 +85,54 @@ const RecurrenceCase kRecurrences[] = {
     {"gla", "key", 2, 2, 33, 20},
     {"by_value", "value", 3, 3, 5, 45},
     {"elementwise", "elementwise", 2, 1, 7, 33},
-    {"delta", "head", 2, 2, 24, 40, true},
+    {"corrected", "head", 2, 2, 24, 40, true},
     {"rwkv7", "key", 2, 2, 16, 16, true},
     {"large_state", "head", 1, 1, 600, 33},
+    {.name = "mamba",
+     .decay = "value",
+     .heads = 1,
+     .groups = 1,
+     .keyDim = 16,
+     .valueDim = 80,
+     .rate = true},
+    {.name = "delta",
+     .decay = "head",
+     .heads = 4,
+     .groups = 2,
+     .keyDim = 24,
+     .valueDim = 16,
+     .delta = true},
+    {.name = "kda",
+     .decay = "key",
+     .heads = 2,
+     .groups = 2,
+     .keyDim = 16,
+     .valueDim = 40,
+     .delta = true,
+     .products = 2},
+    {.name = "rwkv6",
+     .decay = "key",
+     .heads = 2,
+     .groups = 2,
+     .keyDim = 17,
+     .valueDim = 20,
+     .bonus = true},
+    {.name = "mamba3",
+     .decay = "head",
+     .heads = 4,
+     .groups = 2,
+     .keyDim = 12,
+     .valueDim = 16,
+     .products = 2,
+     .reads = 2,
+     .decayHeads = 2},
+    {.name = "rg_lru",
+     .decay = "value",
+     .heads = 2,
+     .groups = 1,
+     .keyDim = 1,
+     .valueDim = 96,
+     .decayHeads = 1},
 };
 
 class RecurrenceKernel : public testing::TestWithParam<RecurrenceCase> {
@@ -86,20 +140,50 @@ protected:
   void SetUp() override { QUERN_NEEDS_NVRTC(); }
 
   static std::string text(const RecurrenceCase &c) {
-    const std::string keys = rows(c.groups * c.keyDim), values = rows(c.heads * c.valueDim);
-    const std::string decay = rows(c.decayCols());
-    const std::string state =
-        absl::StrCat("!quern.state<recurrent, ", c.heads, "x", c.keyDim, "x", c.valueDim, ">");
-    const std::string more = c.corrected ? absl::StrCat(", ", keys, ", ", keys) : "";
-    return absl::StrCat(
-        "quern.kernel @k linear_recurrence (%r: ", keys, ", %k: ", keys, ", %v: ", values,
-        ", %d: ", decay, c.corrected ? absl::StrCat(", %a: ", keys, ", %c: ", keys) : "",
-        ", %b: !quern.batch, %s: ", state, ") -> ", values,
-        " {\n  %y = quern.linear_recurrence %r, %k, %v, %d",
-        c.corrected ? " correction %a, %c" : "", ", %b, %s {groups = ", c.groups,
-        " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", keys, ", ", keys, ", ",
-        values, ", ", decay, more, ", !quern.batch, ", state, ") -> ", values,
-        "\n  %z = quern.unary silu %y : ", values, "\n  quern.yield %z : ", values, "\n}");
+    std::string parameters, operands, types;
+    auto operand = [&](const char *before, const char *name, const std::string &type) {
+      absl::StrAppend(&parameters, parameters.empty() ? "" : ", ", "%", name, ": ", type);
+      absl::StrAppend(&operands, before, "%", name);
+      absl::StrAppend(&types, types.empty() ? "" : ", ", type);
+    };
+    auto weight = [](const std::string &shape) {
+      return absl::StrCat("!quern.weight<", shape, ", \"f32\">");
+    };
+    operand("", "r", rows(c.reads * c.keys()));
+    operand(", ", "k", rows(c.products * c.keys()));
+    operand(", ", "v", rows(c.products * c.cols()));
+    operand(", ", "d", rows(c.decayCols()));
+    if (c.rate)
+      operand(" rate ", "w", weight(absl::StrCat(c.heads, "x", c.keyDim, "x", c.valueDim)));
+    if (c.delta)
+      operand(" delta ", "e", rows(c.products * c.heads));
+    if (c.corrected) {
+      operand(" correction ", "a", rows(c.keys()));
+      operand(", ", "c", rows(c.keys()));
+    }
+    if (c.bonus)
+      operand(" bonus ", "u", weight(absl::StrCat(c.heads, "x", c.keyDim)));
+    operand(", ", "b", "!quern.batch");
+    operand(", ", "s",
+            absl::StrCat("!quern.state<recurrent, ", c.heads, "x", c.keyDim, "x", c.valueDim, ">"));
+    const std::string result = rows(c.reads * c.cols());
+    return absl::StrCat("quern.kernel @k linear_recurrence (", parameters, ") -> ", result,
+                        " {\n  %y = quern.linear_recurrence ", operands, " {groups = ", c.groups,
+                        " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", types,
+                        ") -> ", result, "\n  %z = quern.unary silu %y : ", result,
+                        "\n  quern.yield %z : ", result, "\n}");
+  }
+
+  /// Weights, the same in all steps.
+  static std::vector<float> rates(const RecurrenceCase &c) {
+    std::vector<float> all =
+        random_floats(70, static_cast<size_t>(c.heads * c.keyDim * c.valueDim));
+    for (float &x : all)
+      x = -0.5f + 0.4f * x;
+    return all;
+  }
+  static std::vector<float> bonuses(const RecurrenceCase &c) {
+    return random_floats(71, static_cast<size_t>(c.heads * c.keyDim));
   }
 
   static std::vector<std::vector<float>> run(const RecurrenceCase &c, const Steps &steps,
@@ -117,19 +201,27 @@ protected:
       kernel->device.write(slots.back() + kOffset, random_floats(90 + b, state).data(), 4 * state);
     }
     kernel->setFixedStates(slots);
-    const auto keys = static_cast<size_t>(c.groups * c.keyDim);
-    const auto cols = static_cast<size_t>(c.heads * c.valueDim);
+    const auto cols = static_cast<size_t>(c.reads * c.cols());
     return feed(steps, cols, [&](const std::vector<Sequence> &sequences) {
       kernel->setSequences(sequences);
-      auto put = [&](uint32_t seed, size_t count, float scale = 1, float shift = 0) {
-        return kernel->device.put(rows_of(sequences, seed, count, scale, shift));
+      auto put = [&](uint32_t seed, int count, float scale = 1, float shift = 0) {
+        return kernel->device.put(
+            rows_of(sequences, seed, static_cast<size_t>(count), scale, shift));
       };
-      std::vector<uint64_t> operands = {put(1, keys), put(2, keys), put(3, cols),
-                                        put(4, static_cast<size_t>(c.decayCols()), 0.4f, 0.5f)};
+      std::vector<uint64_t> operands = {put(1, c.reads * c.keys()),
+                                        put(2, c.products * c.keys(), c.delta ? 0.3f : 1.0f),
+                                        put(3, c.products * c.cols()),
+                                        put(4, c.decayCols(), 0.4f, 0.5f)};
+      if (c.rate)
+        operands.push_back(kernel->device.put(rates(c)));
+      if (c.delta)
+        operands.push_back(put(7, c.products * c.heads, 0.4f, 0.5f));
       if (c.corrected) {
-        operands.push_back(put(5, keys, 0.2f));
-        operands.push_back(put(6, keys, 0.2f));
+        operands.push_back(put(5, c.keys(), 0.2f));
+        operands.push_back(put(6, c.keys(), 0.2f));
       }
+      if (c.bonus)
+        operands.push_back(kernel->device.put(bonuses(c)));
       const auto count = static_cast<size_t>(kernel->numTokens()) * cols;
       const uint64_t result = kernel->device.allocate(4 * count);
       operands.insert(operands.end(), {0, kOffset, result});
@@ -145,13 +237,17 @@ TEST_P(RecurrenceKernel, GivesWhatPlainLoopsGive) {
   ASSERT_EQ(got.size(), 2u);
   const int lengths[] = {23, 4};
   const std::vector<Sequence> sequences = {{0, 23}, {0, 4}};
-  const auto keys = static_cast<size_t>(c.groups * c.keyDim);
-  const auto cols = static_cast<size_t>(c.heads * c.valueDim);
-  const auto r = rows_of(sequences, 1, keys), k = rows_of(sequences, 2, keys);
-  const auto v = rows_of(sequences, 3, cols);
-  const auto d = rows_of(sequences, 4, static_cast<size_t>(c.decayCols()), 0.4f, 0.5f);
-  const auto a = rows_of(sequences, 5, keys, 0.2f), b = rows_of(sequences, 6, keys, 0.2f);
+  auto put = [&](uint32_t seed, int count, float scale = 1, float shift = 0) {
+    return rows_of(sequences, seed, static_cast<size_t>(count), scale, shift);
+  };
+  const auto r = put(1, c.reads * c.keys());
+  const auto k = put(2, c.products * c.keys(), c.delta ? 0.3f : 1.0f);
+  const auto v = put(3, c.products * c.cols()), d = put(4, c.decayCols(), 0.4f, 0.5f);
+  const auto a = put(5, c.keys(), 0.2f), b = put(6, c.keys(), 0.2f);
+  const auto beta = put(7, c.products * c.heads, 0.4f, 0.5f);
+  const auto rate = rates(c), bonus = bonuses(c);
   const std::string kind = c.decay;
+  const int decayHeads = c.decayHeads ? c.decayHeads : c.heads;
   int token = 0;
   for (uint32_t seq = 0; seq < 2; ++seq) {
     const auto begin =
@@ -160,31 +256,65 @@ TEST_P(RecurrenceKernel, GivesWhatPlainLoopsGive) {
     for (int t = 0; t < lengths[seq]; ++t, ++token)
       for (int h = 0; h < c.heads; ++h)
         for (int j = 0; j < c.valueDim; ++j) {
-          const int from = token * static_cast<int>(keys) + h / (c.heads / c.groups) * c.keyDim;
-          const int column = token * static_cast<int>(cols) + h * c.valueDim + j;
           auto at = [&](int i) -> double & {
             return s[static_cast<size_t>((h * c.keyDim + i) * c.valueDim + j)];
           };
-          double u = 0, out = 0;
-          for (int i = 0; c.corrected && i < c.keyDim; ++i)
-            u += a[static_cast<size_t>(from + i)] * at(i);
+          // Key i of block `block` of `blocks`.
+          auto key = [&](const std::vector<float> &of, int i, int block = 0, int blocks = 1) {
+            const int group = h / (c.heads / c.groups);
+            return static_cast<double>(of[static_cast<size_t>(
+                token * blocks * c.keys() + block * c.keys() + group * c.keyDim + i)]);
+          };
+          double u = 0, read = 0;
           for (int i = 0; i < c.keyDim; ++i) {
-            const int decay =
-                token * c.decayCols() + (kind == "head"    ? h
-                                         : kind == "key"   ? h * c.keyDim + i
-                                         : kind == "value" ? h * c.valueDim + j
-                                                           : (h * c.keyDim + i) * c.valueDim + j);
-            at(i) = at(i) * d[static_cast<size_t>(decay)] +
-                    k[static_cast<size_t>(from + i)] * v[static_cast<size_t>(column)];
             if (c.corrected)
-              at(i) += b[static_cast<size_t>(from + i)] * u;
-            out += at(i) * r[static_cast<size_t>(from + i)];
+              u += key(a, i) * at(i);
+            if (c.bonus)
+              read += (at(i) + static_cast<double>(bonus[static_cast<size_t>(h * c.keyDim + i)]) *
+                                   key(k, i) *
+                                   static_cast<double>(v[static_cast<size_t>(
+                                       token * c.cols() + h * c.valueDim + j)])) *
+                      key(r, i);
           }
-          const double want = out / (1 + std::exp(-out));
-          ASSERT_NEAR(
-              got[seq][static_cast<size_t>(t * static_cast<int>(cols) + h * c.valueDim + j)], want,
-              2e-5 * (1 + std::abs(out)))
-              << "sequence " << seq << ", token " << t << ", head " << h << ", column " << j;
+          for (int i = 0; i < c.keyDim; ++i) {
+            const int column = kind == "head"    ? 0
+                               : kind == "key"   ? i
+                               : kind == "value" ? j
+                                                 : i * c.valueDim + j;
+            double decay = static_cast<double>(d[static_cast<size_t>(
+                token * c.decayCols() + h / (c.heads / decayHeads) * c.perHead() + column)]);
+            if (c.rate)
+              decay = std::exp(decay * static_cast<double>(rate[static_cast<size_t>(
+                                           (h * c.keyDim + i) * c.valueDim + j)]));
+            at(i) *= decay;
+            if (c.corrected)
+              at(i) += key(b, i) * u;
+          }
+          for (int p = 0; p < c.products; ++p) {
+            double value = static_cast<double>(v[static_cast<size_t>(
+                (token * c.products + p) * c.cols() + h * c.valueDim + j)]);
+            if (c.delta) {
+              double known = 0;
+              for (int i = 0; i < c.keyDim; ++i)
+                known += key(k, i, p, c.products) * at(i);
+              value = static_cast<double>(beta[static_cast<size_t>(
+                          (token * c.products + p) * c.heads + h)]) *
+                      (value - known);
+            }
+            for (int i = 0; i < c.keyDim; ++i)
+              at(i) += key(k, i, p, c.products) * value;
+          }
+          for (int q = 0; q < c.reads; ++q) {
+            double out = read;
+            for (int i = 0; i < c.keyDim && !c.bonus; ++i)
+              out += at(i) * key(r, i, q, c.reads);
+            const double want = out / (1 + std::exp(-out));
+            ASSERT_NEAR(got[seq][static_cast<size_t>((t * c.reads + q) * c.cols() +
+                                                     h * c.valueDim + j)],
+                        want, 2e-5 * (1 + std::abs(out)))
+                << "sequence " << seq << ", token " << t << ", head " << h << ", column " << j
+                << ", read " << q;
+          }
         }
   }
 }

@@ -30,6 +30,18 @@ inline constexpr const char *kMamba2 =
   "conv_kernel": 4, "num_heads": 12, "head_dim": 16, "n_groups": 2, "chunk_size": 8,
   "hidden_act": "silu", "tie_word_embeddings": false})";
 
+inline constexpr const char *kMamba =
+    R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "state_size": 16, "num_hidden_layers": 2, "expand": 2,
+  "conv_kernel": 4, "time_step_rank": 7, "hidden_act": "silu", "tie_word_embeddings": true})";
+inline constexpr const char *kQwen35 =
+    R"({"model_type": "qwen3_5_text", "architectures": ["Qwen3_5ForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2,
+  "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-6,
+  "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 2,
+  "linear_num_value_heads": 4, "linear_key_head_dim": 24, "linear_value_head_dim": 16,
+  "max_position_embeddings": 256, "hidden_act": "silu", "tie_word_embeddings": false})";
+
 struct ModelCase {
   const char *name;
   const char *model; ///< as CompiledModel::create takes it
@@ -51,6 +63,12 @@ inline constexpr ModelCase kModelCases[] = {
     {"qwen3_int8", kQwen3, "int8", true},
     {"mamba2_f32", kMamba2, "f32", false},
     {"mamba2_int4", kMamba2, "int4", true},
+    {"mamba_f32", kMamba, "f32", false},
+    {"mamba_int4", kMamba, "int4", true},
+    {"qwen35_f32", kQwen35, "f32", false},
+    {"qwen35_int8", kQwen35, "int8", true},
+    {"recurrences_f32", "recurrences.mlir", "f32", false},
+    {"recurrences_int8", "recurrences.mlir", "int8", true},
     {"gpt2_f32", "gpt2.mlir", "f32", false},
     {"gpt2_keep", "gpt2.mlir", "keep", false},
     {"gpt2_int8", "gpt2.mlir", "int8", true},

@@ -125,6 +125,8 @@ const Names kMamba2 = {{"backbone.layers.", "blk."},
                        {"mixer.D", "ssm_d"},
                        {"mixer.conv1d", "ssm_conv1d"},
                        {"mixer.in_proj", "ssm_in"},
+                       {"mixer.x_proj", "ssm_x"},
+                       {"mixer.dt_proj", "ssm_dt"},
                        {"mixer.out_proj", "ssm_out"},
                        {"mixer.norm", "ssm_norm"},
                        {".norm.weight", ".attn_norm.weight"}};
@@ -147,6 +149,8 @@ const std::map<std::string, Architecture> kArchitectures = {
     {"granite", {"granite", false, kPairs, kLlama}},
     {"hunyuan_v1_dense", {"hunyuan-dense", false, 0, kLlama}},
     {"llama", {"llama", false, kPairs, kLlama}},
+    {"falcon_mamba", {"mamba", false, 0, kMamba2}},
+    {"mamba", {"mamba", false, 0, kMamba2}},
     {"mamba2", {"mamba2", false, 0, kMamba2}},
     {"mistral", {"llama", false, kPairs, kLlama}},
     {"mpt", {"mpt", true, 0, kMpt}},
@@ -184,6 +188,8 @@ public:
     writer_.string("general.architecture", arch_).string("general.type", "model");
     if (type_ == "mamba2")
       mamba2_keys();
+    else if (arch_ == "mamba")
+      mamba_keys();
     else
       dense_keys();
     std::map<std::string, Weights> tensors = changed();
@@ -372,7 +378,18 @@ private:
       writer_.string("falcon.tensor_data_layout", "jploski");
   }
 
+  void mamba_keys() {
+    mamba_sizes();
+    const json &rank = config_["time_step_rank"];
+    u32("ssm.time_step_rank", rank.is_number() ? double(rank) : std::ceil(double(hidden()) / 16));
+    boolean("ssm.dt_b_c_rms", type_ == "falcon_mamba");
+  }
   void mamba2_keys() {
+    mamba_sizes();
+    u32("ssm.time_step_rank", config_["num_heads"]);
+    u32("ssm.group_count", config_["n_groups"]);
+  }
+  void mamba_sizes() {
     u32("context_length", 1 << 20);
     u32("embedding_length", config_["hidden_size"]);
     u32("feed_forward_length", 0);
@@ -381,8 +398,6 @@ private:
     u32("ssm.conv_kernel", config_["conv_kernel"]);
     u32("ssm.inner_size", double(hidden()) * config_["expand"].get<double>());
     u32("ssm.state_size", config_["state_size"]);
-    u32("ssm.time_step_rank", config_["num_heads"]);
-    u32("ssm.group_count", config_["n_groups"]);
     f32("attention.layer_norm_rms_epsilon", config_["layer_norm_epsilon"]);
   }
 
@@ -427,7 +442,7 @@ private:
     if (is(".A_log"))
       for (float &value : w.values)
         value = -std::exp(value);
-    if (is(".A_log") || name.ends_with(".D"))
+    if (type_ == "mamba2" && (is(".A_log") || name.ends_with(".D")))
       w.shape.push_back(1);
     if (is("conv1d.weight"))
       w.shape = {w.shape[0], w.shape[2]};

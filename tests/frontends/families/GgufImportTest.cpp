@@ -113,6 +113,8 @@ constexpr const char *kConverted[] = {"llama",
                                       "ernie4_5-bias",
                                       "hunyuan_v1_dense",
                                       "hunyuan_v1_dense-alpha",
+                                      "mamba",
+                                      "falcon_mamba-one-eps",
                                       "mamba2"};
 
 class GgufGolden : public GgufImport, public testing::WithParamInterface<const char *> {};

@@ -23,6 +23,9 @@ DENSE = dict(vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_lay
              num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 MAMBA2 = dict(vocab_size=23, hidden_size=24, state_size=10, num_hidden_layers=3, expand=2, conv_kernel=4, num_heads=6,
               head_dim=8, n_groups=2, chunk_size=4)
+MAMBA = dict(vocab_size=23, hidden_size=24, state_size=5, num_hidden_layers=3, expand=2, conv_kernel=4)
+MIXERS = dict(mamba_n_heads=6, mamba_d_head=8, mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=4)
+DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=6, linear_value_head_dim=8)
 
 GPT2 = dict(vocab_size=23, n_embd=24, n_layer=2, n_head=4, n_positions=32, bos_token_id=1, eos_token_id=2)
 OPT = dict(model_type="opt", vocab_size=23, hidden_size=24, ffn_dim=20, num_hidden_layers=2, num_attention_heads=4,
@@ -143,6 +146,38 @@ CASES = {
     "mamba2": (dict(MAMBA2, model_type="mamba2"), {}),
     "mamba2-bias-limits": (dict(MAMBA2, model_type="mamba2", use_bias=True, use_conv_bias=False, n_groups=1, conv_kernel=3,
                                 time_step_limit=(0.3, 0.9), tie_word_embeddings=True, hidden_act="gelu"), {}),
+    "mamba": (dict(MAMBA, model_type="mamba"), {}),
+    "mamba-bias": (dict(MAMBA, model_type="mamba", use_bias=True, use_conv_bias=False, time_step_rank=3, conv_kernel=3,
+                        tie_word_embeddings=False, hidden_act="gelu"), {}),
+    "falcon_mamba": (dict(MAMBA, model_type="falcon_mamba", mixer_rms_eps=0.1), {}),
+    "falcon_mamba-one-eps": (dict(MAMBA, model_type="falcon_mamba", layer_norm_epsilon=0.01, mixer_rms_eps=0.01), {}),
+    "bamba": (dense("bamba", attn_layer_indices=[1], **MIXERS), {}),
+    "bamba-bias": (dense("bamba", attn_layer_indices=[0, 2], mamba_proj_bias=True, mamba_conv_bias=False, attention_bias=True,
+                         mlp_bias=True, time_step_limit=(0.3, 0.9), **MIXERS), {}),
+    "falcon_h1": (dense("falcon_h1", mamba_d_ssm=48, **MIXERS), {}),
+    "falcon_h1-multipliers": (dense("falcon_h1", mamba_d_ssm=48, mamba_rms_norm=True, mamba_norm_before_gate=False,
+                                    projectors_bias=True, ssm_multipliers=[0.7, 1.3, 0.6, 1.2, 0.9], ssm_in_multiplier=1.4,
+                                    ssm_out_multiplier=0.8, attention_in_multiplier=1.2, attention_out_multiplier=0.7,
+                                    key_multiplier=0.5, mlp_multipliers=[1.3, 0.6], embedding_multiplier=2.0,
+                                    lm_head_multiplier=0.3, **MIXERS), {}),
+    "falcon_h1-norm-first": (dense("falcon_h1", mamba_d_ssm=48, mamba_rms_norm=True, **MIXERS), {}),
+    "granitemoehybrid": (dense("granitemoehybrid", num_local_experts=0, shared_intermediate_size=28,
+                               layer_types=["mamba", "attention", "mamba"], **MIXERS), {}),
+    "granitemoehybrid-rope": (dense("granitemoehybrid", num_local_experts=0, shared_intermediate_size=28,
+                                    layer_types=["mamba", "attention", "mamba"], position_embedding_type="rope",
+                                    residual_multiplier=0.6, attention_multiplier=0.2, embedding_multiplier=3.0,
+                                    logits_scaling=1.7, **MIXERS), {}),
+    "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
+                           **DELTA), {}),
+    "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=12, attention_bias=True, linear_conv_kernel_dim=3,
+                                layer_types=["full_attention", "linear_attention", "linear_attention"], **DELTA), {}),
+    "olmo_hybrid": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"]), {}),
+    "olmo_hybrid-no-rope": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"],
+                                  linear_allow_neg_eigval=False, rope_parameters=dict(rope_type="default", rope_theta=None),
+                                  **DELTA), {}),
+    "lfm2": (dense("lfm2", layer_types=["conv", "full_attention", "conv"]), {}),
+    "lfm2-bias": (dense("lfm2", layer_types=["full_attention", "conv", "conv"], conv_bias=True, conv_L_cache=5,
+                        block_auto_adjust_ff_dim=False), {}),
 }
 
 

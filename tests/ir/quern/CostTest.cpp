@@ -13,16 +13,18 @@
 namespace quern {
 namespace {
 
-// One op of each anchor; the recurrence also with its rank-one correction.
+// One op of each anchor; the recurrence also with its rank-one correction, and with two deltas.
 constexpr const char *kModule = R"(
 !ids = tensor<?xi32, #quern.dims<"T">>
 !T16 = tensor<?x16xf32, #quern.dims<"T">>
 !T32 = tensor<?x32xf32, #quern.dims<"T">>
 !T64 = tensor<?x64xf32, #quern.dims<"T">>
+!T128 = tensor<?x128xf32, #quern.dims<"T">>
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
 !kv = !quern.state<kv, 2x16x8>
 !ssm = !quern.state<recurrent, 4x8x16>
-func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %batch: !quern.batch, %kv: !kv, %s: !ssm,
+func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %x2: !T128, %d2: !T8, %batch: !quern.batch, %kv: !kv, %s: !ssm,
              %win: !quern.state<window, 64x3>, %table: !quern.weight<100x64, "f32">, %w: !quern.weight<96x64, "f32">,
              %taps: !quern.weight<64x4, "f32">) {
   %e = quern.embedding %ids, %table : (!ids, !quern.weight<100x64, "f32">) -> !T64
@@ -32,6 +34,7 @@ func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %batch: !quern.b
   %c = quern.causal_conv1d %x, %batch, %win, %taps : (!T64, !quern.batch, !quern.state<window, 64x3>, !quern.weight<64x4, "f32">) -> !T64
   %r = quern.linear_recurrence %v, %v, %x, %d, %batch, %s {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (!T16, !T16, !T64, !T4, !quern.batch, !ssm) -> !T64
   %q = quern.linear_recurrence %v, %v, %x, %d correction %v, %v, %batch, %s {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (!T16, !T16, !T64, !T4, !T16, !T16, !quern.batch, !ssm) -> !T64
+  %p = quern.linear_recurrence %v, %k, %x2, %d delta %d2, %batch, %s {groups = 2 : i64, decay_kind = #quern<decay_kind head>} : (!T16, !T32, !T128, !T4, !T8, !quern.batch, !ssm) -> !T64
   return
 }
 )";
@@ -56,6 +59,8 @@ TEST_F(Costs, OperationsAreCounted) {
   auto recurrence = found.find(Anchor::linear_recurrence);
   EXPECT_EQ(recurrence->second.flops.row, 2u * 3 * 4 * 8 * 16);
   EXPECT_EQ(std::next(recurrence)->second.flops.row, 2u * 5 * 4 * 8 * 16);
+  // Two products, of which each reads what it corrects.
+  EXPECT_EQ(std::next(recurrence, 2)->second.flops.row, 2u * (1 + 2 + 2 + 1) * 4 * 8 * 16);
 }
 
 // No anchor costs nothing because nobody thought of it.

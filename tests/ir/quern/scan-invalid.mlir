@@ -120,7 +120,79 @@ func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.d
 // Tests that linear_recurrence C5: a is not there alone.
 func.func @f(%x: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
   // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or neither}}
-  %y = "quern.linear_recurrence"(%x, %x, %v, %d, %x, %b, %s) <{groups = 1 : i64, decay_kind = #quern<decay_kind head>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 1, 1>}> : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  %y = "quern.linear_recurrence"(%x, %x, %v, %d, %x, %b, %s) <{groups = 1 : i64, decay_kind = #quern<decay_kind head>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1>}> : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C4: a decay of the heads or of the groups.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x3xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 2 columns, or 1}}
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C5: a may be of every head, b of no other number.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %a: tensor<?x6xf32, #quern.dims<"T">>, %c: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or 6, or neither}}
+  %y = quern.linear_recurrence %r, %k, %v, %d correction %a, %c, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C6: the rate has the shape of the state.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x4xf32, #quern.dims<"T">>, %w: !quern.weight<2x2x3, "f32">, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C6: the rate is [2, 3, 2], of a decay per value}}
+  %y = quern.linear_recurrence %r, %k, %v, %d rate %w, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind value>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.weight<2x2x3, "f32">, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C6: the rate is of a decay per value.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %w: !quern.weight<2x3x2, "f32">, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C6: the rate is [2, 3, 2], of a decay per value}}
+  %y = quern.linear_recurrence %r, %k, %v, %d rate %w, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.weight<2x3x2, "f32">, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C7: a beta for every head.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %e: tensor<?x3xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C7: beta has 2 columns, and there is no correction}}
+  %y = quern.linear_recurrence %r, %k, %v, %d delta %e, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C7: no correction beside a delta.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %e: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C7: beta has 2 columns, and there is no correction}}
+  %y = quern.linear_recurrence %r, %k, %v, %d delta %e correction %r, %k, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C8: a bonus for every key.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %w: !quern.weight<2x2, "f32">, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C8: the bonus is [2, 3], with one product}}
+  %y = quern.linear_recurrence %r, %k, %v, %d bonus %w, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.weight<2x2, "f32">, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that linear_recurrence C8: no delta beside a bonus.
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %e: tensor<?x2xf32, #quern.dims<"T">>, %w: !quern.weight<2x3, "f32">, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+  // expected-error @+1 {{'quern.linear_recurrence' op C8: the bonus is [2, 3], with one product}}
+  %y = quern.linear_recurrence %r, %k, %v, %d delta %e bonus %w, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.weight<2x3, "f32">, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
   return
 }
 

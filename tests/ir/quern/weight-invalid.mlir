@@ -136,8 +136,26 @@ func.func @f(%w: !quern.weight<4x8, "f32">) {
 
 // Tests that weight_map C1: fn is known.
 func.func @f(%w: !quern.weight<4, "f32">) {
-  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp or add_one}}
+  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp or add_one, or scale}}
   %y = quern.weight_map "sqrt" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_map C1: what scales has a factor.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_map' op C1: there is a factor beside scale alone}}
+  %y = quern.weight_map "scale" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_map C1: nothing else has one.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_map' op C1: there is a factor beside scale alone}}
+  %y = quern.weight_map "add_one" %w {factor = 2.0 : f32} : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   return
 }
 

@@ -85,16 +85,19 @@ TEST(WeightTest, ConvertToAFormatThatIsOnlyReadFails) {
 
 TEST(WeightTest, MapsAreRoundedToFloat32) {
   const Matrix w = synthetic("w", 1, 4);
-  for (const char *fn : {"neg_exp", "add_one"}) {
+  for (const std::string fn : {"neg_exp", "add_one", "scale"}) {
     Matrix y = lookup(kTokens, 4);
     for (int64_t t = 0; t < 3; ++t)
       for (int64_t c = 0; c < 4; ++c)
         y.at(t, c) *= static_cast<double>(static_cast<float>(
-            std::string(fn) == "neg_exp" ? -std::exp(w.at(0, c)) : 1 + w.at(0, c)));
+            fn == "neg_exp"   ? -std::exp(w.at(0, c))
+            : fn == "add_one" ? 1 + w.at(0, c)
+                              : double(0.3f) * w.at(0, c)));
     expect_step(step_text(4, 4, weight_text("w", "4"),
                           std::string(R"(%w = quern.weight_ref @w : !quern.weight<4, "f32">
 %m = quern.weight_map ")") + fn +
-                              R"(" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
+                              R"(" %w)" + (fn == "scale" ? " {factor = 0.3 : f32}" : "") +
+                              R"( : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
 %y = quern.binary mul %x, %m : !T4, !quern.weight<4, "f32">)"),
                 kBatch, y);
   }

@@ -1,0 +1,112 @@
+#include "frontends/families/Hybrids.h"
+
+#include "frontends/families/Activations.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace quern {
+
+using recipe::kMaxHeadDim;
+using recipe::kMaxHeads;
+using recipe::kMaxWidth;
+
+namespace {
+constexpr int64_t kMaxKernel = 256;
+}
+
+std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
+                                     const std::vector<LayerKind> &kinds,
+                                     const std::vector<size_t> &missing) {
+  const std::vector<std::string> texts = model.texts("layer_types");
+  if (texts.empty())
+    return missing;
+  if (static_cast<int64_t>(texts.size()) != layers) {
+    model.problem("layer_types", absl::StrCat(texts.size(), " entries for ", layers, " layers"));
+    return missing;
+  }
+  std::vector<size_t> found;
+  for (const std::string &text : texts) {
+    size_t kind = 0;
+    while (kind < kinds.size() && text != kinds[kind].name && text != kinds[kind].other)
+      ++kind;
+    if (kind == kinds.size()) {
+      std::string known;
+      for (const LayerKind &each : kinds)
+        absl::StrAppend(&known, known.empty() ? "" : " and ", std::string(each.name));
+      model.problem("layer_types", absl::StrCat("'", text, "' is not a layer of this family"),
+                    absl::StrCat("Quern knows ", known));
+      return missing;
+    }
+    found.push_back(kind);
+  }
+  return found;
+}
+
+recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
+  recipe::Mamba2 m;
+  m.heads = model.integer("mamba_n_heads", 1, kMaxHeads, 128);
+  const int64_t automatic = std::max<int64_t>(1, inner / m.heads);
+  if (model.is_text("mamba_d_head")) {
+    if (model.text("mamba_d_head") != "auto")
+      model.wrong_size("mamba_d_head", "it is neither a number nor \"auto\"");
+    m.head_dim = automatic;
+  } else {
+    m.head_dim = model.integer("mamba_d_head", 1, kMaxHeadDim, automatic);
+  }
+  if (m.inner() != inner)
+    model.wrong_size("mamba_n_heads", absl::StrCat(m.heads, " heads of ", m.head_dim,
+                                                   " are not the inner width ", inner));
+  m.groups = model.integer("mamba_n_groups", 1, kMaxHeads, 1);
+  m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 256);
+  m.kernel = model.integer("mamba_d_conv", 2, kMaxKernel, 4);
+  m.conv_bias = model.boolean("mamba_conv_bias", true);
+  m.activation = read_activation(model, "hidden_act", "silu");
+  if (m.heads % m.groups)
+    model.problem("mamba_n_groups",
+                  absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
+  if (model.has("time_step_limit")) {
+    const std::vector<double> limits = model.numbers("time_step_limit");
+    if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
+      model.problem("time_step_limit", "it is not two numbers from 0 up, in order");
+    } else {
+      m.dt_min = limits[0];
+      m.dt_max = limits[1];
+    }
+  }
+  // How programs split the work, and how weights were initialized.
+  model.ignore({"mamba_chunk_size", "time_step_min", "time_step_max", "time_step_floor"});
+  return m;
+}
+
+void name_mamba2(recipe::Mamba2 &m, const std::string &module, int64_t hidden, double eps,
+                 bool in_bias, bool out_bias) {
+  m.module = module;
+  m.conv = module + ".conv1d";
+  m.dt_bias = module + ".dt_bias";
+  m.a = module + ".A_log";
+  m.d = module + ".D";
+  m.in_proj = {module + ".in_proj", hidden, m.inner() + m.conv_channels() + m.heads, in_bias};
+  m.out_proj = {module + ".out_proj", m.inner(), hidden, out_bias};
+  m.norm = {module + ".norm", m.inner(), eps, m.inner() / m.groups};
+}
+
+recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &defaults) {
+  recipe::DeltaNet m;
+  m.key_heads = model.integer("linear_num_key_heads", 1, kMaxHeads, defaults.key_heads);
+  m.value_heads = model.integer("linear_num_value_heads", 1, kMaxHeads, defaults.value_heads);
+  const int64_t key_dim =
+      defaults.key_dim > 0 ? defaults.key_dim : -defaults.key_dim / m.key_heads;
+  m.key_dim = model.integer("linear_key_head_dim", 1, kMaxHeadDim, std::max<int64_t>(1, key_dim));
+  m.value_dim = model.integer("linear_value_head_dim", 1, kMaxHeadDim,
+                              defaults.value_dim ? defaults.value_dim : 2 * m.key_dim);
+  m.kernel = model.integer("linear_conv_kernel_dim", 2, kMaxKernel, 4);
+  m.activation = read_activation(model, "hidden_act", "silu");
+  if (m.value_heads % m.key_heads)
+    model.problem("linear_num_value_heads", absl::StrCat(m.value_heads, " value heads cannot share ",
+                                                         m.key_heads, " key heads evenly"));
+  return m;
+}
+
+} // namespace quern

@@ -1,0 +1,49 @@
+// What models of several kinds of layers share: reading which layer is of which kind, and the keys of
+// mixers that families have in common.
+#ifndef QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
+#define QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
+
+#include "frontends/families/ModelReader.h"
+#include "frontends/recipe/Recipe.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// A kind of layer, and what else files call it.
+struct LayerKind {
+  std::string_view name;
+  std::string_view other = "";
+};
+
+/// layer_types, which says for each layer which of `kinds` it is: indices into them. Where the key
+/// is missing, `missing(layer)`.
+std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
+                                     const std::vector<LayerKind> &kinds,
+                                     const std::vector<size_t> &missing);
+
+/// The sizes of a Mamba-2 mixer from mamba_n_heads, mamba_d_head, mamba_n_groups, mamba_d_state,
+/// mamba_d_conv, mamba_conv_bias and time_step_limit; `inner` is how wide the config says that it
+/// is. Its names and projections are left empty.
+recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner);
+
+/// Names tensors and makes projections, as transformers has them in `module`.
+void name_mamba2(recipe::Mamba2 &mixer, const std::string &module, int64_t hidden, double eps,
+                 bool in_bias, bool out_bias);
+
+/// What a family's configuration class has where a key is missing.
+struct DeltaDefaults {
+  int64_t key_heads = 0, value_heads = 0;
+  int64_t key_dim = 0;   ///< below 0: that many columns are shared among the key heads
+  int64_t value_dim = 0; ///< 0: twice the width of keys
+};
+/// The sizes of a gated delta rule, from linear_num_key_heads and the like. Its names and
+/// projections are left empty.
+recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &defaults);
+
+} // namespace quern
+
+#endif // QUERN_FRONTENDS_FAMILIES_HYBRIDS_H

@@ -1,0 +1,139 @@
+// Mamba (Gu and Dao, 2023) and Falcon-Mamba (Zuo et al., 2024), which norms dt, B and C, without
+// weights.
+#include "frontends/families/Activations.h"
+#include "frontends/families/Dense.h"
+#include "frontends/families/DenseGguf.h"
+#include "frontends/families/Families.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace quern {
+
+using recipe::kMaxHeadDim;
+using recipe::kMaxVocab;
+using recipe::kMaxWidth;
+
+namespace {
+/// Nothing in such a model ends at a position; this is where Quern's own counters are comfortable.
+constexpr int64_t kContext = int64_t{1} << 20;
+constexpr int64_t kMaxKernel = 256;
+
+/// Without a weight.
+recipe::Norm plain_norm(const std::string &module, int64_t size, double eps) {
+  return {.module = module, .size = size, .eps = eps, .weight = false};
+}
+
+recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
+                                std::optional<double> norm_eps) {
+  recipe::Decoder decoder{.family = family,
+                          .vocab = model.integer("vocab_size", 1, kMaxVocab),
+                          .hidden = model.integer("hidden_size", 1, kMaxWidth),
+                          .context = model.context(kContext),
+                          .embedding = "backbone.embeddings"};
+  const int64_t hidden = decoder.hidden;
+  const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
+  const int64_t layers = model.layers("num_hidden_layers");
+  const bool bias = model.boolean("use_bias", false);
+
+  recipe::Mamba1 m;
+  const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
+  m.inner = static_cast<int64_t>(double(hidden) * expand);
+  if (m.inner < 1 || m.inner > kMaxWidth) {
+    model.wrong_size("expand", absl::StrCat("hidden_size * expand is ", m.inner));
+    m.inner = hidden;
+  }
+  m.state = model.integer("state_size", 1, kMaxHeadDim, 16);
+  m.kernel = model.integer("conv_kernel", 2, kMaxKernel, 4);
+  m.conv_bias = model.boolean("use_conv_bias", true);
+  m.activation = read_activation(model, "hidden_act", "silu");
+  const int64_t automatic = (hidden + 15) / 16;
+  if (model.is_text("time_step_rank")) {
+    if (model.text("time_step_rank") != "auto")
+      model.wrong_size("time_step_rank", "it is neither a number nor \"auto\"");
+    m.rank = automatic;
+  } else {
+    m.rank = model.integer("time_step_rank", 1, kMaxWidth, automatic);
+  }
+  // How weights were initialized, how programs split the work, and where sums were rounded.
+  model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_init_scheme",
+                "time_step_scale", "rescale_prenorm_residual", "residual_in_fp32", "use_mambapy",
+                "use_falcon_mambapy", "use_associative_scan"});
+  model.expect_number("intermediate_size", static_cast<double>(m.inner));
+
+  for (int64_t i = 0; i < layers; ++i) {
+    m.module = recipe::layer_name("backbone.layers.*.mixer", i);
+    m.conv = m.module + ".conv1d";
+    m.a = m.module + ".A_log";
+    m.d = m.module + ".D";
+    m.in_proj = {m.module + ".in_proj", hidden, 2 * m.inner, bias};
+    m.x_proj = {m.module + ".x_proj", m.inner, m.rank + 2 * m.state};
+    m.dt_proj = {m.module + ".dt_proj", m.rank, m.inner, /*bias=*/true};
+    m.out_proj = {m.module + ".out_proj", m.inner, hidden, bias};
+    if (norm_eps) {
+      m.dt_norm = plain_norm(m.module + ".dt_layernorm", m.rank, *norm_eps);
+      m.b_norm = plain_norm(m.module + ".b_layernorm", m.state, *norm_eps);
+      m.c_norm = plain_norm(m.module + ".c_layernorm", m.state, *norm_eps);
+    }
+    decoder.layers.push_back({{{{recipe::layer_name("backbone.layers.*.norm", i), hidden, eps}, m}}});
+  }
+  decoder.final_norm = {"backbone.norm_f", hidden, eps};
+  const bool tied = model.boolean("tie_word_embeddings", true);
+  decoder.head = {head_module(model, tied, decoder.embedding, "lm_head"), hidden, decoder.vocab};
+  return decoder;
+}
+} // namespace
+
+recipe::Decoder mamba_from_hf(ModelReader &model) {
+  return decoder_from_hf(model, "mamba", std::nullopt);
+}
+
+recipe::Decoder falcon_mamba_from_hf(ModelReader &model) {
+  return decoder_from_hf(model, "falcon_mamba", model.number("mixer_rms_eps", 0, 1, 1e-6));
+}
+
+/// llama.cpp's architecture of both: `ssm.dt_b_c_rms` says which.
+recipe::Decoder mamba_from_gguf(ModelReader &model) {
+  recipe::Decoder decoder{
+      .family = "mamba",
+      .vocab = vocab_from_gguf(model),
+      .hidden = model.integer("embedding_length", 1, kMaxWidth),
+      .context = model.context(model.integer("context_length", 1, recipe::kMaxContext, kContext)),
+      .embedding = "token_embd"};
+  const int64_t hidden = decoder.hidden;
+  const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
+  const int64_t layers = model.layers("block_count");
+
+  recipe::Mamba1 m;
+  m.inner = model.integer("ssm.inner_size", 1, kMaxWidth);
+  m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
+  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
+  m.rank = model.integer("ssm.time_step_rank", 1, kMaxWidth);
+  const bool norms = model.boolean("ssm.dt_b_c_rms", false);
+  m.conv_bias = model.has_tensor("blk.0.ssm_conv1d.bias");
+  m.a_is_log = false;
+  // What such a model does not have, and converters write as 0.
+  model.ignore({"feed_forward_length", "attention.head_count", "attention.layer_norm_epsilon"});
+
+  for (int64_t i = 0; i < layers; ++i) {
+    m.module = recipe::layer_name("blk.*.ssm", i);
+    m.conv = m.module + "_conv1d";
+    m.a = m.module + "_a";
+    m.d = m.module + "_d";
+    m.in_proj = {m.module + "_in", hidden, 2 * m.inner};
+    m.x_proj = {m.module + "_x", m.inner, m.rank + 2 * m.state};
+    m.dt_proj = {m.module + "_dt", m.rank, m.inner, /*bias=*/true};
+    m.out_proj = {m.module + "_out", m.inner, hidden};
+    if (norms) {
+      m.dt_norm = plain_norm(m.module + "_dt_norm", m.rank, eps);
+      m.b_norm = plain_norm(m.module + "_b_norm", m.state, eps);
+      m.c_norm = plain_norm(m.module + "_c_norm", m.state, eps);
+    }
+    decoder.layers.push_back({{{{recipe::layer_name("blk.*.attn_norm", i), hidden, eps}, m}}});
+  }
+  decoder.final_norm = {"output_norm", hidden, eps};
+  decoder.head = {head_module(model, /*tied=*/true, decoder.embedding, "output"), hidden,
+                  decoder.vocab};
+  return decoder;
+}
+
+} // namespace quern

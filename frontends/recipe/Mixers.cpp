@@ -1,0 +1,184 @@
+// Blocks whose sequences carry a state of fixed size.
+#include "frontends/recipe/Writer.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace quern::recipe {
+
+Value Writer::linear_recurrence(const RecurrenceOperands &of, Value state, int64_t groups,
+                                DecayKind decay_kind) {
+  return LinearRecurrenceOp::create(b_, loc_, of.v.getType(), of.r, of.k, of.v, of.decay, of.rate,
+                                    of.beta, /*a=*/Value(), /*b=*/Value(), /*bonus=*/Value(),
+                                    batch_, state, b_.getI64IntegerAttr(groups),
+                                    DecayKindAttr::get(b_.getContext(), decay_kind));
+}
+
+Value Writer::convolution(const std::string &name, Value x, int64_t kernel, Value weight,
+                          Value bias, const std::string &activation) {
+  Value window =
+      state(name + ".window", StateKind::window, {colsOf(x.getType()), kernel - 1});
+  Value y = CausalConv1dOp::create(b_, loc_, x.getType(), x, batch_, window, weight, bias);
+  return activation.empty() ? y : unary(unary_kind(activation), y);
+}
+
+Value Writer::operator()(const Mamba1 &m) {
+  Value projected = linear(m.in_proj, x_);
+  at(m.module);
+  Value x = slice(projected, 0, m.inner), z = slice(projected, m.inner, m.inner);
+  at(m.conv);
+  x = convolution(m.conv, x, m.kernel, weight(m.conv + ".weight"),
+                  m.conv_bias ? weight(m.conv + ".bias") : Value(), m.activation);
+
+  Value selected = linear(m.x_proj, x);
+  at(m.module);
+  Value dt = slice(selected, 0, m.rank);
+  Value b = slice(selected, m.rank, m.state), c = slice(selected, m.rank + m.state, m.state);
+  dt = norm(m.dt_norm, dt);
+  b = norm(m.b_norm, b);
+  c = norm(m.c_norm, c);
+  dt = unary(UnaryKind::softplus, linear(m.dt_proj, dt));
+
+  // One head: a key is a number of a channel's state, a value a channel.
+  at(m.module);
+  Value a = weight(m.a);
+  if (m.a_is_log)
+    a = map("neg_exp", a);
+  a = WeightTransposeOp::create(b_, loc_, weight_type(a, {m.state, m.inner}), a);
+  a = WeightReshapeOp::create(b_, loc_, weight_type(a, {1, m.state, m.inner}), a);
+  Value memory = state(m.module + ".ssm", StateKind::recurrent, {1, m.state, m.inner});
+  Value v = binary(BinaryKind::mul, x, dt);
+  Value y = linear_recurrence({.r = c, .k = b, .v = v, .decay = dt, .rate = a}, memory, 1,
+                              DecayKind::value);
+  y = binary(BinaryKind::add, y, binary(BinaryKind::mul, x, weight(m.d)));
+  return linear(m.out_proj, gated("silu", z, y));
+}
+
+Value Writer::operator()(const Mamba2 &m) {
+  const int64_t inner = m.inner(), shared = m.groups * m.state;
+  Value projected = linear(m.in_proj, x_);
+  at(m.module);
+  Value z = scale(slice(projected, 0, inner), m.z_scale);
+  Value xbc = slice(projected, inner, m.conv_channels());
+  Value dt = scale(slice(projected, inner + m.conv_channels(), m.heads), m.dt_scale);
+
+  at(m.conv);
+  Value filter = weight(m.conv + ".weight");
+  // What scales the inputs of a convolution may as well scale its weight.
+  if (m.x_scale != 1 || m.b_scale != 1 || m.c_scale != 1) {
+    const std::pair<int64_t, double> parts[] = {
+        {inner, m.x_scale}, {shared, m.b_scale}, {shared, m.c_scale}};
+    llvm::SmallVector<Value> scaled;
+    int64_t offset = 0;
+    for (auto [channels, factor] : parts) {
+      scaled.push_back(map("scale",
+                           rows_of({.stored = m.conv_channels(), .offset = offset}, filter,
+                                   {channels, m.kernel}),
+                           f32(factor)));
+      offset += channels;
+    }
+    filter = WeightConcatOp::create(
+        b_, loc_, weight_type(scaled.front(), {m.conv_channels(), m.kernel}), scaled);
+  }
+  xbc = convolution(m.conv, xbc, m.kernel, filter,
+                    m.conv_bias ? weight(m.conv + ".bias") : Value(), m.activation);
+
+  at(m.module);
+  Value x = slice(xbc, 0, inner);
+  Value b = slice(xbc, inner, shared), c = slice(xbc, inner + shared, shared);
+
+  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
+  if (m.dt_min > 0 || std::isfinite(m.dt_max))
+    dt = ClampOp::create(b_, loc_, dt.getType(), dt, f32(m.dt_min), f32(m.dt_max));
+  Value a = weight(m.a);
+  if (m.a_is_log)
+    a = map("neg_exp", a);
+  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, a));
+  Value v = binary(BinaryKind::mul, x, dt, m.head_dim);
+  Value memory = state(m.module + ".ssm", StateKind::recurrent, {m.heads, m.state, m.head_dim});
+  Value y = linear_recurrence({.r = c, .k = b, .v = v, .decay = decay}, memory, m.groups,
+                              DecayKind::head);
+  Value skip = binary(BinaryKind::mul, x, weight(m.d), m.head_dim);
+  y = binary(BinaryKind::add, y, skip);
+  if (m.norm_first) {
+    y = norm(m.norm, y);
+    at(m.module);
+    y = gated("silu", z, y);
+  } else {
+    y = norm(m.norm, gated("silu", z, y));
+  }
+  return linear(m.out_proj, y);
+}
+
+Value Writer::operator()(const DeltaNet &m) {
+  // The filters of all channels, however the model cuts them, and then of each projection's.
+  at(m.convs.front().module);
+  llvm::SmallVector<Value> filters;
+  for (const DeltaNet::Conv &conv : m.convs)
+    filters.push_back(weight(conv.module + ".weight"));
+  const int64_t channels = 2 * m.keys() + m.values();
+  const bool apart = m.projections.size() > 1;
+  auto same_cuts = [&] {
+    return llvm::equal(m.convs, m.projections, [](const DeltaNet::Conv &conv, const Linear &l) {
+      return conv.channels == l.out;
+    });
+  };
+  if (!same_cuts()) {
+    Value all = filters.size() == 1
+                    ? filters.front()
+                    : WeightConcatOp::create(
+                          b_, loc_, weight_type(filters.front(), {channels, m.kernel}), filters);
+    filters.clear();
+    int64_t offset = 0;
+    for (const Linear &l : m.projections) {
+      filters.push_back(rows_of({.stored = channels, .offset = offset}, all, {l.out, m.kernel}));
+      offset += l.out;
+    }
+  }
+  llvm::SmallVector<Value> qkv;
+  for (auto [i, l] : llvm::enumerate(m.projections)) {
+    Value x = linear(l, x_);
+    at(m.module);
+    const std::string name = apart ? m.module + ".conv." + "qkv"[i] : m.convs.front().module;
+    qkv.push_back(convolution(name, x, m.kernel, filters[i], Value(), m.activation));
+  }
+  Value beta = linear(m.b, x_), dt = linear(m.decay, x_), z = linear(m.z, x_);
+  at(m.module);
+  if (qkv.size() == 1) {
+    Value all = qkv.front();
+    qkv = {slice(all, 0, m.keys()), slice(all, m.keys(), m.keys()),
+           slice(all, 2 * m.keys(), m.values())};
+  }
+  // x / sqrt(sum(x^2) + eps), and queries are scaled as attention's are.
+  const double root = 1 / std::sqrt(double(m.key_dim));
+  auto unit = [&](Value x) -> Value {
+    return RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(m.l2_eps * root * root),
+                             b_.getI64IntegerAttr(m.key_dim));
+  };
+  Value q = scale(unit(qkv[0]), root * root), k = scale(unit(qkv[1]), root);
+  beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);
+  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
+  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a))));
+  Value memory =
+      state(m.module + ".memory", StateKind::recurrent, {m.value_heads, m.key_dim, m.value_dim});
+  Value y = linear_recurrence({.r = q, .k = k, .v = qkv[2], .decay = decay, .beta = beta}, memory,
+                              m.key_heads, DecayKind::head);
+  y = norm(m.norm, y);
+  at(m.module);
+  return linear(m.out, gated(m.gate_activation, z, y));
+}
+
+Value Writer::operator()(const ShortConv &m) {
+  Value projected = linear(m.in, x_);
+  at(m.module);
+  Value b = slice(projected, 0, m.channels), c = slice(projected, m.channels, m.channels);
+  Value x = slice(projected, 2 * m.channels, m.channels);
+  x = binary(BinaryKind::mul, x, b);
+  at(m.conv);
+  Value y = convolution(m.conv, x, m.kernel, weight(m.conv + ".weight"),
+                        m.conv_bias ? weight(m.conv + ".bias") : Value(), "");
+  return linear(m.out, binary(BinaryKind::mul, y, c));
+}
+
+} // namespace quern::recipe
