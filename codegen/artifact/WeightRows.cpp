@@ -213,6 +213,7 @@ WeightRows::WeightRows(WeightType type)
       row_elements_(row_elements_of(type)) {
   for (size_t i = 0; i + 1 < type.getShape().size(); ++i)
     rows_ *= type.getShape()[i];
+  matrix_rows_ = type.getShape().size() == 3 ? type.getShape()[1] : rows_;
 }
 
 std::vector<WeightRows::Source> WeightRows::source_of(const WeightRows &input) const {

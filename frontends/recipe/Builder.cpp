@@ -40,6 +40,7 @@ public:
   Value operator()(const Mamba2 &m);
   Value operator()(const GatedMlp &m);
   Value operator()(const Mlp &m);
+  Value operator()(const Moe &m);
 
 private:
   void declare_weights();
@@ -58,6 +59,9 @@ private:
   WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
     return WeightType::get(b_.getContext(), shape, cast<WeightType>(like.getType()).getFormat());
   }
+  Value all_parts(const std::string &name);
+  Value expert_rows(const ExpertLinear &l, Value w, llvm::ArrayRef<int64_t> shape);
+  Value experts(const ExpertLinear &l, Value x, Value ids);
   Value rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape);
   Value norm_weight(const Norm &n);
   Value scale(Value x, double factor) {
@@ -77,7 +81,7 @@ private:
     return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
   }
   Value slice(Value x, int64_t offset, int64_t cols) {
-    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
+    return SliceOp::create(b_, loc_, rows_like(x, cols), x, static_cast<uint64_t>(offset));
   }
   Value rope(const Attention &a, Value x);
 
@@ -87,6 +91,7 @@ private:
   OpBuilder declarations_{b_}; ///< at the end of the module's declarations
   Location loc_ = UnknownLoc::get(b_.getContext());
   llvm::StringMap<WeightType> weights_;
+  llvm::StringMap<llvm::SmallVector<std::string>> parts_; ///< of weights declared in parts
   llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
   llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
   Value x_;                         ///< the block's input
@@ -104,17 +109,39 @@ void Writer::declare_weights() {
       coded = codedAttr(b_.getContext(), *place.coded);
     const bool upright = tensor.transposed && (place.coded || place.upright);
     if (upright)
-      std::swap(shape[0], shape[1]);
+      std::swap(shape[shape.size() - 2], shape.back());
     auto type = WeightType::get(b_.getContext(), shape, b_.getStringAttr(place.format));
     IntegerAttr seed;
     FloatAttr mean, spread;
+    // Tensors of codes are each declared for themselves.
+    if (place.coded && !place.parts.empty()) {
+      llvm::SmallVector<std::string> &names = parts_[tensor.name];
+      auto part = WeightType::get(b_.getContext(), llvm::ArrayRef(shape).drop_front(),
+                                  b_.getStringAttr(place.format));
+      for (auto [name, at] : llvm::zip_equal(tensor.parts, place.parts)) {
+        WeightOp::create(declarations_, loc_, name, part, at.file, at.offset, IntegerAttr(),
+                         FloatAttr(), FloatAttr(), codedAttr(b_.getContext(), *at.coded),
+                         DenseI64ArrayAttr());
+        weights_[name] = part;
+        names.push_back(name);
+      }
+      weights_[tensor.name] = type;
+      continue;
+    }
+    DenseI64ArrayAttr places;
+    if (!place.parts.empty()) {
+      llvm::SmallVector<int64_t> pairs;
+      for (const Place &part : place.parts)
+        llvm::append_values(pairs, part.file, part.offset);
+      places = b_.getDenseI64ArrayAttr(pairs);
+    }
     if (place.file < 0) {
       seed = b_.getI64IntegerAttr(static_cast<int64_t>(source_.synthetic_seed.value_or(0)));
       mean = f32(tensor.init.mean);
       spread = f32(tensor.init.spread);
     }
     WeightOp::create(declarations_, loc_, tensor.name, type, place.file, place.offset, seed, mean,
-                     spread, coded);
+                     spread, coded, places);
     weights_[tensor.name] = type;
     if (upright)
       upright_.insert(tensor.name);
@@ -125,6 +152,21 @@ Value Writer::weight(const std::string &name) {
   auto it = weights_.find(name);
   assert(it != weights_.end() && "tensors() lists every tensor");
   return WeightRefOp::create(b_, loc_, it->second, FlatSymbolRefAttr::get(b_.getContext(), name));
+}
+
+/// A weight that may be declared in parts, one of each of its first dimension.
+Value Writer::all_parts(const std::string &name) {
+  auto parts = parts_.find(name);
+  if (parts == parts_.end())
+    return weight(name);
+  llvm::SmallVector<Value> refs;
+  for (const std::string &part : parts->second)
+    refs.push_back(weight(part));
+  WeightType type = weights_[name];
+  llvm::SmallVector<int64_t> rows(type.getShape().drop_front());
+  rows.front() *= type.getShape().front();
+  Value all = WeightConcatOp::create(b_, loc_, weight_type(refs.front(), rows), refs);
+  return WeightReshapeOp::create(b_, loc_, type, all);
 }
 
 Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape) {
@@ -154,6 +196,39 @@ Value Writer::linear(const Linear &l, Value x) {
     bias =
         rows_of(l, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
   return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
+}
+
+/// Of each expert, the rows (or elements of its bias) that are `l`'s; `shape` has all experts.
+Value Writer::expert_rows(const ExpertLinear &l, Value w, llvm::ArrayRef<int64_t> shape) {
+  if (!l.rows.stored)
+    return w;
+  // Experts follow one another, so that blocks go on at the same distance from one to the next.
+  llvm::SmallVector<int64_t> all(shape.drop_front()), chosen(shape.drop_front());
+  all.front() = l.experts * l.rows.stored;
+  chosen.front() = l.experts * l.out;
+  w = WeightReshapeOp::create(b_, loc_, weight_type(w, all), w);
+  w = WeightRowsOp::create(b_, loc_, weight_type(w, chosen), w,
+                           b_.getI64IntegerAttr(l.rows.offset), b_.getI64IntegerAttr(l.rows.block),
+                           b_.getI64IntegerAttr(l.rows.stride));
+  return WeightReshapeOp::create(b_, loc_, weight_type(w, shape), w);
+}
+
+Value Writer::experts(const ExpertLinear &l, Value x, Value ids) {
+  at(l.weight);
+  Value w = all_parts(l.weight);
+  const int64_t rows = l.rows.stored ? l.rows.stored : l.out;
+  const bool turn = l.transposed && !upright_.contains(l.weight);
+  if (l.flat)
+    w = WeightReshapeOp::create(
+        b_, loc_, weight_type(w, {l.experts, turn ? l.in : rows, turn ? rows : l.in}), w);
+  if (turn)
+    w = WeightTransposeOp::create(b_, loc_, weight_type(w, {l.experts, rows, l.in}), w);
+  w = expert_rows(l, w, {l.experts, l.out, l.in});
+  Value bias;
+  if (!l.bias.empty())
+    bias = expert_rows(l, all_parts(l.bias), {l.experts, l.out});
+  return ExpertLinearOp::create(b_, loc_, rows_like(x, colsOf(ids.getType()) * l.out), x, ids, w,
+                                bias);
 }
 
 Value Writer::norm_weight(const Norm &n) {
@@ -196,14 +271,19 @@ Value Writer::rope(const Attention &a, Value x) {
 }
 
 Value Writer::operator()(const Attention &a) {
-  Value q = clip(linear(a.q, x_), a.clip);
-  Value k = clip(linear(a.k, x_), a.clip);
+  const double clip_first = a.clip_after_norm ? 0 : a.clip;
+  Value q = clip(linear(a.q, x_), clip_first);
+  Value k = clip(linear(a.k, x_), clip_first);
   Value v = clip(linear(a.v, x_), a.clip);
   auto norms = [&] {
     if (a.q_norm)
       q = norm(*a.q_norm, q);
     if (a.k_norm)
       k = norm(*a.k_norm, k);
+    if (a.clip_after_norm) {
+      q = clip(q, a.clip);
+      k = clip(k, a.clip);
+    }
   };
   if (!a.norm_after_rope)
     norms();
@@ -221,7 +301,7 @@ Value Writer::operator()(const Attention &a) {
   if (!a.alibi.empty())
     alibi = b_.getDenseF32ArrayAttr(a.alibi);
   Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
-                                /*sinks=*/Value(), b_.getI64IntegerAttr(a.heads), f32(a.scale),
+                                a.sinks.empty() ? Value() : weight(a.sinks), b_.getI64IntegerAttr(a.heads), f32(a.scale),
                                 b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi,
                                 b_.getBoolAttr(a.alibi_bf16));
   return linear(a.o, y);
@@ -271,13 +351,45 @@ Value Writer::operator()(const GatedMlp &m) {
   Value gate = linear(m.gate, x_);
   Value up = linear(m.up, x_);
   at(m.module);
-  return linear(m.down, gated(m.activation, gate, up));
+  Value y = linear(m.down, gated(m.activation, gate, up));
+  if (!m.row_gate)
+    return y;
+  Value open = unary(UnaryKind::sigmoid, linear(*m.row_gate, x_));
+  return binary(BinaryKind::mul, y, open, colsOf(y.getType()));
 }
 
 Value Writer::operator()(const Mlp &m) {
   Value up = linear(m.up, x_);
   at(m.module);
   return linear(m.down, unary(unary_kind(m.activation), up));
+}
+
+Value Writer::operator()(const Moe &m) {
+  Value logits = linear(m.router, x_);
+  at(m.module);
+  Value correction;
+  if (!m.correction.empty())
+    correction = weight(m.correction);
+  const RouteScore score = m.score == RouterScore::Sigmoid  ? RouteScore::sigmoid
+                           : m.score == RouterScore::Chosen ? RouteScore::chosen
+                                                            : RouteScore::softmax;
+  auto route = RouteOp::create(
+      b_, loc_, choicesType(b_.getContext(), rowsOf(x_.getType()), m.top_k),
+      rows_like(x_, m.top_k), RouteScoreAttr::get(b_.getContext(), score), logits, correction,
+      b_.getI64IntegerAttr(m.top_k), b_.getI64IntegerAttr(m.groups),
+      b_.getI64IntegerAttr(m.top_groups), b_.getI64IntegerAttr(m.group_top),
+      b_.getI64IntegerAttr(m.normalize), f32(m.eps), f32(m.scale));
+  Value gate = experts(m.gate, x_, route.getIds());
+  Value up = experts(m.up, x_, route.getIds());
+  at(m.module);
+  const auto number = [&](double value, double none) {
+    return value == none ? FloatAttr() : f32(value);
+  };
+  Value hidden = GatedActOp::create(b_, loc_, up.getType(), unary_kind(m.activation), gate, up,
+                                    number(m.limit, 0), number(m.alpha, 1), number(m.shift, 0));
+  Value y = experts(m.down, hidden, route.getIds());
+  at(m.module);
+  return CombineOp::create(b_, loc_, rows_like(x_, m.down.out), y, route.getWeights());
 }
 
 Value Writer::embedded(Value tokens) {

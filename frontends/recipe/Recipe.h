@@ -29,6 +29,7 @@ inline constexpr int64_t kMaxLayers = 10'000;
 inline constexpr int64_t kMaxWidth = int64_t{1} << 22;
 inline constexpr int64_t kMaxVocab = int64_t{1} << 24;
 inline constexpr int64_t kMaxContext = int64_t{1} << 30;
+inline constexpr int64_t kMaxExperts = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeads = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeadDim = int64_t{1} << 14;
 /// Of all weights together.
@@ -48,6 +49,13 @@ struct Tensor {
   Init init;
   bool transposed = false; ///< a linear's weight whose shape is [in, out]
   bool linear = false;     ///< a linear's weight
+  /// The tensors that the files have it in, where each has one of the first dimension (experts).
+  std::vector<std::string> parts{};
+
+  /// What the files call it: the parts, or its name.
+  std::vector<std::string> file_names() const {
+    return parts.empty() ? std::vector<std::string>{name} : parts;
+  }
 };
 
 /// Where the rows of a weight lie in one that the model stores fused: row r of it is row
@@ -107,6 +115,7 @@ struct Attention {
   double clip = 0;                        ///< bound of queries, keys and values; 0: none
   std::optional<Norm> q_norm{}, k_norm{}; ///< of queries and keys, per head or of the whole row
   bool norm_after_rope = false;
+  bool clip_after_norm = false;
   size_t rope = 0;               ///< index into Decoder::ropes, or kNoRope
   bool rope_interleaved = false; ///< pairs are (2i, 2i+1), not (i, i+n)
   double scale = 0;              ///< of the scores
@@ -114,6 +123,7 @@ struct Attention {
   double softcap = 0;            ///< of the scaled scores; 0: none
   std::vector<float> alibi{};    ///< slope of each head; empty: none
   bool alibi_bf16 = false;       ///< biases rounded to bfloat16, then scaled (Falcon)
+  std::string sinks{};           ///< tensor of a score for each head that no key has; empty: none
 };
 
 /// Mamba-2's selective state space (Dao and Gu, 2024): in_proj gives gate z, [x B C] and dt; the
@@ -140,11 +150,12 @@ struct Mamba2 {
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
 };
 
-/// down(act(gate(x)) * up(x)).
+/// down(act(gate(x)) * up(x)), times sigmoid(row_gate(x)), one number a row, where there is one.
 struct GatedMlp {
   std::string module{};
   Linear gate{}, up{}, down{};
   std::string activation = "silu"; ///< as quern.unary calls it
+  std::optional<Linear> row_gate{};
 };
 
 /// down(act(up(x))).
@@ -154,7 +165,41 @@ struct Mlp {
   std::string activation = "gelu_erf"; ///< as quern.unary calls it
 };
 
-using Block = std::variant<Attention, Mamba2, GatedMlp, Mlp>;
+/// A product with a matrix for each expert, W [experts, out, in].
+struct ExpertLinear {
+  /// The tensor. `#` stands for the expert's number, where the files have one of each; else it has
+  /// them all.
+  std::string weight{};
+  std::string bias{}; ///< likewise, [experts, out]; empty: none
+  int64_t experts = 0;
+  int64_t in = 0;
+  int64_t out = 0;
+  Rows rows{};             ///< where each expert's outputs lie, if its matrix holds others too
+  bool transposed = false; ///< each is stored [in, out]
+  bool flat = false;       ///< all experts' rows are one matrix's
+};
+
+enum class RouterScore { Softmax, Sigmoid, Chosen };
+
+/// A mixture of experts (quern.route): each token goes to the top_k experts that the router scores
+/// best, and the results of down(act(gate(x)) * up(x)) are summed up by their weights.
+struct Moe {
+  std::string module{};
+  Linear router{};
+  std::string correction{}; ///< tensor that is added to scores for the choice alone; empty: none
+  bool correction_row = false; ///< it is stored [1, experts]
+  RouterScore score = RouterScore::Softmax;
+  int64_t top_k = 0;
+  int64_t groups = 1, top_groups = 1, group_top = 1;
+  int64_t normalize = 0; ///< p of the norm that weights are divided by; 0: none
+  double eps = 0;        ///< added to it
+  double scale = 1;      ///< of the weights
+  ExpertLinear gate{}, up{}, down{};
+  std::string activation = "silu"; ///< as quern.unary calls it
+  double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
+};
+
+using Block = std::variant<Attention, Mamba2, GatedMlp, Mlp, Moe>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer

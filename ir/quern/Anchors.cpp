@@ -130,6 +130,8 @@ bool quern::joins(Joins which, Operation *op) {
     return isa<HeadwiseOpInterface>(op);
   case Joins::elementwise:
     return op->hasTrait<Elementwise>();
+  case Joins::combining:
+    return op->hasTrait<Elementwise>() || isa<CombineOp>(op);
   case Joins::rowwise:
     return op->hasTrait<Elementwise>() || op->hasTrait<RowWise>();
   }

@@ -13,6 +13,8 @@ bool isVector(Value weight, int64_t size) {
 
 LogicalResult LinearOp::verify() {
   ArrayRef<int64_t> w = shapeOf(getWeight());
+  if (auto q8 = dyn_cast<Q8RowsType>(getInput().getType()); q8 && q8.getBlocks() != 1)
+    return emitOpError("C1: quantized rows are of one block");
   if (w.size() != 2 || w[1] != colsOf(getInput().getType()))
     return emitOpError("C1: the weight is [N, ") << colsOf(getInput().getType()) << "]";
   if (getBias() && !isVector(getBias(), w[0]))
@@ -193,11 +195,21 @@ LogicalResult ClampOp::verify() {
   return success();
 }
 
+LogicalResult GatedActOp::verify() {
+  for (std::optional<llvm::APFloat> number : {getAlpha(), getLimit()})
+    if (number && !(*number > llvm::APFloat(0.0f)))
+      return emitOpError("C1: alpha and limit are positive");
+  return success();
+}
+
 LogicalResult SliceOp::verify() {
-  int64_t offset = getOffset();
-  if (offset < 0 || offset + colsOf(getType()) > colsOf(getInput().getType()) ||
+  const int64_t offset = getOffset(), groups = getGroups();
+  const int64_t cols = colsOf(getType()), all = colsOf(getInput().getType());
+  if (groups < 1 || cols % groups || all % groups)
+    return emitOpError("C1: groups divide the columns, ") << cols << " of " << all;
+  if (offset < 0 || offset > all || offset + cols / groups > all / groups ||
       rowsOf(getType()) != rowsOf(getInput().getType()))
-    return emitOpError("C1: the columns lie inside the input's ") << colsOf(getInput().getType());
+    return emitOpError("C1: the columns lie inside the input's ") << all / groups;
   return success();
 }
 

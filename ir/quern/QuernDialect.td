@@ -34,7 +34,8 @@ class Quern_Op<string mnemonic, list<Trait> traits = []> : Op<Quern_Dialect, mne
 // An op that a region's loops are built around: the case of Quern_Anchor that has its name. It defines facts().
 class Quern_AnchorOp<string mnemonic, list<Trait> traits = []>
     : Quern_Op<mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Quern_AnchorInterface>])> {
-  let extraClassDeclaration = "static constexpr ::quern::Anchor kAnchor = ::quern::Anchor::" # mnemonic # ";";
+  code anchorDeclarations = "";
+  let extraClassDeclaration = "static constexpr ::quern::Anchor kAnchor = ::quern::Anchor::" # mnemonic # ";" # anchorDeclarations;
 }
 
 // Memory effects on state go through this resource, so that ops on different state never commute
