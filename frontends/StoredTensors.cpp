@@ -63,6 +63,45 @@ absl::StatusOr<std::vector<float>> StoredTensors::values(const std::string &name
   return values;
 }
 
+std::optional<recipe::Place> StoredTensors::find(const recipe::Tensor &tensor,
+                                                 const std::string &name,
+                                                 Problems &problems) const {
+  auto it = list.find(name);
+  if (reported.contains(name))
+    return std::nullopt;
+  std::vector<int64_t> shape = tensor.shape;
+  if (!tensor.parts.empty())
+    shape.erase(shape.begin());
+  if (it == list.end()) {
+    problems.add(name, absl::StrCat("this tensor is missing; it should be ", shape_text(shape)),
+                 kIncomplete);
+    return std::nullopt;
+  }
+  const StoredTensor &stored = it->second;
+  if (stored.coded && tensor.transposed)
+    std::swap(shape[shape.size() - 2], shape.back());
+  if (stored.shape != shape && (stored.coded || stored.shape != tensor.stored)) {
+    problems.add(name,
+                 absl::StrCat("its shape is ", shape_text(stored.shape), ", and should be ",
+                              shape_text(tensor.stored.empty() ? shape : tensor.stored)),
+                 "the files may not belong to this config");
+    return std::nullopt;
+  }
+  if (stored.format.empty()) {
+    problems.add(name, absl::StrCat("its type, ", stored.type, ", is not one that Quern reads"),
+                 stored.type == "F64" ? kDoubles : "take the model in another quantization");
+    return std::nullopt;
+  }
+  weights::WeightRef ref = ref_of(name, stored);
+  ref.shape = shape;
+  if (absl::Status status = store.check(ref); !status.ok()) {
+    problems.add(name, status);
+    return std::nullopt;
+  }
+  return recipe::Place{stored.file, static_cast<int64_t>(stored.offset), stored.format,
+                       stored.coded};
+}
+
 std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor> &wanted,
                                                 const std::set<std::string> &known,
                                                 Problems &problems) const {
@@ -70,40 +109,29 @@ std::vector<recipe::Place> StoredTensors::place(const std::vector<recipe::Tensor
   std::set<std::string_view> used(known.begin(), known.end());
   for (const recipe::Tensor &tensor : wanted) {
     recipe::Place &place = places.emplace_back();
-    used.insert(tensor.name);
-    auto it = list.find(tensor.name);
-    if (reported.contains(tensor.name))
-      continue;
-    if (it == list.end()) {
-      problems.add(tensor.name,
-                   absl::StrCat("this tensor is missing; it should be ", shape_text(tensor.shape)),
-                   kIncomplete);
+    if (tensor.parts.empty()) {
+      used.insert(tensor.name);
+      if (auto found = find(tensor, tensor.name, problems))
+        place = *std::move(found);
       continue;
     }
-    const StoredTensor &stored = it->second;
-    std::vector<int64_t> shape = tensor.shape;
-    if (stored.coded && tensor.transposed)
-      std::reverse(shape.begin(), shape.end());
-    if (stored.shape != shape && (stored.coded || stored.shape != tensor.stored)) {
-      problems.add(tensor.name,
-                   absl::StrCat("its shape is ", shape_text(stored.shape), ", and should be ",
-                                shape_text(tensor.stored.empty() ? shape : tensor.stored)),
-                   "the files may not belong to this config");
-      continue;
+    std::vector<recipe::Place> parts;
+    for (const std::string &name : tensor.parts) {
+      used.insert(name);
+      auto found = find(tensor, name, problems);
+      if (!found)
+        continue;
+      if (!parts.empty() && found->format != parts.front().format)
+        problems.add(name,
+                     absl::StrCat("it is stored as ", found->format, ", and ", tensor.parts.front(),
+                                  " as ", parts.front().format),
+                     "experts of a layer have one format: take the model in another quantization");
+      parts.push_back(*std::move(found));
     }
-    if (stored.format.empty()) {
-      problems.add(tensor.name,
-                   absl::StrCat("its type, ", stored.type, ", is not one that Quern reads"),
-                   stored.type == "F64" ? kDoubles : "take the model in another quantization");
-      continue;
+    if (parts.size() == tensor.parts.size()) {
+      place = parts.front();
+      place.parts = std::move(parts);
     }
-    weights::WeightRef ref = ref_of(tensor.name, stored);
-    ref.shape = shape;
-    if (absl::Status status = store.check(ref); !status.ok()) {
-      problems.add(tensor.name, status);
-      continue;
-    }
-    place = {stored.file, static_cast<int64_t>(stored.offset), stored.format, stored.coded};
   }
   for (const auto &[name, stored] : list)
     if (!used.contains(name) && !reported.contains(name) && !harmless.contains(name) &&
@@ -118,8 +146,9 @@ void StoredTensors::report_missing(const recipe::Decoder &decoder, Problems &pro
   if (list.empty())
     return;
   for (const recipe::Tensor &tensor : recipe::tensors(decoder))
-    if (!list.contains(tensor.name) && !reported.contains(tensor.name))
-      problems.add(tensor.name, "this tensor is missing", kIncomplete);
+    for (const std::string &name : tensor.file_names())
+      if (!list.contains(name) && !reported.contains(name))
+        problems.add(name, "this tensor is missing", kIncomplete);
 }
 
 recipe::StoredFormats StoredTensors::formats() const {

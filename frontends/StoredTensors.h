@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -61,6 +62,12 @@ public:
   /// A number by which to tell models apart: of names, shapes, formats and the first and last bytes
   /// of each tensor. Reading them all would take as long as compiling.
   absl::StatusOr<uint64_t> hash() const;
+
+private:
+  /// Where the tensor of that name is, which is `tensor` or a part of it; nothing, and a problem
+  /// unless one was said already, where it is not, or is another.
+  std::optional<recipe::Place> find(const recipe::Tensor &tensor, const std::string &name,
+                                    Problems &problems) const;
 };
 
 /// "[576, 192]", for messages.

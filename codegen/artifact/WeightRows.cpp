@@ -139,8 +139,7 @@ private:
 // A function of every element.
 class MappedRows : public WeightRows {
 public:
-  MappedRows(WeightType type, std::unique_ptr<WeightRows> input,
-             std::function<float(float)> fn)
+  MappedRows(WeightType type, std::unique_ptr<WeightRows> input, std::function<float(float)> fn)
       : WeightRows(type), input_(std::move(input)), fn_(std::move(fn)) {}
 
   std::vector<Source> sources() const override { return input_->sources(); }
@@ -222,6 +221,7 @@ WeightRows::WeightRows(WeightType type)
       row_elements_(row_elements_of(type)) {
   for (size_t i = 0; i + 1 < type.getShape().size(); ++i)
     rows_ *= type.getShape()[i];
+  matrix_rows_ = type.getShape().size() == 3 ? type.getShape()[1] : rows_;
 }
 
 std::vector<WeightRows::Source> WeightRows::source_of(const WeightRows &input) const {

@@ -38,6 +38,10 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateConv;
   case Anchor::embedding:
     return &Kernel::generateEmbedding;
+  case Anchor::route:
+    return &Kernel::generateRoute;
+  case Anchor::expert_linear:
+    return &Kernel::generateExpertLinear;
   }
   llvm_unreachable("an anchor without a generator");
 }

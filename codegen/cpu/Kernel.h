@@ -87,6 +87,8 @@ public:
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();
   mlir::LogicalResult generateEmbedding();
+  mlir::LogicalResult generateRoute();
+  mlir::LogicalResult generateExpertLinear();
   mlir::LogicalResult generateRows();
 
 private:

@@ -13,7 +13,7 @@ using namespace quern;
 using namespace quern::cpu;
 
 bool quern::cpu::isElementwise(Operation *op) {
-  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>());
+  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>() || isa<CombineOp>(op));
 }
 
 const RowValues::Placed *RowValues::find(mlir::Value value, Value from, int64_t cols) const {
@@ -34,7 +34,8 @@ Pointer<const float> RowValues::place(mlir::Value value, Value from, int64_t col
     Value start = code.mul(row, colsOf(value.getType()));
     return code.at(kernel.pointer(value), code.add(start, from));
   }
-  if (auto slice = dyn_cast<SliceOp>(def); slice && !bound.count(slice.getInput()))
+  if (auto slice = dyn_cast<SliceOp>(def);
+      slice && slice.getGroups() == 1 && !bound.count(slice.getInput()))
     return place(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
   if (auto gather = dyn_cast<GatherRowsOp>(def)) {
     auto rows = kernel.pointer<int32_t>(gather.getRows());
@@ -50,7 +51,16 @@ void RowValues::write(mlir::Value value, Pointer<QkQ8Row> target) {
   auto quantize = value.getDefiningOp<QuantizeRowsOp>();
   int64_t inputs = colsOf(quantize.getInput().getType());
   Pointer<const float> source = place(quantize.getInput(), code.c(0), inputs);
-  code.call("qk_quantize_row", {source, code.c(inputs), target});
+  const int64_t blocks = quantize.getType().getBlocks(), width = inputs / blocks;
+  if (blocks == 1) {
+    code.call("qk_quantize_row", {source, code.c(inputs), target});
+    return;
+  }
+  code.loop(blocks, [&](Value block) {
+    code.call("qk_quantize_row",
+              {code.at(source, code.mul(block, width)), code.c(width),
+               code.atBytes(target, code.mul(block, quern_q8_row_bytes(width)))});
+  });
 }
 
 void RowValues::write(mlir::Value value, Value from, int64_t cols, Pointer<float> target) {
@@ -116,6 +126,19 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
   return llvm::TypeSwitch<Operation *, Element>(def)
       .Case([&](SliceOp op) -> Element {
         const auto offset = static_cast<int64_t>(op.getOffset());
+        const auto groups = static_cast<int64_t>(op.getGroups());
+        if (groups != 1 && !oneBlock) {
+          const int64_t all = colsOf(op.getInput().getType());
+          const int64_t width = colsOf(op.getType()) / groups;
+          if (window)
+            window = Window{code.c(0), all};
+          return [this, offset, width, stride = all / groups,
+                  input = readerOf(op.getInput(), window)](Value col, int64_t shift) {
+            Value at = code.add(col, shift);
+            return input(code.add(code.mul(code.div(at, width), stride), code.rem(at, width)),
+                         offset);
+          };
+        }
         if (window)
           window->from = code.add(window->from, offset);
         return [offset, input = readerOf(op.getInput(), window)](Value col, int64_t shift) {
@@ -131,8 +154,21 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
       .Case([&](GatedActOp op) -> Element {
         return [this, op, gate = readerOf(op.getGate(), window),
                 up = readerOf(op.getUp(), window)](Value col, int64_t shift) mutable {
-          Value act = code.call(functionOf(op.getFn()), {gate(col, shift)});
-          return code.fmul(act, up(col, shift));
+          Value x = gate(col, shift), y = up(col, shift);
+          if (auto limit = op.getLimit()) {
+            const float most = limit->convertToFloat();
+            x = arith::MinimumFOp::create(code.b, x, code.cf(most));
+            y = arith::MaximumFOp::create(code.b, y, code.cf(-most));
+            y = arith::MinimumFOp::create(code.b, y, code.cf(most));
+          }
+          if (auto alpha = op.getAlpha())
+            x = code.fmul(x, code.cf(alpha->convertToFloat()));
+          Value act = code.call(functionOf(op.getFn()), {x});
+          if (auto alpha = op.getAlpha())
+            act = code.fdiv(act, code.cf(alpha->convertToFloat()));
+          if (auto more = op.getShift())
+            y = code.fadd(y, code.cf(more->convertToFloat()));
+          return code.fmul(act, y);
         };
       })
       .Case([&](ScaleOp op) -> Element {
@@ -150,6 +186,7 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
         };
       })
       .Case([&](BinaryOp op) { return readerOf(op, window); })
+      .Case([&](CombineOp op) { return readerOf(op, window); })
       .Default([](Operation *op) -> Element {
         llvm::report_fatal_error("the cpu target has no code for the elementwise op " +
                                  op->getName().getStringRef());
@@ -186,6 +223,27 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
       return code.fmul(l, r);
     }
     llvm_unreachable("a binary kind without code");
+  };
+}
+
+RowValues::Element RowValues::readerOf(CombineOp op, std::optional<Window> window) {
+  const int64_t cols = colsOf(op.getType()), blocks = colsOf(op.getWeights().getType());
+  SmallVector<Element> inputs;
+  for (int64_t j = 0; j < blocks; ++j) {
+    std::optional<Window> block = window;
+    if (block)
+      block->from = code.add(block->from, j * cols);
+    inputs.push_back(readerOf(op.getInput(), block));
+  }
+  Pointer<const float> weights = place(op.getWeights(), code.c(0), blocks);
+  return [this, cols, inputs, weights](Value col, int64_t shift) {
+    Value sum = code.cf(0);
+    for (auto [j, input] : llvm::enumerate(inputs)) {
+      const auto block = static_cast<int64_t>(j);
+      Value weight = code.loadF(weights, code.c(block));
+      sum = code.fadd(sum, code.fmul(weight, input(col, shift + block * cols)));
+    }
+    return sum;
   };
 }
 

@@ -13,7 +13,8 @@
 
 namespace quern::cpu {
 
-/// True for ops whose element depends on the same (sliced, shared) column of their inputs only.
+/// True for ops whose element depends on the same (sliced, shared) column of their inputs only, or
+/// on that column of each block of them.
 bool isElementwise(mlir::Operation *op);
 
 class RowValues {
@@ -38,6 +39,10 @@ public:
   /// The element at column `col` of a value computed elementwise from what is bound or in memory.
   Value element(mlir::Value value, Value col) { return readerOf(value, std::nullopt)(col, 0); }
 
+  /// From here on columns are those of one block of the rows, which all values that are read have:
+  /// slices of groups are slices of that block.
+  void readOneBlock() { oneBlock = true; }
+
 private:
   struct Placed {
     Pointer<const float> pointer; // of column `from`
@@ -51,6 +56,7 @@ private:
   /// Without a window nothing is placed.
   Element readerOf(mlir::Value value, std::optional<Window> window);
   Element readerOf(BinaryOp op, std::optional<Window> window);
+  Element readerOf(CombineOp op, std::optional<Window> window);
   Element load(const Placed &place);
   void compute(mlir::Value value, Value from, int64_t cols, Pointer<float> target);
   void computeNorm(NormOpInterface op, Value from, int64_t cols, Pointer<float> target);
@@ -61,6 +67,7 @@ private:
   Kernel &kernel;
   Code &code;
   Value row;
+  bool oneBlock = false;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Placed, 1>> placed;
   llvm::DenseMap<mlir::Value, Element> bound;
 };

@@ -19,11 +19,13 @@ LogicalResult Kernel::generateRows() {
         if (isa<Q8RowsType>(value.getType()) != quantized)
           continue;
         int64_t cols = colsOf(value.getType());
-        if (quantized)
-          values.write(value,
-                       code.atBytes(result<QkQ8Row>(i), code.mul(row, quern_q8_row_bytes(cols))));
-        else
+        if (quantized) {
+          const int64_t blocks = cast<Q8RowsType>(value.getType()).getBlocks();
+          const int64_t bytes = blocks * quern_q8_row_bytes(cols / blocks);
+          values.write(value, code.atBytes(result<QkQ8Row>(i), code.mul(row, bytes)));
+        } else {
           values.write(value, code.c(0), cols, code.at(result(i), code.mul(row, cols)));
+        }
         if (last)
           code.call("qk_update_argmax", {args, worker, result(i), code.c(cols), code.c(0)});
       }

@@ -31,6 +31,10 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateRecurrence;
   case Anchor::causal_conv1d:
     return &Kernel::generateConv;
+  case Anchor::route:
+    return &Kernel::generateRoute;
+  case Anchor::expert_linear:
+    return &Kernel::generateExpertLinear;
   }
   llvm_unreachable("an anchor without a generator");
 }
@@ -56,9 +60,10 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
       labels_(std::move(labels)) {
   // Weights of which rows are looked up or multiplied are packed; those of norms are floats.
   auto isPacked = [](BlockArgument weight) {
-    return cast<WeightType>(weight.getType()).getShape().size() == 2 &&
-           llvm::any_of(weight.getUsers(),
-                        [](Operation *user) { return isa<LinearOp, EmbeddingOp>(user); });
+    return llvm::any_of(weight.getUses(), [](OpOperand &use) {
+      auto anchor = dyn_cast<AnchorOpInterface>(use.getOwner());
+      return anchor && anchor.facts().matrix.operand == &use;
+    });
   };
   for (BlockArgument arg : op.getBody().getArguments()) {
     const std::string number = absl::StrCat(arg.getArgNumber());
@@ -74,7 +79,7 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
       isPacked(arg) ? add("const u8 *", "weights") : add("const float *", "vector");
     } else if (isa<Q8RowsType>(arg.getType())) {
       add("const u8 *", "q8_rows");
-    } else if (isIndices(arg.getType())) {
+    } else if (isIndices(arg.getType()) || isChoices(arg.getType())) {
       add("const int *", "indices");
     } else if (!isa<BatchType>(arg.getType())) {
       add("const float *", "rows");
@@ -82,7 +87,10 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
   }
   for (auto [i, type] : llvm::enumerate(op.getResultTypes())) {
     results_.push_back(absl::StrCat("result", i));
-    parameters_.push_back({isa<Q8RowsType>(type) ? "u8 *" : "float *", results_.back()});
+    parameters_.push_back({isa<Q8RowsType>(type) ? "u8 *"
+                           : isChoices(type)     ? "int *"
+                                                 : "float *",
+                           results_.back()});
   }
   if (scratchBytes(op, single) != 0) {
     scratch_ = "scratch";

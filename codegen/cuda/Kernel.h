@@ -92,7 +92,7 @@ public:
   /// of weights that are not packed, const u8 * of q8 rows and packed weights, const int * of
   /// indices.
   std::string pointer(mlir::Value operand) const { return pointers_.lookup(operand); }
-  /// The parameter that a result is to be written to: float *, or u8 * of q8 rows.
+  /// The parameter that a result is to be written to: float *, u8 * of q8 rows, int * of choices.
   std::string result(unsigned index) const { return results_[index]; }
   /// What the kernel's workers share in device memory while it runs, float *; empty where there is
   /// no such memory.
@@ -151,6 +151,8 @@ public:
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();
   mlir::LogicalResult generateEmbedding();
+  mlir::LogicalResult generateRoute();
+  mlir::LogicalResult generateExpertLinear();
   mlir::LogicalResult generateRows();
 
 private:

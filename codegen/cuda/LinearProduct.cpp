@@ -26,7 +26,8 @@ LinearProduct productFor(const ProductShape &shape) {
                                                    ", .warp_bytes = ", cut.warp_bytes, "}"),
                    ")");
   return {.header = stem + ".cuh",
-          .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)>"),
+          .type = absl::StrCat(stem, "<", text, ", ", shape.outputs, ", decltype(panel_of)",
+                               shape.chosen ? ", ChosenRows>" : ">"),
           .shape = text,
           .rows = rows,
           .panels = streamed.panels,

@@ -122,8 +122,8 @@ LogicalResult Kernel::generateRecurrence() {
         outPart = absl::StrCat("of.before(", r[0], ", ", k[p], ", ", v, ", ",
                                pointer(scan.getBonus()), " + head * ", keyDim, ")");
       else
-        outPart = absl::StrCat("of.step(", r[0], ", ", k[p], ", ", added, ", ", correction, with,
-                               ")");
+        outPart =
+            absl::StrCat("of.step(", r[0], ", ", k[p], ", ", added, ", ", correction, with, ")");
       if (p + 1 < products)
         text.line(outPart, ";");
     }

@@ -1,6 +1,8 @@
 // See RowValues.h.
 #include "codegen/cuda/RowValues.h"
 
+#include "passes/target/Target.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <absl/strings/str_join.h>
@@ -10,7 +12,7 @@ using namespace mlir;
 namespace quern::cuda {
 
 bool isElementwise(Operation *op) {
-  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>());
+  return op && (op->hasTrait<Elementwise>() || op->hasTrait<View>() || isa<CombineOp>(op));
 }
 
 const RowValues::Placed *RowValues::find(mlir::Value value, const std::string &from,
@@ -43,7 +45,8 @@ std::string RowValues::place(mlir::Value value, const std::string &from, int64_t
   Operation *def = value.getDefiningOp();
   if (!def)
     return plus(rowOf(value), from);
-  if (auto slice = dyn_cast<SliceOp>(def); slice && !bound.count(slice.getInput()))
+  if (auto slice = dyn_cast<SliceOp>(def);
+      slice && slice.getGroups() == 1 && !bound.count(slice.getInput()))
     return place(slice.getInput(), plus(from, static_cast<int64_t>(slice.getOffset())), cols);
   if (auto gather = dyn_cast<GatherRowsOp>(def)) {
     sync();
@@ -61,7 +64,11 @@ void RowValues::write(mlir::Value value, const std::string &target) {
   const int64_t inputs = colsOf(quantize.getInput().getType());
   const std::string source = place(quantize.getInput(), "0", inputs);
   kernel.include("Quantize.cuh");
-  text.line("quantize_row<", nameOf(team).str(), ", ", inputs, ">(", source, ", ", target, ");");
+  const int64_t blocks = quantize.getType().getBlocks(), width = inputs / blocks;
+  const int64_t bytes = rowBytes(quantize.getType(), target::of(kernel.op)) / blocks;
+  for (int64_t block = 0; block < blocks; ++block)
+    text.line("quantize_row<", nameOf(team).str(), ", ", width, ">(", plus(source, block * width),
+              ", ", plus(target, block * bytes), ");");
   written = true;
 }
 
@@ -137,6 +144,19 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
   return llvm::TypeSwitch<Operation *, Element>(def)
       .Case([&](SliceOp op) -> Element {
         const auto offset = static_cast<int64_t>(op.getOffset());
+        const auto groups = static_cast<int64_t>(op.getGroups());
+        if (groups != 1 && !oneBlock) {
+          const int64_t all = colsOf(op.getInput().getType());
+          const int64_t width = colsOf(op.getType()) / groups;
+          if (window)
+            window = Window{"0", all};
+          return [offset, width, stride = all / groups,
+                  input = readerOf(op.getInput(), window)](const std::string &col, int64_t shift) {
+            const std::string at = grouped(plus(col, shift));
+            return input(absl::StrCat(at, " / ", width, " * ", stride, " + ", at, " % ", width),
+                         offset);
+          };
+        }
         if (window)
           window->from = plus(window->from, offset);
         return [offset, input = readerOf(op.getInput(), window)](
@@ -149,10 +169,25 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
         };
       })
       .Case([&](GatedActOp op) -> Element {
+        if (op.getLimit())
+          kernel.include("Rows.cuh");
         return [op, gate = readerOf(op.getGate(), window),
                 up = readerOf(op.getUp(), window)](const std::string &col, int64_t shift) mutable {
-          return absl::StrCat(stringifyUnaryKind(op.getFn()).str(), "(", gate(col, shift), ") * ",
-                              grouped(up(col, shift)));
+          std::string x = gate(col, shift), y = up(col, shift);
+          if (auto limit = op.getLimit()) {
+            const std::string most = literal(limit->convertToFloat());
+            x = absl::StrCat("at_most(", x, ", ", most, ")");
+            y = absl::StrCat("clamped(", y, ", -", most, ", ", most, ")");
+          }
+          const std::string alpha = op.getAlpha() ? literal(op.getAlpha()->convertToFloat()) : "";
+          if (!alpha.empty())
+            x = absl::StrCat(grouped(x), " * ", alpha);
+          x = absl::StrCat(stringifyUnaryKind(op.getFn()).str(), "(", x, ")");
+          if (!alpha.empty())
+            x = absl::StrCat(x, " / ", alpha);
+          if (auto more = op.getShift())
+            y = absl::StrCat(grouped(y), " + ", literal(more->convertToFloat()));
+          return absl::StrCat(x, " * ", grouped(y));
         };
       })
       .Case([&](ScaleOp op) -> Element {
@@ -172,6 +207,7 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
         };
       })
       .Case([&](BinaryOp op) { return readerOf(op, window); })
+      .Case([&](CombineOp op) { return readerOf(op, window); })
       .Default([](Operation *op) -> Element {
         llvm::report_fatal_error("the cuda target has no code for the elementwise op " +
                                  op->getName().getStringRef());
@@ -211,6 +247,27 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
       return absl::StrCat(l, " * ", r);
     }
     llvm_unreachable("a binary kind without code");
+  };
+}
+
+RowValues::Element RowValues::readerOf(CombineOp op, std::optional<Window> window) {
+  const int64_t cols = colsOf(op.getType()), blocks = colsOf(op.getWeights().getType());
+  SmallVector<Element> inputs;
+  for (int64_t j = 0; j < blocks; ++j) {
+    std::optional<Window> block = window;
+    if (block)
+      block->from = plus(block->from, j * cols);
+    inputs.push_back(readerOf(op.getInput(), block));
+  }
+  const std::string weights = grouped(place(op.getWeights(), "0", blocks));
+  return [cols, inputs, weights](const std::string &col, int64_t shift) {
+    std::string sum = "0.0f";
+    for (auto [j, input] : llvm::enumerate(inputs)) {
+      const auto block = static_cast<int64_t>(j);
+      absl::StrAppend(&sum, " + ", weights, "[", block, "] * ",
+                      grouped(input(col, shift + block * cols)));
+    }
+    return sum;
   };
 }
 

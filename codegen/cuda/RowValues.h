@@ -18,7 +18,8 @@
 
 namespace quern::cuda {
 
-/// True for ops whose element depends on the same (sliced, shared) column of their inputs only.
+/// True for ops whose element depends on the same (sliced, shared) column of their inputs only, or
+/// on that column of each block of them.
 bool isElementwise(mlir::Operation *op);
 
 class RowValues {
@@ -48,6 +49,9 @@ public:
   std::string element(mlir::Value value, const std::string &col) {
     return readerOf(value, std::nullopt)(col, 0);
   }
+  /// From here on columns are those of one block of the rows, which all values that are read have:
+  /// slices of groups are slices of that block.
+  void readOneBlock() { oneBlock = true; }
   /// The threads meet, if any has written since they last did.
   void sync();
 
@@ -64,6 +68,7 @@ private:
   /// Without a window nothing is placed.
   Element readerOf(mlir::Value value, std::optional<Window> window);
   Element readerOf(BinaryOp op, std::optional<Window> window);
+  Element readerOf(CombineOp op, std::optional<Window> window);
   Element load(const Placed &place);
   void compute(mlir::Value value, const std::string &from, int64_t cols, const std::string &target);
   void computeNorm(NormOpInterface op, const std::string &from, int64_t cols,
@@ -79,6 +84,7 @@ private:
   Text &text;
   std::string row;
   Team team;
+  bool oneBlock = false;
   bool written = false; ///< memory, since the threads last met
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Placed, 1>> placed;
   llvm::DenseMap<mlir::Value, Element> bound;

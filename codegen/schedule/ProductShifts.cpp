@@ -27,14 +27,14 @@ void collect(Value value, Value product, int64_t shift, llvm::SmallSetVector<int
 } // namespace
 
 FailureOr<SmallVector<int64_t>> productShifts(KernelOp kernel) {
-  auto linear = cast<LinearOp>(kernel.anchorOp());
+  Value product = kernel.anchorOp()->getResult(0);
   auto yield = cast<YieldOp>(kernel.getBody().front().getTerminator());
   const int64_t cols = colsOf(yield.getOperand(0).getType());
   llvm::SmallSetVector<int64_t, 2> shifts;
   for (Value value : yield.getValues()) {
     if (colsOf(value.getType()) != cols)
       return kernel.emitError("results of one linear kernel have the same columns");
-    collect(value, linear.getResult(), 0, shifts);
+    collect(value, product, 0, shifts);
   }
   for (int64_t shift : shifts)
     if (shift % formats::kPanelLanes)

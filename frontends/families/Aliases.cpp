@@ -29,6 +29,18 @@ constexpr Alias kStableLmEpoch[] = {{"rope_pct", "partial_rotary_factor"},
                                     {"norm_eps", "layer_norm_eps"}};
 constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor", AliasKind::PassedOver},
                                {"norm_eps", "layer_norm_eps", AliasKind::PassedOver}};
+constexpr Alias kNumExperts[] = {{"num_local_experts", "num_experts"}};
+constexpr Alias kNumLocalExperts[] = {{"num_experts", "num_local_experts"}};
+constexpr Alias kGlm4Moe[] = {{"n_routed_experts", "num_local_experts"},
+                              {"num_nextn_predict_layers", "num_mtp_layers"}};
+constexpr Alias kErnieMoe[] = {{"moe_num_experts", "num_experts"},
+                               {"moe_k", "num_experts_per_tok"}};
+constexpr Alias kHunyuanMoe[] = {{"moe_topk", "num_experts_per_tok"},
+                                 {"num_experts", "num_local_experts"}};
+constexpr Alias kDbrx[] = {{"n_heads", "num_attention_heads"},
+                           {"d_model", "hidden_size"},
+                           {"n_layers", "num_hidden_layers"},
+                           {"max_seq_len", "max_position_embeddings"}};
 } // namespace
 
 std::span<const Alias> hf_aliases(std::string_view family, std::string_view model_type) {
@@ -40,6 +52,18 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kBloom;
   if (family == "falcon")
     return kFalcon;
+  if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" || family == "gpt_oss")
+    return kNumExperts;
+  if (family == "olmoe")
+    return kNumLocalExperts;
+  if (family == "glm4_moe")
+    return kGlm4Moe;
+  if (family == "ernie4_5_moe")
+    return kErnieMoe;
+  if (family == "hunyuan_v1_moe")
+    return kHunyuanMoe;
+  if (family == "dbrx")
+    return kDbrx;
   if (family == "gpt2" || family == "gptj")
     return kGpt2;
   if (family == "mpt")

@@ -198,6 +198,7 @@ public:
                         .o = linear(names_.o, q, d_.hidden, d_.o_bias),
                         .clip = d_.clip,
                         .norm_after_rope = d_.qk_norm_after_rope,
+                        .clip_after_norm = d_.clip_after_norm,
                         .rope = d_.ropes.empty() ? recipe::kNoRope : 0,
                         .rope_interleaved = d_.rope_interleaved,
                         .scale = d_.attention_scale,
@@ -221,6 +222,8 @@ public:
       a.q_norm = head_norm(names_.q_norm, heads_);
       a.k_norm = head_norm(names_.k_norm, kv_heads_);
     }
+    if (names_.sinks)
+      a.sinks = recipe::layer_name(names_.sinks, i_);
     if (!d_.windows.empty())
       a.window = d_.windows[static_cast<size_t>(i_)];
     if (!d_.layer_ropes.empty())

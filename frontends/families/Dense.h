@@ -26,6 +26,7 @@ struct DenseNames {
   const char *gate = nullptr, *up = nullptr, *down = nullptr;
   const char *attention_post = nullptr, *mlp_post = nullptr;
   const char *positions = nullptr, *embedding_norm = nullptr;
+  const char *sinks = nullptr; ///< the tensor; null: there are none
 };
 extern const DenseNames kHfDenseNames; ///< model.layers.*.self_attn.q_proj ...
 
@@ -76,6 +77,7 @@ struct Dense {
   std::vector<int64_t> layer_heads{}, layer_kv_heads{}, layer_mlp{};
   double attention_scale = 0;   ///< 0: 1 / sqrt(head_dim)
   double softcap = 0, clip = 0; ///< as in recipe::Attention
+  bool clip_after_norm = false;
   std::vector<float> alibi{};
   bool alibi_bf16 = false;
   double residual_scale = 1, embedding_scale = 1, logit_scale = 1, logit_softcap = 0;

@@ -96,7 +96,8 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
   }
   // 0 is how files say "not a mixture of experts" and "no layers that predict further tokens".
   for (const char *key : {"expert_count", "expert_used_count", "nextn_predict_layers"})
-    model.expect_number(key, 0);
+    if (!keys.experts)
+      model.expect_number(key, 0);
   model.expect("attention.causal", true);
   // The order of Q's and K's rows in files from before GGUF, which converters no longer write; and
   // how sentence vectors are made, which is asked of no decoder here.

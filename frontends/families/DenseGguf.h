@@ -24,6 +24,7 @@ struct GgufKeys {
   bool fused_gate_up = false;                        ///< as the gate's rows, then up's
   std::optional<GgufRopeKeys> rope = GgufRopeKeys{}; ///< nullopt: positions are not rotated
   bool windows = false; ///< some layers slide: the family calls read_gguf_windows
+  bool experts = false; ///< the family calls experts_from_gguf
 };
 
 /// Reads the keys that every such architecture has. Biases, and projections stored fused, are there

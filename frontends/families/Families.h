@@ -109,6 +109,27 @@ recipe::Decoder qwen3_5_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_gguf(ModelReader &model);
 
+// Mixtures of experts.
+recipe::Decoder dbrx_from_hf(ModelReader &model);
+recipe::Decoder dbrx_from_gguf(ModelReader &model);
+recipe::Decoder ernie4_5_moe_from_hf(ModelReader &model);
+recipe::Decoder glm4_moe_from_hf(ModelReader &model);
+recipe::Decoder glm4_moe_from_gguf(ModelReader &model);
+recipe::Decoder gpt_oss_from_hf(ModelReader &model);
+recipe::Decoder gpt_oss_from_gguf(ModelReader &model);
+recipe::Decoder granitemoe_from_hf(ModelReader &model);
+recipe::Decoder granitemoe_from_gguf(ModelReader &model);
+recipe::Decoder hunyuan_moe_from_hf(ModelReader &model);
+recipe::Decoder minimax_m2_from_hf(ModelReader &model);
+recipe::Decoder minimax_m2_from_gguf(ModelReader &model);
+recipe::Decoder mixtral_from_hf(ModelReader &model);
+recipe::Decoder olmoe_from_hf(ModelReader &model);
+recipe::Decoder olmoe_from_gguf(ModelReader &model);
+recipe::Decoder qwen2_moe_from_hf(ModelReader &model);
+recipe::Decoder qwen2_moe_from_gguf(ModelReader &model);
+recipe::Decoder qwen3_moe_from_hf(ModelReader &model);
+recipe::Decoder qwen3_moe_from_gguf(ModelReader &model);
+
 } // namespace quern
 
 #endif // QUERN_FRONTENDS_FAMILIES_FAMILIES_H

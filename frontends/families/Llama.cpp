@@ -1,6 +1,6 @@
 // Llama (Touvron et al., 2023; Llama 2, 3, SmolLM, and the many models of its shape).
 #include "frontends/families/Dense.h"
-#include "frontends/families/DenseGguf.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -20,10 +20,15 @@ recipe::Decoder llama_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder llama_from_gguf(ModelReader &model) {
-  Dense d = dense_from_gguf(model);
+  Dense d = dense_from_gguf(model, {.experts = true});
   d.family = "llama";
   // Converters reorder Q's and K's rows for llama.cpp, which rotates neighbours.
   d.rope_interleaved = true;
+  // Mixtral is of this architecture.
+  if (model.integer("expert_count", 0, recipe::kMaxExperts, 0) > 0)
+    return gguf_expert_decoder(model, d, experts_from_gguf(model, d));
+  model.expect_number("expert_used_count", 0);
+  model.expect_number("nextn_predict_layers", 0);
   return gguf_decoder(model, d);
 }
 

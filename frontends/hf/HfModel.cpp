@@ -201,12 +201,16 @@ recipe::Source formats_of_config(const ConfigJson &config, ModelReader &reader,
       absl::StrAppend(&assumed, "; it takes it that ", planned.assumed);
     for (size_t i = 0; planned.format_of && i < wanted.size(); ++i) {
       const recipe::Tensor &tensor = wanted[i];
-      if (tensor.shape.size() != 2 || !absl::EndsWith(tensor.name, ".weight"))
+      const size_t rank = tensor.shape.size();
+      const bool weight = absl::EndsWith(tensor.name, ".weight");
+      if (rank != 3 && (rank != 2 || !weight))
         continue;
-      const std::string module = tensor.name.substr(0, tensor.name.size() - 7);
-      const size_t outputs = tensor.transposed ? 1 : 0;
-      if (std::string found = planned.format_of(module, tensor.shape[outputs],
-                                                tensor.shape[1 - outputs], tensor.linear);
+      const std::string module = tensor.name.substr(0, tensor.name.size() - (weight ? 7 : 0));
+      // Of experts, each is a linear.
+      const size_t outputs = rank - (tensor.transposed ? 1 : 2);
+      if (std::string found =
+              planned.format_of(module, tensor.shape[outputs], tensor.shape[2 * rank - 3 - outputs],
+                                tensor.linear || rank == 3);
           !found.empty()) {
         source.places[i].format = std::move(found);
         source.places[i].upright = tensor.transposed;
@@ -342,9 +346,10 @@ bool name_tensors(const Family &family, const std::string &config_path,
 /// Says which tensors are passed over, one note for each reason.
 void note_harmless(const StoredTensors &tensors, const std::vector<recipe::Tensor> &wanted,
                    std::vector<std::string> &notes) {
-  std::set<std::string_view> used;
+  std::set<std::string, std::less<>> used;
   for (const recipe::Tensor &tensor : wanted)
-    used.insert(tensor.name);
+    for (std::string &name : tensor.file_names())
+      used.insert(std::move(name));
   std::map<std::string, std::vector<std::string>> passed;
   for (const auto &[name, why] : tensors.harmless)
     if (!used.contains(name))

@@ -1,7 +1,6 @@
 #include "frontends/recipe/Builder.h"
 
 #include "frontends/recipe/Writer.h"
-
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -30,17 +29,39 @@ void Writer::declare_weights() {
       coded = codedAttr(b_.getContext(), *place.coded);
     const bool upright = tensor.transposed && (place.coded || place.upright);
     if (upright)
-      std::swap(shape[0], shape[1]);
+      std::swap(shape[shape.size() - 2], shape.back());
     auto type = WeightType::get(b_.getContext(), shape, b_.getStringAttr(place.format));
     IntegerAttr seed;
     FloatAttr mean, spread;
+    // Tensors of codes are each declared for themselves.
+    if (place.coded && !place.parts.empty()) {
+      llvm::SmallVector<std::string> &names = parts_[tensor.name];
+      auto part = WeightType::get(b_.getContext(), llvm::ArrayRef(shape).drop_front(),
+                                  b_.getStringAttr(place.format));
+      for (auto [name, at] : llvm::zip_equal(tensor.parts, place.parts)) {
+        WeightOp::create(declarations_, loc_, name, part, at.file, at.offset, IntegerAttr(),
+                         FloatAttr(), FloatAttr(), codedAttr(b_.getContext(), *at.coded),
+                         DenseI64ArrayAttr());
+        weights_[name] = part;
+        names.push_back(name);
+      }
+      weights_[tensor.name] = type;
+      continue;
+    }
+    DenseI64ArrayAttr places;
+    if (!place.parts.empty()) {
+      llvm::SmallVector<int64_t> pairs;
+      for (const Place &part : place.parts)
+        llvm::append_values(pairs, part.file, part.offset);
+      places = b_.getDenseI64ArrayAttr(pairs);
+    }
     if (place.file < 0) {
       seed = b_.getI64IntegerAttr(static_cast<int64_t>(source_.synthetic_seed.value_or(0)));
       mean = f32(tensor.init.mean);
       spread = f32(tensor.init.spread);
     }
     WeightOp::create(declarations_, loc_, tensor.name, type, place.file, place.offset, seed, mean,
-                     spread, coded);
+                     spread, coded, places);
     weights_[tensor.name] = type;
     if (upright)
       upright_.insert(tensor.name);
@@ -77,8 +98,8 @@ Value Writer::linear(const Linear &l, Value x) {
   w = rows_of(l.rows, w, {l.out, l.in});
   Value bias;
   if (l.bias)
-    bias =
-        rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
+    bias = rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"),
+                   {l.out});
   return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
 }
 
@@ -120,14 +141,19 @@ Value Writer::rope(const Attention &a, Value x) {
 }
 
 Value Writer::operator()(const Attention &a) {
-  Value q = clip(linear(a.q, x_), a.clip);
-  Value k = clip(linear(a.k, x_), a.clip);
+  const double clip_first = a.clip_after_norm ? 0 : a.clip;
+  Value q = clip(linear(a.q, x_), clip_first);
+  Value k = clip(linear(a.k, x_), clip_first);
   Value v = clip(linear(a.v, x_), a.clip);
   auto norms = [&] {
     if (a.q_norm)
       q = norm(*a.q_norm, q);
     if (a.k_norm)
       k = norm(*a.k_norm, k);
+    if (a.clip_after_norm) {
+      q = clip(q, a.clip);
+      k = clip(k, a.clip);
+    }
   };
   if (!a.norm_after_rope)
     norms();
@@ -144,10 +170,10 @@ Value Writer::operator()(const Attention &a) {
   DenseF32ArrayAttr alibi;
   if (!a.alibi.empty())
     alibi = b_.getDenseF32ArrayAttr(a.alibi);
-  Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
-                                /*sinks=*/Value(), b_.getI64IntegerAttr(a.heads), f32(a.scale),
-                                b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi,
-                                b_.getBoolAttr(a.alibi_bf16));
+  Value y = AttentionOp::create(
+      b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
+      a.sinks.empty() ? Value() : weight(a.sinks), b_.getI64IntegerAttr(a.heads), f32(a.scale),
+      b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi, b_.getBoolAttr(a.alibi_bf16));
   if (a.gate) {
     Value gate = linear(*a.gate, x_);
     at(a.module);
@@ -160,7 +186,11 @@ Value Writer::operator()(const GatedMlp &m) {
   Value gate = linear(m.gate, x_);
   Value up = linear(m.up, x_);
   at(m.module);
-  return linear(m.down, gated(m.activation, scale(gate, m.gate_scale), up));
+  Value y = linear(m.down, gated(m.activation, scale(gate, m.gate_scale), up));
+  if (!m.row_gate)
+    return y;
+  Value open = unary(UnaryKind::sigmoid, linear(*m.row_gate, x_));
+  return binary(BinaryKind::mul, y, open, colsOf(y.getType()));
 }
 
 Value Writer::operator()(const Mlp &m) {

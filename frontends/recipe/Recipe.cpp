@@ -34,6 +34,8 @@ public:
       std::swap(shape[0], shape[1]);
     add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed,
         /*linear=*/true);
+    if (rows == 1 && out_.back().name == l.module + ".weight")
+      out_.back().stored = {l.in}; // GGUF's
     bias(l);
   }
   void bias(const Linear &l) {
@@ -68,6 +70,8 @@ public:
     norm(a.k_norm);
     if (a.gate)
       linear(*a.gate);
+    if (!a.sinks.empty())
+      add(a.sinks, {a.heads}, {0, 1});
     linear(a.o);
   }
   /// Of a depthwise convolution.
@@ -127,10 +131,45 @@ public:
     linear(m.gate);
     linear(m.up);
     linear(m.down);
+    if (m.row_gate)
+      linear(*m.row_gate);
   }
   void operator()(const Mlp &m) {
     linear(m.up);
     linear(m.down);
+  }
+  void experts(const std::string &name, int64_t count, std::vector<int64_t> shape, Init init,
+               bool transposed = false) {
+    if (names_.contains(name))
+      return;
+    Tensor tensor{.name = name, .shape = std::move(shape), .stored = {}, .init = init};
+    tensor.transposed = transposed;
+    for (int64_t e = 0; e < count && name.find('#') != name.npos; ++e)
+      tensor.parts.push_back(absl::StrReplaceAll(name, {{"#", absl::StrCat(e)}}));
+    names_.insert(name);
+    out_.push_back(std::move(tensor));
+  }
+  void experts(const ExpertLinear &l) {
+    const int64_t rows = l.rows.stored ? l.rows.stored : l.out;
+    std::vector<int64_t> shape = {l.experts, rows, l.in};
+    if (l.transposed)
+      std::swap(shape[1], shape[2]);
+    if (l.flat)
+      shape = {l.experts * shape[1], shape[2]};
+    experts(l.weight, l.experts, std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed);
+    if (!l.bias.empty())
+      experts(l.bias, l.experts, {l.experts, rows}, {0, 0.1});
+  }
+  void operator()(const Moe &m) {
+    linear(m.router);
+    if (!m.correction.empty()) {
+      add(m.correction, {m.router.out}, {0, 0.1});
+      if (m.correction_row)
+        out_.back().stored = {1, m.router.out};
+    }
+    experts(m.gate);
+    experts(m.up);
+    experts(m.down);
   }
 
 private:
@@ -194,6 +233,22 @@ public:
   }
   void operator()(const GatedMlp &m) { mlp(m.module, m.down); }
   void operator()(const Mlp &m) { mlp(m.module, m.down); }
+  void operator()(const Moe &m) {
+    const int64_t experts = m.router.out;
+    const auto contradiction = [&](std::string what) {
+      problems_.add(m.module, std::move(what), kAsPublished);
+    };
+    if (m.top_k < 1 || m.top_k > experts)
+      contradiction(absl::StrCat("of ", experts, " experts ", m.top_k, " cannot be chosen"));
+    else if (m.groups < 1 || experts % m.groups || m.top_groups < 1 || m.top_groups > m.groups ||
+             m.group_top < 1 || m.group_top > experts / m.groups ||
+             m.top_groups * (experts / m.groups) < m.top_k)
+      contradiction(absl::StrCat(m.top_k, " of ", experts, " experts cannot be chosen from ",
+                                 m.top_groups, " of ", m.groups, " groups, each by its ",
+                                 m.group_top, " best"));
+    if (m.down.in < 1 || m.down.out != hidden_)
+      contradiction("its widths do not fit the model");
+  }
 
 private:
   void convolution(const std::string &module, int64_t kernel) {

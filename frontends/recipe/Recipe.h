@@ -29,6 +29,7 @@ inline constexpr int64_t kMaxLayers = 10'000;
 inline constexpr int64_t kMaxWidth = int64_t{1} << 22;
 inline constexpr int64_t kMaxVocab = int64_t{1} << 24;
 inline constexpr int64_t kMaxContext = int64_t{1} << 30;
+inline constexpr int64_t kMaxExperts = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeads = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeadDim = int64_t{1} << 14;
 /// Of all weights together.
@@ -48,6 +49,13 @@ struct Tensor {
   Init init;
   bool transposed = false; ///< a linear's weight whose shape is [in, out]
   bool linear = false;     ///< a linear's weight
+  /// The tensors that the files have it in, where each has one of the first dimension (experts).
+  std::vector<std::string> parts{};
+
+  /// What the files call it: the parts, or its name.
+  std::vector<std::string> file_names() const {
+    return parts.empty() ? std::vector<std::string>{name} : parts;
+  }
 };
 
 /// Where the rows of a weight lie in one that the model stores fused: row r of it is row
@@ -107,6 +115,7 @@ struct Attention {
   double clip = 0;                        ///< bound of queries, keys and values; 0: none
   std::optional<Norm> q_norm{}, k_norm{}; ///< of queries and keys, per head or of the whole row
   bool norm_after_rope = false;
+  bool clip_after_norm = false;
   size_t rope = 0;               ///< index into Decoder::ropes, or kNoRope
   bool rope_interleaved = false; ///< pairs are (2i, 2i+1), not (i, i+n)
   double scale = 0;              ///< of the scores
@@ -114,6 +123,7 @@ struct Attention {
   double softcap = 0;            ///< of the scaled scores; 0: none
   std::vector<float> alibi{};    ///< slope of each head; empty: none
   bool alibi_bf16 = false;       ///< biases rounded to bfloat16, then scaled (Falcon)
+  std::string sinks{};           ///< tensor of a score for each head that no key has; empty: none
   std::optional<Linear> gate{};  ///< the result is multiplied by its sigmoid
 };
 
@@ -122,8 +132,8 @@ struct Attention {
 /// exp(dt * A); y = (C-readout + D x) silu(z).
 struct Mamba1 {
   std::string module;
-  std::string conv; ///< module of the convolution
-  std::string a, d; ///< tensors
+  std::string conv;     ///< module of the convolution
+  std::string a, d;     ///< tensors
   bool a_is_log = true; ///< `a` holds log(-A); else A itself
   int64_t inner = 0;    ///< channels
   int64_t state = 0;
@@ -163,9 +173,9 @@ struct Mamba2 {
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
 };
 
-/// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q and
-/// k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it, as far
-/// as beta = sigmoid(b) goes; y = norm(S q) act(z).
+/// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q
+/// and k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it,
+/// as far as beta = sigmoid(b) goes; y = norm(S q) act(z).
 struct DeltaNet {
   /// A depthwise convolution's module.
   struct Conv {
@@ -176,7 +186,7 @@ struct DeltaNet {
   std::string dt_bias{}, a{}; ///< tensors; `a` holds log(-A)
   int64_t key_heads = 0, value_heads = 0;
   int64_t key_dim = 0, value_dim = 0;
-  int64_t kernel = 0; ///< of the convolutions
+  int64_t kernel = 0;                ///< of the convolutions
   std::vector<Linear> projections{}; ///< of q, k and v: one, or three
   std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them
   Linear b{}, decay{}, z{}, out{};
@@ -200,12 +210,13 @@ struct ShortConv {
   Linear in{}, out{};
 };
 
-/// down(act(gate(x)) * up(x)).
+/// down(act(gate(x)) * up(x)), times sigmoid(row_gate(x)), one number a row, where there is one.
 struct GatedMlp {
   std::string module{};
   Linear gate{}, up{}, down{};
   std::string activation = "silu"; ///< as quern.unary calls it
   double gate_scale = 1;           ///< of gate(x)
+  std::optional<Linear> row_gate{};
 };
 
 /// down(act(up(x))).
@@ -215,7 +226,41 @@ struct Mlp {
   std::string activation = "gelu_erf"; ///< as quern.unary calls it
 };
 
-using Block = std::variant<Attention, Mamba1, Mamba2, DeltaNet, ShortConv, GatedMlp, Mlp>;
+/// A product with a matrix for each expert, W [experts, out, in].
+struct ExpertLinear {
+  /// The tensor. `#` stands for the expert's number, where the files have one of each; else it has
+  /// them all.
+  std::string weight{};
+  std::string bias{}; ///< likewise, [experts, out]; empty: none
+  int64_t experts = 0;
+  int64_t in = 0;
+  int64_t out = 0;
+  Rows rows{};             ///< where each expert's outputs lie, if its matrix holds others too
+  bool transposed = false; ///< each is stored [in, out]
+  bool flat = false;       ///< all experts' rows are one matrix's
+};
+
+enum class RouterScore { Softmax, Sigmoid, Chosen };
+
+/// A mixture of experts (quern.route): each token goes to the top_k experts that the router scores
+/// best, and the results of down(act(gate(x)) * up(x)) are summed up by their weights.
+struct Moe {
+  std::string module{};
+  Linear router{};
+  std::string correction{};    ///< tensor that is added to scores for the choice alone; empty: none
+  bool correction_row = false; ///< it is stored [1, experts]
+  RouterScore score = RouterScore::Softmax;
+  int64_t top_k = 0;
+  int64_t groups = 1, top_groups = 1, group_top = 1;
+  int64_t normalize = 0; ///< p of the norm that weights are divided by; 0: none
+  double eps = 0;        ///< added to it
+  double scale = 1;      ///< of the weights
+  ExpertLinear gate{}, up{}, down{};
+  std::string activation = "silu";        ///< as quern.unary calls it
+  double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
+};
+
+using Block = std::variant<Attention, Mamba1, Mamba2, DeltaNet, ShortConv, GatedMlp, Mlp, Moe>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer

@@ -1,6 +1,6 @@
 #include "frontends/recipe/Source.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace quern::recipe {
 
@@ -12,13 +12,15 @@ Source synthetic_source(const std::vector<Tensor> &wanted, const std::string &fo
 Source made_up_like(const std::vector<Tensor> &wanted, const StoredFormats &formats) {
   Source source = synthetic_source(wanted, "f32", 0);
   for (size_t i = 0; i < wanted.size(); ++i) {
-    const auto found = formats.find(wanted[i].name);
+    const auto found = formats.find(wanted[i].file_names().front());
     if (found == formats.end())
       continue;
     const bool upright = found->second.upright && wanted[i].transposed;
     std::vector<int64_t> shape = wanted[i].shape;
+    if (!wanted[i].parts.empty())
+      shape.erase(shape.begin());
     if (upright)
-      std::reverse(shape.begin(), shape.end());
+      std::swap(shape[shape.size() - 2], shape.back());
     if (found->second.shape != shape && found->second.shape != wanted[i].stored)
       continue;
     source.places[i].format = found->second.format;

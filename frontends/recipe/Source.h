@@ -23,6 +23,8 @@ struct Place {
   /// Made of several tensors; a linear's weight is then [out, in] even where the recipe has it
   /// transposed.
   std::shared_ptr<const weights::Coded> coded{};
+  /// Of a tensor of several parts, where each of them is; the rest is then the first one's.
+  std::vector<Place> parts{};
   /// Of no values and known by its format alone: a linear's weight is [out, in] as if it were
   /// coded.
   bool upright = false;

@@ -1,10 +1,9 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs) and Mixers.cpp (what keeps a state of fixed size). No one else's.
+// MLPs), Mixers.cpp (what keeps a state of fixed size) and Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
 #include "frontends/recipe/Builder.h"
-
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/IR/Builders.h"
@@ -58,6 +57,7 @@ public:
   Value operator()(const ShortConv &m);
   Value operator()(const GatedMlp &m);
   Value operator()(const Mlp &m);
+  Value operator()(const Moe &m);
 
 private:
   void declare_weights();
@@ -74,13 +74,18 @@ private:
   }
   FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
   WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
-    return WeightType::get(b_.getContext(), shape, mlir::cast<WeightType>(like.getType()).getFormat());
+    return WeightType::get(b_.getContext(), shape,
+                           mlir::cast<WeightType>(like.getType()).getFormat());
   }
+  Value all_parts(const std::string &name);
+  Value expert_rows(const ExpertLinear &l, Value w, llvm::ArrayRef<int64_t> shape);
+  Value experts(const ExpertLinear &l, Value x, Value ids);
   Value rows_of(const Rows &rows, Value stored, llvm::ArrayRef<int64_t> shape);
   /// `fn` of a weight (quern.weight_map), in float32.
   Value map(llvm::StringRef fn, Value weight, FloatAttr factor = {}) {
-    auto type = WeightType::get(b_.getContext(), mlir::cast<WeightType>(weight.getType()).getShape(),
-                                b_.getStringAttr("f32"));
+    auto type =
+        WeightType::get(b_.getContext(), mlir::cast<WeightType>(weight.getType()).getShape(),
+                        b_.getStringAttr("f32"));
     return WeightMapOp::create(b_, loc_, type, weight, b_.getStringAttr(fn), factor);
   }
   Value norm_weight(const Norm &n);
@@ -107,7 +112,7 @@ private:
     return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
   }
   Value slice(Value x, int64_t offset, int64_t cols) {
-    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
+    return SliceOp::create(b_, loc_, rows_like(x, cols), x, static_cast<uint64_t>(offset));
   }
   Value rope(const Attention &a, Value x);
 
@@ -117,6 +122,7 @@ private:
   OpBuilder declarations_{b_}; ///< at the end of the module's declarations
   Location loc_ = UnknownLoc::get(b_.getContext());
   llvm::StringMap<WeightType> weights_;
+  llvm::StringMap<llvm::SmallVector<std::string>> parts_; ///< of weights declared in parts
   llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
   llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
   Value normed_;                    ///< what the last sublayer's norm gave

@@ -18,6 +18,7 @@ enum class Joins {
   nothing,
   headwise,    ///< what has HeadwiseOpInterface, of heads as wide as the anchor's
   elementwise, ///< what is Elementwise
+  combining,   ///< what is Elementwise, and the sum of a token's experts
   rowwise,     ///< what is Elementwise or RowWise
 };
 

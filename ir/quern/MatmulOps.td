@@ -27,7 +27,7 @@ def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Quern_RowWise, Pure]> {
     Groups come in pairs. That with the larger max|x| has scale = max|x| / 127, the other scale *
     2^-n, n in [0, 4] being how often its own max|x| can be doubled without exceeding the pair's;
     code = round-half-even(x * (127 / max|x|) * 2^n). A pair of zeros has scale 0. Rows whose width
-    is no multiple of 32 are padded with zeros.
+    is no multiple of 32 are padded with zeros. Where the result has blocks, each is quantized as a row of its own.
 
     Constraint C1: rows and columns agree.
 

@@ -13,6 +13,8 @@ bool isVector(Value weight, int64_t size) {
 
 LogicalResult LinearOp::verify() {
   ArrayRef<int64_t> w = shapeOf(getWeight());
+  if (auto q8 = dyn_cast<Q8RowsType>(getInput().getType()); q8 && q8.getBlocks() != 1)
+    return emitOpError("C1: quantized rows are of one block");
   if (w.size() != 2 || w[1] != colsOf(getInput().getType()))
     return emitOpError("C1: the weight is [N, ") << colsOf(getInput().getType()) << "]";
   if (getBias() && !isVector(getBias(), w[0]))
@@ -164,21 +166,21 @@ LogicalResult LinearRecurrenceOp::verify() {
     return cols == h * columns || cols == groups * columns;
   };
   if (!ofHeads(getDecay(), decayColumns())) {
-    InFlightDiagnostic error = emitOpError("C4: the decay has ") << h * decayColumns() << " columns";
+    InFlightDiagnostic error = emitOpError("C4: the decay has ")
+                               << h * decayColumns() << " columns";
     return groups == h ? error : error << ", or " << groups * decayColumns();
   }
   if (bool(getA()) != bool(getB()) || (getA() && (!ofHeads(getA(), k) || !ofHeads(getB(), k))))
     return emitOpError("C5: a and b are both there, with ")
            << groups * k << " columns, or " << h * k << ", or neither";
-  if (getRate() && (getDecayKind() != DecayKind::value ||
-                    shapeOf(getRate()) != ArrayRef<int64_t>({h, k, v})))
+  if (getRate() &&
+      (getDecayKind() != DecayKind::value || shapeOf(getRate()) != ArrayRef<int64_t>({h, k, v})))
     return emitOpError("C6: the rate is [")
            << h << ", " << k << ", " << v << "], of a decay per value";
   if (getBeta() && (getA() || colsOf(getBeta().getType()) != products * h))
     return emitOpError("C7: beta has ") << products * h << " columns, and there is no correction";
-  if (getBonus() &&
-      (products != 1 || reads != 1 || getA() || getBeta() ||
-       shapeOf(getBonus()) != ArrayRef<int64_t>({h, k})))
+  if (getBonus() && (products != 1 || reads != 1 || getA() || getBeta() ||
+                     shapeOf(getBonus()) != ArrayRef<int64_t>({h, k})))
     return emitOpError("C8: the bonus is [")
            << h << ", " << k << "], with one product, one read, no delta and no correction";
   return success();
@@ -220,11 +222,21 @@ LogicalResult ClampOp::verify() {
   return success();
 }
 
+LogicalResult GatedActOp::verify() {
+  for (std::optional<llvm::APFloat> number : {getAlpha(), getLimit()})
+    if (number && !(*number > llvm::APFloat(0.0f)))
+      return emitOpError("C1: alpha and limit are positive");
+  return success();
+}
+
 LogicalResult SliceOp::verify() {
-  int64_t offset = getOffset();
-  if (offset < 0 || offset + colsOf(getType()) > colsOf(getInput().getType()) ||
+  const int64_t offset = getOffset(), groups = getGroups();
+  const int64_t cols = colsOf(getType()), all = colsOf(getInput().getType());
+  if (groups < 1 || cols % groups || all % groups)
+    return emitOpError("C1: groups divide the columns, ") << cols << " of " << all;
+  if (offset < 0 || offset > all || offset + cols / groups > all / groups ||
       rowsOf(getType()) != rowsOf(getInput().getType()))
-    return emitOpError("C1: the columns lie inside the input's ") << colsOf(getInput().getType());
+    return emitOpError("C1: the columns lie inside the input's ") << all / groups;
   return success();
 }
 

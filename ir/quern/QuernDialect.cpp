@@ -72,6 +72,12 @@ bool isIndices(Type type) {
          hasOneSymbol(tensor);
 }
 
+bool isChoices(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getRank() == 2 && tensor.getElementType().isInteger(32) &&
+         !tensor.isDynamicDim(1) && hasOneSymbol(tensor);
+}
+
 RankedTensorType rowsType(MLIRContext *context, StringRef rows, int64_t cols) {
   return RankedTensorType::get({ShapedType::kDynamic, cols}, Float32Type::get(context),
                                dims(context, rows));
@@ -79,6 +85,11 @@ RankedTensorType rowsType(MLIRContext *context, StringRef rows, int64_t cols) {
 
 RankedTensorType indicesType(MLIRContext *context, StringRef rows) {
   return RankedTensorType::get({ShapedType::kDynamic}, IntegerType::get(context, 32),
+                               dims(context, rows));
+}
+
+RankedTensorType choicesType(MLIRContext *context, StringRef rows, int64_t count) {
+  return RankedTensorType::get({ShapedType::kDynamic, count}, IntegerType::get(context, 32),
                                dims(context, rows));
 }
 
@@ -92,6 +103,14 @@ StringRef rowsOf(Type type) {
   if (auto q8 = dyn_cast<Q8RowsType>(type))
     return q8.getRows();
   return cast<DimsAttr>(cast<RankedTensorType>(type).getEncoding()).getNames()[0].getValue();
+}
+
+LogicalResult Q8RowsType::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr,
+                                 int64_t cols, int64_t blocks) {
+  if (cols <= 0 || blocks <= 0 || cols % blocks)
+    return emitError() << "quantized rows are of " << cols << " columns in " << blocks
+                       << " equal blocks";
+  return success();
 }
 
 // --- !quern.weight<576x192, "q4_1"> ---

@@ -30,13 +30,17 @@ struct StateResource : public mlir::SideEffects::Resource::Base<StateResource> {
 bool isRows(mlir::Type type);
 /// tensor<?xi32, #quern.dims<S>>: token ids or row numbers.
 bool isIndices(mlir::Type type);
+/// tensor<?xkxi32, #quern.dims<S>>: for each row the numbers of its k experts.
+bool isChoices(mlir::Type type);
 /// The rows type of `cols` columns whose row count is the symbol `rows` ("T", "R", "B").
 mlir::RankedTensorType rowsType(mlir::MLIRContext *context, llvm::StringRef rows, int64_t cols);
 /// The indices type of symbolic length `rows`.
 mlir::RankedTensorType indicesType(mlir::MLIRContext *context, llvm::StringRef rows);
-/// The columns of rows or of q8_rows.
+/// The type of `count` expert numbers a row.
+mlir::RankedTensorType choicesType(mlir::MLIRContext *context, llvm::StringRef rows, int64_t count);
+/// The columns of rows, of q8_rows or of choices.
 int64_t colsOf(mlir::Type type);
-/// The symbol that counts the rows of rows, q8_rows or indices.
+/// The symbol that counts the rows of rows, q8_rows, choices or indices.
 llvm::StringRef rowsOf(mlir::Type type);
 } // namespace quern
 

@@ -2,6 +2,7 @@
 include "ir/quern/WeightOps.td"
 include "ir/quern/StateOps.td"
 include "ir/quern/MatmulOps.td"
+include "ir/quern/ExpertOps.td"
 include "ir/quern/NormOps.td"
 include "ir/quern/AttentionOps.td"
 include "ir/quern/ScanOps.td"

@@ -96,10 +96,15 @@ def Quern_Q8RowsType : Quern_Type<"Q8Rows", "q8_rows"> {
   let description = [{
     `!quern.q8_rows<"T", 576>`: T rows of 576 columns. Each group of 16 columns has a scale, those
     of a pair of groups a power of two apart; a row is laid out as QuernQ8Pair in
-    runtime/abi/StepArgs.h says.
+    runtime/abi/StepArgs.h says. `!quern.q8_rows<"T", 1536, 2>`: a row is two blocks of 768 columns, each
+    quantized and laid out as a row of its own, one behind the other.
   }];
-  let parameters = (ins "::mlir::StringAttr":$rows, "int64_t":$cols);
-  let assemblyFormat = "`<` $rows `,` $cols `>`";
+  let parameters = (ins "::mlir::StringAttr":$rows, "int64_t":$cols, DefaultValuedParameter<"int64_t", "1">:$blocks);
+  let builders = [TypeBuilder<(ins "::mlir::StringAttr":$rows, "int64_t":$cols), [{
+    return $_get($_ctxt, rows, cols, 1);
+  }]>];
+  let assemblyFormat = "`<` $rows `,` $cols (`,` $blocks^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 def Quern_Weight : Type<CPred<"::mlir::isa<::quern::WeightType>($_self)">, "weight reference", "::quern::WeightType">;
@@ -108,6 +113,7 @@ def Quern_Batch : Type<CPred<"::mlir::isa<::quern::BatchType>($_self)">, "ragged
 def Quern_Q8Rows : Type<CPred<"::mlir::isa<::quern::Q8RowsType>($_self)">, "int8 rows", "::quern::Q8RowsType">;
 def Quern_Rows : Type<CPred<"::quern::isRows($_self)">, "activation rows, tensor<?xNxf32, #quern.dims<S>>", "::mlir::RankedTensorType">;
 def Quern_Indices : Type<CPred<"::quern::isIndices($_self)">, "indices, tensor<?xi32, #quern.dims<S>>", "::mlir::RankedTensorType">;
+def Quern_Choices : Type<CPred<"::quern::isChoices($_self)">, "numbers of experts, tensor<?xkxi32, #quern.dims<S>>", "::mlir::RankedTensorType">;
 def Quern_LinearInput : AnyTypeOf<[Quern_Rows, Quern_Q8Rows]>;
 def Quern_RowsOrWeight : AnyTypeOf<[Quern_Rows, Quern_Weight]>;
 

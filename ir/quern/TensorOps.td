@@ -86,29 +86,38 @@ def Quern_ClampOp : Quern_Op<"clamp", [Quern_Elementwise, Quern_HeadwiseInterfac
 def Quern_GatedActOp : Quern_Op<"gated_act", [Quern_Elementwise, Pure, SameOperandsAndResultType]> {
   let summary = "act(gate) * up, the gated MLP's activation (Shazeer, 2020)";
   let description = [{
-    y = fn(gate) * up, fn as in `quern.unary`.
+    y = fn(gate) * up, fn as in `quern.unary`. With `alpha` fn(x) stands for fn(alpha x) / alpha, so that silu becomes x sigmoid(alpha x); with
+    `limit` the gate is first held below it, and up between it and its negative; `shift` is added to up then (GPT-OSS has all three).
+
+    Constraint C1: alpha and limit are positive.
 
     ```mlir
     %y = quern.gated_act silu %gate, %up : tensor<?x96xf32, #quern.dims<"T">>
     ```
   }];
-  let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$gate, Quern_Rows:$up);
+  let arguments = (ins EnumAttr<Quern_Dialect, Quern_UnaryKind, "unary_kind">:$fn, Quern_Rows:$gate, Quern_Rows:$up,
+                       OptionalAttr<F32Attr>:$limit, OptionalAttr<F32Attr>:$alpha, OptionalAttr<F32Attr>:$shift);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$fn $gate `,` $up attr-dict `:` type($gate)";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Type":$type, "::quern::UnaryKind":$fn, "::mlir::Value":$gate, "::mlir::Value":$up), [{
+    build($_builder, $_state, type, fn, gate, up, ::mlir::FloatAttr(), ::mlir::FloatAttr(), ::mlir::FloatAttr());
+  }]>];
 }
 
 def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
   let summary = "neighbouring columns";
   let description = [{
-    y[t, c] = x[t, offset + c].
+    y[t, c] = x[t, offset + c]. With `groups` above 1 the same of each of as many equal runs of x's columns, side by side in y:
+    y[t, g*n + c] = x[t, g*m + offset + c], where a run has m columns of x and n of y.
 
-    Constraint C1: offset + columns(y) <= columns(x), rows agree.
+    Constraint C1: offset + columns(y) <= columns(x), of each of the groups, which divide both; rows agree.
 
     ```mlir
     %y = quern.slice %x {offset = 16 : i64} : tensor<?x64xf32, #quern.dims<"T">> -> tensor<?x32xf32, #quern.dims<"T">>
     ```
   }];
-  let arguments = (ins Quern_Rows:$input, I64Attr:$offset);
+  let arguments = (ins Quern_Rows:$input, I64Attr:$offset, DefaultValuedAttr<I64Attr, "1">:$groups);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;

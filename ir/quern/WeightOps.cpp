@@ -21,6 +21,17 @@ LogicalResult WeightOp::verify() {
     if (!weights::can_hold(*ref->coded, ref->shape, ref->format))
       return emitOpError("C3: ") << getType().getFormat() << " does not hold such codes";
   }
+  if (std::optional<ArrayRef<int64_t>> places = getPlaces()) {
+    const auto parts = static_cast<int64_t>(places->size() / 2);
+    bool ok = places->size() % 2 == 0 && parts > 0 && getType().getShape().front() % parts == 0 &&
+              !getCoded();
+    for (int64_t i = 0; ok && i < parts; ++i)
+      ok = (*places)[2 * i] >= 0 && (*places)[2 * i + 1] >= 0;
+    if (!ok || (*places)[0] != static_cast<int64_t>(static_cast<int32_t>(getFile())) ||
+        (*places)[1] != static_cast<int64_t>(getOffset()))
+      return emitOpError("C4: places are pairs of a file and an offset, the first of them `file` "
+                         "and `offset`, and divide the first dimension");
+  }
   return success();
 }
 
@@ -59,15 +70,23 @@ LogicalResult WeightConcatOp::verify() {
   if (getInputs().empty())
     return emitOpError("C1: at least one input");
   WeightType result = getType();
+  const uint64_t axis = getAxis();
+  if (axis > 1 || axis >= result.getShape().size())
+    return emitOpError("C2: the axis is 0 or 1, and one of the result's");
+  auto otherDims = [&](WeightType type) {
+    SmallVector<int64_t> dims(type.getShape());
+    if (axis < dims.size())
+      dims[axis] = 0;
+    return dims;
+  };
   int64_t rows = 0;
   for (Value input : getInputs()) {
     auto type = cast<WeightType>(input.getType());
-    if (type.getFormat() != result.getFormat() ||
-        type.getShape().drop_front() != result.getShape().drop_front())
+    if (type.getFormat() != result.getFormat() || otherDims(type) != otherDims(result))
       return emitOpError("C2: inputs agree with the result but for their rows");
-    rows += type.getShape().front();
+    rows += type.getShape()[axis];
   }
-  if (rows != result.getShape().front())
+  if (rows != result.getShape()[axis])
     return emitOpError("C3: the inputs have ") << rows << " rows together";
   return success();
 }
@@ -101,10 +120,14 @@ LogicalResult WeightReshapeOp::verify() {
 
 LogicalResult WeightTransposeOp::verify() {
   WeightType from = getInput().getType(), to = getType();
-  if (from.getShape().size() != 2 || to.getShape().size() != 2 ||
-      from.getShape()[0] != to.getShape()[1] || from.getShape()[1] != to.getShape()[0] ||
-      from.getFormat() != to.getFormat())
-    return emitOpError("C1: the input is [K, N], the result [N, K] of the same format");
+  SmallVector<int64_t> turned(from.getShape());
+  if (turned.size() == 2 || turned.size() == 3)
+    std::swap(turned[turned.size() - 2], turned.back());
+  else
+    turned.clear();
+  if (ArrayRef(turned) != to.getShape() || from.getFormat() != to.getFormat())
+    return emitOpError("C1: the input is [K, N], the result [N, K] of the same format, of each of "
+                       "the first dimension where there are three");
   return success();
 }
 

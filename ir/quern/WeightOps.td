@@ -12,18 +12,22 @@ def Quern_WeightOp : Quern_Op<"weight", [Quern_Structure, Symbol]> {
     keyed by `seed` and the symbol's name, as `mean + spread * normal`. With `coded`, the elements in
     `format` are made of several tensors of the files, of which the codes are the one at `offset`.
 
+    `places` is for a weight whose first dimension the files hold in as many tensors of equal shape (experts): pairs of
+    a file and an offset, the first of them `file` and `offset`.
+
     Constraints: C1: file >= -1. C2: offset >= 0. C3: what `coded` describes is a weight of that shape, and `format`
-    holds it.
+    holds it. C4: places are pairs, the first of them file and offset, none of them synthetic, and as many as divide the first dimension.
 
     ```mlir
     quern.weight @"blk.0.attn_q.weight" : !quern.weight<64x64, "f32"> {file = 0 : i32, offset = 4096 : i64}
     quern.weight @"blk.0.attn_k.weight" : !quern.weight<64x64, "int4:g32:sym"> {coded = #quern.coded<layout = "gptq", bits = 4, group = 32, codes = "i32", scales = <0, 2048, "f16">>, file = 0 : i32, offset = 0 : i64}
+    quern.weight @"blk.0.experts" : !quern.weight<2x64x64, "f32"> {file = 0 : i32, offset = 4096 : i64, places = array<i64: 0, 4096, 1, 0>}
     quern.weight @norm : !quern.weight<64, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 1.0 : f32, spread = 0.1 : f32}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Quern_Weight>:$type, I32Attr:$file, I64Attr:$offset,
                        OptionalAttr<I64Attr>:$seed, OptionalAttr<F32Attr>:$mean, OptionalAttr<F32Attr>:$spread,
-                       OptionalAttr<Quern_CodedAttr>:$coded);
+                       OptionalAttr<Quern_CodedAttr>:$coded, OptionalAttr<DenseI64ArrayAttr>:$places);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
   let hasVerifier = 1;
 }
@@ -68,16 +72,17 @@ def Quern_WeightRefOp : Quern_Op<"weight_ref", [Quern_Reference, Pure, DeclareOp
 def Quern_WeightConcatOp : Quern_Op<"weight_concat", [Quern_Reference, Pure]> {
   let summary = "weights one below the other: rows of the first, then of the next";
   let description = [{
-    Result row i is row i - (rows before) of the input it falls in. Merges sibling matmuls.
+    Result row i is row i - (rows before) of the input it falls in. Merges sibling matmuls. With `axis` 1 the same of each of the first dimension:
+    [E, N, K] and [E, M, K] become [E, N + M, K], experts' gates and ups; and biases [E, N] and [E, M] become [E, N + M].
 
     Constraints: C1: at least one input. C2: all inputs and the result have the same format and the
-    same dimensions but the first. C3: the result's first dimension is the sum of the inputs'.
+    same dimensions but that of the axis, which is 0 or 1 and one of theirs. C3: the result's dimension of the axis is the sum of the inputs'.
 
     ```mlir
     %y = quern.weight_concat %w, %a : (!quern.weight<96x64, "f32">, !quern.weight<64x64, "f32">) -> !quern.weight<160x64, "f32">
     ```
   }];
-  let arguments = (ins Variadic<Quern_Weight>:$inputs);
+  let arguments = (ins Variadic<Quern_Weight>:$inputs, DefaultValuedAttr<I64Attr, "0">:$axis);
   let results = (outs Quern_Weight:$result);
   let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $result)";
   let hasVerifier = 1;
@@ -134,10 +139,10 @@ def Quern_WeightReshapeOp : Quern_Op<"weight_reshape", [Quern_Reference, Pure]> 
 def Quern_WeightTransposeOp : Quern_Op<"weight_transpose", [Quern_Reference, Pure]> {
   let summary = "a matrix stored [inputs, outputs], as rows of outputs";
   let description = [{
-    y[n, k] = w[k, n]. Only for formats of one number an element (f32, f16, bf16): the blocks of others lie
+    y[n, k] = w[k, n], of each of the first dimension where there are three. Only for formats of one number an element (f32, f16, bf16): the blocks of others lie
     along the rows they were made for.
 
-    Constraint C1: w is [K, N], the result [N, K] of the same format.
+    Constraint C1: w is [K, N] or [E, K, N], the result [N, K] or [E, N, K] of the same format.
 
     ```mlir
     %y = quern.weight_transpose %w : !quern.weight<96x64, "f32"> -> !quern.weight<64x96, "f32">

@@ -89,9 +89,11 @@ template <class S> absl::Status eval_quantize_rows(Frame<S> &frame, QuantizeRows
     frame.set_rows(op.getResult(), std::move(y));
     return absl::OkStatus();
   }
+  const int64_t width = y.cols / op.getType().getBlocks();
   for (int64_t t = 0; t < y.rows; ++t)
-    for (int64_t begin = 0; begin < y.cols; begin += kPair)
-      round_pair_to_int8(y[t] + begin, std::min(kPair, y.cols - begin));
+    for (int64_t block = 0; block < y.cols; block += width)
+      for (int64_t begin = 0; begin < width; begin += kPair)
+        round_pair_to_int8(y[t] + block + begin, std::min(kPair, width - begin));
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }

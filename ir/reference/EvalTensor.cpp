@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace quern::reference {
@@ -109,10 +110,17 @@ template <class S> absl::Status eval_clamp(Frame<S> &frame, ClampOp op) {
 template <class S> absl::Status eval_gated_act(Frame<S> &frame, GatedActOp op) {
   Rows<S> y = frame.rows(op.getGate());
   const Rows<S> &up = frame.rows(op.getUp());
-  for (size_t i = 0; i < y.data.size(); ++i)
+  const auto number = [](const std::optional<llvm::APFloat> &value, float otherwise) {
+    return static_cast<S>(value ? value->convertToFloat() : otherwise);
+  };
+  const S alpha = number(op.getAlpha(), 1), shift = number(op.getShift(), 0);
+  const S limit = number(op.getLimit(), std::numeric_limits<float>::infinity());
+  for (size_t i = 0; i < y.data.size(); ++i) {
+    const S gate = std::min(y.data[i], limit) * alpha;
+    const S other = std::min(std::max(up.data[i], -limit), limit) + shift;
     // Rounded before the product, as a unary followed by a binary is.
-    y.data[i] =
-        static_cast<S>(unary_value(op.getFn(), static_cast<double>(y.data[i]))) * up.data[i];
+    y.data[i] = static_cast<S>(unary_value(op.getFn(), static_cast<double>(gate))) / alpha * other;
+  }
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }
@@ -120,8 +128,11 @@ template <class S> absl::Status eval_gated_act(Frame<S> &frame, GatedActOp op) {
 template <class S> absl::Status eval_slice(Frame<S> &frame, SliceOp op) {
   const Rows<S> &x = frame.rows(op.getInput());
   Rows<S> y(x.rows, colsOf(op.getType()));
+  const auto groups = static_cast<int64_t>(op.getGroups());
+  const int64_t from = x.cols / groups, to = y.cols / groups;
   for (int64_t t = 0; t < y.rows; ++t)
-    std::copy_n(x[t] + op.getOffset(), y.cols, y[t]);
+    for (int64_t g = 0; g < groups; ++g)
+      std::copy_n(x[t] + g * from + op.getOffset(), to, y[t] + g * to);
   frame.set_rows(op.getResult(), std::move(y));
   return absl::OkStatus();
 }

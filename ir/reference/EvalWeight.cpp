@@ -44,7 +44,7 @@ template <class S> absl::Status eval_weight_concat(Frame<S> &frame, WeightConcat
   for (mlir::Value input : op.getInputs())
     inputs.push_back(frame.weight(input));
   frame.set(op.getResult(), frame.step.weights.make(op, inputs, [&] {
-    return concat_weight(inputs, op.getType().getShape().vec());
+    return concat_weight(inputs, op.getType().getShape().vec(), static_cast<int>(op.getAxis()));
   }));
   return absl::OkStatus();
 }

@@ -27,6 +27,7 @@ template <class S> const EvalTable<S> &EvalTable<S>::all() {
     add_weight_evals(table);
     add_state_evals(table);
     add_matmul_evals(table);
+    add_expert_evals(table);
     add_norm_evals(table);
     add_attention_evals(table);
     add_scan_evals(table);

@@ -159,6 +159,7 @@ private:
 template <class S> void add_weight_evals(EvalTable<S> &table);
 template <class S> void add_state_evals(EvalTable<S> &table);
 template <class S> void add_matmul_evals(EvalTable<S> &table);
+template <class S> void add_expert_evals(EvalTable<S> &table);
 template <class S> void add_norm_evals(EvalTable<S> &table);
 template <class S> void add_attention_evals(EvalTable<S> &table);
 template <class S> void add_scan_evals(EvalTable<S> &table);

@@ -42,18 +42,33 @@ private:
 
 class ConcatWeight final : public Weight {
 public:
-  ConcatWeight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape)
-      : Weight(std::move(shape), inputs.front()->format()), inputs_(std::move(inputs)) {}
+  ConcatWeight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape, int axis)
+      : Weight(std::move(shape), inputs.front()->format()), inputs_(std::move(inputs)),
+        axis_(axis) {}
 
   absl::Status read(int64_t first, int64_t count, float *out) const override {
-    // Vectors lie side by side in the one row they make.
-    if (shape().size() == 1) {
-      for (int64_t i = 0; i < count; ++i)
+    // Along the last dimension rows lie side by side in the one row they make.
+    if (axis_ + 1 == static_cast<int>(shape().size())) {
+      for (int64_t row = first; row < first + count; ++row)
         for (const WeightPtr &input : inputs_) {
-          if (absl::Status status = input->read(0, 1, out); !status.ok())
+          if (absl::Status status = input->read(row, 1, out); !status.ok())
             return status;
           out += input->cols();
         }
+      return absl::OkStatus();
+    }
+    if (axis_ == 1) {
+      for (int64_t row = first; row < first + count; ++row, out += cols()) {
+        int64_t at = row % shape()[1];
+        for (const WeightPtr &input : inputs_) {
+          const int64_t rows = input->shape()[1];
+          if (at >= 0 && at < rows)
+            if (absl::Status status = input->read(row / shape()[1] * rows + at, 1, out);
+                !status.ok())
+              return status;
+          at -= rows;
+        }
+      }
       return absl::OkStatus();
     }
     for (const WeightPtr &input : inputs_) {
@@ -73,6 +88,7 @@ public:
 
 private:
   std::vector<WeightPtr> inputs_;
+  int axis_;
 };
 
 class ConvertWeight final : public Weight {
@@ -164,22 +180,36 @@ absl::Status check_elements(const Weight &weight, const char *what) {
 class TransposeWeight final : public Weight {
 public:
   explicit TransposeWeight(WeightPtr input)
-      : Weight({input->shape()[1], input->shape()[0]}, input->format()), input_(std::move(input)) {}
+      : Weight(turned(input->shape()), input->format()), input_(std::move(input)) {}
 
   absl::Status read(int64_t first, int64_t count, float *out) const override {
     if (absl::Status status = check_elements(*this, "transposed"); !status.ok())
       return status;
     std::vector<float> row(static_cast<size_t>(input_->cols()));
-    for (int64_t k = 0; k < cols(); ++k) {
-      if (absl::Status status = input_->read(k, 1, row.data()); !status.ok())
-        return status;
-      for (int64_t n = 0; n < count; ++n)
-        out[n * cols() + k] = row[static_cast<size_t>(first + n)];
+    // Of each matrix its own rows: there is one, or one of each of the first dimension.
+    const int64_t height = input_->cols();
+    while (count > 0) {
+      const int64_t matrix = first / height, at = first % height;
+      const int64_t here = std::min(count, height - at);
+      for (int64_t k = 0; k < cols(); ++k) {
+        if (absl::Status status = input_->read(matrix * cols() + k, 1, row.data()); !status.ok())
+          return status;
+        for (int64_t n = 0; n < here; ++n)
+          out[n * cols() + k] = row[static_cast<size_t>(at + n)];
+      }
+      out += here * cols();
+      first += here;
+      count -= here;
     }
     return absl::OkStatus();
   }
 
 private:
+  static std::vector<int64_t> turned(std::vector<int64_t> shape) {
+    std::swap(shape[shape.size() - 2], shape.back());
+    return shape;
+  }
+
   WeightPtr input_;
 };
 
@@ -235,8 +265,8 @@ WeightPtr external_weight(std::string symbol, std::vector<int64_t> shape, std::s
   return std::make_shared<ExternalWeight>(std::move(symbol), std::move(shape), std::move(format),
                                           std::move(rows));
 }
-WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape) {
-  return std::make_shared<ConcatWeight>(std::move(inputs), std::move(shape));
+WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape, int axis) {
+  return std::make_shared<ConcatWeight>(std::move(inputs), std::move(shape), axis);
 }
 WeightPtr convert_weight(WeightPtr input, std::string format) {
   return std::make_shared<ConvertWeight>(std::move(input), std::move(format));

@@ -55,7 +55,7 @@ struct RowBlocks {
 };
 /// `quern.weight_concat`, `weight_convert`, `weight_map`, `weight_reshape`, `weight_transpose`,
 /// `weight_rows`, as the ops describe them; their verifiers' constraints hold.
-WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape);
+WeightPtr concat_weight(std::vector<WeightPtr> inputs, std::vector<int64_t> shape, int axis);
 WeightPtr convert_weight(WeightPtr input, std::string format);
 WeightPtr map_weight(WeightPtr input, std::string fn, double factor = 1);
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape);

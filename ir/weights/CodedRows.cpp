@@ -347,6 +347,33 @@ absl::Status write_values(const Reader &reader, bool bf16, int64_t first, int64_
   return absl::OkStatus();
 }
 
+/// Blocks of mxfp4, or what they stand for: inputs 2i and 2i + 1 share a byte here, and inputs i
+/// and 16 + i in a block.
+void write_mxfp4(int64_t inputs, const PartBytes &parts, const formats::Format &format,
+                 int64_t first, int64_t count, std::byte *dst) {
+  const formats::Format &blocks = *formats::find_format("mxfp4");
+  const int64_t of_row = inputs / 32;
+  std::vector<std::byte> row(static_cast<size_t>(blocks.row_bytes(inputs)));
+  for (int64_t n = first; n < first + count; ++n) {
+    std::byte *to = row.data();
+    for (int64_t b = n * of_row; b < (n + 1) * of_row; ++b, to += 17) {
+      const std::byte *codes = parts[0].data() + 16 * b;
+      const auto code = [&](int k) { return codes[k / 2] >> (k % 2 ? 4 : 0) & std::byte{15}; };
+      to[0] = parts[1][static_cast<size_t>(b)];
+      for (int i = 0; i < 16; ++i)
+        to[1 + i] = code(i) | code(16 + i) << 4;
+    }
+    if (&format == &blocks) {
+      std::memcpy(dst, row.data(), row.size());
+    } else { // floats
+      std::vector<float> values(static_cast<size_t>(inputs));
+      blocks.decode_row(row.data(), inputs, values.data());
+      std::memcpy(dst, values.data(), values.size() * sizeof(float));
+    }
+    dst += format.row_bytes(inputs);
+  }
+}
+
 /// Whether products of e4m3 with every scale are bf16: powers of two that lead to no subnormals.
 bool scales_are_powers(const Coded &coded, const Reader &reader) {
   std::vector<float> scales(static_cast<size_t>(reader.groups()));
@@ -365,6 +392,8 @@ bool scales_are_powers(const Coded &coded, const Reader &reader) {
 
 absl::StatusOr<std::string_view> choose_format(Coded &coded, std::span<const int64_t> shape,
                                                const PartBytes &parts) {
+  if (coded.layout == Layout::Mxfp4)
+    return "mxfp4";
   const Reader reader(coded, shape, parts);
   if (!coded.is_integer())
     return coded.codes.element == Element::E4M3 && scales_are_powers(coded, reader) ? "bf16"
@@ -406,6 +435,10 @@ std::string_view format_of_integers(const Coded &coded, std::span<const int64_t>
 absl::Status coded_rows(const Coded &coded, std::span<const int64_t> shape, const PartBytes &parts,
                         const formats::Format &format, int64_t first, int64_t count,
                         std::byte *dst) {
+  if (coded.layout == Layout::Mxfp4) {
+    write_mxfp4(matrix_of(coded, shape)[1], parts, format, first, count, dst);
+    return absl::OkStatus();
+  }
   const Reader reader(coded, shape, parts);
   if (!coded.is_integer())
     return write_values(reader, format.name() == "bf16", first, count, dst);

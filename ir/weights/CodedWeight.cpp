@@ -21,7 +21,7 @@ constexpr ElementInfo kElements[] = {
 
 constexpr std::pair<Layout, std::string_view> kLayouts[] = {
     {Layout::Gptq, "gptq"},   {Layout::Awq, "awq"},         {Layout::Words, "words"},
-    {Layout::Bytes, "bytes"}, {Layout::Nibbles, "nibbles"},
+    {Layout::Bytes, "bytes"}, {Layout::Nibbles, "nibbles"}, {Layout::Mxfp4, "mxfp4"},
 };
 
 const ElementInfo &info(Element element) { return kElements[static_cast<size_t>(element)]; }
@@ -50,7 +50,10 @@ absl::Status check_numbers(const Coded &coded, std::span<const int64_t> shape) {
   const bool bytes = coded.layout == Layout::Bytes, rows = bytes || coded.layout == Layout::Words;
   if (bytes && coded.bits != 8)
     return wrong("of bytes has 8 bits");
-  if ((coded.layout == Layout::Awq || coded.layout == Layout::Nibbles) && coded.bits != 4)
+  const bool mxfp4 = coded.layout == Layout::Mxfp4;
+  if (mxfp4 && (coded.group != 32 || shape[1] % 32))
+    return wrong("in the layout mxfp4 has groups of 32 inputs, all of them whole");
+  if ((mxfp4 || coded.layout == Layout::Awq || coded.layout == Layout::Nibbles) && coded.bits != 4)
     return wrong(absl::StrCat("of layout ", std::string(layout_name(coded.layout)), " has 4 bits"));
   if (!rows && coded.group_rows != 1)
     return wrong("shares scales among rows only in the layouts words and bytes");
@@ -68,6 +71,12 @@ absl::Status check_elements(const Coded &coded) {
   const bool words =
       coded.layout == Layout::Gptq || coded.layout == Layout::Awq || coded.layout == Layout::Words;
   const bool nibbles = coded.layout == Layout::Nibbles;
+  if (coded.layout == Layout::Mxfp4) {
+    if (coded.codes.element != U8 || coded.scales.element != E8M0 || coded.zeros || coded.groups ||
+        coded.table || coded.scale_table || coded.scale_scales)
+      return wrong("in the layout mxfp4 has u8 codes, e8m0 scales and nothing else");
+    return absl::OkStatus();
+  }
   if (words ? coded.codes.element != I32
             : !one_of(coded.codes.element, nibbles ? std::initializer_list<Element>{U8}
                                                    : std::initializer_list<Element>{I8, E4M3}))
@@ -111,8 +120,17 @@ std::optional<Layout> find_layout(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<int64_t> matrix_of(const Coded &coded, std::span<const int64_t> shape) {
+  constexpr int64_t kMost = int64_t{1} << 44;
+  if (coded.layout == Layout::Mxfp4 && shape.size() == 3 && shape[0] >= 1 && shape[1] >= 1 &&
+      shape[0] <= kMost / shape[1])
+    return {shape[0] * shape[1], shape[2]};
+  return {shape.begin(), shape.end()};
+}
+
 absl::StatusOr<std::vector<SizedPart>> parts_of(const Coded &coded,
-                                                std::span<const int64_t> shape) {
+                                                std::span<const int64_t> given) {
+  const std::vector<int64_t> shape = matrix_of(coded, given);
   if (absl::Status status = check_numbers(coded, shape); !status.ok())
     return status;
   if (absl::Status status = check_elements(coded); !status.ok())
@@ -143,6 +161,9 @@ absl::StatusOr<std::vector<SizedPart>> parts_of(const Coded &coded,
     codes = ceil_div(outputs * inputs, 2);
     scales = ceil_div(outputs * inputs, coded.group);
     break;
+  case Layout::Mxfp4:
+    codes = outputs * inputs / 2;
+    break;
   }
   std::vector<SizedPart> parts;
   const auto add = [&](std::string_view name, const std::optional<Part> &part, int64_t elements) {
@@ -163,6 +184,8 @@ absl::StatusOr<std::vector<SizedPart>> parts_of(const Coded &coded,
 bool can_hold(const Coded &coded, std::span<const int64_t> shape, std::string_view format) {
   if (format == "f32")
     return true;
+  if (coded.layout == Layout::Mxfp4)
+    return format == "mxfp4";
   if (!coded.is_integer())
     return format == "bf16" && coded.codes.element == Element::E4M3;
   // A block of 32 has one scale.

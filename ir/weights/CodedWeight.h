@@ -9,6 +9,7 @@
 //   integer codes    scale * (q - z)                       rounded once, of the scale as stored
 //   nibbles          table[q] * scale                      likewise
 //   e4m3             q * scale                             likewise
+//   mxfp4            2^(scale - 127) * e2m1(q)             exact
 // and a scale that is itself a code is scale_table[code] * scale_scale + scale_offset, each
 // operation rounded on its own.
 #ifndef QUERN_IR_WEIGHTS_CODEDWEIGHT_H
@@ -62,6 +63,10 @@ enum class Layout : uint8_t {
   /// bitsandbytes: two codes a byte, the first in the high bits, all rows as one; scales are of
   /// `group` elements in that order, whatever rows they are in.
   Nibbles,
+  /// Microscaling fp4 (OCP MX), as GPT-OSS has it: two codes a byte, the first in the low bits,
+  /// codes [outputs, inputs / 32, 16], scales E8M0 [outputs, inputs / 32]; outputs may be of two
+  /// dimensions.
+  Mxfp4,
 };
 
 std::string_view layout_name(Layout layout);
@@ -85,7 +90,9 @@ struct Coded {
   std::optional<Part> scale_scales{}; ///< F32 of U8 scales
 
   /// Whether values are integers times a scale.
-  bool is_integer() const { return layout != Layout::Nibbles && codes.element != Element::E4M3; }
+  bool is_integer() const {
+    return layout != Layout::Nibbles && layout != Layout::Mxfp4 && codes.element != Element::E4M3;
+  }
 };
 
 /// A part with the bytes it must have.
@@ -94,6 +101,9 @@ struct SizedPart {
   Part part;
   int64_t bytes = 0;
 };
+
+/// The weight as one matrix, [outputs, inputs]; as it is where it cannot be one.
+std::vector<int64_t> matrix_of(const Coded &coded, std::span<const int64_t> shape);
 
 /// The parts of a weight of that shape. Fails on what contradicts itself: a shape that is no
 /// matrix, groups that do not divide where they must, elements that a part cannot have.
@@ -110,6 +120,7 @@ using PartBytes = std::vector<std::span<const std::byte>>;
 ///   int8, int8:sym:f32   all q - z are in -128..127
 ///   int8:asym:f32        scales of f16 or bf16
 ///   bf16                 e4m3, all scales powers of two
+///   mxfp4                mxfp4
 /// and else f32. Integers need groups of whole blocks of 32, in order; `groups` that say no more
 /// than their absence would are dropped. Reads zeros and groups, and the scales of e4m3. Fails on a
 /// group that there is none of.

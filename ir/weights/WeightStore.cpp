@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace quern::weights {
@@ -73,13 +74,21 @@ absl::StatusOr<WeightStore::Checked> WeightStore::checked(const WeightRef &ref) 
                        ": Quern cannot make weights in this format; use f32, bf16, int8 or int4"));
     return result;
   }
-  if (ref.file < 0 || ref.file >= files())
+  const std::vector<WeightRef::Place> one{{ref.file, ref.offset}};
+  const auto &places = ref.places.empty() ? one : ref.places;
+  if (ref.rows() % static_cast<int64_t>(places.size()) != 0)
     return absl::InvalidArgumentError(
-        absl::StrCat(describe(ref), ": there are ", files(), " files"));
-  const auto range = file(ref.file).range(ref.offset, static_cast<uint64_t>(result.bytes));
-  if (!range.ok())
-    return absl::Status(range.status().code(),
-                        absl::StrCat(describe(ref), ": ", std::string(range.status().message())));
+        absl::StrCat(describe(ref), ": ", places.size(), " tensors do not make up its rows"));
+  for (const WeightRef::Place &place : places) {
+    if (place.file < 0 || place.file >= files())
+      return absl::InvalidArgumentError(
+          absl::StrCat(describe(ref), ": there are ", files(), " files"));
+    const auto range =
+        file(place.file).range(place.offset, static_cast<uint64_t>(result.bytes) / places.size());
+    if (!range.ok())
+      return absl::Status(range.status().code(),
+                          absl::StrCat(describe(ref), ": ", std::string(range.status().message())));
+  }
   return result;
 }
 
@@ -137,6 +146,27 @@ WeightStore::encoded_rows(const WeightRef &ref, int64_t first, int64_t count,
         !status.ok())
       return absl::Status(status.code(),
                           absl::StrCat(describe(ref), ": ", std::string(status.message())));
+    return std::span<const std::byte>(scratch);
+  }
+  if (!ref.places.empty()) {
+    // What is asked for is in one tensor's rows mostly, and then lies in its file.
+    const int64_t of_one = ref.rows() / static_cast<int64_t>(ref.places.size());
+    const bool one = of_one > 0 && count > 0 && first / of_one == (first + count - 1) / of_one;
+    scratch.resize(one || count == 0 ? 0 : static_cast<size_t>(length));
+    for (int64_t row = first; row < first + count;) {
+      const WeightRef::Place &place = ref.places[static_cast<size_t>(row / of_one)];
+      const int64_t here = std::min(first + count - row, of_one - row % of_one);
+      const MappedFile &mapped = file(place.file);
+      if (absl::Status status = mapped.check_unchanged(); !status.ok())
+        return status;
+      const auto range =
+          mapped.range(place.offset + static_cast<uint64_t>(row % of_one * weight->row_bytes),
+                       static_cast<uint64_t>(here * weight->row_bytes));
+      if (one || !range.ok())
+        return range;
+      std::copy(range->begin(), range->end(), scratch.begin() + (row - first) * weight->row_bytes);
+      row += here;
+    }
     return std::span<const std::byte>(scratch);
   }
   if (ref.file != WeightRef::kSynthetic) {

@@ -37,6 +37,15 @@ struct WeightRef {
   /// Several tensors: rows are made of them in `format`. `file` and `offset` are then the codes'.
   std::shared_ptr<const Coded> coded{};
 
+  /// Several tensors of equal shape, one behind the other in the first dimension; `file` and
+  /// `offset` are then the first's. Empty: there is one.
+  struct Place {
+    int file = kSynthetic;
+    uint64_t offset = 0;
+    bool operator==(const Place &) const = default;
+  };
+  std::vector<Place> places{};
+
   /// A row is what the last dimension spans; a scalar is one row of one element.
   int64_t row_elements() const { return shape.empty() ? 1 : shape.back(); }
   int64_t rows() const {

@@ -32,7 +32,9 @@ FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
 
 int64_t rowBytes(Type type, const target::Target &target) {
   int64_t cols = colsOf(type);
-  return isa<Q8RowsType>(type) ? target.q8RowBytes(cols) : cols * 4;
+  if (auto q8 = dyn_cast<Q8RowsType>(type))
+    return q8.getBlocks() * target.q8RowBytes(cols / q8.getBlocks());
+  return cols * 4;
 }
 
 int64_t bufferBytes(Type type, const BucketShape &shape) {
@@ -49,7 +51,9 @@ int64_t packedBytes(PackedOp packed) {
     return count(shape) * 4;
   // The schedule phase's verifier has checked that it is the format's packing, of a matrix.
   auto packing = formats::parse_packing(packed.getPacking().str());
-  return packing->bytes(shape[0], shape[1]);
+  // Of each expert whole panels, as many as there are experts.
+  const int64_t experts = shape.size() == 3 ? shape[0] : 1;
+  return experts * packing->bytes(shape[shape.size() - 2], shape.back());
 }
 
 int64_t kvPartBytes(StateFormat format, int64_t dim) {

@@ -16,7 +16,7 @@ constexpr RemarkSource kRemarks{"fuse", "fuse-linear-epilogues"};
 StringRef gatedSlices(GatedActOp op, Value value, int64_t panel) {
   for (Value side : {op.getGate(), op.getUp()}) {
     auto slice = side.getDefiningOp<SliceOp>();
-    if (!slice || slice.getInput() != value)
+    if (!slice || slice.getInput() != value || slice.getGroups() != 1)
       return "gate and up are not two slices of one linear";
     if (slice.getOffset() % panel != 0)
       return "a slice begins inside a panel of columns";

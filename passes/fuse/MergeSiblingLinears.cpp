@@ -32,6 +32,10 @@ Kind kindOf(LinearOp op) {
 StringRef obstacle(LinearOp op, LinearOp first) {
   if (!op.getWeight().hasOneUse())
     return "its weight has other uses and would be stored twice";
+  if (llvm::any_of(op->getUsers(), llvm::IsaPred<RouteOp>))
+    return "its logits choose experts, so that its weight keeps a precision of its own";
+  if (colsOf(op.getType()) == 1)
+    return "it is one column, and the others would begin inside a panel";
   for (Value weight : {Value(op.getWeight()), Value(op.getBias())})
     if (weight && !availableBefore(weight, first))
       return "its weight is referred to only later; quern-hoist-references would move it";

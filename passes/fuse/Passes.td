@@ -39,6 +39,21 @@ def CopyLinearInputs : Pass<"quern-copy-linear-inputs", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numCopied", "copied", "slices that linears read">];
 }
 
+def MergeSiblingExperts : Pass<"quern-merge-sibling-experts", "::mlir::ModuleOp"> {
+  let summary = "make one product of experts' gates and ups";
+  let description = [{
+    Two `expert_linear`s of the same rows and choices, whose results one gated activation alone reads, become one over each
+    expert's gate and up, one below the other; the activation reads slices of its blocks. Rows are gathered once, and the
+    activation can be the product's epilogue. Weights agree in format, and both have a bias or none.
+
+    Optional: nothing after it needs merged products.
+  }];
+  let statistics = [
+    Statistic<"numMerged", "merged", "products that became part of a merged one">,
+    Statistic<"numMissed", "missed", "gates and ups that could not be merged">,
+  ];
+}
+
 def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"> {
   let summary = "wrap every linear in a region with the elementwise ops that follow it";
   let description = [{
@@ -50,6 +65,20 @@ def FuseLinearEpilogues : Pass<"quern-fuse-linear-epilogues", "::mlir::ModuleOp"
   let statistics = [
     Statistic<"numFused", "fused", "elementwise ops that joined a linear's region">,
     Statistic<"numMissed", "missed", "elementwise ops that could not join">,
+  ];
+}
+
+def FuseExpertEpilogues : Pass<"quern-fuse-expert-epilogues", "::mlir::ModuleOp"> {
+  let summary = "wrap every expert_linear in a region with the activation or the sum that follows it";
+  let description = [{
+    Takes functions of one operand that alone use the products, a gated activation of the two slices of their blocks that a
+    merged product has, and the `combine` that alone reads them, with the elementwise ops (residual additions) behind it. So the products of
+    a token's experts, of which only the sum is wanted, are never written.
+  }];
+  let options = [JoinOption<>];
+  let statistics = [
+    Statistic<"numFused", "fused", "ops that joined a region of experts">,
+    Statistic<"numMissed", "missed", "ops that could not join">,
   ];
 }
 

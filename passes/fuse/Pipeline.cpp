@@ -9,10 +9,13 @@ void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::Strin
   // First, so that a gated activation finds its gate and its up in one linear.
   if (isOn("merge-sibling-linears"))
     pm.addPass(createMergeSiblingLinears());
+  if (isOn("merge-sibling-experts"))
+    pm.addPass(createMergeSiblingExperts());
   pm.addPass(createCopyLinearInputs());
   // Anchors that stream the most bytes choose first what follows them. One that is off still gives
   // its anchors regions.
   pm.addPass(createFuseLinearEpilogues({isOn("fuse-linear-epilogues")}));
+  pm.addPass(createFuseExpertEpilogues({isOn("fuse-expert-epilogues")}));
   pm.addPass(createFuseAttentionPrologues({isOn("fuse-attention-prologues")}));
   pm.addPass(createFuseConvolutions({isOn("fuse-convolutions")}));
   pm.addPass(createFuseRecurrences({isOn("fuse-recurrences")}));

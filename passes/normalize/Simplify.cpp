@@ -27,8 +27,8 @@ struct SliceOfSlice : OpRewritePattern<SliceOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
     auto inner = op.getInput().getDefiningOp<SliceOp>();
-    if (!inner)
-      return rewriter.notifyMatchFailure(op, "its input is no slice");
+    if (!inner || inner.getGroups() != 1 || op.getGroups() != 1)
+      return rewriter.notifyMatchFailure(op, "its input is no slice, or one of them is of groups");
     rewriter.replaceOpWithNewOp<SliceOp>(op, op.getType(), inner.getInput(),
                                          inner.getOffset() + op.getOffset());
     return success();

@@ -17,13 +17,14 @@ namespace quern {
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-activations"};
 
-/// The columns of an outside value that a linear reads: value, first column, number of columns.
-using Columns = std::tuple<Value, int64_t, int64_t>;
+/// The columns of an outside value that a product reads: value, first column, number of columns,
+/// and of how many blocks each is quantized as a row of its own.
+using Columns = std::tuple<Value, int64_t, int64_t, int64_t>;
 
 Q8RowsType q8Type(Columns columns) {
-  auto [value, offset, cols] = columns;
+  auto [value, offset, cols, blocks] = columns;
   MLIRContext *context = value.getContext();
-  return Q8RowsType::get(context, StringAttr::get(context, rowsOf(value.getType())), cols);
+  return Q8RowsType::get(context, StringAttr::get(context, rowsOf(value.getType())), cols, blocks);
 }
 
 /// Rows to be quantized, and the regions that read them, in order.
@@ -40,10 +41,8 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     for (func::FuncOp entry : entriesOf(getOperation())) {
       llvm::MapVector<Columns, SmallVector<FusedOp>> found;
       for (auto fused : entry.getOps<FusedOp>())
-        if (LinearOp linear = linearOf(fused); linear &&
-                                               isQuantized(linear.getWeight().getType()) &&
-                                               isRows(linear.getInput().getType()))
-          found[columnsOf(fused, linear)].push_back(fused);
+        if (OpOperand *input = inputOf(fused); input && isRows(input->get().getType()))
+          found[columnsOf(fused, *input)].push_back(fused);
       work.clear();
       for (auto &[columns, readers] : found)
         work.push_back({columns, readers});
@@ -58,25 +57,32 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
     }
   }
 
-  static LinearOp linearOf(FusedOp fused) {
-    auto linears = fused.getBody().front().getOps<LinearOp>();
-    return linears.empty() ? LinearOp() : *linears.begin();
+  /// What a product with quantized weights reads; null where the region has none.
+  static OpOperand *inputOf(FusedOp fused) {
+    if (fused.getAnchor() != Anchor::linear && fused.getAnchor() != Anchor::expert_linear)
+      return nullptr;
+    AnchorOpInterface anchor = fused.anchorOp();
+    if (!isQuantized(cast<WeightType>(anchor.facts().matrix.operand->get().getType())))
+      return nullptr;
+    return &anchor->getOpOperand(0);
   }
 
-  static Columns columnsOf(FusedOp fused, LinearOp linear) {
+  static Columns columnsOf(FusedOp fused, OpOperand &input) {
     int64_t offset = 0;
-    Value value = linear.getInput();
+    Value value = input.get();
+    auto experts = dyn_cast<ExpertLinearOp>(input.getOwner());
+    const int64_t blocks = experts && experts.readsBlocks() ? experts.choices() : 1;
     while (auto slice = value.getDefiningOp<SliceOp>()) {
       offset += slice.getOffset();
       value = slice.getInput();
     }
     // A linear's prologue is slices alone, so this is one of the region's inputs.
     unsigned index = cast<BlockArgument>(value).getArgNumber();
-    return {fused.getInputs()[index], offset, colsOf(linear.getInput().getType())};
+    return {fused.getInputs()[index], offset, colsOf(input.get().getType()), blocks};
   }
 
   static bool isWhole(Columns columns) {
-    auto [value, offset, cols] = columns;
+    auto [value, offset, cols, blocks] = columns;
     return offset == 0 && cols == colsOf(value.getType());
   }
 
@@ -94,6 +100,8 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
       return region + " computes them";
     if (*parts == kWholeRow)
       return "";
+    if (std::get<3>(columns) != 1)
+      return region + " computes them, and they are quantized in blocks";
     int64_t part = std::get<2>(columns) / *parts;
     if (part % target->pairColumns != 0)
       return region + " computes them in parts of " + std::to_string(part) +
@@ -103,12 +111,12 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
 
   /// The quantized rows, computed by the region that computes `columns` or by one before `user`.
   Value quantize(Columns columns, FusedOp user) {
-    auto [value, offset, cols] = columns;
+    auto [value, offset, cols, blocks] = columns;
     auto producer = value.getDefiningOp<FusedOp>();
     std::string why = obstacle(producer, columns);
     if (why.empty()) {
       ++numAppended;
-      return append(producer, cast<OpResult>(value));
+      return append(producer, cast<OpResult>(value), blocks);
     }
     ++numSeparate;
     OpBuilder builder(user);
@@ -128,12 +136,12 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
   }
 
   /// Makes the region yield `result` quantized too.
-  Value append(FusedOp producer, OpResult result) {
+  Value append(FusedOp producer, OpResult result, int64_t blocks) {
     Block &body = producer.getBody().front();
     OpBuilder builder(body.getTerminator());
     Value rows = body.getTerminator()->getOperand(result.getResultNumber());
     auto q8 = QuantizeRowsOp::create(builder, producer.getLoc(),
-                                     q8Type({result, 0, colsOf(result.getType())}), rows);
+                                     q8Type({result, 0, colsOf(result.getType()), blocks}), rows);
     body.getTerminator()->insertOperands(producer.getNumResults(), q8.getResult());
     kRemarks.hit(producer) << say("the region quantizes its rows, too");
 
@@ -176,16 +184,16 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
 
   /// Lets the region's linear read `q8` where it read rows.
   static void readQuantized(FusedOp fused, Value q8) {
-    LinearOp linear = linearOf(fused);
+    OpOperand &input = *inputOf(fused);
     Block &body = fused.getBody().front();
-    Value old = linear.getInput();
+    Value old = input.get();
     Value base = old;
     while (auto slice = base.getDefiningOp<SliceOp>())
       base = slice.getInput();
     unsigned index = cast<BlockArgument>(base).getArgNumber();
     BlockArgument argument = body.insertArgument(index, q8.getType(), q8.getLoc());
     fused.getInputsMutable().slice(index, 0).append(q8);
-    linear.getInputMutable().assign(argument);
+    input.set(argument);
     while (auto slice = old.getDefiningOp<SliceOp>()) {
       old = slice.getInput();
       if (slice->use_empty())

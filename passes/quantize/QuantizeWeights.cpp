@@ -46,6 +46,16 @@ Operation *cutsBlocks(Value weight) {
   return nullptr;
 }
 
+/// Whether experts are chosen by what the region computes: a choice that rounding changes is
+/// another computation, and the matrix is small.
+bool computesChoice(FusedOp fused) {
+  return llvm::any_of(fused->getUsers(), [](Operation *user) {
+    auto next = dyn_cast<FusedOp>(user);
+    return next &&
+           (next.getAnchor() == Anchor::route || (!next.anchorOp() && computesChoice(next)));
+  });
+}
+
 struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   using QuantizeWeightsBase::QuantizeWeightsBase;
 
@@ -112,6 +122,8 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
       return kPlain.str();
     if (target.empty())
       return type.getFormat().str();
+    if (fused.getAnchor() == Anchor::linear && computesChoice(fused))
+      return kPlain.str();
     bool sensitive = !fused.anchorFacts().matrix.summed || computesResult(fused);
     return sensitive && isInt4(target) ? kSensitive.str() : target;
   }

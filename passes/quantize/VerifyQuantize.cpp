@@ -24,11 +24,15 @@ LogicalResult verifyRegion(FusedOp fused) {
       return fused.emitError("weight '")
              << weightName(input) << "' is no matrix and must be f32, not " << type.getFormat();
   }
-  for (auto linear : fused.getBody().front().getOps<LinearOp>()) {
-    bool integers = isQuantized(linear.getWeight().getType());
-    if (integers != isa<Q8RowsType>(linear.getInput().getType()))
-      return linear.emitOpError("reads ") << (integers ? "float rows with quantized weights"
-                                                       : "quantized rows with float weights");
+  for (Operation &op : fused.getBody().front()) {
+    if (!isa<LinearOp, ExpertLinearOp>(op))
+      continue;
+    auto matrix =
+        cast<WeightType>(cast<AnchorOpInterface>(op).facts().matrix.operand->get().getType());
+    bool integers = isQuantized(matrix);
+    if (integers != isa<Q8RowsType>(op.getOperand(0).getType()))
+      return op.emitOpError("reads ") << (integers ? "float rows with quantized weights"
+                                                   : "quantized rows with float weights");
   }
   return success();
 }

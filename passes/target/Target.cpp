@@ -23,9 +23,11 @@ int64_t scratchOfBlocks(const Partials &partials) { return BlockScratch{partials
 AnchorTraits cpuTraits(Anchor anchor) {
   switch (anchor) {
   case Anchor::linear:
+  case Anchor::expert_linear:
   case Anchor::attention:
     return {.fetchesWork = true};
   case Anchor::rows:
+  case Anchor::route:
   case Anchor::embedding:
     return {.replicable = true};
   case Anchor::kv_append:

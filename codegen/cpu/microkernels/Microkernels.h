@@ -164,10 +164,11 @@ struct QkValues; // its values, which follow them
   F(float *, acc)                                                                                  \
   F(int64_t, acc_stride)
 
-// One token of dv columns of a head of a linear recurrence. The state S is [dk][dv], that is, keys by
-// values (the transpose of DESIGN.md's S_t); its rows, and those of an elementwise decay and of the
-// rate, are `stride` floats apart.
-//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b, rate, beta and bonus where they are used
+// One token of dv columns of a head of a linear recurrence. The state S is [dk][dv], that is, keys
+// by values (the transpose of DESIGN.md's S_t); its rows, and those of an elementwise decay and of
+// the rate, are `stride` floats apart.
+//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b, rate, beta and bonus where they are
+//   used
 #define QK_RECURRENCE_FIELDS(F)                                                                    \
   F(float *, state)                                                                                \
   F(const float *, r)                                                                              \
@@ -184,8 +185,32 @@ struct QkValues; // its values, which follow them
   F(int64_t, stride)                                                                               \
   F(float *, out)
 
+// A token's choice of experts, as quern.route says it.
+//   logits, bias        [experts]; bias may be null
+//   score               0: softmax;  1: sigmoid;  2: the logits, and softmax over those chosen
+//   numbers             for the time of the call: 2 * experts + groups of them
+//   marks               likewise: experts + groups
+//   ids, weights        [top_k], written
+#define QK_ROUTE_FIELDS(F)                                                                         \
+  F(const float *, logits)                                                                         \
+  F(const float *, bias)                                                                           \
+  F(int64_t, experts)                                                                              \
+  F(int64_t, top_k)                                                                                \
+  F(int64_t, score)                                                                                \
+  F(int64_t, groups)                                                                               \
+  F(int64_t, top_groups)                                                                           \
+  F(int64_t, group_top)                                                                            \
+  F(int64_t, normalize)                                                                            \
+  F(float, eps)                                                                                    \
+  F(float, scale)                                                                                  \
+  F(float *, numbers)                                                                              \
+  F(int32_t *, marks)                                                                              \
+  F(int32_t *, ids)                                                                                \
+  F(float *, weights)
+
 // All of them: name and fields.
 #define QK_FOR_EACH_STRUCT(X)                                                                      \
+  X(QkRoute, QK_ROUTE_FIELDS)                                                                      \
   X(QkQ8Product, QK_Q8_PRODUCT_FIELDS)                                                             \
   X(QkFloatProduct, QK_FLOAT_PRODUCT_FIELDS)                                                       \
   X(QkColumns, QK_COLUMNS_FIELDS)                                                                  \
@@ -381,6 +406,27 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(void, qk_recurrence_step_bonus, (const QkRecurrence *token, int32_t decay_kind))               \
   X(void, qk_recurrence_read, (const QkRecurrence *token))
 
+// ---- Experts
+//
+// qk_route: the choice of one token. Whatever the logits are, also NaN, ids are top_k different
+// experts in rising number; of equal scores the lower number is chosen.
+// qk_expert_blocks: of n ids in [0, experts), each expert's are cut into blocks of `height`, of one
+// expert after the other: first[e], for e in [0, experts], is the number of blocks of those below.
+// qk_expert_of_block: whose block that is, block < first[experts].
+// qk_rows_of_expert: the places of an expert's ids but the first `skip`, at most `most` of them, in
+// order; returns how many.
+// qk_gather_rows: row i of `to` is row found[i] / share of `rows`; all are `bytes` long.
+#define QK_EXPERTS_(X)                                                                             \
+  X(void, qk_route, (const QkRoute *route))                                                        \
+  X(void, qk_expert_blocks,                                                                        \
+    (const int32_t *ids, int64_t n, int64_t experts, int64_t height, int64_t *first))              \
+  X(int64_t, qk_expert_of_block, (const int64_t *first, int64_t experts, int64_t block))           \
+  X(int64_t, qk_rows_of_expert,                                                                    \
+    (const int32_t *ids, int64_t n, int64_t expert, int64_t skip, int64_t most, int32_t *found))   \
+  X(void, qk_gather_rows,                                                                          \
+    (const void *rows, int64_t bytes, const int32_t *found, int64_t count, int64_t share,          \
+     uint8_t *to))
+
 // ---- Workers
 //
 // qk_barrier: all num_workers workers of a step meet: what each wrote before is visible to all
@@ -407,6 +453,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   QK_FOR_EACH_KV_FORMAT(QK_KV_STORE_, X)                                                           \
   QK_ATTN_ROWS_(X)                                                                                 \
   QK_RECURRENCES_(X)                                                                               \
+  QK_EXPERTS_(X)                                                                                   \
   QK_WORKERS_(X)
 
 // The bitcode has C linkage; native builds put each variant into a namespace instead (Native.h).

@@ -15,6 +15,9 @@ QN_DEVICE float clamped(float x, float least, float most) {
   return x > most ? most : x;
 }
 
+/// x or a bound, if it is above that; NaN stays NaN.
+QN_DEVICE float at_most(float x, float most) { return x > most ? most : x; }
+
 /// A norm's weight or bias: null where there is none; and how far those of the next group are, 0
 /// where all groups share one.
 struct GroupVector {

@@ -50,7 +50,8 @@ template <int kApart, int kLeast, int kCount> QN_DEVICE void scatter_sums(float 
 
 } // namespace streamed
 
-template <StreamedShape kShape, int kChannels, class PanelOf> class StreamedFloatProduct {
+template <StreamedShape kShape, int kChannels, class PanelOf, class Which = RowsInOrder>
+class StreamedFloatProduct {
   static constexpr Packing P = kShape.packing;
   using Stream = ProductStream<kShape, kChannels, PanelOf>;
 
@@ -73,6 +74,10 @@ public:
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
   }
+  QN_DEVICE void choose(Which which) {
+    which_ = which;
+    rows_ = nullptr;
+  }
 
 private:
   static constexpr int kInputs = static_cast<int>(kShape.inputs);
@@ -85,7 +90,7 @@ private:
     using Rows = HeldRows<kShape.holds_rows(kTogether), kRowBytes, kInputs * 4,
                           static_cast<int>(kShape.row_stride(kTogether))>;
     if (x != rows_) {
-      Rows::hold(held_, x, height);
+      Rows::hold(held_, x, which_, height);
       rows_ = x;
     }
     float sums[kTogether * kOwn] = {};
@@ -93,7 +98,7 @@ private:
       const u8 *rows[kTogether];
 #pragma unroll
       for (int m = 0; m < kTogether; ++m)
-        rows[m] = Rows::row(held_, x, m, height);
+        rows[m] = Rows::row(held_, x, which_, m, height);
       for (int unit = Stream::part(); unit < Stream::kUnits; unit += Stream::kParts) {
         const u8 *at = stream_.ring.wait();
         if (kInputs % kUnitInputs == 0 || unit != Stream::kUnits - 1)
@@ -156,6 +161,7 @@ private:
   float *sums_; // [kWarps][kTogether][kSumsStride]
   u8 *held_;
   const u8 *rows_ = nullptr; // that are held
+  Which which_{};
   int multiplied_ = 0;
 };
 

@@ -13,6 +13,7 @@
 //                   called for one of those panels after the other by all threads of a block, which
 //                   have met where someone else still used the tile: writes tile[m * kWidth +
 //                   column] for `height` rows; when it returns the tile can be read
+//   choose(which)   from here on row m is the one that which(m) says, of x on
 // A tile's numbers depend on its row and on the weights alone. Of integer weights, each warp adds
 // up its units' pairs of groups in four sums, pair p in sum p % 4, in order; of float ones each of
 // 16 or 8 lanes its own inputs. These sums are added up in a fixed tree, then the warps' in order.
@@ -162,11 +163,20 @@ QN_DEVICE void prefetch_panels(const u8 *weights, PanelOf panel_of, int count) {
   }
 }
 
+/// Which rows a product takes: those that follow one another from the first on, or those of a list.
+struct RowsInOrder {
+  QN_DEVICE int operator()(int m) const { return m; }
+};
+struct ChosenRows {
+  const int *rows;
+  QN_DEVICE int operator()(int m) const { return rows[m]; }
+};
+
 /// Rows of activations that are read for many panels: held in shared memory where they fit, else
 /// read where they lie. `kBytes` of a row are held, `kStride` from one to the next.
 template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
   /// For all threads of a block, which meet.
-  QN_DEVICE static void hold(u8 *to, const u8 *x, int height) {
+  template <class Which> QN_DEVICE static void hold(u8 *to, const u8 *x, Which which, int height) {
     if constexpr (kHeld) {
       using Word = Select<kRowBytes % 16 == 0 && kBytes % 16 == 0, uint4, u32>;
       __syncthreads(); // whoever still reads what is held
@@ -174,18 +184,19 @@ template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
       for (int m = 0; m < height; ++m)
         each_of<Block, kBytes / static_cast<int>(sizeof(Word))>([&](int i) {
           reinterpret_cast<Word *>(to + m * kStride)[i] =
-              reinterpret_cast<const Word *>(x + m * kRowBytes)[i];
+              reinterpret_cast<const Word *>(x + which(m) * kRowBytes)[i];
         });
       __syncthreads();
     }
   }
   /// Row m; those beyond `height` are the last one again.
-  QN_DEVICE static const u8 *row(const u8 *held, const u8 *x, int m, int height) {
-    const int which = least(m, height - 1);
+  template <class Which>
+  QN_DEVICE static const u8 *row(const u8 *held, const u8 *x, Which which, int m, int height) {
+    const int at = least(m, height - 1);
     if constexpr (kHeld)
-      return held + which * kStride;
+      return held + at * kStride;
     else
-      return x + which * kRowBytes;
+      return x + which(at) * kRowBytes;
   }
 };
 

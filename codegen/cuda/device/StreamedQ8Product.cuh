@@ -53,7 +53,8 @@ template <Scale kScale> QN_DEVICE float2 two_scales(const u8 *at, int g) {
 
 } // namespace streamed
 
-template <StreamedShape kShape, int kChannels, class PanelOf> class StreamedQ8Product {
+template <StreamedShape kShape, int kChannels, class PanelOf, class Which = RowsInOrder>
+class StreamedQ8Product {
   static constexpr Packing P = kShape.packing;
   using Stream = ProductStream<kShape, kChannels, PanelOf>;
 
@@ -75,6 +76,10 @@ public:
     else
       multiply_rows<8, kWidth>(x, height, tile);
     ++multiplied_;
+  }
+  QN_DEVICE void choose(Which which) {
+    which_ = which;
+    rows_ = nullptr;
   }
 
 private:
@@ -107,12 +112,12 @@ private:
     using Rows =
         HeldRows<kHeld, kRowBytes, kPairs * 48, static_cast<int>(kShape.row_stride(kTogether))>;
     if (x != rows_) {
-      Rows::hold(held_, x, height);
+      Rows::hold(held_, x, which_, height);
       rows_ = x;
     }
     Sums<kTogether> sums;
     if (stream_.has_panel(multiplied_)) {
-      const auto row = [&](int m) { return Rows::row(held_, x, m, height); };
+      const auto row = [&](int m) { return Rows::row(held_, x, which_, m, height); };
       Supers supers{};
       for (int unit = Stream::part(); unit < Stream::kUnits; unit += Stream::kParts) {
         const u8 *at = stream_.ring.wait();
@@ -317,6 +322,7 @@ private:
   float *sums_; // [kWarps][kTogether][kSumsStride]
   u8 *held_;
   const u8 *rows_ = nullptr; // that are held
+  Which which_{};
   int multiplied_ = 0;
 };
 

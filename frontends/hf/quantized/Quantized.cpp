@@ -22,6 +22,7 @@ constexpr Scheme kSchemes[] = {
     {"compressed-tensors", quantized::compressed_tensors},
     {"bitsandbytes", quantized::bits_and_bytes},
     {"fp8", quantized::fp8},
+    {"mxfp4", quantized::mxfp4},
 };
 
 std::string method_names() {
@@ -67,8 +68,8 @@ bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, Store
 
 std::string quantized_tensor(const StoredTensors &tensors) {
   for (const auto &[name, tensor] : tensors.list)
-    for (const char *end :
-         {".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight.absmax"})
+    for (const char *end : {".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv",
+                            ".weight.absmax", "_proj_blocks"})
       if (absl::EndsWith(name, end))
         return name;
   return "";

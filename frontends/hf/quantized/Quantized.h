@@ -62,6 +62,7 @@ bool awq(const ConfigJson &config, ModelReader &reader, Modules &modules);
 bool compressed_tensors(const ConfigJson &config, ModelReader &reader, Modules &modules);
 bool bits_and_bytes(const ConfigJson &config, ModelReader &reader, Modules &modules);
 bool fp8(const ConfigJson &config, ModelReader &reader, Modules &modules);
+bool mxfp4(const ConfigJson &config, ModelReader &reader, Modules &modules);
 
 } // namespace quantized
 } // namespace quern::hf

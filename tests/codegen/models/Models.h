@@ -29,6 +29,28 @@ inline constexpr const char *kMamba2 =
   "vocab_size": 331, "hidden_size": 96, "state_size": 24, "num_hidden_layers": 2, "expand": 2,
   "conv_kernel": 4, "num_heads": 12, "head_dim": 16, "n_groups": 2, "chunk_size": 8,
   "hidden_act": "silu", "tie_word_embeddings": false})";
+// A row's blocks that are panels and that are not, biases, a shared expert, windows.
+inline constexpr const char *kMixtral =
+    R"({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"],
+  "vocab_size": 331, "hidden_size": 96, "intermediate_size": 48, "num_hidden_layers": 2,
+  "num_attention_heads": 6, "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "num_local_experts": 5,
+  "num_experts_per_tok": 3, "max_position_embeddings": 256, "hidden_act": "silu",
+  "tie_word_embeddings": false})";
+inline constexpr const char *kQwen2Moe =
+    R"({"model_type": "qwen2_moe", "architectures": ["Qwen2MoeForCausalLM"],
+  "vocab_size": 101, "hidden_size": 60, "intermediate_size": 70, "num_hidden_layers": 2,
+  "num_attention_heads": 5, "num_key_value_heads": 1, "rms_norm_eps": 1e-6, "num_experts": 6,
+  "num_experts_per_tok": 2, "moe_intermediate_size": 40, "shared_expert_intermediate_size": 70,
+  "mlp_only_layers": [0], "max_position_embeddings": 256, "hidden_act": "silu",
+  "tie_word_embeddings": false})";
+inline constexpr const char *kGptOss =
+    R"({"model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"],
+  "vocab_size": 101, "hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 2,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-5,
+  "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8, "swiglu_limit": 0.7,
+  "max_position_embeddings": 256, "hidden_act": "silu",
+  "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+  "tie_word_embeddings": false})";
 
 inline constexpr const char *kMamba =
     R"({"model_type": "mamba", "architectures": ["MambaForCausalLM"],
@@ -69,6 +91,12 @@ inline constexpr ModelCase kModelCases[] = {
     {"qwen35_int8", kQwen35, "int8", true},
     {"recurrences_f32", "recurrences.mlir", "f32", false},
     {"recurrences_int8", "recurrences.mlir", "int8", true},
+    {"mixtral_f32", kMixtral, "f32", false},
+    {"mixtral_int4", kMixtral, "int4", true},
+    {"qwen2_moe_f32", kQwen2Moe, "f32", false},
+    {"qwen2_moe_int8", kQwen2Moe, "int8", true},
+    {"gpt_oss_f32", kGptOss, "f32", false},
+    {"gpt_oss_int4", kGptOss, "int4", true},
     {"gpt2_f32", "gpt2.mlir", "f32", false},
     {"gpt2_keep", "gpt2.mlir", "keep", false},
     {"gpt2_int8", "gpt2.mlir", "int8", true},

@@ -57,7 +57,7 @@ protected:
 };
 
 TEST_F(QuantizedImport, NamesWhatItDoesNotRead) {
-  for (const char *method : {"hqq", "aqlm", "eetq", "quanto", "fbgemm_fp8", "mxfp4", "torchao"}) {
+  for (const char *method : {"hqq", "aqlm", "eetq", "quanto", "fbgemm_fp8", "torchao"}) {
     load("llama-gptq");
     settings()["quant_method"] = method;
     EXPECT_THAT(

@@ -1,6 +1,6 @@
 """Writes the goldens beside it: tiny models of every family, and their logits by transformers in float64.
 
-usage: make_goldens.py        needs: torch, transformers
+usage: make_goldens.py        needs: torch, transformers, safetensors
 
 A golden is a JSON object: `config`, as config.json has it; `tensors`, by name, with their shapes, and
 the mean and spread by which the generator of ir/weights/SyntheticWeights.h makes them (seed 1); `tokens`;
@@ -11,9 +11,11 @@ transformers has in float32: errors below 1e-5 of the logits' deviation. The tes
 import json
 import os
 import sys
+import tempfile
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -37,11 +39,21 @@ FALCON = dict(model_type="falcon", vocab_size=23, hidden_size=24, num_hidden_lay
 
 
 def dense(model_type, **changes):
-    return dict(DENSE, model_type=model_type, **changes)
+    return dict(DENSE, model_type=model_type) | changes
 
 
 def rope(**parameters):
     return dict(rope_parameters=dict(rope_theta=10000.0, **parameters))
+
+
+def experts(model_type, **changes):
+    chosen = {} if model_type in ("ernie4_5_moe", "hunyuan_v1_moe") else dict(num_experts_per_tok=2)
+    return dense(model_type, **(dict(chosen, num_hidden_layers=2) | changes))
+
+
+DBRX = dict(model_type="dbrx", vocab_size=23, d_model=24, n_heads=6, n_layers=2, max_seq_len=32,
+            attn_config=dict(kv_n_heads=2, rope_theta=10000.0, clip_qkv=0.8),
+            ffn_config=dict(ffn_hidden_size=20, moe_num_experts=4, moe_top_k=2))
 
 
 # The second element is what the written config.json has in other words than transformers 5 writes.
@@ -178,6 +190,28 @@ CASES = {
     "lfm2": (dense("lfm2", layer_types=["conv", "full_attention", "conv"]), {}),
     "lfm2-bias": (dense("lfm2", layer_types=["full_attention", "conv", "conv"], conv_bias=True, conv_L_cache=5,
                         block_auto_adjust_ff_dim=False), {}),
+    "mixtral": (experts("mixtral", num_local_experts=4), {}),
+    "mixtral-window": (experts("mixtral", num_local_experts=3, sliding_window=4, hidden_act="gelu"), {}),
+    "qwen3_moe": (experts("qwen3_moe", num_local_experts=5, moe_intermediate_size=16, head_dim=12), {}),
+    "qwen3_moe-sparse": (experts("qwen3_moe", num_local_experts=4, moe_intermediate_size=12, head_dim=8, norm_topk_prob=True,
+                                 decoder_sparse_step=2, attention_bias=True), {}),
+    "qwen2_moe": (experts("qwen2_moe", num_experts=4, moe_intermediate_size=16, shared_expert_intermediate_size=20), {}),
+    "qwen2_moe-dense-layer": (experts("qwen2_moe", num_experts=4, moe_intermediate_size=12, shared_expert_intermediate_size=8,
+                                      norm_topk_prob=True, mlp_only_layers=[1], qkv_bias=False), {}),
+    "olmoe": (experts("olmoe", num_experts=4, num_key_value_heads=6), {}),
+    "olmoe-clip": (experts("olmoe", num_experts=4, clip_qkv=0.6, norm_topk_prob=True), {}),
+    "granitemoe": (experts("granitemoe", num_local_experts=4, residual_multiplier=0.6, attention_multiplier=0.3,
+                           embedding_multiplier=3.0, logits_scaling=1.7), {}),
+    "glm4_moe": (experts("glm4_moe", n_routed_experts=4, moe_intermediate_size=16, head_dim=8), {}),
+    "glm4_moe-groups": (experts("glm4_moe", n_routed_experts=8, moe_intermediate_size=12, head_dim=8, n_group=4, topk_group=2,
+                                use_qk_norm=True, routed_scaling_factor=1.5, n_shared_experts=2, attention_bias=True), {}),
+    "gpt_oss": (experts("gpt_oss", num_local_experts=4, head_dim=8, sliding_window=4, swiglu_limit=0.7, swiglu_alpha=1.2), {}),
+    "dbrx": (DBRX, {}),
+    "dbrx-norm-two": (dict(DBRX, ffn_config=dict(ffn_hidden_size=16, moe_num_experts=5, moe_top_k=3,
+                                                 moe_normalize_expert_weights=2.0)), {}),
+    "minimax_m2": (experts("minimax_m2", num_local_experts=4, head_dim=8), {}),
+    "ernie4_5_moe": (experts("ernie4_5_moe", moe_num_experts=4, moe_k=2, moe_intermediate_size=16, moe_num_shared_experts=1), {}),
+    "hunyuan_v1_moe": (experts("hunyuan_v1_moe", num_experts=4, moe_topk=2, head_dim=8), {}),
 }
 
 
@@ -215,6 +249,24 @@ def statistics(name, shape):
 SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 
+# Families whose experts are one parameter, and many tensors in files: these are what is made up, and loaded.
+BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
+
+
+def by_file(model):
+    """The model with made-up tensors, by the names that it is saved with, and what they are."""
+    tensors, values = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        path = os.path.join(folder, "model.safetensors")
+        for name, old in load_file(path).items():
+            mean, spread = statistics(name, old.shape)
+            values[name] = torch.from_numpy(generate(name, old.numel(), mean, spread).reshape(old.shape))
+            tensors[name] = dict(shape=list(old.shape), mean=mean, spread=spread)
+        save_file(values, path, metadata=dict(format="pt"))
+        return type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval(), tensors
+
+
 def golden(config, rewritten):
     settings = dict(config)
     saved = SAVED.get(settings["model_type"], {})
@@ -223,8 +275,12 @@ def golden(config, rewritten):
     attention = "sdpa" if settings.get("alibi") else "eager"
     model = AutoModelForCausalLM.from_config(cfg, dtype=torch.float32, attn_implementation=attention).eval()
     tensors = {}
+    if config["model_type"] in BY_FILE:
+        model, tensors = by_file(model)
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")  # the others know no float64
     with torch.no_grad():
-        for name, parameter in model.named_parameters():  # each once, however often it is used
+        for name, parameter in [] if tensors else model.named_parameters():  # each once, however often it is used
             name = saved.get(name, name)
             mean, spread = statistics(name, parameter.shape)
             values = generate(name, parameter.numel(), mean, spread).reshape(parameter.shape)

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <random>
@@ -299,6 +300,41 @@ TEST(CodedWeight, NibblesWithScalesOfScales) {
     const float scale = product + 0.123f;
     EXPECT_EQ(rows[i], table[e] * scale) << e;
   }
+}
+
+TEST(CodedWeight, MicroscalingFp4OfSeveralMatrices) {
+  // Two matrices of two rows of 32: input k of row n has code (k + n) % 16, in the low bits where k
+  // is even; the exponents are 127 + n.
+  const float e2m1[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+  std::vector<uint8_t> codes, exponents;
+  for (int n = 0; n < 4; ++n) {
+    for (int k = 0; k < 32; k += 2)
+      codes.push_back(static_cast<uint8_t>((k + n) % 16 | (k + 1 + n) % 16 << 4));
+    exponents.push_back(static_cast<uint8_t>(127 + n));
+  }
+  Coded coded{.layout = Layout::Mxfp4, .bits = 4, .group = 32};
+  coded.codes.element = Element::U8;
+  coded.scales.element = Element::E8M0;
+  const int64_t shape[] = {2, 2, 32};
+  const auto sized = parts_of(coded, shape);
+  ASSERT_TRUE(sized.ok()) << sized.status();
+  EXPECT_EQ((*sized)[0].bytes, 64);
+  EXPECT_EQ((*sized)[1].bytes, 4);
+  const PartBytes parts = {std::as_bytes(std::span(codes)), std::as_bytes(std::span(exponents))};
+  ASSERT_EQ(*choose_format(coded, shape, parts), "mxfp4");
+  EXPECT_TRUE(can_hold(coded, shape, "mxfp4"));
+  EXPECT_FALSE(can_hold(coded, shape, "bf16"));
+  const formats::Format &format = *formats::find_format("mxfp4");
+  std::vector<std::byte> rows(static_cast<size_t>(3 * format.row_bytes(32)));
+  ASSERT_TRUE(coded_rows(coded, shape, parts, format, 1, 3, rows.data()).ok());
+  for (int n = 1; n < 4; ++n) {
+    float values[32];
+    format.decode_row(rows.data() + (n - 1) * format.row_bytes(32), 32, values);
+    for (int k = 0; k < 32; ++k)
+      EXPECT_EQ(values[k], std::ldexp(e2m1[(k + n) % 16], n)) << n << " " << k;
+  }
+  coded.group = 16;
+  EXPECT_THAT(std::string(parts_of(coded, shape).status().message()), HasSubstr("groups of 32"));
 }
 
 TEST(CodedWeight, RefusesAGroupThatThereIsNoneOf) {

@@ -70,6 +70,25 @@ TEST_F(WeightStoreTest, GivesEncodedRowsInPlace) {
   EXPECT_TRUE(scratch.empty());
 }
 
+TEST_F(WeightStoreTest, JoinsTensorsOneBehindTheOther) {
+  // [3, 1, 2]: floats 4 5, then 0 1, then 2 3.
+  WeightRef ref = floats();
+  ref.shape = {3, 1, 2};
+  ref.places = {{file_, 20}, {file_, 4}, {file_, 12}};
+  ref.offset = 20;
+  std::vector<float> rows(6);
+  ASSERT_TRUE(store_.read_rows(ref, 0, 3, rows.data()).ok());
+  EXPECT_THAT(rows, ElementsAre(4, 5, 0, 1, 2, 3));
+  std::vector<std::byte> scratch;
+  const auto one = store_.encoded_rows(ref, 1, 1, scratch);
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(one->data(), store_.file(file_).bytes().data() + 4);
+  ref.places.pop_back();
+  EXPECT_THAT(error(ref), HasSubstr("2 tensors do not make up its rows"));
+  ref.places.push_back({file_, 1 << 20});
+  EXPECT_FALSE(store_.check(ref).ok());
+}
+
 TEST_F(WeightStoreTest, AddsAFileOnce) {
   EXPECT_EQ(*store_.add(path_), file_);
   EXPECT_EQ(store_.files(), 1);

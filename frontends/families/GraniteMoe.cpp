@@ -1,0 +1,44 @@
+// Granite 3 MoE: Granite with experts, whose weights are softmax over the chosen logits.
+#include "frontends/families/ExpertsGguf.h"
+#include "frontends/families/Families.h"
+
+namespace quern {
+
+recipe::Decoder granitemoe_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model);
+  d.family = "granitemoe";
+  d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
+  d.embedding_scale = model.number("embedding_multiplier", -1e9, 1e9, 1.0);
+  d.attention_scale = model.number("attention_multiplier", 1e-9, 1e9, 1.0);
+  d.residual_scale = model.number("residual_multiplier", -1e9, 1e9, 1.0);
+  d.logit_scale = 1 / model.number("logits_scaling", 1e-9, 1e9, 1.0);
+  Experts e = experts_from_hf(
+      model, d,
+      {.count = "num_local_experts", .width = nullptr, .default_count = 8, .default_top_k = 2});
+  e.score = recipe::RouterScore::Chosen;
+  e.fused_gate_up = true;
+  ExpertNames names = kHfMixtralNames;
+  names.router = "model.layers.*.block_sparse_moe.router.layer";
+  names.gate = names.up = "model.layers.*.block_sparse_moe.input_linear.weight";
+  names.down = "model.layers.*.block_sparse_moe.output_linear.weight";
+  recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
+  put_experts(decoder, d, e, names);
+  return decoder;
+}
+
+recipe::Decoder granitemoe_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.experts = true});
+  d.family = "granitemoe";
+  d.rope_interleaved = true; // as in llama
+  const auto scale = [&](const char *key) {
+    const double value = model.number(key, -1e9, 1e9, 0.0);
+    return value == 0 ? 1 : value;
+  };
+  d.embedding_scale = scale("embedding_scale");
+  d.residual_scale = scale("residual_scale");
+  d.attention_scale = model.number("attention.scale", 0, 1e9, 0.0);
+  d.logit_scale = 1 / model.number("logit_scale", 1e-9, 1e9);
+  return gguf_expert_decoder(model, d, experts_from_gguf(model, d));
+}
+
+} // namespace quern
