@@ -24,15 +24,31 @@ Family FormTable::family(std::string_view opcode) const {
   return at == families_.end() ? nullptr : at->second;
 }
 
+namespace {
+
+std::string_view wanted_level() {
+  const char *wanted = std::getenv("QUERN_PTX_LEVEL");
+  return wanted != nullptr ? wanted : "";
+}
+
+} // namespace
+
+absl::Status check_level() {
+  const std::string_view wanted = wanted_level();
+  if (wanted.empty() || wanted == "plain")
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      concat("QUERN_PTX_LEVEL is '", wanted, "'\nhint: it may be plain, or be left out"));
+}
+
 const FormTable &form_table() {
   static const FormTable table = [] {
     FormTable made;
     add_control_forms(made);
 #ifndef QUERN_PTX_PLAIN_ALONE
-    const char *wanted = std::getenv("QUERN_PTX_LEVEL");
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2") &&
-        (wanted == nullptr || std::string_view(wanted) != "plain")) {
+        wanted_level() != "plain") {
       avx2::add_forms(made);
       return made;
     }

@@ -51,6 +51,8 @@ private:
 /// The table for this CPU, made once. `QUERN_PTX_LEVEL=plain` in the environment takes the portable
 /// one.
 const FormTable &form_table();
+/// InvalidArgument where it says anything else.
+absl::Status check_level();
 
 } // namespace quern::ptx
 

@@ -27,6 +27,8 @@ Device::Device(DeviceTraits traits)
     : traits_(std::move(traits)), memory_(2 * traits_.memory + (u64{1} << 30), traits_.memory) {}
 
 absl::StatusOr<const Module *> Device::load(std::string_view text) {
+  if (absl::Status status = check_level(); !status.ok())
+    return status;
   absl::StatusOr<ModuleSyntax> syntax = parse(text);
   if (!syntax.ok())
     return syntax.status();

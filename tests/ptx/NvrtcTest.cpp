@@ -21,10 +21,14 @@ class Nvrtc {
 public:
   Nvrtc() {
     const char *asked = std::getenv("QUERN_NVRTC");
-    for (const char *name : {asked != nullptr ? asked : "", "libnvrtc.so.13", "libnvrtc.so.12",
-                             "/usr/local/cuda/lib64/libnvrtc.so", "libnvrtc.so"})
-      if (library_ == nullptr && *name != '\0')
-        library_ = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    std::vector<std::string> names = {
+        QUERN_SOURCE_DIR "/.nvrtc/nvidia/cu13/lib/libnvrtc.so.13", // scripts/get-nvrtc
+        "libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so", "libnvrtc.so"};
+    if (asked != nullptr && *asked != '\0')
+      names = {asked, concat(asked, "/libnvrtc.so.13"), concat(asked, "/libnvrtc.so.12")};
+    for (const std::string &name : names)
+      if (library_ == nullptr)
+        library_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   }
   bool available() const { return library_ != nullptr; }
 

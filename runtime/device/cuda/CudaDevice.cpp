@@ -74,6 +74,15 @@ absl::StatusOr<LaunchMode> mode_from_environment() {
                    "'\nhint: it may be blocking, discrete, graph or persistent"));
 }
 
+absl::StatusOr<bool> only_ptx_from_environment() {
+  const char *value = std::getenv("QUERN_CUDA_JIT");
+  const std::string_view said = value ? value : "";
+  if (said.empty() || said == "0" || said == "1")
+    return said == "1";
+  return absl::InvalidArgumentError(
+      absl::StrCat("QUERN_CUDA_JIT is '", value, "'\nhint: it may be 0 or 1"));
+}
+
 // A higher level first, and of two of one level the one for that alone.
 std::pair<int, bool> level_of(std::string_view variant) {
   const bool exactly = variant.ends_with('a');
@@ -99,9 +108,12 @@ bool CudaDevice::is_name(std::string_view name) { return index_of(name) >= 0; }
 
 absl::StatusOr<std::unique_ptr<Device>> CudaDevice::open(std::string_view name,
                                                          const DeviceOptions &) {
-  auto mode = mode_from_environment();
+  const auto mode = mode_from_environment();
   if (!mode.ok())
     return mode.status();
+  const auto only_ptx = only_ptx_from_environment();
+  if (!only_ptx.ok())
+    return only_ptx.status();
   auto driver = Driver::load(name == kInterpreter ? Library::interpreter : Library::driver);
   if (!driver.ok())
     return driver.status();
@@ -114,8 +126,7 @@ absl::StatusOr<std::unique_ptr<Device>> CudaDevice::open(std::string_view name,
     return stream.status();
   device->stream_ = *std::move(stream);
   device->mode_ = *mode;
-  const char *only_ptx = std::getenv("QUERN_CUDA_JIT");
-  device->only_ptx_ = only_ptx && std::string_view(only_ptx) == "1";
+  device->only_ptx_ = *only_ptx;
   return device;
 }
 

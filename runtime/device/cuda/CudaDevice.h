@@ -19,7 +19,8 @@ namespace quern::device {
 class CudaDevice final : public Device {
 public:
   /// `name` is "cuda", "cuda:N" or "ptx". Errors: those of Driver::load and Gpu::open;
-  /// InvalidArgument (QUERN_CUDA_LAUNCH is none of LaunchMode's names).
+  /// InvalidArgument (QUERN_CUDA_LAUNCH is none of LaunchMode's names, QUERN_CUDA_JIT neither
+  /// 0 nor 1).
   static absl::StatusOr<std::unique_ptr<Device>> open(std::string_view name,
                                                       const DeviceOptions &options);
   /// Whether `name` is of that form.

@@ -109,6 +109,11 @@ absl::Status Driver::find_functions() {
 
 absl::Status Driver::start() {
   const Result result = init(0);
+  // What the environment says of the interpreter's device is wrong: it tells what it may say.
+  const char *why = nullptr;
+  if (result == kInvalidValue && library_ == Library::interpreter &&
+      error_string(result, &why) == kSuccess && why)
+    return absl::InvalidArgumentError(why);
   if (result == kNoDevice)
     return absl::FailedPreconditionError(
         "there is no CUDA device\nhint: nvidia-smi lists GPUs; CUDA_VISIBLE_DEVICES may hide them; "

@@ -134,7 +134,8 @@ enum class Library {
 class Driver {
 public:
   /// Loads the library, finds all functions, and initialises it. Errors: FailedPrecondition (not
-  /// there; too old: says which CUDA it supports and which is needed; no device).
+  /// there; too old: says which CUDA it supports and which is needed; no device); InvalidArgument
+  /// (what the environment says of the interpreter's device).
   static absl::StatusOr<std::shared_ptr<const Driver>> load(Library library);
   /// The same of the library at `path`.
   static absl::StatusOr<std::shared_ptr<const Driver>> load(Library library,

@@ -1,6 +1,7 @@
 // Attention over sliding windows, on sequences many times longer than them: generated code on state
 // that keeps the window only, against the same code on state that keeps everything.
 #include "tests/codegen/models/CompiledModel.h"
+#include "tests/codegen/models/Models.h"
 
 #include <gtest/gtest.h>
 
@@ -19,14 +20,6 @@ constexpr const char *kMistral =
   "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 8, "rms_norm_eps": 1e-5,
   "max_position_embeddings": 640, "hidden_act": "silu", "rope_theta": 10000.0,
   "sliding_window": 21, "tie_word_embeddings": false})";
-constexpr const char *kGemma2 = R"({"model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"],
-  "vocab_size": 101, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 5,
-  "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-6,
-  "max_position_embeddings": 640, "hidden_activation": "gelu_pytorch_tanh", "rope_theta": 10000.0,
-  "query_pre_attn_scalar": 16, "attn_logit_softcapping": 30.0, "final_logit_softcapping": 20.0,
-  "layer_types": ["sliding_attention", "full_attention", "sliding_attention",
-    "full_attention", "sliding_attention"],
-  "sliding_window": 75, "tie_word_embeddings": true})";
 
 struct Case {
   const char *name;

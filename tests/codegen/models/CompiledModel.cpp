@@ -24,9 +24,6 @@
 
 namespace quern::test {
 
-/// The limits that all models here are compiled for.
-constexpr int64_t kMaxTokens = 64, kMaxSeqs = 4;
-
 static const codegen::VariantInfo *cudaVariant(const std::string &name) {
   static const cuda::CudaTarget target;
   const auto all = target.variants();
@@ -74,8 +71,11 @@ std::string CompiledModel::whyNotRun(const std::string &variant, bool emulate) {
 
 std::unique_ptr<CompiledModel>
 CompiledModel::create(const std::string &text, const std::string &quant, const std::string &names,
-                      Windows windows, const std::string &kv, const std::string &without) {
+                      Windows windows, const std::string &kv, const std::string &without,
+                      const Limits &limits) {
   auto model = begin(text);
+  if (model)
+    model->limits_ = limits;
   const std::vector<std::string> variants = absl::StrSplit(names, ',');
   if (!model || !model->plan(targetsOf(variants), quant, windows, kv, without) ||
       !model->compile(variants))
@@ -141,8 +141,8 @@ bool CompiledModel::plan(const std::vector<std::string> &targets, const std::str
   options.quant = quant;
   options.kv = kv;
   options.without = without;
-  options.max_tokens = kMaxTokens;
-  options.max_seqs = kMaxSeqs;
+  options.max_tokens = limits_.tokens;
+  options.max_seqs = limits_.seqs;
   mlir::Builder builder(context_.get());
   for (const std::string &target : targets) {
     mlir::ModuleOp module = *planned_.emplace_back(imported_->clone());
@@ -189,8 +189,8 @@ bool CompiledModel::compile(const std::vector<std::string> &variants) {
   }
   contents.extras.producer = "test";
   contents.extras.context = length_;
-  contents.extras.max_tokens = kMaxTokens;
-  contents.extras.max_seqs = kMaxSeqs;
+  contents.extras.max_tokens = limits_.tokens;
+  contents.extras.max_seqs = limits_.seqs;
   artifact_ = folder_ + "/model.quern";
   auto file = artifact::AtomicFile::create(artifact_);
   if (!file.ok()) {
@@ -217,7 +217,7 @@ std::unique_ptr<session::Engine> CompiledModel::engine(int threads, uint64_t ctx
                                                             : cpu           ? "cpu"
                                                                             : "ptx",
                                                   .ctx = ctx,
-                                                  .slots = 4,
+                                                  .slots = limits_.slots,
                                                   .threads = threads});
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? std::move(*engine) : nullptr;

@@ -14,6 +14,12 @@
 
 namespace quern::test {
 
+/// What a model is compiled for, and how many slots its engines have.
+struct Limits {
+  int64_t tokens = 64, seqs = 4; ///< the most of a step
+  uint64_t slots = 4;
+};
+
 class CompiledModel {
 public:
   /// Whether state keeps no more than the layers' windows, or everything.
@@ -29,11 +35,10 @@ public:
   /// module of the import phase in modules/; `without` as --without has it. Where this CPU cannot
   /// run a variant of its own, its microkernels are those over emulated instructions, the code
   /// around them AVX2's. Failures end the test.
-  static std::unique_ptr<CompiledModel> create(const std::string &model, const std::string &quant,
-                                               const std::string &variants,
-                                               Windows windows = Windows::kept,
-                                               const std::string &kv = "f32",
-                                               const std::string &without = "");
+  static std::unique_ptr<CompiledModel>
+  create(const std::string &model, const std::string &quant, const std::string &variants,
+         Windows windows = Windows::kept, const std::string &kv = "f32",
+         const std::string &without = "", const Limits &limits = {});
   /// The same up to the plan phase: without code, for tests that look at what code is made from.
   static std::unique_ptr<CompiledModel> plan(const std::string &model, const std::string &quant,
                                              const std::string &kv = "f32",
@@ -66,6 +71,7 @@ private:
   std::vector<mlir::OwningOpRef<mlir::ModuleOp>> planned_; // one a target
   std::string folder_, artifact_;
   int64_t vocab_ = 0, length_ = 0; ///< length: the model's context
+  Limits limits_;
   bool emulated_ = false;
 };
 

@@ -64,6 +64,17 @@ inline constexpr const char *kQwen35 =
   "linear_num_value_heads": 4, "linear_key_head_dim": 24, "linear_value_head_dim": 16,
   "max_position_embeddings": 256, "hidden_act": "silu", "tie_word_embeddings": false})";
 
+// Its window is longer than a page of kv state and ends inside one.
+inline constexpr const char *kGemma2 =
+    R"({"model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"],
+  "vocab_size": 101, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 5,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rms_norm_eps": 1e-6,
+  "max_position_embeddings": 640, "hidden_activation": "gelu_pytorch_tanh", "rope_theta": 10000.0,
+  "query_pre_attn_scalar": 16, "attn_logit_softcapping": 30.0, "final_logit_softcapping": 20.0,
+  "layer_types": ["sliding_attention", "full_attention", "sliding_attention",
+    "full_attention", "sliding_attention"],
+  "sliding_window": 75, "tie_word_embeddings": true})";
+
 struct ModelCase {
   const char *name;
   const char *model; ///< as CompiledModel::create takes it

@@ -2,9 +2,6 @@
 
 #include "tests/ptx/Schedules.h"
 
-#include <cstdlib>
-#include <string_view>
-
 namespace quern::ptx::driver {
 namespace {
 
@@ -93,18 +90,15 @@ Result ready(const Context &made) {
 }
 
 void make_device(Context &made) {
-  made.device = std::make_unique<Device>(made.traits);
+  made.device = std::make_unique<Device>(made.settings.traits);
   made.watch = std::make_unique<Watch>(kDeviceBase, made.device->memory().reserve());
   made.device->set_observer(made.watch.get());
-  const char *mode = std::getenv("QUERN_PTX_MODE");
-  const char *text = std::getenv("QUERN_PTX_SEED");
-  const char *count = std::getenv("QUERN_PTX_COUNT");
-  const u32 seed = static_cast<u32>(text != nullptr ? std::strtoul(text, nullptr, 10) : 0);
-  if (mode != nullptr && std::string_view(mode) == "perturbed")
+  const u32 seed = made.settings.seed;
+  if (made.settings.perturbed)
     made.device->set_perturbation(seed * 2 + 1);
   made.schedule = seed != 0 ? new_schedule(seed) : nullptr;
   made.device->set_scheduler(made.schedule.get());
-  made.counts = made.counts || (count != nullptr && std::string_view(count) == "1");
+  made.counts = made.counts || made.settings.counts;
   made.watch->count(made.counts);
 }
 

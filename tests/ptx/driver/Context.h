@@ -8,6 +8,7 @@
 
 #include "tests/ptx/Interpreter.h"
 #include "tests/ptx/Watch.h"
+#include "tests/ptx/driver/Settings.h"
 
 #include <chrono>
 #include <functional>
@@ -107,7 +108,7 @@ struct Context {
   std::recursive_mutex lock;
   bool initialized = false;
   int retained = 0;
-  DeviceTraits traits;
+  Settings settings; ///< of the next context, or the one that is there
   std::unique_ptr<Device> device;
   std::unique_ptr<Watch> watch; ///< of the device
   std::unique_ptr<Scheduler> schedule;
@@ -139,9 +140,8 @@ Result ready(const Context &made);
 /// Whether this thread has the context current.
 bool &current();
 
-/// The device of a fresh context, and who watches it, set up as the environment says:
-/// QUERN_PTX_MODE, QUERN_PTX_SEED (numerics' as well as the order of warps and blocks, as in
-/// Schedules.h) and QUERN_PTX_COUNT.
+/// The device of a fresh context, and who watches it, as the settings have them. The seed is
+/// numerics' as well as the order's of warps and blocks (Schedules.h).
 void make_device(Context &made);
 
 /// Tells the detectors of a copy or a fill; what it races with becomes the report.

@@ -3,7 +3,6 @@
 #include "tests/ptx/driver/Context.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -11,16 +10,6 @@ using namespace quern::ptx;
 using namespace quern::ptx::driver;
 
 namespace {
-
-// A number from the environment, or `otherwise`.
-u64 setting(const char *name, u64 otherwise) {
-  const char *text = std::getenv(name);
-  if (text == nullptr || *text == '\0')
-    return otherwise;
-  char *end = nullptr;
-  const u64 value = std::strtoull(text, &end, 10);
-  return *end == '\0' ? value : otherwise;
-}
 
 struct Attribute {
   int number;
@@ -86,16 +75,12 @@ QUERN_PTX_DRIVER int cuInit(unsigned flags) {
   const std::lock_guard hold(made.lock);
   if (flags != 0)
     return kInvalidValue;
-  if (made.initialized)
-    return kSuccess;
-  const char *name = std::getenv("QUERN_PTX_DEVICE");
-  auto traits = device_traits(name != nullptr && *name != '\0' ? name : "h100");
-  if (!traits.ok())
-    return refused(made, kNoDevice, std::string(traits.status().message()));
-  made.traits = *traits;
-  made.traits.name = "PTX interpreter (" + made.traits.name + ")";
-  made.traits.multiprocessors = static_cast<u32>(
-      std::clamp<u64>(setting("QUERN_PTX_SMS", made.traits.multiprocessors), 1, 1024));
+  auto settings = settings_from_environment();
+  if (!settings.ok())
+    return refused(made, kInvalidValue, std::string(settings.status().message()));
+  // A process may have one device after another, but none changes while it is used.
+  if (made.retained == 0)
+    made.settings = *std::move(settings);
   made.initialized = true;
   return kSuccess;
 }
@@ -161,8 +146,8 @@ QUERN_PTX_DRIVER int cuDeviceGetName(char *name, int bytes, int device) {
     return kInvalidValue;
   if (device != 0)
     return kInvalidDevice;
-  const size_t length = std::min(made.traits.name.size(), static_cast<size_t>(bytes) - 1);
-  std::memcpy(name, made.traits.name.data(), length);
+  const size_t length = std::min(made.settings.traits.name.size(), static_cast<size_t>(bytes) - 1);
+  std::memcpy(name, made.settings.traits.name.data(), length);
   name[length] = '\0';
   return kSuccess;
 }
@@ -174,7 +159,7 @@ QUERN_PTX_DRIVER int cuDeviceGetAttribute(int *value, int attribute, int device)
     return kNotInitialized;
   if (device != 0)
     return kInvalidDevice;
-  const i64 found = device_attribute(made.traits, attribute);
+  const i64 found = device_attribute(made.settings.traits, attribute);
   if (value == nullptr || found < 0)
     return kInvalidValue;
   *value = static_cast<int>(found);
@@ -190,7 +175,7 @@ QUERN_PTX_DRIVER int cuDeviceTotalMem_v2(size_t *bytes, int device) {
     return kInvalidValue;
   if (device != 0)
     return kInvalidDevice;
-  *bytes = made.traits.memory;
+  *bytes = made.settings.traits.memory;
   return kSuccess;
 }
 
@@ -302,7 +287,7 @@ QUERN_PTX_DRIVER int cuModuleLoadDataEx(void **handle, const void *image, unsign
     if (function->entry)
       module->functions[name] = {
           module, function.get(),
-          std::max(made.traits.shared_without_asking, function->static_shared) -
+          std::max(made.settings.traits.shared_without_asking, function->static_shared) -
               function->static_shared};
   *handle = module;
   return kSuccess;
@@ -370,7 +355,7 @@ QUERN_PTX_DRIVER int cuFuncGetAttribute(int *value, int attribute, void *handle)
     *value = module.target;
     return kSuccess;
   case 6:
-    *value = made.traits.capability;
+    *value = made.settings.traits.capability;
     return kSuccess;
   case 7:
     *value = 0;
@@ -394,7 +379,8 @@ QUERN_PTX_DRIVER int cuFuncSetAttribute(void *handle, int attribute, int value) 
   if (attribute == 9)
     return kSuccess; // how the cache is divided is a wish
   if (attribute != 8 || value < 0 ||
-      static_cast<u32>(value) + function->function->static_shared > made.traits.shared_per_block)
+      static_cast<u32>(value) + function->function->static_shared >
+          made.settings.traits.shared_per_block)
     return kInvalidValue;
   function->most_dynamic = static_cast<u32>(value);
   return kSuccess;

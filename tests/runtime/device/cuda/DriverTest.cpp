@@ -157,5 +157,14 @@ TEST_F(CudaDriver, ModeIsNone) {
                                               HasSubstr("hint: it may be blocking")));
 }
 
+TEST_F(CudaDriver, JitIsNeitherOnNorOff) {
+  setenv("QUERN_CUDA_JIT", "yes", 1);
+  EXPECT_EQ(message(open().status()), "QUERN_CUDA_JIT is 'yes'\nhint: it may be 0 or 1");
+  for (const char *good : {"", "0", "1"}) {
+    setenv("QUERN_CUDA_JIT", good, 1);
+    EXPECT_TRUE(open().ok()) << good;
+  }
+}
+
 } // namespace
 } // namespace quern::device::cuda

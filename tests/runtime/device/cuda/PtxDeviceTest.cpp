@@ -18,11 +18,51 @@ protected:
   void SetUp() override {
     test::FakeGpuTest::SetUp();
     setenv("QUERN_PTX_LIBRARY", QUERN_PTX_DRIVER, 1);
-    for (const char *name :
-         {"QUERN_PTX_DEVICE", "QUERN_PTX_SMS", "QUERN_PTX_SEED", "QUERN_PTX_MODE"})
+    forget();
+  }
+  void TearDown() override {
+    forget();
+    test::FakeGpuTest::TearDown();
+  }
+  static void forget() {
+    for (const char *name : {"QUERN_PTX_DEVICE", "QUERN_PTX_SMS", "QUERN_PTX_SEED",
+                             "QUERN_PTX_MODE", "QUERN_PTX_COUNT", "QUERN_PTX_LEVEL"})
       unsetenv(name);
   }
 };
+
+// Tests that what the environment says of the device is done or refused, as long as a process
+// lives, and that the error says what may stand there.
+TEST_F(PtxDevice, WrongSettingsAreRefused) {
+  struct Setting {
+    const char *name, *good, *wrong, *hint;
+  };
+  for (const auto &[name, good, wrong, hint] :
+       {Setting{"QUERN_PTX_DEVICE", "h100", "b200", "a100 or h100"},
+        Setting{"QUERN_PTX_DEVICE", "h100", "sm_90a", "a100 or h100"},
+        Setting{"QUERN_PTX_SMS", "7", "0", "a number from 1 to 1024"},
+        Setting{"QUERN_PTX_SMS", "1024", "1025", "a number from 1 to 1024"},
+        Setting{"QUERN_PTX_SMS", "1", "4 ", "a number from 1 to 1024"},
+        Setting{"QUERN_PTX_SEED", "4294967295", "4294967296", "a number from 0 to 4294967295"},
+        Setting{"QUERN_PTX_SEED", "0", "-1", "a number from 0 to 4294967295"},
+        Setting{"QUERN_PTX_SEED", "21", "one", "a number from 0 to 4294967295"},
+        Setting{"QUERN_PTX_MODE", "perturbed", "perturb", "exact or perturbed"},
+        Setting{"QUERN_PTX_MODE", "exact", "Exact", "exact or perturbed"},
+        Setting{"QUERN_PTX_COUNT", "1", "yes", "0 or 1"},
+        Setting{"QUERN_PTX_COUNT", "0", "2", "0 or 1"},
+        Setting{"QUERN_PTX_LEVEL", "plain", "avx512", "plain, or be left out"}}) {
+    SCOPED_TRACE(std::string(name) + "=" + wrong);
+    setenv(name, wrong, 1);
+    EXPECT_THAT(message(open().status()), testing::EndsWith(std::string(name) + " is '" + wrong +
+                                                            "'\nhint: it may be " + hint));
+    for (const char *right : {good, ""}) {
+      setenv(name, right, 1);
+      const auto engine = open();
+      EXPECT_TRUE(engine.ok()) << engine.status();
+    }
+    unsetenv(name);
+  }
+}
 
 // Tests that the fake model gives the CPU's logits and tokens in each way of launching: one launch
 // of blocks that meet at a barrier gives those of many launches.
