@@ -156,8 +156,8 @@ std::vector<std::string> nvrtc_candidates() {
   for (const char *name : {"CUDA_HOME", "CUDA_PATH"})
     if (const std::string home = from_environment(name); !home.empty())
       toolkits.emplace_back(home);
-  toolkits.emplace_back("/usr.local/cuda");
-  for (fs::path &versioned : entries("/usr.local", "cuda-"))
+  toolkits.emplace_back("/usr/local/cuda");
+  for (fs::path &versioned : entries("/usr/local", "cuda-"))
     toolkits.push_back(std::move(versioned));
   toolkits.emplace_back("/opt/cuda");
   toolkits.emplace_back("/usr/lib/cuda");
@@ -171,7 +171,7 @@ std::vector<std::string> nvrtc_candidates() {
     }
   if (const std::string home = from_environment("HOME"); !home.empty())
     add_pythons(fs::path(home) / ".local", all);
-  add_pythons("/usr.local", all);
+  add_pythons("/usr/local", all);
   return all;
 }
 
