@@ -68,7 +68,10 @@ public:
   /// function NAME_prefetch(worker, workers, weights) that calls the first of them into the second
   /// cache, and the number of the parameter that they are.
   bool prefetches() const { return !prefetch_.empty(); }
-  const std::string &prefetchFunction() const { return prefetch_; }
+  /// `inlined`: as function()'s.
+  std::string prefetchFunction(bool inlined) const {
+    return (inlined ? "__device__ void " : "__device__ __noinline__ void ") + prefetch_;
+  }
   size_t prefetchedParameter() const { return prefetched_; }
   /// Shared memory of a block, in bytes.
   int64_t sharedBytes() const { return sharedBytes_; }
@@ -131,7 +134,8 @@ public:
   };
   /// The team's threads meet, and see what each wrote before.
   void sync(Team team = Team::Block);
-  /// What prefetchFunction() and prefetchedParameter() answer; `weights` is an operand.
+  /// What prefetchFunction() and prefetchedParameter() answer: the function from its name on, and
+  /// `weights`, an operand.
   void setPrefetch(std::string function, mlir::Value weights);
   /// What mostWorkers() answers.
   void setWork(std::function<int64_t(const BucketShape &)> work) { work_ = std::move(work); }

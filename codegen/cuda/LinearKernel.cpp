@@ -127,8 +127,7 @@ private:
       return;
     // Of one row, whether it is wanted or not.
     Text ahead;
-    ahead.open("__device__ void ", kernel.name(),
-               "_prefetch(int worker, int workers, const u8 *weights)");
+    ahead.open(kernel.name(), "_prefetch(int worker, int workers, const u8 *weights)");
     panelOf(ahead, times("item", together));
     ahead.line(
         "prefetch_panels<", product.shape, ">(weights, panel_of, ",

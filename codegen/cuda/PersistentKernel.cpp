@@ -80,9 +80,11 @@ private:
     // where layers are alike in no order that repeats (6.8 of them, not 2.7, for gemma2 of three
     // layers). So what is called at several places is code of its own, and what a loop of layers
     // alone calls stays inlined.
-    for (const Kernel *kernel : used)
-      absl::StrAppend(&all, "\n", kernel->function(written.at(kernel) == 1),
-                      kernel->prefetchFunction());
+    for (const Kernel *kernel : used) {
+      absl::StrAppend(&all, "\n", kernel->function(written.at(kernel) == 1));
+      if (const auto ahead = prefetched.find(kernel); ahead != prefetched.end())
+        absl::StrAppend(&all, kernel->prefetchFunction(ahead->second == 1));
+    }
     Text tail;
     tail.line("");
     for (const auto &[i, loop] : llvm::enumerate(loops))
@@ -165,6 +167,7 @@ private:
   }
   /// Fetches the weights of a call ahead.
   void prefetch(size_t call, const Loop *loop, const std::string &row) {
+    ++prefetched[kernels[call]];
     body.line("kernels::", kernels[call]->name(), "_prefetch(worker, workers, ",
               argument(call, kernels[call]->prefetchedParameter(), loop, row), ");");
   }
@@ -232,7 +235,7 @@ private:
   llvm::ArrayRef<Loop> loops;
   llvm::ArrayRef<const Kernel *> kernels;
   Text body{1};
-  std::map<const Kernel *, size_t> written; ///< calls of a kernel in `body`
+  std::map<const Kernel *, size_t> written, prefetched; ///< calls in `body`, and of the prefetches
   std::string parameters;
   llvm::SmallVector<Operand, 8> operands;
 };

@@ -343,7 +343,9 @@ private:
   /// Adds the products of all queries with the key at `place` of a page, over its numbers in order.
   QN_DEVICE static void products(const AttentionTile &tile, const u8 *page, int place,
                                  const float *query, float (&sums)[kRows]) {
-    constexpr int kAtOnce = kRows > 8 ? 8 : 16, kWhole = S::kKeyDim / kAtOnce * kAtOnce;
+    // A multiple of 8 is taken in eights rather than with code of its own for what is left.
+    constexpr int kAtOnce = kRows > 8 || S::kKeyDim % 16 == 8 ? 8 : 16;
+    constexpr int kWhole = S::kKeyDim / kAtOnce * kAtOnce;
     const auto *const keys = Keys::numbers(page) + Keys::key_at(0, place);
     const float *const scales = Keys::scales(page) + place;
 #pragma unroll 1
