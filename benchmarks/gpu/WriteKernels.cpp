@@ -104,8 +104,7 @@ std::vector<Job> jobs_of(const Wanted &wanted, bool few) {
         // measuring.
         const bool same =
             ring != 8192 && shape.stages() == rule.stages() && together == rule.panels;
-        const bool fits = streamed_shape(p, panels, wanted.inputs, 8, cut).shared_bytes() <=
-                          cuda::ProductTable::kMostShared;
+        const bool fits = streamed_shape(p, panels, wanted.inputs, 8, cut).is_possible();
         if (!built_in && (!fits || same || panels / together < kLeastItems ||
                           (few && (together > 2 || ring != rule.warp_bytes))))
           continue;

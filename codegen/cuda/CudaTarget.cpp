@@ -35,11 +35,14 @@ absl::StatusOr<std::string> CudaTarget::native() const {
     return absl::FailedPreconditionError(absl::StrCat(why.substr(0, why.find('\n')), kHint));
   }
   for (const codegen::VariantInfo &variant : llvm::reverse(variants()))
-    for (const device::cuda::GpuInfo &gpu : *gpus)
+    for (const device::cuda::GpuInfo &gpu : gpus->answering)
       if (device::cuda::why_not(variant.name, gpu).empty())
         return variant.name;
-  return absl::FailedPreconditionError(
-      absl::StrCat("this machine has no GPU that runs any variant of the target cuda", kHint));
+  std::string silent;
+  for (const device::cuda::SilentGpu &gpu : gpus->silent)
+    absl::StrAppend(&silent, "; CUDA device ", gpu.index, " does not answer: ", gpu.why);
+  return absl::FailedPreconditionError(absl::StrCat(
+      "this machine has no GPU that runs any variant of the target cuda", silent, kHint));
 }
 
 absl::Status CudaTarget::available() const { return cuda::available(); }

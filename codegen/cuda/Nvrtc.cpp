@@ -145,6 +145,9 @@ std::string kernel_of(const CompileJob &job) {
 constexpr const char *kFaultHint =
     "\nhint: this is a fault of quern itself; please report it, with what --emit-dir writes";
 
+constexpr const char *kBuiltinsHint =
+    "\nhint: NVRTC's libnvrtc-builtins is gone or of another version: install NVRTC anew";
+
 absl::StatusOr<Translated> translate(const NvrtcLibrary &library, const CompileJob &job,
                                      const std::vector<std::string> &options) {
   std::vector<const char *> texts, names, values;
@@ -166,9 +169,10 @@ absl::StatusOr<Translated> translate(const NvrtcLibrary &library, const CompileJ
   Translated made;
   made.log = trimmed(program.text(library.GetProgramLogSize, library.GetProgramLog));
   if (result != 0)
-    return absl::InternalError(absl::StrCat("NVRTC ", library.version(), " does not compile ",
-                                            kernel_of(job), ": ", library.GetErrorString(result),
-                                            "\n", first_error(made.log), kFaultHint));
+    return absl::InternalError(
+        absl::StrCat("NVRTC ", library.version(), " does not compile ", kernel_of(job), ": ",
+                     library.GetErrorString(result), "\n", first_error(made.log),
+                     result == kNvrtcBuiltinsFailed ? kBuiltinsHint : kFaultHint));
   made.ptx = trimmed(program.text(library.GetPTXSize, library.GetPTX));
   made.cubin = program.text(library.GetCUBINSize, library.GetCUBIN);
   if (made.ptx.empty())

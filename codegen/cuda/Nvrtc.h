@@ -6,7 +6,9 @@
 //   where scripts/get-nvrtc puts it: .nvrtc, in the tree that the program was built in;
 //   by name, as the system's loader looks (libnvrtc.so.13, .12);
 //   in $CUDA_HOME, $CUDA_PATH and the toolkit's usual folders;
-//   in the Python environment $VIRTUAL_ENV.
+//   in the environments $VIRTUAL_ENV and $CONDA_PREFIX, and among the packages of the user's and
+//   the system's Python (what pip leaves in ~/.local and /usr/local).
+// The first that is new enough and compiles an empty kernel is taken.
 // Where the toolkit's assembler is, too (Assembler.h), NVRTC makes PTX alone, once for all
 // architectures.
 #ifndef QUERN_CODEGEN_CUDA_NVRTC_H

@@ -5,7 +5,9 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace quern::cuda {
 
@@ -38,12 +40,22 @@ struct NvrtcLibrary {
   std::string version() const { return std::to_string(major) + "." + std::to_string(minor); }
 };
 
-/// The first that is new enough, of where Nvrtc.h says; found once, and kept for good. Error:
-/// FailedPrecondition, with what was found instead and what to install.
+/// NVRTC_ERROR_BUILTIN_OPERATION_FAILURE: there is no libnvrtc-builtins of its version.
+inline constexpr int kNvrtcBuiltinsFailed = 7;
+
+/// The first that is new enough and compiles, of where Nvrtc.h says; found once, and kept for good.
+/// Error: FailedPrecondition, with what was found instead and what to install.
 absl::StatusOr<const NvrtcLibrary *> nvrtc_library();
 
 /// The same, by what the environment says now; not kept. For tests.
 absl::StatusOr<NvrtcLibrary> find_nvrtc();
+
+/// Where it looks if QUERN_NVRTC says nothing, in order: names for the system's loader, and files
+/// that there are.
+std::vector<std::string> nvrtc_candidates();
+
+/// The first of these that is new enough and compiles; those before it that are not are unloaded.
+absl::StatusOr<NvrtcLibrary> first_nvrtc(std::span<const std::string> paths);
 
 } // namespace quern::cuda
 

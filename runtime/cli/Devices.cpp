@@ -6,6 +6,7 @@
 #include "runtime/cli/Verbs.h"
 #include "runtime/device/cpu/Cores.h"
 #include "runtime/device/cpu/Features.h"
+#include "runtime/device/cuda/CodeSection.h"
 #include "runtime/device/cuda/Gpu.h"
 
 #include <absl/strings/str_cat.h>
@@ -22,9 +23,13 @@ namespace {
 using device::VariantStatus;
 
 // Those of one target: an artifact's, or what the compiler makes code for. Best first.
+struct CudaVariant {
+  std::string name;
+  uint32_t shared = 0; ///< bytes of shared memory of a block that its code takes, where it is known
+};
 struct Variants {
   std::vector<VariantStatus> cpu;
-  std::vector<std::string> cuda;
+  std::vector<CudaVariant> cuda;
 };
 
 // The first that is usable; "" if none is.
@@ -41,7 +46,8 @@ Variants known_to_runtime() {
         {std::string(known.name), missing.empty(),
          missing.empty() ? "" : absl::StrCat("needs ", missing, ", which this CPU does not have")});
   }
-  variants.cuda.assign(kCudaVariants.begin(), kCudaVariants.end());
+  for (const auto &known : kCudaVariants)
+    variants.cuda.push_back({std::string(known)});
   return variants;
 }
 
@@ -56,8 +62,10 @@ absl::StatusOr<Variants> held_by(const std::string &path) {
   variants.cpu = (*cpu)->variants(**artifact);
   for (const artifact::Variant *variant : artifact::items((*artifact)->manifest().variants()))
     if (artifact::text(variant->target()) == "cuda")
-      variants.cuda.emplace_back(artifact::text(variant->name()));
-  std::ranges::sort(variants.cuda, std::greater());
+      variants.cuda.push_back({std::string(artifact::text(variant->name()))});
+  for (CudaVariant &variant : variants.cuda)
+    variant.shared = device::cuda::largest_shared((*artifact)->code(variant.name));
+  std::ranges::sort(variants.cuda, std::greater(), &CudaVariant::name);
   return variants;
 }
 
@@ -68,34 +76,41 @@ struct Gpu {
   std::vector<VariantStatus> variants;
 };
 
-// Those of the driver and, where it is there, of the interpreter of PTX. `none`: why the driver
-// shows none.
-std::vector<Gpu> find_gpus(const std::vector<std::string> &variants, std::string &none) {
+struct Found {
+  std::vector<Gpu> gpus;
+  std::vector<device::cuda::SilentGpu> silent; ///< of the driver's
+  std::string none;                            ///< why the driver shows none
+};
+
+// Those of the driver and, where it is there, of the interpreter of PTX.
+Found find_gpus(const std::vector<CudaVariant> &variants) {
   using device::cuda::Driver;
   using device::cuda::Library;
-  std::vector<Gpu> gpus;
+  Found all;
   for (const Library library : {Library::driver, Library::interpreter}) {
     const auto driver = Driver::load(library);
     const auto found = driver.ok() ? device::cuda::list_gpus(**driver) : driver.status();
     if (library == Library::driver && !found.ok()) {
       const std::string message(found.status().message());
-      none = message.substr(0, message.find('\n'));
-    } else if (library == Library::driver && found->empty()) {
-      none = "there is no CUDA device";
+      all.none = message.substr(0, message.find('\n'));
+    } else if (library == Library::driver && found->answering.empty()) {
+      all.none = found->silent.empty() ? "there is no CUDA device" : "no CUDA device answers";
     }
     if (!found.ok())
       continue;
-    for (const device::cuda::GpuInfo &info : *found) {
-      Gpu &gpu = gpus.emplace_back();
+    if (library == Library::driver)
+      all.silent = found->silent;
+    for (const device::cuda::GpuInfo &info : found->answering) {
+      Gpu &gpu = all.gpus.emplace_back();
       gpu.device = library == Library::interpreter ? "ptx" : absl::StrCat("cuda:", info.index);
       gpu.info = info;
-      for (const std::string &variant : variants) {
-        const std::string why = device::cuda::why_not(variant, info);
-        gpu.variants.push_back({variant, why.empty(), why});
+      for (const CudaVariant &variant : variants) {
+        const std::string why = device::cuda::why_not(variant.name, info, variant.shared);
+        gpu.variants.push_back({variant.name, why.empty(), why});
       }
     }
   }
-  return gpus;
+  return all;
 }
 
 // Whether a variant runs on any GPU of the machine.
@@ -151,13 +166,12 @@ int devices(Args args) {
   for (const device::Feature &feature : device::cpu_features())
     if (feature.present)
       features.emplace_back(feature.name);
-  std::string none;
-  const std::vector<Gpu> gpus = find_gpus(variants.cuda, none);
+  const auto [gpus, silent, none] = find_gpus(variants.cuda);
 
   if (json) {
     std::vector<VariantStatus> all = variants.cpu;
-    for (const std::string &variant : variants.cuda)
-      all.push_back(on_any(variant, gpus, none));
+    for (const CudaVariant &variant : variants.cuda)
+      all.push_back(on_any(variant.name, gpus, none));
     auto list = nlohmann::ordered_json::array();
     for (const Gpu &gpu : gpus)
       list.push_back({{"device", gpu.device},
@@ -167,12 +181,16 @@ int devices(Args args) {
                       {"multiprocessors", gpu.info.multiprocessors},
                       {"variants", to_json(gpu.variants)},
                       {"chosen", chosen_of(gpu.variants)}});
+    auto without_answer = nlohmann::ordered_json::array();
+    for (const device::cuda::SilentGpu &gpu : silent)
+      without_answer.push_back({{"device", absl::StrCat("cuda:", gpu.index)}, {"why", gpu.why}});
     print_json({{"cpu",
                  {{"model", device::cpu_model()},
                   {"cores", device::usable_cores()},
                   {"cpus", device::usable_cpus()},
                   {"features", features}}},
                 {"gpus", list},
+                {"silent_gpus", without_answer},
                 {"variants", to_json(all)},
                 {"chosen", chosen_of(variants.cpu)}});
     return kDone;
@@ -183,6 +201,9 @@ int devices(Args args) {
   print_variants(variants.cpu);
   if (!none.empty())
     std::printf("cuda      %s\n", none.c_str());
+  for (const device::cuda::SilentGpu &gpu : silent)
+    std::printf("%-9s does not answer: %s\n", absl::StrCat("cuda:", gpu.index).c_str(),
+                gpu.why.c_str());
   for (const Gpu &gpu : gpus) {
     std::printf("%-9s %s, compute capability %s, %s, %d multiprocessors\n", gpu.device.c_str(),
                 gpu.info.name.c_str(), gpu.info.capability().c_str(),

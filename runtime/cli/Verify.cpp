@@ -115,6 +115,15 @@ absl::Status check_vector(session::Engine &engine, const artifact::LogitsVector 
   return absl::OkStatus();
 }
 
+// What could not be replayed here, after what was found to hold without a device.
+absl::Status not_here(const absl::Status &why, const Verified &verified) {
+  return absl::Status(
+      why.code(), absl::StrCat("the checksums of ", verified.bytes, " bytes and ", verified.texts,
+                               " tokenizer vectors hold, but the reference logits cannot be "
+                               "replayed here: ",
+                               why.message()));
+}
+
 absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proof,
                           Verified &verified) {
   const auto vectors = items(proof.logits());
@@ -128,7 +137,7 @@ absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proo
     options.ctx = options.needed_ctx;
   auto engine = session::Engine::open(model.model, options);
   if (!engine.ok())
-    return engine.status();
+    return not_here(engine.status(), verified);
   for (uint32_t i = 0; i < vectors.size(); ++i)
     if (absl::Status status = check_vector(**engine, *vectors[i], i, verified); !status.ok())
       return status;

@@ -32,15 +32,17 @@ struct StreamedShape {
   int panels = 1; ///< of a block at a time: 1, 2, 4 or 8
   int rows = 1;   ///< the most that are computed at once: 1, or 8, of which two are not computed
                   ///< as eight are
-  /// Bytes of weights that are on their way to a warp, about: eight warps' keep memory busy.
+  /// Bytes of weights that are on their way to a warp, about, where shared memory has room: eight
+  /// warps' keep memory busy.
   int warp_bytes = 8192;
 
   static constexpr int kWarps = 8;
   static constexpr int kLanes = 32;
   /// Inputs that share a scale of the activations.
   static constexpr int kPairInputs = 32;
-  /// Shared memory that activations may take; rows that do not fit are read where they lie.
-  static constexpr int64_t kMostRowBytes = 64 << 10;
+  /// Shared memory that a block may take on every GPU since the A100, which has more itself: those
+  /// of compute capability 8.6, 8.9 and 12.0 have 99 KiB.
+  static constexpr int64_t kMostBlockBytes = 99 << 10;
 
   constexpr bool is_integer() const { return !packing.is_float(); }
   /// Warps that share a panel.
@@ -54,12 +56,14 @@ struct StreamedShape {
   constexpr int pair_bytes() const { return kPairInputs / packing.group * packing.record_bytes(); }
   constexpr int unit_pairs() const {
     // Super-scales stand in front of 8 pairs. Else it is the smaller one where warps would have
-    // less to do by it.
+    // less to do by it, or 8 pairs are so much that a ring of two units takes all shared memory.
+    constexpr int64_t kMostUnitBytes = 4096;
     const int64_t many = parts();
     const auto longest = [&](int64_t unit) {
       return ((pairs() + unit - 1) / unit + many - 1) / many * unit;
     };
-    return packing.super > 0 || longest(8) <= longest(4) ? 8 : 4;
+    const bool small = 8 * pair_bytes() <= kMostUnitBytes;
+    return packing.super > 0 || (small && longest(8) <= longest(4)) ? 8 : 4;
   }
   /// Inputs that a warp loads at once, of float weights: 16 bytes a lane.
   constexpr int step_inputs() const {
@@ -89,12 +93,29 @@ struct StreamedShape {
     return is_integer() ? head_bytes() + unit_head_bytes() + unit_pairs() * pair_stride()
                         : unit_bytes();
   }
-  /// Units that a warp holds at a time.
+  /// Units that a warp holds at a time in so many bytes.
+  constexpr int stages_in(int64_t bytes) const {
+    const int64_t many = bytes / stage_bytes();
+    return many < 2 ? 2 : many > 8 ? 8 : static_cast<int>(many);
+  }
+  /// ... where rows have taken what they need. That changes no bits: units are added in one order.
   constexpr int stages() const {
-    const int many = warp_bytes / stage_bytes();
-    return many < 2 ? 2 : many > 8 ? 8 : many;
+    const int64_t left = (product_bytes() - sums_bytes() - rows_bytes()) / kWarps;
+    return stages_in(left < warp_bytes ? left : warp_bytes);
   }
   constexpr int ring_bytes() const { return kWarps * stages() * stage_bytes(); }
+  /// What rows leave to the rings at least. An A100 needs 1200 bytes a warp on their way to keep
+  /// its memory busy, an H200 some 3600.
+  constexpr int64_t least_ring_bytes() const {
+    const int least = rows == 1 ? 4096 : 3072;
+    return kWarps * stages_in(least < warp_bytes ? least : warp_bytes) * stage_bytes();
+  }
+  /// Shared memory that is the product's: the kernel around it has tiles of its results, two where
+  /// it pairs products, and one of what is to be quantized.
+  constexpr int64_t product_bytes() const {
+    const int tile = rows * (panels < 2 ? 2 : panels) * formats::kPanelLanes * 4;
+    return kMostBlockBytes - 3 * tile - 1024;
+  }
   /// From a row of a warp's sums to the next, in floats: rows that are written together lie in
   /// different banks.
   static constexpr int kSumsStride = 20;
@@ -108,8 +129,9 @@ struct StreamedShape {
     const int64_t bytes = pairs() * (kPairInputs + static_cast<int64_t>(sizeof(QuernQ8Pair)));
     return (bytes + 127) / 128 * 128 + (together == 1 ? 0 : 128 / together);
   }
+  /// Whether that many rows are held. Others are read where they lie.
   constexpr bool holds_rows(int together) const {
-    return together * row_stride(together) <= kMostRowBytes;
+    return together * row_stride(together) + sums_bytes() + least_ring_bytes() <= product_bytes();
   }
   constexpr int64_t rows_bytes() const {
     int64_t most = 0;
@@ -119,6 +141,10 @@ struct StreamedShape {
     return most;
   }
   constexpr int64_t shared_bytes() const { return ring_bytes() + sums_bytes() + rows_bytes(); }
+  /// Whether a block can have the rings that are asked for, and all else.
+  constexpr bool is_possible() const {
+    return int64_t{kWarps} * warp_bytes <= product_bytes() && shared_bytes() <= product_bytes();
+  }
 };
 
 /// The shape for a kernel of so many panels. They are computed one at a time, by all warps, unless

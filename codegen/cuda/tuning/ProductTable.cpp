@@ -72,9 +72,11 @@ absl::StatusOr<ProductTable> ProductTable::parse(std::string_view text) {
                    absl::StrCat("panels are computed 1, 2, 4 or 8 at a time, of which ", panels,
                                 " are a multiple, and a warp's ring has 1024 to 65536 bytes"));
     const StreamedShape shape = streamed_shape(*packing, panels, inputs, 8, cut);
-    if (shape.shared_bytes() > kMostShared)
-      return wrong(line, absl::StrCat("it takes ", shape.shared_bytes(),
-                                      " bytes of shared memory, more than ", kMostShared));
+    if (!shape.is_possible())
+      return wrong(line, absl::StrCat("rings of ", cut.warp_bytes,
+                                      " bytes a warp take more shared memory than a block has, of "
+                                      "which a product's are ",
+                                      shape.product_bytes(), " bytes"));
     if (!table.cuts_.emplace(Shape(fields[0], panels, inputs), cut).second)
       return wrong(line, "this shape came before");
   }

@@ -24,12 +24,9 @@ namespace quern::cuda {
 
 class ProductTable {
 public:
-  /// Bytes of shared memory that a product of eight rows may take: what a block has on an A100,
-  /// less what the kernel around it needs.
-  static constexpr int64_t kMostShared = 144 << 10;
-
   /// Errors: InvalidArgument, naming the line (a packing that is unknown, a cut that the panels are
-  /// no multiple of, more shared memory than a block of any GPU has, a shape that came before).
+  /// no multiple of, rings that a block of some GPU has no shared memory for, a shape that came
+  /// before).
   static absl::StatusOr<ProductTable> parse(std::string_view text);
 
   /// The table of the environment's QUERN_CUDA_TUNING, a file; else the compiler's own. Read once.

@@ -235,10 +235,7 @@ private:
   uint64_t operands_left_ = 0, launches_left_ = 0, names_left_ = 0;
 };
 
-} // namespace
-
-absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::Manifest &manifest,
-                               uint64_t weights_bytes) {
+absl::StatusOr<const artifact::CudaCode *> section_of(std::span<const uint8_t> bytes) {
   const auto max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 4 + 1);
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), /*max_depth=*/8, max_tables);
   if (bytes.size() < 8 || !artifact::VerifyCudaCodeBuffer(verifier))
@@ -248,7 +245,26 @@ absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::M
     return absl::InvalidArgumentError(absl::StrCat(
         "its CUDA code follows step ABI ", section.abi_version(), ", and this build has ",
         QUERN_CUDA_ABI_VERSION, "\nhint: compile the model again with this build's quern"));
-  return Reader(manifest, weights_bytes).read(section, bytes.size());
+  return &section;
+}
+
+} // namespace
+
+absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::Manifest &manifest,
+                               uint64_t weights_bytes) {
+  const auto section = section_of(bytes);
+  if (!section.ok())
+    return section.status();
+  return Reader(manifest, weights_bytes).read(**section, bytes.size());
+}
+
+uint32_t largest_shared(std::span<const uint8_t> bytes) {
+  const auto section = section_of(bytes);
+  uint32_t most = 0;
+  if (section.ok())
+    for (const artifact::CudaFunction *function : items((*section)->functions()))
+      most = std::max(most, function->shared());
+  return most > kMaxShared ? 0 : most;
 }
 
 } // namespace quern::device::cuda

@@ -62,6 +62,10 @@ struct Code {
 absl::StatusOr<Code> read_code(std::span<const uint8_t> bytes, const artifact::Manifest &manifest,
                                uint64_t weights_bytes);
 
+/// The most dynamic shared memory that a block of any of its functions takes, in bytes; 0 of what
+/// read_code refuses.
+uint32_t largest_shared(std::span<const uint8_t> bytes);
+
 } // namespace quern::device::cuda
 
 #endif // QUERN_RUNTIME_DEVICE_CUDA_CODESECTION_H

@@ -139,7 +139,8 @@ std::vector<VariantStatus> CudaDevice::variants(const artifact::Artifact &artifa
     const std::string name(text(variant->name()));
     if (text(variant->target()) != cuda::kTarget)
       continue;
-    const std::string why = cuda::why_not(name, gpu_->info());
+    const std::string why =
+        cuda::why_not(name, gpu_->info(), cuda::largest_shared(artifact.code(name)));
     result.push_back({name, why.empty(), why});
   }
   std::sort(result.begin(), result.end(), [](const VariantStatus &a, const VariantStatus &b) {
@@ -150,7 +151,7 @@ std::vector<VariantStatus> CudaDevice::variants(const artifact::Artifact &artifa
 
 std::string CudaDevice::when_none_runs() const {
   return gpu_->info().major >= 8
-             ? "compile it for this GPU: quern compile --target cuda"
+             ? "compile it for this GPU, with this build's quern: quern compile --target cuda"
              : "code for CUDA needs compute capability 8.0 or later; run it on the CPU: --device "
                "cpu";
 }

@@ -3,10 +3,35 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <array>
 
 namespace quern::device::cuda {
 namespace {
+
+/// Code for one architecture alone (sm_90a) is PTX 8.0.
+constexpr int kOldestForOneArchitecture = 12000;
+
+constexpr const char *kAskNvidiaSmi =
+    "\nhint: nvidia-smi may say why; quern-run devices lists the GPUs that answer";
+
+absl::Status with_hint(const absl::Status &status, std::string_view hint) {
+  return absl::Status(status.code(), absl::StrCat(status.message(), std::string(hint)));
+}
+
+/// Why a GPU that is there cannot be had.
+absl::Status not_taken(const Driver &driver, int index, Result result) {
+  const absl::Status status = driver.status(result, absl::StrCat("taking CUDA device ", index));
+  if (result == kDeviceUnavailable)
+    return with_hint(status,
+                     "\nhint: another process has it to itself (exclusive mode), or none may: "
+                     "nvidia-smi shows who; nvidia-smi -c 0 lets several share it");
+  if (result == kOutOfMemory)
+    return with_hint(status,
+                     "\nhint: its memory is taken: nvidia-smi shows by whom; another GPU is "
+                     "--device cuda:1");
+  return with_hint(status, kAskNvidiaSmi);
+}
 
 absl::StatusOr<GpuInfo> describe(const Driver &driver, int index, DeviceId id) {
   GpuInfo info;
@@ -29,6 +54,7 @@ absl::StatusOr<GpuInfo> describe(const Driver &driver, int index, DeviceId id) {
   info.name = name.data();
   info.memory = memory;
   info.cooperative = cooperative != 0;
+  info.driver = driver.version();
   return info;
 }
 
@@ -46,26 +72,28 @@ absl::StatusOr<int> count_gpus(const Driver &driver) {
 
 std::string GpuInfo::capability() const { return absl::StrCat(major, ".", minor); }
 
-absl::StatusOr<std::vector<GpuInfo>> list_gpus(const Driver &driver) {
+absl::StatusOr<Gpus> list_gpus(const Driver &driver) {
   auto count = count_gpus(driver);
   if (!count.ok())
     return count.status();
-  std::vector<GpuInfo> gpus;
+  Gpus gpus;
   for (int i = 0; i < *count; ++i) {
     DeviceId id = 0;
-    if (absl::Status status =
-            driver.status(driver.device_get(&id, i), absl::StrCat("opening CUDA device ", i));
-        !status.ok())
-      return status;
-    auto info = describe(driver, i, id);
-    if (!info.ok())
-      return info.status();
-    gpus.push_back(*std::move(info));
+    absl::Status status =
+        driver.status(driver.device_get(&id, i), absl::StrCat("opening CUDA device ", i));
+    if (status.ok()) {
+      auto info = describe(driver, i, id);
+      if (info.ok())
+        gpus.answering.push_back(*std::move(info));
+      status = info.status();
+    }
+    if (!status.ok())
+      gpus.silent.push_back({i, std::string(status.message())});
   }
   return gpus;
 }
 
-std::string why_not(std::string_view variant, const GpuInfo &gpu) {
+std::string why_not(std::string_view variant, const GpuInfo &gpu, uint32_t shared) {
   std::string_view number = variant;
   const bool exactly = number.ends_with('a');
   if (exactly)
@@ -76,11 +104,18 @@ std::string why_not(std::string_view variant, const GpuInfo &gpu) {
       level < 10)
     return "is for no GPU that is known here";
   const int has = gpu.major * 10 + gpu.minor;
-  if (exactly ? has == level : has >= level)
-    return "";
-  return absl::StrCat("needs compute capability ", level / 10, ".", level % 10,
-                      exactly ? " exactly" : " or later", ", and ", gpu.name, " has ",
-                      gpu.capability());
+  if (exactly ? has != level : has < level)
+    return absl::StrCat("needs compute capability ", level / 10, ".", level % 10,
+                        exactly ? " exactly" : " or later", ", and ", gpu.name, " has ",
+                        gpu.capability());
+  if (exactly && gpu.driver != 0 && gpu.driver < kOldestForOneArchitecture)
+    return absl::StrCat("needs a driver that supports CUDA ",
+                        version_text(kOldestForOneArchitecture), ", and this one supports ",
+                        version_text(gpu.driver));
+  if (shared > static_cast<uint32_t>(std::max(0, gpu.max_shared)))
+    return absl::StrCat("needs ", shared, " bytes of shared memory a block, and ", gpu.name,
+                        " has ", gpu.max_shared);
+  return "";
 }
 
 absl::StatusOr<std::shared_ptr<const Gpu>> Gpu::open(std::shared_ptr<const Driver> driver,
@@ -101,15 +136,13 @@ absl::StatusOr<std::shared_ptr<const Gpu>> Gpu::open(std::shared_ptr<const Drive
   if (absl::Status status = driver->status(driver->device_get(&id, index),
                                            absl::StrCat("opening CUDA device ", index));
       !status.ok())
-    return status;
+    return with_hint(status, kAskNvidiaSmi);
   auto info = describe(*driver, index, id);
   if (!info.ok())
-    return info.status();
+    return with_hint(info.status(), kAskNvidiaSmi);
   std::shared_ptr<Gpu> gpu(new Gpu(driver, *std::move(info), id));
-  if (absl::Status status = driver->status(driver->context_retain(&gpu->context_, id),
-                                           absl::StrCat("taking CUDA device ", index));
-      !status.ok())
-    return status;
+  if (const Result result = driver->context_retain(&gpu->context_, id); result != kSuccess)
+    return not_taken(*driver, index, result);
   if (absl::Status status = gpu->enter(); !status.ok())
     return status;
   return gpu;
@@ -168,7 +201,8 @@ absl::StatusOr<OwnedHostMemory> allocate_pinned(const std::shared_ptr<const Gpu>
           gpu->driver().host_allocate(&address, bytes, 0),
           absl::StrCat("pinning ", bytes, " bytes of the host's memory for ", std::string(what)));
       !status.ok())
-    return status;
+    return with_hint(status, "\nhint: the host, or the container, has no memory left that may be "
+                             "locked: end what takes it, or allow more");
   return OwnedHostMemory(gpu, address, &Driver::host_free);
 }
 

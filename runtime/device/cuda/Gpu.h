@@ -24,18 +24,30 @@ struct GpuInfo {
   int multiprocessors = 0;
   int max_shared = 0; ///< bytes of shared memory that a block may take
   bool cooperative = false;
+  int driver = 0; ///< the driver's version, as Driver::version()
 
   /// "9.0".
   std::string capability() const;
 };
 
-/// All that the driver shows. None is no error.
-absl::StatusOr<std::vector<GpuInfo>> list_gpus(const Driver &driver);
+/// A GPU that the driver counts and can say nothing of: one that fell off the bus, say.
+struct SilentGpu {
+  int index = 0;
+  std::string why;
+};
+struct Gpus {
+  std::vector<GpuInfo> answering;
+  std::vector<SilentGpu> silent;
+};
 
-/// Whether code of a variant (sm_80, sm_90a) runs on a GPU of that compute capability: "" or why
-/// not. sm_90a has instructions that no other capability has; sm_80 runs on all that came later, as
-/// PTX where its cubin does not.
-std::string why_not(std::string_view variant, const GpuInfo &gpu);
+/// All that the driver shows. None is no error.
+absl::StatusOr<Gpus> list_gpus(const Driver &driver);
+
+/// Whether code of a variant (sm_80, sm_90a) runs on a GPU: "" or why not. sm_90a has instructions
+/// that no other compute capability has, and drivers before CUDA 12.0 do not know; sm_80 runs on
+/// all that came later, as PTX where its cubin does not. `shared`: bytes of shared memory that
+/// blocks of the code take, of which GPUs have unlike much.
+std::string why_not(std::string_view variant, const GpuInfo &gpu, uint32_t shared = 0);
 
 class Gpu {
 public:

@@ -2,6 +2,7 @@
 
 #include "runtime/abi/CudaStep.h"
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
@@ -22,6 +23,23 @@ std::string ptx_version(std::string_view ptx) {
   return std::string(rest.substr(begin, rest.find_first_of(" \t\r\n", begin) - begin));
 }
 
+/// The CUDA that came with a version of PTX: 11.4 with 7.4, 12.0 with 8.0, 12.7 with 8.6.
+std::string cuda_of(std::string_view ptx) {
+  int major = 0, minor = 0;
+  const size_t dot = ptx.find('.');
+  if (dot == std::string_view::npos ||
+      !absl::SimpleAtoi(absl::string_view(ptx.data(), dot), &major) ||
+      !absl::SimpleAtoi(absl::string_view(ptx.data() + dot + 1, ptx.size() - dot - 1), &minor))
+    return "a later one";
+  return absl::StrCat(major + 4, ".", major == 8 && minor >= 6 ? minor + 1 : minor);
+}
+
+/// Whether a cubin that is refused so may be made up for by its PTX: it is for other GPUs, or of a
+/// toolkit that the driver is too old for, which drivers say in several ways.
+bool is_another(Result result) {
+  return result == kNoBinaryForGpu || result == kInvalidImage || result == kUnsupportedPtxVersion;
+}
+
 absl::StatusOr<OwnedModule> load_image(const std::shared_ptr<const Gpu> &gpu, const void *image,
                                        Result &result, std::string &log) {
   std::array<char, 8192> buffer{};
@@ -35,36 +53,43 @@ absl::StatusOr<OwnedModule> load_image(const std::shared_ptr<const Gpu> &gpu, co
   return OwnedModule(gpu, module, &Driver::module_unload);
 }
 
-absl::Status refused(const Gpu &gpu, const CodeModule &module, Result result,
+/// `cubin` is what the driver said of the cubin where that was tried, `result` what it said last.
+absl::Status refused(const Gpu &gpu, const CodeModule &module, Result cubin, Result result,
                      const std::string &log) {
   const Driver &driver = gpu.driver();
   if (result == kOutOfMemory)
     return driver.status(result, absl::StrCat("loading module ", module.name));
   const std::string where = absl::StrCat("module ", module.name);
-  if (result == kUnsupportedPtxVersion)
+  const std::string supports = version_text(driver.version());
+  const std::string refuses_cubin =
+      cubin == kSuccess ? "" : absl::StrCat(", and refuses its cubin (", driver.text(cubin), ")");
+  if (result == kUnsupportedPtxVersion && module.ptx) {
+    const std::string version = ptx_version(module.ptx);
     return absl::FailedPreconditionError(
-        absl::StrCat(where, ": the NVIDIA driver is too old: it supports CUDA ",
-                     version_text(driver.version()), ", which does not know PTX ",
-                     ptx_version(module.ptx ? module.ptx : ""), "\nhint: update the driver"));
+        absl::StrCat(where, ": the NVIDIA driver is too old: it supports CUDA ", supports,
+                     ", which does not know PTX ", version, refuses_cubin,
+                     "\nhint: update the driver to one of CUDA ", cuda_of(version), " or later"));
+  }
+  if (is_another(result) && result != kNoBinaryForGpu && !module.ptx)
+    return absl::FailedPreconditionError(absl::StrCat(
+        where, ": it has no PTX, and the driver, which supports CUDA ", supports,
+        ", refuses its cubin: ", driver.text(result),
+        "\nhint: update the driver, or compile the model again with this build's quern"));
   if (result == kNoBinaryForGpu && !module.ptx)
     return absl::FailedPreconditionError(
         absl::StrCat(where, ": it has no PTX, and its cubin is not for ", gpu.info().name,
                      " of compute capability ", gpu.info().capability(),
                      "\nhint: compile the model again with this build's quern"));
-  if (result == kInvalidImage && !module.ptx)
-    return absl::FailedPreconditionError(absl::StrCat(
-        where, ": it has no PTX, and the NVIDIA driver, which supports CUDA ",
-        version_text(driver.version()),
-        ", cannot read its cubin: a newer compiler made it, or it is damaged\nhint: update the "
-        "driver, or compile the model again with this build's quern"));
   if (result == kJitCompilerNotFound)
     return absl::FailedPreconditionError(
-        absl::StrCat(where, ": its PTX needs the driver's compiler, libnvidia-ptxjitcompiler.so.1, "
-                            "which was not found\nhint: install the whole driver"));
-  return absl::FailedPreconditionError(
-      absl::StrCat(where, ": the driver refuses it: ", driver.text(result), log.empty() ? "" : "\n",
-                   std::string(absl::StripTrailingAsciiWhitespace(log)),
-                   "\nhint: compile the model again with this build's quern"));
+        absl::StrCat(where,
+                     ": its PTX needs the driver's compiler, libnvidia-ptxjitcompiler.so.1, "
+                     "which was not found",
+                     refuses_cubin, "\nhint: install the whole driver"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      where, ": the driver, which supports CUDA ", supports, ", refuses it: ", driver.text(result),
+      refuses_cubin, log.empty() ? "" : "\n", std::string(absl::StripTrailingAsciiWhitespace(log)),
+      "\nhint: compile the model again with this build's quern"));
 }
 
 } // namespace
@@ -73,21 +98,22 @@ absl::StatusOr<OwnedModule> load_module(const std::shared_ptr<const Gpu> &gpu,
                                         const CodeModule &module, bool only_ptx) {
   if (absl::Status status = gpu->enter(); !status.ok())
     return status;
-  Result result = kNoBinaryForGpu;
+  Result result = kNoBinaryForGpu, cubin = kSuccess;
   std::string log;
   if (!module.cubin.empty() && !(only_ptx && module.ptx)) {
     auto loaded = load_image(gpu, module.cubin.data(), result, log);
     if (loaded.ok())
       return loaded;
   }
-  // PTX makes up for a cubin that is not for this GPU, or that the driver cannot read: one that is
-  // older than the compiler calls it invalid.
-  if ((result == kNoBinaryForGpu || result == kInvalidImage) && module.ptx) {
+  // Damage would have been found by the file's checksums: an image that is none to the driver is of
+  // a newer toolkit.
+  if (is_another(result) && module.ptx) {
+    cubin = module.cubin.empty() || only_ptx ? kSuccess : result;
     auto loaded = load_image(gpu, module.ptx, result, log);
     if (loaded.ok())
       return loaded;
   }
-  return refused(*gpu, module, result, log);
+  return refused(*gpu, module, cubin, result, log);
 }
 
 absl::StatusOr<Kernel> load_kernel(const Gpu &gpu, Module module, const std::string &name,

@@ -26,8 +26,9 @@ struct Kernel {
 class Kernels {
 public:
   /// `only_ptx`: cubins are not tried. Errors: FailedPrecondition (the driver is too old for the
-  /// PTX, saying its version; the GPU has too little shared memory; it takes neither cubin nor
-  /// PTX, with the driver's words), NotFound (a module lacks a function).
+  /// PTX, saying its version and the one that is needed; the GPU has too little shared memory;
+  /// it takes neither cubin nor PTX, with the driver's words), NotFound (a module lacks a
+  /// function).
   static absl::StatusOr<Kernels> load(std::shared_ptr<const Gpu> gpu, const Code &code,
                                       bool only_ptx);
 

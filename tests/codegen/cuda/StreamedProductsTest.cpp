@@ -337,6 +337,26 @@ TEST(StreamedProducts, OfOddShapes) {
   }
 }
 
+/// Tests that no GPU since the A100 has too little shared memory for a product of common shapes,
+/// and that a row alone is held and memory kept busy all the same.
+TEST(StreamedProducts, FitIntoTheSharedMemoryOfEveryGpu) {
+  for (const NamedPacking &named : kPackings)
+    for (const int inputs : {1, 576, 1536, 2048, 4096, 5120, 8192, 14336, 28672})
+      for (const int panels : {1, 36, 256, 1024, 8016})
+        for (const int rows : {1, 8}) {
+          SCOPED_TRACE(std::string(named.name) + " " + std::to_string(inputs) + " of " +
+                       std::to_string(rows));
+          const StreamedShape shape = streamed_shape(named.packing, panels, inputs, rows);
+          EXPECT_LE(shape.shared_bytes() + 3 * rows * std::max(shape.panels, 2) * 64, 99 << 10);
+          EXPECT_GE(shape.ring_bytes() + shape.stage_bytes() * StreamedShape::kWarps, 24 << 10);
+          if (rows == 1 && inputs <= 14336 && shape.stage_bytes() < 5000)
+            EXPECT_TRUE(shape.holds_rows(1));
+          if (rows == 8 && inputs <= 4096 && shape.stage_bytes() <= 2560 && shape.is_integer() &&
+              panels < 8000)
+            EXPECT_TRUE(shape.holds_rows(8));
+        }
+}
+
 TEST(StreamedProducts, OfRowsThatSharedMemoryDoesNotHold) {
   QUERN_NEEDS_NVRTC();
   const NamedPacking *some[] = {&kPackings[1], &kPackings[std::size(kPackings) - 2]};

@@ -297,6 +297,12 @@ TEST(Cli, VerifyReplaysTheProof) {
       json::parse(call({"verify", "--json", "-m", write_fake("m.quern", {.nan_proof = true})}).out);
   EXPECT_EQ(said["logits_rows_not_finite"], 1);
   EXPECT_EQ(said["notes"], json({"up.weight has a NaN"}));
+  // What needs no device is looked at first, and said where the device is missing.
+  EXPECT_THAT(
+      refused({"verify", "--device", "cuda:9999", "-m", write_fake("m.quern", {.cuda = true})}),
+      AllOf(StartsWith("error: the checksums of "),
+            HasSubstr(" bytes and 1 tokenizer vectors hold, but the reference logits cannot "
+                      "be replayed here: ")));
   auto bytes = test::fake_artifact();
   bytes[bytes.size() - 1] ^= 1;
   EXPECT_THAT(refused({"verify", "-m", test::write_file("bad.quern", bytes)}),

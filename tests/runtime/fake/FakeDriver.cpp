@@ -23,8 +23,7 @@ using DevicePtr = unsigned long long;
 using Work = std::function<Result()>;
 
 constexpr Result kOk = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidDevice = 101,
-                 kInvalidContext = 201, kInvalidImage = 200, kNoBinary = 209, kUnsupportedPtx = 222,
-                 kNotFound = 500;
+                 kInvalidContext = 201, kUnsupportedPtx = 222, kNotFound = 500, kUnknown = 999;
 
 FakeDriver driver;
 bool current = false; // a context was made current
@@ -149,7 +148,9 @@ EXPORT Result cuDeviceGet(int *device, int index) {
   *device = index;
   return index < driver.gpu.count ? kOk : kInvalidDevice;
 }
-EXPORT Result cuDeviceGetName(char *name, int bytes, int) {
+EXPORT Result cuDeviceGetName(char *name, int bytes, int device) {
+  if (device == driver.gpu.silent)
+    return kUnknown;
   std::strncpy(name, "Fake GPU", static_cast<size_t>(bytes));
   return kOk;
 }
@@ -207,7 +208,7 @@ EXPORT Result cuModuleLoadDataEx(void **module, const void *image, unsigned opti
     if (names[i] == 5) // the error log
       std::strcpy(static_cast<char *>(values[i]), "");
   if (cubin && !driver.gpu.takes_cubins)
-    return driver.gpu.old ? kInvalidImage : kNoBinary;
+    return driver.gpu.cubin_result;
   if (!cubin && ptx_version(static_cast<const char *>(image)) > driver.gpu.newest_ptx)
     return kUnsupportedPtx;
   return made(module, std::malloc(1));

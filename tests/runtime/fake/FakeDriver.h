@@ -22,7 +22,8 @@ struct FakeGpu {
   int max_shared = 100 << 10;
   uint64_t memory = uint64_t{64} << 20;
   bool takes_cubins = false;
-  bool old = false; ///< calls a cubin that it does not take invalid
+  int cubin_result = 209; ///< of one that it does not take
+  int silent = -1;        ///< the device that does not say its name
   int init_result = 0;
   int newest_ptx = 80; ///< 10 * major + minor that its compiler knows
 };
