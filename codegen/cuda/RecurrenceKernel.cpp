@@ -95,7 +95,7 @@ LogicalResult Kernel::generateRecurrence() {
     rows.sync();
     if (scan.getRate()) {
       text.line("const float width = ", decay, ";");
-      decay = decided(absl::StrCat("exponential(width * ", pointer(scan.getRate()), "[(head * ",
+      decay = decided(absl::StrCat("math::exponential(width * ", pointer(scan.getRate()), "[(head * ",
                                    keyDim, " + i) * ", valueDim, " + column])"));
     }
     text.line("const auto decay = [&](int i) { return ", decay, "; };");
