@@ -139,8 +139,7 @@ private:
 // A function of every element.
 class MappedRows : public WeightRows {
 public:
-  MappedRows(WeightType type, std::unique_ptr<WeightRows> input,
-             std::function<float(float)> fn)
+  MappedRows(WeightType type, std::unique_ptr<WeightRows> input, std::function<float(float)> fn)
       : WeightRows(type), input_(std::move(input)), fn_(std::move(fn)) {}
 
   std::vector<Source> sources() const override { return input_->sources(); }

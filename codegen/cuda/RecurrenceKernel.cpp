@@ -95,8 +95,8 @@ LogicalResult Kernel::generateRecurrence() {
     rows.sync();
     if (scan.getRate()) {
       text.line("const float width = ", decay, ";");
-      decay = decided(absl::StrCat("math::exponential(width * ", pointer(scan.getRate()), "[(head * ",
-                                   keyDim, " + i) * ", valueDim, " + column])"));
+      decay = decided(absl::StrCat("math::exponential(width * ", pointer(scan.getRate()),
+                                   "[(head * ", keyDim, " + i) * ", valueDim, " + column])"));
     }
     text.line("const auto decay = [&](int i) { return ", decay, "; };");
     std::string outPart;
@@ -122,8 +122,8 @@ LogicalResult Kernel::generateRecurrence() {
         outPart = absl::StrCat("of.before(", r[0], ", ", k[p], ", ", v, ", ",
                                pointer(scan.getBonus()), " + head * ", keyDim, ")");
       else
-        outPart = absl::StrCat("of.step(", r[0], ", ", k[p], ", ", added, ", ", correction, with,
-                               ")");
+        outPart =
+            absl::StrCat("of.step(", r[0], ", ", k[p], ", ", added, ", ", correction, with, ")");
       if (p + 1 < products)
         text.line(outPart, ";");
     }

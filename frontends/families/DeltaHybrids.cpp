@@ -39,8 +39,8 @@ recipe::Decoder qwen3_5_from_hf(ModelReader &model) {
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   d.norm_add_one = true;
   d.qk_norm = QkNorm::Head;
-  recipe::DeltaNet mixer = read_delta_net(
-      model, {.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128});
+  recipe::DeltaNet mixer =
+      read_delta_net(model, {.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128});
   const int64_t interval = model.integer("full_attention_interval", 1, recipe::kMaxLayers, 4);
   const std::vector<size_t> kinds =
       read_layer_kinds(model, d.layers, kKinds, every(d.layers, interval));

@@ -96,16 +96,16 @@ recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &default
   recipe::DeltaNet m;
   m.key_heads = model.integer("linear_num_key_heads", 1, kMaxHeads, defaults.key_heads);
   m.value_heads = model.integer("linear_num_value_heads", 1, kMaxHeads, defaults.value_heads);
-  const int64_t key_dim =
-      defaults.key_dim > 0 ? defaults.key_dim : -defaults.key_dim / m.key_heads;
+  const int64_t key_dim = defaults.key_dim > 0 ? defaults.key_dim : -defaults.key_dim / m.key_heads;
   m.key_dim = model.integer("linear_key_head_dim", 1, kMaxHeadDim, std::max<int64_t>(1, key_dim));
   m.value_dim = model.integer("linear_value_head_dim", 1, kMaxHeadDim,
                               defaults.value_dim ? defaults.value_dim : 2 * m.key_dim);
   m.kernel = model.integer("linear_conv_kernel_dim", 2, kMaxKernel, 4);
   m.activation = read_activation(model, "hidden_act", "silu");
   if (m.value_heads % m.key_heads)
-    model.problem("linear_num_value_heads", absl::StrCat(m.value_heads, " value heads cannot share ",
-                                                         m.key_heads, " key heads evenly"));
+    model.problem("linear_num_value_heads",
+                  absl::StrCat(m.value_heads, " value heads cannot share ", m.key_heads,
+                               " key heads evenly"));
   return m;
 }
 

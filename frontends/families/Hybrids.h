@@ -1,5 +1,5 @@
-// What models of several kinds of layers share: reading which layer is of which kind, and the keys of
-// mixers that families have in common.
+// What models of several kinds of layers share: reading which layer is of which kind, and the keys
+// of mixers that families have in common.
 #ifndef QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
 #define QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
 

@@ -12,8 +12,8 @@ using recipe::kMaxWidth;
 namespace {
 constexpr int64_t kMaxKernel = 256;
 
-/// How wide MLPs are where the config gives the width before it is adjusted: two thirds of it, times
-/// a factor, rounded up.
+/// How wide MLPs are where the config gives the width before it is adjusted: two thirds of it,
+/// times a factor, rounded up.
 int64_t adjusted(ModelReader &model, int64_t width) {
   const bool adjust = model.boolean("block_auto_adjust_ff_dim", true);
   const double factor = model.number("block_ffn_dim_multiplier", 1e-6, 1e6, 1.0);
@@ -26,16 +26,16 @@ int64_t adjusted(ModelReader &model, int64_t width) {
 } // namespace
 
 recipe::Decoder lfm2_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.mlp = model.has("block_ff_dim") ? "block_ff_dim"
-                                                                  : "intermediate_size",
-                                  .head_dim = nullptr,
-                                  .eps = "norm_eps",
-                                  .activation = nullptr,
-                                  .default_eps = 1e-5,
-                                  .default_kv_heads = 8,
-                                  .default_context = 128'000,
-                                  .default_tied = model.boolean("tie_embedding", true),
-                                  .rope = RopeKeys{.theta = 1'000'000}});
+  Dense d =
+      dense_from_hf(model, {.mlp = model.has("block_ff_dim") ? "block_ff_dim" : "intermediate_size",
+                            .head_dim = nullptr,
+                            .eps = "norm_eps",
+                            .activation = nullptr,
+                            .default_eps = 1e-5,
+                            .default_kv_heads = 8,
+                            .default_context = 128'000,
+                            .default_tied = model.boolean("tie_embedding", true),
+                            .rope = RopeKeys{.theta = 1'000'000}});
   d.family = "lfm2";
   d.mlp = adjusted(model, d.mlp);
   d.qk_norm = QkNorm::Head;

@@ -74,7 +74,8 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
       m.b_norm = plain_norm(m.module + ".b_layernorm", m.state, *norm_eps);
       m.c_norm = plain_norm(m.module + ".c_layernorm", m.state, *norm_eps);
     }
-    decoder.layers.push_back({{{{recipe::layer_name("backbone.layers.*.norm", i), hidden, eps}, m}}});
+    decoder.layers.push_back(
+        {{{{recipe::layer_name("backbone.layers.*.norm", i), hidden, eps}, m}}});
   }
   decoder.final_norm = {"backbone.norm_f", hidden, eps};
   const bool tied = model.boolean("tie_word_embeddings", true);

@@ -1,5 +1,5 @@
-// Decoders with Mamba-2 in the place of attention in most layers, or beside it: Bamba, Falcon-H1 and
-// Granite 4.
+// Decoders with Mamba-2 in the place of attention in most layers, or beside it: Bamba, Falcon-H1
+// and Granite 4.
 #include "frontends/families/Dense.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
@@ -77,8 +77,8 @@ recipe::Decoder bamba_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder falcon_h1_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(
-      model, {.default_eps = 1e-5, .default_kv_heads = 8, .default_context = 8192});
+  Dense d =
+      dense_from_hf(model, {.default_eps = 1e-5, .default_kv_heads = 8, .default_context = 8192});
   d.family = "falcon_h1";
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
   d.mlp_bias = model.boolean("mlp_bias", false);
@@ -115,10 +115,8 @@ recipe::Decoder falcon_h1_from_hf(ModelReader &model) {
     name_mamba2(mixer, recipe::layer_name(kMamba, i), d.hidden, d.eps, in_bias, out_bias);
     if (!normed)
       mixer.norm.kind = recipe::NormKind::None;
-    layer.insert(layer.begin(), {.norm = layer[0].norm,
-                                 .block = mixer,
-                                 .scale = ssm_out,
-                                 .input_scale = ssm_in});
+    layer.insert(layer.begin(),
+                 {.norm = layer[0].norm, .block = mixer, .scale = ssm_out, .input_scale = ssm_in});
     layer[1].input = recipe::Input::Shared;
     layer[1].scale = attention_out;
     layer[1].input_scale = attention_in;

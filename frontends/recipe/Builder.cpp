@@ -1,7 +1,6 @@
 #include "frontends/recipe/Builder.h"
 
 #include "frontends/recipe/Writer.h"
-
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -77,8 +76,8 @@ Value Writer::linear(const Linear &l, Value x) {
   w = rows_of(l.rows, w, {l.out, l.in});
   Value bias;
   if (l.bias)
-    bias =
-        rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"), {l.out});
+    bias = rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"),
+                   {l.out});
   return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
 }
 

@@ -17,8 +17,7 @@ Value Writer::linear_recurrence(const RecurrenceOperands &of, Value state, int64
 
 Value Writer::convolution(const std::string &name, Value x, int64_t kernel, Value weight,
                           Value bias, const std::string &activation) {
-  Value window =
-      state(name + ".window", StateKind::window, {colsOf(x.getType()), kernel - 1});
+  Value window = state(name + ".window", StateKind::window, {colsOf(x.getType()), kernel - 1});
   Value y = CausalConv1dOp::create(b_, loc_, x.getType(), x, batch_, window, weight, bias);
   return activation.empty() ? y : unary(unary_kind(activation), y);
 }
@@ -72,17 +71,17 @@ Value Writer::operator()(const Mamba2 &m) {
     llvm::SmallVector<Value> scaled;
     int64_t offset = 0;
     for (auto [channels, factor] : parts) {
-      scaled.push_back(map("scale",
-                           rows_of({.stored = m.conv_channels(), .offset = offset}, filter,
-                                   {channels, m.kernel}),
-                           f32(factor)));
+      scaled.push_back(map(
+          "scale",
+          rows_of({.stored = m.conv_channels(), .offset = offset}, filter, {channels, m.kernel}),
+          f32(factor)));
       offset += channels;
     }
     filter = WeightConcatOp::create(
         b_, loc_, weight_type(scaled.front(), {m.conv_channels(), m.kernel}), scaled);
   }
-  xbc = convolution(m.conv, xbc, m.kernel, filter,
-                    m.conv_bias ? weight(m.conv + ".bias") : Value(), m.activation);
+  xbc = convolution(m.conv, xbc, m.kernel, filter, m.conv_bias ? weight(m.conv + ".bias") : Value(),
+                    m.activation);
 
   at(m.module);
   Value x = slice(xbc, 0, inner);

@@ -122,8 +122,8 @@ struct Attention {
 /// exp(dt * A); y = (C-readout + D x) silu(z).
 struct Mamba1 {
   std::string module;
-  std::string conv; ///< module of the convolution
-  std::string a, d; ///< tensors
+  std::string conv;     ///< module of the convolution
+  std::string a, d;     ///< tensors
   bool a_is_log = true; ///< `a` holds log(-A); else A itself
   int64_t inner = 0;    ///< channels
   int64_t state = 0;
@@ -163,9 +163,9 @@ struct Mamba2 {
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
 };
 
-/// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q and
-/// k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it, as far
-/// as beta = sigmoid(b) goes; y = norm(S q) act(z).
+/// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q
+/// and k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it,
+/// as far as beta = sigmoid(b) goes; y = norm(S q) act(z).
 struct DeltaNet {
   /// A depthwise convolution's module.
   struct Conv {
@@ -176,7 +176,7 @@ struct DeltaNet {
   std::string dt_bias{}, a{}; ///< tensors; `a` holds log(-A)
   int64_t key_heads = 0, value_heads = 0;
   int64_t key_dim = 0, value_dim = 0;
-  int64_t kernel = 0; ///< of the convolutions
+  int64_t kernel = 0;                ///< of the convolutions
   std::vector<Linear> projections{}; ///< of q, k and v: one, or three
   std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them
   Linear b{}, decay{}, z{}, out{};

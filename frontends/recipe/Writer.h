@@ -4,7 +4,6 @@
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
 #include "frontends/recipe/Builder.h"
-
 #include "ir/quern/QuernDialect.h"
 
 #include "mlir/IR/Builders.h"
@@ -74,13 +73,15 @@ private:
   }
   FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
   WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
-    return WeightType::get(b_.getContext(), shape, mlir::cast<WeightType>(like.getType()).getFormat());
+    return WeightType::get(b_.getContext(), shape,
+                           mlir::cast<WeightType>(like.getType()).getFormat());
   }
   Value rows_of(const Rows &rows, Value stored, llvm::ArrayRef<int64_t> shape);
   /// `fn` of a weight (quern.weight_map), in float32.
   Value map(llvm::StringRef fn, Value weight, FloatAttr factor = {}) {
-    auto type = WeightType::get(b_.getContext(), mlir::cast<WeightType>(weight.getType()).getShape(),
-                                b_.getStringAttr("f32"));
+    auto type =
+        WeightType::get(b_.getContext(), mlir::cast<WeightType>(weight.getType()).getShape(),
+                        b_.getStringAttr("f32"));
     return WeightMapOp::create(b_, loc_, type, weight, b_.getStringAttr(fn), factor);
   }
   Value norm_weight(const Norm &n);

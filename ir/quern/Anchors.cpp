@@ -78,8 +78,8 @@ AnchorFacts KvAppendOp::facts() {
           .rowParts = std::nullopt};
 }
 
-// Decay, k v^T and S^T r for each element of the state; the rank-one correction is two more, reading
-// what a delta corrects one, and so is what a decay is the exponential of.
+// Decay, k v^T and S^T r for each element of the state; the rank-one correction is two more,
+// reading what a delta corrects one, and so is what a decay is the exponential of.
 AnchorFacts LinearRecurrenceOp::facts() {
   uint64_t state = elements(getState().getType().getShape());
   auto each = static_cast<uint64_t>(1 + products() + reads());

@@ -164,21 +164,21 @@ LogicalResult LinearRecurrenceOp::verify() {
     return cols == h * columns || cols == groups * columns;
   };
   if (!ofHeads(getDecay(), decayColumns())) {
-    InFlightDiagnostic error = emitOpError("C4: the decay has ") << h * decayColumns() << " columns";
+    InFlightDiagnostic error = emitOpError("C4: the decay has ")
+                               << h * decayColumns() << " columns";
     return groups == h ? error : error << ", or " << groups * decayColumns();
   }
   if (bool(getA()) != bool(getB()) || (getA() && (!ofHeads(getA(), k) || !ofHeads(getB(), k))))
     return emitOpError("C5: a and b are both there, with ")
            << groups * k << " columns, or " << h * k << ", or neither";
-  if (getRate() && (getDecayKind() != DecayKind::value ||
-                    shapeOf(getRate()) != ArrayRef<int64_t>({h, k, v})))
+  if (getRate() &&
+      (getDecayKind() != DecayKind::value || shapeOf(getRate()) != ArrayRef<int64_t>({h, k, v})))
     return emitOpError("C6: the rate is [")
            << h << ", " << k << ", " << v << "], of a decay per value";
   if (getBeta() && (getA() || colsOf(getBeta().getType()) != products * h))
     return emitOpError("C7: beta has ") << products * h << " columns, and there is no correction";
-  if (getBonus() &&
-      (products != 1 || reads != 1 || getA() || getBeta() ||
-       shapeOf(getBonus()) != ArrayRef<int64_t>({h, k})))
+  if (getBonus() && (products != 1 || reads != 1 || getA() || getBeta() ||
+                     shapeOf(getBonus()) != ArrayRef<int64_t>({h, k})))
     return emitOpError("C8: the bonus is [")
            << h << ", " << k << "], with one product, one read, no delta and no correction";
   return success();

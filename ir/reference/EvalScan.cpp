@@ -88,8 +88,8 @@ template <class S> absl::Status eval_linear_recurrence(Frame<S> &frame, LinearRe
     const Rows<S> &from = frame.rows(rows);
     for (int64_t p = 0; p < blocks; ++p)
       for (int64_t i = 0; i < columns; ++i)
-        into.push_back(static_cast<double>(
-            from[t][(p * of_rows + head / (heads / of_rows)) * columns + i]));
+        into.push_back(
+            static_cast<double>(from[t][(p * of_rows + head / (heads / of_rows)) * columns + i]));
   };
   auto heads_of = [&](mlir::Value rows, int64_t columns) {
     return rows ? colsOf(rows.getType()) / columns : heads;
@@ -97,7 +97,8 @@ template <class S> absl::Status eval_linear_recurrence(Frame<S> &frame, LinearRe
 
   const PackedBatch &batch = frame.step.batch;
   Rows<S> y(frame.rows(op.getV()).rows, reads * heads * values);
-  std::vector<double> out(static_cast<size_t>(reads * values)), whole(static_cast<size_t>(keys * values));
+  std::vector<double> out(static_cast<size_t>(reads * values)),
+      whole(static_cast<size_t>(keys * values));
   for (int64_t t = 0; t < y.rows; ++t) {
     const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
     std::vector<double> &states =

@@ -30,7 +30,8 @@ LogicalResult verifyRegion(FusedOp fused) {
     if (isReference(&op) || isa<FusedOp, DispatchOp>(op))
       return op.emitOpError("is not legal inside a fused region; it is one of its inputs");
     if (anchor == &op) {
-      if (auto linear = dyn_cast<LinearOp>(op); linear && linear.getInput().getDefiningOp<SliceOp>())
+      if (auto linear = dyn_cast<LinearOp>(op);
+          linear && linear.getInput().getDefiningOp<SliceOp>())
         return op.emitOpError("reads a slice; its kernel reads rows that lie by themselves");
       anchored = true;
       continue;

@@ -164,10 +164,11 @@ struct QkValues; // its values, which follow them
   F(float *, acc)                                                                                  \
   F(int64_t, acc_stride)
 
-// One token of dv columns of a head of a linear recurrence. The state S is [dk][dv], that is, keys by
-// values (the transpose of DESIGN.md's S_t); its rows, and those of an elementwise decay and of the
-// rate, are `stride` floats apart.
-//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b, rate, beta and bonus where they are used
+// One token of dv columns of a head of a linear recurrence. The state S is [dk][dv], that is, keys
+// by values (the transpose of DESIGN.md's S_t); its rows, and those of an elementwise decay and of
+// the rate, are `stride` floats apart.
+//   r, k: [dk]; v, out: [dv]; decay: as its kind says; a, b, rate, beta and bonus where they are
+//   used
 #define QK_RECURRENCE_FIELDS(F)                                                                    \
   F(float *, state)                                                                                \
   F(const float *, r)                                                                              \

@@ -1,5 +1,5 @@
-// One token of a linear recurrence for some columns of a head's state, which stay in the first cache
-// from token to token.
+// One token of a linear recurrence for some columns of a head's state, which stay in the first
+// cache from token to token.
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
 #include "codegen/cpu/microkernels/Vector.h"
@@ -38,8 +38,7 @@ QK_INLINE void columns(const QkRecurrence &t, float bonus, int64_t j, Mask16 mas
     if constexpr (Kind == Elementwise)
       decay[n] = load_columns<Masked>(t.decay + i * t.stride + column, mask);
     if constexpr (Kind == Rate)
-      return s *
-             exponential(decay[n] * load_columns<Masked>(t.rate + i * t.stride + column, mask));
+      return s * exponential(decay[n] * load_columns<Masked>(t.rate + i * t.stride + column, mask));
     return s * decay[n];
   };
   if constexpr (How == Update::Corrected)

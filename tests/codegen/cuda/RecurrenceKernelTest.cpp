@@ -65,9 +65,7 @@ struct RecurrenceCase {
   int products = 1, reads = 1;
   int decayHeads = 0; ///< 0: as many as the state
 
-  int decayCols() const {
-    return (decayHeads ? decayHeads : heads) * perHead();
-  }
+  int decayCols() const { return (decayHeads ? decayHeads : heads) * perHead(); }
   int perHead() const {
     const std::string kind = decay;
     return kind == "head"    ? 1
@@ -208,10 +206,9 @@ protected:
         return kernel->device.put(
             rows_of(sequences, seed, static_cast<size_t>(count), scale, shift));
       };
-      std::vector<uint64_t> operands = {put(1, c.reads * c.keys()),
-                                        put(2, c.products * c.keys(), c.delta ? 0.3f : 1.0f),
-                                        put(3, c.products * c.cols()),
-                                        put(4, c.decayCols(), 0.4f, 0.5f)};
+      std::vector<uint64_t> operands = {
+          put(1, c.reads * c.keys()), put(2, c.products * c.keys(), c.delta ? 0.3f : 1.0f),
+          put(3, c.products * c.cols()), put(4, c.decayCols(), 0.4f, 0.5f)};
       if (c.rate)
         operands.push_back(kernel->device.put(rates(c)));
       if (c.delta)
@@ -270,11 +267,12 @@ TEST_P(RecurrenceKernel, GivesWhatPlainLoopsGive) {
             if (c.corrected)
               u += key(a, i) * at(i);
             if (c.bonus)
-              read += (at(i) + static_cast<double>(bonus[static_cast<size_t>(h * c.keyDim + i)]) *
-                                   key(k, i) *
-                                   static_cast<double>(v[static_cast<size_t>(
-                                       token * c.cols() + h * c.valueDim + j)])) *
-                      key(r, i);
+              read +=
+                  (at(i) + static_cast<double>(bonus[static_cast<size_t>(h * c.keyDim + i)]) *
+                               key(k, i) *
+                               static_cast<double>(
+                                   v[static_cast<size_t>(token * c.cols() + h * c.valueDim + j)])) *
+                  key(r, i);
           }
           for (int i = 0; i < c.keyDim; ++i) {
             const int column = kind == "head"    ? 0
@@ -284,21 +282,22 @@ TEST_P(RecurrenceKernel, GivesWhatPlainLoopsGive) {
             double decay = static_cast<double>(d[static_cast<size_t>(
                 token * c.decayCols() + h / (c.heads / decayHeads) * c.perHead() + column)]);
             if (c.rate)
-              decay = std::exp(decay * static_cast<double>(rate[static_cast<size_t>(
-                                           (h * c.keyDim + i) * c.valueDim + j)]));
+              decay = std::exp(decay *
+                               static_cast<double>(
+                                   rate[static_cast<size_t>((h * c.keyDim + i) * c.valueDim + j)]));
             at(i) *= decay;
             if (c.corrected)
               at(i) += key(b, i) * u;
           }
           for (int p = 0; p < c.products; ++p) {
-            double value = static_cast<double>(v[static_cast<size_t>(
-                (token * c.products + p) * c.cols() + h * c.valueDim + j)]);
+            double value = static_cast<double>(
+                v[static_cast<size_t>((token * c.products + p) * c.cols() + h * c.valueDim + j)]);
             if (c.delta) {
               double known = 0;
               for (int i = 0; i < c.keyDim; ++i)
                 known += key(k, i, p, c.products) * at(i);
-              value = static_cast<double>(beta[static_cast<size_t>(
-                          (token * c.products + p) * c.heads + h)]) *
+              value = static_cast<double>(
+                          beta[static_cast<size_t>((token * c.products + p) * c.heads + h)]) *
                       (value - known);
             }
             for (int i = 0; i < c.keyDim; ++i)
@@ -309,9 +308,9 @@ TEST_P(RecurrenceKernel, GivesWhatPlainLoopsGive) {
             for (int i = 0; i < c.keyDim && !c.bonus; ++i)
               out += at(i) * key(r, i, q, c.reads);
             const double want = out / (1 + std::exp(-out));
-            ASSERT_NEAR(got[seq][static_cast<size_t>((t * c.reads + q) * c.cols() +
-                                                     h * c.valueDim + j)],
-                        want, 2e-5 * (1 + std::abs(out)))
+            ASSERT_NEAR(
+                got[seq][static_cast<size_t>((t * c.reads + q) * c.cols() + h * c.valueDim + j)],
+                want, 2e-5 * (1 + std::abs(out)))
                 << "sequence " << seq << ", token " << t << ", head " << h << ", column " << j
                 << ", read " << q;
           }

@@ -118,10 +118,7 @@ protected:
   }
   int64_t per_head() const {
     const std::string kind = GetParam().kind;
-    return kind == "head"    ? 1
-           : kind == "key"   ? kKeys
-           : kind == "value" ? kValues
-                             : kKeys * kValues;
+    return kind == "head" ? 1 : kind == "key" ? kKeys : kind == "value" ? kValues : kKeys * kValues;
   }
   int64_t outputs() const { return GetParam().reads * kHeads * kValues; }
 
@@ -147,9 +144,9 @@ protected:
     slice("c0", at.b, at.cols - at.b);
     const std::string decays = type(at.beta - at.decay), betas = type(at.a - at.beta),
                       corrections = type(at.b - at.a);
-    body += "%d1 = quern.scale %d0 {factor = " + std::to_string(f.strength) + " : f32} : " +
-            decays + "\n%d = quern.unary " + (f.rate ? "softplus" : "sigmoid") + " %d1 : " +
-            decays + "\n%beta = quern.unary sigmoid %b0 : " + betas +
+    body += "%d1 = quern.scale %d0 {factor = " + std::to_string(f.strength) +
+            " : f32} : " + decays + "\n%d = quern.unary " + (f.rate ? "softplus" : "sigmoid") +
+            " %d1 : " + decays + "\n%beta = quern.unary sigmoid %b0 : " + betas +
             "\n%a = quern.scale %a0 {factor = 0.25 : f32} : " + corrections +
             "\n%c = quern.scale %c0 {factor = 0.25 : f32} : " + corrections +
             "\n%rate = quern.weight_ref @rate : !quern.weight<4x5x3, \"f32\">" +
@@ -214,11 +211,10 @@ protected:
                                     : kind == "key"   ? i
                                     : kind == "value" ? j
                                                       : i * kValues + j;
-                const double d =
-                    f.strength * shared(at.decay, 0, f.decay_heads, per_head(), col);
-                const double log = f.rate ? std::log1p(std::exp(d)) *
-                                                rate.at(0, (h * kKeys + i) * kValues + j)
-                                          : -std::log1p(std::exp(-d));
+                const double d = f.strength * shared(at.decay, 0, f.decay_heads, per_head(), col);
+                const double log =
+                    f.rate ? std::log1p(std::exp(d)) * rate.at(0, (h * kKeys + i) * kValues + j)
+                           : -std::log1p(std::exp(-d));
                 token.log_decay.push_back(p == 0 ? log : 0.0);
               }
               tokens.push_back(token);
