@@ -54,8 +54,9 @@ LogicalResult Kernel::generateRecurrence() {
     Value end = single ? code.c(1) : index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
     Value states = fixedState(scan.getState(), seq);
     auto item = [&](Value head, Value column) {
-      Value valueFrom = code.mul(head, valueDim);
       auto state = code.at(Pointer<float>(states), code.mul(head, keyDim * valueDim));
+      Value keyFrom = code.mul(code.div(head, heads / groups), keyDim);
+      Value valueFrom = code.mul(head, valueDim);
       Pointer<const float> rate, bonus;
       if (scan.getRate())
         rate = code.at(pointer(scan.getRate()), code.mul(head, keyDim * valueDim));
@@ -74,6 +75,9 @@ LogicalResult Kernel::generateRecurrence() {
           int64_t shared = heads / theirs;
           Value from = code.mul(shared == 1 ? head : code.div(head, shared), of);
           return rows.place(value, block ? code.add(from, block * theirs * of) : from, of);
+        };
+        auto keys = [&](mlir::Value value, int64_t block) {
+          return rows.place(value, code.add(keyFrom, block * groups * keyDim), keyDim);
         };
         auto correction = [&](mlir::Value value) {
           return value ? placed(value, keyDim, heads / scan.headsThatShare(value, keyDim))
@@ -101,9 +105,9 @@ LogicalResult Kernel::generateRecurrence() {
         auto ofBlock = [&](Value from, int64_t block) {
           return block ? code.add(from, block * heads * valueDim) : from;
         };
-        auto r = placed(scan.getR(), keyDim, groups);
+        auto r = keys(scan.getR(), 0);
         for (int64_t p = 0; p < products; ++p) {
-          auto k = placed(scan.getK(), keyDim, groups, p);
+          auto k = keys(scan.getK(), p);
           auto v = rows.place(scan.getV(), ofBlock(valueFrom, p), columns);
           // What is added after the first product finds the state decayed.
           auto decay = p ? code.floats({1.0f}) : decayed();
@@ -138,7 +142,7 @@ LogicalResult Kernel::generateRecurrence() {
           if (q)
             code.call("qk_recurrence_read",
                       {code.pack<QkRecurrence>({.state = state,
-                                                .r = placed(scan.getR(), keyDim, groups, q),
+                                                .r = keys(scan.getR(), q),
                                                 .k = code.null<const float>(),
                                                 .v = code.null<const float>(),
                                                 .decay = code.null<const float>(),

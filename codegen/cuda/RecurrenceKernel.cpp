@@ -95,8 +95,8 @@ LogicalResult Kernel::generateRecurrence() {
     rows.sync();
     if (scan.getRate()) {
       text.line("const float width = ", decay, ";");
-      decay = decided(absl::StrCat("exponential(width * ", pointer(scan.getRate()), "[(head * ",
-                                   keyDim, " + i) * ", valueDim, " + column])"));
+      decay = decided(absl::StrCat("math::exponential(width * ", pointer(scan.getRate()),
+                                   "[(head * ", keyDim, " + i) * ", valueDim, " + column])"));
     }
     text.line("const auto decay = [&](int i) { return ", decay, "; };");
     std::string outPart;

@@ -91,9 +91,9 @@ func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.d
 // -----
 
 // Tests that linear_recurrence C4: a decay for each value.
-func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
+func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x3xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
   // expected-error @+1 {{'quern.linear_recurrence' op C4: the decay has 4 columns}}
-  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind value>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
+  %y = quern.linear_recurrence %r, %k, %v, %d, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind value>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
   return
 }
 
@@ -110,7 +110,7 @@ func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.d
 
 // Tests that linear_recurrence C5: a and b have groups * key dim columns.
 func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %a: tensor<?x3xf32, #quern.dims<"T">>, %c: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
-  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or neither}}
+  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or 6, or neither}}
   %y = quern.linear_recurrence %r, %k, %v, %d correction %a, %c, %b, %s {groups = 1 : i64, decay_kind = #quern<decay_kind head>} : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
   return
 }
@@ -119,7 +119,7 @@ func.func @f(%r: tensor<?x3xf32, #quern.dims<"T">>, %k: tensor<?x3xf32, #quern.d
 
 // Tests that linear_recurrence C5: a is not there alone.
 func.func @f(%x: tensor<?x3xf32, #quern.dims<"T">>, %v: tensor<?x4xf32, #quern.dims<"T">>, %d: tensor<?x2xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 2x3x2>) {
-  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or neither}}
+  // expected-error @+1 {{'quern.linear_recurrence' op C5: a and b are both there, with 3 columns, or 6, or neither}}
   %y = "quern.linear_recurrence"(%x, %x, %v, %d, %x, %b, %s) <{groups = 1 : i64, decay_kind = #quern<decay_kind head>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1>}> : (tensor<?x3xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, tensor<?x4xf32, #quern.dims<"T">>, tensor<?x2xf32, #quern.dims<"T">>, tensor<?x3xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 2x3x2>) -> tensor<?x4xf32, #quern.dims<"T">>
   return
 }

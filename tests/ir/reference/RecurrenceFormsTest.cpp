@@ -20,13 +20,6 @@ struct Token {
   bool delta = false;
 };
 
-double dot(const Vector &x, const Vector &y) {
-  double sum = 0;
-  for (size_t i = 0; i < x.size(); ++i)
-    sum += x[i] * y[i];
-  return sum;
-}
-
 /// What r reads after each token, and of the state before it, `chunk` tokens at a time.
 struct Reads {
   Vector after, before;
