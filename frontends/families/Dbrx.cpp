@@ -4,6 +4,8 @@
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
+#include <string>
+
 namespace quern {
 
 recipe::Decoder dbrx_from_hf(ModelReader &model) {
@@ -38,10 +40,15 @@ recipe::Decoder dbrx_from_hf(ModelReader &model) {
     model.problem("ffn_config.moe_normalize_expert_weights",
                   "Quern divides weights by their 1-norm or their 2-norm");
   e.normalize = norm ? static_cast<int64_t>(p) : 0;
-  // The width again, and what matters in training; the rest is of the class that it derives from.
+  // The width again, what matters in training, and what every configuration class writes of itself.
   model.ignore({"ffn_config.hidden_size", "ffn_config.moe_jitter_eps", "ffn_config.moe_loss_weight",
-                "num_key_value_heads"});
-  model.read_elsewhere({"attn_config", "ffn_config"});
+                "num_key_value_heads", "attn_config.attn_pdrop"});
+  for (const std::string part : {"attn_config.", "ffn_config."})
+    for (const char *key :
+         {"_name_or_path", "architectures", "chunk_size_feed_forward", "dtype", "torch_dtype",
+          "id2label", "is_encoder_decoder", "label2id", "model_type", "output_attentions",
+          "output_hidden_states", "problem_type", "return_dict", "transformers_version"})
+      model.ignore({part + key});
 
   DenseNames dense = kHfDenseNames;
   dense.embedding = "transformer.wte";

@@ -59,7 +59,7 @@ QN_DEVICE void softmax(float *x, int n) {
   float sum = 0.0f;
   __syncwarp();
   for (int i = lane(); i < n; i += kWarpLanes) {
-    x[i] = exponential(x[i] - largest);
+    x[i] = math::exponential(x[i] - largest);
     sum += x[i];
   }
   sum = warp_sum(sum);
@@ -127,7 +127,7 @@ QN_DEVICE void route(const float *logits, const float *bias, float eps, float sc
   float norm = 0.0f;
   if constexpr (R.normalize != 0) {
     for (int i = 0; i < R.chosen; ++i)
-      norm += R.normalize == 2 ? given[i] * given[i] : absolute(given[i]);
+      norm += R.normalize == 2 ? given[i] * given[i] : math::absolute(given[i]);
     norm = (R.normalize == 2 ? __fsqrt_rn(norm) : norm) + eps;
   }
   for (int i = lane(); i < R.chosen; i += kWarpLanes)
