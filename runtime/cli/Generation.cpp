@@ -97,6 +97,21 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
 
   Generated generated;
   const auto start = Clock::now();
+  // Refused before anything changes, should it not fit.
+  if (absl::Status status = engine.check_room(slot, prompt.size()); !status.ok())
+    return status;
+  if (options.before_last || engine.checkpoints().per_slot != 0) {
+    absl::Status status = engine.checkpoint(slot);
+    if (status.ok() && prompt.size() > 1)
+      status = feed(prompt.first(prompt.size() - 1), session::Rows::none);
+    if (status.ok())
+      status = engine.checkpoint(slot);
+    if (!status.ok())
+      return status;
+    if (options.before_last)
+      options.before_last();
+    prompt = prompt.last(1);
+  }
   if (absl::Status status = feed(prompt, session::Rows::last); !status.ok())
     return status;
   generated.prefill_seconds = since(start);

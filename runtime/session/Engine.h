@@ -9,6 +9,7 @@
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
 #include "runtime/session/Memory.h"
+#include "runtime/session/PrefixCache.h"
 #include "runtime/session/StatePool.h"
 
 #include <absl/status/status.h>
@@ -131,6 +132,11 @@ public:
   /// A new slot with the state in `path`. Refuses (InvalidArgument, DataLoss) what is damaged, or
   /// was saved with another artifact, or is longer than this engine's context.
   absl::StatusOr<SlotId> load_state(const std::string &path);
+
+  /// States of prompts in a folder, of at most that many bytes; runtime/session/PrefixCache.h.
+  PrefixCache prefix_cache(const std::string &folder, uint64_t bytes) {
+    return {*pool_, artifact_->identity(), folder, bytes};
+  }
 
   /// Whether `tokens` more fit into the slot's context: OutOfRange with the numbers if not. What
   /// feeds a prompt in several steps asks before the first.

@@ -20,12 +20,16 @@
 #define QUERN_RUNTIME_SESSION_PREFIXCACHE_H
 
 #include "runtime/session/StatePool.h"
+#include "runtime/session/StateStream.h"
 
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace quern::session {
 
@@ -59,11 +63,18 @@ private:
   bool needs_points() const;
   bool has_pages() const;
   std::string name(uint64_t hash, bool point) const;
+  using PageOf = std::function<const uint8_t *(size_t group, uint64_t index)>;
+  /// Writes a file of `bytes` behind the tokens, if it is not there and not larger than the limit.
+  absl::Status write(const StateFileKind &kind, const std::string &name,
+                     std::span<const int32_t> tokens, uint64_t bytes,
+                     const std::function<absl::Status(StateWriter &)> &body) const;
+  absl::Status write_point(const std::vector<uint64_t> &hashes, std::span<const int32_t> tokens,
+                           const uint8_t *fixed, const PageOf &page) const;
   absl::Status read_page(SlotId slot, std::span<const int32_t> tokens,
                          const std::string &name) const;
   absl::Status read_point(SlotId slot, std::span<const int32_t> tokens,
                           const std::string &name) const;
-  absl::Status trim() const;
+  void trim() const;
 
   StatePool &pool_;
   uint64_t identity_;
