@@ -54,13 +54,13 @@ QUERN_API const char *quern_version(void); /* "0.1.0 (commit 0123456789ab)" */
 typedef struct QuernModel QuernModel;
 
 typedef struct QuernOptions {
-  size_t size;         /* sizeof(QuernOptions) */
-  const char *device;  /* NULL: "cpu"; or "cuda", "cuda:1", ... */
-  const char *variant; /* NULL: the best that runs here */
-  uint64_t ctx;        /* positions a slot holds; 0: the artifact's */
-  uint64_t slots;      /* sequences alive at once; 0: 1 */
-  uint64_t memory;     /* ceiling in bytes; 0: what the device has available */
-  int32_t threads;     /* 0: the physical cores this process may use */
+  size_t size;          /* sizeof(QuernOptions) */
+  const char *device;   /* NULL: "cpu"; or "cuda", "cuda:1", ... */
+  const char *variant;  /* NULL: the best that runs here */
+  uint64_t ctx;         /* positions a slot holds; 0: the artifact's */
+  uint64_t slots;       /* sequences alive at once; 0: 1 */
+  uint64_t memory;      /* ceiling in bytes; 0: what the device has available */
+  int32_t threads;      /* 0: the physical cores this process may use */
   uint64_t checkpoints; /* bytes for checkpoints of states that cannot go back without; 0: none */
 } QuernOptions;
 
@@ -88,10 +88,11 @@ QUERN_API QuernStatus quern_slot_create(QuernModel *model, QuernSlot *slot);
 QUERN_API QuernStatus quern_slot_free(QuernModel *model, QuernSlot slot);
 /* A new slot that goes on from where `slot` is; both then live apart. */
 QUERN_API QuernStatus quern_slot_fork(QuernModel *model, QuernSlot slot, QuernSlot *fork);
-/* Forgets all but the first `length` positions. Without checkpoints recurrent state can only go back
- * to 0, and layers with a sliding window as far as they still hold what the next token sees: by the
- * artifact's max_tokens always; FAILED_PRECONDITION where it cannot. With them it goes to the last
- * one before `length` and computes the tokens from there on again, fewer than the spacing. */
+/* Forgets all but the first `length` positions. Without checkpoints recurrent state can only go
+ * back to 0, and layers with a sliding window as far as they still hold what the next token sees:
+ * by the artifact's max_tokens always; FAILED_PRECONDITION where it cannot. With them it goes to
+ * the last one before `length` and computes the tokens from there on again, fewer than the spacing.
+ */
 QUERN_API QuernStatus quern_slot_truncate(QuernModel *model, QuernSlot slot, uint64_t length);
 /* Goes back only as far as that takes no computing: to `length` or the last position before it that
  * the state can go back to, which is *reached; feed the tokens from there on. */

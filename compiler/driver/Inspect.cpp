@@ -48,7 +48,8 @@ int inspect(Args args) {
   if (json)
     cli::print_json(inspection_json(**artifact, checkpoints.value));
   else
-    print_inspection(**artifact, {.kernels = kernels, .plan = plan, .checkpoints = checkpoints.value});
+    print_inspection(**artifact,
+                     {.kernels = kernels, .plan = plan, .checkpoints = checkpoints.value});
   return cli::kDone;
 }
 

@@ -178,7 +178,8 @@ std::vector<Sizes> sizes_of(const artifact::Artifact &artifact, uint64_t checkpo
     auto sizes = std::ranges::find(all, target, &Sizes::target);
     session::ModelSizes model = session::model_sizes(artifact, text(variant->name()));
     if (sizes == all.end()) {
-      sizes = all.insert(all.end(), Sizes{target, std::move(model), 0, manifest.context(), 1, checkpoints});
+      sizes = all.insert(all.end(),
+                         Sizes{target, std::move(model), 0, manifest.context(), 1, checkpoints});
       sizes->arena_bound = arena_bound(manifest, target, sizes->model.arena);
     } else {
       sizes->model.code = std::max(sizes->model.code, model.code);

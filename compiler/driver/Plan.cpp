@@ -130,9 +130,9 @@ int plan(Args args) {
       print_table(sizes, "estimated");
   if (memory.value != 0)
     for (const Sizes &sizes : *all)
-      if (absl::Status status = session::check_fits(sizes.model, sizes.ctx, sizes.slots,
-                                                    memory.value, "--memory allows", {},
-                                                    checkpoints.value);
+      if (absl::Status status =
+              session::check_fits(sizes.model, sizes.ctx, sizes.slots, memory.value,
+                                  "--memory allows", {}, checkpoints.value);
           !status.ok())
         return cli::fail(status);
   return cli::kDone;

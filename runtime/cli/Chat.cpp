@@ -76,8 +76,7 @@ public:
   absl::Status edit(std::string_view arguments) {
     const size_t space = arguments.find(' ');
     uint64_t number = 0;
-    const std::string_view text =
-        space == arguments.npos ? "" : arguments.substr(space + 1);
+    const std::string_view text = space == arguments.npos ? "" : arguments.substr(space + 1);
     if (!absl::SimpleAtoi(std::string(arguments.substr(0, space)), &number) || text.empty())
       return absl::InvalidArgumentError(
           "which message is to be changed, and what it should say, is missing\nhint: /edit 1 TEXT");
@@ -85,8 +84,9 @@ public:
     for (size_t i = 0; i < messages_.size(); ++i)
       if (messages_[i].role == "user" && ++said == number)
         return answer_after(i, {{"user", std::string(text)}});
-    return absl::InvalidArgumentError(absl::StrCat("there is no message ", number, " of yours: there are ",
-                                                   said, "\nhint: /edit ", said, " TEXT"));
+    return absl::InvalidArgumentError(absl::StrCat("there is no message ", number,
+                                                   " of yours: there are ", said, "\nhint: /edit ",
+                                                   said, " TEXT"));
   }
 
   void print_stats() const {
@@ -219,9 +219,10 @@ absl::Status converse(Conversation &conversation) {
       conversation.clear();
     } else if (line == "/stats") {
       conversation.print_stats();
-    } else if (absl::Status status = line == "/retry"             ? conversation.retry()
-                                     : line.starts_with("/edit ") ? conversation.edit(line.substr(6))
-                                                                  : conversation.say(line);
+    } else if (absl::Status status = line == "/retry" ? conversation.retry()
+                                     : line.starts_with("/edit ")
+                                         ? conversation.edit(line.substr(6))
+                                         : conversation.say(line);
                !status.ok()) {
       if (!terminal || reader_gone(status))
         return status;

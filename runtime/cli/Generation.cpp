@@ -45,10 +45,10 @@ std::vector<int32_t> breakers(const text::Tokenizer &tokenizer) {
 std::vector<Flag> SamplingFlags::flags() {
   return {
       {"--temp", "T", "temperature; 0 is greedy (default 0.8)", &options.temperature},
-      {"--top-k", "K", "keep the K likeliest; 0: all (default 40)", &options.top_k},
-      {"--top-p", "P", "keep the likeliest that make up P (default 0.95)", &options.top_p},
       {"--seed", "N", "makes an answer reproducible (default: a new one each time)", &seed},
       // docs/guides/sampling.md says what each does; the help only names them.
+      {"--top-k", "K", "", &options.top_k},
+      {"--top-p", "P", "", &options.top_p},
       {"--min-p", "P", "", &options.min_p},
       {"--typical", "P", "", &options.typical_p},
       {"--repeat-penalty", "R", "", &options.repeat_penalty},

@@ -133,8 +133,13 @@ absl::Status check_writable(const std::string &path) {
 }
 
 nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
-  return {{"weights", memory.weights}, {"arena", memory.arena},     {"state", memory.state},
-          {"code", memory.code},       {"checkpoints", memory.checkpoints}, {"staging", memory.staging}, {"total", memory.total}};
+  return {{"weights", memory.weights},
+          {"arena", memory.arena},
+          {"state", memory.state},
+          {"code", memory.code},
+          {"checkpoints", memory.checkpoints},
+          {"staging", memory.staging},
+          {"total", memory.total}};
 }
 
 void print_json(const nlohmann::ordered_json &json) {

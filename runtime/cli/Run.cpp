@@ -35,26 +35,26 @@ struct RunOptions {
   std::optional<uint64_t> logprobs;
 
   Command command() {
-    return {"quern-run run -m FILE -p TEXT [-n N]",
-            "Continues a prompt; the text comes as it is made.",
-            model.flags() + prompt.flags() +
-                std::vector<Flag>{{"--tokens", "1,2,3", "the prompt as ids", &tokens},
-                                  {"-n, --n-predict", "N",
-                                   "tokens to make (default: to the answer's end)", &max_tokens}} +
-                sampling.flags() +
-                std::vector<Flag>{
-                    {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
-                    {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
-                    {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
-                    {"--load-state", "F", "go on from a saved sequence, without BOS", &load_state},
-                    {"--edit", "", "the text replaces the saved one, from where they differ", &edit},
-                    {"--prefix-cache", "DIR", "reuse and keep states of prompts' beginnings",
-                     &prefix_cache},
-                    {"--prefix-cache-size", "BYTES", "", &prefix_cache_size},
-                    {"--json", "", "print one JSON object at the end", &json},
-                    {"--logprobs", "N", "in the JSON: each token's N likeliest, with logprobs",
-                     &logprobs}},
-            "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
+    return {
+        "quern-run run -m FILE -p TEXT [-n N]", "Continues a prompt; the text comes as it is made.",
+        model.flags() + prompt.flags() +
+            std::vector<Flag>{{"--tokens", "1,2,3", "the prompt as ids", &tokens},
+                              // docs/guides say what these do; the help only names them.
+                              {"--prefix-cache-size", "BYTES", "", &prefix_cache_size},
+                              {"--logprobs", "N", "", &logprobs},
+                              {"-n, --n-predict", "N",
+                               "tokens to make (default: to the answer's end)", &max_tokens}} +
+            sampling.flags() +
+            std::vector<Flag>{
+                {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
+                {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
+                {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
+                {"--load-state", "F", "go on from a saved sequence, without BOS", &load_state},
+                {"--edit", "", "the text replaces the saved one, from where they differ", &edit},
+                {"--prefix-cache", "DIR", "reuse and keep states of prompts' beginnings",
+                 &prefix_cache},
+                {"--json", "", "print one JSON object at the end", &json}},
+        "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
   }
 };
 
@@ -161,8 +161,8 @@ void report(const RunOptions &options, const session::Engine &engine,
       stderr,
       "%zu prompt tokens at %.1f tokens/s, %zu tokens at %.1f tokens/s, first after %.3f s; "
       "%s, %s\n",
-      prompt.size() - reused.tokens, prefill_rate, answer.tokens.size(), answer.decode_tokens_per_s(),
-      answer.first_token_seconds, engine.variant().c_str(),
+      prompt.size() - reused.tokens, prefill_rate, answer.tokens.size(),
+      answer.decode_tokens_per_s(), answer.first_token_seconds, engine.variant().c_str(),
       session::human_bytes(engine.memory().total).c_str());
 }
 
@@ -227,9 +227,8 @@ absl::Status run_prompt(RunOptions &options) {
   if (!slot.ok())
     return slot.status();
   if (!options.tokens) {
-    auto ids = options.prompt.encode(*tokenizer, text,
-                                     options.edit ? std::span<const int32_t>()
-                                                  : (*engine)->tokens(*slot));
+    auto ids = options.prompt.encode(
+        *tokenizer, text, options.edit ? std::span<const int32_t>() : (*engine)->tokens(*slot));
     if (!ids.ok())
       return ids.status();
     prompt = *std::move(ids);
@@ -255,8 +254,8 @@ absl::Status run_prompt(RunOptions &options) {
     generation.before_last = [&] { cached = cache->save_point(*slot); };
   auto logprobs = nlohmann::ordered_json::array();
   uint64_t made = 0;
-  auto answer = generate(**engine, *slot, *sampler, std::span(prompt).subspan(reused->tokens), generation,
-                         [&](int32_t token, std::span<const float> logits) {
+  auto answer = generate(**engine, *slot, *sampler, std::span(prompt).subspan(reused->tokens),
+                         generation, [&](int32_t token, std::span<const float> logits) {
                            if (++made == 1)
                              catch_interrupt();
                            if (options.logprobs)

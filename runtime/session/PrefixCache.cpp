@@ -97,8 +97,14 @@ absl::Status read_tokens(StateReader &reader, Tokens expected) {
   std::vector<int32_t> tokens(expected.size());
   if (absl::Status status = reader.read(tokens.data(), expected.size_bytes()); !status.ok())
     return status;
-  return std::ranges::equal(tokens, expected) ? absl::OkStatus()
-                                              : absl::NotFoundError("another prompt's");
+  if (std::ranges::equal(tokens, expected))
+    return absl::OkStatus();
+  // If that is what was written.
+  absl::Status status =
+      reader.skip(reader.header().file_size - sizeof(StateHeader) - expected.size_bytes());
+  if (status.ok())
+    status = reader.finish();
+  return status.ok() ? absl::NotFoundError("another prompt's") : status;
 }
 
 // Calls visit(group, index) for each page of a point in the file's order.
@@ -143,8 +149,8 @@ absl::Status PrefixCache::prepare() const {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error || access(folder_.c_str(), R_OK | W_OK | X_OK) != 0)
-    return absl::UnavailableError(absl::StrCat(folder_, ": cannot use it as a folder: ",
-                                               error ? error.message() : std::strerror(errno)));
+    return absl::UnavailableError(absl::StrCat(
+        folder_, ": cannot use it as a folder: ", error ? error.message() : std::strerror(errno)));
   return absl::OkStatus();
 }
 
@@ -282,17 +288,15 @@ absl::Status PrefixCache::write_point(const std::vector<uint64_t> &hashes, Token
     bytes += pool_.pages(g).page_bytes();
     return absl::OkStatus();
   });
-  return write(kPoint, name(point_hash(hashes, tokens), true), tokens, bytes,
-               [&](StateWriter &writer) {
-                 absl::Status status =
-                     writer.write_device(pool_.device(), fixed, pool_.slot_bytes());
-                 if (!status.ok())
-                   return status;
-                 return visit_point_pages(pool_, tokens.size(), [&](size_t g, uint64_t i) {
-                   return writer.write_device(pool_.device(), page(g, i),
-                                              pool_.pages(g).page_bytes());
-                 });
-               });
+  return write(
+      kPoint, name(point_hash(hashes, tokens), true), tokens, bytes, [&](StateWriter &writer) {
+        absl::Status status = writer.write_device(pool_.device(), fixed, pool_.slot_bytes());
+        if (!status.ok())
+          return status;
+        return visit_point_pages(pool_, tokens.size(), [&](size_t g, uint64_t i) {
+          return writer.write_device(pool_.device(), page(g, i), pool_.pages(g).page_bytes());
+        });
+      });
 }
 
 absl::Status PrefixCache::write(const StateFileKind &kind, const std::string &name, Tokens tokens,
@@ -320,27 +324,27 @@ absl::Status PrefixCache::save_rest(SlotId slot, uint64_t length) const {
     bytes += pool_.window(g) == 0 ? pool_.pages(g).page_bytes() : 0;
   // The last first: the youngest are those that more prompts share.
   for (uint64_t i = has_pages() ? length / QUERN_KV_PAGE : 0; i > 0; --i) {
-    absl::Status status = write(
-        kPage, name(hashes[i], false), tokens.first(i * QUERN_KV_PAGE), bytes,
-        [&](StateWriter &writer) {
-          absl::Status written;
-          for (size_t g = 0; g < pool_.num_groups() && written.ok(); ++g)
-            if (pool_.window(g) == 0)
-              written = writer.write_device(pool_.device(), pool_.page(g, slot, i - 1),
-                                            pool_.pages(g).page_bytes());
-          return written;
-        });
+    absl::Status status =
+        write(kPage, name(hashes[i], false), tokens.first(i * QUERN_KV_PAGE), bytes,
+              [&](StateWriter &writer) {
+                absl::Status written;
+                for (size_t g = 0; g < pool_.num_groups() && written.ok(); ++g)
+                  if (pool_.window(g) == 0)
+                    written = writer.write_device(pool_.device(), pool_.page(g, slot, i - 1),
+                                                  pool_.pages(g).page_bytes());
+                return written;
+              });
     if (!status.ok())
       return status;
   }
   for (const CheckpointList::Entry &entry : pool_.checkpoints(slot).entries())
     if (needs_points() && entry.length <= length)
-      if (absl::Status status = write_point(
-              hashes, tokens.first(entry.length), pool_.checkpoint_state(entry.id),
-              [&](size_t g, uint64_t i) {
-                return pool_.window(g) != 0 ? pool_.checkpoint_page(g, entry.id, i)
-                                            : pool_.page(g, slot, i);
-              });
+      if (absl::Status status =
+              write_point(hashes, tokens.first(entry.length), pool_.checkpoint_state(entry.id),
+                          [&](size_t g, uint64_t i) {
+                            return pool_.window(g) != 0 ? pool_.checkpoint_page(g, entry.id, i)
+                                                        : pool_.page(g, slot, i);
+                          });
           !status.ok())
         return status;
   trim();
