@@ -52,9 +52,11 @@ std::string checkpoint_note(const Sizes &sizes) {
     return "none are needed: state goes back to any position";
   if (planned.spacing == 0)
     return "none: after an edit all before it is computed again; --checkpoints BYTES bounds that";
-  return std::to_string(planned.per_slot) + (sizes.slots == 1 ? "" : " a slot") + ", every " +
-         std::to_string(planned.spacing) + " tokens and 2: an edit recomputes at most " +
-         std::to_string(planned.spacing - 1) + " before it";
+  const uint64_t multiples = (sizes.ctx - 1) / planned.spacing;
+  return std::to_string(planned.per_slot) + (sizes.slots == 1 ? "" : " a slot") + ", one every " +
+         std::to_string(planned.spacing) + " tokens and " +
+         std::to_string(planned.per_slot - multiples) + " marked: an edit recomputes at most " +
+         std::to_string(planned.spacing - 1) + " tokens before it";
 }
 
 } // namespace

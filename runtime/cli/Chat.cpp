@@ -9,6 +9,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -219,10 +220,11 @@ absl::Status converse(Conversation &conversation) {
       conversation.clear();
     } else if (line == "/stats") {
       conversation.print_stats();
-    } else if (absl::Status status = line == "/retry" ? conversation.retry()
-                                     : line.starts_with("/edit ")
-                                         ? conversation.edit(line.substr(6))
-                                         : conversation.say(line);
+    } else if (absl::Status status =
+                   line == "/retry" ? conversation.retry()
+                   : line == "/edit" || line.starts_with("/edit ")
+                       ? conversation.edit(line.substr(std::min<size_t>(line.size(), 6)))
+                       : conversation.say(line);
                !status.ok()) {
       if (!terminal || reader_gone(status))
         return status;

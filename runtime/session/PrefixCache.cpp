@@ -259,10 +259,11 @@ PrefixHit PrefixCache::find(SlotId slot, Tokens prompt) const {
     hit.why = foreign == 0 ? "nothing is saved there yet"
                            : "all that is saved there is of other artifacts or formats";
   else if (whole > 0 && has_pages() && needs_points())
-    hit.why = absl::StrCat("of its tokens, the first ", whole * QUERN_KV_PAGE,
-                           " have kv state there; recurrent and window state was not saved ",
-                           hit.tokens != 0 ? "further on" : "in between",
-                           ": more --checkpoints save more");
+    hit.why = absl::StrCat("the first ", whole * QUERN_KV_PAGE,
+                           " of its tokens have kv state there, but recurrent or window state was "
+                           "saved ",
+                           hit.tokens != 0 ? absl::StrCat("only after ", hit.tokens)
+                                           : std::string("nowhere among them"));
   else if (hit.tokens != 0)
     hit.why = "what follows was not saved";
   else

@@ -157,7 +157,8 @@ TEST(PrefixCache, SaysWhy) {
   hit = Process(recurrent, folder).run(parted);
   EXPECT_EQ(hit.tokens, 0u);
   EXPECT_THAT(hit.why,
-              HasSubstr("first 192 have kv state there; recurrent and window state was not"));
+              HasSubstr("first 192 of its tokens have kv state there, but recurrent or window "
+                        "state was saved nowhere among them"));
   EXPECT_FALSE(Process::open(kv, 0)->prefix_cache("/dev/null", kMany).prepare().ok());
 }
 
