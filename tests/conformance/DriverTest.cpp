@@ -129,8 +129,11 @@ TEST_F(Driver, PlanOfCheckpointsIsWhatTheProcessTakes) {
           .out,
       HasSubstr("16, one every 512 tokens and 1 marked: an edit recomputes at most 511 tokens "
                 "before it"));
-  expect_refused(
-      call("quern", {"plan", config_, "--synthetic", "5", "--checkpoints", "1000", "--json"}));
+  const Result refused =
+      call("quern", {"plan", config_, "--synthetic", "5", "--checkpoints", "1000", "--json"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err, HasSubstr("error: --checkpoints 1000 has no room for one of each slot"));
 }
 
 // Tests that a layer with a sliding window takes what a step of its window takes, whatever the

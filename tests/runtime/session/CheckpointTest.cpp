@@ -361,6 +361,57 @@ TEST(Checkpoint, StepsAllocateNothing) {
   EXPECT_EQ(testing_support::allocated_bytes(), before);
 }
 
+// Tests that no group's pool runs out and none leaks, whatever slots do: thousands of random steps
+// with the pools looked at after each, and that what the plan adds is reached.
+TEST(Checkpoint, PoolsNeverRunOut) {
+  for (const uint32_t window : {1u, 2u, 64u, 65u, 100u, 700u})
+    for (const uint64_t count : {1u, 2u, 3u, 6u}) {
+      constexpr uint64_t kCtx = 1500, kSlots = 3;
+      auto artifact = *artifact::Artifact::open(
+          test::write_fake("pool.quern", {.context = 3000, .recurrent = false, .window = window}));
+      auto device = *device::open_device("cpu", {.threads = 1});
+      const ModelSizes sizes{.max_tokens = 16,
+                             .kv_groups = {{.layers = 1, .window = window, .page_bytes = 512}}};
+      const CheckpointSizes plan =
+          checkpoint_sizes(sizes, kCtx, kSlots, kSlots * sizes.checkpoint_bytes(kCtx, count));
+      auto pool = *StatePool::create(*device, artifact->manifest(), kCtx, kSlots, plan);
+      std::mt19937 random(window + static_cast<uint32_t>(count));
+      std::set<SlotId> alive;
+      uint64_t most = 0;
+      for (int i = 0; i < 20000; ++i) {
+        const uint32_t what = random() % 200;
+        auto any = [&] { return *std::next(alive.begin(), random() % alive.size()); };
+        if (alive.empty() || (what == 0 && alive.size() < kSlots)) {
+          alive.insert(*pool->create_slot());
+        } else if (what == 1 && alive.size() < kSlots) {
+          alive.insert(*pool->fork(any()));
+        } else if (what == 2 && random() % 4 == 0) {
+          const SlotId slot = any();
+          ASSERT_TRUE(pool->free_slot(slot).ok());
+          alive.erase(slot);
+        } else if (what == 3 || what == 4) {
+          const SlotId slot = any();
+          pool->rewind(slot, random() % (pool->length(slot) + 1));
+        } else if (what < 20) {
+          pool->checkpoint(any(), /*mark=*/true);
+        } else {
+          const SlotId slot = any();
+          const uint64_t take = std::min({kCtx - pool->length(slot), uint64_t{1 + random() % 16},
+                                          pool->until_checkpoint(slot)});
+          pool->append(slot, std::vector<int32_t>(take));
+          pool->checkpoint(slot, /*mark=*/false);
+        }
+        for (size_t g = 0; g < 2; ++g)
+          ASSERT_LE(pool->pages(g).in_use(), pool->pages(g).size()) << "step " << i;
+        most = std::max(most, pool->pages(1).in_use());
+      }
+      EXPECT_GT(most, kSlots * pages_per_slot(window, kCtx, 16)) << window << ", " << count;
+      for (const SlotId slot : alive)
+        ASSERT_TRUE(pool->free_slot(slot).ok());
+      EXPECT_EQ(pool->pages(0).in_use() + pool->pages(1).in_use(), 0u);
+    }
+}
+
 // Tests that a saved state brings its checkpoints along: the loaded one goes back as the saved one
 // would, with as many as there is room for; and that the file has what it must.
 TEST(Checkpoint, StatesBringTheirsAlong) {
