@@ -54,13 +54,14 @@ QUERN_API const char *quern_version(void); /* "0.1.0 (commit 0123456789ab)" */
 typedef struct QuernModel QuernModel;
 
 typedef struct QuernOptions {
-  size_t size;         /* sizeof(QuernOptions) */
-  const char *device;  /* NULL: "cpu"; or "cuda", "cuda:1", ... */
-  const char *variant; /* NULL: the best that runs here */
-  uint64_t ctx;        /* positions a slot holds; 0: the artifact's */
-  uint64_t slots;      /* sequences alive at once; 0: 1 */
-  uint64_t memory;     /* ceiling in bytes; 0: what the device has available */
-  int32_t threads;     /* 0: the physical cores this process may use */
+  size_t size;          /* sizeof(QuernOptions) */
+  const char *device;   /* NULL: "cpu"; or "cuda", "cuda:1", ... */
+  const char *variant;  /* NULL: the best that runs here */
+  uint64_t ctx;         /* positions a slot holds; 0: the artifact's */
+  uint64_t slots;       /* sequences alive at once; 0: 1 */
+  uint64_t memory;      /* ceiling in bytes; 0: what the device has available */
+  int32_t threads;      /* 0: the physical cores this process may use */
+  uint64_t checkpoints; /* bytes for checkpoints of states that cannot go back without; 0: none */
 } QuernOptions;
 
 /* Opens an artifact and takes all memory it will need. `options` may be NULL. */
@@ -87,10 +88,29 @@ QUERN_API QuernStatus quern_slot_create(QuernModel *model, QuernSlot *slot);
 QUERN_API QuernStatus quern_slot_free(QuernModel *model, QuernSlot slot);
 /* A new slot that goes on from where `slot` is; both then live apart. */
 QUERN_API QuernStatus quern_slot_fork(QuernModel *model, QuernSlot slot, QuernSlot *fork);
-/* Forgets all but the first `length` positions. Recurrent state can only go back to 0; layers with
- * a sliding window go back as far as they still hold what the next token sees: by the artifact's
- * max_tokens always. FAILED_PRECONDITION where it cannot. */
+/* Forgets all but the first `length` positions. Without checkpoints recurrent state can only go
+ * back to 0, and layers with a sliding window as far as they still hold what the next token sees:
+ * by the artifact's max_tokens always; FAILED_PRECONDITION where it cannot. With them it goes to
+ * the last one before `length` and computes the tokens from there on again, fewer than the spacing.
+ */
 QUERN_API QuernStatus quern_slot_truncate(QuernModel *model, QuernSlot slot, uint64_t length);
+/* Goes back only as far as that takes no computing: to `length` or the last position before it that
+ * the state can go back to, which is *reached; feed the tokens from there on. */
+QUERN_API QuernStatus quern_slot_rewind(QuernModel *model, QuernSlot slot, uint64_t length,
+                                        uint64_t *reached);
+/* The same, to what the slot has in common with `tokens`, but for the last of them: feeding those
+ * from *reached on gives what feeding all to an empty slot would. How a history is edited. */
+QUERN_API QuernStatus quern_slot_rewind_to_shared(QuernModel *model, QuernSlot slot,
+                                                  const int32_t *tokens, size_t num_tokens,
+                                                  uint64_t *reached);
+/* Takes a checkpoint where the slot is, to come back to; the last two so taken are kept, beside
+ * those at multiples of the spacing. A prompt's end is worth one. Nothing where there are none. */
+QUERN_API QuernStatus quern_slot_checkpoint(QuernModel *model, QuernSlot slot);
+/* At most this number less one of the tokens before an edit are computed again. 1: this model's
+ * state goes back anywhere; 0: there are no checkpoints, and it may be all of them. */
+QUERN_API uint64_t quern_checkpoint_spacing(const QuernModel *model);
+/* What they take: a part of QuernMemory's total. */
+QUERN_API uint64_t quern_checkpoint_bytes(const QuernModel *model);
 /* Positions fed; 0 for a slot that is not alive. */
 QUERN_API uint64_t quern_slot_length(const QuernModel *model, QuernSlot slot);
 QUERN_API QuernStatus quern_slot_save(const QuernModel *model, QuernSlot slot, const char *path);

@@ -15,6 +15,7 @@ int inspect(Args args) {
   bool kernels = false;
   bool plan = false;
   std::string svg;
+  cli::Bytes checkpoints;
   std::vector<std::string> files;
   const cli::Command command{
       "quern inspect FILE.quern [flags]",
@@ -24,6 +25,7 @@ int inspect(Args args) {
         &kernels},
        {"--plan", "", "list every buffer of every schedule", &plan},
        {"--svg", "FILE", "draw the largest schedule's arena over time", &svg},
+       {"--checkpoints", "BYTES", "plan with that much for checkpoints (default: 0)", &checkpoints},
        {"--json", "", "print everything as one JSON object", &json}},
       "quern inspect models/smollm2-135m-instruct-q4_1.quern --kernels",
       &files};
@@ -35,13 +37,19 @@ int inspect(Args args) {
   auto artifact = artifact::Artifact::open(files[0]);
   if (!artifact.ok())
     return cli::fail(artifact.status());
+  for (const Sizes &sizes : sizes_of(**artifact, checkpoints.value))
+    if (absl::Status status =
+            session::check_checkpoints(sizes.model, sizes.ctx, sizes.slots, checkpoints.value);
+        !status.ok())
+      return cli::fail(status);
   if (!svg.empty())
     if (absl::Status status = write_text(svg, plan_svg((*artifact)->manifest())); !status.ok())
       return cli::fail(status);
   if (json)
-    cli::print_json(inspection_json(**artifact));
+    cli::print_json(inspection_json(**artifact, checkpoints.value));
   else
-    print_inspection(**artifact, {.kernels = kernels, .plan = plan});
+    print_inspection(**artifact,
+                     {.kernels = kernels, .plan = plan, .checkpoints = checkpoints.value});
   return cli::kDone;
 }
 

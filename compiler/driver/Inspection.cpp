@@ -170,7 +170,7 @@ std::vector<FormatSummary> formats_of(const Manifest &manifest) {
   return list;
 }
 
-std::vector<Sizes> sizes_of(const artifact::Artifact &artifact) {
+std::vector<Sizes> sizes_of(const artifact::Artifact &artifact, uint64_t checkpoints) {
   const Manifest &manifest = artifact.manifest();
   std::vector<Sizes> all;
   for (const artifact::Variant *variant : items(manifest.variants())) {
@@ -178,7 +178,8 @@ std::vector<Sizes> sizes_of(const artifact::Artifact &artifact) {
     auto sizes = std::ranges::find(all, target, &Sizes::target);
     session::ModelSizes model = session::model_sizes(artifact, text(variant->name()));
     if (sizes == all.end()) {
-      sizes = all.insert(all.end(), Sizes{target, std::move(model), 0, manifest.context(), 1});
+      sizes = all.insert(all.end(),
+                         Sizes{target, std::move(model), 0, manifest.context(), 1, checkpoints});
       sizes->arena_bound = arena_bound(manifest, target, sizes->model.arena);
     } else {
       sizes->model.code = std::max(sizes->model.code, model.code);
@@ -187,7 +188,7 @@ std::vector<Sizes> sizes_of(const artifact::Artifact &artifact) {
   return all;
 }
 
-nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
+nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact, uint64_t checkpoints) {
   const Manifest &manifest = artifact.manifest();
   Json variants = Json::array();
   for (const artifact::Variant *variant : items(manifest.variants())) {
@@ -227,7 +228,7 @@ nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact) {
           {"flags", strings(manifest.flags())},
           {"tokenizer", !artifact.tokenizer().empty()},
           {"flops_per_token", manifest.flops_per_token()},
-          {"plan", to_json(std::span<const Sizes>(sizes_of(artifact)))},
+          {"plan", to_json(std::span<const Sizes>(sizes_of(artifact, checkpoints)))},
           {"entries", entries(manifest)},
           {"variants", variants},
           {"formats", formats},

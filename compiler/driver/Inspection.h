@@ -28,16 +28,17 @@ struct FormatSummary {
 /// By name.
 std::vector<FormatSummary> formats_of(const artifact::Manifest &manifest);
 
-/// What one slot of the artifact's context takes, on each of its targets. The code is the largest
-/// variant's.
-std::vector<Sizes> sizes_of(const artifact::Artifact &artifact);
+/// What one slot of the artifact's context takes, on each of its targets, with that much for
+/// checkpoints. The code is the largest variant's.
+std::vector<Sizes> sizes_of(const artifact::Artifact &artifact, uint64_t checkpoints);
 
 /// Everything; the keys are INTERFACE's.
-nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact);
+nlohmann::ordered_json inspection_json(const artifact::Artifact &artifact, uint64_t checkpoints);
 
 struct InspectionParts {
   bool kernels = false;
   bool plan = false;
+  uint64_t checkpoints = 0; ///< bytes for them
 };
 
 /// An overview on stdout, and what `parts` asks for below it.

@@ -37,7 +37,8 @@ bool is_config_alone(const std::string &model) {
 
 // What an artifact of the plan says of itself, of each target.
 absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const ModelFlags &flags,
-                                            const TargetFlags &targets, uint64_t slots) {
+                                            const TargetFlags &targets, uint64_t slots,
+                                            uint64_t checkpoints) {
   LoweringOptions options;
   options.targets = targets.names();
   auto lowered = lower(model, flags, options);
@@ -70,6 +71,7 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     sizes.arena_bound = planned->arena_bound;
     sizes.ctx = manifest.context();
     sizes.slots = slots;
+    sizes.checkpoints = checkpoints;
   }
   return all;
 }
@@ -80,7 +82,7 @@ int plan(Args args) {
   ModelFlags flags;
   TargetFlags targets;
   uint64_t slots = 1;
-  cli::Bytes memory;
+  cli::Bytes memory, checkpoints;
   bool json = false;
   std::vector<std::string> models;
   const cli::Command command{
@@ -96,6 +98,9 @@ int plan(Args args) {
                                  {"--slots", "N", "sequences alive at once (default: 1)", &slots},
                                  {"--memory", "BYTES",
                                   "exit with 1, and what would fit, if the total is more", &memory},
+                                 {"--checkpoints", "BYTES",
+                                  "what of memory bounds what an edit computes again (default: 0)",
+                                  &checkpoints},
                                  {"--json", "", "print one JSON object", &json}},
       "quern plan models/smollm2-135m-instruct-q4_1.gguf -c 2048 --slots 4 --memory 1G", &models};
   if (auto code = cli::parse(command, args))
@@ -110,9 +115,14 @@ int plan(Args args) {
       return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
     flags.formats_only = true;
-  const auto all = sizes_of(models[0], flags, targets, slots);
+  const auto all = sizes_of(models[0], flags, targets, slots, checkpoints.value);
   if (!all.ok())
     return cli::fail(all.status());
+  for (const Sizes &sizes : *all)
+    if (absl::Status status =
+            session::check_checkpoints(sizes.model, sizes.ctx, sizes.slots, checkpoints.value);
+        !status.ok())
+      return cli::fail(status);
   if (json)
     cli::print_json(to_json(std::span<const Sizes>(*all)));
   else
@@ -120,8 +130,9 @@ int plan(Args args) {
       print_table(sizes, "estimated");
   if (memory.value != 0)
     for (const Sizes &sizes : *all)
-      if (absl::Status status = session::check_fits(sizes.model, sizes.ctx, sizes.slots,
-                                                    memory.value, "--memory allows");
+      if (absl::Status status =
+              session::check_fits(sizes.model, sizes.ctx, sizes.slots, memory.value,
+                                  "--memory allows", {}, checkpoints.value);
           !status.ok())
         return cli::fail(status);
   return cli::kDone;

@@ -147,7 +147,7 @@ void print_inspection(const artifact::Artifact &artifact, const InspectionParts 
   print_overview(artifact);
   print_formats(artifact.manifest());
   std::printf("\n");
-  for (const Sizes &sizes : sizes_of(artifact))
+  for (const Sizes &sizes : sizes_of(artifact, parts.checkpoints))
     print_table(sizes, "of the largest variant");
   print_proof(artifact);
   if (parts.kernels)

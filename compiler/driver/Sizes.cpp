@@ -25,10 +25,44 @@ nlohmann::ordered_json kv_groups(const Sizes &sizes) {
   return out;
 }
 
+session::MemoryUse memory_use(const Sizes &sizes) {
+  return session::memory_use(sizes.model, sizes.ctx, sizes.slots, sizes.checkpoints);
+}
+
+session::CheckpointSizes checkpoint_sizes(const Sizes &sizes) {
+  return session::checkpoint_sizes(sizes.model, sizes.ctx, sizes.slots, sizes.checkpoints);
+}
+
+nlohmann::ordered_json checkpoint(const Sizes &sizes) {
+  const session::CheckpointSizes planned = checkpoint_sizes(sizes);
+  nlohmann::ordered_json out = {{"bytes", sizes.model.checkpoint_bytes(sizes.ctx, 1)},
+                                {"a_slot", planned.per_slot},
+                                {"spacing", planned.spacing}};
+  if (planned.spacing != 0)
+    out["recomputed"] = planned.spacing - 1;
+  else
+    out["recomputed"] = nullptr;
+  return out;
+}
+
+// What an edit of a sequence costs, for people.
+std::string checkpoint_note(const Sizes &sizes) {
+  const session::CheckpointSizes planned = checkpoint_sizes(sizes);
+  if (planned.spacing == 1)
+    return "none are needed: state goes back to any position";
+  if (planned.spacing == 0)
+    return "none: after an edit all before it is computed again; --checkpoints BYTES bounds that";
+  const uint64_t multiples = (sizes.ctx - 1) / planned.spacing;
+  return std::to_string(planned.per_slot) + (sizes.slots == 1 ? "" : " a slot") + ", one every " +
+         std::to_string(planned.spacing) + " tokens and " +
+         std::to_string(planned.per_slot - multiples) + " marked: an edit recomputes at most " +
+         std::to_string(planned.spacing - 1) + " tokens before it";
+}
+
 } // namespace
 
 nlohmann::ordered_json to_json(const Sizes &sizes) {
-  const session::MemoryUse use = session::memory_use(sizes.model, sizes.ctx, sizes.slots);
+  const session::MemoryUse use = memory_use(sizes);
   return {{"target", sizes.target},
           {"weights", use.weights},
           {"arena", use.arena},
@@ -38,6 +72,8 @@ nlohmann::ordered_json to_json(const Sizes &sizes) {
           {"slots", sizes.slots},
           {"ctx", sizes.ctx},
           {"code", use.code},
+          {"checkpoints", use.checkpoints},
+          {"checkpoint", checkpoint(sizes)},
           {"staging", use.staging},
           {"total", use.total},
           {"kv_groups", kv_groups(sizes)}};
@@ -52,7 +88,7 @@ nlohmann::ordered_json to_json(std::span<const Sizes> targets) {
 }
 
 void print_table(const Sizes &sizes, const char *code_note) {
-  const session::MemoryUse use = session::memory_use(sizes.model, sizes.ctx, sizes.slots);
+  const session::MemoryUse use = memory_use(sizes);
   auto row = [](const char *name, uint64_t bytes, const std::string &note = {}) {
     std::printf("%-16s %16" PRIu64 "  %10s  %s\n", name, bytes, session::human_bytes(bytes).c_str(),
                 note.c_str());
@@ -74,6 +110,9 @@ void print_table(const Sizes &sizes, const char *code_note) {
             std::to_string(pages) + " pages a slot, of " + std::to_string(QUERN_KV_PAGE) +
             " positions and " + std::to_string(group.page_bytes) + " bytes");
   }
+  row("checkpoints", use.checkpoints, checkpoint_note(sizes));
+  if (const uint64_t one = sizes.model.checkpoint_bytes(sizes.ctx, 1); one != 0)
+    row("  a checkpoint", one, "of a slot");
   row("code", use.code, code_note);
   if (use.staging != 0)
     row("staging", use.staging, "steps and their results, in the device's memory");

@@ -18,12 +18,15 @@ struct Sizes {
   uint64_t arena_bound = 0; ///< bytes alive at once in the bucket with the largest arena
   uint64_t ctx = 0;         ///< positions a slot can hold
   uint64_t slots = 1;
+  uint64_t checkpoints = 0; ///< the budget of checkpoints, in bytes
 };
 
 /// INTERFACE's object: target, weights, arena, arena_bound, state_per_slot, state_per_token, slots,
-/// ctx, code, total; and `kv_groups`, each {layers, window, page_bytes, pages_per_slot}. A slot's
-/// state is state_per_slot (of fixed size, and in the groups that have a window) and
-/// state_per_token for each of `ctx` tokens, rounded up to a page of 64.
+/// ctx, code, total; `checkpoints`, the bytes of all, and `checkpoint`, {bytes of one, a_slot,
+/// spacing, recomputed: how many tokens before an edit are computed again at most, null where there
+/// is no bound but the edit's position}; and `kv_groups`, each {layers, window, page_bytes,
+/// pages_per_slot}. A slot's state is state_per_slot (of fixed size, and in the groups that have a
+/// window) and state_per_token for each of `ctx` tokens, rounded up to a page of 64.
 nlohmann::ordered_json to_json(const Sizes &sizes);
 
 /// The first target's object; where there are several, with all of them as `targets`.

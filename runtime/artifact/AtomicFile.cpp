@@ -189,9 +189,8 @@ absl::Status AtomicFile::read_at(uint64_t offset, void *data, uint64_t bytes) co
   return absl::OkStatus();
 }
 
-absl::Status AtomicFile::commit() {
-  // On the disk before it has the name: a crash must not leave the name on an empty file.
-  if (!temporary_.empty() && fsync(fd_) != 0)
+absl::Status AtomicFile::commit(bool durable) {
+  if (durable && !temporary_.empty() && fsync(fd_) != 0)
     return error("cannot write to the disk");
   if (!temporary_.empty() && rename(temporary_.c_str(), path_.c_str()) != 0)
     return error("cannot rename the finished file");

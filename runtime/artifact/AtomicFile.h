@@ -33,7 +33,9 @@ public:
   absl::Status write_at(uint64_t offset, const void *data, uint64_t bytes);
   /// Reads back what was written; not where a special file is written directly. From any thread.
   absl::Status read_at(uint64_t offset, void *data, uint64_t bytes) const;
-  absl::Status commit();
+  /// `durable`: on the disk before it has the name. Without that, a crash of the machine may leave
+  /// the name on a file whose bytes never came: for what can be told and made again.
+  absl::Status commit(bool durable = true);
 
   /// Removes the temporary files of all objects that are alive: for a process that is about to end
   /// without their destructors. Safe in a signal handler.

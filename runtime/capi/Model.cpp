@@ -22,6 +22,7 @@ quern::session::EngineOptions engine_options(const QuernOptions *given) {
   result.slots = options.slots != 0 ? options.slots : 1;
   result.memory = options.memory;
   result.threads = options.threads;
+  result.checkpoints = options.checkpoints;
   return result;
 }
 

@@ -57,6 +57,29 @@ QuernStatus quern_slot_truncate(QuernModel *model, QuernSlot slot, uint64_t leng
   return guarded([&] { return model->engine->truncate(slot, length); });
 }
 
+QuernStatus quern_slot_rewind(QuernModel *model, QuernSlot slot, uint64_t length,
+                              uint64_t *reached) {
+  return guarded([&] { return give(model->engine->rewind(slot, length), reached); });
+}
+
+QuernStatus quern_slot_rewind_to_shared(QuernModel *model, QuernSlot slot, const int32_t *tokens,
+                                        size_t num_tokens, uint64_t *reached) {
+  return guarded(
+      [&] { return give(model->engine->rewind_to_shared(slot, {tokens, num_tokens}), reached); });
+}
+
+QuernStatus quern_slot_checkpoint(QuernModel *model, QuernSlot slot) {
+  return guarded([&] { return model->engine->checkpoint(slot); });
+}
+
+uint64_t quern_checkpoint_spacing(const QuernModel *model) {
+  return model->engine->checkpoints().spacing;
+}
+
+uint64_t quern_checkpoint_bytes(const QuernModel *model) {
+  return model->engine->checkpoints().bytes;
+}
+
 uint64_t quern_slot_length(const QuernModel *model, QuernSlot slot) {
   return model->engine->length(slot);
 }

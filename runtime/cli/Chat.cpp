@@ -6,6 +6,9 @@
 #include "runtime/cli/StopTexts.h"
 #include "runtime/cli/Verbs.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -18,6 +21,9 @@ namespace {
 
 constexpr const char *kHelp = "/help   this list\n"
                               "/clear  forget the conversation\n"
+                              "/retry  make the last reply again\n"
+                              "/edit N TEXT   say TEXT instead of your Nth message, and go on from "
+                              "there\n"
                               "/stats  positions used, speed of the last reply\n"
                               "/quit   leave (or Ctrl-D)\n"
                               "A line that ends with \\ goes on in the next one.\n"
@@ -57,31 +63,68 @@ public:
 
   // Prints the reply as it comes. On error the message is forgotten again.
   absl::Status say(const std::string &text) {
-    messages_.push_back({"user", text});
+    return answer_after(messages_.size(), {{"user", text}});
+  }
+
+  // Makes the last reply again.
+  absl::Status retry() {
+    if (messages_.empty() || messages_.back().role != "assistant")
+      return absl::FailedPreconditionError("there is no reply yet\nhint: say something first");
+    return answer_after(messages_.size() - 1, {});
+  }
+
+  // "N TEXT": says TEXT instead of the user's Nth message; what came after that is forgotten.
+  absl::Status edit(std::string_view arguments) {
+    const size_t space = arguments.find(' ');
+    uint64_t number = 0;
+    const std::string_view text = space == arguments.npos ? "" : arguments.substr(space + 1);
+    if (!absl::SimpleAtoi(std::string(arguments.substr(0, space)), &number) || text.empty())
+      return absl::InvalidArgumentError(
+          "which message is to be changed, and what it should say, is missing\nhint: /edit 1 TEXT");
+    uint64_t said = 0;
+    for (size_t i = 0; i < messages_.size(); ++i)
+      if (messages_[i].role == "user" && ++said == number)
+        return answer_after(i, {{"user", std::string(text)}});
+    return absl::InvalidArgumentError(absl::StrCat("there is no message ", number,
+                                                   " of yours: there are ", said, "\nhint: /edit ",
+                                                   said, " TEXT"));
+  }
+
+  void print_stats() const {
+    std::fprintf(stderr,
+                 "%llu of %llu positions; last reply %zu tokens at %.1f tokens/s, after %llu "
+                 "tokens that were kept and %llu computed\n",
+                 static_cast<unsigned long long>(engine_.length(slot_)),
+                 static_cast<unsigned long long>(engine_.ctx()), last_.tokens.size(),
+                 last_.decode_tokens_per_s(), static_cast<unsigned long long>(kept_),
+                 static_cast<unsigned long long>(computed_));
+  }
+
+private:
+  // Answers the first `count` messages and `more`. On error the conversation is what it was.
+  absl::Status answer_after(size_t count, const std::vector<Message> &more) {
+    const std::vector<Message> before = messages_;
+    messages_.resize(count);
+    messages_.insert(messages_.end(), more.begin(), more.end());
     auto reply = answer();
     if (!reply.ok()) {
-      messages_.pop_back();
+      messages_ = before;
       return reply.status();
     }
     messages_.push_back({"assistant", *reply});
     return absl::OkStatus();
   }
 
-  void print_stats() const {
-    std::fprintf(stderr, "%llu of %llu positions; last reply %zu tokens at %.1f tokens/s\n",
-                 static_cast<unsigned long long>(engine_.length(slot_)),
-                 static_cast<unsigned long long>(engine_.ctx()), last_.tokens.size(),
-                 last_.decode_tokens_per_s());
-  }
-
-private:
   absl::StatusOr<std::string> answer() {
     auto ids = encode_conversation(tokenizer_, messages_);
     if (!ids.ok())
       return ids.status();
-    auto known = rewind_to_prefix(*ids);
+    // Templates may rewrite history, a stopped reply was never closed, and messages are edited.
+    auto known = engine_.rewind_to_shared(slot_, *ids);
     if (!known.ok())
       return known.status();
+    kept_ = *known;
+    computed_ = ids->size() - *known;
     interrupted = false;
     text::StreamDecoder decoder(tokenizer_, /*skip_special=*/true);
     StopTexts stops(options_.stop);
@@ -113,21 +156,6 @@ private:
     return reply;
   }
 
-  // Takes the slot back to what it shares with `ids` (templates may rewrite history, and a stopped
-  // reply was never closed), and returns how many tokens that is: fewer than there are, so that one
-  // is fed. Recurrent state cannot go back part of the way: it starts again.
-  absl::StatusOr<size_t> rewind_to_prefix(const std::vector<int32_t> &ids) {
-    const auto fed = engine_.tokens(slot_);
-    size_t shared =
-        std::mismatch(fed.begin(), fed.end(), ids.begin(), ids.end()).first - fed.begin();
-    shared = ids.empty() ? 0 : std::min(shared, ids.size() - 1);
-    if (engine_.truncate(slot_, shared).ok())
-      return shared;
-    if (absl::Status status = engine_.truncate(slot_, 0); !status.ok())
-      return status;
-    return size_t{0};
-  }
-
   session::Engine &engine_;
   const text::Tokenizer &tokenizer_;
   session::Sampler &sampler_;
@@ -135,6 +163,7 @@ private:
   session::SlotId slot_;
   std::vector<Message> messages_;
   Generated last_;
+  uint64_t kept_ = 0, computed_ = 0; // of the last prompt's tokens
 };
 
 // A line without its end, CR LF included. False at the input's end.
@@ -191,7 +220,12 @@ absl::Status converse(Conversation &conversation) {
       conversation.clear();
     } else if (line == "/stats") {
       conversation.print_stats();
-    } else if (absl::Status status = conversation.say(line); !status.ok()) {
+    } else if (absl::Status status =
+                   line == "/retry" ? conversation.retry()
+                   : line == "/edit" || line.starts_with("/edit ")
+                       ? conversation.edit(line.substr(std::min<size_t>(line.size(), 6)))
+                       : conversation.say(line);
+               !status.ok()) {
       if (!terminal || reader_gone(status))
         return status;
       fail(status);
@@ -200,6 +234,7 @@ absl::Status converse(Conversation &conversation) {
 }
 
 absl::Status chat_with(ChatOptions &options) {
+  options.model.default_checkpoints = kDefaultCheckpoints;
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
     return engine.status();

@@ -80,7 +80,7 @@ bool store(const Flag &flag, const std::string &text) {
         else if constexpr (std::is_same_v<T, std::vector<std::string>>)
           target->push_back(text);
         else if constexpr (std::is_same_v<T, Bytes>)
-          return to_bytes(text, &target->value);
+          return target->given = true, to_bytes(text, &target->value);
         else if constexpr (std::is_same_v<T, bool>)
           *target = true;
         else

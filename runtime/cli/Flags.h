@@ -16,6 +16,7 @@ namespace quern::cli {
 /// A number of bytes on the command line: "4096", or with a binary suffix, "512M", "4G".
 struct Bytes {
   uint64_t value = 0;
+  bool given = false; ///< 0 that was asked for is another than the default
 };
 
 /// Where a flag's value goes. A switch (bool) takes none; a vector collects repetitions.

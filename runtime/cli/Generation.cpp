@@ -45,10 +45,10 @@ std::vector<int32_t> breakers(const text::Tokenizer &tokenizer) {
 std::vector<Flag> SamplingFlags::flags() {
   return {
       {"--temp", "T", "temperature; 0 is greedy (default 0.8)", &options.temperature},
-      {"--top-k", "K", "keep the K likeliest; 0: all (default 40)", &options.top_k},
-      {"--top-p", "P", "keep the likeliest that make up P (default 0.95)", &options.top_p},
       {"--seed", "N", "makes an answer reproducible (default: a new one each time)", &seed},
       // docs/guides/sampling.md says what each does; the help only names them.
+      {"--top-k", "K", "", &options.top_k},
+      {"--top-p", "P", "", &options.top_p},
       {"--min-p", "P", "", &options.min_p},
       {"--typical", "P", "", &options.typical_p},
       {"--repeat-penalty", "R", "", &options.repeat_penalty},
@@ -97,6 +97,21 @@ absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot
 
   Generated generated;
   const auto start = Clock::now();
+  // Refused before anything changes, should it not fit.
+  if (absl::Status status = engine.check_room(slot, prompt.size()); !status.ok())
+    return status;
+  if (options.before_last || engine.checkpoints().per_slot != 0) {
+    absl::Status status = engine.checkpoint(slot);
+    if (status.ok() && prompt.size() > 1)
+      status = feed(prompt.first(prompt.size() - 1), session::Rows::none);
+    if (status.ok())
+      status = engine.checkpoint(slot);
+    if (!status.ok())
+      return status;
+    if (options.before_last)
+      options.before_last();
+    prompt = prompt.last(1);
+  }
   if (absl::Status status = feed(prompt, session::Rows::last); !status.ok())
     return status;
   generated.prefill_seconds = since(start);

@@ -38,6 +38,8 @@ struct GenerateOptions {
   const text::Tokenizer *tokenizer = nullptr; ///< its end tokens end the answer; null: nothing does
   bool feed_last = false; ///< also feed the last token, so that the slot holds the whole answer
   bool logits = false;    ///< on_token wants them
+  /// Called when all of the prompt but its last token is fed; null: nothing waits for that.
+  std::function<void()> before_last = nullptr;
 };
 
 struct Generated {
@@ -58,7 +60,8 @@ struct Generated {
 /// the answer.
 using OnToken = std::function<bool(int32_t token, std::span<const float> logits)>;
 
-/// Feeds `prompt` (at least one token) to `slot` and answers.
+/// Feeds `prompt` (at least one token) to `slot` and answers. Where the engine has checkpoints, two
+/// are kept: where the prompt begins, and before its last token.
 absl::StatusOr<Generated> generate(session::Engine &engine, session::SlotId slot,
                                    session::Sampler &sampler, std::span<const int32_t> prompt,
                                    const GenerateOptions &options, const OnToken &on_token);

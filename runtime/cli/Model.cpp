@@ -35,6 +35,7 @@ std::vector<Flag> ModelOptions::flags() {
       {"--device", "D", "cpu, cuda, cuda:1 or ptx (default: QUERN_DEVICE, or cpu)", &device},
       {"--variant", "V", "force a variant (default: the best that runs here)", &variant},
       {"--memory", "BYTES", "refuse to take more; 512M and 4G are understood", &memory},
+      {"--checkpoints", "BYTES", "", &checkpoints},
   };
 }
 
@@ -56,6 +57,8 @@ session::EngineOptions ModelOptions::engine() const {
   options.slots = slots;
   options.threads = threads;
   options.memory = memory.value;
+  options.checkpoints = checkpoints.given ? checkpoints.value : default_checkpoints;
+  options.checkpoints_needed = checkpoints.given;
   return options;
 }
 
@@ -130,8 +133,13 @@ absl::Status check_writable(const std::string &path) {
 }
 
 nlohmann::ordered_json to_json(const session::MemoryUse &memory) {
-  return {{"weights", memory.weights}, {"arena", memory.arena},     {"state", memory.state},
-          {"code", memory.code},       {"staging", memory.staging}, {"total", memory.total}};
+  return {{"weights", memory.weights},
+          {"arena", memory.arena},
+          {"state", memory.state},
+          {"code", memory.code},
+          {"checkpoints", memory.checkpoints},
+          {"staging", memory.staging},
+          {"total", memory.total}};
 }
 
 void print_json(const nlohmann::ordered_json &json) {

@@ -18,6 +18,9 @@
 
 namespace quern::cli {
 
+/// The budget of checkpoints of verbs and flags that go back in a sequence, where none is given.
+inline constexpr uint64_t kDefaultCheckpoints = uint64_t{256} << 20;
+
 /// The flags that INTERFACE calls common.
 struct ModelOptions {
   std::string model;
@@ -27,6 +30,8 @@ struct ModelOptions {
   uint64_t ctx = 0;
   uint64_t slots = 1;
   Bytes memory;
+  Bytes checkpoints;
+  uint64_t default_checkpoints = 0; ///< the budget where none is given: of no use, no error
 
   ModelOptions(); // the device's default is QUERN_DEVICE, or cpu
   Flag model_flag();

@@ -16,6 +16,8 @@
 namespace quern::cli {
 namespace {
 
+constexpr uint64_t kDefaultPrefixCache = uint64_t{4} << 30;
+
 struct RunOptions {
   ModelOptions model;
   PromptOptions prompt;
@@ -26,26 +28,33 @@ struct RunOptions {
   std::vector<std::string> stop;
   bool ignore_eos = false;
   std::string save_state, load_state;
+  bool edit = false;
+  std::string prefix_cache;
+  Bytes prefix_cache_size;
   bool json = false;
   std::optional<uint64_t> logprobs;
 
   Command command() {
-    return {"quern-run run -m FILE -p TEXT [-n N]",
-            "Continues a prompt; the text comes as it is made.",
-            model.flags() + prompt.flags() +
-                std::vector<Flag>{{"--tokens", "1,2,3", "the prompt as ids", &tokens},
-                                  {"-n, --n-predict", "N",
-                                   "tokens to make (default: to the answer's end)", &max_tokens}} +
-                sampling.flags() +
-                std::vector<Flag>{
-                    {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
-                    {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
-                    {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
-                    {"--load-state", "F", "go on from a saved sequence, without BOS", &load_state},
-                    {"--json", "", "print one JSON object at the end", &json},
-                    {"--logprobs", "N", "in the JSON: each token's N likeliest, with logprobs",
-                     &logprobs}},
-            "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
+    return {
+        "quern-run run -m FILE -p TEXT [-n N]", "Continues a prompt; the text comes as it is made.",
+        model.flags() + prompt.flags() +
+            std::vector<Flag>{{"--tokens", "1,2,3", "the prompt as ids", &tokens},
+                              // docs/guides say what these do; the help only names them.
+                              {"--prefix-cache-size", "BYTES", "", &prefix_cache_size},
+                              {"--logprobs", "N", "", &logprobs},
+                              {"-n, --n-predict", "N",
+                               "tokens to make (default: to the answer's end)", &max_tokens}} +
+            sampling.flags() +
+            std::vector<Flag>{
+                {"--stop", "TEXT", "end where this text begins; may be repeated", &stop},
+                {"--ignore-eos", "", "go on after the model ends its answer", &ignore_eos},
+                {"--save-state", "F", "save the sequence, prompt and answer", &save_state},
+                {"--load-state", "F", "go on from a saved sequence, without BOS", &load_state},
+                {"--edit", "", "the text replaces the saved one, from where they differ", &edit},
+                {"--prefix-cache", "DIR", "reuse and keep states of prompts' beginnings",
+                 &prefix_cache},
+                {"--json", "", "print one JSON object at the end", &json}},
+        "quern-run run -m model.quern -p 'Once upon a time' -n 64 --temp 0"};
   }
 };
 
@@ -99,10 +108,31 @@ private:
   absl::Status status_;
 };
 
+// What of the prompt was not computed, because it was there.
+struct Reused {
+  uint64_t tokens = 0;
+  uint64_t shared = 0; // tokens that the saved sequence begins with, too
+  std::string why;     // not more
+};
+
+// A line, or none where nothing was to be reused.
+std::string describe(const RunOptions &options, const Reused &reused, size_t prompt) {
+  const std::string of = absl::StrCat(reused.tokens, " of ", prompt, " prompt tokens");
+  const std::string why = reused.why.empty() ? "" : absl::StrCat(": ", reused.why);
+  if (options.edit)
+    return absl::StrCat("edit: ", of, " kept; the saved sequence has ", reused.shared,
+                        " in common with them", why);
+  if (options.prefix_cache.empty())
+    return "";
+  return reused.tokens != 0 ? absl::StrCat("prefix cache: ", of, " saved", why)
+                            : absl::StrCat("prefix cache: a miss", why);
+}
+
 void report(const RunOptions &options, const session::Engine &engine,
-            const std::vector<int32_t> &prompt, const Generated &answer, const std::string &text,
-            const nlohmann::ordered_json &logprobs) {
-  const double prefill_rate = static_cast<double>(prompt.size()) / answer.prefill_seconds;
+            const std::vector<int32_t> &prompt, const Reused &reused, const Generated &answer,
+            const std::string &text, const nlohmann::ordered_json &logprobs) {
+  const double prefill_rate =
+      static_cast<double>(prompt.size() - reused.tokens) / answer.prefill_seconds;
   if (options.json) {
     nlohmann::ordered_json json = {{"prompt_tokens", prompt},
                                    {"tokens", answer.tokens},
@@ -116,17 +146,48 @@ void report(const RunOptions &options, const session::Engine &engine,
                                    {"memory", to_json(engine.memory())}};
     if (options.logprobs)
       json["logprobs"] = logprobs;
+    if (options.edit)
+      json["edit"] = {{"tokens", reused.tokens}, {"shared", reused.shared}};
+    if (!options.prefix_cache.empty())
+      json["prefix_cache"] = {
+          {"hit", reused.tokens != 0}, {"tokens", reused.tokens}, {"why", reused.why}};
     print_json(json);
     return;
   }
+  if (const std::string line = describe(options, reused, prompt.size()); !line.empty())
+    say(line);
   std::fflush(stdout);
   std::fprintf(
       stderr,
       "%zu prompt tokens at %.1f tokens/s, %zu tokens at %.1f tokens/s, first after %.3f s; "
       "%s, %s\n",
-      prompt.size(), prefill_rate, answer.tokens.size(), answer.decode_tokens_per_s(),
-      answer.first_token_seconds, engine.variant().c_str(),
+      prompt.size() - reused.tokens, prefill_rate, answer.tokens.size(),
+      answer.decode_tokens_per_s(), answer.first_token_seconds, engine.variant().c_str(),
       session::human_bytes(engine.memory().total).c_str());
+}
+
+// Brings the slot to what it has of the prompt, but for its last token.
+absl::StatusOr<Reused> reuse(const RunOptions &options, session::Engine &engine,
+                             const std::optional<session::PrefixCache> &cache, session::SlotId slot,
+                             std::span<const int32_t> prompt) {
+  Reused reused;
+  if (options.edit) {
+    reused.shared = session::shared_prefix(engine.tokens(slot), prompt);
+    auto kept = engine.rewind_to_shared(slot, prompt);
+    if (!kept.ok())
+      return kept.status();
+    reused.tokens = *kept;
+    if (reused.tokens + 1 < std::min<uint64_t>(reused.shared, prompt.size() - 1) &&
+        engine.checkpoints().per_slot == 0)
+      reused.why = "its state has no checkpoint nearer; --checkpoints BYTES, when it is saved and "
+                   "when it is loaded, keeps some";
+  }
+  if (cache) {
+    session::PrefixHit hit = cache->find(slot, prompt);
+    reused.tokens = hit.tokens;
+    reused.why = std::move(hit.why);
+  }
+  return reused;
 }
 
 absl::Status run_prompt(RunOptions &options) {
@@ -141,9 +202,19 @@ absl::Status run_prompt(RunOptions &options) {
   }
   if (absl::Status status = check_writable(options.save_state); !status.ok())
     return status;
+  if (options.edit || !options.prefix_cache.empty())
+    options.model.default_checkpoints = kDefaultCheckpoints;
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
     return engine.status();
+  std::optional<session::PrefixCache> cache;
+  if (!options.prefix_cache.empty()) {
+    cache.emplace((*engine)->prefix_cache(
+        options.prefix_cache,
+        options.prefix_cache_size.given ? options.prefix_cache_size.value : kDefaultPrefixCache));
+    if (absl::Status status = cache->prepare(); !status.ok())
+      return status;
+  }
   std::unique_ptr<text::Tokenizer> tokenizer;
   if (!options.tokens || !(*engine)->artifact().tokenizer().empty()) {
     auto loaded = load_tokenizer((*engine)->artifact(), "pass ids with --tokens 1,2,3");
@@ -156,7 +227,8 @@ absl::Status run_prompt(RunOptions &options) {
   if (!slot.ok())
     return slot.status();
   if (!options.tokens) {
-    auto ids = options.prompt.encode(*tokenizer, text, (*engine)->tokens(*slot));
+    auto ids = options.prompt.encode(
+        *tokenizer, text, options.edit ? std::span<const int32_t>() : (*engine)->tokens(*slot));
     if (!ids.ok())
       return ids.status();
     prompt = *std::move(ids);
@@ -167,16 +239,23 @@ absl::Status run_prompt(RunOptions &options) {
   if (!sampler.ok())
     return sampler.status();
 
+  const auto reused = reuse(options, **engine, cache, *slot, prompt);
+  if (!reused.ok())
+    return reused.status();
+  absl::Status cached;
+
   Printer printer(options, tokenizer.get());
   GenerateOptions generation;
   generation.max_tokens = options.max_tokens.value_or(UINT64_MAX);
   generation.tokenizer = options.ignore_eos ? nullptr : tokenizer.get();
   generation.feed_last = !options.save_state.empty();
   generation.logits = options.logprobs.has_value();
+  if (cache)
+    generation.before_last = [&] { cached = cache->save_point(*slot); };
   auto logprobs = nlohmann::ordered_json::array();
   uint64_t made = 0;
-  auto answer = generate(**engine, *slot, *sampler, prompt, generation,
-                         [&](int32_t token, std::span<const float> logits) {
+  auto answer = generate(**engine, *slot, *sampler, std::span(prompt).subspan(reused->tokens),
+                         generation, [&](int32_t token, std::span<const float> logits) {
                            if (++made == 1)
                              catch_interrupt();
                            if (options.logprobs)
@@ -195,10 +274,14 @@ absl::Status run_prompt(RunOptions &options) {
                                                      options.save_state, " is not written"));
   if (answer->context_full)
     note_full_context(**engine);
+  if (cache && cached.ok())
+    cached = cache->save_rest(*slot, prompt.size() - 1);
+  if (!cached.ok()) // the answer is made: what comes later is only slower
+    say(absl::StrCat("note: the prefix cache was not written: ", cached.message()));
   if (!options.save_state.empty())
     if (absl::Status status = (*engine)->save_state(*slot, options.save_state); !status.ok())
       return status;
-  report(options, **engine, prompt, *answer, printer.text(), logprobs);
+  report(options, **engine, prompt, *reused, *answer, printer.text(), logprobs);
   end_if_interrupted();
   return absl::OkStatus();
 }
@@ -230,6 +313,15 @@ int run(Args args) {
     return *code;
   if (options.logprobs && !options.json)
     return wrong_usage("--logprobs is part of the JSON", "--logprobs N --json");
+  if (options.edit && options.load_state.empty())
+    return wrong_usage("--edit changes a saved text, and none is given",
+                       "--edit --load-state F -p TEXT");
+  if (!options.prefix_cache.empty() && !options.load_state.empty())
+    return wrong_usage("--load-state and --prefix-cache both say what to go on from",
+                       "one of them");
+  if (options.prefix_cache_size.given && options.prefix_cache.empty())
+    return wrong_usage("--prefix-cache-size is of a prefix cache, and none is given",
+                       "--prefix-cache DIR --prefix-cache-size BYTES");
   const absl::Status status = run_prompt(options);
   return status.ok() ? kDone : fail(status);
 }

@@ -49,7 +49,15 @@ absl::Status check_target(const artifact::Artifact &artifact, const std::string 
                    wanted, ", or use another --device"));
 }
 
+absl::Status not_alive(SlotId slot) {
+  return absl::InvalidArgumentError(absl::StrCat("slot ", slot, " is not alive"));
+}
+
 } // namespace
+
+uint64_t shared_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
+  return static_cast<uint64_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
                                                      const EngineOptions &options) {
@@ -75,28 +83,19 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
     return variant.status();
   engine->variant_ = *std::move(variant);
 
-  const ModelSizes sizes = model_sizes(*engine->artifact_, engine->variant_);
-  const std::optional<uint64_t> of_device = engine->device_->memory_available();
-  const bool limited = options.memory != 0;
-  if (absl::Status status =
-          check_fits(sizes, engine->ctx_, engine->slots_,
-                     limited ? options.memory : of_device.value_or(available_memory()),
-                     limited     ? "and --memory allows"
-                     : of_device ? "and the device has available"
-                                 : "and the machine has available",
-                     {options.needed_ctx, options.needed_slots});
-      !status.ok())
-    return status;
-  engine->memory_ = memory_use(sizes, engine->ctx_, engine->slots_);
+  const auto checkpoints = engine->plan_memory(options);
+  if (!checkpoints.ok())
+    return checkpoints.status();
 
   if (absl::Status status = engine->device_->load(*engine->artifact_, engine->variant_);
       !status.ok())
     return status;
-  auto arena = engine->device_->allocate(sizes.arena);
+  auto arena = engine->device_->allocate(engine->memory_.arena);
   if (!arena.ok())
     return arena.status();
   engine->arena_ = *std::move(arena);
-  auto pool = StatePool::create(*engine->device_, engine->manifest(), engine->ctx_, engine->slots_);
+  auto pool = StatePool::create(*engine->device_, engine->manifest(), engine->ctx_, engine->slots_,
+                                *checkpoints);
   if (!pool.ok())
     return pool.status();
   engine->pool_ = *std::move(pool);
@@ -108,6 +107,28 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
 }
 
 Engine::~Engine() = default;
+
+absl::StatusOr<CheckpointSizes> Engine::plan_memory(const EngineOptions &options) {
+  const ModelSizes sizes = model_sizes(*artifact_, variant_);
+  const std::optional<uint64_t> of_device = device_->memory_available();
+  const bool limited = options.memory != 0;
+  const uint64_t ceiling = limited ? options.memory : of_device.value_or(available_memory());
+  uint64_t budget = options.checkpoints;
+  if (!options.checkpoints_needed && memory_use(sizes, ctx_, slots_, budget).total > ceiling)
+    budget = 0;
+  if (options.checkpoints_needed)
+    if (absl::Status status = check_checkpoints(sizes, ctx_, slots_, budget); !status.ok())
+      return status;
+  if (absl::Status status = check_fits(sizes, ctx_, slots_, ceiling,
+                                       limited     ? "and --memory allows"
+                                       : of_device ? "and the device has available"
+                                                   : "and the machine has available",
+                                       {options.needed_ctx, options.needed_slots}, budget);
+      !status.ok())
+    return status;
+  memory_ = memory_use(sizes, ctx_, slots_, budget);
+  return checkpoint_sizes(sizes, ctx_, slots_, budget);
+}
 
 absl::Status Engine::set_limits(const EngineOptions &options) {
   const artifact::Manifest &m = manifest();
@@ -145,6 +166,7 @@ void Engine::prepare_step() {
   fixed_state_.resize(max_seqs_);
   in_batch_.resize(slots_);
   argmax_.resize(device_->threads());
+  packed_.reserve(max_seqs_);
   for (size_t g = 0; g < pool_->num_groups(); ++g) {
     const PagePool &pages = pool_->pages(g);
     kv_.push_back({pages.base(), static_cast<int64_t>(pages.page_bytes()),
@@ -156,7 +178,30 @@ absl::StatusOr<SlotId> Engine::create_slot() { return pool_->create_slot(); }
 absl::Status Engine::free_slot(SlotId slot) { return pool_->free_slot(slot); }
 absl::StatusOr<SlotId> Engine::fork(SlotId slot) { return pool_->fork(slot); }
 absl::Status Engine::truncate(SlotId slot, uint64_t length) {
-  return pool_->truncate(slot, length);
+  absl::Status status = pool_->truncate(slot, length);
+  if (!absl::IsFailedPrecondition(status) || pool_->checkpoint_sizes().per_slot == 0)
+    return status;
+  const auto fed = pool_->tokens(slot);
+  const std::vector<int32_t> tokens(fed.begin(), fed.begin() + static_cast<int64_t>(length));
+  const uint64_t kept = pool_->rewind(slot, length);
+  const SequenceStep rest{slot, std::span(tokens).subspan(kept), Rows::none};
+  return step(std::span(&rest, 1), {});
+}
+absl::StatusOr<uint64_t> Engine::rewind(SlotId slot, uint64_t length) {
+  if (!pool_->alive(slot))
+    return not_alive(slot);
+  return pool_->rewind(slot, length);
+}
+absl::StatusOr<uint64_t> Engine::rewind_to_shared(SlotId slot, std::span<const int32_t> tokens) {
+  if (tokens.empty())
+    return absl::InvalidArgumentError("there are no tokens to go on with");
+  return rewind(slot, shared_prefix(this->tokens(slot), tokens.first(tokens.size() - 1)));
+}
+absl::Status Engine::checkpoint(SlotId slot) {
+  if (!pool_->alive(slot))
+    return not_alive(slot);
+  pool_->checkpoint(slot, /*mark=*/true);
+  return absl::OkStatus();
 }
 uint64_t Engine::length(SlotId slot) const { return pool_->alive(slot) ? pool_->length(slot) : 0; }
 std::span<const int32_t> Engine::tokens(SlotId slot) const {
@@ -165,7 +210,7 @@ std::span<const int32_t> Engine::tokens(SlotId slot) const {
 
 absl::Status Engine::save_state(SlotId slot, const std::string &path) const {
   if (!pool_->alive(slot))
-    return absl::InvalidArgumentError(absl::StrCat("slot ", slot, " is not alive"));
+    return not_alive(slot);
   return session::save_state(*pool_, slot, artifact_->identity(), path);
 }
 
@@ -201,7 +246,7 @@ absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
   uint64_t rows = 0;
   for (const SequenceStep &sequence : batch) {
     if (!pool_->alive(sequence.slot))
-      return absl::InvalidArgumentError(absl::StrCat("slot ", sequence.slot, " is not alive"));
+      return not_alive(sequence.slot);
     if (sequence.tokens.empty())
       return absl::InvalidArgumentError("a sequence of the step has no tokens");
     if (absl::Status status = check_room(sequence.slot, sequence.tokens.size()); !status.ok())
@@ -241,7 +286,8 @@ absl::Status Engine::step(std::span<const SequenceStep> batch, std::span<float> 
     uint32_t num_seqs = 0, num_tokens = 0, num_rows = 0;
     while (sequence < batch.size() && num_seqs < max_seqs_ && num_tokens < max_tokens_) {
       const SequenceStep &s = batch[sequence];
-      const size_t take = std::min<size_t>(s.tokens.size() - done, max_tokens_ - num_tokens);
+      const size_t room = std::min<size_t>(s.tokens.size() - done, max_tokens_ - num_tokens);
+      const size_t take = std::min<uint64_t>(room, pool_->until_checkpoint(s.slot));
       pack(s, done, take, num_seqs, num_tokens, num_rows);
       num_seqs += 1;
       num_tokens += static_cast<uint32_t>(take);
@@ -249,6 +295,8 @@ absl::Status Engine::step(std::span<const SequenceStep> batch, std::span<float> 
       if (done == s.tokens.size()) {
         ++sequence;
         done = 0;
+      } else if (take < room) {
+        break; // a checkpoint comes first
       }
     }
     if (absl::Status status = run_packed(num_seqs, num_tokens, num_rows, out, nullptr);
@@ -288,6 +336,8 @@ void Engine::pack(const SequenceStep &s, size_t begin, size_t take, uint32_t seq
                   uint32_t first_token, uint32_t &num_rows) {
   const uint64_t position = pool_->length(s.slot);
   pool_->append(s.slot, s.tokens.subspan(begin, take));
+  if (pool_->checkpoint_sizes().per_slot != 0)
+    packed_.push_back(s.slot);
   cu_seqlens_[seq] = static_cast<int32_t>(first_token);
   cu_seqlens_[seq + 1] = static_cast<int32_t>(first_token + take);
   for (size_t g = 0; g < pool_->num_groups(); ++g)
@@ -348,6 +398,10 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   absl::Status status = device_->run(step_entry_, bucket, args);
   if (times_ && status.ok())
     add_times(times_->buckets[bucket]);
+  if (status.ok())
+    for (const SlotId slot : packed_)
+      pool_->checkpoint(slot, /*mark=*/false);
+  packed_.clear();
   return status;
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
 #include "runtime/session/Memory.h"
+#include "runtime/session/PrefixCache.h"
 #include "runtime/session/StatePool.h"
 
 #include <absl/status/status.h>
@@ -33,6 +34,12 @@ struct EngineOptions {
   /// known.
   uint64_t needed_ctx = 0;
   uint64_t needed_slots = 0;
+  /// Bytes that may go to checkpoints of states that cannot go back without (Memory.h says what
+  /// becomes of them); 0: none.
+  uint64_t checkpoints = 0;
+  /// Refuse a budget in which there is no room for one, or that memory has no room for; else go
+  /// without.
+  bool checkpoints_needed = true;
   int threads = 0;     ///< 0: the physical cores this process may use
   uint64_t memory = 0; ///< ceiling on MemoryUse::total in bytes; 0: what the machine has available
 };
@@ -50,6 +57,9 @@ struct SequenceStep {
     return rows == Rows::all ? tokens.size() : rows == Rows::last ? 1 : 0;
   }
 };
+
+/// Tokens that both begin with.
+uint64_t shared_prefix(std::span<const int32_t> a, std::span<const int32_t> b);
 
 /// A plain tensor of an entry: dense, row-major, aligned to its element.
 struct Tensor {
@@ -85,6 +95,7 @@ public:
   device::Device &device() { return *device_; }
   const std::string &variant() const { return variant_; }
   const MemoryUse &memory() const { return memory_; }
+  const CheckpointSizes &checkpoints() const { return pool_->checkpoint_sizes(); }
   uint64_t ctx() const { return ctx_; }
   uint64_t slots() const { return slots_; }
   /// Ids are in [0, vocab); 0 if the artifact has no `step` entry.
@@ -97,7 +108,20 @@ public:
   absl::StatusOr<SlotId> create_slot();
   absl::Status free_slot(SlotId slot);
   absl::StatusOr<SlotId> fork(SlotId slot);
+  /// Where there are checkpoints, StatePool::truncate's FailedPrecondition does not come: the slot
+  /// goes back to the one before `length`, and the tokens from there on are computed again, fewer
+  /// than checkpoints().spacing.
   absl::Status truncate(SlotId slot, uint64_t length);
+  /// Goes back as far as the state has to, to hold no more than the first `length` positions, and
+  /// returns how many it then holds. Computes nothing.
+  absl::StatusOr<uint64_t> rewind(SlotId slot, uint64_t length);
+  /// rewind to what the slot has in common with `tokens`, but for the last of them, so that there
+  /// is one to feed: what comes of feeding the rest is what feeding them all to an empty slot would
+  /// give. InvalidArgument if there are none.
+  absl::StatusOr<uint64_t> rewind_to_shared(SlotId slot, std::span<const int32_t> tokens);
+  /// Takes a checkpoint where the slot is, to come back to; the last two so taken are kept, beside
+  /// those that steps take at multiples of the spacing. Nothing where there are none.
+  absl::Status checkpoint(SlotId slot);
   /// Positions fed so far; 0 for a slot that is not alive.
   uint64_t length(SlotId slot) const;
   /// The tokens fed so far, in order.
@@ -109,11 +133,17 @@ public:
   /// was saved with another artifact, or is longer than this engine's context.
   absl::StatusOr<SlotId> load_state(const std::string &path);
 
+  /// States of prompts in a folder, of at most that many bytes; runtime/session/PrefixCache.h.
+  PrefixCache prefix_cache(const std::string &folder, uint64_t bytes) {
+    return {*pool_, artifact_->identity(), folder, bytes};
+  }
+
   /// Whether `tokens` more fit into the slot's context: OutOfRange with the numbers if not. What
   /// feeds a prompt in several steps asks before the first.
   absl::Status check_room(SlotId slot, uint64_t tokens) const;
 
-  /// Advances each sequence by its tokens, in as few device steps as max_tokens and max_seqs allow.
+  /// Advances each sequence by its tokens, in as few device steps as max_tokens, max_seqs and the
+  /// places of checkpoints allow.
   /// `logits` receives float32 [sum of num_rows, vocab], in the order of `batch`, and must hold at
   /// least that. Everything is checked before anything changes.
   /// Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
@@ -148,6 +178,8 @@ public:
 private:
   Engine() = default;
   absl::Status set_limits(const EngineOptions &options);
+  /// Decides how much of memory goes to checkpoints, and that all fits.
+  absl::StatusOr<CheckpointSizes> plan_memory(const EngineOptions &options);
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
   absl::Status check_distinct(std::span<const SequenceStep> batch);
@@ -180,6 +212,7 @@ private:
   struct alignas(64) Argmax : QuernArgmax {}; // on its own cache line
   static_assert(sizeof(Argmax) == sizeof(QuernArgmax));
   std::vector<Argmax> argmax_; ///< a worker
+  std::vector<SlotId> packed_; ///< the sequences of the device step
   StepTimes *times_ = nullptr;
   uint64_t began_ = 0;            ///< the device step that is timed, in the device's ticks
   std::vector<uint64_t> ticks_;   ///< one device step's

@@ -34,6 +34,26 @@ inline uint64_t pages_per_slot(uint64_t window, uint64_t ctx, uint64_t max_token
   return std::min(pages_for(ctx), 1 + pages_for(window + max_tokens - 2));
 }
 
+/// Pages of a window's group that a checkpoint at any position holds, for the token there to see:
+/// window - 1 positions, which lie in one page more than they fill. Requires window > 0.
+inline uint64_t pages_per_checkpoint(uint64_t window, uint64_t ctx) {
+  return std::min(pages_for(ctx), 1 + pages_for(window - 1));
+}
+
+/// Pages of a window's group that a slot and its `count` checkpoints hold beyond pages_per_slot.
+/// Requires window > 0.
+///
+/// Each holds pages_per_checkpoint at most. And of a page that a sequence has filled there is one,
+/// which all who hold it share: so there are no more than the context has, and one for each
+/// checkpoint that ends inside a page, of which there are two (Checkpoints.h).
+inline uint64_t pages_of_checkpoints(uint64_t window, uint64_t ctx, uint64_t max_tokens,
+                                     uint64_t count) {
+  const uint64_t all = pages_for(ctx) - pages_per_slot(window, ctx, max_tokens);
+  const uint64_t each = pages_per_checkpoint(window, ctx);
+  const uint64_t most = all + std::min<uint64_t>(count, 2);
+  return count != 0 && each > most / count ? most : count * each;
+}
+
 } // namespace quern::session
 
 #endif // QUERN_RUNTIME_SESSION_KVPAGES_H

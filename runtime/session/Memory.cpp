@@ -98,7 +98,44 @@ uint64_t ModelSizes::state_per_token() const {
   return bytes;
 }
 
-MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots) {
+uint64_t ModelSizes::checkpoint_bytes(uint64_t ctx, uint64_t count) const {
+  uint64_t bytes = saturating_multiply(slot_bytes, count);
+  for (const KvGroupSizes &group : kv_groups)
+    if (group.window != 0)
+      bytes = saturating_add(
+          bytes, saturating_multiply(pages_of_checkpoints(group.window, ctx, max_tokens, count),
+                                     group.page_bytes));
+  return bytes;
+}
+
+CheckpointSizes checkpoint_sizes(const ModelSizes &sizes, uint64_t ctx, uint64_t slots,
+                                 uint64_t budget) {
+  if (sizes.checkpoint_bytes(ctx, 1) == 0)
+    return {.spacing = 1};
+  if (budget == 0 || ctx == 0)
+    return {};
+  for (uint64_t spacing = 256;; spacing *= 2) {
+    const uint64_t multiples = (ctx - 1) / spacing; // where a token may still follow
+    for (const uint64_t count : {multiples + 2, multiples + 1})
+      if (const uint64_t bytes = saturating_multiply(slots, sizes.checkpoint_bytes(ctx, count));
+          bytes <= budget)
+        return {spacing, count, bytes};
+    if (multiples == 0)
+      return {};
+  }
+}
+
+absl::Status check_checkpoints(const ModelSizes &sizes, uint64_t ctx, uint64_t slots,
+                               uint64_t budget) {
+  if (budget == 0 || ctx == 0 || checkpoint_sizes(sizes, ctx, slots, budget).spacing != 0)
+    return absl::OkStatus();
+  const uint64_t least = saturating_multiply(slots, sizes.checkpoint_bytes(ctx, 1));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--checkpoints ", budget, " has no room for one of each slot, which takes ",
+                   human_bytes(least), "\nhint: --checkpoints ", least, " or more, or 0 for none"));
+}
+
+MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t budget) {
   MemoryUse use;
   use.weights = sizes.weights;
   use.code = sizes.code;
@@ -106,40 +143,45 @@ MemoryUse memory_use(const ModelSizes &sizes, uint64_t ctx, uint64_t slots) {
   const uint64_t growing = saturating_multiply(
       pages_for(ctx), saturating_multiply(QUERN_KV_PAGE, sizes.state_per_token()));
   use.state = saturating_multiply(slots, saturating_add(sizes.state_per_slot(ctx), growing));
+  use.checkpoints = checkpoint_sizes(sizes, ctx, slots, budget).bytes;
   use.staging = sizes.staging.total(pages_for(ctx));
-  use.total = saturating_add(
-      saturating_add(saturating_add(use.weights, use.code), saturating_add(use.arena, use.state)),
-      use.staging);
+  for (const uint64_t part :
+       {use.weights, use.code, use.arena, use.state, use.checkpoints, use.staging})
+    use.total = saturating_add(use.total, part);
   return use;
 }
 
-uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots,
-                           uint64_t ceiling) {
-  if (memory_use(sizes, ctx, slots).total <= ceiling)
+uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
+                           uint64_t budget) {
+  if (memory_use(sizes, ctx, slots, budget).total <= ceiling)
     return ctx;
-  // The total never falls as the context grows, by whole pages: so halving finds the last that
-  // fits.
+  // Without checkpoints the total never falls as the context grows, by whole pages: so halving
+  // finds the last that fits. With them it finds one that does.
   uint64_t fits = 0, too_many = pages_for(ctx);
   while (too_many - fits > 1) {
     const uint64_t pages = fits + (too_many - fits) / 2;
-    (memory_use(sizes, pages * QUERN_KV_PAGE, slots).total <= ceiling ? fits : too_many) = pages;
+    (memory_use(sizes, pages * QUERN_KV_PAGE, slots, budget).total <= ceiling ? fits : too_many) =
+        pages;
   }
   return fits * QUERN_KV_PAGE;
 }
 
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
-                        std::string_view what, const Needed &needed) {
-  const MemoryUse use = memory_use(sizes, ctx, slots);
+                        std::string_view what, const Needed &needed, uint64_t budget) {
+  const MemoryUse use = memory_use(sizes, ctx, slots, budget);
   if (use.total <= ceiling)
     return absl::OkStatus();
-  const uint64_t fits = context_that_fits(sizes, ctx, slots, ceiling);
+  const uint64_t fits = context_that_fits(sizes, ctx, slots, ceiling, budget);
   std::string hint;
   const uint64_t fewest = std::max<uint64_t>(1, needed.slots);
-  if (fits > 0 && fits >= needed.ctx)
+  if (budget != 0 && memory_use(sizes, ctx, slots).total <= ceiling)
+    hint = absl::StrCat("without --checkpoints it would fit, or with no more than ",
+                        ceiling - memory_use(sizes, ctx, slots).total);
+  else if (fits > 0 && fits >= needed.ctx)
     hint = absl::StrCat("-c ", fits, " would fit");
-  else if (slots > fewest && memory_use(sizes, ctx, fewest).total <= ceiling)
+  else if (slots > fewest && memory_use(sizes, ctx, fewest, budget).total <= ceiling)
     hint = absl::StrCat("--slots ", fewest, " would fit");
-  else if (fits > 0 || (slots > 1 && memory_use(sizes, ctx, 1).total <= ceiling))
+  else if (fits > 0 || (slots > 1 && memory_use(sizes, ctx, 1, budget).total <= ceiling))
     hint = absl::StrCat("ask for less: ", needed.ctx, " positions of ", fewest,
                         " sequences do not fit");
   else
@@ -148,6 +190,7 @@ absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, u
   return absl::ResourceExhaustedError(
       absl::StrCat("needs ", human_bytes(use.total), " (", use.total, " bytes: weights ",
                    use.weights, ", arena ", use.arena, ", state ", use.state, ", code ", use.code,
+                   use.checkpoints != 0 ? absl::StrCat(", checkpoints ", use.checkpoints) : "",
                    use.staging != 0 ? absl::StrCat(", staging ", use.staging) : "", "), ",
                    std::string(what), " ", human_bytes(ceiling), "\nhint: ", hint));
 }

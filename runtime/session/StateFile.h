@@ -1,11 +1,14 @@
 // A slot's state in a file: what --save-state writes and --load-state reads.
 //
-// A 64-byte header {magic "QUERNST\n", version, identity of the artifact, positions, fixed state
-// bytes, file size, checksum of the body, checksum of the header}, then the body: the tokens fed
-// (int32), of every kv group the first page it holds (uint64; 0 where it keeps all positions), the
-// fixed state, and of every kv group the pages from that one on. It is tied to the artifact that
-// wrote it: state means nothing to other weights. Any variant, thread count, context and number of
-// slots may read it, and the loaded slot can do what the saved one could.
+// A header (StateStream.h; magic "QUERNST\n", version 3, `count` of checkpoints), then the body:
+// the tokens fed (int32), of every kv group the first page the slot holds (uint64; 0 where it keeps
+// all positions), the positions of the two marks and of each checkpoint (uint64), the fixed state;
+// of every kv group the pages that the slot holds, or a checkpoint to the page's end, by number;
+// and of each checkpoint its fixed state and, where it ends inside a page, that page of each group
+// with a window. It is tied to the artifact that wrote it: state means nothing to other weights.
+// Any variant, device, thread count, context, number of slots and budget of checkpoints may read
+// it. The loaded slot can do what the saved one could, with as many of its checkpoints as there is
+// room for.
 #ifndef QUERN_RUNTIME_SESSION_STATEFILE_H
 #define QUERN_RUNTIME_SESSION_STATEFILE_H
 

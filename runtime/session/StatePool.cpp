@@ -9,13 +9,20 @@ namespace quern::session {
 
 absl::StatusOr<std::unique_ptr<StatePool>> StatePool::create(device::Device &device,
                                                              const artifact::Manifest &manifest,
-                                                             uint64_t ctx, uint64_t slots) {
+                                                             uint64_t ctx, uint64_t slots,
+                                                             const CheckpointSizes &checkpoints) {
   auto pool = std::unique_ptr<StatePool>(new StatePool(device));
   pool->ctx_ = ctx;
   pool->slot_bytes_ = manifest.slot_bytes();
+  pool->max_tokens_ = manifest.max_tokens();
+  pool->checkpoint_sizes_ = checkpoints;
   for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups())) {
     const uint64_t kept = pages_per_slot(group->window(), ctx, manifest.max_tokens());
-    auto pages = PagePool::create(device, group->page_bytes(), slots * kept);
+    const uint64_t more = group->window() == 0
+                              ? 0
+                              : pages_of_checkpoints(group->window(), ctx, manifest.max_tokens(),
+                                                     checkpoints.per_slot);
+    auto pages = PagePool::create(device, group->page_bytes(), slots * (kept + more));
     if (!pages.ok())
       return pages.status();
     pool->groups_.push_back({group->window(), kept, *std::move(pages)});
@@ -24,6 +31,10 @@ absl::StatusOr<std::unique_ptr<StatePool>> StatePool::create(device::Device &dev
   if (!fixed.ok())
     return fixed.status();
   pool->fixed_ = *std::move(fixed);
+  auto copies = device.allocate(slots * checkpoints.per_slot * pool->slot_bytes_);
+  if (!copies.ok())
+    return copies.status();
+  pool->checkpoint_state_ = *std::move(copies);
   try {
     pool->slots_.resize(slots);
     for (Slot &slot : pool->slots_) {
@@ -32,6 +43,7 @@ absl::StatusOr<std::unique_ptr<StatePool>> StatePool::create(device::Device &dev
         held.table.resize(pages_for(ctx));
       slot.tokens.reserve(ctx);
     }
+    pool->create_checkpoints(slots);
   } catch (const std::exception &) { // bad_alloc or length_error
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory to keep track of ", slots, " slots of ", ctx, " positions"));
@@ -69,6 +81,9 @@ absl::StatusOr<SlotId> StatePool::fork(SlotId parent) {
     }
   }
   to.tokens.assign(from.tokens.begin(), from.tokens.end());
+  to.checkpoints.assign(from.checkpoints);
+  for (const CheckpointList::Entry &entry : from.checkpoints.entries())
+    ++checkpoints_[entry.id].holders;
   device_.copy(fixed_state(*child), fixed_state(parent), slot_bytes_);
   return child;
 }
@@ -90,24 +105,47 @@ absl::Status StatePool::truncate(SlotId id, uint64_t length) {
         absl::StrCat("cannot truncate to ", length, " positions: the slot has ", slot.length()));
   if (length == slot.length())
     return absl::OkStatus();
+  const uint64_t shortest = shortest_truncation(id);
+  const bool remembers = length == 0 || (slot_bytes_ == 0 && length >= shortest);
+  if (const auto checkpoint = slot.checkpoints.last_before(length);
+      !remembers && checkpoint && checkpoint->length == length) {
+    go_back_to(id, *checkpoint);
+    return absl::OkStatus();
+  }
   if (slot_bytes_ != 0 && length != 0)
     return absl::FailedPreconditionError(absl::StrCat(
         "cannot truncate to ", length, " of ", slot.length(),
         " positions: this model carries recurrent or convolution state, which does not remember "
         "its past\n"
-        "hint: fork or save the slot at the position to come back to, or truncate to 0"));
-  const uint64_t shortest = shortest_truncation(id);
-  if (length != 0 && length < shortest)
+        "hint: fork or save the slot at the position to come back to, open with memory for "
+        "checkpoints, or truncate to 0"));
+  if (!remembers)
     return absl::FailedPreconditionError(absl::StrCat(
         "cannot truncate to ", length, " of ", slot.length(),
         " positions: layers with a sliding window no longer hold what the next token would see; ",
         shortest,
         " is the least they can go back to\n"
-        "hint: fork or save the slot at the position to come back to, or truncate to 0"));
+        "hint: fork or save the slot at the position to come back to, open with memory for "
+        "checkpoints, or truncate to 0"));
   shorten(slot, length);
   if (length == 0)
     device_.zero(fixed_state(id), slot_bytes_);
   return absl::OkStatus();
+}
+
+uint64_t StatePool::rewind(SlotId id, uint64_t length) {
+  Slot &slot = slots_[id];
+  if (length >= slot.length())
+    return slot.length();
+  if (slot_bytes_ == 0 && length >= shortest_truncation(id)) {
+    shorten(slot, length);
+  } else if (const auto checkpoint = slot.checkpoints.last_before(length)) {
+    go_back_to(id, *checkpoint);
+  } else {
+    shorten(slot, 0);
+    device_.zero(fixed_state(id), slot_bytes_);
+  }
+  return slot.length();
 }
 
 uint64_t StatePool::shortest_truncation(SlotId id) const {
@@ -176,6 +214,8 @@ absl::Status StatePool::check_alive(SlotId id) const {
 }
 
 void StatePool::shorten(Slot &slot, uint64_t length) {
+  slot.checkpoints.shorten(length, dropped_);
+  release_dropped();
   for (size_t g = 0; g < groups_.size(); ++g) {
     auto &[table, first] = slot.held[g];
     for (uint64_t i = std::max(first, pages_for(length)); i < pages_for(slot.length()); ++i)

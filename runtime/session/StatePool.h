@@ -11,11 +11,18 @@
 // those they hold. A slot that takes a page holds fewer than pages_per_slot, so that sum is below
 // the pool's size; a slot that takes one to copy a shared page into holds up to pages_per_slot, but
 // then the shared page is counted twice in the sum, and pages in use are below the pool's size too.
+//
+// A slot may have checkpoints (Checkpoints.h): at a position, a copy of the fixed-size state, and
+// the pages of the groups with a window that the token there sees, held by reference. The groups
+// that keep all positions need none: what the slot holds before the position is as it was. Forks
+// share checkpoints. A group with a window then has slots * pages_of_checkpoints pages more, which
+// KvPages.h shows to be enough for one slot; so they are for all, by the same sum.
 #ifndef QUERN_RUNTIME_SESSION_STATEPOOL_H
 #define QUERN_RUNTIME_SESSION_STATEPOOL_H
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/Device.h"
+#include "runtime/session/Checkpoints.h"
 #include "runtime/session/KvPages.h"
 #include "runtime/session/PagePool.h"
 
@@ -34,8 +41,10 @@ using SlotId = int32_t;
 class StatePool {
 public:
   /// Takes all memory. Error: ResourceExhausted.
-  static absl::StatusOr<std::unique_ptr<StatePool>>
-  create(device::Device &device, const artifact::Manifest &manifest, uint64_t ctx, uint64_t slots);
+  static absl::StatusOr<std::unique_ptr<StatePool>> create(device::Device &device,
+                                                           const artifact::Manifest &manifest,
+                                                           uint64_t ctx, uint64_t slots,
+                                                           const CheckpointSizes &checkpoints = {});
 
   /// An empty slot, its fixed state zeroed. Error: ResourceExhausted (all slots are taken).
   absl::StatusOr<SlotId> create_slot();
@@ -43,10 +52,14 @@ public:
   /// fixed state is copied.
   absl::StatusOr<SlotId> fork(SlotId slot);
   absl::Status free_slot(SlotId slot);
-  /// Forgets all but the first `length` positions. It can always go back to 0. Otherwise
-  /// FailedPrecondition says why where it cannot: recurrent and convolution state does not remember
-  /// its past; a window group remembers what the token at shortest_truncation sees, no more.
+  /// Forgets all but the first `length` positions. It can always go back to 0, and to a checkpoint.
+  /// Otherwise FailedPrecondition says why where it cannot: recurrent and convolution state does
+  /// not remember its past; a window group remembers what the token at shortest_truncation sees, no
+  /// more.
   absl::Status truncate(SlotId slot, uint64_t length);
+  /// Goes back as far as it has to, to have no more than the first `length` positions, and returns
+  /// how many it then has. Requires alive(slot).
+  uint64_t rewind(SlotId slot, uint64_t length);
   /// The least length but 0 to which the windows let the slot go back: at least the manifest's
   /// max_tokens less than the longest it was, which undoes any one step of the device.
   uint64_t shortest_truncation(SlotId slot) const;
@@ -64,7 +77,21 @@ public:
   /// Requires length + tokens.size() <= ctx and tokens.size() <= max_tokens. Allocates nothing.
   void append(SlotId slot, std::span<const int32_t> tokens);
 
+  /// Takes a checkpoint where the slot is, if one is due there; `mark`: in any case, and the last
+  /// two of those are kept. Allocates nothing.
+  void checkpoint(SlotId slot, bool mark);
+  /// Positions from where the slot is to where its next one is due; 2^64 - 1 without checkpoints.
+  uint64_t until_checkpoint(SlotId slot) const;
+  const CheckpointList &checkpoints(SlotId slot) const { return slots_[slot].checkpoints; }
+  /// Of the checkpoint with that id.
+  uint8_t *checkpoint_state(int32_t id) const;
+  /// The page of `index` that it holds in a group with a window: from first_page to its last.
+  uint8_t *checkpoint_page(size_t group, int32_t id, uint64_t index) const;
+
   uint64_t ctx() const { return ctx_; }
+  uint64_t max_tokens() const { return max_tokens_; }
+  uint64_t window(size_t group) const { return groups_[group].window; }
+  const CheckpointSizes &checkpoint_sizes() const { return checkpoint_sizes_; }
   uint64_t slot_bytes() const { return slot_bytes_; }
   size_t num_groups() const { return groups_.size(); }
   const PagePool &pages(size_t group) const { return groups_[group].pages; }
@@ -82,6 +109,9 @@ public:
   /// Makes an empty slot one that `tokens` were fed to, and that holds pages from first[group] on,
   /// for the caller to fill. Requires tokens.size() <= ctx, and can_hold for each group.
   void restore(SlotId slot, std::span<const int32_t> tokens, std::span<const uint64_t> first);
+  /// Gives such a slot checkpoints: `list`'s, but for their ids, whose state and pages are then for
+  /// the caller to fill. Pages that they share with the slot, or with each other, are one.
+  void restore_checkpoints(SlotId slot, const CheckpointList &list);
 
   device::Device &device() const { return device_; }
 
@@ -100,17 +130,33 @@ private:
     bool alive = false;
     std::vector<HeldPages> held; ///< by group
     std::vector<int32_t> tokens; ///< one a position; ctx reserved
+    CheckpointList checkpoints;
     uint64_t length() const { return tokens.size(); }
   };
+  /// What slots hold by the same list entry's id. Of groups that keep all positions, no pages.
+  struct Checkpoint {
+    uint64_t length = 0;
+    uint32_t holders = 0;
+    std::vector<std::vector<int32_t>> pages; ///< by group, from first_page on
+  };
   explicit StatePool(device::Device &device) : device_(device) {}
+  void create_checkpoints(uint64_t slots);
+  int32_t take_checkpoint(uint64_t length);
+  /// One holder less of each that dropped_ names.
+  void release_dropped();
+  /// Makes the slot what it was at the checkpoint.
+  void go_back_to(SlotId slot, const CheckpointList::Entry &entry);
   absl::Status check_alive(SlotId slot) const;
   /// Gives back the pages beyond the first `length` positions, which become all there are.
   void shorten(Slot &slot, uint64_t length);
 
   device::Device &device_;
-  uint64_t ctx_ = 0, slot_bytes_ = 0;
+  uint64_t ctx_ = 0, slot_bytes_ = 0, max_tokens_ = 0;
+  CheckpointSizes checkpoint_sizes_;
   std::vector<Group> groups_;
-  std::unique_ptr<device::Allocation> fixed_;
+  std::unique_ptr<device::Allocation> fixed_, checkpoint_state_;
+  std::vector<Checkpoint> checkpoints_;
+  std::vector<int32_t> free_checkpoints_, dropped_;
   std::vector<Slot> slots_;
 };
 

@@ -69,6 +69,46 @@ TEST_P(Bitwise, SlidingWindows) {
   EXPECT_TRUE(both.values == whole.values);
 }
 
+// Tests that a saved state that is edited, and a prompt whose beginning was there, give the same
+// bits as a prompt that starts anew, for each kind of state: logprobs of every token made.
+TEST_P(Bitwise, EditsAndPrefixes) {
+  for (const auto &config : {small_llama(), small_ministral(), small_mamba2()}) {
+    const std::string family = config["model_type"];
+    folder_.write("config.json", config.dump());
+    done("quern",
+         {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
+          "--quant", GetParam(), "-c", "512", "--max-tokens", "32", "--max-seqs", "4"});
+    const auto run = [&](const std::vector<int32_t> &tokens, std::vector<std::string> more) {
+      std::vector<std::string> args = {"run",    "-m", artifact_,     "--tokens", joined(tokens),
+                                       "-n",     "4",  "--logprobs",  "7",        "--json",
+                                       "--temp", "0",  "--ignore-eos"};
+      args.insert(args.end(), more.begin(), more.end());
+      return done("quern-run", args).json();
+    };
+    const std::string state = folder_.path("e.state"), cache = folder_.path("cache-" + family);
+    auto tokens = sequence(1, 400);
+    (void)run(tokens, {"--save-state", state, "--checkpoints", "4M"});
+    (void)run(tokens, {"--prefix-cache", cache});
+    for (const int at : {399, 300, 100}) {
+      auto other = tokens;
+      other[at] = (other[at] + 1) % 211;
+      const auto anew = run(other, {});
+      const auto edited = run(other, {"--load-state", state, "--edit", "-t", "2"});
+      EXPECT_EQ(edited["logprobs"], anew["logprobs"]) << family << " edited at " << at;
+      EXPECT_EQ(edited["edit"]["shared"], at);
+      const auto hit = run(other, {"--prefix-cache", cache, "-t", "2"});
+      EXPECT_EQ(hit["logprobs"], anew["logprobs"]) << family << " parted at " << at;
+      // What goes back anywhere keeps all; what does not, what lies before a checkpoint.
+      const int spacing = family == "llama" ? 1 : 256, page = family == "llama" ? 64 : 256;
+      EXPECT_LT(at - edited["edit"]["tokens"].get<int>(), spacing) << family;
+      EXPECT_GE(hit["prefix_cache"]["tokens"], at / page * page) << family;
+    }
+    const auto again = run(tokens, {"--prefix-cache", cache});
+    EXPECT_EQ(again["logprobs"], run(tokens, {})["logprobs"]) << family;
+    EXPECT_EQ(again["prefix_cache"]["tokens"], 399) << family;
+  }
+}
+
 TEST_P(Bitwise, ARaggedBatch) {
   const std::vector<std::vector<int32_t>> sequences = {sequence(2, 41), sequence(3, 1),
                                                        sequence(4, 17)};

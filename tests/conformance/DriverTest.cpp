@@ -90,6 +90,52 @@ TEST_F(Driver, PlanIsWhatInspectSaysAndWhatTheProcessUses) {
   }
 }
 
+// Tests that checkpoints are planned from a budget, and that plan, inspect and the process say the
+// same of them.
+TEST_F(Driver, PlanOfCheckpointsIsWhatTheProcessTakes) {
+  folder_.write("config.json", small_mamba2().dump());
+  done("quern", compile({"-c", "8192"}));
+  const auto plan = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"plan", config_, "--synthetic", "5", "-c", "8192", "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return done("quern", args).json();
+  };
+  // Of each of two layers 12 heads of 24 x 16 floats, and 3 positions of 192 + 2 * 2 * 24 channels.
+  constexpr int64_t kSlot = 2 * 4 * (12 * 24 * 16 + 3 * 288);
+  const auto none = plan({});
+  EXPECT_EQ(none["state_per_slot"], kSlot);
+  EXPECT_EQ(none["checkpoints"], 0);
+  EXPECT_EQ(
+      none["checkpoint"],
+      nlohmann::json({{"bytes", kSlot}, {"a_slot", 0}, {"spacing", 0}, {"recomputed", nullptr}}));
+  const std::string budget = std::to_string(16 * kSlot);
+  const auto planned = plan({"--checkpoints", budget});
+  EXPECT_EQ(
+      planned["checkpoint"],
+      nlohmann::json({{"bytes", kSlot}, {"a_slot", 16}, {"spacing", 512}, {"recomputed", 511}}));
+  EXPECT_EQ(planned["checkpoints"], 16 * kSlot);
+  EXPECT_EQ(planned["total"].get<int64_t>() - none["total"].get<int64_t>(), 16 * kSlot);
+  EXPECT_EQ(plan({"--checkpoints", budget, "--slots", "2"})["checkpoint"]["spacing"], 1024);
+  const auto inspect =
+      done("quern", {"inspect", artifact_, "--json", "--checkpoints", budget}).json()["plan"];
+  for (const char *key : {"checkpoint", "checkpoints", "state_per_slot"})
+    EXPECT_EQ(inspect[key], planned[key]) << key;
+  const auto memory = done("quern-run", {"run", "-m", artifact_, "--tokens", "5,6,7", "-n", "1",
+                                         "--checkpoints", budget, "--json"})
+                          .json()["memory"];
+  EXPECT_EQ(memory["checkpoints"], planned["checkpoints"]);
+  EXPECT_THAT(
+      done("quern", {"plan", config_, "--synthetic", "5", "-c", "8192", "--checkpoints", budget})
+          .out,
+      HasSubstr("16, one every 512 tokens and 1 marked: an edit recomputes at most 511 tokens "
+                "before it"));
+  const Result refused =
+      call("quern", {"plan", config_, "--synthetic", "5", "--checkpoints", "1000", "--json"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err, HasSubstr("error: --checkpoints 1000 has no room for one of each slot"));
+}
+
 // Tests that a layer with a sliding window takes what a step of its window takes, whatever the
 // context, and that a context that would fit is named by what grows.
 TEST_F(Driver, PlanOfWindowsDoesNotGrowWithTheContext) {

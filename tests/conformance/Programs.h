@@ -155,7 +155,25 @@ inline nlohmann::json small_llama() {
           {"eos_token_id", 2}};
 }
 
-/// The same with a sliding window in two layers of three.
+/// A small model of recurrent and convolution state alone.
+inline nlohmann::json small_mamba2() {
+  return {{"model_type", "mamba2"},
+          {"architectures", {"Mamba2ForCausalLM"}},
+          {"vocab_size", 211},
+          {"hidden_size", 96},
+          {"state_size", 24},
+          {"num_hidden_layers", 2},
+          {"expand", 2},
+          {"conv_kernel", 4},
+          {"num_heads", 12},
+          {"head_dim", 16},
+          {"n_groups", 2},
+          {"chunk_size", 8},
+          {"hidden_act", "silu"},
+          {"tie_word_embeddings", false}};
+}
+
+/// small_llama with a sliding window in two layers of three.
 inline nlohmann::json small_ministral() {
   auto config = small_llama();
   config["model_type"] = "ministral";

@@ -374,8 +374,9 @@ void artifact_file(Seeds seeds) {
 }
 
 void state_file(Seeds seeds) {
-  auto engine = quern::session::Engine::open(quern::test::write_fake("seeds.quern"),
-                                             {.device = "null", .threads = 1});
+  auto engine =
+      quern::session::Engine::open(quern::test::write_fake("seeds.quern", {.window = 70}),
+                                   {.device = "null", .checkpoints = 10000, .threads = 1});
   const quern::session::SlotId slot = *(*engine)->create_slot();
   const std::string path = quern::test::fresh_path("seed.state");
   for (const size_t length : {0, 3, 64, 70}) {
@@ -386,7 +387,23 @@ void state_file(Seeds seeds) {
       continue;
     if ((*engine)->save_state(slot, path).ok())
       seeds.add(std::to_string(length), contents(path));
+    (void)(*engine)->checkpoint(slot);
   }
+}
+
+void prefix_file(Seeds seeds) {
+  auto engine = quern::session::Engine::open(quern::test::write_fake("seeds.quern", {.window = 70}),
+                                             {.device = "null", .threads = 1});
+  const std::string folder = quern::test::fresh_path("prefixes");
+  const auto cache = (*engine)->prefix_cache(folder, uint64_t{1} << 30);
+  const quern::session::SlotId slot = *(*engine)->create_slot();
+  const std::vector<int32_t> tokens(99, 5);
+  const quern::session::SequenceStep step{slot, tokens, quern::session::Rows::none};
+  if (!cache.prepare().ok() || !(*engine)->step(std::span(&step, 1), {}).ok() ||
+      !cache.save_point(slot).ok() || !cache.save_rest(slot, 99).ok())
+    return;
+  for (const auto &entry : std::filesystem::directory_iterator(folder))
+    seeds.add(entry.path().extension().string().substr(1), contents(entry.path()));
 }
 
 void npy(Seeds seeds) {
@@ -463,6 +480,7 @@ int main(int argc, char **argv) {
   chat_template({folder, "chat_template"});
   artifact_file({folder, "artifact_file"});
   state_file({folder, "state_file"});
+  prefix_file({folder, "prefix_file"});
   npy({folder, "npy"});
   ptx({folder, "ptx"});
   return 0;

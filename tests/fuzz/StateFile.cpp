@@ -13,13 +13,13 @@ namespace {
 using quern::session::Engine;
 
 /// Where StateFile.h has them.
-constexpr size_t kHeaderBytes = 64, kFileSize = 40, kBodyChecksum = 48, kHeaderChecksum = 56;
+constexpr size_t kHeaderBytes = 72, kFileSize = 40, kBodyChecksum = 56, kHeaderChecksum = 64;
 
 /// On the device that moves state and runs nothing: what is read here never gets to code.
 Engine &engine() {
   static const std::unique_ptr<Engine> opened = [] {
-    auto result = Engine::open(quern::test::write_fake("fuzz.quern"),
-                               {.device = "null", .slots = 2, .threads = 1});
+    auto result = Engine::open(quern::test::write_fake("fuzz.quern", {.window = 70}),
+                               {.device = "null", .slots = 2, .checkpoints = 10000, .threads = 1});
     quern::fuzz::require(result.ok(), "the fake model cannot be opened");
     return *std::move(result);
   }();
@@ -42,6 +42,8 @@ void quern::fuzz::read(std::string_view bytes) {
   const bool room = engine().ctx() - engine().length(*slot) >= 3;
   require(engine().step(std::span(&step, 1), logits).ok() == room,
           "a loaded state cannot go on, or goes on beyond the context");
+  require(engine().truncate(*slot, engine().length(*slot) / 2).ok(),
+          "a loaded state cannot go back");
   require(engine().free_slot(*slot).ok(), "a loaded slot is not alive");
 }
 

@@ -95,6 +95,54 @@ TEST(Capi, StepsSlotsAndStates) {
   EXPECT_EQ(quern_slot_length(model.get(), b), 0u);
 }
 
+// Tests that a history is edited: what is kept is said, and what follows is as if it had always
+// been.
+TEST(Capi, HistoriesAreEdited) {
+  QuernOptions options = {};
+  options.size = sizeof options;
+  options.slots = 2;
+  options.checkpoints = 4000;
+  QuernModel *opened = nullptr;
+  ASSERT_EQ(quern_open(write_fake("edit.quern", {.context = 2000, .window = 64}).c_str(), &options,
+                       &opened),
+            QUERN_OK)
+      << quern_last_error();
+  const Model model(opened);
+  const uint64_t spacing = quern_checkpoint_spacing(model.get());
+  EXPECT_EQ(spacing, 2048u);
+  QuernMemory memory;
+  quern_memory(model.get(), &memory);
+  EXPECT_EQ(quern_checkpoint_bytes(model.get()), 2u * 1 * (64 + 2 * 512));
+  EXPECT_EQ(memory.total, memory.weights + memory.arena + memory.state + memory.code +
+                              quern_checkpoint_bytes(model.get()));
+  std::vector<int32_t> tokens(900);
+  for (int i = 0; i < 900; ++i)
+    tokens[i] = i * i % 31;
+  QuernSlot slot;
+  ASSERT_EQ(quern_slot_create(model.get(), &slot), QUERN_OK);
+  std::vector<float> logits(FAKE_VOCAB);
+  auto feed = [&](size_t begin, size_t end) {
+    const QuernSequence part = {slot, QUERN_ROWS_LAST, tokens.data() + begin, end - begin};
+    ASSERT_EQ(quern_step(model.get(), &part, 1, logits.data(), 1), QUERN_OK);
+  };
+  feed(0, 700);
+  ASSERT_EQ(quern_slot_checkpoint(model.get(), slot), QUERN_OK);
+  feed(700, 900);
+  tokens[800] = 36;
+  uint64_t reached = 0;
+  ASSERT_EQ(quern_slot_rewind_to_shared(model.get(), slot, tokens.data(), 900, &reached), QUERN_OK);
+  EXPECT_EQ(reached, 700u);
+  feed(reached, 900);
+  EXPECT_EQ(logits, fake_logits(tokens, true, 64));
+  ASSERT_EQ(quern_slot_rewind(model.get(), slot, 750, &reached), QUERN_OK);
+  EXPECT_EQ(reached, 700u);
+  feed(700, 900);
+  ASSERT_EQ(quern_slot_truncate(model.get(), slot, 850), QUERN_OK);
+  EXPECT_EQ(quern_slot_length(model.get(), slot), 850u);
+  feed(850, 900);
+  EXPECT_EQ(logits, fake_logits(tokens, true, 64));
+}
+
 // Tests that tokens the context has no room for are refused with the numbers, and change nothing.
 TEST(Capi, NothingIsCutToTheContext) {
   const Model model = open();

@@ -135,6 +135,82 @@ TEST(Cli, ContinuedTextGetsNoPrefix) {
   EXPECT_EQ(prompt({"-p", "c", "--chat", "--load-state", state}), json({2}));
 }
 
+// Tests that an edited text is computed from where it parts from the saved one, less than the
+// spacing before it, and gives what it would alone.
+TEST(Cli, RunEditsASavedText) {
+  const std::string model = write_fake("m.quern", {.context = 1000, .window = 70});
+  const std::string state = test::fresh_path("edit.state");
+  auto ids = [](std::vector<int32_t> tokens) {
+    std::string list;
+    for (const int32_t token : tokens)
+      list += (list.empty() ? "" : ",") + std::to_string(token);
+    return list;
+  };
+  const auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {"run",    "-m", model,          "-n",    "3",
+                                     "--temp", "0",  "--ignore-eos", "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Result result = call(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out);
+  };
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < 700; ++i)
+    tokens.push_back((i * i + i / 3) % 26);
+  const json saved = run({"--tokens", ids(tokens), "--save-state", state, "--checkpoints", "64K"});
+  EXPECT_GT(saved["memory"]["checkpoints"], 0);
+  tokens[600] = 30;
+  const json alone = run({"--tokens", ids(tokens)});
+  EXPECT_EQ(alone["memory"]["checkpoints"], 0);
+  json edited = run({"--tokens", ids(tokens), "--load-state", state, "--edit"});
+  EXPECT_EQ(edited["tokens"], alone["tokens"]);
+  EXPECT_EQ(edited["prompt_tokens"], alone["prompt_tokens"]);
+  EXPECT_EQ(edited["edit"], json({{"tokens", 512}, {"shared", 600}}));
+  // Without memory for them, all again, and it says so.
+  edited = run({"--tokens", ids(tokens), "--load-state", state, "--edit", "--checkpoints", "0"});
+  EXPECT_EQ(edited["tokens"], alone["tokens"]);
+  EXPECT_EQ(edited["edit"]["tokens"], 0);
+  EXPECT_THAT(call({"run", "-m", model, "--tokens", ids(tokens), "-n", "1", "--load-state", state,
+                    "--edit", "--checkpoints", "0"})
+                  .err,
+              HasSubstr("edit: 0 of 700 prompt tokens kept; the saved sequence has 600 in common "
+                        "with them: its state has no checkpoint nearer"));
+}
+
+// Tests a hit, a miss and what both say.
+TEST(Cli, RunReusesPrefixes) {
+  const std::string model = write_fake("m.quern", {.context = 1000, .window = 70});
+  const std::string folder = test::fresh_path("prefixes");
+  const auto run = [&](const std::string &prompt, std::vector<std::string> more = {}) {
+    std::vector<std::string> args = {"run", "-m",     model, "-p",     prompt,        "-n",
+                                     "3",   "--temp", "0",   "--json", "--ignore-eos"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Result result = call(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out);
+  };
+  const std::string prompt(300, 'a');
+  const json alone = run(prompt), longer = run(prompt + "bc");
+  EXPECT_FALSE(alone.contains("prefix_cache"));
+  json cached = run(prompt, {"--prefix-cache", folder});
+  EXPECT_EQ(cached["tokens"], alone["tokens"]);
+  EXPECT_EQ(cached["prefix_cache"],
+            json({{"hit", false}, {"tokens", 0}, {"why", "nothing is saved there yet"}}));
+  cached = run(prompt, {"--prefix-cache", folder});
+  EXPECT_EQ(cached["tokens"], alone["tokens"]);
+  EXPECT_EQ(cached["prefix_cache"], json({{"hit", true}, {"tokens", 299}, {"why", ""}}));
+  cached = run(prompt + "bc", {"--prefix-cache", folder, "--checkpoints", "0"});
+  EXPECT_EQ(cached["tokens"], longer["tokens"]);
+  EXPECT_EQ(cached["prefix_cache"]["tokens"], 299);
+  EXPECT_THAT(
+      call({"run", "-m", model, "-p", "b" + prompt, "-n", "1", "--prefix-cache", folder}).err,
+      HasSubstr("prefix cache: a miss: nothing that is saved there begins"));
+  EXPECT_THAT(call({"run", "-m", model, "-p", prompt, "-n", "1", "--prefix-cache", folder}).err,
+              HasSubstr("prefix cache: 299 of 300 prompt tokens saved\n"));
+  EXPECT_THAT(refused({"run", "-m", model, "-p", "a", "--prefix-cache", model}),
+              HasSubstr("cannot use it as a folder"));
+}
+
 TEST(Cli, LogitsOfOneAndOfMany) {
   const std::string model = write_fake("m.quern"), out = test::fresh_path("out.npy");
   for (std::vector<std::string> more :
@@ -497,6 +573,10 @@ TEST(Cli, MistakesOfEveryVerb) {
       {"run -m x -p a -t 99999999", "-t takes 1 to"},
       {"run -m x -p a -c -5", "-c takes a whole number of 0 or more"},
       {"run -m x -p a --slots 0", "--slots takes 1 to"},
+      {"run -m x -p a --edit", "--edit changes a saved text"},
+      {"run -m x -p a --prefix-cache d --load-state s", "both say what to go on from"},
+      {"run -m x -p a --prefix-cache-size 1G", "is of a prefix cache"},
+      {"run -m x -p a --checkpoints x", "--checkpoints takes a number of bytes"},
       {"run -m x -p a --slots 99999999", "--slots takes 1 to"},
       {"run -m x -p a --memory -1", "--memory takes a number of bytes"},
       {"run -m x -p a --memory 9e9", "--memory takes a number of bytes"},

@@ -206,6 +206,38 @@ TEST(Output, ChatsInLinesThatEndAsOnWindows) {
   EXPECT_EQ(call(chat, "ab").out, call(chat, "ab\n").out) << "the last line may have no end";
 }
 
+// Tests that a reply that is made again, and a message that is changed, give what a conversation
+// gives that never had another, and that errors leave it as it was.
+TEST(Output, ChatsGoBack) {
+  for (const bool recurrent : {true, false}) {
+    const std::string model = write_fake("m.quern", {.context = 2000, .recurrent = recurrent});
+    const std::vector<std::string> chat = {"chat", "-m", model, "--temp", "0", "-n", "5"};
+    const auto replies = [&](const std::string &input) {
+      const Result result = call(chat, input);
+      EXPECT_EQ(result.code, 0) << result.err;
+      return result.out;
+    };
+    const std::string message(300, 'q'), first = replies(message + "\n");
+    const std::string second = replies(message + "\nab\n").substr(first.size());
+    const std::string changed = replies(message + "\ncd\n").substr(first.size());
+    const std::string anew = replies("xy\n");
+    EXPECT_EQ(replies(message + "\n/retry\nab\n/retry\n/edit 2 cd\n/edit 2 ab\n/edit 1 xy\n"),
+              first + first + second + second + changed + second + anew);
+    const Result stats = call(chat, message + "\nab\n/edit 2 cd\n/stats\n");
+    EXPECT_THAT(stats.err, HasSubstr(" tokens that were kept and "));
+    EXPECT_EQ(stats.err.find("after 0 tokens"), std::string::npos) << stats.err;
+    for (const auto &[input, error] : {std::pair{"/retry\n", "there is no reply yet"},
+                                       {"ab\n/edit 2 x\n", "there are 1"},
+                                       {"ab\n/edit x\n", "/edit 1 TEXT"},
+                                       {"ab\n/edit 1\n", "/edit 1 TEXT"},
+                                       {"ab\n/edit\n", "/edit 1 TEXT"}}) {
+      const Result refused = call(chat, input);
+      EXPECT_EQ(refused.code, 1);
+      EXPECT_THAT(refused.err, HasSubstr(error));
+    }
+  }
+}
+
 // Tests that a prompt is taken as it is, and that what cannot be seen in it is said.
 TEST(Output, APromptsByteOrderMarkIsNoted) {
   const std::string model = write_fake("m.quern"), marked = "\xef\xbb\xbf"

@@ -160,8 +160,8 @@ TEST(State, DamagedStatesAreRefused) {
   auto huge = good;
   const uint64_t length = uint64_t{1} << 62;
   std::memcpy(&huge[24], &length, 8);
-  const uint64_t sum = artifact::checksum(huge.data(), 56);
-  std::memcpy(&huge[56], &sum, 8);
+  const uint64_t sum = artifact::checksum(huge.data(), 64);
+  std::memcpy(&huge[64], &sum, 8);
   EXPECT_THAT(message(engine->load_state(test::write_file("bad.state", huge)).status()),
               HasSubstr("4611686018427387904 positions"));
   auto loaded = engine->load_state(path);

@@ -284,7 +284,7 @@ TEST(Window, SavedAndLoadedEqualsContinuous) {
         const uint64_t kept =
             std::min(pages_for(cut), pages_per_slot(window, engine->ctx(), kStep));
         EXPECT_EQ(test::read_file(path).size(),
-                  64 + 4 * cut + 2 * 8 + pages_for(cut) * 256 + kept * 512);
+                  72 + 4 * cut + 4 * 8 + pages_for(cut) * 256 + kept * 512);
       }
       for (uint64_t ctx : {cut, size_t{3000}}) {
         auto engine = open(window, {.ctx = ctx, .threads = 1});
@@ -315,7 +315,7 @@ TEST(Window, DamagedStatesAreRefused) {
   ASSERT_TRUE(engine->save_state(slot, path).ok());
   ASSERT_TRUE(engine->free_slot(slot).ok());
   const std::vector<uint8_t> good = test::read_file(path);
-  const size_t first_pages = 64 + 4 * tokens.size();
+  const size_t first_pages = 72 + 4 * tokens.size();
   for (size_t i = first_pages; i < first_pages + 16; ++i)
     for (int bit = 0; bit < 8; ++bit) {
       auto bad = good;

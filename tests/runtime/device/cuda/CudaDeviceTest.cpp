@@ -167,6 +167,36 @@ TEST_F(CudaDevice, StateMovesBetweenDevices) {
   }
 }
 
+// Tests that checkpoints lie on the device, that what is edited there goes on as on the CPU, and
+// that a state that one device saved is edited on the other.
+TEST_F(CudaDevice, GoesBackToCheckpoints) {
+  const test::FakeOptions fake{.context = 900, .window = 70, .cuda = true};
+  auto tokens = some_tokens(640);
+  for (const auto &[from, to] : {std::pair("cpu", "ptx"), std::pair("ptx", "cpu")}) {
+    SCOPED_TRACE(from);
+    const std::string path = test::fresh_path("edited.state");
+    {
+      auto engine = open(fake, from, 1, 20000);
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      ASSERT_EQ((*engine)->checkpoints().spacing, 256u);
+      const auto slot = *(*engine)->create_slot();
+      (void)feed(**engine, slot, tokens);
+      ASSERT_TRUE((*engine)->save_state(slot, path).ok());
+      tokens[630] ^= 1;
+      EXPECT_EQ(*(*engine)->rewind_to_shared(slot, tokens), 512u);
+      EXPECT_EQ(feed(**engine, slot, std::span(tokens).subspan(512)),
+                fake_logits(tokens, true, 70));
+    }
+    auto engine = open(fake, to, 1, 20000);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    const auto slot = (*engine)->load_state(path);
+    ASSERT_TRUE(slot.ok()) << slot.status();
+    tokens[300] ^= 1;
+    EXPECT_EQ(*(*engine)->rewind_to_shared(*slot, tokens), 256u);
+    EXPECT_EQ(feed(**engine, *slot, std::span(tokens).subspan(256)), fake_logits(tokens, true, 70));
+  }
+}
+
 TEST_F(CudaDevice, CallsEntriesOfPlainTensors) {
   auto engine = open({.main_entry = true, .cuda = true});
   ASSERT_TRUE(engine.ok()) << engine.status();
@@ -312,10 +342,11 @@ TEST_F(CudaDevice, AFailedStepIsTheLast) {
 // driver's.
 TEST_F(CudaDevice, TakesWhatIsPlanned) {
   for (const uint64_t slots : {1, 5}) {
-    auto engine = open({.window = 70, .cuda = true}, "ptx", slots);
+    auto engine = open({.window = 70, .cuda = true}, "ptx", slots, slots == 5 ? 20000 : 0);
     ASSERT_TRUE(engine.ok()) << engine.status();
     const session::MemoryUse &memory = (*engine)->memory();
     EXPECT_GT(memory.staging, 0u);
+    EXPECT_EQ(memory.checkpoints != 0, slots == 5);
     EXPECT_EQ(fake_driver().bytes, memory.total - memory.code);
   }
 }

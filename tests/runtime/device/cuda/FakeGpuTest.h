@@ -34,8 +34,9 @@ protected:
 
   static absl::StatusOr<std::unique_ptr<session::Engine>>
   open(const FakeOptions &fake = {.cuda = true}, const std::string &device = "ptx",
-       uint64_t slots = 3) {
-    return session::Engine::open(write_fake("gpu.quern", fake), {.device = device, .slots = slots});
+       uint64_t slots = 3, uint64_t checkpoints = 0) {
+    return session::Engine::open(write_fake("gpu.quern", fake),
+                                 {.device = device, .slots = slots, .checkpoints = checkpoints});
   }
   static std::string message(const absl::Status &status) { return std::string(status.message()); }
 
