@@ -50,6 +50,49 @@ private:
   bool vectors_;
 };
 
+// Of each of the first dimension, the rows of one part, then of the next.
+class InterleavedRows : public WeightRows {
+public:
+  InterleavedRows(WeightType type, std::vector<std::unique_ptr<WeightRows>> parts)
+      : WeightRows(type), parts_(std::move(parts)), matrix_(type.getShape()[1]) {
+    for (const auto &part : parts_)
+      heights_.push_back(part->rows() / type.getShape().front());
+  }
+
+  std::vector<Source> sources() const override {
+    std::string names;
+    for (const auto &part : parts_)
+      for (const Source &source : part->sources())
+        absl::StrAppend(&names, names.empty() ? "" : " + ", source.name);
+    return {{std::move(names), rows()}};
+  }
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    Findings &findings) const override {
+    while (count > 0) {
+      const int64_t matrix = first / matrix_;
+      int64_t at = first % matrix_;
+      size_t part = 0;
+      while (at >= heights_[part])
+        at -= heights_[part++];
+      const int64_t here = std::min(count, heights_[part] - at);
+      if (absl::Status status =
+              parts_[part]->read(matrix * heights_[part] + at, here, dst, findings);
+          !status.ok())
+        return status;
+      dst += here * row_bytes();
+      first += here;
+      count -= here;
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  std::vector<std::unique_ptr<WeightRows>> parts_;
+  int64_t matrix_;               // rows of each of the first dimension
+  std::vector<int64_t> heights_; // of each part
+};
+
 // The same bytes cut into other rows: both kinds of row are whole blocks, without padding.
 class ReshapedRows : public WeightRows {
 public:
@@ -86,26 +129,42 @@ public:
 
   absl::Status read(int64_t first, int64_t count, std::byte *dst,
                     Findings &findings) const override {
-    switch (input_->format().row_bytes(1)) {
-    case 1:
-      return turn<uint8_t>(first, count, dst, findings);
-    case 2:
-      return turn<uint16_t>(first, count, dst, findings);
-    default:
-      return turn<uint32_t>(first, count, dst, findings);
+    // Of each matrix its own rows: there is one, or one of each of the first dimension.
+    const int64_t height = input_->row_elements();
+    while (count > 0) {
+      const int64_t matrix = first / height, here = std::min(count, height - first % height);
+      if (absl::Status status = turn(matrix, first % height, here, dst, findings); !status.ok())
+        return status;
+      dst += here * row_bytes();
+      first += here;
+      count -= here;
     }
+    return absl::OkStatus();
   }
 
 private:
+  absl::Status turn(int64_t matrix, int64_t first, int64_t count, std::byte *dst,
+                    Findings &findings) const {
+    switch (input_->format().row_bytes(1)) {
+    case 1:
+      return turn<uint8_t>(matrix, first, count, dst, findings);
+    case 2:
+      return turn<uint16_t>(matrix, first, count, dst, findings);
+    default:
+      return turn<uint32_t>(matrix, first, count, dst, findings);
+    }
+  }
   // `Element` stands for an encoded number, whatever it is.
   template <class Element>
-  absl::Status turn(int64_t first, int64_t count, std::byte *dst, Findings &findings) const {
+  absl::Status turn(int64_t matrix, int64_t first, int64_t count, std::byte *dst,
+                    Findings &findings) const {
     const int64_t step = batch_rows(count);
     std::vector<Element> batch(static_cast<size_t>(step * count));
     for (int64_t k = 0; k < row_elements(); k += step) {
       const int64_t here = std::min(step, row_elements() - k);
       auto *bytes = reinterpret_cast<std::byte *>(batch.data());
-      if (absl::Status status = input_->read_columns(k, here, first, count, bytes, findings);
+      if (absl::Status status = input_->read_columns(matrix * row_elements() + k, here, first, count,
+                                                     bytes, findings);
           !status.ok())
         return status;
       for (int64_t n = 0; n < count; ++n) {
@@ -161,7 +220,8 @@ private:
 absl::StatusOr<std::unique_ptr<WeightRows>> reshaped(WeightReshapeOp op,
                                                      std::unique_ptr<WeightRows> input) {
   const int block = input->format().block();
-  if (input->row_elements() % block != 0 || op.getType().getShape().back() % block != 0)
+  if (input->row_elements() != op.getType().getShape().back() &&
+      (input->row_elements() % block != 0 || op.getType().getShape().back() % block != 0))
     return absl::InvalidArgumentError(
         absl::StrCat(source_name(op), ": cannot be reshaped, its rows are not whole blocks of ",
                      input->format().name()));

@@ -165,6 +165,10 @@ private:
 // In double and rounded once, as the interpreter does it.
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
+float softplus(float x) {
+  const auto wide = static_cast<double>(x);
+  return static_cast<float>(std::max(wide, 0.0) + std::log1p(std::exp(-std::abs(wide))));
+}
 
 // Zeros are nothing to speak of in biases, and in what becomes something else: norms that one is
 // added to, logarithms.
@@ -213,6 +217,7 @@ WeightRows::WeightRows(WeightType type)
       row_elements_(row_elements_of(type)) {
   for (size_t i = 0; i + 1 < type.getShape().size(); ++i)
     rows_ *= type.getShape()[i];
+  matrix_rows_ = type.getShape().size() == 3 ? type.getShape()[1] : rows_;
 }
 
 std::vector<WeightRows::Source> WeightRows::source_of(const WeightRows &input) const {
@@ -281,7 +286,9 @@ absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
   }
   if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op))
     return std::make_unique<MappedRows>(type, std::move(inputs[0]),
-                                        map.getFn() == "neg_exp" ? neg_exp : add_one);
+                                        map.getFn() == "neg_exp"   ? neg_exp
+                                        : map.getFn() == "add_one" ? add_one
+                                                                   : softplus);
   if (mlir::isa_and_nonnull<WeightConcatOp, WeightReshapeOp, WeightTransposeOp, WeightRowsOp>(op))
     return weight_layout(op, std::move(inputs));
   return absl::UnimplementedError(

@@ -29,6 +29,9 @@ public:
   /// A row is what the last dimension spans; a vector is one row.
   int64_t rows() const { return rows_; }
   int64_t row_elements() const { return row_elements_; }
+  /// Rows that are one matrix: all, or those of one of the first of three dimensions. Panels are of
+  /// one matrix.
+  int64_t matrix_rows() const { return matrix_rows_; }
   int64_t row_bytes() const { return format_->row_bytes(row_elements_); }
 
   /// Rows that come from one of the model's tensors.
@@ -67,6 +70,7 @@ private:
   const formats::Format *format_;
   int64_t rows_;
   int64_t row_elements_;
+  int64_t matrix_rows_;
 };
 
 /// The rows of `expression`, a value in the body of a `quern.packed`. `store` must outlive them.

@@ -68,8 +68,10 @@ absl::Status pack_panels(const WeightRows &rows, int64_t first, int64_t count, s
   const int64_t panel_bytes = format.packing().panel_bytes(rows.row_elements());
   std::vector<std::byte> encoded(static_cast<size_t>(kPanelLanes * rows.row_bytes()));
   for (int64_t panel = first; panel < first + count; ++panel, dst += panel_bytes) {
-    const int64_t row = panel * kPanelLanes;
-    const int64_t lanes = std::min<int64_t>(kPanelLanes, rows.rows() - row);
+    const int64_t of_matrix = formats::Packing::panels(rows.matrix_rows());
+    const int64_t at = panel % of_matrix * kPanelLanes;
+    const int64_t row = panel / of_matrix * rows.matrix_rows() + at;
+    const int64_t lanes = std::min<int64_t>(kPanelLanes, rows.matrix_rows() - at);
     if (absl::Status status = rows.read(row, lanes, encoded.data(), findings); !status.ok())
       return status;
     std::array<const std::byte *, kPanelLanes> lane_rows{};
@@ -262,6 +264,7 @@ absl::StatusOr<uint64_t> packed_bytes(PackedOp packed) {
   int64_t rows = 1;
   for (size_t i = 0; i + 1 < type.getShape().size(); ++i)
     rows *= type.getShape()[i];
+  const int64_t matrices = type.getShape().size() == 3 ? type.getShape().front() : 1;
   const int64_t inputs = type.getShape().empty() ? 1 : type.getShape().back();
   if (plain_rows(packed))
     return static_cast<uint64_t>(rows * inputs) * sizeof(float);
@@ -272,7 +275,7 @@ absl::StatusOr<uint64_t> packed_bytes(PackedOp packed) {
     return absl::InternalError(absl::StrCat(packed.getSymName().str(), ": format ",
                                             (*format)->name(), " is not packed as ",
                                             packed.getPacking().str()));
-  return static_cast<uint64_t>(packing->bytes(rows, inputs));
+  return static_cast<uint64_t>(matrices * packing->bytes(rows / matrices, inputs));
 }
 
 absl::StatusOr<PackedWeights> pack_weights(mlir::ModuleOp planned,
@@ -316,7 +319,9 @@ absl::StatusOr<std::string> packed_weight(PackedOp packed, const weights::Weight
       plain_rows(packed)
           ? (*rows)->read_floats(0, (*rows)->rows(), reinterpret_cast<float *>(packed_to.data()),
                                  findings)
-          : pack_panels(**rows, 0, formats::Packing::panels((*rows)->rows()),
+          : pack_panels(**rows, 0,
+                        (*rows)->rows() / (*rows)->matrix_rows() *
+                            formats::Packing::panels((*rows)->matrix_rows()),
                         reinterpret_cast<std::byte *>(packed_to.data()), findings);
   if (!status.ok())
     return in_weight(packed, status);
@@ -343,14 +348,25 @@ PackedRows packed_rows(mlir::ModuleOp planned, WeightBytes read) {
     const auto packing = formats::parse_packing(packed.getPacking());
     if (!packing.ok())
       return packing.status();
-    const int64_t first_panel = first / kPanelLanes;
-    const int64_t panels = (first + count + kPanelLanes - 1) / kPanelLanes - first_panel;
-    std::vector<std::byte> bytes(static_cast<size_t>(panels * packing->panel_bytes(inputs)));
-    const auto at = begin + static_cast<uint64_t>(first_panel * packing->panel_bytes(inputs));
-    if (absl::Status status = read(at, bytes.data(), bytes.size()); !status.ok())
-      return status;
-    formats::rows_from_packed(*packing, bytes.data(), first - first_panel * kPanelLanes, count,
-                              inputs, out);
+    // Panels are of one matrix: of three dimensions, of one of the first.
+    const auto shape = packed.getType().getShape();
+    const int64_t height = shape.size() == 3 ? shape[1] : std::max<int64_t>(1, first + count);
+    const int64_t of_matrix = formats::Packing::panels(height);
+    while (count > 0) {
+      const int64_t row = first % height, here = std::min(count, height - row);
+      const int64_t first_panel = row / kPanelLanes;
+      const int64_t panels = (row + here + kPanelLanes - 1) / kPanelLanes - first_panel;
+      std::vector<std::byte> bytes(static_cast<size_t>(panels * packing->panel_bytes(inputs)));
+      const auto at = begin + static_cast<uint64_t>((first / height * of_matrix + first_panel) *
+                                                    packing->panel_bytes(inputs));
+      if (absl::Status status = read(at, bytes.data(), bytes.size()); !status.ok())
+        return status;
+      formats::rows_from_packed(*packing, bytes.data(), row - first_panel * kPanelLanes, here,
+                                inputs, out);
+      out += here * inputs;
+      first += here;
+      count -= here;
+    }
     return absl::OkStatus();
   };
 }

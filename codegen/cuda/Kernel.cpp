@@ -29,6 +29,12 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateRecurrence;
   case Anchor::causal_conv1d:
     return &Kernel::generateConv;
+  case Anchor::block_linear:
+    return &Kernel::generateBlockLinear;
+  case Anchor::token_shift:
+    return &Kernel::generateTokenShift;
+  case Anchor::scan:
+    return &Kernel::generateScan;
   }
   llvm_unreachable("an anchor without a generator");
 }
@@ -52,9 +58,10 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
       labels_(std::move(labels)) {
   // Weights of which rows are looked up or multiplied are packed; those of norms are floats.
   auto isPacked = [](BlockArgument weight) {
-    return cast<WeightType>(weight.getType()).getShape().size() == 2 &&
-           llvm::any_of(weight.getUsers(),
-                        [](Operation *user) { return isa<LinearOp, EmbeddingOp>(user); });
+    return cast<WeightType>(weight.getType()).getShape().size() >= 2 &&
+           llvm::any_of(weight.getUsers(), [](Operation *user) {
+             return isa<LinearOp, BlockLinearOp, EmbeddingOp>(user);
+           });
   };
   for (BlockArgument arg : op.getBody().getArguments()) {
     const std::string number = absl::StrCat(arg.getArgNumber());

@@ -12,6 +12,8 @@ constexpr Family kFamilies[] = {
     {"bloom", "BloomForCausalLM", bloom_from_hf, "bloom", bloom_from_gguf},
     {"cohere", "CohereForCausalLM", cohere_from_hf, "command-r", cohere_from_gguf},
     {"cohere2", "Cohere2ForCausalLM", cohere2_from_hf, "cohere2", cohere2_from_gguf},
+    {"deepseek_v2", "DeepseekV2ForCausalLM", deepseek_v2_from_hf, nullptr, nullptr},
+    {"deepseek_v3", "DeepseekV3ForCausalLM", deepseek_v3_from_hf, nullptr, nullptr},
     {"ernie4_5", "Ernie4_5ForCausalLM", ernie4_5_from_hf, "ernie4_5", ernie4_5_from_gguf},
     {"exaone4", "Exaone4ForCausalLM", exaone4_from_hf, "exaone4", exaone4_from_gguf},
     {"falcon", "FalconForCausalLM", falcon_from_hf, "falcon", falcon_from_gguf},
@@ -41,9 +43,12 @@ constexpr Family kFamilies[] = {
     {"phi3", "Phi3ForCausalLM", phi3_from_hf, "phi3", phi3_from_gguf},
     {"qwen2", "Qwen2ForCausalLM", qwen2_from_hf, "qwen2", qwen2_from_gguf},
     {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, "qwen3", qwen3_from_gguf},
+    {"recurrent_gemma", "RecurrentGemmaForCausalLM", recurrent_gemma_from_hf, nullptr, nullptr},
+    {"rwkv", "RwkvForCausalLM", rwkv_from_hf, nullptr, nullptr},
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
+    {"xlstm", "xLSTMForCausalLM", xlstm_from_hf, nullptr, nullptr},
 };
 
 /// model_type of families' own code, from before transformers had them, and the family.

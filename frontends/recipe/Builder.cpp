@@ -1,5 +1,7 @@
 #include "frontends/recipe/Builder.h"
 
+#include "frontends/recipe/Writer.h"
+
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -16,82 +18,6 @@
 using namespace mlir;
 
 namespace quern::recipe {
-
-namespace {
-
-/// The kind that a recipe names; families take names from known_activations(), which the tests hold
-/// to the dialect.
-UnaryKind unary_kind(const std::string &activation) {
-  if (std::optional<UnaryKind> kind = symbolizeUnaryKind(activation))
-    return *kind;
-  llvm::report_fatal_error("quern.unary has no function " + llvm::StringRef(activation));
-}
-
-/// Writes ops at one place. Every method takes the rows it works on and returns the rows it makes.
-class Writer {
-public:
-  Writer(const Decoder &decoder, const Source &source, MLIRContext &context)
-      : decoder_(decoder), source_(source), b_(&context) {}
-
-  OwningOpRef<ModuleOp> write();
-
-  // Blocks.
-  Value operator()(const Attention &a);
-  Value operator()(const Mamba2 &m);
-  Value operator()(const GatedMlp &m);
-  Value operator()(const Mlp &m);
-
-private:
-  void declare_weights();
-  Value logits(Value tokens, Value rows);
-
-  // Names.
-  void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
-  Value weight(const std::string &name);
-  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape);
-
-  // Ops.
-  RankedTensorType rows_like(Value x, int64_t cols) {
-    return rowsType(b_.getContext(), rowsOf(x.getType()), cols);
-  }
-  FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
-  WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
-    return WeightType::get(b_.getContext(), shape, cast<WeightType>(like.getType()).getFormat());
-  }
-  Value rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape);
-  Value norm_weight(const Norm &n);
-  Value scale(Value x, double factor) {
-    return factor == 1 ? x : ScaleOp::create(b_, loc_, x.getType(), x, f32(factor));
-  }
-  Value clip(Value x, double bound) {
-    return bound == 0 ? x : ClampOp::create(b_, loc_, x.getType(), x, f32(-bound), f32(bound));
-  }
-  Value embedded(Value tokens);
-  Value linear(const Linear &l, Value x);
-  Value norm(const Norm &n, Value x);
-  Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }
-  Value binary(BinaryKind fn, Value x, Value y, int64_t repeat = 1) {
-    return BinaryOp::create(b_, loc_, x.getType(), fn, x, y, static_cast<uint64_t>(repeat));
-  }
-  Value gated(const std::string &fn, Value gate, Value up) {
-    return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
-  }
-  Value slice(Value x, int64_t offset, int64_t cols) {
-    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
-  }
-  Value rope(const Attention &a, Value x);
-
-  const Decoder &decoder_;
-  const Source &source_;
-  OpBuilder b_;
-  OpBuilder declarations_{b_}; ///< at the end of the module's declarations
-  Location loc_ = UnknownLoc::get(b_.getContext());
-  llvm::StringMap<WeightType> weights_;
-  llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
-  llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
-  Value x_;                         ///< the block's input
-  Value batch_;
-};
 
 void Writer::declare_weights() {
   std::vector<Tensor> list = tensors(decoder_);
@@ -127,8 +53,9 @@ Value Writer::weight(const std::string &name) {
   return WeightRefOp::create(b_, loc_, it->second, FlatSymbolRefAttr::get(b_.getContext(), name));
 }
 
-Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape) {
-  auto type = StateType::get(b_.getContext(), kind, shape);
+Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape,
+                    bool shared) {
+  auto type = StateType::get(b_.getContext(), kind, shape, StateFormat::f32, shared);
   DeclareStateOp::create(declarations_, loc_, name, type, IntegerAttr(), IntegerAttr());
   return StateRefOp::create(b_, loc_, type, FlatSymbolRefAttr::get(b_.getContext(), name));
 }
@@ -182,10 +109,12 @@ Value Writer::norm(const Norm &n, Value x) {
     return x;
   at(n.module);
   Value w = norm_weight(n);
-  if (n.kind == NormKind::Rms)
-    return RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
-                             b_.getI64IntegerAttr(n.group));
   Value bias = n.bias ? weight(n.module + ".bias") : Value();
+  if (n.kind == NormKind::Rms) {
+    Value y = RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
+                                b_.getI64IntegerAttr(n.group));
+    return bias ? binary(BinaryKind::add, y, bias) : y;
+  }
   return LayerNormOp::create(b_, loc_, x.getType(), x, w, bias, f32(n.eps),
                              b_.getI64IntegerAttr(n.group));
 }
@@ -359,8 +288,6 @@ OwningOpRef<ModuleOp> Writer::write() {
   func::ReturnOp::create(b_, loc_, result);
   return module;
 }
-
-} // namespace
 
 OwningOpRef<ModuleOp> build(const Decoder &decoder, const Source &source, MLIRContext &context) {
   context.loadDialect<QuernDialect, func::FuncDialect>();

@@ -79,8 +79,8 @@ LogicalResult WeightConvertOp::verify() {
 }
 
 LogicalResult WeightMapOp::verify() {
-  if (getFn() != "neg_exp" && getFn() != "add_one")
-    return emitOpError("C1: fn is neg_exp or add_one");
+  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "softplus")
+    return emitOpError("C1: fn is neg_exp, add_one or softplus");
   if (getType().getFormat() != "f32" || getType().getShape() != getInput().getType().getShape())
     return emitOpError("C2: the result is f32 of the input's shape");
   return success();
@@ -99,10 +99,14 @@ LogicalResult WeightReshapeOp::verify() {
 
 LogicalResult WeightTransposeOp::verify() {
   WeightType from = getInput().getType(), to = getType();
-  if (from.getShape().size() != 2 || to.getShape().size() != 2 ||
-      from.getShape()[0] != to.getShape()[1] || from.getShape()[1] != to.getShape()[0] ||
-      from.getFormat() != to.getFormat())
-    return emitOpError("C1: the input is [K, N], the result [N, K] of the same format");
+  SmallVector<int64_t> turned(from.getShape());
+  if (turned.size() == 2 || turned.size() == 3)
+    std::swap(turned[turned.size() - 2], turned.back());
+  else
+    turned.clear();
+  if (ArrayRef(turned) != to.getShape() || from.getFormat() != to.getFormat())
+    return emitOpError("C1: the input is [K, N], the result [N, K] of the same format, of each of "
+                       "the first dimension where there are three");
   return success();
 }
 

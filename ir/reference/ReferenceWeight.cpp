@@ -115,12 +115,15 @@ public:
     if (absl::Status status = input_->read(first, count, out); !status.ok())
       return status;
     for (float *x = out; x != out + count * cols(); ++x)
-      *x = static_cast<float>(fn_ == "neg_exp" ? -std::exp(static_cast<double>(*x))
-                                               : 1.0 + static_cast<double>(*x));
+      *x = static_cast<float>(fn_ == "neg_exp"   ? -std::exp(static_cast<double>(*x))
+                              : fn_ == "add_one" ? 1.0 + static_cast<double>(*x)
+                                                 : softplus(static_cast<double>(*x)));
     return absl::OkStatus();
   }
 
 private:
+  static double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+
   WeightPtr input_;
   std::string fn_;
 };
@@ -159,22 +162,36 @@ absl::Status check_elements(const Weight &weight, const char *what) {
 class TransposeWeight final : public Weight {
 public:
   explicit TransposeWeight(WeightPtr input)
-      : Weight({input->shape()[1], input->shape()[0]}, input->format()), input_(std::move(input)) {}
+      : Weight(turned(input->shape()), input->format()), input_(std::move(input)) {}
 
   absl::Status read(int64_t first, int64_t count, float *out) const override {
     if (absl::Status status = check_elements(*this, "transposed"); !status.ok())
       return status;
     std::vector<float> row(static_cast<size_t>(input_->cols()));
-    for (int64_t k = 0; k < cols(); ++k) {
-      if (absl::Status status = input_->read(k, 1, row.data()); !status.ok())
-        return status;
-      for (int64_t n = 0; n < count; ++n)
-        out[n * cols() + k] = row[static_cast<size_t>(first + n)];
+    // Of each matrix its own rows: there is one, or one of each of the first dimension.
+    const int64_t height = input_->cols();
+    while (count > 0) {
+      const int64_t matrix = first / height, at = first % height;
+      const int64_t here = std::min(count, height - at);
+      for (int64_t k = 0; k < cols(); ++k) {
+        if (absl::Status status = input_->read(matrix * cols() + k, 1, row.data()); !status.ok())
+          return status;
+        for (int64_t n = 0; n < here; ++n)
+          out[n * cols() + k] = row[static_cast<size_t>(at + n)];
+      }
+      out += here * cols();
+      first += here;
+      count -= here;
     }
     return absl::OkStatus();
   }
 
 private:
+  static std::vector<int64_t> turned(std::vector<int64_t> shape) {
+    std::swap(shape[shape.size() - 2], shape.back());
+    return shape;
+  }
+
   WeightPtr input_;
 };
 

@@ -49,7 +49,9 @@ int64_t packedBytes(PackedOp packed) {
     return count(shape) * 4;
   // The schedule phase's verifier has checked that it is the format's packing, of a matrix.
   auto packing = formats::parse_packing(packed.getPacking().str());
-  return packing->bytes(shape[0], shape[1]);
+  // Of each expert whole panels, as many as there are experts.
+  const int64_t experts = shape.size() == 3 ? shape[0] : 1;
+  return experts * packing->bytes(shape[shape.size() - 2], shape.back());
 }
 
 int64_t kvPartBytes(StateFormat format, int64_t dim) {
@@ -65,11 +67,16 @@ int64_t kvPartBytes(StateFormat format, int64_t dim) {
   llvm_unreachable("a state has one of these formats");
 }
 
+int64_t kvHeadBytes(StateType type) {
+  ArrayRef<int64_t> shape = type.getShape();
+  const int64_t keys = kvPartBytes(type.getFormat(), shape[1]);
+  return type.getShared() ? keys : keys + kvPartBytes(type.getFormat(), shape[2]);
+}
+
 int64_t stateBytes(StateType type) {
   ArrayRef<int64_t> shape = type.getShape();
   if (type.getKind() == StateKind::kv)
-    return shape[0] *
-           (kvPartBytes(type.getFormat(), shape[1]) + kvPartBytes(type.getFormat(), shape[2]));
+    return shape[0] * kvHeadBytes(type);
   return count(shape) * 4;
 }
 

@@ -23,8 +23,8 @@ LogicalResult verifyPacked(PackedOp packed) {
   if (!format || formats::packing_name(format->packing()) != packed.getPacking())
     return packed.emitOpError("has packing \"")
            << packed.getPacking() << "\", which is not that of format " << type.getFormat();
-  if (type.getShape().size() != 2)
-    return packed.emitOpError("has panels of a matrix; its shape has ")
+  if (type.getShape().size() != 2 && type.getShape().size() != 3)
+    return packed.emitOpError("has panels of a matrix, or of one an expert; its shape has ")
            << type.getShape().size() << " dimensions";
   return success();
 }

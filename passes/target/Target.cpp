@@ -23,6 +23,7 @@ int64_t scratchOfBlocks(const Partials &partials) { return BlockScratch{partials
 AnchorTraits cpuTraits(Anchor anchor) {
   switch (anchor) {
   case Anchor::linear:
+  case Anchor::block_linear:
   case Anchor::attention:
     return {.fetchesWork = true};
   case Anchor::rows:
@@ -31,6 +32,8 @@ AnchorTraits cpuTraits(Anchor anchor) {
   case Anchor::kv_append:
   case Anchor::linear_recurrence:
   case Anchor::causal_conv1d:
+  case Anchor::token_shift:
+  case Anchor::scan:
     return {};
   }
   llvm_unreachable("an anchor that the cpu has no traits for");

@@ -32,6 +32,7 @@ struct AttentionTile {
 
 /// The specialisation `S` is a struct of constants:
 ///   kFormat, kKeyDim, kValueDim   of the kv state
+///   kShared                       values are the first columns of the keys, and not stored
 ///   kKvHeads, kGroup              kv heads, and the query heads that share one
 ///   kTokens, kHeads               the most of a tile; where kHeads < kGroup, kTokens is 1
 ///   kWindow                       positions that a token sees, its own among them; 0: all
@@ -45,7 +46,7 @@ template <class S> struct Attention {
 
   using Keys = kv::Part<S::kFormat, S::kKeyDim>;
   using Values = kv::Part<S::kFormat, S::kValueDim>;
-  static constexpr int kHeadBytes = Keys::kBytes + Values::kBytes;
+  static constexpr int kHeadBytes = Keys::kBytes + (S::kShared ? 0 : Values::kBytes);
 
   /// A query's floats, padded so that four are read at once.
   static constexpr int kQueryStride = (S::kKeyDim + 3) / 4 * 4;
@@ -481,8 +482,17 @@ private:
         : memory(memory), column(column), width(least(S::kValueDim - column / 16 * 16, 16)) {}
 
     QN_DEVICE float at(int place) const {
-      const u8 *const page = page_at(memory, place) + Keys::kBytes;
       const int in_page = place % QUERN_KV_PAGE;
+      if constexpr (S::kShared) {
+        const u8 *const keys = page_at(memory, place);
+        const float number =
+            kv::as_float<S::kFormat>(Keys::numbers(keys)[Keys::key_at(column, in_page)]);
+        if constexpr (Keys::kScaled)
+          return number * Keys::scales(keys)[column / kv::kGroup * QUERN_KV_PAGE + in_page];
+        else
+          return number;
+      }
+      const u8 *const page = page_at(memory, place) + Keys::kBytes;
       const float number = kv::as_float<S::kFormat>(
           Values::numbers(page)[column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16]);
       if constexpr (Values::kScaled)

@@ -1,0 +1,123 @@
+// The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
+// MLPs) and LatentAttention.cpp, Lru.cpp, Mlstm.cpp and Rwkv.cpp. No one else's.
+#ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
+#define QUERN_FRONTENDS_RECIPE_WRITER_H
+
+#include "frontends/recipe/Builder.h"
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Location.h"
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringSet.h"
+
+#include <string>
+
+namespace quern::recipe {
+
+using mlir::FloatAttr;
+using mlir::IntegerAttr;
+using mlir::Location;
+using mlir::MLIRContext;
+using mlir::ModuleOp;
+using mlir::NameLoc;
+using mlir::OpBuilder;
+using mlir::OwningOpRef;
+using mlir::RankedTensorType;
+using mlir::UnknownLoc;
+using mlir::Value;
+
+/// The kind that a recipe names; families take names from known_activations(), which the tests hold
+/// to the dialect.
+inline UnaryKind unary_kind(const std::string &activation) {
+  if (std::optional<UnaryKind> kind = symbolizeUnaryKind(activation))
+    return *kind;
+  llvm::report_fatal_error("quern.unary has no function " + llvm::StringRef(activation));
+}
+
+/// Writes ops at one place. Every method takes the rows it works on and returns the rows it makes.
+class Writer {
+public:
+  Writer(const Decoder &decoder, const Source &source, MLIRContext &context)
+      : decoder_(decoder), source_(source), b_(&context) {}
+
+  OwningOpRef<ModuleOp> write();
+
+  // Blocks.
+  Value operator()(const Attention &a);
+  Value operator()(const Mla &m);
+  Value operator()(const Mamba2 &m);
+  Value operator()(const Lru &m);
+  Value operator()(const Mlstm &m);
+  Value operator()(const Rwkv4 &m);
+  Value operator()(const Rwkv4Mlp &m);
+  Value operator()(const GatedMlp &m);
+  Value operator()(const Mlp &m);
+
+private:
+  void declare_weights();
+  Value logits(Value tokens, Value rows);
+
+  // Names.
+  void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
+  Value weight(const std::string &name);
+  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape,
+              bool shared = false);
+
+  // Ops.
+  RankedTensorType rows_like(Value x, int64_t cols) {
+    return rowsType(b_.getContext(), rowsOf(x.getType()), cols);
+  }
+  FloatAttr f32(double value) { return b_.getF32FloatAttr(static_cast<float>(value)); }
+  WeightType weight_type(Value like, llvm::ArrayRef<int64_t> shape) {
+    return WeightType::get(b_.getContext(), shape, mlir::cast<WeightType>(like.getType()).getFormat());
+  }
+  Value rows_of(const Linear &l, Value stored, llvm::ArrayRef<int64_t> shape);
+  Value norm_weight(const Norm &n);
+  Value scale(Value x, double factor) {
+    return factor == 1 ? x : ScaleOp::create(b_, loc_, x.getType(), x, f32(factor));
+  }
+  Value clip(Value x, double bound) {
+    return bound == 0 ? x : ClampOp::create(b_, loc_, x.getType(), x, f32(-bound), f32(bound));
+  }
+  Value embedded(Value tokens);
+  Value linear(const Linear &l, Value x);
+  Value norm(const Norm &n, Value x);
+  Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }
+  Value binary(BinaryKind fn, Value x, Value y, int64_t repeat = 1) {
+    return BinaryOp::create(b_, loc_, x.getType(), fn, x, y, static_cast<uint64_t>(repeat));
+  }
+  Value gated(const std::string &fn, Value gate, Value up) {
+    return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
+  }
+  Value concat(llvm::ArrayRef<Value> parts, int64_t groups);
+  Value slice(Value x, int64_t offset, int64_t cols) {
+    return SliceOp::create(b_, loc_, rows_like(x, cols), x, b_.getI64IntegerAttr(offset));
+  }
+  Value rope(const Attention &a, Value x);
+  Value mixed(Value x, Value before, const std::string &mix);
+  Value shifted(const std::string &module, Value x);
+  Value starts();
+  Value ones();
+  Value recurrence(Value r, Value k, Value v, Value decay, Value memory, DecayKind kind,
+                   int64_t groups = 1);
+  Value capped(Value x, double cap);
+
+  const Decoder &decoder_;
+  const Source &source_;
+  OpBuilder b_;
+  OpBuilder declarations_{b_}; ///< at the end of the module's declarations
+  Location loc_ = UnknownLoc::get(b_.getContext());
+  llvm::StringMap<WeightType> weights_;
+  llvm::StringSet<> upright_; ///< weights of transposed linears that are [out, in] all the same
+  llvm::SmallVector<Value> tables_; ///< of decoder_.ropes
+  Value normed_;                    ///< what the last sublayer's norm gave
+  Value x_;                         ///< the block's input
+  Value batch_;
+  Value starts_, ones_; ///< once they are there
+};
+
+} // namespace quern::recipe
+
+#endif // QUERN_FRONTENDS_RECIPE_WRITER_H
