@@ -165,10 +165,14 @@ private:
 // In double and rounded once, as the interpreter does it.
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
+float softplus(float x) {
+  const auto wide = static_cast<double>(x);
+  return static_cast<float>(std::max(wide, 0.0) + std::log1p(std::exp(-std::abs(wide))));
+}
 
 std::function<float(float)> function_of(WeightMapOp map) {
   if (map.getFn() != "scale")
-    return map.getFn() == "neg_exp" ? neg_exp : add_one;
+    return map.getFn() == "neg_exp" ? neg_exp : map.getFn() == "add_one" ? add_one : softplus;
   return [factor = map.getFactor()->convertToDouble()](float x) {
     return static_cast<float>(factor * static_cast<double>(x));
   };

@@ -42,15 +42,17 @@ public:
   explicit Attention(Kernel &kernel)
       : kernel(kernel), code(kernel.code), op(cast<AttentionOp>(kernel.anchor)) {
     ArrayRef<int64_t> shape = op.getState().getType().getShape();
-    kvHeads = shape[0];
+    runs = op.headRuns();
+    kvHeads = shape[0] * runs;
     keyDim = shape[1];
     valueDim = shape[2];
     heads = op.getHeads();
     group = heads / kvHeads;
+    shared = op.getState().getType().getShared();
     window = op.getWindow();
     format = op.getState().getType().getFormat();
     keyBytes = kvPartBytes(format, keyDim);
-    valueBytes = kvPartBytes(format, valueDim);
+    headBytes = kvHeadBytes(op.getState().getType());
     tokens = kernel.single ? 1 : tileTokens(group);
     int64_t maxRows = tokens * group;
     query = code.scratch<float>(maxRows * keyDim);
@@ -59,7 +61,7 @@ public:
     scale = code.cf(op.getScale().convertToFloat());
     softcap = code.cf(op.getSoftcap().convertToFloat());
     bias = code.null<float>();
-    if (!kernel.single && format != StateFormat::f32)
+    if (shared || (!kernel.single && format != StateFormat::f32))
       pageFloats = code.scratch<float>(QUERN_KV_PAGE * (keyDim + valueDim));
     if (llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>))
       finished = code.scratch<float>(maxRows * valueDim);
@@ -247,7 +249,7 @@ private:
   /// The keys of a head in a page of a sequence; its values follow.
   Pointer<const QkKeys> keysOf(Value seq, Value kvHead, Value page) {
     return Pointer<const QkKeys>(code.atBytes(kernel.kvPage(op.getState(), seq, page),
-                                              code.mul(kvHead, keyBytes + valueBytes)));
+                                              code.mul(code.div(kvHead, runs), headBytes)));
   }
 
   /// The rows' attention over block `number` of keys. `after` are the keys that this worker reads
@@ -290,7 +292,9 @@ private:
     auto tile = [&](Value r, int64_t height) { attendTile(states, stored, r, height); };
     Value sixes = code.mul(code.div(rows, kTallest), kTallest), left = code.sub(rows, sixes);
     Value fours = code.mul(code.div(left, 4), 4), last = code.sub(left, fours);
-    Value done = pageFloats ? attendFloats(states, stored, sixes) : code.c(0);
+    if (shared)
+      stored = valuesApart(stored);
+    Value done = pageFloats && !shared ? attendFloats(states, stored, sixes) : code.c(0);
     code.loop(done, sixes, code.c(kTallest), [&](Value r) { tile(r, kTallest); });
     code.when(code.equal(fours, code.c(4)), [&] { tile(sixes, 4); });
     for (int64_t height : {1, 2, 3})
@@ -317,6 +321,16 @@ private:
                               .softcap = softcap});
     code.call(("qk_attn_block_" + stringifyStateFormat(page.format) + "_m" + Twine(height)).str(),
               {queries, packed(page), softmaxFrom(states, row)});
+  }
+
+  /// The page, of keys alone, as one of floats that has values, too.
+  HeadPage valuesApart(const HeadPage &page) {
+    code.call(("qk_attn_shared_" + stringifyStateFormat(format)).str(), {packed(page), pageFloats});
+    Pointer<const QkKeys> keys = page.keys;
+    if (format != StateFormat::f32)
+      keys = Pointer<const QkKeys>(pageFloats);
+    Pointer<const QkValues> values(code.at(pageFloats, code.c(QUERN_KV_PAGE * keyDim)));
+    return {StateFormat::f32, keys, values, keys};
   }
 
   /// Attends with the rows that come in sixes, where they are enough for it, over the page turned
@@ -395,7 +409,10 @@ private:
   Kernel &kernel;
   Code &code;
   AttentionOp op;
-  int64_t kvHeads, keyDim, valueDim, heads, group, window, tokens, keyBytes, valueBytes;
+  int64_t runs;    ///< that the heads of a kv head are cut into
+  int64_t kvHeads; ///< as many times: each run is worked on as if it had one of its own
+  int64_t keyDim, valueDim, heads, group, window, tokens, keyBytes, headBytes;
+  bool shared; ///< values are the first columns of the keys
   StateFormat format;
   Pointer<float> query, bias;
   Pointer<int32_t> low, high;

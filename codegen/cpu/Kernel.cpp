@@ -28,6 +28,8 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateRows;
   case Anchor::linear:
     return &Kernel::generateLinear;
+  case Anchor::block_linear:
+    return &Kernel::generateBlockLinear;
   case Anchor::attention:
     return &Kernel::generateAttention;
   case Anchor::kv_append:
@@ -36,6 +38,10 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateRecurrence;
   case Anchor::causal_conv1d:
     return &Kernel::generateConv;
+  case Anchor::token_shift:
+    return &Kernel::generateTokenShift;
+  case Anchor::scan:
+    return &Kernel::generateScan;
   case Anchor::embedding:
     return &Kernel::generateEmbedding;
   case Anchor::route:

@@ -70,6 +70,11 @@ public:
   /// A number for whoever asks, from 0 on, each given once (qk_next_chunk).
   Value nextChunk() { return code.call("qk_next_chunk", {args}); }
 
+  /// Has `other`, an argument of a region inside the body, lie where `operand` does.
+  void alias(mlir::Value other, mlir::Value operand) {
+    pointers[other] = pointers.lookup(operand);
+  }
+
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);
   /// Element `index` of one of the int32 arrays in QuernStepArgs, as i64.
@@ -82,10 +87,13 @@ public:
 
   // The generators, by anchor.
   mlir::LogicalResult generateLinear();
+  mlir::LogicalResult generateBlockLinear();
   mlir::LogicalResult generateAttention();
   mlir::LogicalResult generateKvAppend();
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();
+  mlir::LogicalResult generateTokenShift();
+  mlir::LogicalResult generateScan();
   mlir::LogicalResult generateEmbedding();
   mlir::LogicalResult generateRoute();
   mlir::LogicalResult generateExpertLinear();

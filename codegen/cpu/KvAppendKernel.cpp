@@ -15,7 +15,8 @@ LogicalResult Kernel::generateKvAppend() {
   ArrayRef<int64_t> shape = append.getState().getType().getShape();
   int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
   StateFormat format = append.getState().getType().getFormat();
-  int64_t keyBytes = kvPartBytes(format, keyDim), valueBytes = kvPartBytes(format, valueDim);
+  int64_t keyBytes = kvPartBytes(format, keyDim);
+  int64_t headBytes = kvHeadBytes(append.getState().getType());
   std::string name = stringifyStateFormat(format).str();
   auto key = code.scratch<float>(keyDim), value = code.scratch<float>(valueDim);
   Value tokens = count(rowsOf(append.getKeys().getType()));
@@ -27,10 +28,13 @@ LogicalResult Kernel::generateKvAppend() {
     Value place = code.rem(position, QUERN_KV_PAGE);
     RowValues rows(*this, token);
     rows.write(append.getKeys(), code.mul(head, keyDim), keyDim, key);
-    rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
-    Pointer<QkKeys> keys(code.atBytes(page, code.mul(head, keyBytes + valueBytes)));
-    Pointer<QkValues> values(code.atBytes(keys, keyBytes));
+    if (append.getValues())
+      rows.write(append.getValues(), code.mul(head, valueDim), valueDim, value);
+    Pointer<QkKeys> keys(code.atBytes(page, code.mul(head, headBytes)));
     code.call("qk_store_key_" + name, {key, code.c(keyDim), keys, place});
+    if (!append.getValues())
+      return;
+    Pointer<QkValues> values(code.atBytes(keys, keyBytes));
     code.call("qk_store_value_" + name, {value, code.c(valueDim), values, place});
   };
   if (single) { // heads as attention has them, so that a page stays in one worker's caches

@@ -34,6 +34,14 @@ Pointer<const float> RowValues::place(mlir::Value value, Value from, int64_t col
     Value start = code.mul(row, colsOf(value.getType()));
     return code.at(kernel.pointer(value), code.add(start, from));
   }
+  // Of a concatenation whole groups are computed, whatever is read of it.
+  if (auto concat = dyn_cast<ConcatOp>(def); concat && cols % concat.headColumns() != 0)
+    return code.at(place(value, code.c(0), colsOf(value.getType())), from);
+  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 && slice.getInput().getDefiningOp<ConcatOp>() &&
+                                           !bound.count(slice.getInput())) {
+    auto all = place(slice.getInput(), code.c(0), colsOf(slice.getInput().getType()));
+    return code.at(all, code.add(from, static_cast<int64_t>(slice.getOffset())));
+  }
   if (auto slice = dyn_cast<SliceOp>(def);
       slice && slice.getGroups() == 1 && !bound.count(slice.getInput()))
     return place(slice.getInput(), code.add(from, static_cast<int64_t>(slice.getOffset())), cols);
@@ -76,6 +84,15 @@ void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<flo
     return computeRope(rope, from, cols, target);
   if (auto table = dyn_cast_or_null<RopeTableOp>(def))
     return computeRopeTable(table, target);
+  if (auto concat = dyn_cast_or_null<ConcatOp>(def))
+    return computeConcat(concat, from, cols, target);
+  if (auto sum = dyn_cast_or_null<GroupSumOp>(def))
+    return computeGroupSum(sum, from, cols, target);
+  if (isa_and_nonnull<StartsOp>(def)) {
+    Value first =
+        code.equal(kernel.index(offsetof(QuernStepArgs, positions), row), code.c(0));
+    return code.storeF(code.select(first, code.cf(1), code.cf(0)), target, code.c(0));
+  }
   if (!isElementwise(def) && !bound.count(value)) {
     Pointer<const float> source = place(value, from, cols);
     return code.loop(cols, [&](Value i) { code.storeF(code.loadF(source, i), target, i); });
@@ -139,7 +156,9 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
                          offset);
           };
         }
-        if (window)
+        if (window && op.getInput().getDefiningOp<ConcatOp>())
+          window = Window{code.c(0), colsOf(op.getInput().getType())};
+        else if (window)
           window->from = code.add(window->from, offset);
         return [offset, input = readerOf(op.getInput(), window)](Value col, int64_t shift) {
           return input(col, shift + offset);
@@ -221,6 +240,10 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
       return code.fsub(l, r);
     case BinaryKind::mul:
       return code.fmul(l, r);
+    case BinaryKind::max:
+      return Value(arith::MaximumFOp::create(code.b, l, r));
+    case BinaryKind::div:
+      return code.fdiv(l, r);
     }
     llvm_unreachable("a binary kind without code");
   };
@@ -307,6 +330,40 @@ void RowValues::computeRope(RopeOp op, Value from, int64_t cols, Pointer<float> 
     if (rotated < dim)
       code.loop(code.c(rotated), code.c(dim),
                 [&](Value i) { code.storeF(code.loadF(x, i), y, i); });
+  });
+}
+
+// Whole groups: `from` and `cols` are multiples of theirs.
+void RowValues::computeConcat(ConcatOp op, Value from, int64_t cols, Pointer<float> target) {
+  const int64_t groups = static_cast<int64_t>(op.getGroups());
+  const int64_t width = op.headColumns(), many = cols / width;
+  Value group = code.div(from, width);
+  int64_t offset = 0;
+  for (mlir::Value input : op.getInputs()) {
+    const int64_t own = colsOf(input.getType()) / groups;
+    Value first = code.mul(group, own);
+    Element element = reader(input, first, many * own);
+    auto copy = [&](Value at, Value to) {
+      code.loop(own, [&](Value i) {
+        code.storeF(element(code.add(at, i), 0), target, code.add(to, i));
+      });
+    };
+    if (many == 1)
+      copy(first, code.c(offset));
+    else
+      code.loop(many, [&](Value g) {
+        copy(code.add(first, code.mul(g, own)), code.add(code.mul(g, width), offset));
+      });
+    offset += own;
+  }
+}
+
+void RowValues::computeGroupSum(GroupSumOp op, Value from, int64_t cols, Pointer<float> target) {
+  const int64_t width = colsOf(op.getInput().getType()) / colsOf(op.getType());
+  Pointer<const float> source = place(op.getInput(), code.mul(from, width), cols * width);
+  code.loop(cols, [&](Value g) {
+    Pointer<const float> first = code.at(source, code.mul(g, width));
+    code.storeF(code.call("qk_sum", {first, code.c(width)}), target, g);
   });
 }
 

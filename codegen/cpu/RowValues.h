@@ -62,6 +62,8 @@ private:
   void computeNorm(NormOpInterface op, Value from, int64_t cols, Pointer<float> target);
   void computeRope(RopeOp op, Value from, int64_t cols, Pointer<float> target);
   void computeRopeTable(RopeTableOp op, Pointer<float> target);
+  void computeConcat(ConcatOp op, Value from, int64_t cols, Pointer<float> target);
+  void computeGroupSum(GroupSumOp op, Value from, int64_t cols, Pointer<float> target);
   const Placed *find(mlir::Value value, Value from, int64_t cols) const;
 
   Kernel &kernel;

@@ -71,6 +71,8 @@ LogicalResult Kernel::generateAttention() {
   constants.line("static constexpr KvFormat kFormat = ", deviceName(format), ";");
   constants.line("static constexpr int kKeyDim = ", tiling.keyDim,
                  ", kValueDim = ", tiling.valueDim, ";");
+  constants.line("static constexpr bool kShared = ",
+                 attention.getState().getType().getShared() ? "true" : "false", ";");
   constants.line("static constexpr int kKvHeads = ", kvHeads, ", kGroup = ", tiling.group, ";");
   constants.line("static constexpr int kTokens = ", tiling.tokens, ", kHeads = ", tiling.heads,
                  ";");

@@ -35,6 +35,12 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateRoute;
   case Anchor::expert_linear:
     return &Kernel::generateExpertLinear;
+  case Anchor::block_linear:
+    return &Kernel::generateBlockLinear;
+  case Anchor::token_shift:
+    return &Kernel::generateTokenShift;
+  case Anchor::scan:
+    return &Kernel::generateScan;
   }
   llvm_unreachable("an anchor without a generator");
 }

@@ -92,6 +92,10 @@ public:
   /// of weights that are not packed, const u8 * of q8 rows and packed weights, const int * of
   /// indices.
   std::string pointer(mlir::Value operand) const { return pointers_.lookup(operand); }
+  /// Has `other`, an argument of a region inside the body, be the parameter that `operand` is.
+  void alias(mlir::Value other, mlir::Value operand) {
+    pointers_[other] = pointers_.lookup(operand);
+  }
   /// The parameter that a result is to be written to: float *, u8 * of q8 rows, int * of choices.
   std::string result(unsigned index) const { return results_[index]; }
   /// What the kernel's workers share in device memory while it runs, float *; empty where there is
@@ -146,10 +150,13 @@ public:
 
   // The generators, by anchor.
   mlir::LogicalResult generateLinear();
+  mlir::LogicalResult generateBlockLinear();
   mlir::LogicalResult generateAttention();
   mlir::LogicalResult generateKvAppend();
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();
+  mlir::LogicalResult generateTokenShift();
+  mlir::LogicalResult generateScan();
   mlir::LogicalResult generateEmbedding();
   mlir::LogicalResult generateRoute();
   mlir::LogicalResult generateExpertLinear();

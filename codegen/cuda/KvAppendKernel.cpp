@@ -13,7 +13,7 @@ LogicalResult Kernel::generateKvAppend() {
   const int64_t heads = shape[0], keyDim = shape[1], valueDim = shape[2];
   const StateFormat format = append.getState().getType().getFormat();
   const int64_t keyBytes = kvPartBytes(format, keyDim);
-  const int64_t headBytes = keyBytes + kvPartBytes(format, valueDim);
+  const int64_t headBytes = kvHeadBytes(append.getState().getType());
   const std::string tokens = count(rowsOf(append.getKeys().getType()));
   constexpr int64_t kWarps = 8;
   setWork(
@@ -35,7 +35,8 @@ LogicalResult Kernel::generateKvAppend() {
                 target, ", position % QUERN_KV_PAGE);");
     };
     store("key", append.getKeys(), keyDim, "keys");
-    store("value", append.getValues(), valueDim, absl::StrCat("keys + ", keyBytes));
+    if (append.getValues())
+      store("value", append.getValues(), valueDim, absl::StrCat("keys + ", keyBytes));
   }
   if (sharedBytes() != 0) // what the next item's values are written over
     sync(Team::Warp);

@@ -45,6 +45,14 @@ std::string RowValues::place(mlir::Value value, const std::string &from, int64_t
   Operation *def = value.getDefiningOp();
   if (!def)
     return plus(rowOf(value), from);
+  // Of a concatenation whole groups are computed, whatever is read of it.
+  if (auto concat = dyn_cast<ConcatOp>(def); concat && cols % concat.headColumns() != 0)
+    return plus(place(value, "0", colsOf(value.getType())), from);
+  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 && slice.getInput().getDefiningOp<ConcatOp>() &&
+                                           !bound.count(slice.getInput())) {
+    const std::string all = place(slice.getInput(), "0", colsOf(slice.getInput().getType()));
+    return plus(all, plus(from, static_cast<int64_t>(slice.getOffset())));
+  }
   if (auto slice = dyn_cast<SliceOp>(def);
       slice && slice.getGroups() == 1 && !bound.count(slice.getInput()))
     return place(slice.getInput(), plus(from, static_cast<int64_t>(slice.getOffset())), cols);
@@ -100,6 +108,23 @@ void RowValues::compute(mlir::Value value, const std::string &from, int64_t cols
     return computeRope(rope, from, cols, target);
   if (auto table = dyn_cast_or_null<RopeTableOp>(def))
     return computeRopeTable(table, target);
+  if (auto concat = dyn_cast_or_null<ConcatOp>(def))
+    return computeConcat(concat, from, cols, target);
+  if (auto sum = dyn_cast_or_null<GroupSumOp>(def)) {
+    const int64_t width = colsOf(sum.getInput().getType()) / colsOf(sum.getType());
+    const std::string source =
+        place(sum.getInput(), times(grouped(from), width), cols * width);
+    kernel.include("Rows.cuh");
+    text.line("group_sum<", nameOf(team).str(), ", ", width, ", ", cols, ">(", source, ", ", target,
+              ");");
+    return;
+  }
+  if (isa_and_nonnull<StartsOp>(def)) {
+    text.line("if (", nameOf(team).str(), "::thread() == 0)");
+    text.line("  ", grouped(target), "[0] = ", Kernel::index("positions", row),
+              " == 0 ? 1.0f : 0.0f;");
+    return;
+  }
   if (!isElementwise(def) && !bound.count(value)) {
     const std::string source = place(value, from, cols);
     return eachColumn(cols, [&](const std::string &i) {
@@ -157,7 +182,9 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
                          offset);
           };
         }
-        if (window)
+        if (window && op.getInput().getDefiningOp<ConcatOp>())
+          window = Window{"0", colsOf(op.getInput().getType())};
+        else if (window)
           window->from = plus(window->from, offset);
         return [offset, input = readerOf(op.getInput(), window)](
                    const std::string &col, int64_t shift) { return input(col, shift + offset); };
@@ -215,6 +242,8 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
 }
 
 RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
+  if (op.getFn() == BinaryKind::max)
+    kernel.include("Rows.cuh");
   const auto repeat = static_cast<int64_t>(op.getRepeat());
   Element left = readerOf(op.getLhs(), window), right;
   if (isa<WeightType>(op.getRhs().getType())) {
@@ -245,6 +274,10 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
       return absl::StrCat(l, " - ", r);
     case BinaryKind::mul:
       return absl::StrCat(l, " * ", r);
+    case BinaryKind::max:
+      return absl::StrCat("larger(", l, ", ", r, ")");
+    case BinaryKind::div:
+      return absl::StrCat(l, " / ", r);
     }
     llvm_unreachable("a binary kind without code");
   };
@@ -308,6 +341,27 @@ void RowValues::computeRope(RopeOp op, const std::string &from, int64_t cols,
   kernel.include("Rows.cuh");
   text.line("rope<", nameOf(team).str(), ", ", cols / dim, ", ", dim, ", ", rotated, ", ",
             op.getInterleaved() ? "true" : "false", ">(", source, ", ", table, ", ", target, ");");
+}
+
+// Whole groups: `from` and `cols` are multiples of theirs.
+void RowValues::computeConcat(ConcatOp op, const std::string &from, int64_t cols,
+                              const std::string &target) {
+  const auto groups = static_cast<int64_t>(op.getGroups());
+  const int64_t width = op.headColumns(), many = cols / width;
+  int64_t offset = 0;
+  for (mlir::Value input : op.getInputs()) {
+    const int64_t own = colsOf(input.getType()) / groups;
+    const std::string first =
+        from == "0" ? "0" : absl::StrCat(grouped(from), " / ", width, " * ", own);
+    Element element = reader(input, first, many * own);
+    eachColumn(many * own, [&](const std::string &i) {
+      const std::string to = many == 1 ? plus(i, offset)
+                                       : absl::StrCat(i, " / ", own, " * ", width, " + ", offset,
+                                                      " + ", i, " % ", own);
+      text.line(grouped(target), "[", to, "] = ", element(plus(first, i), 0), ";");
+    });
+    offset += own;
+  }
 }
 
 void RowValues::computeRopeTable(RopeTableOp op, const std::string &target) {

@@ -23,6 +23,8 @@ constexpr Alias kGraniteHybrid[] = {{"layers_block_type", "layer_types"}};
 constexpr Alias kMpt[] = {{"num_attention_heads", "n_heads"},
                           {"hidden_size", "d_model"},
                           {"num_hidden_layers", "n_layers"}};
+constexpr Alias kRecurrentGemma[] = {{"sliding_window", "attention_window_size"}};
+constexpr Alias kRwkv[] = {{"max_position_embeddings", "context_length"}};
 // StableLMEpochConfig's, of the models' own first code, which knows no others; transformers, where
 // the family has another model_type, knows none of them.
 constexpr Alias kStableLmEpoch[] = {{"rope_pct", "partial_rotary_factor"},
@@ -68,6 +70,10 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kGpt2;
   if (family == "mpt")
     return kMpt;
+  if (family == "rwkv")
+    return kRwkv;
+  if (family == "recurrent_gemma")
+    return kRecurrentGemma;
   if (family == "stablelm")
     return model_type == "stablelm_epoch" ? std::span<const Alias>(kStableLmEpoch) : kStableLm;
   return {};

@@ -14,6 +14,8 @@ constexpr Family kFamilies[] = {
     {"cohere", "CohereForCausalLM", cohere_from_hf, "command-r", cohere_from_gguf},
     {"cohere2", "Cohere2ForCausalLM", cohere2_from_hf, "cohere2", cohere2_from_gguf},
     {"dbrx", "DbrxForCausalLM", dbrx_from_hf, "dbrx", dbrx_from_gguf},
+    {"deepseek_v2", "DeepseekV2ForCausalLM", deepseek_v2_from_hf, nullptr, nullptr},
+    {"deepseek_v3", "DeepseekV3ForCausalLM", deepseek_v3_from_hf, nullptr, nullptr},
     {"ernie4_5", "Ernie4_5ForCausalLM", ernie4_5_from_hf, "ernie4_5", ernie4_5_from_gguf},
     {"ernie4_5_moe", "Ernie4_5_MoeForCausalLM", ernie4_5_moe_from_hf, nullptr, nullptr},
     {"exaone4", "Exaone4ForCausalLM", exaone4_from_hf, "exaone4", exaone4_from_gguf},
@@ -60,9 +62,12 @@ constexpr Family kFamilies[] = {
     {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, "qwen3", qwen3_from_gguf},
     {"qwen3_5_text", "Qwen3_5ForCausalLM", qwen3_5_from_hf, nullptr, nullptr},
     {"qwen3_moe", "Qwen3MoeForCausalLM", qwen3_moe_from_hf, "qwen3moe", qwen3_moe_from_gguf},
+    {"recurrent_gemma", "RecurrentGemmaForCausalLM", recurrent_gemma_from_hf, nullptr, nullptr},
+    {"rwkv", "RwkvForCausalLM", rwkv_from_hf, nullptr, nullptr},
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
+    {"xlstm", "xLSTMForCausalLM", xlstm_from_hf, nullptr, nullptr},
 };
 
 /// model_type of families' own code, from before transformers had them, and the family.

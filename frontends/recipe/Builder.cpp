@@ -1,6 +1,7 @@
 #include "frontends/recipe/Builder.h"
 
 #include "frontends/recipe/Writer.h"
+
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -74,8 +75,9 @@ Value Writer::weight(const std::string &name) {
   return WeightRefOp::create(b_, loc_, it->second, FlatSymbolRefAttr::get(b_.getContext(), name));
 }
 
-Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape) {
-  auto type = StateType::get(b_.getContext(), kind, shape);
+Value Writer::state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape,
+                    bool shared) {
+  auto type = StateType::get(b_.getContext(), kind, shape, StateFormat::f32, shared);
   DeclareStateOp::create(declarations_, loc_, name, type, IntegerAttr(), IntegerAttr());
   return StateRefOp::create(b_, loc_, type, FlatSymbolRefAttr::get(b_.getContext(), name));
 }
@@ -127,10 +129,12 @@ Value Writer::norm(const Norm &n, Value x) {
     return x;
   at(n.module);
   Value w = norm_weight(n);
-  if (n.kind == NormKind::Rms)
-    return RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
-                             b_.getI64IntegerAttr(n.group));
   Value bias = n.bias ? weight(n.module + ".bias") : Value();
+  if (n.kind == NormKind::Rms) {
+    Value y = RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
+                                b_.getI64IntegerAttr(n.group));
+    return bias ? binary(BinaryKind::add, y, bias) : y;
+  }
   return LayerNormOp::create(b_, loc_, x.getType(), x, w, bias, f32(n.eps),
                              b_.getI64IntegerAttr(n.group));
 }

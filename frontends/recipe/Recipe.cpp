@@ -114,6 +114,23 @@ public:
     convolution(m.conv, m.channels, m.kernel, m.conv_bias);
     linear(m.out);
   }
+  void operator()(const Mla &m) {
+    if (m.q_latent)
+      linear(*m.q_latent);
+    norm(m.q_latent_norm);
+    linear(m.q);
+    linear(m.kv);
+    norm(m.kv_norm);
+    if (m.key_module.empty()) {
+      linear(m.expand);
+    } else {
+      add(m.key_module + ".weight", {m.heads, m.latent, m.plain},
+          {0, 1 / std::sqrt(double(m.plain))});
+      add(m.value_module + ".weight", {m.heads, m.values, m.latent},
+          {0, 1 / std::sqrt(double(m.latent))});
+    }
+    linear(m.o);
+  }
   void operator()(const Mamba2 &m) {
     linear(m.in_proj);
     convolution(m.conv, m.conv_channels(), m.kernel, m.conv_bias);
@@ -126,6 +143,50 @@ public:
     }
     norm(m.norm);
     linear(m.out_proj);
+  }
+  void operator()(const Lru &m) {
+    linear(m.gate);
+    linear(m.input);
+    add(m.conv + ".weight", {m.width, m.kernel}, {0, 1 / std::sqrt(double(m.kernel))});
+    out_.back().stored = {m.width, 1, m.kernel};
+    add(m.conv + ".bias", {m.width}, {0, 0.1});
+    const int64_t block = m.width / std::max<int64_t>(1, m.blocks);
+    for (const char *gate : {"input", "recurrent"}) {
+      const std::string name = absl::StrCat(m.unit, ".", gate, "_gate_");
+      add(name + "weight", {m.blocks, block, block}, {0, 1 / std::sqrt(double(block))});
+      add(name + "bias", {m.blocks, block}, {0, 0.1});
+    }
+    // exp(-8 * softplus(-4) / 2) is 0.93: memories of some ten tokens.
+    add(m.unit + ".recurrent_param", {m.width}, {-4, 1});
+    linear(m.out);
+  }
+  void operator()(const Mlstm &m) {
+    for (const Linear *l : {&m.q, &m.k, &m.v, &m.out_gate, &m.input_gate, &m.forget_gate})
+      linear(*l);
+    norm(m.norm);
+    linear(m.out);
+  }
+  /// What mixes rows with those of the token before.
+  void mix(const std::string &module, int64_t hidden, std::initializer_list<const char *> names) {
+    for (const char *name : names) {
+      add(absl::StrCat(module, ".time_mix_", name), {hidden}, {0.5, 0.2});
+      out_.back().stored = {1, 1, hidden};
+    }
+  }
+  void operator()(const Rwkv4 &m) {
+    mix(m.module, m.hidden, {"key", "value", "receptance"});
+    linear(m.key);
+    linear(m.value);
+    linear(m.receptance);
+    add(m.module + ".time_decay", {m.width}, {-3, 1});
+    add(m.module + ".time_first", {m.width}, {0, 0.5});
+    linear(m.output);
+  }
+  void operator()(const Rwkv4Mlp &m) {
+    mix(m.module, m.hidden, {"key", "receptance"});
+    linear(m.key);
+    linear(m.receptance);
+    linear(m.value);
   }
   void operator()(const GatedMlp &m) {
     linear(m.gate);
@@ -216,6 +277,16 @@ public:
     convolution(m.module, m.kernel);
   }
   void operator()(const ShortConv &m) { convolution(m.module, m.kernel); }
+  void operator()(const Mla &m) {
+    if (m.rope != kNoRope &&
+        (m.rope >= ropes_ || 2 * static_cast<int64_t>(table_[m.rope].inv_freq.size()) > m.rotary))
+      problems_.add(m.module,
+                    absl::StrCat(m.rotary, " columns of a head cannot be rotated in ",
+                                 m.rope < ropes_ ? table_[m.rope].inv_freq.size() : 0, " pairs"),
+                    kAsPublished);
+    if (m.o.out != hidden_ || m.o.in != m.heads * m.values)
+      problems_.add(m.module, "its widths do not fit the model", kAsPublished);
+  }
   void operator()(const Mamba2 &m) {
     if (m.heads < 1 || m.groups < 1 || m.heads % m.groups)
       problems_.add(
@@ -231,6 +302,13 @@ public:
     if (!(m.dt_min <= m.dt_max))
       problems_.add(m.module, "the limits of the time step are crossed", kAsPublished);
   }
+  void operator()(const Lru &m) {
+    if (m.blocks < 1 || m.width % m.blocks || m.kernel < 2 || m.out.out != hidden_)
+      problems_.add(m.module, "its widths do not fit the model", kAsPublished);
+  }
+  void operator()(const Mlstm &m) { mlp(m.module, m.out); }
+  void operator()(const Rwkv4 &m) { mlp(m.module, m.output); }
+  void operator()(const Rwkv4Mlp &m) { mlp(m.module, m.value); }
   void operator()(const GatedMlp &m) { mlp(m.module, m.down); }
   void operator()(const Mlp &m) { mlp(m.module, m.down); }
   void operator()(const Moe &m) {
@@ -354,6 +432,11 @@ bool make_sound(Decoder &decoder) {
              2 * static_cast<int64_t>(decoder.ropes[a->rope].inv_freq.size()) > a->head_dim ||
              a->head_dim < 2))
           a->rope = kNoRope;
+      } else if (auto *m = std::get_if<Mla>(&sublayer.block)) {
+        if (m->rope != kNoRope &&
+            (m->rope >= decoder.ropes.size() ||
+             2 * static_cast<int64_t>(decoder.ropes[m->rope].inv_freq.size()) > m->rotary))
+          m->rope = kNoRope;
       }
   if (const auto &p = decoder.positions; p && p->rows > p->offset)
     decoder.context = std::min(decoder.context, p->rows - p->offset);

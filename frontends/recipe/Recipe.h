@@ -87,7 +87,7 @@ struct Norm {
   int64_t group = 0; ///< columns normalized together; 0: the whole row
   NormKind kind = NormKind::Rms;
   bool weight = true;
-  bool bias = false;    ///< layer norms only
+  bool bias = false;
   bool add_one = false; ///< the weight is stored as its distance from 1
   /// Above 0: the weight is stored [heads, size / heads], or in as many tensors
   /// `module.norms.H.weight` where `apart`.
@@ -144,6 +144,29 @@ struct Mamba1 {
   Norm dt_norm{.kind = NormKind::None}, b_norm{.kind = NormKind::None},
       c_norm{.kind = NormKind::None};
   std::string activation = "silu"; ///< after the convolution, as quern.unary calls it
+};
+
+/// Multi-head latent attention (DeepSeek-AI, 2024), absorbed: the keys of all heads are the latent
+/// of a token, normed, and one rotary key behind it; what would make each head's keys and values of
+/// the latent multiplies queries and sums of latents instead. So a position keeps latent + rotary
+/// numbers, and prompts and decoding have the same bits.
+struct Mla {
+  std::string module{};
+  int64_t heads = 0;
+  int64_t latent = 0;                   ///< of a key and value
+  int64_t plain = 0, rotary = 0;        ///< columns of a head's query, the first not rotated
+  int64_t values = 0;                   ///< columns of a head's value
+  std::optional<Linear> q_latent{};     ///< queries are made of a latent, too
+  std::optional<Norm> q_latent_norm{};  ///< of that
+  Linear q{};                           ///< [heads (plain + rotary)]
+  Linear kv{};                          ///< [latent + rotary]
+  Norm kv_norm{};                       ///< of the latent
+  Linear expand{};                      ///< [heads (plain + values), latent]; or, without a module:
+  std::string key_module{}, value_module{}; ///< [heads, latent, plain] and [heads, values, latent]
+  Linear o{};
+  size_t rope = 0;              ///< index into Decoder::ropes, or kNoRope
+  bool rope_interleaved = true; ///< pairs are (2i, 2i+1), not (i, i+n)
+  double scale = 0;             ///< of the scores
 };
 
 /// Mamba-2's selective state space (Dao and Gu, 2024): in_proj gives gate z, [x B C] and dt; the
@@ -210,6 +233,53 @@ struct ShortConv {
   Linear in{}, out{};
 };
 
+/// A block around a real-gated linear recurrent unit (De et al., 2024): out(lru(conv(input(x))) *
+/// act(gate(x))). The unit's gates i and r are sigmoids of block-diagonal linears of its input u, log a
+/// = -8 r softplus(p), and its state becomes a * state + sqrt(1 - a^2) i u, where a sequence's first
+/// input is not scaled by the root.
+struct Lru {
+  std::string module{};
+  std::string conv{}; ///< module of the convolution, which has a bias
+  std::string unit{}; ///< of the gates `input_gate_weight` [blocks, in, out] ... and of recurrent_param
+  int64_t width = 0;
+  int64_t blocks = 0;
+  int64_t kernel = 0; ///< of the convolution
+  Linear input{}, gate{}, out{};
+  std::string activation = "gelu_tanh"; ///< as quern.unary calls it
+};
+
+/// xLSTM's matrix memory (Beck et al., 2024): S = f S + i k v^T and n = f n + i k, where f =
+/// sigmoid(forget gate) and i = exp(input gate), both kept as multiples of the exponential of a running
+/// maximum m; y = S^T q / (max(|n^T q|, exp(-m)) + eps), normed head by head and gated.
+struct Mlstm {
+  std::string module{};
+  int64_t heads = 0;
+  int64_t key_dim = 0, value_dim = 0; ///< of a head
+  Linear q{}, k{}, v{}, out_gate{}, input_gate{}, forget_gate{};
+  Norm norm{};
+  Linear out{};
+  double gate_cap = 0; ///< of the input and forget gates: cap tanh(x / cap); 0: none
+  double eps = 0;
+};
+
+/// RWKV-4's time mixing (Peng et al., 2023): keys, values and receptances of rows mixed with those of
+/// the token before, by `module.time_mix_key` and so on; output(sigmoid(r) * y), where y is a mean of
+/// values weighted by exp(k), which decay by exp(-exp(time_decay)) a token, the token's own by
+/// exp(k + time_first).
+struct Rwkv4 {
+  std::string module{};
+  int64_t hidden = 0;
+  int64_t width = 0; ///< of keys and values
+  Linear key{}, value{}, receptance{}, output{};
+};
+
+/// RWKV-4's channel mixing: sigmoid(r) * value(max(key, 0)^2), both of rows mixed likewise.
+struct Rwkv4Mlp {
+  std::string module{};
+  int64_t hidden = 0;
+  Linear key{}, receptance{}, value{};
+};
+
 /// down(act(gate(x)) * up(x)), times sigmoid(row_gate(x)), one number a row, where there is one.
 struct GatedMlp {
   std::string module{};
@@ -260,7 +330,8 @@ struct Moe {
   double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
 };
 
-using Block = std::variant<Attention, Mamba1, Mamba2, DeltaNet, ShortConv, GatedMlp, Mlp, Moe>;
+using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Lru, Mlstm, Rwkv4,
+                           Rwkv4Mlp, GatedMlp, Mlp, Moe>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer

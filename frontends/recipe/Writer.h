@@ -1,5 +1,6 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), Mixers.cpp (what keeps a state of fixed size) and Mixtures.cpp (experts). No one else's.
+// MLPs), LatentAttention.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed
+// size) and Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
@@ -51,10 +52,15 @@ public:
 
   // Blocks.
   Value operator()(const Attention &a);
+  Value operator()(const Mla &m);
   Value operator()(const Mamba1 &m);
   Value operator()(const Mamba2 &m);
   Value operator()(const DeltaNet &m);
   Value operator()(const ShortConv &m);
+  Value operator()(const Lru &m);
+  Value operator()(const Mlstm &m);
+  Value operator()(const Rwkv4 &m);
+  Value operator()(const Rwkv4Mlp &m);
   Value operator()(const GatedMlp &m);
   Value operator()(const Mlp &m);
   Value operator()(const Moe &m);
@@ -66,7 +72,8 @@ private:
   // Names.
   void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
   Value weight(const std::string &name);
-  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape);
+  Value state(const std::string &name, StateKind kind, llvm::ArrayRef<int64_t> shape,
+              bool shared = false);
 
   // Ops.
   RankedTensorType rows_like(Value x, int64_t cols) {
@@ -111,10 +118,16 @@ private:
   Value gated(const std::string &fn, Value gate, Value up) {
     return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
   }
+  Value concat(llvm::ArrayRef<Value> parts, int64_t groups);
   Value slice(Value x, int64_t offset, int64_t cols) {
     return SliceOp::create(b_, loc_, rows_like(x, cols), x, static_cast<uint64_t>(offset));
   }
   Value rope(const Attention &a, Value x);
+  Value mixed(Value x, Value before, const std::string &mix);
+  Value shifted(const std::string &module, Value x);
+  Value starts();
+  Value ones();
+  Value capped(Value x, double cap);
 
   const Decoder &decoder_;
   const Source &source_;
@@ -128,6 +141,7 @@ private:
   Value normed_;                    ///< what the last sublayer's norm gave
   Value x_;                         ///< the block's input
   Value batch_;
+  Value starts_, ones_; ///< once they are there
 };
 
 } // namespace quern::recipe

@@ -53,6 +53,16 @@ AnchorFacts LinearOp::facts() {
           .rowParts = 1};
 }
 
+int64_t AttentionOp::headRuns() {
+  constexpr int64_t kMostHeads = 32;
+  if (!getState().getType().getShared())
+    return 1;
+  int64_t heads = static_cast<int64_t>(getHeads()) / getState().getType().getShape()[0], runs = 1;
+  while (heads / runs > kMostHeads || heads % runs)
+    ++runs;
+  return runs;
+}
+
 // A worker takes the heads that share keys and values. Scores and sums of values are the work; it
 // grows with the sequence.
 AnchorFacts AttentionOp::facts() {
@@ -65,7 +75,7 @@ AnchorFacts AttentionOp::facts() {
       .matrix = {},
       .flops = {.position = 2 * static_cast<uint64_t>(heads * (shape[1] + shape[2]))},
       .partials = {.rows = heads, .columns = shape[2]},
-      .rowParts = shape[0]};
+      .rowParts = shape[0] * headRuns()};
 }
 
 AnchorFacts KvAppendOp::facts() {
@@ -104,6 +114,40 @@ AnchorFacts CausalConv1dOp::facts() {
           .state = {.state = getState(), .reads = true, .writes = true},
           .matrix = {},
           .flops = perElement(getWeight()),
+          .partials = {},
+          .rowParts = std::nullopt};
+}
+
+// A product of its own for each block: as `linear` in small. What of a row is finished apart is not
+// whole columns of all blocks.
+AnchorFacts BlockLinearOp::facts() {
+  return {.prologue = Joins::nothing,
+          .epilogue = Joins::elementwise,
+          .state = {},
+          .matrix = {.operand = &getWeightMutable()},
+          .flops = perElement(getWeight()),
+          .partials = {},
+          .rowParts = std::nullopt};
+}
+
+AnchorFacts TokenShiftOp::facts() {
+  return {.prologue = Joins::nothing,
+          .epilogue = Joins::elementwise,
+          .state = {.state = getState(), .reads = true, .writes = true},
+          .matrix = {},
+          .flops = {},
+          .partials = {},
+          .rowParts = std::nullopt};
+}
+
+// The body's ops are some a column.
+AnchorFacts ScanOp::facts() {
+  const auto ops = static_cast<uint64_t>(getBody().front().getOperations().size());
+  return {.prologue = Joins::elementwise,
+          .epilogue = Joins::nothing,
+          .state = {.state = getState(), .reads = true, .writes = true},
+          .matrix = {},
+          .flops = {.row = ops * static_cast<uint64_t>(columns())},
           .partials = {},
           .rowParts = std::nullopt};
 }

@@ -21,6 +21,23 @@ def Quern_PositionsOp : Quern_Op<"positions", [Quern_View, Pure]> {
   let hasVerifier = 1;
 }
 
+def Quern_StartsOp : Quern_Op<"starts", [Quern_RowWise, Pure]> {
+  let summary = "which tokens are their sequence's first";
+  let description = [{
+    y[t, 0] = 1 where token t is at position 0 of its sequence, else 0. (RG-LRU does not scale the input of a first token.)
+
+    Constraint C1: the result has one column and counts tokens, "T".
+
+    ```mlir
+    %y = quern.starts %batch : tensor<?x1xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Batch:$batch);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def Quern_RopeTableOp : Quern_Op<"rope_table", [Quern_RowWise, Pure]> {
   let summary = "cosines and sines of every token's position, for rotary embedding";
   let description = [{
@@ -69,7 +86,7 @@ def Quern_AttentionOp : Quern_AnchorOp<"attention", [MemoryEffects<[MemRead<Quer
     s_j = s_j + alibi[h] * (j - p) where there is `alibi` (Press et al., 2021): a bias that grows with the
     distance. What models add instead, alibi[h] * j, differs by a constant a row, which the softmax does not see.
     With `alibi_bf16`, s_j = s_j + scale * (bf16(alibi[h] * j) - bf16(alibi[h] * p)), which is how Falcon rounds it.
-    y[t,h] = sum_j softmax(s)_j * values[b,j,g]. Where there are `sinks` (Xiao et al., 2023), the softmax of head h has one
+    y[t,h] = sum_j softmax(s)_j * values[b,j,g], where values are the first V columns of the keys if the state is `shared`. Where there are `sinks` (Xiao et al., 2023), the softmax of head h has one
     more score, sinks[h], whose value is 0.
 
     Constraints: C1: the state is kv [G, D, V]. C2: G divides heads. C3: q has heads*D columns, y heads*V and q's rows.
@@ -85,6 +102,12 @@ def Quern_AttentionOp : Quern_AnchorOp<"attention", [MemoryEffects<[MemRead<Quer
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    static constexpr ::quern::Anchor kAnchor = ::quern::Anchor::attention;
+    /// Equal runs that the query heads of a kv head are worked on in, each by itself: where values are shared
+    /// there may be a hundred heads to a kv head, too many rows for a worker's caches and too few kv heads for all workers.
+    int64_t headRuns();
+  }];
 }
 
 #endif // QUERN_IR_QUERN_ATTENTIONOPS_TD

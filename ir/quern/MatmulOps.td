@@ -21,6 +21,24 @@ def Quern_LinearOp : Quern_AnchorOp<"linear", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Quern_BlockLinearOp : Quern_AnchorOp<"block_linear", [Pure]> {
+  let summary = "a product with a block-diagonal matrix";
+  let description = [{
+    The columns of x fall into G blocks of K, those of y into as many of N: y[t, g*N + n] = sum_k x[t, g*K + k] * W[g, n, k] + b[g*N + n]. Latent
+    attention's absorbed products (DeepSeek-AI, 2024), an RG-LRU's gates, Monarch matrices.
+
+    Constraints: C1: W is [G, N, K] where x has G*K columns. C2: b, if there, is [G*N]. C3: y has x's rows and G*N columns.
+
+    ```mlir
+    %y = quern.block_linear %x, %blocks : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<4x32x16, "f32">) -> tensor<?x128xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_LinearInput:$input, Quern_Weight:$weight, Optional<Quern_Weight>:$bias);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Quern_QuantizeRowsOp : Quern_Op<"quantize_rows", [Quern_RowWise, Pure]> {
   let summary = "rows quantized to int8 in groups of 16 columns";
   let description = [{

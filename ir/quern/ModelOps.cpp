@@ -24,6 +24,18 @@ LogicalResult LinearOp::verify() {
   return success();
 }
 
+LogicalResult BlockLinearOp::verify() {
+  ArrayRef<int64_t> w = shapeOf(getWeight());
+  int64_t cols = colsOf(getInput().getType());
+  if (w.size() != 3 || w[0] * w[2] != cols)
+    return emitOpError("C1: the weight is [G, N, K], where G K is ") << cols;
+  if (getBias() && !isVector(getBias(), w[0] * w[1]))
+    return emitOpError("C2: the bias is [") << w[0] * w[1] << "]";
+  if (colsOf(getType()) != w[0] * w[1] || rowsOf(getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C3: the result has the input's rows and ") << w[0] * w[1] << " columns";
+  return success();
+}
+
 LogicalResult QuantizeRowsOp::verify() {
   if (colsOf(getType()) != colsOf(getInput().getType()) ||
       rowsOf(getType()) != rowsOf(getInput().getType()))
@@ -95,9 +107,13 @@ LogicalResult KvAppendOp::verify() {
   if (state.getKind() != StateKind::kv)
     return emitOpError("C1: the state is kv");
   ArrayRef<int64_t> s = state.getShape();
-  if (colsOf(getKeys().getType()) != s[0] * s[1] || colsOf(getValues().getType()) != s[0] * s[2])
+  if (state.getShared() == bool(getValues()))
+    return emitOpError("C3: ") << (state.getShared() ? "a shared state is given keys alone"
+                                                     : "there are values");
+  if (colsOf(getKeys().getType()) != s[0] * s[1] ||
+      (getValues() && colsOf(getValues().getType()) != s[0] * s[2]))
     return emitOpError("C2: keys have ") << s[0] * s[1] << " columns, values " << s[0] * s[2];
-  if (rowsOf(getKeys().getType()) != rowsOf(getValues().getType()))
+  if (getValues() && rowsOf(getKeys().getType()) != rowsOf(getValues().getType()))
     return emitOpError("C2: keys and values have the same rows");
   return success();
 }
@@ -186,6 +202,48 @@ LogicalResult LinearRecurrenceOp::verify() {
   return success();
 }
 
+LogicalResult TokenShiftOp::verify() {
+  int64_t cols = colsOf(getInput().getType());
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::window || state.getShape() != ArrayRef<int64_t>({cols, 1}))
+    return emitOpError("C1: the state is window ") << cols << "x1";
+  if (getType() != getInput().getType())
+    return emitOpError("C2: the result has the input's type");
+  return success();
+}
+
+YieldOp ScanOp::yield() { return cast<YieldOp>(getBody().front().getTerminator()); }
+
+LogicalResult ScanOp::verify() {
+  auto state = getState().getType();
+  if (state.getKind() != StateKind::recurrent || state.getShape()[1] != 1)
+    return emitOpError("C1: the state is recurrent [S, 1, C]");
+  const int64_t cols = columns();
+  for (Value input : getInputs())
+    if (auto weight = dyn_cast<WeightType>(input.getType());
+        weight ? weight.getShape().size() != 1 || cols % weight.getShape()[0]
+               : cols % colsOf(input.getType()))
+      return emitOpError("C2: inputs have ") << cols << " columns, or that many divided";
+  if (getBody().getNumArguments() != states() + getInputs().size())
+    return emitOpError("C3: the body has an argument for each state and input");
+  for (Value argument : stateArguments())
+    if (!isRows(argument.getType()) || colsOf(argument.getType()) != cols)
+      return emitOpError("C3: states are rows of ") << cols << " columns";
+  for (auto [argument, input] : llvm::zip(inputArguments(), getInputs()))
+    if (argument.getType() != input.getType())
+      return emitOpError("C3: the body's arguments have the inputs' types");
+  auto yielded = dyn_cast<YieldOp>(getBody().front().getTerminator());
+  if (!yielded || yielded->getNumOperands() != states() + getNumResults())
+    return emitOpError("C4: the body yields a value for each state and result");
+  for (Type type : llvm::concat<const Type>(yielded->getOperandTypes(), getResultTypes()))
+    if (!isRows(type) || colsOf(type) != cols)
+      return emitOpError("C4: states and results are rows of ") << cols << " columns";
+  for (Operation &op : getBody().front().without_terminator())
+    if (!op.hasTrait<Elementwise>())
+      return emitOpError("C5: ") << op.getName() << " is not elementwise";
+  return success();
+}
+
 LogicalResult CausalConv1dOp::verify() {
   int64_t cols = colsOf(getInput().getType());
   ArrayRef<int64_t> w = shapeOf(getWeight());
@@ -237,6 +295,40 @@ LogicalResult SliceOp::verify() {
   if (offset < 0 || offset > all || offset + cols / groups > all / groups ||
       rowsOf(getType()) != rowsOf(getInput().getType()))
     return emitOpError("C1: the columns lie inside the input's ") << all / groups;
+  return success();
+}
+
+int64_t ConcatOp::headColumns() { return colsOf(getType()) / static_cast<int64_t>(getGroups()); }
+
+LogicalResult ConcatOp::verify() {
+  const auto groups = static_cast<int64_t>(getGroups());
+  int64_t cols = 0;
+  if (getInputs().empty())
+    return emitOpError("C1: at least one input");
+  for (Value input : getInputs()) {
+    if (rowsOf(input.getType()) != rowsOf(getType()))
+      return emitOpError("C2: inputs and result have the same rows");
+    if (groups < 1 || colsOf(input.getType()) % groups)
+      return emitOpError("C3: groups divides every input's columns");
+    cols += colsOf(input.getType());
+  }
+  if (cols != colsOf(getType()))
+    return emitOpError("C4: the result has all of the inputs' columns, ") << cols;
+  return success();
+}
+
+LogicalResult GroupSumOp::verify() {
+  if (rowsOf(getType()) != rowsOf(getInput().getType()))
+    return emitOpError("C1: the result has the input's rows");
+  if (colsOf(getInput().getType()) % colsOf(getType()))
+    return emitOpError("C2: the result's columns divide the input's ")
+           << colsOf(getInput().getType());
+  return success();
+}
+
+LogicalResult StartsOp::verify() {
+  if (rowsOf(getType()) != "T" || colsOf(getType()) != 1)
+    return emitOpError("C1: the result has one column and a row for each token, T");
   return success();
 }
 

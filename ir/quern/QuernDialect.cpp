@@ -150,12 +150,20 @@ Type StateType::parse(AsmParser &parser) {
       parser.parseComma() ||
       parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false))
     return {};
-  FailureOr<StateFormat> format = StateFormat::f32;
-  if (succeeded(parser.parseOptionalComma()))
-    format = FieldParser<StateFormat>::parse(parser);
-  if (failed(format) || parser.parseGreater())
+  StateFormat format = StateFormat::f32;
+  bool shared = false;
+  while (!shared && succeeded(parser.parseOptionalComma())) {
+    shared = succeeded(parser.parseOptionalKeyword("shared"));
+    if (shared)
+      break;
+    FailureOr<StateFormat> named = FieldParser<StateFormat>::parse(parser);
+    if (failed(named))
+      return {};
+    format = *named;
+  }
+  if (parser.parseGreater())
     return {};
-  return parser.getChecked<StateType>(parser.getContext(), *kind, shape, *format);
+  return parser.getChecked<StateType>(parser.getContext(), *kind, shape, format, shared);
 }
 
 void StateType::print(AsmPrinter &printer) const {
@@ -163,11 +171,13 @@ void StateType::print(AsmPrinter &printer) const {
   printer.printDimensionList(getShape());
   if (getFormat() != StateFormat::f32)
     printer << ", " << stringifyStateFormat(getFormat());
+  if (getShared())
+    printer << ", shared";
   printer << '>';
 }
 
 LogicalResult StateType::verify(function_ref<InFlightDiagnostic()> emitError, StateKind kind,
-                                ArrayRef<int64_t> shape, StateFormat format) {
+                                ArrayRef<int64_t> shape, StateFormat format, bool shared) {
   size_t rank = kind == StateKind::window ? 2 : 3;
   if (shape.size() != rank)
     return emitError() << stringifyStateKind(kind) << " state has " << rank << " dimensions, not "
@@ -176,6 +186,10 @@ LogicalResult StateType::verify(function_ref<InFlightDiagnostic()> emitError, St
     return emitError() << "a state's dimensions are positive";
   if (kind != StateKind::kv && format != StateFormat::f32)
     return emitError() << stringifyStateKind(kind) << " state is summed up in float32";
+  if (shared && kind != StateKind::kv)
+    return emitError() << stringifyStateKind(kind) << " state has no values to share";
+  if (shared && shape[2] > shape[1])
+    return emitError() << "values of " << shape[2] << " columns are not the first of " << shape[1];
   return success();
 }
 

@@ -75,13 +75,21 @@ def Quern_StateType : Quern_Type<"State", "state"> {
       `!quern.state<kv, 3x64x64, bf16>` rounded to nearest (f16, bf16) as it is appended; finite numbers beyond
       the format become its largest. int8: each group of 32 numbers of a key or a value has a float32 scale, amax/127, and
       codes that are rounded to nearest even.
+      `!quern.state<kv, 1x576x512, shared>`: of each position the keys alone are stored, and a head's values are the first
+      columns of its keys (DeepSeek's latent attention).
     - `!quern.state<recurrent, 12x24x16>`: fixed; [heads, key dim, value dim].
     - `!quern.state<window, 240x3>`: fixed; [channels, positions], the latest position last.
   }];
-  let parameters = (ins EnumParameter<Quern_StateKind>:$kind, ArrayRefParameter<"int64_t">:$shape, EnumParameter<Quern_StateFormat>:$format);
-  let builders = [TypeBuilder<(ins "::quern::StateKind":$kind, "::llvm::ArrayRef<int64_t>":$shape), [{
-    return $_get($_ctxt, kind, shape, ::quern::StateFormat::f32);
+  let parameters = (ins EnumParameter<Quern_StateKind>:$kind, ArrayRefParameter<"int64_t">:$shape, EnumParameter<Quern_StateFormat>:$format, "bool":$shared);
+  let builders = [TypeBuilder<(ins "::quern::StateKind":$kind, "::llvm::ArrayRef<int64_t>":$shape,
+                                   CArg<"::quern::StateFormat", "::quern::StateFormat::f32">:$format, CArg<"bool", "false">:$shared), [{
+    return $_get($_ctxt, kind, shape, format, shared);
   }]>];
+  let skipDefaultBuilders = 1;
+  let extraClassDeclaration = [{
+    /// The same in another format.
+    StateType in(::quern::StateFormat format) const { return get(getContext(), getKind(), getShape(), format, getShared()); }
+  }];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

@@ -4,7 +4,7 @@
 
 include "ir/quern/QuernTypes.td"
 
-def Quern_YieldOp : Quern_Op<"yield", [Quern_Structure, Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp"]>]> {
+def Quern_YieldOp : Quern_Op<"yield", [Quern_Structure, Pure, Terminator, ReturnLike, ParentOneOf<["FusedOp", "PackedOp", "KernelOp", "ScanOp"]>]> {
   let summary = "ends a region with its results";
   let description = [{
     Constraint C1: the operands' types are the parent's results.

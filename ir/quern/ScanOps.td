@@ -86,4 +86,59 @@ def Quern_CausalConv1dOp : Quern_AnchorOp<"causal_conv1d", [MemoryEffects<[MemRe
   let hasVerifier = 1;
 }
 
+def Quern_TokenShiftOp : Quern_AnchorOp<"token_shift", [MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+  let summary = "each token's row of the token before";
+  let description = [{
+    y[t] = x[t - 1], where x before the step's first token of the sequence is the window state (zeros at a sequence's start), which
+    then keeps the last input. (RWKV; Peng et al., 2023.)
+
+    Constraints: C1: the state is window [C, 1] where x has C columns. C2: the result has x's type.
+
+    ```mlir
+    %y = quern.token_shift %x, %batch, %shift : (tensor<?x64xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 64x1>) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Rows:$input, Quern_Batch:$batch, Quern_State:$state);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Quern_ScanOp : Quern_AnchorOp<"scan", [IsolatedFromAbove, SingleBlock, MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+  let summary = "a recurrence that is no linear one, column by column";
+  let description = [{
+    For each sequence, over its tokens in order: the body is given the S states of C columns (zeros at a sequence's start) and the token's
+    row of each input, and yields the states that follow and the token's results. For what is a running maximum (RWKV-4's and mLSTM's exponents) or
+    not linear at all. The body's ops are elementwise, so that columns never meet; what it reads of outside is an input.
+
+    Constraints: C1: the state is recurrent [S, 1, C]. C2: inputs are rows of C columns, or that others are repeated over, or weights. C3: the
+    body's arguments are S rows of C columns and the inputs' types. C4: the body yields S states and the results, rows of C columns. C5: the body's ops
+    are elementwise.
+
+    ```mlir
+    %y = quern.scan %x, %v, %batch, %most : (tensor<?x64xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 1x1x64>) -> tensor<?x64xf32, #quern.dims<"T">> {
+    ^bb0(%before: tensor<?x64xf32, #quern.dims<"T">>, %in: tensor<?x64xf32, #quern.dims<"T">>, %decays: tensor<?x32xf32, #quern.dims<"T">>):
+      %0 = quern.binary sub %before, %decays {repeat = 2 : i64} : tensor<?x64xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>
+      %1 = quern.binary max %0, %in : tensor<?x64xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>
+      quern.yield %1, %0 : tensor<?x64xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Quern_RowsOrWeight>:$inputs, Quern_Batch:$batch, Quern_State:$state);
+  let results = (outs Variadic<Quern_Rows>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results) $body";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    static constexpr ::quern::Anchor kAnchor = ::quern::Anchor::scan;
+    int64_t states() { return getState().getType().getShape()[0]; }
+    int64_t columns() { return getState().getType().getShape()[2]; }
+    /// What the body yields: the states that follow, then the token's results.
+    ::quern::YieldOp yield();
+    /// The body's arguments that are states, and those that are the inputs.
+    ::mlir::Block::BlockArgListType stateArguments() { return getBody().getArguments().take_front(states()); }
+    ::mlir::Block::BlockArgListType inputArguments() { return getBody().getArguments().drop_front(states()); }
+  }];
+}
+
 #endif // QUERN_IR_QUERN_SCANOPS_TD

@@ -36,16 +36,17 @@ def Quern_KvAppendOp : Quern_AnchorOp<"kv_append", [MemoryEffects<[MemWrite<Quer
   let summary = "stores the step's keys and values in kv state";
   let description = [{
     For token t of sequence b at position p: state[b].keys[p] = keys[t], state[b].values[p] = values[t].
-    Rows are [heads][dim].
+    Rows are [heads][dim]. A `shared` state is given keys alone.
 
-    Constraints: C1: the state is kv [H, D, V]. C2: keys has H*D columns, values H*V, in the same rows.
+    Constraints: C1: the state is kv [H, D, V]. C2: keys has H*D columns, values H*V, in the same rows. C3: there are values where the
+    state is not `shared`.
 
     ```mlir
     quern.kv_append %k, %v, %batch, %kv : tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, !quern.batch, !quern.state<kv, 2x16x16>
     ```
   }];
-  let arguments = (ins Quern_Rows:$keys, Quern_Rows:$values, Quern_Batch:$batch, Quern_State:$state);
-  let assemblyFormat = "$keys `,` $values `,` $batch `,` $state attr-dict `:` type(operands)";
+  let arguments = (ins Quern_Rows:$keys, Optional<Quern_Rows>:$values, Quern_Batch:$batch, Quern_State:$state);
+  let assemblyFormat = "operands attr-dict `:` type(operands)";
   let hasVerifier = 1;
 }
 

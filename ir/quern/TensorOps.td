@@ -9,12 +9,14 @@ def Quern_UnaryKind : I32EnumAttr<"UnaryKind", "a function of one number", [
     I32EnumAttrCase<"relu", 4>, I32EnumAttrCase<"tanh", 5>, I32EnumAttrCase<"softplus", 6>, I32EnumAttrCase<"exp", 7>,
     I32EnumAttrCase<"relu2", 8>, I32EnumAttrCase<"quick_gelu", 9>,
     I32EnumAttrCase<"mish", 10>, I32EnumAttrCase<"relu6", 11>, I32EnumAttrCase<"leaky_relu", 12>, I32EnumAttrCase<"hardswish", 13>,
-    I32EnumAttrCase<"gelu_10", 14>]> {
+    I32EnumAttrCase<"gelu_10", 14>, I32EnumAttrCase<"abs", 15>, I32EnumAttrCase<"log_sigmoid", 16>,
+    I32EnumAttrCase<"one_minus_square_root", 17>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }
 def Quern_BinaryKind : I32EnumAttr<"BinaryKind", "a function of two numbers", [
-    I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"mul", 1>, I32EnumAttrCase<"sub", 2>]> {
+    I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"mul", 1>, I32EnumAttrCase<"sub", 2>,
+    I32EnumAttrCase<"max", 3>, I32EnumAttrCase<"div", 4>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }
@@ -25,7 +27,9 @@ def Quern_UnaryOp : Quern_Op<"unary", [Quern_Elementwise, Pure, SameOperandsAndR
     y = fn(x): silu x/(1+exp(-x)); sigmoid; gelu_erf x/2 (1+erf(x/sqrt 2)); gelu_tanh, its tanh form; relu;
     tanh; softplus log(1+exp x), x itself above 20; exp; relu2 max(x, 0)^2 (So et al., 2021); quick_gelu
     x/(1+exp(-1.702 x)); mish x tanh(softplus x) (Misra, 2019); relu6 min(max(x, 0), 6); leaky_relu max(x, x/100);
-    hardswish x relu6(x + 3)/6 (Howard et al., 2019); gelu_10 min(gelu_erf x, 10).
+    hardswish x relu6(x + 3)/6 (Howard et al., 2019); gelu_10 min(gelu_erf x, 10); abs |x|; log_sigmoid
+    -log(1+exp(-x)); one_minus_square_root sqrt(1 - exp(2 x)) for the logarithm x <= 0 of a decay, whose square is taken from 1 without
+    cancellation (0 above 0; De et al., 2024).
 
     ```mlir
     %y = quern.unary silu %x : tensor<?x64xf32, #quern.dims<"T">>
@@ -40,6 +44,7 @@ def Quern_BinaryOp : Quern_Op<"binary", [Quern_Elementwise, Pure, AllTypesMatch<
   let summary = "a function of two elements, the second broadcast where it is narrower";
   let description = [{
     y[t, c] = fn(x[t, c], r[t, c / repeat]), where r is rows of the same T, or a weight [n] used for every row.
+    max is the larger of the two, NaN where one is.
     `repeat` above 1 shares an element of r among that many neighbouring columns (a per-head value over a head).
 
     Constraints: C1: r has columns(x) / repeat columns. C2: the result has x's type.
@@ -118,6 +123,42 @@ def Quern_SliceOp : Quern_Op<"slice", [Quern_View, Pure]> {
     ```
   }];
   let arguments = (ins Quern_Rows:$input, I64Attr:$offset, DefaultValuedAttr<I64Attr, "1">:$groups);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Quern_ConcatOp : Quern_Op<"concat", [Quern_RowWise, Pure, DeclareOpInterfaceMethods<Quern_HeadwiseInterface, ["headColumns"]>]> {
+  let summary = "columns side by side";
+  let description = [{
+    y[t] is x_0[t], x_1[t], ... With `groups` above 1 the same of each of as many equal groups of columns: group g of y is
+    group g of x_0, then of x_1, ...
+
+    Constraints: C1: at least one input. C2: inputs and result have the same rows. C3: groups divides every input's columns. C4: the result has as
+    many columns as the inputs have together.
+
+    ```mlir
+    %y = quern.concat %q, %x {groups = 4 : i64} : (tensor<?x64xf32, #quern.dims<"T">>, tensor<?x64xf32, #quern.dims<"T">>) -> tensor<?x128xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Variadic<Quern_Rows>:$inputs, DefaultValuedAttr<I64Attr, "1">:$groups);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Quern_GroupSumOp : Quern_Op<"group_sum", [Quern_RowWise, Pure]> {
+  let summary = "sums of neighbouring columns";
+  let description = [{
+    y[t, g] = sum of the columns [g*n, g*n + n) of x[t], where x has n times as many columns as y.
+
+    Constraints: C1: rows agree. C2: y's columns divide x's.
+
+    ```mlir
+    %y = quern.group_sum %x : tensor<?x64xf32, #quern.dims<"T">> -> tensor<?x4xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Rows:$input);
   let results = (outs Quern_Rows:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;

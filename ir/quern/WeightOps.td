@@ -106,8 +106,8 @@ def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Quern_Reference, Pure]> 
 def Quern_WeightMapOp : Quern_Op<"weight_map", [Quern_Reference, Pure]> {
   let summary = "a function of every element of a weight, computed once when it is packed";
   let description = [{
-    `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one), `scale` is
-    factor x.
+    `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one), `softplus` is
+    log(1 + exp(x)) (an RG-LRU's rates), `scale` is factor x.
 
     Constraints: C1: fn is one of these, and there is a factor beside `scale` alone. C2: the result is "f32" of the input's shape.
 

@@ -17,6 +17,15 @@ template <class S> absl::Status eval_positions(Frame<S> &frame, PositionsOp op) 
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_starts(Frame<S> &frame, StartsOp op) {
+  const std::vector<int64_t> &positions = frame.step.batch.positions;
+  Rows<S> y(static_cast<int64_t>(positions.size()), 1);
+  for (int64_t t = 0; t < y.rows; ++t)
+    y[t][0] = positions[static_cast<size_t>(t)] == 0 ? 1 : 0;
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 template <class S> absl::Status eval_rope_table(Frame<S> &frame, RopeTableOp op) {
   const std::vector<int64_t> &positions = frame.step.batch.positions;
   llvm::ArrayRef<float> frequencies = op.getInvFreq();
@@ -87,8 +96,10 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
   const auto heads = static_cast<int64_t>(op.getHeads()),
              window = static_cast<int64_t>(op.getWindow());
   const double scale = op.getScale().convertToFloat(), softcap = op.getSoftcap().convertToFloat();
-  // A position of the state is all its keys, then all its values.
-  const int64_t width = kv_heads * (key_dim + value_dim);
+  // A position of the state is all its keys, then all its values, unless these are columns of the
+  // keys.
+  const bool shared = op.getState().getType().getShared();
+  const int64_t width = kv_heads * (shared ? key_dim : key_dim + value_dim);
   Rows<S> y(query.rows, heads * value_dim);
   std::vector<double> weights, sums(static_cast<size_t>(value_dim));
   for (int64_t t = 0; t < query.rows; ++t) {
@@ -127,7 +138,8 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
         total += weight = std::exp(weight - largest);
       std::fill(sums.begin(), sums.end(), 0.0);
       for (int64_t j = first; j <= position; ++j) {
-        const double *value = state + j * width + kv_heads * key_dim + g * value_dim;
+        const double *value =
+            state + j * width + (shared ? g * key_dim : kv_heads * key_dim + g * value_dim);
         const double weight = weights[static_cast<size_t>(j - first)] / total;
         for (int64_t d = 0; d < value_dim; ++d)
           sums[static_cast<size_t>(d)] += weight * value[d];
@@ -143,6 +155,7 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
 
 template <class S> void add_attention_evals(EvalTable<S> &table) {
   table.template add<PositionsOp, eval_positions<S>>();
+  table.template add<StartsOp, eval_starts<S>>();
   table.template add<RopeTableOp, eval_rope_table<S>>();
   table.template add<RopeOp, eval_rope<S>>();
   table.template add<AttentionOp, eval_attention<S>>();

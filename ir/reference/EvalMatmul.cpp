@@ -82,6 +82,33 @@ template <class S> absl::Status eval_linear(Frame<S> &frame, LinearOp op) {
   return status;
 }
 
+template <class S> absl::Status eval_block_linear(Frame<S> &frame, BlockLinearOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  const WeightPtr &weight = frame.weight(op.getWeight());
+  WeightCache::Block bias;
+  if (op.getBias()) {
+    auto elements = frame.elements(op.getBias());
+    if (!elements.ok())
+      return elements.status();
+    bias = *elements;
+  }
+  Rows<S> y(x.rows, weight->rows());
+  const int64_t outputs = weight->shape()[1], inputs = weight->cols();
+  const int64_t step = WeightCache::block_rows(*weight);
+  for (int64_t first = 0; first < y.cols; first += step) {
+    auto block = frame.step.weights.cache.block(weight, first / step);
+    if (!block.ok())
+      return block.status();
+    const float *w = (*block)->data();
+    for (int64_t n = first; n < std::min(y.cols, first + step); ++n, w += inputs)
+      for (int64_t t = 0; t < x.rows; ++t)
+        y[t][n] = dot(x[t] + n / outputs * inputs, w, inputs) +
+                  (bias ? static_cast<S>((*bias)[static_cast<size_t>(n)]) : S(0));
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 template <class S> absl::Status eval_quantize_rows(Frame<S> &frame, QuantizeRowsOp op) {
   constexpr int64_t kPair = 32;
   Rows<S> y = frame.rows(op.getInput());
@@ -120,6 +147,7 @@ template <class S> absl::Status eval_embedding(Frame<S> &frame, EmbeddingOp op) 
 
 template <class S> void add_matmul_evals(EvalTable<S> &table) {
   table.template add<LinearOp, eval_linear<S>>();
+  table.template add<BlockLinearOp, eval_block_linear<S>>();
   table.template add<QuantizeRowsOp, eval_quantize_rows<S>>();
   table.template add<EmbeddingOp, eval_embedding<S>>();
 }

@@ -184,11 +184,72 @@ template <class S> absl::Status eval_causal_conv1d(Frame<S> &frame, CausalConv1d
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_token_shift(Frame<S> &frame, TokenShiftOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  const PackedBatch &batch = frame.step.batch;
+  Rows<S> y(x.rows, x.cols);
+  for (int64_t t = 0; t < x.rows; ++t) {
+    const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
+    std::vector<double> &window = frame.step.state.fixed(slot, frame.state(op.getState()), x.cols);
+    for (int64_t c = 0; c < x.cols; ++c)
+      y[t][c] = static_cast<S>(
+          std::exchange(window[static_cast<size_t>(c)], static_cast<double>(x[t][c])));
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_scan(Frame<S> &frame, ScanOp op) {
+  const PackedBatch &batch = frame.step.batch;
+  const int64_t states = op.states(), cols = op.columns();
+  std::vector<Rows<S>> results(op.getNumResults(), Rows<S>(batch.num_tokens(), cols));
+  const auto row_of = [](const S *numbers, int64_t count) {
+    Rows<S> row(1, count);
+    std::copy_n(numbers, count, row.data.begin());
+    return std::make_shared<const Rows<S>>(std::move(row));
+  };
+  for (int64_t t = 0; t < batch.num_tokens(); ++t) {
+    const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
+    std::vector<double> &state =
+        frame.step.state.fixed(slot, frame.state(op.getState()), states * cols);
+    std::vector<Value<S>> arguments;
+    for (int64_t s = 0; s < states; ++s) {
+      Rows<S> row(1, cols);
+      for (int64_t c = 0; c < cols; ++c)
+        row.data[static_cast<size_t>(c)] =
+            static_cast<S>(state[static_cast<size_t>(s * cols + c)]);
+      arguments.emplace_back(std::make_shared<const Rows<S>>(std::move(row)));
+    }
+    for (mlir::Value input : op.getInputs())
+      if (mlir::isa<WeightType>(input.getType()))
+        arguments.push_back(frame.value_of(input));
+      else
+        arguments.emplace_back(row_of(frame.rows(input)[t], frame.rows(input).cols));
+    auto yielded = frame.run(op.getBody(), std::move(arguments));
+    if (!yielded.ok())
+      return yielded.status();
+    const auto row = [&](int64_t i) -> const Rows<S> & {
+      return *std::get<std::shared_ptr<const Rows<S>>>((*yielded)[static_cast<size_t>(i)]);
+    };
+    for (int64_t s = 0; s < states; ++s)
+      for (int64_t c = 0; c < cols; ++c)
+        state[static_cast<size_t>(s * cols + c)] =
+            static_cast<double>(row(s).data[static_cast<size_t>(c)]);
+    for (size_t i = 0; i < results.size(); ++i)
+      std::copy_n(row(states + static_cast<int64_t>(i)).data.begin(), cols, results[i][t]);
+  }
+  for (auto [result, rows] : llvm::zip_equal(op.getResults(), results))
+    frame.set_rows(result, std::move(rows));
+  return absl::OkStatus();
+}
+
 } // namespace
 
 template <class S> void add_scan_evals(EvalTable<S> &table) {
   table.template add<LinearRecurrenceOp, eval_linear_recurrence<S>>();
   table.template add<CausalConv1dOp, eval_causal_conv1d<S>>();
+  table.template add<TokenShiftOp, eval_token_shift<S>>();
+  table.template add<ScanOp, eval_scan<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_scan_evals)
 

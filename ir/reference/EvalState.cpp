@@ -78,26 +78,30 @@ void add_rounding(const S *given, const double *stored, int64_t dim, StateFormat
 }
 
 template <class S> absl::Status eval_kv_append(Frame<S> &frame, KvAppendOp op) {
-  const Rows<S> &keys = frame.rows(op.getKeys()), &values = frame.rows(op.getValues());
+  const Rows<S> &keys = frame.rows(op.getKeys());
+  const Rows<S> *values = op.getValues() ? &frame.rows(op.getValues()) : nullptr;
   const PackedBatch &batch = frame.step.batch;
   StateType type = op.getState().getType();
   if (frame.step.exact_formats)
-    type = StateType::get(type.getContext(), type.getKind(), type.getShape(), StateFormat::f32);
-  const int64_t width = keys.cols + values.cols;
+    type = type.in(StateFormat::f32);
+  const int64_t width = keys.cols + (values ? values->cols : 0);
   for (int64_t t = 0; t < keys.rows; ++t) {
     const int64_t position = batch.positions[static_cast<size_t>(t)];
     const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
     double *state =
         frame.step.state.growing(slot, frame.state(op.getState()), width, position + 1).data() +
         position * width;
-    for (const Rows<S> *rows : {&keys, &values}) {
+    for (const Rows<S> *rows : {&keys, values}) {
+      if (!rows)
+        continue;
       const int64_t heads = type.getShape()[0], dim = rows->cols / heads;
       for (int64_t head = 0; head < heads; ++head) {
         const S *from = (*rows)[t] + head * dim;
         store(from, dim, type.getFormat(), state + head * dim);
         add_rounding(from, state + head * dim, dim, type.getFormat(),
                      frame.step.state.rounding(frame.state(op.getState()),
-                                               rows == &keys ? head : heads + head, 2 * heads));
+                                               rows == &keys ? head : heads + head,
+                                               values ? 2 * heads : heads));
       }
       for (int64_t i = 0; i < rows->cols; ++i) {
         const double given = static_cast<double>((*rows)[t][i]);

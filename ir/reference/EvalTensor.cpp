@@ -43,6 +43,12 @@ double unary_value(UnaryKind kind, double x) {
     return x * unary_value(UnaryKind::relu6, x + 3) / 6;
   case UnaryKind::gelu_10:
     return std::min(unary_value(UnaryKind::gelu_erf, x), 10.0);
+  case UnaryKind::abs:
+    return std::abs(x);
+  case UnaryKind::log_sigmoid:
+    return x < 0 ? x - std::log1p(std::exp(x)) : -std::log1p(std::exp(-x));
+  case UnaryKind::one_minus_square_root:
+    return x > 0 ? 0 : std::sqrt(-std::expm1(2 * x));
   }
   llvm_unreachable("a unary kind of the dialect");
 }
@@ -57,6 +63,10 @@ template <class S> S apply(BinaryKind kind, S x, S r) {
     return x * r;
   case BinaryKind::sub:
     return x - r;
+  case BinaryKind::max:
+    return x != x || x > r ? x : r; // NaN is larger than anything
+  case BinaryKind::div:
+    return x / r;
   }
   llvm_unreachable("a binary kind of the dialect");
 }
@@ -137,6 +147,37 @@ template <class S> absl::Status eval_slice(Frame<S> &frame, SliceOp op) {
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_concat(Frame<S> &frame, ConcatOp op) {
+  Rows<S> y(frame.rows(op.getInputs().front()).rows, colsOf(op.getType()));
+  const auto groups = static_cast<int64_t>(op.getGroups());
+  for (int64_t t = 0; t < y.rows; ++t) {
+    S *to = y[t];
+    for (int64_t g = 0; g < groups; ++g)
+      for (mlir::Value input : op.getInputs()) {
+        const Rows<S> &x = frame.rows(input);
+        const int64_t cols = x.cols / groups;
+        to = std::copy_n(x[t] + g * cols, cols, to);
+      }
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
+template <class S> absl::Status eval_group_sum(Frame<S> &frame, GroupSumOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  Rows<S> y(x.rows, colsOf(op.getType()));
+  const int64_t cols = x.cols / y.cols;
+  for (int64_t t = 0; t < y.rows; ++t)
+    for (int64_t g = 0; g < y.cols; ++g) {
+      double sum = 0;
+      for (int64_t c = g * cols; c < (g + 1) * cols; ++c)
+        sum += static_cast<double>(x[t][c]);
+      y[t][g] = static_cast<S>(sum);
+    }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 template <class S> absl::Status eval_gather_rows(Frame<S> &frame, GatherRowsOp op) {
   const Rows<S> &x = frame.rows(op.getInput());
   const Indices &rows = frame.indices(op.getRows());
@@ -161,6 +202,8 @@ template <class S> void add_tensor_evals(EvalTable<S> &table) {
   table.template add<ClampOp, eval_clamp<S>>();
   table.template add<GatedActOp, eval_gated_act<S>>();
   table.template add<SliceOp, eval_slice<S>>();
+  table.template add<ConcatOp, eval_concat<S>>();
+  table.template add<GroupSumOp, eval_group_sum<S>>();
   table.template add<GatherRowsOp, eval_gather_rows<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_tensor_evals)

@@ -135,12 +135,15 @@ public:
       const auto wide = static_cast<double>(*x);
       *x = static_cast<float>(fn_ == "neg_exp"   ? -std::exp(wide)
                               : fn_ == "add_one" ? 1.0 + wide
+                              : fn_ == "softplus" ? softplus(wide)
                                                  : factor_ * wide);
     }
     return absl::OkStatus();
   }
 
 private:
+  static double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+
   WeightPtr input_;
   std::string fn_;
   double factor_; ///< of scale

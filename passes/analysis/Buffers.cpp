@@ -69,11 +69,16 @@ int64_t kvPartBytes(StateFormat format, int64_t dim) {
   llvm_unreachable("a state has one of these formats");
 }
 
+int64_t kvHeadBytes(StateType type) {
+  ArrayRef<int64_t> shape = type.getShape();
+  const int64_t keys = kvPartBytes(type.getFormat(), shape[1]);
+  return type.getShared() ? keys : keys + kvPartBytes(type.getFormat(), shape[2]);
+}
+
 int64_t stateBytes(StateType type) {
   ArrayRef<int64_t> shape = type.getShape();
   if (type.getKind() == StateKind::kv)
-    return shape[0] *
-           (kvPartBytes(type.getFormat(), shape[1]) + kvPartBytes(type.getFormat(), shape[2]));
+    return shape[0] * kvHeadBytes(type);
   return count(shape) * 4;
 }
 

@@ -44,6 +44,9 @@ int64_t packedBytes(PackedOp packed);
 /// Bytes of the keys of a kv head in a page, `dim` numbers a position; or of its values.
 int64_t kvPartBytes(StateFormat format, int64_t dim);
 
+/// Bytes of a kv head in a page: its keys', then, unless the state is shared, its values'.
+int64_t kvHeadBytes(StateType type);
+
 /// Bytes of a state: of a kv state, its part of a page (kPagePositions positions), of
 /// the others, its part of a slot.
 int64_t stateBytes(StateType type);

@@ -22,7 +22,10 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
           fuse(attention, {{attention.getQuery(), attention.getState().getType().getShape()[1]}});
         } else if (auto append = dyn_cast<KvAppendOp>(op)) {
           ArrayRef<int64_t> shape = append.getState().getType().getShape();
-          fuse(append, {{append.getKeys(), shape[1]}, {append.getValues(), shape[2]}});
+          SmallVector<Heads, 2> inputs = {{append.getKeys(), shape[1]}};
+          if (append.getValues())
+            inputs.push_back({append.getValues(), shape[2]});
+          fuse(append, inputs);
         }
       }
   }
@@ -42,7 +45,7 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
   }
 
   /// Takes what the rows come from, the last first, as far as it works head by head: ropes and
-  /// norms, in any order, and bounds and scales of every element.
+  /// norms, in any order, bounds and scales of every element, and what heads are put together of.
   static void takeRows(const Heads &heads, Joins prologue, AnchorRegion &region) {
     for (Operation *op = heads.rows.getDefiningOp(); op && joins(prologue, op);
          op = op->getOperand(0).getDefiningOp()) {
@@ -54,6 +57,12 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
         why = "its result has other uses";
       if (!region.take(op, why, op))
         return;
+      if (auto concat = dyn_cast<ConcatOp>(op)) {
+        for (Value input : concat.getInputs())
+          takeRows({input, colsOf(input.getType()) / static_cast<int64_t>(concat.getGroups())},
+                   prologue, region);
+        return;
+      }
     }
   }
 };

@@ -56,7 +56,7 @@ struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
     replacer.addReplacement([&](StateType type) -> std::optional<Type> {
       if (!change(type))
         return std::nullopt;
-      return StateType::get(type.getContext(), type.getKind(), type.getShape(), *format);
+      return type.in(*format);
     });
     replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true,
                                           /*replaceLocs=*/false, /*replaceTypes=*/true);

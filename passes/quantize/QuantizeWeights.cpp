@@ -120,6 +120,17 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   std::string formatFor(FusedOp fused, WeightRole role, WeightType type) {
     if (role != WeightRole::matrix)
       return kPlain.str();
+    std::string format = formatOfMatrix(fused, type);
+    // Rows are quantized as a whole, in pairs of groups that blocks need not begin at: a
+    // block-diagonal matrix multiplies floats. In 32 bits its products have the same bits alone and
+    // among others.
+    if (isa_and_nonnull<BlockLinearOp>(fused.anchorOp().getOperation()))
+      if (const formats::Format *found = formats::find_format(format); found && !found->is_float())
+        return kPlain.str();
+    return format;
+  }
+
+  std::string formatOfMatrix(FusedOp fused, WeightType type) {
     if (target.empty())
       return type.getFormat().str();
     if (fused.getAnchor() == Anchor::linear && computesChoice(fused))

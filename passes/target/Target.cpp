@@ -24,6 +24,7 @@ AnchorTraits cpuTraits(Anchor anchor) {
   switch (anchor) {
   case Anchor::linear:
   case Anchor::expert_linear:
+  case Anchor::block_linear:
   case Anchor::attention:
     return {.fetchesWork = true};
   case Anchor::rows:
@@ -33,6 +34,8 @@ AnchorTraits cpuTraits(Anchor anchor) {
   case Anchor::kv_append:
   case Anchor::linear_recurrence:
   case Anchor::causal_conv1d:
+  case Anchor::token_shift:
+  case Anchor::scan:
     return {};
   }
   llvm_unreachable("an anchor that the cpu has no traits for");

@@ -285,6 +285,10 @@ QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, A
   }
 }
 
+/// Lane numbers, for shuffles that are computed.
+template <class T, T... Lane> struct Lanes {};
+using AllLanes = __make_integer_seq<Lanes, int, 16>;
+
 /// Writes a page as one of float32.
 template <class T>
 QK_SHARED void to_floats(const void *keys, const void *values, const void *next_keys, int64_t d,
@@ -296,6 +300,51 @@ QK_SHARED void to_floats(const void *keys, const void *values, const void *next_
   Stored<T>::fetch_scales(next_values);
   keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});
   values_to_floats(Stored<T>::at(values, v), v, to + kPage * d, {next_values.numbers});
+}
+
+/// Exchanges, of two rows 2^k apart in a square of 16, what lies above the diagonal of blocks of H.
+template <int H, int... Lane>
+QK_INLINE void exchange(F32x16 &above, F32x16 &below, Lanes<int, Lane...>) {
+  const F32x16 a = above, b = below;
+  above = __builtin_shufflevector(a, b, ((Lane & H) != 0 ? 16 + Lane - H : Lane)...);
+  below = __builtin_shufflevector(a, b, ((Lane & H) != 0 ? 16 + Lane : Lane + H)...);
+}
+template <int H> QK_INLINE void exchange_blocks(F32x16 (&rows)[16]) {
+  QK_UNROLL for (int i = 0; i < 16; ++i)
+    if ((i & H) == 0)
+      exchange<H>(rows[i], rows[i + H], AllLanes());
+}
+
+/// Writes what attention reads of a page whose values are the first v columns of its keys as a page
+/// of float32 has them: the keys, unless they are floats already, and the values.
+template <class T>
+QK_SHARED void shared_to_floats(const void *keys, const void *next_keys, int64_t d, int64_t v,
+                                float *to) {
+  const auto next = Stored<T>::at(next_keys, d);
+  Stored<T>::fetch_scales(next);
+  const float *floats = static_cast<const float *>(keys);
+  if constexpr (sizeof(T) != 4) {
+    keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});
+    floats = to;
+  }
+  float *values = to + kPage * d;
+  for (int64_t column = 0; column < v; column += 16) {
+    const int64_t width = v - column < 16 ? v - column : 16;
+    for (int first = 0; first < kPage; first += 16) {
+      // Rows are columns of keys with lanes over positions, and become the reverse.
+      F32x16 rows[16] = {};
+      const float *at = floats + first * d + 16 * column;
+      for (int64_t i = 0; i < width; ++i)
+        rows[i] = load<F32x16>(at + 16 * i);
+      exchange_blocks<8>(rows);
+      exchange_blocks<4>(rows);
+      exchange_blocks<2>(rows);
+      exchange_blocks<1>(rows);
+      float *value = values + column * kPage + first * width;
+      QK_UNROLL for (int p = 0; p < 16; ++p)
+          store_masked(value + p * width, first_lanes(width), rows[p]);
+    }
+  }
 }
 
 /// Rows from which on a page that they share is better made floats first. With AVX-512 conversions
@@ -392,6 +441,12 @@ QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
     to_floats<T>(page->keys, page->values, page->next_keys, page->d, page->v, to);                 \
   }
 QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS)
+
+#define QK_ATTN_SHARED(NAME, T)                                                                    \
+  QK_KERNEL void qk_attn_shared_##NAME(const QkPage *page, float *to) {                            \
+    shared_to_floats<T>(page->keys, page->next_keys, page->d, page->v, to);                        \
+  }
+QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED)
 
 QK_KERNEL void qk_attn_init_row(const QkSoftmax *row, int64_t v) {
   const QkSoftmax state = *row;

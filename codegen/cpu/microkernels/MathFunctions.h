@@ -179,6 +179,12 @@ template <class T> QK_INLINE T softplus(T x) {
   return x > 20.0f ? x : result;
 }
 
+/// sqrt(1 - e^2x) for x <= 0, by 1 - e^2x = tanh(-x) (1 + e^2x), in which nothing cancels.
+template <class T> QK_INLINE T one_minus_square_root(T x) {
+  const T below = clamp_above(x, 0.0f);
+  return square_root(hyperbolic_tangent(-below) * (exponential(below + below) + 1.0f));
+}
+
 /// sin(x + quarter*pi/2), in double: x = n pi/2 + r with |r| <= pi/4, pi/2 in two parts, then
 /// Taylor series, whose error (under 1e-11) only shows where the float result is next to a tie.
 QK_INLINE float sine_of_quarter(float x, uint64_t quarter) {

@@ -364,6 +364,10 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(int64_t, qk_attn_floats_from_##NAME, (void))                                                   \
   X(void, qk_attn_floats_##NAME, (const QkPage *page, float *to))
 
+// qk_attn_shared_<format>: the same of a page that holds keys alone, whose first v numbers are the
+// values; of one in f32 only the values are written, at to + P * d.
+#define QK_ATTN_SHARED_(NAME, TYPE, X) X(void, qk_attn_shared_##NAME, (const QkPage *page, float *to))
+
 // qk_store_{key,value}_<format>: stores a head's key of d floats, or value of v, at `place` of a
 // page's keys or values, in the format: rounded to nearest even, where what is finite stays so: f16
 // and bf16 end at their largest number. In int8, groups of QUERN_KV_GROUP have a scale of amax /
@@ -450,6 +454,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   QK_SCALAR_FUNCTIONS_(X)                                                                          \
   QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK_, X)                                                        \
   QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS_, X)                                                  \
+  QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED_, X)                                                        \
   QK_FOR_EACH_KV_FORMAT(QK_KV_STORE_, X)                                                           \
   QK_ATTN_ROWS_(X)                                                                                 \
   QK_RECURRENCES_(X)                                                                               \

@@ -21,6 +21,9 @@
 //   leaky_relu  1
 //   hardswish   1.5 ulp of x; NaN for -inf, as torch has it
 //   gelu_10     2 ulp of x
+//   abs         exact
+//   log_sigmoid 2; x itself for x < -20
+//   one_minus_square_root 2.5
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H
 
@@ -41,7 +44,10 @@
   E(X, relu6, clamp_above(clamp_below(x, 0.0f), 6.0f))                                             \
   E(X, leaky_relu, x < 0.0f ? 0.01f * x : x)                                                       \
   E(X, hardswish, x * (clamp_above(clamp_below(x + 3.0f, 0.0f), 6.0f) / 6.0f))                     \
-  E(X, gelu_10, clamp_above(gelu_erf(x), 10.0f))
+  E(X, gelu_10, clamp_above(gelu_erf(x), 10.0f))                                                   \
+  E(X, abs, absolute(x))                                                                           \
+  E(X, log_sigmoid, -softplus(-x))                                                                 \
+  E(X, one_minus_square_root, one_minus_square_root(x))
 // clang-format on
 
 #endif // QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H

@@ -32,6 +32,7 @@ struct AttentionTile {
 
 /// The specialisation `S` is a struct of constants:
 ///   kFormat, kKeyDim, kValueDim   of the kv state
+///   kShared                       values are the first columns of the keys, and not stored
 ///   kKvHeads, kGroup              kv heads, and the query heads that share one
 ///   kTokens, kHeads               the most of a tile; where kHeads < kGroup, kTokens is 1
 ///   kWindow                       positions that a token sees, its own among them; 0: all
@@ -45,7 +46,7 @@ template <class S> struct Attention {
 
   using Keys = kv::Part<S::kFormat, S::kKeyDim>;
   using Values = kv::Part<S::kFormat, S::kValueDim>;
-  static constexpr int kHeadBytes = Keys::kBytes + Values::kBytes;
+  static constexpr int kHeadBytes = Keys::kBytes + (S::kShared ? 0 : Values::kBytes);
 
   /// A query's floats, padded so that four are read at once.
   static constexpr int kQueryStride = (S::kKeyDim + 3) / 4 * 4;
@@ -490,20 +491,27 @@ private:
     /// Of several that lie in one page, from `place` on: 0 for those outside of [from, to).
     template <int N> QN_DEVICE void load(int place, int from, int to, float (&values)[N]) const {
       static_assert(QUERN_KV_PAGE % N == 0);
-      const u8 *const page = page_at(memory, place) + Keys::kBytes;
+      const u8 *const page = page_at(memory, place);
       const int in_page = place % QUERN_KV_PAGE;
-      const auto *const numbers =
-          Values::numbers(page) + column / 16 * 16 * QUERN_KV_PAGE + in_page * width + column % 16;
-      const float *const scales =
-          Values::scales(page) + column / kv::kGroup * QUERN_KV_PAGE + in_page;
+      const int group = column / kv::kGroup * QUERN_KV_PAGE + in_page;
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         values[i] = 0.0f;
         if (place + i < from || place + i >= to)
           continue;
-        values[i] = kv::as_float<S::kFormat>(numbers[i * width]);
-        if constexpr (Values::kScaled)
-          values[i] *= scales[i];
+        if constexpr (S::kShared) {
+          values[i] = kv::as_float<S::kFormat>(
+              Keys::numbers(page)[Keys::key_at(column, in_page + i)]);
+          if constexpr (Keys::kScaled)
+            values[i] *= Keys::scales(page)[group + i];
+        } else {
+          const u8 *const own = page + Keys::kBytes;
+          values[i] = kv::as_float<S::kFormat>(
+              Values::numbers(own)[column / 16 * 16 * QUERN_KV_PAGE + (in_page + i) * width +
+                                   column % 16]);
+          if constexpr (Values::kScaled)
+            values[i] *= Values::scales(own)[group + i];
+        }
       }
     }
   };

@@ -145,6 +145,12 @@ QN_DEVICE float softplus(float x) {
   return x > 20.0f ? x : result;
 }
 
+/// sqrt(1 - e^2x) for x <= 0, by 1 - e^2x = tanh(-x) (1 + e^2x), in which nothing cancels.
+QN_DEVICE float one_minus_square_root(float x) {
+  const float below = clamp_above(x, 0.0f);
+  return __fsqrt_rn(hyperbolic_tangent(-below) * (exponential(below + below) + 1.0f));
+}
+
 /// x = n pi/2 + high + low with |high| <= pi/4 and |low| at most half its last place: pi/2 in three
 /// floats, of which the first times n comes off exactly for |x| <= 1e7 (n has 23 bits then, and
 /// what is left lies between 2^-23 and 4).

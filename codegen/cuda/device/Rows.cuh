@@ -17,6 +17,8 @@ QN_DEVICE float clamped(float x, float least, float most) {
 
 /// x or a bound, if it is above that; NaN stays NaN.
 QN_DEVICE float at_most(float x, float most) { return x > most ? most : x; }
+/// The larger of two; NaN where one is.
+QN_DEVICE float larger(float x, float y) { return x != x || x > y ? x : y; }
 
 /// A norm's weight or bias: null where there is none; and how far those of the next group are, 0
 /// where all groups share one.
@@ -110,6 +112,19 @@ QN_DEVICE void rope(const float *x, const float *table, float *y) {
       const int at = i / kRest * kHeadDim + kRotated + i % kRest;
       y[at] = x[at];
     });
+}
+
+/// The sums of kGroups groups of kGroup columns, each a warp's: lane i's columns are i, i + 32, ...
+template <class Team, int kGroup, int kGroups>
+QN_DEVICE void group_sum(const float *x, float *y) {
+  for (int group = Team::warp(); group < kGroups; group += Team::kTeamWarps) {
+    float sum = 0.0f;
+    for (int i = lane(); i < kGroup; i += kWarpLanes)
+      sum += x[group * kGroup + i];
+    sum = warp_sum(sum);
+    if (lane() == 0)
+      y[group] = sum;
+  }
 }
 
 /// Cosines and sines, times a scale, of the angles position * frequencies[i].

@@ -97,6 +97,14 @@ const FunctionCase kFunctions[] = {
        return gelu > 10 ? 10 : gelu;
      },
      2, true},
+    {"abs", &Kernels::qk_abs, [](double x) { return std::abs(x); }, 0},
+    {"log_sigmoid", &Kernels::qk_log_sigmoid,
+     [](double x) {
+       return x < -20 ? x : std::min(x, 0.0) - std::log1p(std::exp(-std::abs(x)));
+     },
+     2},
+    {"one_minus_square_root", &Kernels::qk_one_minus_square_root,
+     [](double x) { return x > 0 ? 0 : std::sqrt(-std::expm1(2 * x)); }, 2.5},
     {"round_bf16", &Kernels::qk_round_bf16, round_to_bf16, 0},
     {"sqrt", &Kernels::qk_sqrt, [](double x) { return std::sqrt(x); }, 0.5},
     {"rsqrt", &Kernels::qk_rsqrt, [](double x) { return 1 / std::sqrt(x); }, 1.5},

@@ -121,6 +121,11 @@ inline constexpr ModelCase kModelCases[] = {
     {"olmo_int8", "olmo.mlir", "int8", true},
     {"residual_f32", "residual.mlir", "f32", false},
     {"residual_int4", "residual.mlir", "int4", true},
+    {"latent_f32", "latent.mlir", "f32", false},
+    {"latent_int8", "latent.mlir", "int8", true, "int8"},
+    {"latent_kv_bf16", "latent.mlir", "int4", true, "bf16"},
+    {"shift_f32", "shift.mlir", "f32", false},
+    {"shift_int4", "shift.mlir", "int4", true},
 };
 
 /// The cases that are tried on the less demanding of the GPUs' variants too: compiling them takes

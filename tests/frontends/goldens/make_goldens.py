@@ -38,6 +38,15 @@ FALCON = dict(model_type="falcon", vocab_size=23, hidden_size=24, num_hidden_lay
               ffn_hidden_size=40, bos_token_id=1, eos_token_id=2)
 
 
+# Latent attention, with dense MLPs in all layers.
+LATENT = dict(num_key_value_heads=6, q_lora_rank=10, kv_lora_rank=12, qk_rope_head_dim=4, qk_nope_head_dim=6, v_head_dim=5,
+              first_k_dense_replace=3, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=8, n_group=1,
+              topk_group=1)
+RWKV = dict(model_type="rwkv", vocab_size=23, hidden_size=24, num_hidden_layers=3, context_length=64)
+XLSTM = dict(model_type="xlstm", vocab_size=23, hidden_size=24, num_heads=3, num_hidden_layers=3, chunk_size=4,
+             ffn_round_up_to_multiple_of=8)
+
+
 def dense(model_type, **changes):
     return dict(DENSE, model_type=model_type) | changes
 
@@ -155,6 +164,17 @@ CASES = {
     "hunyuan_v1_dense": (dense("hunyuan_v1_dense", head_dim=8), {}),
     "hunyuan_v1_dense-alpha": (dense("hunyuan_v1_dense", head_dim=8, attention_bias=True,
                                      **rope(rope_type="dynamic", alpha=50.0, factor=1.0)), {}),
+    "deepseek_v3-dense": (dense("deepseek_v3", **LATENT), {}),
+    "deepseek_v3-dense-yarn": (dense("deepseek_v3", **LATENT, attention_bias=True, rope_interleave=False, **rope(
+        rope_type="yarn", factor=8.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5, mscale=0.7,
+        mscale_all_dim=1.3)), {}),
+    "deepseek_v2-dense": (dense("deepseek_v2", **dict(LATENT, q_lora_rank=None)), {}),
+    "recurrent_gemma": (dict(model_type="recurrent_gemma", vocab_size=23, hidden_size=24, intermediate_size=72, num_hidden_layers=4,
+                             num_attention_heads=3, num_key_value_heads=1, lru_width=36, attention_window_size=4), {}),
+    "rwkv": (dict(RWKV), {}),
+    "rwkv-rescaled": (dict(RWKV, num_hidden_layers=5, attention_hidden_size=20, intermediate_size=36, rescale_every=2), {}),
+    "xlstm": (dict(XLSTM), {}),
+    "xlstm-bias": (dict(XLSTM, use_bias=True, tie_word_embeddings=True, gate_soft_cap=2.0, output_logit_soft_cap=3.0), {}),
     "mamba2": (dict(MAMBA2, model_type="mamba2"), {}),
     "mamba2-bias-limits": (dict(MAMBA2, model_type="mamba2", use_bias=True, use_conv_bias=False, n_groups=1, conv_kernel=3,
                                 time_step_limit=(0.3, 0.9), tie_word_embeddings=True, hidden_act="gelu"), {}),
@@ -237,7 +257,8 @@ def generate(name, count, mean, spread):
 def statistics(name, shape):
     """Mean and spread as in a trained model, strong enough for every part of it to show in the logits."""
     last = name.split(".")[-1]
-    special = dict(A_log=(0.5, 0.5), dt_bias=(-0.5, 0.5), D=(1.0, 0.3), bias=(0.0, 0.3))
+    special = dict(A_log=(0.5, 0.5), dt_bias=(-0.5, 0.5), D=(1.0, 0.3), bias=(0.0, 0.3), recurrent_param=(-3.0, 1.0),
+                   time_decay=(-1.0, 0.5), time_first=(0.0, 0.5))
     if last in special:
         return special[last]
     if len(shape) == 1:
@@ -291,8 +312,8 @@ def golden(config, rewritten):
     written = json.loads(cfg.to_json_string())
     written["architectures"] = [type(model).__name__]
     written.update(rewritten)
-    # A missing sliding_window is the class's, null is none.
-    kept = {k: v for k, v in written.items() if v is not None or k == "sliding_window" and k in settings}
+    # A missing sliding_window or q_lora_rank is the class's, null is none.
+    kept = {k: v for k, v in written.items() if v is not None or k in ("sliding_window", "q_lora_rank") and k in settings}
     return dict(config=kept, tensors=tensors, tokens=tokens,
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 

@@ -41,7 +41,8 @@ const char kFunction[] = R"(
       %c: tensor<?x32xf32, #quern.dims<"T">>, %b: tensor<?x32xf32, #quern.dims<"T">>,
       %decay: tensor<?x4xf32, #quern.dims<"T">>, %ssm: !quern.state<recurrent, 4x16x16>,
       %conv: !quern.weight<64x4, "f32">, %conv3: !quern.weight<64x1x4, "f32">,
-      %window: !quern.state<window, 64x3>) {
+      %window: !quern.state<window, 64x3>, %shift: !quern.state<window, 64x1>,
+      %most: !quern.state<recurrent, 1x1x64>, %blocks: !quern.weight<4x32x16, "f32">) {
 )";
 
 struct Example {

@@ -136,7 +136,7 @@ func.func @f(%w: !quern.weight<4x8, "f32">) {
 
 // Tests that weight_map C1: fn is known.
 func.func @f(%w: !quern.weight<4, "f32">) {
-  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp or add_one, or scale}}
+  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp, add_one, softplus or scale}}
   %y = quern.weight_map "sqrt" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   return
 }

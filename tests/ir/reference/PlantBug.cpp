@@ -74,8 +74,7 @@ struct PlantBug : PassWrapper<PlantBug, OperationPass<ModuleOp>> {
     replacer.addReplacement([](quern::StateType type) -> std::optional<Type> {
       if (type.getKind() != quern::StateKind::kv)
         return std::nullopt;
-      return quern::StateType::get(type.getContext(), type.getKind(), type.getShape(),
-                                   quern::StateFormat::int8);
+      return type.in(quern::StateFormat::int8);
     });
     replacer.replaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false,
                                /*replaceTypes=*/true);

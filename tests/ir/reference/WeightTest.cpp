@@ -85,14 +85,14 @@ TEST(WeightTest, ConvertToAFormatThatIsOnlyReadFails) {
 
 TEST(WeightTest, MapsAreRoundedToFloat32) {
   const Matrix w = synthetic("w", 1, 4);
-  for (const std::string fn : {"neg_exp", "add_one", "scale"}) {
+  const auto of = [](const std::string &fn, double x) {
+    return fn == "neg_exp" ? -std::exp(x) : fn == "add_one" ? 1 + x : fn == "scale" ? double(0.3f) * x : std::log1p(std::exp(x));
+  };
+  for (const std::string fn : {"neg_exp", "add_one", "softplus", "scale"}) {
     Matrix y = lookup(kTokens, 4);
     for (int64_t t = 0; t < 3; ++t)
       for (int64_t c = 0; c < 4; ++c)
-        y.at(t, c) *=
-            static_cast<double>(static_cast<float>(fn == "neg_exp"   ? -std::exp(w.at(0, c))
-                                                   : fn == "add_one" ? 1 + w.at(0, c)
-                                                                     : double(0.3f) * w.at(0, c)));
+        y.at(t, c) *= static_cast<double>(static_cast<float>(of(fn, w.at(0, c))));
     expect_step(step_text(4, 4, weight_text("w", "4"),
                           std::string(R"(%w = quern.weight_ref @w : !quern.weight<4, "f32">
 %m = quern.weight_map ")") + fn +

@@ -123,3 +123,53 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
   %r = quern.gather_rows %a, %rows : (!T8, !rows) -> !R8
   return %r : !R8
 }
+
+// -----
+
+// Tests that latent and rotary columns are put together where they are read, with the norm and the ropes that they come from.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!rows = tensor<?xi32, #quern.dims<"R">>
+!R12 = tensor<?x12xf32, #quern.dims<"R">>
+!T2 = tensor<?x2xf32, #quern.dims<"T">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T6 = tensor<?x6xf32, #quern.dims<"T">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+!T12 = tensor<?x12xf32, #quern.dims<"T">>
+!T18 = tensor<?x18xf32, #quern.dims<"T">>
+// CHECK-LABEL: @step
+// CHECK: %[[X:.*]] = quern.embedding
+// CHECK: quern.fused kv_append(%[[X]],
+// CHECK: quern.rms_norm
+// CHECK: quern.rope
+// CHECK: quern.concat
+// CHECK-NEXT: quern.kv_append
+// CHECK-NEXT: quern.yield
+// CHECK: quern.fused attention(%[[X]],
+// CHECK: quern.rope
+// CHECK: quern.concat
+// CHECK-NEXT: quern.attention
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rms_norm, quern.rope, quern.concat joined the kv_append"
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rope, quern.concat joined the attention"
+quern.weight @embed : !quern.weight<16x18, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @norm : !quern.weight<4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.declare_state @kv : !quern.state<kv, 1x6x4, shared>
+func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R12 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x18, "f32">
+  %norm = quern.weight_ref @norm : !quern.weight<4, "f32">
+  %kv = quern.state_ref @kv : !quern.state<kv, 1x6x4, shared>
+  %cs = quern.rope_table %batch {inv_freq = array<f32: 1.0>} : !T2
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x18, "f32">) -> !T18
+  %c0 = quern.slice %x {offset = 0 : i64} : !T18 -> !T4
+  %c = quern.rms_norm %c0, %norm {eps = 1.0e-5 : f32} : (!T4, !quern.weight<4, "f32">) -> !T4
+  %k0 = quern.slice %x {offset = 4 : i64} : !T18 -> !T2
+  %k = quern.rope %k0, %cs {head_dim = 2 : i64} : (!T2, !T2) -> !T2
+  %key = quern.concat %c, %k : (!T4, !T2) -> !T6
+  quern.kv_append %key, %batch, %kv : !T6, !quern.batch, !quern.state<kv, 1x6x4, shared>
+  %q0 = quern.slice %x {offset = 6 : i64} : !T18 -> !T12
+  %r0 = quern.slice %x {offset = 0 : i64} : !T18 -> !T6
+  %r = quern.rope %r0, %cs {head_dim = 2 : i64} : (!T6, !T2) -> !T6
+  %query = quern.concat %q0, %r {groups = 3 : i64} : (!T12, !T6) -> !T18
+  %a = quern.attention %query, %batch, %kv {heads = 3 : i64, scale = 0.5 : f32} : (!T18, !quern.batch, !quern.state<kv, 1x6x4, shared>) -> !T12
+  %y = quern.gather_rows %a, %rows : (!T12, !rows) -> !R12
+  return %y : !R12
+}

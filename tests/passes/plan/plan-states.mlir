@@ -71,3 +71,14 @@ func.func @step(%q: !T64, %batch: !quern.batch) -> !T64 {
   return %1 : !T64
 }
 }
+
+// -----
+
+// Tests that a latent cache has its 576 numbers a position, and no values beside them; int8 has 18 scales a position more.
+// CHECK: quern.page_bytes = array<i64: 262656>
+// CHECK: @l0.kv {{.*}}offset = 0 : i64
+// CHECK: @l1.kv {{.*}}offset = 147456 : i64
+// CHECK: @l2.kv {{.*}}offset = 221184 : i64
+quern.declare_state @l0.kv : !quern.state<kv, 1x576x512, shared>
+quern.declare_state @l1.kv : !quern.state<kv, 1x576x512, bf16, shared>
+quern.declare_state @l2.kv : !quern.state<kv, 1x576x512, int8, shared>

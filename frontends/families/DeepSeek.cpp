@@ -1,0 +1,128 @@
+// DeepSeek-V2 and V3: latent attention; dense MLPs in the first layers and experts in the others.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace quern {
+
+using recipe::kMaxHeadDim;
+using recipe::kMaxHeads;
+using recipe::kMaxLayers;
+using recipe::kMaxWidth;
+
+namespace {
+
+const HfKeys kKeys = {
+    .head_dim = "qk_rope_head_dim", .default_head_dim = 64, .rope = std::nullopt};
+
+/// Norms of latents have transformers' default, whatever rms_norm_eps is.
+constexpr double kLatentEps = 1e-6;
+
+/// YaRN's temperature belongs to the scores: the square of what DeepSeek's mscale_all_dim says. The
+/// rest of it is the rope's.
+double score_factor(ModelReader &model) {
+  const bool old = model.has("rope_scaling") && !model.is_empty("rope_scaling");
+  const std::string in = old ? "rope_scaling." : "rope_parameters.";
+  std::string type = model.text(in + "type", "default");
+  type = model.text(in + "rope_type", type);
+  const double all = model.number(in + "mscale_all_dim", 0, 1e9, 0.0);
+  if (type == "default" || all == 0)
+    return 1;
+  const double factor = model.number(in + "factor", 1e-9, 1e9, 1.0);
+  const double mscale = factor <= 1 ? 1 : 0.1 * all * std::log(factor) + 1;
+  return mscale * mscale;
+}
+
+/// What all layers have; modules are templates.
+recipe::Mla latent_attention(ModelReader &model, const Dense &d) {
+  recipe::Mla m;
+  m.heads = d.heads;
+  m.latent = model.integer("kv_lora_rank", 1, kMaxWidth, 512);
+  m.plain = model.integer("qk_nope_head_dim", 1, kMaxHeadDim, 128);
+  m.rotary = model.integer("qk_rope_head_dim", 2, kMaxHeadDim, 64);
+  m.values = model.integer("v_head_dim", 1, kMaxHeadDim, 128);
+  // Written beside the others, and never another.
+  model.expect_number("qk_head_dim", static_cast<double>(m.plain + m.rotary));
+  model.expect_number("head_dim", static_cast<double>(m.rotary));
+  if (d.kv_heads != d.heads)
+    model.problem("num_key_value_heads", "heads share no keys but the latent",
+                  absl::StrCat("such a model has as many as heads, ", d.heads));
+  const bool bias = model.boolean("attention_bias", false);
+  // null: queries are made of the stream itself.
+  const int64_t latent_queries =
+      model.mentions("q_lora_rank") && !model.has("q_lora_rank")
+          ? 0
+          : model.integer("q_lora_rank", 0, kMaxWidth, 1536);
+  const std::string module = "model.layers.*.self_attn";
+  m.module = module;
+  const int64_t queries = m.heads * (m.plain + m.rotary);
+  if (latent_queries) {
+    m.q_latent = {module + ".q_a_proj", d.hidden, latent_queries, bias};
+    m.q_latent_norm = {module + ".q_a_layernorm", latent_queries, kLatentEps};
+    m.q = {module + ".q_b_proj", latent_queries, queries};
+  } else {
+    m.q = {module + ".q_proj", d.hidden, queries};
+  }
+  m.kv = {module + ".kv_a_proj_with_mqa", d.hidden, m.latent + m.rotary, bias};
+  m.kv_norm = {module + ".kv_a_layernorm", m.latent, kLatentEps};
+  m.expand = {module + ".kv_b_proj", m.latent, m.heads * (m.plain + m.values)};
+  m.o = {module + ".o_proj", m.heads * m.values, d.hidden, bias};
+  m.scale = score_factor(model) / std::sqrt(static_cast<double>(m.plain + m.rotary));
+  return m;
+}
+
+/// The layer's own, of what has templates for names.
+recipe::Mla of_layer(recipe::Mla m, int64_t layer) {
+  const auto name = [&](std::string &module) { module = recipe::layer_name(module, layer); };
+  name(m.module);
+  if (m.q_latent)
+    name(m.q_latent->module);
+  if (m.q_latent_norm)
+    name(m.q_latent_norm->module);
+  for (recipe::Linear *linear : {&m.q, &m.kv, &m.expand, &m.o})
+    name(linear->module);
+  name(m.kv_norm.module);
+  return m;
+}
+
+recipe::Decoder deepseek(ModelReader &model, Dense d, bool interleaved, int64_t default_dense) {
+  recipe::Mla attention = latent_attention(model, d);
+  attention.rope_interleaved = interleaved;
+  d.ropes = {rope_from_hf(model, attention.rotary, d.max_positions, d.context)};
+  recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
+  const int64_t dense = std::min(
+      d.layers, model.integer("first_k_dense_replace", 0, kMaxLayers, default_dense));
+  if (dense < d.layers)
+    model.problem("first_k_dense_replace",
+                  absl::StrCat("layers from ", dense, " on have experts, which Quern does not "
+                                                      "know in this family"));
+  // Of experts.
+  model.ignore({"moe_intermediate_size", "n_group", "n_routed_experts", "n_shared_experts",
+                "norm_topk_prob", "num_experts_per_tok", "routed_scaling_factor", "topk_group",
+                "topk_method", "num_nextn_predict_layers", "scoring_func", "moe_layer_freq",
+                "aux_loss_alpha", "seq_aux", "ep_size"});
+  for (int64_t i = 0; i < d.layers; ++i)
+    decoder.layers[static_cast<size_t>(i)].sublayers[0].block = of_layer(attention, i);
+  return decoder;
+}
+
+} // namespace
+
+recipe::Decoder deepseek_v2_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model, kKeys);
+  d.family = "deepseek_v2";
+  d.mlp_bias = model.boolean("mlp_bias", false);
+  return deepseek(model, d, /*interleaved=*/true, 0);
+}
+
+recipe::Decoder deepseek_v3_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model, kKeys);
+  d.family = "deepseek_v3";
+  return deepseek(model, d, model.boolean("rope_interleave", true), 3);
+}
+
+} // namespace quern
