@@ -22,8 +22,8 @@ bool is_on_mlir(const std::string &header) {
                                    "compiler/pipeline/"};
   // Beside what generates code, these rooms have what knows nothing of the IR.
   constexpr const char *others[] = {"codegen/cpu/microkernels/", "codegen/cuda/device/",
-                                    "codegen/cuda/DeviceHeaders", "codegen/cuda/Nvrtc",
-                                    "codegen/cuda/PtxVersion"};
+                                    "codegen/cuda/Assembler",    "codegen/cuda/DeviceHeaders",
+                                    "codegen/cuda/Nvrtc",        "codegen/cuda/PtxVersion"};
   return std::ranges::any_of(rooms, begins) && std::ranges::none_of(others, begins);
 }
 
