@@ -27,9 +27,7 @@ absl::Status not_taken(const Driver &driver, int index, Result result) {
                      "\nhint: another process has it to itself (exclusive mode), or none may: "
                      "nvidia-smi shows who; nvidia-smi -c 0 lets several share it");
   if (result == kOutOfMemory)
-    return with_hint(status,
-                     "\nhint: its memory is taken: nvidia-smi shows by whom; another GPU is "
-                     "--device cuda:1");
+    return with_hint(status, "\nhint: its memory is taken: nvidia-smi shows by whom");
   return with_hint(status, kAskNvidiaSmi);
 }
 

@@ -62,7 +62,7 @@ absl::Status refused(const Gpu &gpu, const CodeModule &module, Result cubin, Res
   const std::string where = absl::StrCat("module ", module.name);
   const std::string supports = version_text(driver.version());
   const std::string refuses_cubin =
-      cubin == kSuccess ? "" : absl::StrCat(", and refuses its cubin (", driver.text(cubin), ")");
+      cubin == kSuccess ? "" : absl::StrCat("; its cubin was refused, too: ", driver.text(cubin));
   if (result == kUnsupportedPtxVersion && module.ptx) {
     const std::string version = ptx_version(module.ptx);
     return absl::FailedPreconditionError(

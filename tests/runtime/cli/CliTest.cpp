@@ -1,6 +1,7 @@
 // quern-run itself, as a process: what INTERFACE promises, on the fake model.
 #include "runtime/cli/Npy.h"
 #include "tests/runtime/fake/FakeArtifact.h"
+#include "tests/runtime/fake/FakeDriver.h"
 #include "tests/runtime/fake/FakeModel.h"
 
 #include <gmock/gmock.h>
@@ -9,7 +10,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <sstream>
@@ -394,6 +397,36 @@ TEST(Cli, DevicesSayWhy) {
   EXPECT_EQ(held["variants"][0]["name"], "x86-64-v3");
   EXPECT_EQ(held["variants"][0]["usable"], false);
   EXPECT_THAT(held["variants"][0]["why"], HasSubstr("warp-drive"));
+}
+
+// Tests that GPUs are listed beside one that does not answer, and that one whose blocks have too
+// little shared memory for the code is no usable one.
+TEST(Cli, DevicesListTheGpusThatAnswer) {
+  const std::filesystem::path folder = test::fresh_path("driver");
+  std::filesystem::create_directory(folder);
+  std::filesystem::create_symlink(test::fake_driver_path(), folder / "libcuda.so.1");
+  setenv("LD_LIBRARY_PATH", folder.c_str(), 1);
+  setenv("QUERN_FAKE_SILENT_GPU", "1", 1);
+  const auto with_shared = [](uint32_t bytes) {
+    return write_fake("gpu.quern", {.cuda = true, .change_code = [=](test::FakeCode &code) {
+                                      code.functions[0].shared = bytes;
+                                    }});
+  };
+  const std::string model = with_shared(102400);
+  const std::string text = call({"devices", "-m", model}).out;
+  const json said = json::parse(call({"devices", "--json", "-m", model}).out);
+  const json too_much =
+      json::parse(call({"devices", "--json", "-m", with_shared(102401)}).out)["gpus"][0];
+  unsetenv("LD_LIBRARY_PATH");
+  unsetenv("QUERN_FAKE_SILENT_GPU");
+  EXPECT_THAT(text, HasSubstr("\ncuda:1    does not answer: asking what CUDA device 1 can do: "));
+  EXPECT_THAT(text, HasSubstr("\ncuda:2    Fake GPU, compute capability 8.0"));
+  EXPECT_EQ(said["silent_gpus"][0]["device"], "cuda:1");
+  EXPECT_EQ(said["gpus"][1]["device"], "cuda:2");
+  EXPECT_EQ(said["gpus"][1]["chosen"], "sm_80");
+  EXPECT_EQ(too_much["chosen"], "");
+  EXPECT_EQ(too_much["variants"][0]["why"],
+            "needs 102401 bytes of shared memory a block, and Fake GPU has 102400");
 }
 
 TEST(Cli, CallsEntriesWithTensors) {

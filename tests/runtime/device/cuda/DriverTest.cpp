@@ -197,8 +197,9 @@ TEST_F(CudaDriver, CubinElsePtx) {
       AllOf(HasSubstr("module fake: the NVIDIA driver is too old: it supports CUDA 12.4, which "
                       "does not know PTX 7.4\nhint: update the driver to one of CUDA 11.4")));
   unsetenv("QUERN_CUDA_JIT");
-  EXPECT_THAT(message(open({.cuda = true, .change_code = with_cubin}).status()),
-              HasSubstr("does not know PTX 7.4, and refuses its cubin (CUDA_ERROR_FAKE 200: "));
+  EXPECT_THAT(
+      message(open({.cuda = true, .change_code = with_cubin}).status()),
+      HasSubstr("does not know PTX 7.4; its cubin was refused, too: CUDA_ERROR_FAKE 200: "));
 }
 
 TEST_F(CudaDriver, TooLittleSharedMemory) {
