@@ -23,11 +23,10 @@ public:
   BlockProduct(Kernel &kernel, const formats::Packing &packing)
       : kernel(kernel), code(kernel.code), linear(cast<BlockLinearOp>(kernel.anchor)),
         microkernel("qk_gemm_" + symbolOf(packing)),
-        quantized(isa<Q8RowsType>(linear.getInput().getType())),
-        blocks(shape()[0]), outputs(shape()[1]), inputs(shape()[2]),
-        panels(llvm::divideCeil(outputs, kLanes)), panelBytes(packing.panel_bytes(inputs)),
-        together(std::min(kCallPanels, panels)), calls(llvm::divideCeil(panels, together)),
-        height(kernel.single ? 1 : kRowBlock),
+        quantized(isa<Q8RowsType>(linear.getInput().getType())), blocks(shape()[0]),
+        outputs(shape()[1]), inputs(shape()[2]), panels(llvm::divideCeil(outputs, kLanes)),
+        panelBytes(packing.panel_bytes(inputs)), together(std::min(kCallPanels, panels)),
+        calls(llvm::divideCeil(panels, together)), height(kernel.single ? 1 : kRowBlock),
         rows(kernel.count(rowsOf(linear.getInput().getType()))),
         tiles(code.scratch<float>(together * height * kLanes)) {
     input = linear.getInput();
@@ -73,10 +72,10 @@ private:
   void multiply(Value row, Value tall, Value block, Value panel, Value many) {
     // Quantized, a block is a row of its own.
     const int64_t own = quern_q8_row_bytes(inputs), all = colsOf(input.getType());
-    Value start = quantized ? code.mul(code.add(code.mul(row, blocks), block), own)
-                            : code.mul(code.add(code.mul(row, all),
-                                                code.add(code.mul(block, inputs), column)),
-                                       4);
+    Value start =
+        quantized
+            ? code.mul(code.add(code.mul(row, blocks), block), own)
+            : code.mul(code.add(code.mul(row, all), code.add(code.mul(block, inputs), column)), 4);
     auto x = code.atBytes(kernel.pointer<X>(input), start);
     auto w = code.atBytes(kernel.pointer<QkPanel>(linear.getWeight()),
                           code.mul(code.add(code.mul(block, panels), panel), panelBytes));

@@ -71,9 +71,7 @@ public:
   Value nextChunk() { return code.call("qk_next_chunk", {args}); }
 
   /// Has `other`, an argument of a region inside the body, lie where `operand` does.
-  void alias(mlir::Value other, mlir::Value operand) {
-    pointers[other] = pointers.lookup(operand);
-  }
+  void alias(mlir::Value other, mlir::Value operand) { pointers[other] = pointers.lookup(operand); }
 
   /// How many rows the symbol counts: T, R or B.
   Value count(llvm::StringRef symbol);

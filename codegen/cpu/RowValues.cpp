@@ -37,7 +37,8 @@ Pointer<const float> RowValues::place(mlir::Value value, Value from, int64_t col
   // Of a concatenation whole groups are computed, whatever is read of it.
   if (auto concat = dyn_cast<ConcatOp>(def); concat && cols % concat.headColumns() != 0)
     return code.at(place(value, code.c(0), colsOf(value.getType())), from);
-  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 && slice.getInput().getDefiningOp<ConcatOp>() &&
+  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 &&
+                                           slice.getInput().getDefiningOp<ConcatOp>() &&
                                            !bound.count(slice.getInput())) {
     auto all = place(slice.getInput(), code.c(0), colsOf(slice.getInput().getType()));
     return code.at(all, code.add(from, static_cast<int64_t>(slice.getOffset())));
@@ -89,8 +90,7 @@ void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<flo
   if (auto sum = dyn_cast_or_null<GroupSumOp>(def))
     return computeGroupSum(sum, from, cols, target);
   if (isa_and_nonnull<StartsOp>(def)) {
-    Value first =
-        code.equal(kernel.index(offsetof(QuernStepArgs, positions), row), code.c(0));
+    Value first = code.equal(kernel.index(offsetof(QuernStepArgs, positions), row), code.c(0));
     return code.storeF(code.select(first, code.cf(1), code.cf(0)), target, code.c(0));
   }
   if (!isElementwise(def) && !bound.count(value)) {
@@ -344,9 +344,8 @@ void RowValues::computeConcat(ConcatOp op, Value from, int64_t cols, Pointer<flo
     Value first = code.mul(group, own);
     Element element = reader(input, first, many * own);
     auto copy = [&](Value at, Value to) {
-      code.loop(own, [&](Value i) {
-        code.storeF(element(code.add(at, i), 0), target, code.add(to, i));
-      });
+      code.loop(
+          own, [&](Value i) { code.storeF(element(code.add(at, i), 0), target, code.add(to, i)); });
     };
     if (many == 1)
       copy(first, code.c(offset));

@@ -1,4 +1,5 @@
-// Kernels whose anchor is a scan: the body of a token after the other, blocks of columns shared out.
+// Kernels whose anchor is a scan: the body of a token after the other, blocks of columns shared
+// out.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "runtime/abi/StepArgs.h"

@@ -32,8 +32,7 @@ LogicalResult Kernel::generateBlockLinear() {
   include("BlockProduct.cuh");
   text.line("using Product = BlockProduct<", packingText(*packing), ", ", inputs, ", ", height,
             ", ", quantized ? "true" : "false", ">;");
-  const std::string sums =
-      shared("float", QUERN_CUDA_THREADS / kLanes * height * kLanes, "sums");
+  const std::string sums = shared("float", QUERN_CUDA_THREADS / kLanes * height * kLanes, "sums");
   text.line("const int rows = ", count(symbol), ";");
   text.line("const int items = ceil_div(rows, ", height, ") * ", blocks * panels, ";");
   text.open("for (int item = worker; item < items; item += workers)");
@@ -64,8 +63,8 @@ LogicalResult Kernel::generateBlockLinear() {
     return y;
   });
   for (auto [i, value] : llvm::enumerate(yield.getValues()))
-    text.line(result(i), "[i64(row + m) * ", blocks * outputs, " + col] = ",
-              values.element(value, "col"), ";");
+    text.line(result(i), "[i64(row + m) * ", blocks * outputs,
+              " + col] = ", values.element(value, "col"), ";");
   text.close();
   sync();
   text.close();

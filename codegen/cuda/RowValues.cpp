@@ -48,7 +48,8 @@ std::string RowValues::place(mlir::Value value, const std::string &from, int64_t
   // Of a concatenation whole groups are computed, whatever is read of it.
   if (auto concat = dyn_cast<ConcatOp>(def); concat && cols % concat.headColumns() != 0)
     return plus(place(value, "0", colsOf(value.getType())), from);
-  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 && slice.getInput().getDefiningOp<ConcatOp>() &&
+  if (auto slice = dyn_cast<SliceOp>(def); slice && slice.getGroups() == 1 &&
+                                           slice.getInput().getDefiningOp<ConcatOp>() &&
                                            !bound.count(slice.getInput())) {
     const std::string all = place(slice.getInput(), "0", colsOf(slice.getInput().getType()));
     return plus(all, plus(from, static_cast<int64_t>(slice.getOffset())));
@@ -112,8 +113,7 @@ void RowValues::compute(mlir::Value value, const std::string &from, int64_t cols
     return computeConcat(concat, from, cols, target);
   if (auto sum = dyn_cast_or_null<GroupSumOp>(def)) {
     const int64_t width = colsOf(sum.getInput().getType()) / colsOf(sum.getType());
-    const std::string source =
-        place(sum.getInput(), times(grouped(from), width), cols * width);
+    const std::string source = place(sum.getInput(), times(grouped(from), width), cols * width);
     kernel.include("Rows.cuh");
     text.line("group_sum<", nameOf(team).str(), ", ", width, ", ", cols, ">(", source, ", ", target,
               ");");

@@ -75,8 +75,7 @@ private:
                    const std::string &target);
   void computeRope(RopeOp op, const std::string &from, int64_t cols, const std::string &target);
   void computeRopeTable(RopeTableOp op, const std::string &target);
-  void computeConcat(ConcatOp op, const std::string &from, int64_t cols,
-                     const std::string &target);
+  void computeConcat(ConcatOp op, const std::string &from, int64_t cols, const std::string &target);
   /// for (int i = ...; i < cols; ...) by the team; body() is given the name of i.
   void eachColumn(int64_t cols, llvm::function_ref<void(const std::string &i)> body);
   const Placed *find(mlir::Value value, const std::string &from, int64_t cols) const;

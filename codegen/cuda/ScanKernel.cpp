@@ -30,9 +30,8 @@ LogicalResult Kernel::generateScan() {
   text.open("for (int token = first; token < end; ++token)");
   RowValues rows(*this, "token");
   for (auto [s, argument] : llvm::enumerate(scan.stateArguments()))
-    rows.bind(argument, [name = absl::StrCat("state", s)](const std::string &, int64_t) {
-      return name;
-    });
+    rows.bind(argument,
+              [name = absl::StrCat("state", s)](const std::string &, int64_t) { return name; });
   for (auto [argument, input] : llvm::zip(scan.inputArguments(), scan.getInputs()))
     if (!isa<WeightType>(input.getType()))
       rows.bind(argument, [&rows, input](const std::string &col, int64_t shift) {

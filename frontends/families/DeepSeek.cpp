@@ -16,8 +16,7 @@ using recipe::kMaxWidth;
 
 namespace {
 
-const HfKeys kKeys = {
-    .head_dim = "qk_rope_head_dim", .default_head_dim = 64, .rope = std::nullopt};
+const HfKeys kKeys = {.head_dim = "qk_rope_head_dim", .default_head_dim = 64, .rope = std::nullopt};
 
 /// Norms of latents have transformers' default, whatever rms_norm_eps is.
 constexpr double kLatentEps = 1e-6;
@@ -53,10 +52,9 @@ recipe::Mla latent_attention(ModelReader &model, const Dense &d) {
                   absl::StrCat("such a model has as many as heads, ", d.heads));
   const bool bias = model.boolean("attention_bias", false);
   // null: queries are made of the stream itself.
-  const int64_t latent_queries =
-      model.mentions("q_lora_rank") && !model.has("q_lora_rank")
-          ? 0
-          : model.integer("q_lora_rank", 0, kMaxWidth, 1536);
+  const int64_t latent_queries = model.mentions("q_lora_rank") && !model.has("q_lora_rank")
+                                     ? 0
+                                     : model.integer("q_lora_rank", 0, kMaxWidth, 1536);
   const std::string module = "model.layers.*.self_attn";
   m.module = module;
   const int64_t queries = m.heads * (m.plain + m.rotary);
@@ -94,12 +92,12 @@ recipe::Decoder deepseek(ModelReader &model, Dense d, bool interleaved, int64_t 
   attention.rope_interleaved = interleaved;
   d.ropes = {rope_from_hf(model, attention.rotary, d.max_positions, d.context)};
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
-  const int64_t dense = std::min(
-      d.layers, model.integer("first_k_dense_replace", 0, kMaxLayers, default_dense));
+  const int64_t dense =
+      std::min(d.layers, model.integer("first_k_dense_replace", 0, kMaxLayers, default_dense));
   if (dense < d.layers)
-    model.problem("first_k_dense_replace",
-                  absl::StrCat("layers from ", dense, " on have experts, which Quern does not "
-                                                      "know in this family"));
+    model.problem("first_k_dense_replace", absl::StrCat("layers from ", dense,
+                                                        " on have experts, which Quern does not "
+                                                        "know in this family"));
   // Of experts.
   model.ignore({"moe_intermediate_size", "n_group", "n_routed_experts", "n_shared_experts",
                 "norm_topk_prob", "num_experts_per_tok", "routed_scaling_factor", "topk_group",

@@ -28,7 +28,8 @@ recipe::Decoder rwkv_from_hf(ModelReader &model) {
   const int64_t width = model.integer("attention_hidden_size", 1, kMaxWidth, hidden);
   const int64_t mlp = model.integer("intermediate_size", 1, kMaxWidth, 4 * hidden);
   // transformers halves the stream after every so many layers, and what is added to it, so that 16
-  // bits hold it. Norms do not see that but for eps: it is that much larger beside the whole stream.
+  // bits hold it. Norms do not see that but for eps: it is that much larger beside the whole
+  // stream.
   const int64_t every = model.integer("rescale_every", -kMaxLayers, kMaxLayers, 6);
   const auto eps_at = [&](int64_t layer) {
     return every > 0 ? eps * std::pow(4.0, static_cast<double>(layer / every)) : eps;

@@ -1,4 +1,5 @@
-// xLSTM (Beck et al., 2024), of matrix memories alone, as transformers' xLSTMForCausalLM computes it.
+// xLSTM (Beck et al., 2024), of matrix memories alone, as transformers' xLSTMForCausalLM computes
+// it.
 #include "frontends/families/Dense.h"
 #include "frontends/families/Families.h"
 
@@ -38,8 +39,8 @@ recipe::Decoder xlstm_from_hf(ModelReader &model) {
   const double eps = model.number("norm_eps", 0, 1, 1e-6);
   const double wide = static_cast<double>(hidden);
   const auto width = [&](const char *key, double missing) {
-    const auto cols =
-        static_cast<int64_t>(wide * model.number(key, 1e-6, static_cast<double>(kMaxWidth), missing));
+    const auto cols = static_cast<int64_t>(
+        wide * model.number(key, 1e-6, static_cast<double>(kMaxWidth), missing));
     if (cols < heads || cols % heads)
       model.wrong_size(key, absl::StrCat(heads, " heads do not divide ", cols));
     return cols;
@@ -61,8 +62,7 @@ recipe::Decoder xlstm_from_hf(ModelReader &model) {
                 "inference_state_dtype", "max_inference_chunksize"});
 
   const auto norm = [&](std::string module, bool with_bias) {
-    return recipe::Norm{
-        .module = std::move(module), .size = hidden, .eps = eps, .bias = with_bias};
+    return recipe::Norm{.module = std::move(module), .size = hidden, .eps = eps, .bias = with_bias};
   };
   for (int64_t i = 0; i < layers; ++i) {
     const std::string block = recipe::layer_name("backbone.blocks.*", i);

@@ -1,7 +1,6 @@
 #include "frontends/recipe/Builder.h"
 
 #include "frontends/recipe/Writer.h"
-
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/quern/WeightRefs.h"
@@ -131,8 +130,8 @@ Value Writer::norm(const Norm &n, Value x) {
   Value w = norm_weight(n);
   Value bias = n.bias ? weight(n.module + ".bias") : Value();
   if (n.kind == NormKind::Rms) {
-    Value y = RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps),
-                                b_.getI64IntegerAttr(n.group));
+    Value y =
+        RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps), b_.getI64IntegerAttr(n.group));
     return bias ? binary(BinaryKind::add, y, bias) : y;
   }
   return LayerNormOp::create(b_, loc_, x.getType(), x, w, bias, f32(n.eps),

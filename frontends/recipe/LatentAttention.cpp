@@ -68,8 +68,8 @@ Value Writer::operator()(const Mla &m) {
   KvAppendOp::create(b_, loc_, concat({latent, key}, 1), /*values=*/Value(), batch_, cache);
   Value y = AttentionOp::create(b_, loc_, rows_like(query, m.heads * m.latent), query, batch_,
                                 cache, /*sinks=*/Value(), b_.getI64IntegerAttr(m.heads),
-                                f32(m.scale), b_.getI64IntegerAttr(0), f32(0),
-                                DenseF32ArrayAttr(), b_.getBoolAttr(false));
+                                f32(m.scale), b_.getI64IntegerAttr(0), f32(0), DenseF32ArrayAttr(),
+                                b_.getBoolAttr(false));
   at(m.expand.module.empty() ? m.value_module : m.expand.module);
   y = BlockLinearOp::create(b_, loc_, rows_like(y, m.heads * m.values), y, values,
                             /*bias=*/Value());

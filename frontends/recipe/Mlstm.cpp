@@ -32,17 +32,20 @@ Value Writer::operator()(const Mlstm &m) {
           take = body.addArgument(heads, loc_);
     Value kept = binary(BinaryKind::add, before, keep);
     Value most = binary(BinaryKind::max, kept, take);
-    YieldOp::create(b_, loc_, ValueRange{most, binary(BinaryKind::sub, kept, most),
-                                         binary(BinaryKind::sub, take, most), most});
+    YieldOp::create(b_, loc_,
+                    ValueRange{most, binary(BinaryKind::sub, kept, most),
+                               binary(BinaryKind::sub, take, most), most});
   }
   Value keep = unary(UnaryKind::exp, scan.getResult(0));
   Value take = unary(UnaryKind::exp, scan.getResult(1));
-  Value memory = state(m.module + ".memory", StateKind::recurrent,
-                       {m.heads, m.key_dim, m.value_dim});
+  Value memory =
+      state(m.module + ".memory", StateKind::recurrent, {m.heads, m.key_dim, m.value_dim});
   Value total = state(m.module + ".total", StateKind::recurrent, {m.heads, m.key_dim, 1});
-  Value y = linear_recurrence({.r = q, .k = k, .v = binary(BinaryKind::mul, v, take, m.value_dim), .decay = keep},
-                              memory, m.heads, DecayKind::head);
-  Value sum = linear_recurrence({.r = q, .k = k, .v = take, .decay = keep}, total, m.heads, DecayKind::head);
+  Value y = linear_recurrence(
+      {.r = q, .k = k, .v = binary(BinaryKind::mul, v, take, m.value_dim), .decay = keep}, memory,
+      m.heads, DecayKind::head);
+  Value sum = linear_recurrence({.r = q, .k = k, .v = take, .decay = keep}, total, m.heads,
+                                DecayKind::head);
   Value least = unary(UnaryKind::exp, scale(scan.getResult(2), -1));
   Value share = binary(BinaryKind::max, unary(UnaryKind::abs, sum), least);
   share = binary(BinaryKind::add, share, scale(ones(), m.eps), m.heads);

@@ -153,15 +153,15 @@ struct Mamba1 {
 struct Mla {
   std::string module{};
   int64_t heads = 0;
-  int64_t latent = 0;                   ///< of a key and value
-  int64_t plain = 0, rotary = 0;        ///< columns of a head's query, the first not rotated
-  int64_t values = 0;                   ///< columns of a head's value
-  std::optional<Linear> q_latent{};     ///< queries are made of a latent, too
-  std::optional<Norm> q_latent_norm{};  ///< of that
-  Linear q{};                           ///< [heads (plain + rotary)]
-  Linear kv{};                          ///< [latent + rotary]
-  Norm kv_norm{};                       ///< of the latent
-  Linear expand{};                      ///< [heads (plain + values), latent]; or, without a module:
+  int64_t latent = 0;                  ///< of a key and value
+  int64_t plain = 0, rotary = 0;       ///< columns of a head's query, the first not rotated
+  int64_t values = 0;                  ///< columns of a head's value
+  std::optional<Linear> q_latent{};    ///< queries are made of a latent, too
+  std::optional<Norm> q_latent_norm{}; ///< of that
+  Linear q{};                          ///< [heads (plain + rotary)]
+  Linear kv{};                         ///< [latent + rotary]
+  Norm kv_norm{};                      ///< of the latent
+  Linear expand{};                     ///< [heads (plain + values), latent]; or, without a module:
   std::string key_module{}, value_module{}; ///< [heads, latent, plain] and [heads, values, latent]
   Linear o{};
   size_t rope = 0;              ///< index into Decoder::ropes, or kNoRope
@@ -234,13 +234,14 @@ struct ShortConv {
 };
 
 /// A block around a real-gated linear recurrent unit (De et al., 2024): out(lru(conv(input(x))) *
-/// act(gate(x))). The unit's gates i and r are sigmoids of block-diagonal linears of its input u, log a
-/// = -8 r softplus(p), and its state becomes a * state + sqrt(1 - a^2) i u, where a sequence's first
-/// input is not scaled by the root.
+/// act(gate(x))). The unit's gates i and r are sigmoids of block-diagonal linears of its input u,
+/// log a = -8 r softplus(p), and its state becomes a * state + sqrt(1 - a^2) i u, where a
+/// sequence's first input is not scaled by the root.
 struct Lru {
   std::string module{};
   std::string conv{}; ///< module of the convolution, which has a bias
-  std::string unit{}; ///< of the gates `input_gate_weight` [blocks, in, out] ... and of recurrent_param
+  std::string
+      unit{}; ///< of the gates `input_gate_weight` [blocks, in, out] ... and of recurrent_param
   int64_t width = 0;
   int64_t blocks = 0;
   int64_t kernel = 0; ///< of the convolution
@@ -249,8 +250,8 @@ struct Lru {
 };
 
 /// xLSTM's matrix memory (Beck et al., 2024): S = f S + i k v^T and n = f n + i k, where f =
-/// sigmoid(forget gate) and i = exp(input gate), both kept as multiples of the exponential of a running
-/// maximum m; y = S^T q / (max(|n^T q|, exp(-m)) + eps), normed head by head and gated.
+/// sigmoid(forget gate) and i = exp(input gate), both kept as multiples of the exponential of a
+/// running maximum m; y = S^T q / (max(|n^T q|, exp(-m)) + eps), normed head by head and gated.
 struct Mlstm {
   std::string module{};
   int64_t heads = 0;
@@ -262,10 +263,10 @@ struct Mlstm {
   double eps = 0;
 };
 
-/// RWKV-4's time mixing (Peng et al., 2023): keys, values and receptances of rows mixed with those of
-/// the token before, by `module.time_mix_key` and so on; output(sigmoid(r) * y), where y is a mean of
-/// values weighted by exp(k), which decay by exp(-exp(time_decay)) a token, the token's own by
-/// exp(k + time_first).
+/// RWKV-4's time mixing (Peng et al., 2023): keys, values and receptances of rows mixed with those
+/// of the token before, by `module.time_mix_key` and so on; output(sigmoid(r) * y), where y is a
+/// mean of values weighted by exp(k), which decay by exp(-exp(time_decay)) a token, the token's own
+/// by exp(k + time_first).
 struct Rwkv4 {
   std::string module{};
   int64_t hidden = 0;

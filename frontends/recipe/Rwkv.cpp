@@ -25,8 +25,8 @@ Value Writer::operator()(const Rwkv4 &m) {
   };
   Value k = of(m.key, "key"), v = of(m.value, "value"), r = of(m.receptance, "receptance");
   at(m.module);
-  // Sums of exp(k) v and of exp(k), as multiples of the exponential of a running maximum: it is less
-  // than any key before a sequence begins.
+  // Sums of exp(k) v and of exp(k), as multiples of the exponential of a running maximum: it is
+  // less than any key before a sequence begins.
   Value decay = map("neg_exp", weight(m.module + ".time_decay"));
   Value none = scale(starts(), 1e38);
   Value memory = state(m.module + ".wkv", StateKind::recurrent, {3, 1, m.width});
@@ -56,8 +56,8 @@ Value Writer::operator()(const Rwkv4 &m) {
     most = binary(BinaryKind::max, decayed, key);
     a = exponential(decayed, most);
     b = exponential(key, most);
-    YieldOp::create(b_, loc_, ValueRange{add(mul(a, sums), mul(b, value)), add(mul(a, total), b),
-                                         most, y});
+    YieldOp::create(b_, loc_,
+                    ValueRange{add(mul(a, sums), mul(b, value)), add(mul(a, total), b), most, y});
   }
   return linear(m.output, gated("sigmoid", r, scan.getResult(0)));
 }

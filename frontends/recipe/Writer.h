@@ -1,6 +1,6 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), LatentAttention.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed
-// size) and Mixtures.cpp (experts). No one else's.
+// MLPs), LatentAttention.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of
+// fixed size) and Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 

@@ -98,8 +98,7 @@ LogicalResult WeightConvertOp::verify() {
 }
 
 LogicalResult WeightMapOp::verify() {
-  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "softplus" &&
-      getFn() != "scale")
+  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "softplus" && getFn() != "scale")
     return emitOpError("C1: fn is neg_exp, add_one, softplus or scale");
   if ((getFn() == "scale") != getFactor().has_value())
     return emitOpError("C1: there is a factor beside scale alone");

@@ -216,8 +216,7 @@ template <class S> absl::Status eval_scan(Frame<S> &frame, ScanOp op) {
     for (int64_t s = 0; s < states; ++s) {
       Rows<S> row(1, cols);
       for (int64_t c = 0; c < cols; ++c)
-        row.data[static_cast<size_t>(c)] =
-            static_cast<S>(state[static_cast<size_t>(s * cols + c)]);
+        row.data[static_cast<size_t>(c)] = static_cast<S>(state[static_cast<size_t>(s * cols + c)]);
       arguments.emplace_back(std::make_shared<const Rows<S>>(std::move(row)));
     }
     for (mlir::Value input : op.getInputs())

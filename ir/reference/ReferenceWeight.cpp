@@ -133,10 +133,10 @@ public:
       return status;
     for (float *x = out; x != out + count * cols(); ++x) {
       const auto wide = static_cast<double>(*x);
-      *x = static_cast<float>(fn_ == "neg_exp"   ? -std::exp(wide)
-                              : fn_ == "add_one" ? 1.0 + wide
+      *x = static_cast<float>(fn_ == "neg_exp"    ? -std::exp(wide)
+                              : fn_ == "add_one"  ? 1.0 + wide
                               : fn_ == "softplus" ? softplus(wide)
-                                                 : factor_ * wide);
+                                                  : factor_ * wide);
     }
     return absl::OkStatus();
   }

@@ -310,8 +310,7 @@ QK_INLINE void exchange(F32x16 &above, F32x16 &below, Lanes<int, Lane...>) {
   below = __builtin_shufflevector(a, b, ((Lane & H) != 0 ? 16 + Lane : Lane + H)...);
 }
 template <int H> QK_INLINE void exchange_blocks(F32x16 (&rows)[16]) {
-  QK_UNROLL for (int i = 0; i < 16; ++i)
-    if ((i & H) == 0)
+  QK_UNROLL for (int i = 0; i < 16; ++i) if ((i & H) == 0)
       exchange<H>(rows[i], rows[i + H], AllLanes());
 }
 

@@ -366,7 +366,8 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 
 // qk_attn_shared_<format>: the same of a page that holds keys alone, whose first v numbers are the
 // values; of one in f32 only the values are written, at to + P * d.
-#define QK_ATTN_SHARED_(NAME, TYPE, X) X(void, qk_attn_shared_##NAME, (const QkPage *page, float *to))
+#define QK_ATTN_SHARED_(NAME, TYPE, X)                                                             \
+  X(void, qk_attn_shared_##NAME, (const QkPage *page, float *to))
 
 // qk_store_{key,value}_<format>: stores a head's key of d floats, or value of v, at `place` of a
 // page's keys or values, in the format: rounded to nearest even, where what is finite stays so: f16

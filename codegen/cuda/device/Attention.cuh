@@ -500,15 +500,14 @@ private:
         if (place + i < from || place + i >= to)
           continue;
         if constexpr (S::kShared) {
-          values[i] = kv::as_float<S::kFormat>(
-              Keys::numbers(page)[Keys::key_at(column, in_page + i)]);
+          values[i] =
+              kv::as_float<S::kFormat>(Keys::numbers(page)[Keys::key_at(column, in_page + i)]);
           if constexpr (Keys::kScaled)
             values[i] *= Keys::scales(page)[group + i];
         } else {
           const u8 *const own = page + Keys::kBytes;
-          values[i] = kv::as_float<S::kFormat>(
-              Values::numbers(own)[column / 16 * 16 * QUERN_KV_PAGE + (in_page + i) * width +
-                                   column % 16]);
+          values[i] = kv::as_float<S::kFormat>(Values::numbers(
+              own)[column / 16 * 16 * QUERN_KV_PAGE + (in_page + i) * width + column % 16]);
           if constexpr (Values::kScaled)
             values[i] *= Values::scales(own)[group + i];
         }

@@ -115,8 +115,7 @@ QN_DEVICE void rope(const float *x, const float *table, float *y) {
 }
 
 /// The sums of kGroups groups of kGroup columns, each a warp's: lane i's columns are i, i + 32, ...
-template <class Team, int kGroup, int kGroups>
-QN_DEVICE void group_sum(const float *x, float *y) {
+template <class Team, int kGroup, int kGroups> QN_DEVICE void group_sum(const float *x, float *y) {
   for (int group = Team::warp(); group < kGroups; group += Team::kTeamWarps) {
     float sum = 0.0f;
     for (int i = lane(); i < kGroup; i += kWarpLanes)

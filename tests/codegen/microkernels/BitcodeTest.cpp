@@ -60,12 +60,29 @@ TEST(Bitcode, DefinesEveryMicrokernelAndNeedsNothing) {
 TEST(Bitcode, CallsInLoopsVectorize) {
   llvm::InitializeNativeTarget();
   for (const std::string_view variant : microkernel_variants())
-    for (const char *name :
-         {"qk_exp",     "qk_log",  "qk_log1p",     "qk_sigmoid",    "qk_silu",
-          "qk_tanh",    "qk_erf",  "qk_gelu_tanh", "qk_gelu_erf",   "qk_softplus",
-          "qk_relu",    "qk_mish", "qk_relu6",     "qk_leaky_relu", "qk_hardswish",
-          "qk_gelu_10", "qk_sqrt", "qk_rsqrt",     "qk_sin",        "qk_cos",
-          "qk_abs",     "qk_log_sigmoid", "qk_one_minus_square_root"}) {
+    for (const char *name : {"qk_exp",
+                             "qk_log",
+                             "qk_log1p",
+                             "qk_sigmoid",
+                             "qk_silu",
+                             "qk_tanh",
+                             "qk_erf",
+                             "qk_gelu_tanh",
+                             "qk_gelu_erf",
+                             "qk_softplus",
+                             "qk_relu",
+                             "qk_mish",
+                             "qk_relu6",
+                             "qk_leaky_relu",
+                             "qk_hardswish",
+                             "qk_gelu_10",
+                             "qk_sqrt",
+                             "qk_rsqrt",
+                             "qk_sin",
+                             "qk_cos",
+                             "qk_abs",
+                             "qk_log_sigmoid",
+                             "qk_one_minus_square_root"}) {
       llvm::LLVMContext context;
       auto kernels = parse(variant, context);
       llvm::SMDiagnostic problem;

@@ -99,9 +99,7 @@ const FunctionCase kFunctions[] = {
      2, true},
     {"abs", &Kernels::qk_abs, [](double x) { return std::abs(x); }, 0},
     {"log_sigmoid", &Kernels::qk_log_sigmoid,
-     [](double x) {
-       return x < -20 ? x : std::min(x, 0.0) - std::log1p(std::exp(-std::abs(x)));
-     },
+     [](double x) { return x < -20 ? x : std::min(x, 0.0) - std::log1p(std::exp(-std::abs(x))); },
      2},
     {"one_minus_square_root", &Kernels::qk_one_minus_square_root,
      [](double x) { return x > 0 ? 0 : std::sqrt(-std::expm1(2 * x)); }, 2.5},

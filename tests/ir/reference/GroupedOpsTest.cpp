@@ -54,9 +54,9 @@ TEST(GroupedOpsTest, ConcatPutsGroupsTogether) {
     }
   const std::string slices = "%a = quern.slice %x {offset = 6 : i64} : !T10 -> !T4\n"
                              "%b = quern.slice %x {offset = 0 : i64} : !T10 -> !T6\n";
-  expect_step(step_text(10, 10, "", slices + "%y = quern.concat %a, %b : (!T4, !T6) -> !T10",
-                        {4, 6}),
-              kBatch, whole);
+  expect_step(
+      step_text(10, 10, "", slices + "%y = quern.concat %a, %b : (!T4, !T6) -> !T10", {4, 6}),
+      kBatch, whole);
   expect_step(step_text(10, 10, "",
                         slices + "%y = quern.concat %a, %b {groups = 2 : i64} : (!T4, !T6) -> !T10",
                         {4, 6}),
@@ -104,9 +104,9 @@ TEST(GroupedOpsTest, TokenShiftGivesTheTokenBefore) {
 
 TEST(GroupedOpsTest, ScanWalksTheTokens) {
   // A running maximum that a token lowers by a share of what it is given, and the one before it.
-  const std::string text = step_text(
-      6, 6, "quern.declare_state @s : !quern.state<recurrent, 1x1x3>\n",
-      R"(%s = quern.state_ref @s : !quern.state<recurrent, 1x1x3>
+  const std::string text =
+      step_text(6, 6, "quern.declare_state @s : !quern.state<recurrent, 1x1x3>\n",
+                R"(%s = quern.state_ref @s : !quern.state<recurrent, 1x1x3>
 %a = quern.slice %x {offset = 0 : i64} : !T6 -> !T3
 %d = quern.slice %x {offset = 3 : i64} : !T6 -> !T1
 %m, %b = quern.scan %a, %d, %batch, %s : (!T3, !T1, !quern.batch, !quern.state<recurrent, 1x1x3>) -> (!T3, !T3) {
@@ -116,7 +116,7 @@ TEST(GroupedOpsTest, ScanWalksTheTokens) {
   quern.yield %1, %1, %before : !T3, !T3, !T3
 }
 %y = quern.concat %m, %b : (!T3, !T3) -> !T6)",
-      {1, 3});
+                {1, 3});
   TestModule module(text);
   const auto interpreter = module.interpreter();
   ReferenceState state;
@@ -140,7 +140,8 @@ TEST(GroupedOpsTest, ScanWalksTheTokens) {
 }
 
 TEST(GroupedOpsTest, SharedValuesAreTheKeysFirstColumns) {
-  // Two query heads over keys of 4 whose first 3 columns are the values; x is queries, then the key.
+  // Two query heads over keys of 4 whose first 3 columns are the values; x is queries, then the
+  // key.
   const Matrix x = lookup(kTokens, 12);
   Matrix y(5, 6);
   for (int64_t t = 0; t < 5; ++t)
@@ -158,15 +159,14 @@ TEST(GroupedOpsTest, SharedValuesAreTheKeysFirstColumns) {
         for (int64_t d = 0; d < 3; ++d)
           y.at(t, h * 3 + d) += weights[static_cast<size_t>(j)] / total * x.at(j, 8 + d);
     }
-  expect_step(
-      step_text(12, 6, "quern.declare_state @kv : !quern.state<kv, 1x4x3, shared>\n",
-                R"(%kv = quern.state_ref @kv : !quern.state<kv, 1x4x3, shared>
+  expect_step(step_text(12, 6, "quern.declare_state @kv : !quern.state<kv, 1x4x3, shared>\n",
+                        R"(%kv = quern.state_ref @kv : !quern.state<kv, 1x4x3, shared>
 %q = quern.slice %x {offset = 0 : i64} : !T12 -> !T8
 %k = quern.slice %x {offset = 8 : i64} : !T12 -> !T4
 quern.kv_append %k, %batch, %kv : !T4, !quern.batch, !quern.state<kv, 1x4x3, shared>
 %y = quern.attention %q, %batch, %kv {heads = 2 : i64, scale = 0.5 : f32} : (!T8, !quern.batch, !quern.state<kv, 1x4x3, shared>) -> !T6)",
-                {4, 8}),
-      kBatch, y);
+                        {4, 8}),
+              kBatch, y);
 }
 
 TEST(GroupedOpsTest, BinaryMaxAndDiv) {
@@ -181,12 +181,12 @@ TEST(GroupedOpsTest, BinaryMaxAndDiv) {
                              "%b = quern.slice %x {offset = 3 : i64} : !T6 -> !T3\n";
   expect_step(step_text(6, 3, "", slices + "%y = quern.binary max %a, %b : !T3, !T3"), kBatch,
               larger);
-  expect_step(step_text(6, 3, weight_text("one", "3", 0, 1),
-                        slices + R"(%m = quern.unary abs %b : !T3
+  expect_step(
+      step_text(6, 3, weight_text("one", "3", 0, 1), slices + R"(%m = quern.unary abs %b : !T3
 %one = quern.weight_ref @one : !quern.weight<3, "f32">
 %d = quern.binary add %m, %one : !T3, !quern.weight<3, "f32">
 %y = quern.binary div %a, %d : !T3, !T3)"),
-              kBatch, quotient);
+      kBatch, quotient);
 }
 
 TEST(GroupedOpsTest, LogarithmsOfDecays) {

@@ -86,7 +86,10 @@ TEST(WeightTest, ConvertToAFormatThatIsOnlyReadFails) {
 TEST(WeightTest, MapsAreRoundedToFloat32) {
   const Matrix w = synthetic("w", 1, 4);
   const auto of = [](const std::string &fn, double x) {
-    return fn == "neg_exp" ? -std::exp(x) : fn == "add_one" ? 1 + x : fn == "scale" ? double(0.3f) * x : std::log1p(std::exp(x));
+    return fn == "neg_exp"   ? -std::exp(x)
+           : fn == "add_one" ? 1 + x
+           : fn == "scale"   ? double(0.3f) * x
+                             : std::log1p(std::exp(x));
   };
   for (const std::string fn : {"neg_exp", "add_one", "softplus", "scale"}) {
     Matrix y = lookup(kTokens, 4);
