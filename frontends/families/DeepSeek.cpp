@@ -1,10 +1,10 @@
 // DeepSeek-V2 and V3: latent attention; dense MLPs in the first layers and experts in the others.
 #include "frontends/families/Dense.h"
+#include "frontends/families/Experts.h"
 #include "frontends/families/Families.h"
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace quern {
@@ -87,22 +87,24 @@ recipe::Mla of_layer(recipe::Mla m, int64_t layer) {
   return m;
 }
 
-recipe::Decoder deepseek(ModelReader &model, Dense d, bool interleaved, int64_t default_dense) {
+/// Experts as both have them, but for the router.
+Experts experts(ModelReader &model, const Dense &d, const ExpertKeys &keys, int64_t default_dense,
+                int64_t default_shared) {
+  Experts e = experts_from_hf(model, d, keys);
+  read_first_dense_layers(model, d, e, default_dense);
+  e.shared = e.width * model.integer("n_shared_experts", 0, recipe::kMaxExperts, default_shared);
+  model.expect_number("moe_layer_freq", 1);
+  // How they were trained, and layers behind the last, that guess further tokens.
+  model.ignore({"aux_loss_alpha", "seq_aux", "ep_size", "num_nextn_predict_layers"});
+  return e;
+}
+
+recipe::Decoder deepseek(ModelReader &model, Dense d, const Experts &e, bool interleaved) {
   recipe::Mla attention = latent_attention(model, d);
   attention.rope_interleaved = interleaved;
   d.ropes = {rope_from_hf(model, attention.rotary, d.max_positions, d.context)};
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
-  const int64_t dense =
-      std::min(d.layers, model.integer("first_k_dense_replace", 0, kMaxLayers, default_dense));
-  if (dense < d.layers)
-    model.problem("first_k_dense_replace", absl::StrCat("layers from ", dense,
-                                                        " on have experts, which Quern does not "
-                                                        "know in this family"));
-  // Of experts.
-  model.ignore({"moe_intermediate_size", "n_group", "n_routed_experts", "n_shared_experts",
-                "norm_topk_prob", "num_experts_per_tok", "routed_scaling_factor", "topk_group",
-                "topk_method", "num_nextn_predict_layers", "scoring_func", "moe_layer_freq",
-                "aux_loss_alpha", "seq_aux", "ep_size"});
+  put_experts(decoder, d, e, kHfExpertNames);
   for (int64_t i = 0; i < d.layers; ++i)
     decoder.layers[static_cast<size_t>(i)].sublayers[0].block = of_layer(attention, i);
   return decoder;
@@ -114,13 +116,30 @@ recipe::Decoder deepseek_v2_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, kKeys);
   d.family = "deepseek_v2";
   d.mlp_bias = model.boolean("mlp_bias", false);
-  return deepseek(model, d, /*interleaved=*/true, 0);
+  Experts e = experts(
+      model, d, {.count = "n_routed_experts", .default_count = 64, .default_width = 1407}, 0, 2);
+  read_grouped_softmax(model, e, 1.0);
+  if (model.text("scoring_func", "softmax") != "softmax")
+    model.problem("scoring_func", "experts are scored in a way that this family does not have",
+                  "transformers knows softmax here");
+  return deepseek(model, d, e, /*interleaved=*/true);
 }
 
 recipe::Decoder deepseek_v3_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, kKeys);
   d.family = "deepseek_v3";
-  return deepseek(model, d, model.boolean("rope_interleave", true), 3);
+  Experts e = experts(model, d,
+                      {.count = "n_routed_experts",
+                       .default_count = 256,
+                       .default_top_k = 8,
+                       .default_width = 2048},
+                      3, 1);
+  read_corrected_sigmoid(model, e, 2.5);
+  if (model.text("scoring_func", "sigmoid") != "sigmoid")
+    model.problem("scoring_func", "experts are scored in a way that this family does not have",
+                  "transformers knows sigmoid here");
+  model.ignore({"topk_method"}); // noaux_tc, which is this
+  return deepseek(model, d, e, model.boolean("rope_interleave", true));
 }
 
 } // namespace quern
