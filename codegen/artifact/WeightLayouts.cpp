@@ -170,8 +170,8 @@ private:
     for (int64_t k = 0; k < row_elements(); k += step) {
       const int64_t here = std::min(step, row_elements() - k);
       auto *bytes = reinterpret_cast<std::byte *>(batch.data());
-      if (absl::Status status = input_->read_columns(matrix * row_elements() + k, here, first, count,
-                                                     bytes, findings);
+      if (absl::Status status = input_->read_columns(matrix * row_elements() + k, here, first,
+                                                     count, bytes, findings);
           !status.ok())
         return status;
       for (int64_t n = 0; n < count; ++n) {

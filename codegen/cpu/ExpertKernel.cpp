@@ -1,11 +1,11 @@
 // Kernels whose anchor is the products of tokens with their experts' matrices.
 //
-// A prompt makes one product an expert over its tokens: blocks of these are gathered, and run through
-// a linear's microkernels. What is left as blocks is shared out in panels of blocks of tokens, experts
-// in rising number. What is combined is shared out in columns: a worker goes through all experts
-// for its own, and adds each one's products to the tokens that it has, so that a token's sum has
-// the order of its experts' numbers, whatever else is in the step. A single token reads the panels
-// of its experts and no others.
+// A prompt makes one product an expert over its tokens: blocks of these are gathered, and run
+// through a linear's microkernels. What is left as blocks is shared out in panels of blocks of
+// tokens, experts in rising number. What is combined is shared out in columns: a worker goes
+// through all experts for its own, and adds each one's products to the tokens that it has, so that
+// a token's sum has the order of its experts' numbers, whatever else is in the step. A single token
+// reads the panels of its experts and no others.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
@@ -153,9 +153,7 @@ private:
           eachPanels(from, to, [&](Value panel, Value many) {
             multiply(e, panel, many, rows);
             eachRow(rows, [&](Value m, Value token, Value j) {
-              eachPanel(many, [&](Value at) {
-                addBlock(token, j, e, code.add(panel, at), m, at);
-              });
+              eachPanel(many, [&](Value at) { addBlock(token, j, e, code.add(panel, at), m, at); });
             });
           });
         });
@@ -165,8 +163,8 @@ private:
 
   /// Gathers block number `block` of the expert's rows; returns how many they are.
   Value gather(Value e, Value block) {
-    Value rows = code.call("qk_rows_of_expert", {ids, places, e, code.mul(block, height),
-                                                 code.c(height), found});
+    Value rows = code.call("qk_rows_of_expert",
+                           {ids, places, e, code.mul(block, height), code.c(height), found});
     Value share = code.c(expert.readsBlocks() ? 1 : choices);
     code.call("qk_gather_rows", {Pointer<const void>(input()), code.c(rowBytes),
                                  Pointer<const int32_t>(found), rows, share, gathered});
@@ -174,9 +172,8 @@ private:
   }
 
   void eachPanels(Value from, Value to, std::function<void(Value, Value)> body) {
-    code.loop(from, to, code.c(together), [&](Value panel) {
-      body(panel, code.min(code.c(together), code.sub(to, panel)));
-    });
+    code.loop(from, to, code.c(together),
+              [&](Value panel) { body(panel, code.min(code.c(together), code.sub(to, panel))); });
   }
   void eachPanel(Value many, std::function<void(Value)> body) {
     together == 1 ? body(code.c(0)) : (void)code.loop(code.c(0), many, body);
@@ -195,8 +192,7 @@ private:
     else
       multiply<float, QkFloatProduct>(e, panel, many, rows);
   }
-  template <class X, class Operands>
-  void multiply(Value e, Value panel, Value many, Value rows) {
+  template <class X, class Operands> void multiply(Value e, Value panel, Value many, Value rows) {
     for (auto [i, shift] : llvm::enumerate(shifts))
       code.call(microkernel + "_rows",
                 {code.pack<Operands>({.panel = panelOf(e, code.add(panel, shift / kLanes)),
@@ -244,8 +240,8 @@ private:
   void addTo(Pointer<float> to, Value token, Value j, Value e, Value col, Value m, Value at) {
     RowValues values(kernel, token);
     bindProduct(values, e, col, m, at);
-    Value weight = code.loadF(kernel.pointer(combine.getWeights()),
-                              code.add(code.mul(token, choices), j));
+    Value weight =
+        code.loadF(kernel.pointer(combine.getWeights()), code.add(code.mul(token, choices), j));
     code.loop(code.c(0), lanesFrom(col), [&](Value lane) {
       Value y = values.element(combine.getInput(), code.add(col, lane));
       code.storeF(code.fadd(code.loadF(to, lane), code.fmul(weight, y)), to, lane);
@@ -293,8 +289,7 @@ private:
   Value input() { return kernel.pointer<uint8_t>(expert.getInput()); }
   Value k() { return code.c(quantized ? llvm::alignTo(inputs, 32) : inputs); }
   Value chunk(int64_t bytes) {
-    return code.c(std::max<int64_t>(
-        1, bytes / (panelBytes * static_cast<int64_t>(shifts.size()))));
+    return code.c(std::max<int64_t>(1, bytes / (panelBytes * static_cast<int64_t>(shifts.size()))));
   }
   Pointer<const QkPanel> panelOf(Value e, Value panel) {
     Value number = code.add(code.mul(e, matrixPanels), panel);
@@ -320,8 +315,8 @@ private:
   SmallVector<Pointer<float>> tiles; ///< a shift's products
   Pointer<float> sums;
   Pointer<uint8_t> gathered;
-  Pointer<int32_t> found;  ///< which of all ids the gathered rows are of
-  Pointer<int64_t> first;  ///< first block of each expert
+  Pointer<int32_t> found; ///< which of all ids the gathered rows are of
+  Pointer<int64_t> first; ///< first block of each expert
 };
 
 } // namespace

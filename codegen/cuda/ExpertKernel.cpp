@@ -73,19 +73,21 @@ public:
     text.open("const auto expert_of = [=](int item, int n)");
     if (combine)
       text.line("return ",
-                kernel.single ? "ids[n]" : absl::StrCat("expert_of_block<", experts, ">(", first, ", n)"),
+                kernel.single ? "ids[n]"
+                              : absl::StrCat("expert_of_block<", experts, ">(", first, ", n)"),
                 ";");
     else
       text.line("return ",
-                kernel.single ? absl::StrCat("ids[item / ", groups, "]")
-                              : absl::StrCat("expert_of_block<", experts, ">(", first,
-                                             ", item % blocks)"),
+                kernel.single
+                    ? absl::StrCat("ids[item / ", groups, "]")
+                    : absl::StrCat("expert_of_block<", experts, ">(", first, ", item % blocks)"),
                 ";");
     text.close("};");
     text.open("const auto group_of = [=](int item)");
-    text.line("return ", combine         ? "item"
-                         : kernel.single ? absl::StrCat("item % ", groups)
-                                         : "item / blocks",
+    text.line("return ",
+              combine         ? "item"
+              : kernel.single ? absl::StrCat("item % ", groups)
+                              : "item / blocks",
               ";");
     text.close("};");
     const std::string turns = !combine ? "1" : kernel.single ? absl::StrCat(choices) : "blocks";
@@ -95,8 +97,8 @@ public:
               turns, " * workers;");
     std::string offset = absl::StrCat(shifts.back() / kLanes);
     for (size_t i = many - 1; i > 0; --i)
-      offset = absl::StrCat("(n % ", many, " < ", i, " ? ", shifts[i - 1] / kLanes, " : ", offset,
-                            ")");
+      offset =
+          absl::StrCat("(n % ", many, " < ", i, " ? ", shifts[i - 1] / kLanes, " : ", offset, ")");
     text.line("return expert_of(item, turn) * ", matrixPanels, " + ",
               times("group_of(item)", product.panels), " + ", offset, ";");
     text.close("};");
@@ -180,8 +182,8 @@ private:
     bindProduct(values);
     if (!combine) {
       for (auto [i, value] : llvm::enumerate(kernel.yield.getValues()))
-        text.line(kernel.result(i), "[(i64(token) * ", choices, " + choice) * ", cols, " + col] = ",
-                  values.element(value, "col"), ";");
+        text.line(kernel.result(i), "[(i64(token) * ", choices, " + choice) * ", cols,
+                  " + col] = ", values.element(value, "col"), ";");
     } else {
       // The thread's own from expert to expert, or that of one before it in a tile, which it has
       // met since.

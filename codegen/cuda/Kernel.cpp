@@ -83,7 +83,9 @@ Kernel::Kernel(KernelOp op, std::string name, Form form, std::vector<std::string
   }
   for (auto [i, type] : llvm::enumerate(op.getResultTypes())) {
     results_.push_back(absl::StrCat("result", i));
-    parameters_.push_back({isa<Q8RowsType>(type) ? "u8 *" : isChoices(type) ? "int *" : "float *",
+    parameters_.push_back({isa<Q8RowsType>(type) ? "u8 *"
+                           : isChoices(type)     ? "int *"
+                                                 : "float *",
                            results_.back()});
   }
   if (scratchBytes(op, single) != 0) {

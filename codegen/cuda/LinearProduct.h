@@ -26,7 +26,7 @@ struct ProductShape {
   int64_t inputs, outputs; ///< of the weight
   int64_t panels;          ///< of the kernel's columns: a multiple of the product's
   Form form;
-  bool quantized; ///< rows are q8_rows, else floats
+  bool quantized;      ///< rows are q8_rows, else floats
   bool chosen = false; ///< rows are those of a list (ChosenRows)
 };
 

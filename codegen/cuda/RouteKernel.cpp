@@ -26,9 +26,8 @@ LogicalResult Kernel::generateRoute() {
   const auto groups = static_cast<int64_t>(route.getGroups());
   include("Experts.cuh");
   const std::string symbol = rowsOf(route.getLogits().getType()).str();
-  setWork([symbol](const BucketShape &shape) {
-    return llvm::divideCeil(shape.most(symbol), kWarps);
-  });
+  setWork(
+      [symbol](const BucketShape &shape) { return llvm::divideCeil(shape.most(symbol), kWarps); });
   const std::string numbers = shared("float", 2 * experts + groups, "numbers", Team::Warp);
   const std::string marks = shared("int", experts + groups, "marks", Team::Warp);
   const std::string ids = shared("int", chosen, "ids", Team::Warp);

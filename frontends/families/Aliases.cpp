@@ -45,8 +45,7 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kBloom;
   if (family == "falcon")
     return kFalcon;
-  if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" ||
-      family == "gpt_oss")
+  if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" || family == "gpt_oss")
     return kNumExperts;
   if (family == "olmoe")
     return kNumLocalExperts;

@@ -1,4 +1,5 @@
-// ERNIE 4.5 MoE: ERNIE with experts in some layers, scores corrected for the choice, shared experts.
+// ERNIE 4.5 MoE: ERNIE with experts in some layers, scores corrected for the choice, shared
+// experts.
 #include "frontends/families/Experts.h"
 #include "frontends/families/Families.h"
 
@@ -22,8 +23,8 @@ recipe::Decoder ernie4_5_moe_from_hf(ModelReader &model) {
                                .default_width = 1536});
   e.correction = e.correction_row = true;
   e.normalize = 1;
-  // A bound from below on the sum there, added to it here: the sum of the largest of some softmax is
-  // far above it.
+  // A bound from below on the sum there, added to it here: the sum of the largest of some softmax
+  // is far above it.
   e.eps = model.number("moe_norm_min", 0, 1e-6, 1e-12);
   const int64_t first = model.integer("moe_layer_start_index", 0, recipe::kMaxLayers, 1);
   int64_t last = model.integer("moe_layer_end_index", -1, recipe::kMaxLayers, -1);

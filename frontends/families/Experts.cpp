@@ -30,8 +30,8 @@ Experts experts_from_hf(ModelReader &model, const Dense &dense, const ExpertKeys
   Experts e;
   e.count = model.integer(keys.count, 1, recipe::kMaxExperts, keys.default_count);
   e.top_k = model.integer(keys.top_k, 1, recipe::kMaxExperts, keys.default_top_k);
-  e.width = keys.width ? model.integer(keys.width, 1, recipe::kMaxWidth, keys.default_width)
-                       : dense.mlp;
+  e.width =
+      keys.width ? model.integer(keys.width, 1, recipe::kMaxWidth, keys.default_width) : dense.mlp;
   return e;
 }
 
@@ -88,33 +88,25 @@ namespace {
 
 recipe::Moe mixture(const Dense &d, const Experts &e, const ExpertNames &names, int64_t layer) {
   const auto name = [&](const char *of) { return recipe::layer_name(of, layer); };
-  recipe::Moe m{.module = name(names.module),
-                .router = {.module = name(names.router),
-                           .in = d.hidden,
-                           .out = e.count,
-                           .bias = e.router_bias},
-                .correction_row = e.correction_row,
-                .score = e.score,
-                .top_k = e.top_k,
-                .groups = e.groups,
-                .top_groups = e.top_groups,
-                .group_top = e.group_top,
-                .normalize = e.normalize,
-                .eps = e.eps,
-                .scale = e.scale,
-                .gate = {.weight = name(names.gate),
-                         .experts = e.count,
-                         .in = d.hidden,
-                         .out = e.width},
-                .up = {.weight = name(names.up),
-                       .experts = e.count,
-                       .in = d.hidden,
-                       .out = e.width},
-                .down = {.weight = name(names.down),
-                         .experts = e.count,
-                         .in = e.width,
-                         .out = d.hidden},
-                .activation = d.activation};
+  recipe::Moe m{
+      .module = name(names.module),
+      .router = {.module = name(names.router),
+                 .in = d.hidden,
+                 .out = e.count,
+                 .bias = e.router_bias},
+      .correction_row = e.correction_row,
+      .score = e.score,
+      .top_k = e.top_k,
+      .groups = e.groups,
+      .top_groups = e.top_groups,
+      .group_top = e.group_top,
+      .normalize = e.normalize,
+      .eps = e.eps,
+      .scale = e.scale,
+      .gate = {.weight = name(names.gate), .experts = e.count, .in = d.hidden, .out = e.width},
+      .up = {.weight = name(names.up), .experts = e.count, .in = d.hidden, .out = e.width},
+      .down = {.weight = name(names.down), .experts = e.count, .in = e.width, .out = d.hidden},
+      .activation = d.activation};
   if (e.correction)
     m.correction = name(names.correction);
   if (e.fused_gate_up) {

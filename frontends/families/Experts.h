@@ -61,8 +61,8 @@ void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts
 void read_first_dense_layers(ModelReader &model, const Dense &dense, Experts &experts,
                              int64_t missing);
 
-/// Sigmoid scores, corrected for the choice, in groups that count their two best; weights over their
-/// sum, scaled (DeepSeek-V3; GLM-4-MoE and others after it).
+/// Sigmoid scores, corrected for the choice, in groups that count their two best; weights over
+/// their sum, scaled (DeepSeek-V3; GLM-4-MoE and others after it).
 void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_missing);
 
 /// Softmax scores that are the weights, scaled; of the best groups by their best expert where

@@ -48,9 +48,7 @@ Experts experts_from_gguf(ModelReader &model, const Dense &dense, const GgufExpe
   e.top_groups = model.integer("expert_group_used_count", 1, recipe::kMaxExperts, 1);
   e.group_top = e.groups > 1 ? 2 : 1;
   const int64_t first = model.integer("leading_dense_block_count", 0, recipe::kMaxLayers, 0);
-  const auto of = [](const char *name, int64_t layer) {
-    return recipe::layer_name(name, layer);
-  };
+  const auto of = [](const char *name, int64_t layer) { return recipe::layer_name(name, layer); };
   bool any = false;
   for (int64_t i = 0; i < dense.layers; ++i) {
     const bool has = model.has_tensor(of(kGgufExpertNames.router, i) + ".weight");

@@ -12,9 +12,9 @@ extern const ExpertNames kGgufExpertNames;
 
 /// What llama.cpp's graph of an architecture does where its files do not say.
 struct GgufExpertKeys {
-  bool normalize = true;                                        ///< weights over their sum
-  recipe::RouterScore score = recipe::RouterScore::Softmax;     ///< without expert_gating_func
-  bool row_gate = false;                                        ///< of the shared expert
+  bool normalize = true;                                    ///< weights over their sum
+  recipe::RouterScore score = recipe::RouterScore::Softmax; ///< without expert_gating_func
+  bool row_gate = false;                                    ///< of the shared expert
 };
 
 /// Reads expert_count and its like; shared experts, corrections and which layers have experts are

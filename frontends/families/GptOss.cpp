@@ -14,11 +14,9 @@ recipe::Decoder gpt_oss_from_hf(ModelReader &model) {
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", true);
   std::vector<bool> slides = read_sliding_layers(model, d.layers, /*pattern=*/2);
   d.slide(slides, model.integer("sliding_window", 1, recipe::kMaxContext, 128));
-  Experts e = experts_from_hf(model, d,
-                              {.count = "num_local_experts",
-                               .width = nullptr,
-                               .default_count = 128,
-                               .default_top_k = 4});
+  Experts e = experts_from_hf(
+      model, d,
+      {.count = "num_local_experts", .width = nullptr, .default_count = 128, .default_top_k = 4});
   e.score = recipe::RouterScore::Chosen;
   e.router_bias = true;
   const double limit = model.number("swiglu_limit", 1e-6, 1e9, 7.0);

@@ -12,11 +12,9 @@ recipe::Decoder granitemoe_from_hf(ModelReader &model) {
   d.attention_scale = model.number("attention_multiplier", 1e-9, 1e9, 1.0);
   d.residual_scale = model.number("residual_multiplier", -1e9, 1e9, 1.0);
   d.logit_scale = 1 / model.number("logits_scaling", 1e-9, 1e9, 1.0);
-  Experts e = experts_from_hf(model, d,
-                              {.count = "num_local_experts",
-                               .width = nullptr,
-                               .default_count = 8,
-                               .default_top_k = 2});
+  Experts e = experts_from_hf(
+      model, d,
+      {.count = "num_local_experts", .width = nullptr, .default_count = 8, .default_top_k = 2});
   e.score = recipe::RouterScore::Chosen;
   e.fused_gate_up = true;
   ExpertNames names = kHfMixtralNames;

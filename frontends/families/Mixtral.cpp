@@ -1,5 +1,5 @@
-// Mixtral (Jiang et al., 2024): Mistral with experts in the place of each MLP; and MiniMax-M2, whose
-// router scores by sigmoids and corrects them, with norms of whole rows of queries and keys.
+// Mixtral (Jiang et al., 2024): Mistral with experts in the place of each MLP; and MiniMax-M2,
+// whose router scores by sigmoids and corrects them, with norms of whole rows of queries and keys.
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
@@ -10,11 +10,9 @@ recipe::Decoder mixtral_from_hf(ModelReader &model) {
       model, {.default_eps = 1e-5, .default_kv_heads = 8, .rope = RopeKeys{.theta = 1'000'000}});
   d.family = "mixtral";
   read_window(model, d, /*missing=*/0);
-  Experts e = experts_from_hf(model, d,
-                              {.count = "num_local_experts",
-                               .width = nullptr,
-                               .default_count = 8,
-                               .default_top_k = 2});
+  Experts e = experts_from_hf(
+      model, d,
+      {.count = "num_local_experts", .width = nullptr, .default_count = 8, .default_top_k = 2});
   e.normalize = 1;
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
   put_experts(decoder, d, e, kHfMixtralNames);
@@ -30,11 +28,9 @@ recipe::Decoder minimax_m2_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.default_head_dim = 128, .default_kv_heads = 8, .rope = rope});
   d.family = "minimax_m2";
   d.qk_norm = QkNorm::Row;
-  Experts e = experts_from_hf(model, d,
-                              {.count = "num_local_experts",
-                               .width = nullptr,
-                               .default_count = 256,
-                               .default_top_k = 8});
+  Experts e = experts_from_hf(
+      model, d,
+      {.count = "num_local_experts", .width = nullptr, .default_count = 256, .default_top_k = 8});
   e.score = recipe::RouterScore::Sigmoid;
   e.correction = true;
   e.normalize = 1;
@@ -47,8 +43,8 @@ recipe::Decoder minimax_m2_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.experts = true});
   d.family = "minimax_m2";
   d.qk_norm = QkNorm::Row;
-  return gguf_expert_decoder(
-      model, d, experts_from_gguf(model, d, {.score = recipe::RouterScore::Sigmoid}));
+  return gguf_expert_decoder(model, d,
+                             experts_from_gguf(model, d, {.score = recipe::RouterScore::Sigmoid}));
 }
 
 } // namespace quern

@@ -1,4 +1,5 @@
-// OLMoE (Muennighoff et al., 2024): Llama with norms of whole rows of queries and keys, and experts.
+// OLMoE (Muennighoff et al., 2024): Llama with norms of whole rows of queries and keys, and
+// experts.
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 

@@ -33,8 +33,8 @@ recipe::Decoder qwen2_moe_from_hf(ModelReader &model) {
   d.family = "qwen2_moe";
   d.qkv_bias = model.boolean("qkv_bias", true);
   read_windows(model, d);
-  Experts e = experts_from_hf(
-      model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408});
+  Experts e =
+      experts_from_hf(model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408});
   read_norm_topk(model, e, false);
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 5632);

@@ -208,9 +208,9 @@ recipe::Source formats_of_config(const ConfigJson &config, ModelReader &reader,
       const std::string module = tensor.name.substr(0, tensor.name.size() - (weight ? 7 : 0));
       // Of experts, each is a linear.
       const size_t outputs = rank - (tensor.transposed ? 1 : 2);
-      if (std::string found = planned.format_of(module, tensor.shape[outputs],
-                                                tensor.shape[2 * rank - 3 - outputs],
-                                                tensor.linear || rank == 3);
+      if (std::string found =
+              planned.format_of(module, tensor.shape[outputs], tensor.shape[2 * rank - 3 - outputs],
+                                tensor.linear || rank == 3);
           !found.empty()) {
         source.places[i].format = std::move(found);
         source.places[i].upright = tensor.transposed;

@@ -207,9 +207,8 @@ Value Writer::expert_rows(const ExpertLinear &l, Value w, llvm::ArrayRef<int64_t
   all.front() = l.experts * l.rows.stored;
   chosen.front() = l.experts * l.out;
   w = WeightReshapeOp::create(b_, loc_, weight_type(w, all), w);
-  w = WeightRowsOp::create(b_, loc_, weight_type(w, chosen), w,
-                           b_.getI64IntegerAttr(l.rows.offset), b_.getI64IntegerAttr(l.rows.block),
-                           b_.getI64IntegerAttr(l.rows.stride));
+  w = WeightRowsOp::create(b_, loc_, weight_type(w, chosen), w, b_.getI64IntegerAttr(l.rows.offset),
+                           b_.getI64IntegerAttr(l.rows.block), b_.getI64IntegerAttr(l.rows.stride));
   return WeightReshapeOp::create(b_, loc_, weight_type(w, shape), w);
 }
 
@@ -300,10 +299,10 @@ Value Writer::operator()(const Attention &a) {
   DenseF32ArrayAttr alibi;
   if (!a.alibi.empty())
     alibi = b_.getDenseF32ArrayAttr(a.alibi);
-  Value y = AttentionOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
-                                a.sinks.empty() ? Value() : weight(a.sinks), b_.getI64IntegerAttr(a.heads), f32(a.scale),
-                                b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi,
-                                b_.getBoolAttr(a.alibi_bf16));
+  Value y = AttentionOp::create(
+      b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
+      a.sinks.empty() ? Value() : weight(a.sinks), b_.getI64IntegerAttr(a.heads), f32(a.scale),
+      b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi, b_.getBoolAttr(a.alibi_bf16));
   return linear(a.o, y);
 }
 
@@ -373,12 +372,12 @@ Value Writer::operator()(const Moe &m) {
   const RouteScore score = m.score == RouterScore::Sigmoid  ? RouteScore::sigmoid
                            : m.score == RouterScore::Chosen ? RouteScore::chosen
                                                             : RouteScore::softmax;
-  auto route = RouteOp::create(
-      b_, loc_, choicesType(b_.getContext(), rowsOf(x_.getType()), m.top_k),
-      rows_like(x_, m.top_k), RouteScoreAttr::get(b_.getContext(), score), logits, correction,
-      b_.getI64IntegerAttr(m.top_k), b_.getI64IntegerAttr(m.groups),
-      b_.getI64IntegerAttr(m.top_groups), b_.getI64IntegerAttr(m.group_top),
-      b_.getI64IntegerAttr(m.normalize), f32(m.eps), f32(m.scale));
+  auto route =
+      RouteOp::create(b_, loc_, choicesType(b_.getContext(), rowsOf(x_.getType()), m.top_k),
+                      rows_like(x_, m.top_k), RouteScoreAttr::get(b_.getContext(), score), logits,
+                      correction, b_.getI64IntegerAttr(m.top_k), b_.getI64IntegerAttr(m.groups),
+                      b_.getI64IntegerAttr(m.top_groups), b_.getI64IntegerAttr(m.group_top),
+                      b_.getI64IntegerAttr(m.normalize), f32(m.eps), f32(m.scale));
   Value gate = experts(m.gate, x_, route.getIds());
   Value up = experts(m.up, x_, route.getIds());
   at(m.module);

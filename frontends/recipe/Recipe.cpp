@@ -117,8 +117,7 @@ public:
       std::swap(shape[1], shape[2]);
     if (l.flat)
       shape = {l.experts * shape[1], shape[2]};
-    experts(l.weight, l.experts, std::move(shape), {0, 1 / std::sqrt(double(l.in))},
-            l.transposed);
+    experts(l.weight, l.experts, std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed);
     if (!l.bias.empty())
       experts(l.bias, l.experts, {l.experts, rows}, {0, 0.1});
   }

@@ -186,7 +186,7 @@ enum class RouterScore { Softmax, Sigmoid, Chosen };
 struct Moe {
   std::string module{};
   Linear router{};
-  std::string correction{}; ///< tensor that is added to scores for the choice alone; empty: none
+  std::string correction{};    ///< tensor that is added to scores for the choice alone; empty: none
   bool correction_row = false; ///< it is stored [1, experts]
   RouterScore score = RouterScore::Softmax;
   int64_t top_k = 0;
@@ -195,7 +195,7 @@ struct Moe {
   double eps = 0;        ///< added to it
   double scale = 1;      ///< of the weights
   ExpertLinear gate{}, up{}, down{};
-  std::string activation = "silu"; ///< as quern.unary calls it
+  std::string activation = "silu";        ///< as quern.unary calls it
   double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
 };
 

@@ -82,8 +82,7 @@ AnchorFacts ExpertLinearOp::facts() {
           .epilogue = Joins::combining,
           .state = {},
           .matrix = {.operand = &getWeightMutable(), .slices = choices()},
-          .flops = {.row =
-                        2 * static_cast<uint64_t>(choices() * blockOutputs() * blockInputs())},
+          .flops = {.row = 2 * static_cast<uint64_t>(choices() * blockOutputs() * blockInputs())},
           .partials = {},
           .rowParts = std::nullopt};
 }

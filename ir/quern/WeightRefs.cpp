@@ -73,7 +73,8 @@ absl::StatusOr<weights::WeightRef> weightRef(WeightOp declaration) {
   }
   if (const auto places = declaration.getPlaces())
     for (size_t i = 0; i + 1 < places->size(); i += 2)
-      ref.places.push_back({static_cast<int>((*places)[i]), static_cast<uint64_t>((*places)[i + 1])});
+      ref.places.push_back(
+          {static_cast<int>((*places)[i]), static_cast<uint64_t>((*places)[i + 1])});
   if (ref.file == weights::WeightRef::kSynthetic) {
     ref.synthetic.name = declaration.getSymName().str();
     ref.synthetic.seed = static_cast<uint64_t>(declaration.getSeed().value_or(0));

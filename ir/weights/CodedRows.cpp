@@ -347,8 +347,8 @@ absl::Status write_values(const Reader &reader, bool bf16, int64_t first, int64_
   return absl::OkStatus();
 }
 
-/// Blocks of mxfp4, or what they stand for: inputs 2i and 2i + 1 share a byte here, and inputs i and
-/// 16 + i in a block.
+/// Blocks of mxfp4, or what they stand for: inputs 2i and 2i + 1 share a byte here, and inputs i
+/// and 16 + i in a block.
 void write_mxfp4(int64_t inputs, const PartBytes &parts, const formats::Format &format,
                  int64_t first, int64_t count, std::byte *dst) {
   const formats::Format &blocks = *formats::find_format("mxfp4");
@@ -358,9 +358,7 @@ void write_mxfp4(int64_t inputs, const PartBytes &parts, const formats::Format &
     std::byte *to = row.data();
     for (int64_t b = n * of_row; b < (n + 1) * of_row; ++b, to += 17) {
       const std::byte *codes = parts[0].data() + 16 * b;
-      const auto code = [&](int k) {
-        return codes[k / 2] >> (k % 2 ? 4 : 0) & std::byte{15};
-      };
+      const auto code = [&](int k) { return codes[k / 2] >> (k % 2 ? 4 : 0) & std::byte{15}; };
       to[0] = parts[1][static_cast<size_t>(b)];
       for (int i = 0; i < 16; ++i)
         to[1 + i] = code(i) | code(16 + i) << 4;

@@ -83,8 +83,8 @@ absl::StatusOr<WeightStore::Checked> WeightStore::checked(const WeightRef &ref) 
     if (place.file < 0 || place.file >= files())
       return absl::InvalidArgumentError(
           absl::StrCat(describe(ref), ": there are ", files(), " files"));
-    const auto range = file(place.file)
-                           .range(place.offset, static_cast<uint64_t>(result.bytes) / places.size());
+    const auto range =
+        file(place.file).range(place.offset, static_cast<uint64_t>(result.bytes) / places.size());
     if (!range.ok())
       return absl::Status(range.status().code(),
                           absl::StrCat(describe(ref), ": ", std::string(range.status().message())));
@@ -164,8 +164,7 @@ WeightStore::encoded_rows(const WeightRef &ref, int64_t first, int64_t count,
                        static_cast<uint64_t>(here * weight->row_bytes));
       if (one || !range.ok())
         return range;
-      std::copy(range->begin(), range->end(),
-                scratch.begin() + (row - first) * weight->row_bytes);
+      std::copy(range->begin(), range->end(), scratch.begin() + (row - first) * weight->row_bytes);
       row += here;
     }
     return std::span<const std::byte>(scratch);

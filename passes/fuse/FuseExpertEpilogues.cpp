@@ -13,12 +13,12 @@ namespace quern {
 namespace {
 constexpr RemarkSource kRemarks{"fuse", "fuse-expert-epilogues"};
 
-/// Gate and up are columns [a, a+n) and [b, b+n) of each block, a kernel computes a panel at a time.
+/// Gate and up are columns [a, a+n) and [b, b+n) of each block, a kernel computes a panel at a
+/// time.
 StringRef gatedSlices(GatedActOp op, Value value, int64_t choices, int64_t panel) {
   for (Value side : {op.getGate(), op.getUp()}) {
     auto slice = side.getDefiningOp<SliceOp>();
-    if (!slice || slice.getInput() != value ||
-        static_cast<int64_t>(slice.getGroups()) != choices)
+    if (!slice || slice.getInput() != value || static_cast<int64_t>(slice.getGroups()) != choices)
       return "gate and up are not two slices of each expert's columns";
     if (slice.getOffset() % panel != 0)
       return "a slice begins inside a panel of columns";

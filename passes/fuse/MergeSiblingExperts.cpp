@@ -53,8 +53,8 @@ void merge(ExpertLinearOp gate, ExpertLinearOp up) {
     bias = concat(builder, loc, gate.getBias(), up.getBias());
   const int64_t width = gate.blockOutputs(), choices = gate.choices();
   auto type = rowsType(builder.getContext(), rowsOf(gate.getType()), 2 * choices * width);
-  auto merged = ExpertLinearOp::create(builder, loc, type, gate.getInput(), gate.getIds(), weight,
-                                       bias);
+  auto merged =
+      ExpertLinearOp::create(builder, loc, type, gate.getInput(), gate.getIds(), weight, bias);
   for (auto [op, offset] : {std::pair(gate, int64_t{0}), std::pair(up, width)}) {
     Value slice = SliceOp::create(builder, op.getLoc(), op.getType(), merged,
                                   static_cast<uint64_t>(offset), static_cast<uint64_t>(choices));

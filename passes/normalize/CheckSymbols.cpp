@@ -15,7 +15,8 @@ namespace {
 
 /// The symbol that counts the value's rows; "" for a weight, a state, the batch.
 StringRef symbolOf(Type type) {
-  return isRows(type) || isIndices(type) || isChoices(type) || isa<Q8RowsType>(type) ? rowsOf(type) : StringRef();
+  return isRows(type) || isIndices(type) || isChoices(type) || isa<Q8RowsType>(type) ? rowsOf(type)
+                                                                                     : StringRef();
 }
 
 LogicalResult checkOp(Operation &op) {

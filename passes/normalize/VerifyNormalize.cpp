@@ -12,7 +12,8 @@ namespace {
 
 LogicalResult verifyTypes(Operation &op) {
   for (Type type : llvm::concat<const Type>(op.getOperandTypes(), op.getResultTypes()))
-    if ((isRows(type) || isIndices(type) || isChoices(type) || isa<Q8RowsType>(type)) && !isKnownSymbol(rowsOf(type)))
+    if ((isRows(type) || isIndices(type) || isChoices(type) || isa<Q8RowsType>(type)) &&
+        !isKnownSymbol(rowsOf(type)))
       return op.emitOpError("has rows counted by '")
              << rowsOf(type) << "'; after normalize, rows are counted by T, B or R";
   return success();

@@ -17,8 +17,8 @@ namespace quern {
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-activations"};
 
-/// The columns of an outside value that a product reads: value, first column, number of columns, and
-/// of how many blocks each is quantized as a row of its own.
+/// The columns of an outside value that a product reads: value, first column, number of columns,
+/// and of how many blocks each is quantized as a row of its own.
 using Columns = std::tuple<Value, int64_t, int64_t, int64_t>;
 
 Q8RowsType q8Type(Columns columns) {

@@ -46,13 +46,13 @@ Operation *cutsBlocks(Value weight) {
   return nullptr;
 }
 
-/// Whether experts are chosen by what the region computes: a choice that rounding changes is another
-/// computation, and the matrix is small.
+/// Whether experts are chosen by what the region computes: a choice that rounding changes is
+/// another computation, and the matrix is small.
 bool computesChoice(FusedOp fused) {
   return llvm::any_of(fused->getUsers(), [](Operation *user) {
     auto next = dyn_cast<FusedOp>(user);
-    return next && (next.getAnchor() == Anchor::route ||
-                    (!next.anchorOp() && computesChoice(next)));
+    return next &&
+           (next.getAnchor() == Anchor::route || (!next.anchorOp() && computesChoice(next)));
   });
 }
 

@@ -27,11 +27,12 @@ LogicalResult verifyRegion(FusedOp fused) {
   for (Operation &op : fused.getBody().front()) {
     if (!isa<LinearOp, ExpertLinearOp>(op))
       continue;
-    auto matrix = cast<WeightType>(cast<AnchorOpInterface>(op).facts().matrix.operand->get().getType());
+    auto matrix =
+        cast<WeightType>(cast<AnchorOpInterface>(op).facts().matrix.operand->get().getType());
     bool integers = isQuantized(matrix);
     if (integers != isa<Q8RowsType>(op.getOperand(0).getType()))
       return op.emitOpError("reads ") << (integers ? "float rows with quantized weights"
-                                                       : "quantized rows with float weights");
+                                                   : "quantized rows with float weights");
   }
   return success();
 }

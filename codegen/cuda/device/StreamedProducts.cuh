@@ -175,8 +175,7 @@ struct ChosenRows {
 /// read where they lie. `kBytes` of a row are held, `kStride` from one to the next.
 template <bool kHeld, i64 kRowBytes, int kBytes, int kStride> struct HeldRows {
   /// For all threads of a block, which meet.
-  template <class Which>
-  QN_DEVICE static void hold(u8 *to, const u8 *x, Which which, int height) {
+  template <class Which> QN_DEVICE static void hold(u8 *to, const u8 *x, Which which, int height) {
     if constexpr (kHeld) {
       using Word = Select<kRowBytes % 16 == 0 && kBytes % 16 == 0, uint4, u32>;
       __syncthreads(); // whoever still reads what is held

@@ -68,9 +68,8 @@ bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, Store
 
 std::string quantized_tensor(const StoredTensors &tensors) {
   for (const auto &[name, tensor] : tensors.list)
-    for (const char *end :
-         {".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight.absmax",
-          "_proj_blocks"})
+    for (const char *end : {".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv",
+                            ".weight.absmax", "_proj_blocks"})
       if (absl::EndsWith(name, end))
         return name;
   return "";

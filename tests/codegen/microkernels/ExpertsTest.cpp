@@ -137,8 +137,8 @@ TEST(Experts, RowsOfAnExpertAreFoundInOrderBlockByBlock) {
         const int64_t e = k.qk_expert_of_block(first.data(), kExperts, block);
         ASSERT_TRUE(first[e] <= block && block < first[e + 1]) << build.name;
         int32_t found[kHeight];
-        const int64_t count = k.qk_rows_of_expert(ids.data(), n, e, (block - first[e]) * kHeight,
-                                                  kHeight, found);
+        const int64_t count =
+            k.qk_rows_of_expert(ids.data(), n, e, (block - first[e]) * kHeight, kHeight, found);
         ASSERT_GE(count, 1) << build.name;
         places.insert(places.end(), found, found + count);
         for (int64_t i = 0; i < count; ++i)

@@ -30,8 +30,9 @@ std::string route_text(int64_t experts, int64_t chosen, const std::string &score
           "%u = quern.weight_ref @unit : !quern.weight<" + e + "x" + e + ", \"f32\">\n" +
           "%p = quern.expert_linear %z, %ids, %one, %u : (!T" + e + ", " + ids +
           ", !quern.weight<" + e + "x" + e + "x" + e + ", \"f32\">, !quern.weight<" + e + "x" + e +
-          ", \"f32\">) -> !T" + std::to_string(experts * chosen) + "\n%y = quern.combine %p, %w : (!T" +
-          std::to_string(experts * chosen) + ", !T" + k + ") -> !T" + e;
+          ", \"f32\">) -> !T" + std::to_string(experts * chosen) +
+          "\n%y = quern.combine %p, %w : (!T" + std::to_string(experts * chosen) + ", !T" + k +
+          ") -> !T" + e;
   return step_text(experts, experts,
                    weight_text("one", e + "x" + e + "x" + e) + weight_text("unit", e + "x" + e) +
                        (bias ? weight_text("b", e) : ""),
@@ -136,11 +137,12 @@ TEST(ExpertsTest, SigmoidsCorrectedForTheChoiceAloneInGroups) {
     for (double &w : choices.back().weights)
       w = w / (std::sqrt(sum) + 0.25) * 2;
   }
-  expect_step(route_text(8, 3, "sigmoid",
-                         ", groups = 4 : i64, top_groups = 2 : i64, group_top = 2 : i64, normalize = "
-                         "2 : i64, eps = 0.25 : f32, scale = 2.0 : f32",
-                         true),
-              kBatch, by_expert(choices, 8));
+  expect_step(
+      route_text(8, 3, "sigmoid",
+                 ", groups = 4 : i64, top_groups = 2 : i64, group_top = 2 : i64, normalize = "
+                 "2 : i64, eps = 0.25 : f32, scale = 2.0 : f32",
+                 true),
+      kBatch, by_expert(choices, 8));
 }
 
 TEST(ExpertsTest, EqualScoresGoToTheLowerNumber) {
@@ -163,7 +165,8 @@ TEST(ExpertsTest, EachExpertHasABlockOfInputsAndOfResults) {
 %w = quern.weight_ref @w : !quern.weight<3x4x5, "f32">
 %b = quern.weight_ref @b : !quern.weight<3x4, "f32">
 %y = quern.expert_linear %x, %i, %w, %b : (!T10, )" +
-                           ids + R"(, !quern.weight<3x4x5, "f32">, !quern.weight<3x4, "f32">) -> !T8)";
+                           ids +
+                           R"(, !quern.weight<3x4x5, "f32">, !quern.weight<3x4, "f32">) -> !T8)";
   // Which two they are the bias decides, which is far larger than any score.
   const Matrix zb = synthetic("zb", 1, 3, 100.0f);
   std::vector<int> order = {0, 1, 2};
@@ -206,9 +209,9 @@ TEST(ExpertsTest, SlicesOfGroups) {
     for (int64_t g = 0; g < 3; ++g)
       for (int64_t c = 0; c < 2; ++c)
         y.at(t, 2 * g + c) = x.at(t, 4 * g + 1 + c);
-  expect_step(
-      step_text(12, 6, "", "%y = quern.slice %x {groups = 3 : i64, offset = 1 : i64} : !T12 -> !T6"),
-      kBatch, y);
+  expect_step(step_text(12, 6, "",
+                        "%y = quern.slice %x {groups = 3 : i64, offset = 1 : i64} : !T12 -> !T6"),
+              kBatch, y);
 }
 
 TEST(ExpertsTest, AGatedActivationWithLimitAlphaAndShift) {
@@ -234,8 +237,7 @@ TEST(ExpertsTest, WeightsAreJoinedAndTurnedExpertByExpert) {
     for (int64_t e = 0; e < 2; ++e)
       for (int64_t n = 0; n < 6; ++n)
         for (int64_t k = 0; k < 5; ++k)
-          y.at(t, 6 * e + n) +=
-              x.at(t, k) * (n < 3 ? a.at(3 * e + n, k) : b.at(5 * e + k, n - 3));
+          y.at(t, 6 * e + n) += x.at(t, k) * (n < 3 ? a.at(3 * e + n, k) : b.at(5 * e + k, n - 3));
   expect_step(step_text(5, 12, weight_text("a", "2x3x5") + weight_text("b", "2x5x3"),
                         R"(%a = quern.weight_ref @a : !quern.weight<2x3x5, "f32">
 %b = quern.weight_ref @b : !quern.weight<2x5x3, "f32">
