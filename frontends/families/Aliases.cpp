@@ -31,18 +31,18 @@ constexpr Alias kStableLmEpoch[] = {{"rope_pct", "partial_rotary_factor"},
                                     {"norm_eps", "layer_norm_eps"}};
 constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor", AliasKind::PassedOver},
                                {"norm_eps", "layer_norm_eps", AliasKind::PassedOver}};
-constexpr Alias kNumExperts[] = {{"num_local_experts", "num_experts"}};
-constexpr Alias kNumLocalExperts[] = {{"num_experts", "num_local_experts"}};
-constexpr Alias kGlm4Moe[] = {{"n_routed_experts", "num_local_experts"},
-                              {"num_nextn_predict_layers", "num_mtp_layers"}};
-constexpr Alias kErnieMoe[] = {{"moe_num_experts", "num_experts"},
-                               {"moe_k", "num_experts_per_tok"}};
-constexpr Alias kHunyuanMoe[] = {{"moe_topk", "num_experts_per_tok"},
-                                 {"num_experts", "num_local_experts"}};
-constexpr Alias kDbrx[] = {{"n_heads", "num_attention_heads"},
-                           {"d_model", "hidden_size"},
-                           {"n_layers", "num_hidden_layers"},
-                           {"max_seq_len", "max_position_embeddings"}};
+constexpr Alias kNumExperts[] = {{"num_experts", "num_local_experts"}};
+constexpr Alias kNumLocalExperts[] = {{"num_local_experts", "num_experts"}};
+constexpr Alias kGlm4Moe[] = {{"num_local_experts", "n_routed_experts"},
+                              {"num_mtp_layers", "num_nextn_predict_layers"}};
+constexpr Alias kErnieMoe[] = {{"num_experts", "moe_num_experts"},
+                               {"num_experts_per_tok", "moe_k"}};
+constexpr Alias kHunyuanMoe[] = {{"num_experts_per_tok", "moe_topk"},
+                                 {"num_local_experts", "num_experts"}};
+constexpr Alias kDbrx[] = {{"num_attention_heads", "n_heads"},
+                           {"hidden_size", "d_model"},
+                           {"num_hidden_layers", "n_layers"},
+                           {"max_position_embeddings", "max_seq_len"}};
 } // namespace
 
 std::span<const Alias> hf_aliases(std::string_view family, std::string_view model_type) {

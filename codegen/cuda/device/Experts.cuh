@@ -44,6 +44,7 @@ QN_DEVICE void take_largest(const float *values, int n, int count, int *marks, i
         largest = values[at];
       }
     best = warp_best(largest, best);
+    __syncwarp(); // all have read the marks
     if (lane() == 0)
       marks[best] = mark;
     __syncwarp();

@@ -48,8 +48,9 @@ struct Choice {
 Choice choose(const std::vector<double> &scores, std::vector<double> choice, int chosen) {
   std::vector<int> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return choice[static_cast<size_t>(a)] > choice[static_cast<size_t>(b)];
+  std::sort(order.begin(), order.end(), [&](int a, int b) {
+    const double x = choice[static_cast<size_t>(a)], y = choice[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
   });
   Choice made;
   made.ids.assign(order.begin(), order.begin() + chosen);

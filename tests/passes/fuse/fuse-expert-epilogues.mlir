@@ -71,8 +71,10 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R8 {
 // CHECK-NEXT: ^bb0
 // CHECK-NEXT: quern.expert_linear
 // CHECK-NEXT: quern.yield
-// CHECK: quern.binary
+// CHECK: quern.gated_act
 // CHECK: quern.fused expert_linear
+// CHECK: quern.binary
+// CHECK: quern.combine
 // REMARK-DAG: [Missed] {{.*}}'quern.binary' stays outside the region of the expert_linear: beside the products it reads other rows
 // REMARK-DAG: [Missed] {{.*}}'quern.gated_act' stays outside the region of the expert_linear: gate and up are not two slices of each expert's columns
 quern.weight @embed : !quern.weight<16x8, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
