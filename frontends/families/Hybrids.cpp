@@ -44,6 +44,13 @@ std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
   return found;
 }
 
+std::vector<size_t> every(int64_t layers, int64_t interval) {
+  std::vector<size_t> kinds;
+  for (int64_t i = 0; i < layers; ++i)
+    kinds.push_back((i + 1) % interval == 0);
+  return kinds;
+}
+
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
   recipe::Mamba2 m;
   m.heads = model.integer("mamba_n_heads", 1, kMaxHeads, 128);

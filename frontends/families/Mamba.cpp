@@ -110,6 +110,8 @@ recipe::Decoder mamba_from_gguf(ModelReader &model) {
   m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
   m.rank = model.integer("ssm.time_step_rank", 1, kMaxWidth);
   const bool norms = model.boolean("ssm.dt_b_c_rms", false);
+  if (norms)
+    decoder.family = "falcon_mamba";
   m.conv_bias = model.has_tensor("blk.0.ssm_conv1d.bias");
   m.a_is_log = false;
   // What such a model does not have, and converters write as 0.

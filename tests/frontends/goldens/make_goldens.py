@@ -201,7 +201,7 @@ CASES = {
                                     logits_scaling=1.7, **MIXERS), {}),
     "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
                            **DELTA), {}),
-    "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=12, attention_bias=True, linear_conv_kernel_dim=3,
+    "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
                                 layer_types=["full_attention", "linear_attention", "linear_attention"], **DELTA), {}),
     "olmo_hybrid": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"]), {}),
     "olmo_hybrid-no-rope": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"],

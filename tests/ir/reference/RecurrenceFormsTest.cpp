@@ -267,15 +267,16 @@ TEST_P(RecurrenceForms, CarryTheirState) {
   ReferenceState alone, state;
   const auto whole = interpreter->step({{{0, 0, all}}, {}}, alone);
   ASSERT_TRUE(whole.ok()) << whole.status();
-  int64_t at = 0;
+  int64_t at = 0, steps = 0;
   for (const int64_t count : {1, 3, 17, 8}) {
     const std::vector<int32_t> part(all.begin() + at, all.begin() + at + count);
-    const auto output = interpreter->step({{{8, at, {9}}, {0, at, part}}, {}}, state);
+    const auto output = interpreter->step({{{8, steps, {9}}, {0, at, part}}, {}}, state);
     ASSERT_TRUE(output.ok()) << output.status();
     for (int64_t t = 0; t < count; ++t)
       for (int64_t c = 0; c < outputs(); ++c)
         ASSERT_EQ(output->at(t + 1, c), whole->at(at + t, c)) << "token " << at + t;
     at += count;
+    ++steps;
   }
 }
 

@@ -1,0 +1,45 @@
+// Granite 4: Mamba-2 in most layers, attention in the others, with Granite's multipliers.
+#include "frontends/families/Dense.h"
+#include "frontends/families/Families.h"
+#include "frontends/families/Hybrids.h"
+
+namespace quern {
+
+recipe::Decoder granitemoehybrid_from_hf(ModelReader &model) {
+  Dense d = dense_from_hf(model, {.mlp = "shared_intermediate_size", .default_context = 2048});
+  d.family = "granitemoehybrid";
+  d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
+  d.embedding_scale = model.number("embedding_multiplier", -1e9, 1e9, 1.0);
+  d.attention_scale = model.number("attention_multiplier", 1e-9, 1e9, 1.0);
+  d.residual_scale = model.number("residual_multiplier", -1e9, 1e9, 1.0);
+  d.logit_scale = 1 / model.number("logits_scaling", 1e-9, 1e9, 1.0);
+  if (model.text("position_embedding_type", "") != "rope")
+    d.layer_ropes.assign(static_cast<size_t>(d.layers), recipe::kNoRope);
+  d.fused_gate_up = true;
+  if (model.integer("num_local_experts", 0, recipe::kMaxWidth, 8))
+    model.problem("num_local_experts", "Quern has no layers with experts of this family yet",
+                  "models with num_local_experts 0, such as granite-4.0-h-1b, compile");
+  model.ignore({"intermediate_size", "num_experts_per_tok", "router_aux_loss_coef",
+                "output_router_logits", "normalization_function", "init_method"});
+  const int64_t inner = d.hidden * model.integer("mamba_expand", 1, recipe::kMaxHeadDim, 2);
+  recipe::Mamba2 mixer = read_mamba2(model, inner);
+  const bool bias = model.boolean("mamba_proj_bias", false);
+  const std::vector<size_t> kinds = read_layer_kinds(
+      model, d.layers, {{"linear_attention", "mamba"}, {"full_attention", "attention"}},
+      std::vector<size_t>(static_cast<size_t>(d.layers), 0));
+
+  DenseNames names = kHfDenseNames;
+  names.mlp = "model.layers.*.shared_mlp";
+  names.gate = names.up = "model.layers.*.shared_mlp.input_linear";
+  names.down = "model.layers.*.shared_mlp.output_linear";
+  recipe::Decoder decoder = dense_decoder(model, d, names);
+  for (int64_t i = 0; i < d.layers; ++i)
+    if (kinds[static_cast<size_t>(i)] == 0) {
+      name_mamba2(mixer, recipe::layer_name("model.layers.*.mamba", i), d.hidden, d.eps, bias,
+                  bias);
+      decoder.layers[static_cast<size_t>(i)].sublayers[0].block = mixer;
+    }
+  return decoder;
+}
+
+} // namespace quern
