@@ -3,6 +3,7 @@
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "runtime/abi/StepArgs.h"
 
 using namespace mlir;
@@ -141,7 +142,7 @@ private:
 
 LogicalResult Kernel::generateBlockLinear() {
   auto linear = cast<BlockLinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
   BlockProduct(*this, *packing).write();

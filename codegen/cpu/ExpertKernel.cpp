@@ -10,6 +10,7 @@
 #include "codegen/cpu/RowValues.h"
 #include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "runtime/abi/StepArgs.h"
 
 using namespace mlir;
@@ -323,7 +324,7 @@ private:
 
 LogicalResult Kernel::generateExpertLinear() {
   auto expert = cast<ExpertLinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(expert, expert.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(expert, expert.getWeight());
   if (failed(packing))
     return failure();
   const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);

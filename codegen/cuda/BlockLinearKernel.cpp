@@ -3,6 +3,7 @@
 #include "codegen/cuda/Kernel.h"
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "runtime/abi/CudaStep.h"
 
 using namespace mlir;
@@ -11,7 +12,7 @@ namespace quern::cuda {
 
 LogicalResult Kernel::generateBlockLinear() {
   auto linear = cast<BlockLinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(linear, linear.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(linear, linear.getWeight());
   if (failed(packing))
     return failure();
   constexpr int64_t kLanes = formats::kPanelLanes, kMostRows = 8;

@@ -10,6 +10,7 @@
 #include "codegen/cuda/RowValues.h"
 #include "codegen/cuda/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
+#include "codegen/schedule/WeightPacking.h"
 #include "passes/target/Target.h"
 
 using namespace mlir;
@@ -225,7 +226,7 @@ private:
 
 LogicalResult Kernel::generateExpertLinear() {
   auto expert = cast<ExpertLinearOp>(anchor);
-  FailureOr<formats::Packing> packing = packingOf(expert, expert.getWeight());
+  FailureOr<formats::Packing> packing = codegen::packingOf(expert, expert.getWeight());
   if (failed(packing))
     return failure();
   const FailureOr<SmallVector<int64_t>> shifts = codegen::productShifts(op);
