@@ -271,7 +271,7 @@ SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 
 # Families whose experts are one parameter, and many tensors in files: these are what is made up, and loaded.
-BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
+BY_FILE = ("mixtral", "granitemoe", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
 
 
 def by_file(model):
