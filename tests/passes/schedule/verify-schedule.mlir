@@ -58,7 +58,7 @@ quern.packed @p : !quern.weight<16x4, "f16"> packing "rows" {
 
 // Tests that panels of a vector are refused.
 quern.weight @w : !quern.weight<16, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
-// expected-error @+1 {{has panels of a matrix; its shape has 1 dimensions}}
+// expected-error @+1 {{has panels of a matrix, or of one an expert; its shape has 1 dimensions}}
 quern.packed @p : !quern.weight<16, "f32"> packing "f32" {
   %0 = quern.weight_ref @w : !quern.weight<16, "f32">
   quern.yield %0 : !quern.weight<16, "f32">
