@@ -33,7 +33,7 @@ namespace quern::ptx {
 struct DeviceTraits {
   std::string name = "H100";
   int capability = 90; ///< 10 * major + minor
-  u32 multiprocessors = 4;
+  u32 multiprocessors = 3;
   u32 shared_per_block = 227 * 1024;
   u32 shared_per_multiprocessor = 228 * 1024;
   u32 shared_without_asking = 48 * 1024;

@@ -122,7 +122,7 @@ struct WarpTime {
   /// Segments that all lanes were found to come after: the last two, and more of them by their low
   /// bits.
   uint32_t recent[2] = {};
-  uint32_t past[64] = {};
+  uint32_t past[512] = {};
   Near near = Near::None; ///< a synchronisation that failed
   uint32_t near_pc = 0;
 };
@@ -218,6 +218,7 @@ private:
   void check_reads(const Context &context, uint64_t index, uint64_t stamp, int lane);
   void put_write(const Context &context, uint64_t &cell, uint64_t stamp);
   bool orders(const Context &context, uint64_t prior, int prior_lane, bool copy, int lane) const;
+  bool is_past(const Context &context, const Reader &prior) const;
   bool orders_all(const Context &context, const Reader &prior, uint32_t lanes) const;
   bool check(const Context &context, const Reader &prior, bool prior_write, uint64_t index,
              uint64_t stamp, uint32_t lanes);

@@ -149,9 +149,34 @@ bool Races::orders(const Context &context, uint64_t prior, int prior_lane, bool 
   return view != nullptr && view->knows(then.warp, prior_lane, copy, then.epoch);
 }
 
+/// Whether all lanes know all of the lanes of the segment that a reader is of, which is then in
+/// `past`: what one lookup tells need not be asked for each pair of lanes, nor for the next word.
+bool Races::is_past(const Context &context, const Reader &prior) const {
+  const uint32_t segment_then = segment_of(prior.stamp);
+  uint32_t &past = context.warp.past[segment_then % std::size(context.warp.past)];
+  if (past == segment_then)
+    return true;
+  if (context.warp.lanes || !same_launch(prior.stamp))
+    return false;
+  const Segment &then = segment(prior.stamp);
+  const auto all = [&](const BlockView &of) {
+    const std::vector<uint32_t> &epochs = prior.copy ? of.copies : of.epochs;
+    return then.warp < epochs.size() && epochs[then.warp] >= then.epoch;
+  };
+  const bool mine = then.block == context.block.index;
+  if (!(mine && all(*context.block.base)) &&
+      !(mine && then.warp == context.index &&
+        (prior.copy ? context.warp.warp_copies : context.warp.warp_known) >= then.epoch)) {
+    const BlockView *view = context.warp.clock ? context.warp.clock->find(then.block) : nullptr;
+    if (view == nullptr || !all(*view))
+      return false;
+  }
+  past = segment_then;
+  return true;
+}
+
 bool Races::orders_all(const Context &context, const Reader &prior, uint32_t lanes) const {
-  if (context.warp.past[segment_of(prior.stamp) % std::size(context.warp.past)] ==
-      segment_of(prior.stamp))
+  if (is_past(context, prior))
     return true;
   for (uint32_t mine = lanes; mine != 0; mine &= mine - 1)
     for (uint32_t theirs = prior.lanes; theirs != 0; theirs &= theirs - 1)
@@ -174,47 +199,28 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
   }
   if (!prior_write && load)
     return true;
-  const uint32_t segment_then = segment_of(prior.stamp);
-  uint32_t &past = context.warp.past[segment_then % std::size(context.warp.past)];
-  if (past == segment_then) {
-    if (context.warp.recent[0] != segment_then)
-      context.warp.recent[1] = std::exchange(context.warp.recent[0], segment_then);
+  // Accesses that are morally strong are no race, ordered or not: what is polled is asked for often.
+  const uint32_t both = low_of(prior.stamp) & low_of(stamp);
+  const uint32_t differ = low_of(prior.stamp) ^ low_of(stamp);
+  if ((both & kStrong) != 0 && (differ & 3u << kSizeShift) == 0 &&
+      ((both & kGpu) != 0 ||
+       (same_launch(prior.stamp) && segment(prior.stamp).block == context.block.index)))
+    return true;
+  if (is_past(context, prior)) {
+    const uint32_t then = segment_of(prior.stamp);
+    if (context.warp.recent[0] != then)
+      context.warp.recent[1] = std::exchange(context.warp.recent[0], then);
     return true;
   }
-  bool as_warp = true;
   for (uint32_t mine = lanes; mine != 0; mine &= mine - 1)
     for (uint32_t theirs = prior.lanes; theirs != 0; theirs &= theirs - 1) {
       const int lane = std::countr_zero(mine);
       const int prior_lane = std::countr_zero(theirs);
       if (orders(context, prior.stamp, prior_lane, prior.copy, lane))
         continue;
-      as_warp = false;
-      const uint32_t both = low_of(prior.stamp) & low_of(stamp);
-      const uint32_t differ = low_of(prior.stamp) ^ low_of(stamp);
-      const bool reaches =
-          (both & kGpu) != 0 ||
-          (same_launch(prior.stamp) && segment(prior.stamp).block == context.block.index);
-      if ((both & kStrong) != 0 && (differ & 3u << kSizeShift) == 0 && reaches)
-        continue; // morally strong: not a race
       tell(context, prior, prior_lane, prior_write, lane, index, bytes, RaceReport::Kind::Race);
       return false;
     }
-  // What all lanes know of all lanes of that segment need not be looked up for the next word.
-  if (as_warp && !context.warp.lanes && same_launch(prior.stamp)) {
-    const Segment &then = segment(prior.stamp);
-    const bool mine = then.block == context.block.index;
-    const BlockView *view = context.warp.clock ? context.warp.clock->find(then.block) : nullptr;
-    const auto all = [&](const BlockView &of) {
-      const std::vector<uint32_t> &epochs = prior.copy ? of.copies : of.epochs;
-      return then.warp < epochs.size() && epochs[then.warp] >= then.epoch;
-    };
-    if ((mine && all(*context.block.base)) || (view != nullptr && all(*view)) ||
-        (mine && then.warp == context.index &&
-         (prior.copy ? context.warp.warp_copies : context.warp.warp_known) >= then.epoch)) {
-      context.warp.recent[1] = std::exchange(context.warp.recent[0], segment_then);
-      past = segment_then;
-    }
-  }
   return true;
 }
 
