@@ -56,7 +56,7 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kFalcon;
   if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" || family == "gpt_oss")
     return kNumExperts;
-  if (family == "olmoe")
+  if (family == "olmoe" || family == "jamba")
     return kNumLocalExperts;
   if (family == "glm4_moe")
     return kGlm4Moe;

@@ -51,6 +51,17 @@ std::vector<size_t> every(int64_t layers, int64_t interval) {
   return kinds;
 }
 
+void name_mamba1(recipe::Mamba1 &m, const std::string &module, int64_t hidden, bool bias) {
+  m.module = module;
+  m.conv = module + ".conv1d";
+  m.a = module + ".A_log";
+  m.d = module + ".D";
+  m.in_proj = {module + ".in_proj", hidden, 2 * m.inner, bias};
+  m.x_proj = {module + ".x_proj", m.inner, m.rank + 2 * m.state};
+  m.dt_proj = {module + ".dt_proj", m.rank, m.inner, /*bias=*/true};
+  m.out_proj = {module + ".out_proj", m.inner, hidden, bias};
+}
+
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
   recipe::Mamba2 m;
   m.heads = model.integer("mamba_n_heads", 1, kMaxHeads, 128);

@@ -28,6 +28,10 @@ std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
 /// Attention (kind 1) in every `interval`th layer, kind 0 in the others.
 std::vector<size_t> every(int64_t layers, int64_t interval);
 
+/// Names tensors and makes projections of a Mamba mixer with its sizes, as transformers has them in
+/// `module`. Its norms are left as they are.
+void name_mamba1(recipe::Mamba1 &mixer, const std::string &module, int64_t hidden, bool bias);
+
 /// The sizes of a Mamba-2 mixer from mamba_n_heads, mamba_d_head, mamba_n_groups, mamba_d_state,
 /// mamba_d_conv, mamba_conv_bias and time_step_limit; `inner` is how wide the config says that it
 /// is. Its names and projections are left empty.

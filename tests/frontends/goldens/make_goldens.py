@@ -26,6 +26,8 @@ DENSE = dict(vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_lay
 MAMBA2 = dict(vocab_size=23, hidden_size=24, state_size=10, num_hidden_layers=3, expand=2, conv_kernel=4, num_heads=6,
               head_dim=8, n_groups=2, chunk_size=4)
 MAMBA = dict(vocab_size=23, hidden_size=24, state_size=5, num_hidden_layers=3, expand=2, conv_kernel=4)
+JAMBA = dict(attn_layer_period=3, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1, num_hidden_layers=4,
+             num_experts=4, num_experts_per_tok=2, mamba_d_state=5, mamba_dt_rank=3)
 MIXERS = dict(mamba_n_heads=6, mamba_d_head=8, mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=4)
 DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=6, linear_value_head_dim=8)
 
@@ -199,6 +201,13 @@ CASES = {
                                     layer_types=["mamba", "attention", "mamba"], position_embedding_type="rope",
                                     residual_multiplier=0.6, attention_multiplier=0.2, embedding_multiplier=3.0,
                                     logits_scaling=1.7, **MIXERS), {}),
+    "granitemoehybrid-experts": (dense("granitemoehybrid", num_local_experts=4, num_experts_per_tok=2,
+                                       shared_intermediate_size=28, layer_types=["mamba", "attention", "mamba"],
+                                       residual_multiplier=0.6, attention_multiplier=0.2, **MIXERS), {}),
+    "jamba": (dense("jamba", **JAMBA), {}),
+    "jamba-dense": (dense("jamba", **dict(JAMBA, num_experts=1, attn_layer_period=2, attn_layer_offset=0, mamba_dt_rank="auto",
+                                          mamba_proj_bias=True, mamba_conv_bias=False, tie_word_embeddings=True,
+                                          rms_norm_eps=0.01)), {}),
     "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
@@ -270,8 +279,9 @@ def statistics(name, shape):
 SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 
-# Families whose experts are one parameter, and many tensors in files: these are what is made up, and loaded.
-BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
+# Families whose experts are other parameters than the tensors in files: these are what is made up, and loaded.
+BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "jamba",
+           "nemotron_h", "granitemoe", "granitemoehybrid")
 
 
 def by_file(model):
