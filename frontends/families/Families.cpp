@@ -50,6 +50,7 @@ constexpr Family kFamilies[] = {
     {"mixtral", "MixtralForCausalLM", mixtral_from_hf, nullptr, nullptr},
     {"mpt", "MptForCausalLM", mpt_from_hf, "mpt", mpt_from_gguf},
     {"nemotron", "NemotronForCausalLM", nemotron_from_hf, "nemotron", nemotron_from_gguf},
+    {"nemotron_h", "NemotronHForCausalLM", nemotron_h_from_hf, nullptr, nullptr},
     {"olmo", "OlmoForCausalLM", olmo_from_hf, "olmo", olmo_from_gguf},
     {"olmo2", "Olmo2ForCausalLM", olmo2_from_hf, "olmo2", olmo2_from_gguf},
     {"olmo3", "Olmo3ForCausalLM", olmo3_from_hf, nullptr, nullptr},

@@ -19,11 +19,18 @@ struct LayerKind {
   std::string_view other = "";
 };
 
-/// layer_types, which says for each layer which of `kinds` it is: indices into them. Where the key
-/// is missing, `missing(layer)`.
+/// `key`, which says for each layer which of `kinds` it is: indices into them. Where the key is
+/// missing, `missing`.
 std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
                                      const std::vector<LayerKind> &kinds,
-                                     const std::vector<size_t> &missing);
+                                     const std::vector<size_t> &missing,
+                                     std::string_view key = "layer_types");
+
+/// layers_block_type likewise, for as many layers as it says; or else hybrid_override_pattern,
+/// which has one of `letters` for each, in the order of `kinds`, and is `missing` where there is
+/// none.
+std::vector<size_t> read_layer_pattern(ModelReader &model, const std::vector<LayerKind> &kinds,
+                                       std::string_view letters, const std::string &missing);
 
 /// Attention (kind 1) in every `interval`th layer, kind 0 in the others.
 std::vector<size_t> every(int64_t layers, int64_t interval);
