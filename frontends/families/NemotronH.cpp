@@ -12,8 +12,6 @@
 
 namespace quern {
 
-using recipe::kMaxHeadDim;
-using recipe::kMaxHeads;
 using recipe::kMaxWidth;
 
 namespace {
@@ -24,10 +22,10 @@ const std::vector<LayerKind> kKinds = {
 
 recipe::Mamba2 read_mixer(ModelReader &model) {
   recipe::Mamba2 m;
-  m.heads = model.integer("mamba_num_heads", 1, kMaxHeads, 128);
-  m.head_dim = model.integer("mamba_head_dim", 1, kMaxHeadDim, 64);
-  m.state = model.integer("ssm_state_size", 1, kMaxHeadDim, 128);
-  m.groups = model.integer("n_groups", 1, kMaxHeads, 8);
+  m.heads = model.integer("mamba_num_heads", 1, recipe::kMaxHeads, 128);
+  m.head_dim = model.integer("mamba_head_dim", 1, recipe::kMaxHeadDim, 64);
+  m.state = model.integer("ssm_state_size", 1, recipe::kMaxHeadDim, 128);
+  m.groups = model.integer("n_groups", 1, recipe::kMaxHeads, 8);
   m.kernel = model.integer("conv_kernel", 2, 256, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "mamba_hidden_act", "silu");
@@ -47,10 +45,10 @@ recipe::Mamba2 read_mixer(ModelReader &model) {
 
 recipe::Attention read_attention(ModelReader &model) {
   recipe::Attention a{.rope = recipe::kNoRope};
-  a.heads = model.integer("num_attention_heads", 1, kMaxHeads, 32);
+  a.heads = model.integer("num_attention_heads", 1, recipe::kMaxHeads, 32);
   const int64_t missing = model.mentions("num_key_value_heads") ? a.heads : 8;
-  a.kv_heads = model.integer("num_key_value_heads", 1, kMaxHeads, missing);
-  a.head_dim = model.integer("head_dim", 1, kMaxHeadDim, 128);
+  a.kv_heads = model.integer("num_key_value_heads", 1, recipe::kMaxHeads, missing);
+  a.head_dim = model.integer("head_dim", 1, recipe::kMaxHeadDim, 128);
   a.scale = 1 / std::sqrt(static_cast<double>(a.head_dim));
   model.expect("attention_bias", false);
   return a;
@@ -66,7 +64,6 @@ void name_attention(recipe::Attention &a, const std::string &module, int64_t hid
 
 recipe::Moe plain_experts(const Experts &e, const std::string &module, int64_t hidden,
                           int64_t rows) {
-  const std::string one = module + ".experts.#";
   return {.module = module,
           .router = {module + ".gate", hidden, e.count},
           .correction = module + ".gate.e_score_correction_bias",
@@ -78,8 +75,8 @@ recipe::Moe plain_experts(const Experts &e, const std::string &module, int64_t h
           .normalize = e.normalize,
           .eps = e.eps,
           .scale = e.scale,
-          .up = {one + ".up_proj.weight", "", e.count, rows, e.width},
-          .down = {one + ".down_proj.weight", "", e.count, e.width, rows}};
+          .up = {module + ".experts.#.up_proj.weight", "", e.count, rows, e.width},
+          .down = {module + ".experts.#.down_proj.weight", "", e.count, e.width, rows}};
 }
 
 recipe::Mlp plain_mlp(const std::string &module, int64_t hidden, int64_t width, bool bias,
@@ -113,9 +110,7 @@ recipe::Decoder nemotron_h_from_hf(ModelReader &model) {
   read_corrected_sigmoid(model, e, 1.0);
   const int64_t shared = model.integer("moe_shared_expert_intermediate_size", 1, kMaxWidth, 7688);
   const int64_t latent = model.integer("moe_latent_size", 1, kMaxWidth, hidden);
-  const bool has_latent = model.has("moe_latent_size");
-  // Shared experts are one, as wide as is said; layers that guess further tokens are not part of
-  // the model.
+  // Layers that guess further tokens are not part of the model.
   model.ignore({"n_shared_experts", "moe_shared_expert_overlap", "num_nextn_predict_layers",
                 "mtp_layers_block_type", "mtp_hybrid_override_pattern"});
 
@@ -135,7 +130,7 @@ recipe::Decoder nemotron_h_from_hf(ModelReader &model) {
     } else {
       recipe::Moe moe = plain_experts(e, m, hidden, latent);
       moe.activation = activation;
-      if (has_latent) {
+      if (model.has("moe_latent_size")) {
         moe.latent_in = {m + ".fc1_latent_proj", hidden, latent, mlp_bias};
         moe.latent_out = {m + ".fc2_latent_proj", latent, hidden, mlp_bias};
       }
