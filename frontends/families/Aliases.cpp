@@ -35,6 +35,8 @@ constexpr Alias kNumExperts[] = {{"num_experts", "num_local_experts"}};
 constexpr Alias kNumLocalExperts[] = {{"num_local_experts", "num_experts"}};
 constexpr Alias kGlm4Moe[] = {{"num_local_experts", "n_routed_experts"},
                               {"num_mtp_layers", "num_nextn_predict_layers"}};
+constexpr Alias kNemotronH[] = {{"layer_types", "layers_block_type"},
+                                {"num_local_experts", "n_routed_experts"}};
 constexpr Alias kErnieMoe[] = {{"num_experts", "moe_num_experts"},
                                {"num_experts_per_tok", "moe_k"}};
 constexpr Alias kHunyuanMoe[] = {{"num_experts_per_tok", "moe_topk"},
@@ -56,10 +58,12 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kFalcon;
   if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" || family == "gpt_oss")
     return kNumExperts;
-  if (family == "olmoe")
+  if (family == "olmoe" || family == "jamba")
     return kNumLocalExperts;
   if (family == "glm4_moe")
     return kGlm4Moe;
+  if (family == "nemotron_h")
+    return kNemotronH;
   if (family == "ernie4_5_moe")
     return kErnieMoe;
   if (family == "hunyuan_v1_moe")

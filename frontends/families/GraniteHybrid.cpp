@@ -1,9 +1,33 @@
-// Granite 4: Mamba-2 in most layers, attention in the others, with Granite's multipliers.
-#include "frontends/families/Dense.h"
+// Granite 4: Mamba-2 in most layers, attention in the others, with Granite's multipliers; its
+// larger models have Granite MoE's experts beside each layer's MLP.
+#include "frontends/families/Experts.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
 
+#include <utility>
+#include <vector>
+
 namespace quern {
+
+namespace {
+
+/// Experts in every layer, whose results are added to those of the MLP that is there.
+void add_experts(recipe::Decoder &decoder, const Dense &d, const Experts &e) {
+  const std::vector<recipe::Layer> dense = decoder.layers;
+  ExpertNames names = kHfMixtralNames;
+  names.router = "model.layers.*.block_sparse_moe.router.layer";
+  names.gate = names.up = "model.layers.*.block_sparse_moe.input_linear.weight";
+  names.down = "model.layers.*.block_sparse_moe.output_linear.weight";
+  put_experts(decoder, d, e, names);
+  for (size_t i = 0; i < dense.size(); ++i) {
+    recipe::Sublayer shared = dense[i].sublayers.back();
+    shared.norm = {.kind = recipe::NormKind::None};
+    shared.input = recipe::Input::Shared;
+    decoder.layers[i].sublayers.push_back(std::move(shared));
+  }
+}
+
+} // namespace
 
 recipe::Decoder granitemoehybrid_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.mlp = "shared_intermediate_size", .default_context = 2048});
@@ -16,9 +40,13 @@ recipe::Decoder granitemoehybrid_from_hf(ModelReader &model) {
   if (model.text("position_embedding_type", "") != "rope")
     d.layer_ropes.assign(static_cast<size_t>(d.layers), recipe::kNoRope);
   d.fused_gate_up = true;
-  if (model.integer("num_local_experts", 0, recipe::kMaxWidth, 8))
-    model.problem("num_local_experts", "Quern has no layers with experts of this family yet",
-                  "models with num_local_experts 0, such as granite-4.0-h-1b, compile");
+  Experts experts{.score = recipe::RouterScore::Chosen, .fused_gate_up = true};
+  experts.count = model.integer("num_local_experts", 0, recipe::kMaxExperts, 8);
+  if (experts.count) {
+    experts.top_k = model.integer("num_experts_per_tok", 1, recipe::kMaxExperts, 2);
+    experts.width = model.integer("intermediate_size", 1, recipe::kMaxWidth, 11008);
+  }
+  // Without experts, what they would be.
   model.ignore({"intermediate_size", "num_experts_per_tok", "router_aux_loss_coef",
                 "output_router_logits", "normalization_function", "init_method"});
   const int64_t inner = d.hidden * model.integer("mamba_expand", 1, recipe::kMaxHeadDim, 2);
@@ -33,6 +61,8 @@ recipe::Decoder granitemoehybrid_from_hf(ModelReader &model) {
   names.gate = names.up = "model.layers.*.shared_mlp.input_linear";
   names.down = "model.layers.*.shared_mlp.output_linear";
   recipe::Decoder decoder = dense_decoder(model, d, names);
+  if (experts.count)
+    add_experts(decoder, d, experts);
   for (int64_t i = 0; i < d.layers; ++i)
     if (kinds[static_cast<size_t>(i)] == 0) {
       name_mamba2(mixer, recipe::layer_name("model.layers.*.mamba", i), d.hidden, d.eps, bias,

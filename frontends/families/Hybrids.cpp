@@ -18,12 +18,12 @@ constexpr int64_t kMaxKernel = 256;
 
 std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
                                      const std::vector<LayerKind> &kinds,
-                                     const std::vector<size_t> &missing) {
-  const std::vector<std::string> texts = model.texts("layer_types");
+                                     const std::vector<size_t> &missing, std::string_view key) {
+  const std::vector<std::string> texts = model.texts(key);
   if (texts.empty())
     return missing;
   if (static_cast<int64_t>(texts.size()) != layers) {
-    model.problem("layer_types", absl::StrCat(texts.size(), " entries for ", layers, " layers"));
+    model.problem(key, absl::StrCat(texts.size(), " entries for ", layers, " layers"));
     return missing;
   }
   std::vector<size_t> found;
@@ -35,7 +35,7 @@ std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
       std::string known;
       for (const LayerKind &each : kinds)
         absl::StrAppend(&known, known.empty() ? "" : " and ", std::string(each.name));
-      model.problem("layer_types", absl::StrCat("'", text, "' is not a layer of this family"),
+      model.problem(key, absl::StrCat("'", text, "' is not a layer of this family"),
                     absl::StrCat("Quern knows ", known));
       return missing;
     }
@@ -44,11 +44,49 @@ std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
   return found;
 }
 
+std::vector<size_t> read_layer_pattern(ModelReader &model, const std::vector<LayerKind> &kinds,
+                                       std::string_view letters, const std::string &missing) {
+  constexpr const char *kList = "layers_block_type", *kPattern = "hybrid_override_pattern";
+  std::vector<size_t> found;
+  if (model.has(kList)) {
+    const auto layers = static_cast<int64_t>(model.texts(kList).size());
+    found = read_layer_kinds(model, layers, kinds, {0}, kList);
+    model.ignore({kPattern});
+  } else {
+    for (const char letter : model.text(kPattern, missing)) {
+      found.push_back(letters.find(letter));
+      if (found.back() == letters.npos) {
+        model.problem(kPattern,
+                      absl::StrCat("'", std::string(1, letter), "' is not a layer of this family"),
+                      absl::StrCat("Quern knows ", std::string(letters)));
+        return {0};
+      }
+    }
+  }
+  if (found.empty() || static_cast<int64_t>(found.size()) > recipe::kMaxLayers) {
+    model.wrong_size(kList, absl::StrCat(found.size(), " layers"));
+    return {0};
+  }
+  model.expect_number("num_hidden_layers", static_cast<double>(found.size()));
+  return found;
+}
+
 std::vector<size_t> every(int64_t layers, int64_t interval) {
   std::vector<size_t> kinds;
   for (int64_t i = 0; i < layers; ++i)
     kinds.push_back((i + 1) % interval == 0);
   return kinds;
+}
+
+void name_mamba1(recipe::Mamba1 &m, const std::string &module, int64_t hidden, bool bias) {
+  m.module = module;
+  m.conv = module + ".conv1d";
+  m.a = module + ".A_log";
+  m.d = module + ".D";
+  m.in_proj = {module + ".in_proj", hidden, 2 * m.inner, bias};
+  m.x_proj = {module + ".x_proj", m.inner, m.rank + 2 * m.state};
+  m.dt_proj = {module + ".dt_proj", m.rank, m.inner, /*bias=*/true};
+  m.out_proj = {module + ".out_proj", m.inner, hidden, bias};
 }
 
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {

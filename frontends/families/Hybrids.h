@@ -19,14 +19,25 @@ struct LayerKind {
   std::string_view other = "";
 };
 
-/// layer_types, which says for each layer which of `kinds` it is: indices into them. Where the key
-/// is missing, `missing(layer)`.
+/// `key`, which says for each layer which of `kinds` it is: indices into them. Where the key is
+/// missing, `missing`.
 std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
                                      const std::vector<LayerKind> &kinds,
-                                     const std::vector<size_t> &missing);
+                                     const std::vector<size_t> &missing,
+                                     std::string_view key = "layer_types");
+
+/// layers_block_type likewise, for as many layers as it says; or else hybrid_override_pattern,
+/// which has one of `letters` for each, in the order of `kinds`, and is `missing` where there is
+/// none.
+std::vector<size_t> read_layer_pattern(ModelReader &model, const std::vector<LayerKind> &kinds,
+                                       std::string_view letters, const std::string &missing);
 
 /// Attention (kind 1) in every `interval`th layer, kind 0 in the others.
 std::vector<size_t> every(int64_t layers, int64_t interval);
+
+/// Names tensors and makes projections of a Mamba mixer with its sizes, as transformers has them in
+/// `module`. Its norms are left as they are.
+void name_mamba1(recipe::Mamba1 &mixer, const std::string &module, int64_t hidden, bool bias);
 
 /// The sizes of a Mamba-2 mixer from mamba_n_heads, mamba_d_head, mamba_n_groups, mamba_d_state,
 /// mamba_d_conv, mamba_conv_bias and time_step_limit; `inner` is how wide the config says that it

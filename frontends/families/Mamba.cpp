@@ -4,6 +4,7 @@
 #include "frontends/families/Dense.h"
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
+#include "frontends/families/Hybrids.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -61,14 +62,7 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
   model.expect_number("intermediate_size", static_cast<double>(m.inner));
 
   for (int64_t i = 0; i < layers; ++i) {
-    m.module = recipe::layer_name("backbone.layers.*.mixer", i);
-    m.conv = m.module + ".conv1d";
-    m.a = m.module + ".A_log";
-    m.d = m.module + ".D";
-    m.in_proj = {m.module + ".in_proj", hidden, 2 * m.inner, bias};
-    m.x_proj = {m.module + ".x_proj", m.inner, m.rank + 2 * m.state};
-    m.dt_proj = {m.module + ".dt_proj", m.rank, m.inner, /*bias=*/true};
-    m.out_proj = {m.module + ".out_proj", m.inner, hidden, bias};
+    name_mamba1(m, recipe::layer_name("backbone.layers.*.mixer", i), hidden, bias);
     if (norm_eps) {
       m.dt_norm = plain_norm(m.module + ".dt_layernorm", m.rank, *norm_eps);
       m.b_norm = plain_norm(m.module + ".b_layernorm", m.state, *norm_eps);

@@ -67,17 +67,24 @@ Value Writer::operator()(const Moe &m) {
                       correction, b_.getI64IntegerAttr(m.top_k), b_.getI64IntegerAttr(m.groups),
                       b_.getI64IntegerAttr(m.top_groups), b_.getI64IntegerAttr(m.group_top),
                       b_.getI64IntegerAttr(m.normalize), f32(m.eps), f32(m.scale));
-  Value gate = experts(m.gate, x_, route.getIds());
-  Value up = experts(m.up, x_, route.getIds());
+  Value x = m.latent_in ? linear(*m.latent_in, x_) : x_;
+  Value gate;
+  if (!m.gate.weight.empty())
+    gate = experts(m.gate, x, route.getIds());
+  Value up = experts(m.up, x, route.getIds());
   at(m.module);
   const auto number = [&](double value, double none) {
     return value == none ? FloatAttr() : f32(value);
   };
-  Value hidden = GatedActOp::create(b_, loc_, up.getType(), unary_kind(m.activation), gate, up,
-                                    number(m.limit, 0), number(m.alpha, 1), number(m.shift, 0));
+  Value hidden =
+      gate ? GatedActOp::create(b_, loc_, up.getType(), unary_kind(m.activation), gate, up,
+                                number(m.limit, 0), number(m.alpha, 1), number(m.shift, 0))
+                 .getResult()
+           : unary(unary_kind(m.activation), up);
   Value y = experts(m.down, hidden, route.getIds());
   at(m.module);
-  return CombineOp::create(b_, loc_, rows_like(x_, m.down.out), y, route.getWeights());
+  y = CombineOp::create(b_, loc_, rows_like(x_, m.down.out), y, route.getWeights());
+  return m.latent_out ? linear(*m.latent_out, y) : y;
 }
 
 } // namespace quern::recipe

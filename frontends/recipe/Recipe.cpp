@@ -228,9 +228,14 @@ public:
       if (m.correction_row)
         out_.back().stored = {1, m.router.out};
     }
-    experts(m.gate);
+    if (m.latent_in)
+      linear(*m.latent_in);
+    if (!m.gate.weight.empty())
+      experts(m.gate);
     experts(m.up);
     experts(m.down);
+    if (m.latent_out)
+      linear(*m.latent_out);
   }
 
 private:
@@ -324,7 +329,7 @@ public:
       contradiction(absl::StrCat(m.top_k, " of ", experts, " experts cannot be chosen from ",
                                  m.top_groups, " of ", m.groups, " groups, each by its ",
                                  m.group_top, " best"));
-    if (m.down.in < 1 || m.down.out != hidden_)
+    if (m.down.in < 1 || (m.latent_out ? m.latent_out->out : m.down.out) != hidden_)
       contradiction("its widths do not fit the model");
   }
 

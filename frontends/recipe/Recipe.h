@@ -314,7 +314,8 @@ struct ExpertLinear {
 enum class RouterScore { Softmax, Sigmoid, Chosen };
 
 /// A mixture of experts (quern.route): each token goes to the top_k experts that the router scores
-/// best, and the results of down(act(gate(x)) * up(x)) are summed up by their weights.
+/// best, and the results of down(act(gate(x)) * up(x)), or of down(act(up(x))) without a gate, are
+/// summed up by their weights.
 struct Moe {
   std::string module{};
   Linear router{};
@@ -326,7 +327,10 @@ struct Moe {
   int64_t normalize = 0; ///< p of the norm that weights are divided by; 0: none
   double eps = 0;        ///< added to it
   double scale = 1;      ///< of the weights
-  ExpertLinear gate{}, up{}, down{};
+  /// Experts work on latent_in(x), and latent_out takes their sum back; both or none.
+  std::optional<Linear> latent_in{}, latent_out{};
+  ExpertLinear gate{}; ///< of no weight: there is none
+  ExpertLinear up{}, down{};
   std::string activation = "silu";        ///< as quern.unary calls it
   double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
 };

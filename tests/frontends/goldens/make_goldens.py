@@ -26,6 +26,12 @@ DENSE = dict(vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_lay
 MAMBA2 = dict(vocab_size=23, hidden_size=24, state_size=10, num_hidden_layers=3, expand=2, conv_kernel=4, num_heads=6,
               head_dim=8, n_groups=2, chunk_size=4)
 MAMBA = dict(vocab_size=23, hidden_size=24, state_size=5, num_hidden_layers=3, expand=2, conv_kernel=4)
+JAMBA = dict(attn_layer_period=3, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1, num_hidden_layers=4,
+             num_experts=4, num_experts_per_tok=2, mamba_d_state=5, mamba_dt_rank=3)
+NEMOTRON_H = dict({k: v for k, v in DENSE.items() if k != "num_hidden_layers"}, model_type="nemotron_h", head_dim=4,
+                  layers_block_type=["mamba", "attention", "mlp", "moe", "mamba"], mamba_num_heads=6, mamba_head_dim=8,
+                  n_groups=2, ssm_state_size=10, chunk_size=4, n_routed_experts=4, num_experts_per_tok=2,
+                  moe_intermediate_size=12, moe_shared_expert_intermediate_size=20)
 MIXERS = dict(mamba_n_heads=6, mamba_d_head=8, mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=4)
 DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=6, linear_value_head_dim=8)
 
@@ -199,6 +205,17 @@ CASES = {
                                     layer_types=["mamba", "attention", "mamba"], position_embedding_type="rope",
                                     residual_multiplier=0.6, attention_multiplier=0.2, embedding_multiplier=3.0,
                                     logits_scaling=1.7, **MIXERS), {}),
+    "granitemoehybrid-experts": (dense("granitemoehybrid", num_local_experts=4, num_experts_per_tok=2,
+                                       shared_intermediate_size=28, layer_types=["mamba", "attention", "mamba"],
+                                       residual_multiplier=0.6, attention_multiplier=0.2, **MIXERS), {}),
+    "jamba": (dense("jamba", **JAMBA), {}),
+    "jamba-dense": (dense("jamba", **dict(JAMBA, num_experts=1, attn_layer_period=2, attn_layer_offset=0, mamba_dt_rank="auto",
+                                          mamba_proj_bias=True, mamba_conv_bias=False, tie_word_embeddings=True,
+                                          rms_norm_eps=0.01)), {}),
+    "nemotron_h": (dict(NEMOTRON_H), dict(layers_block_type=None, hybrid_override_pattern="M*-EM")),
+    "nemotron_h-latent": (dict(NEMOTRON_H, n_routed_experts=8, n_group=4, topk_group=2, routed_scaling_factor=2.5,
+                               moe_latent_size=12, mlp_bias=True, use_bias=True, use_conv_bias=False,
+                               layers_block_type=["moe", "mamba", "attention"]), {}),
     "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
@@ -270,8 +287,9 @@ def statistics(name, shape):
 SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 
-# Families whose experts are one parameter, and many tensors in files: these are what is made up, and loaded.
-BY_FILE = ("mixtral", "granitemoe", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
+# Families whose experts are other parameters than the tensors in files: these are what is made up, and loaded.
+BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "jamba",
+           "nemotron_h", "granitemoe", "granitemoehybrid")
 
 
 def by_file(model):
