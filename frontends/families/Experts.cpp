@@ -17,6 +17,15 @@ const ExpertNames kHfExpertNames = {
     .shared_up = "model.layers.*.mlp.shared_experts.up_proj",
     .shared_down = "model.layers.*.mlp.shared_experts.down_proj",
 };
+const ExpertNames kHfQwenExpertNames = [] {
+  ExpertNames names = kHfExpertNames;
+  names.shared = "model.layers.*.mlp.shared_expert";
+  names.shared_gate = "model.layers.*.mlp.shared_expert.gate_proj";
+  names.shared_up = "model.layers.*.mlp.shared_expert.up_proj";
+  names.shared_down = "model.layers.*.mlp.shared_expert.down_proj";
+  names.row_gate = "model.layers.*.mlp.shared_expert_gate";
+  return names;
+}();
 const ExpertNames kHfMixtralNames = {
     .module = "model.layers.*.block_sparse_moe",
     .router = "model.layers.*.block_sparse_moe.gate",

@@ -24,6 +24,8 @@ struct ExpertNames {
 };
 /// model.layers.*.mlp.experts.#.gate_proj ..., with a shared expert `shared_experts`.
 extern const ExpertNames kHfExpertNames;
+/// Likewise, with a shared expert `shared_expert` and its gate.
+extern const ExpertNames kHfQwenExpertNames;
 /// model.layers.*.block_sparse_moe.experts.#.w1 ...
 extern const ExpertNames kHfMixtralNames;
 

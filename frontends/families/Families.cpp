@@ -62,6 +62,7 @@ constexpr Family kFamilies[] = {
     {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, "qwen3", qwen3_from_gguf},
     {"qwen3_5_text", "Qwen3_5ForCausalLM", qwen3_5_from_hf, nullptr, nullptr},
     {"qwen3_moe", "Qwen3MoeForCausalLM", qwen3_moe_from_hf, "qwen3moe", qwen3_moe_from_gguf},
+    {"qwen3_next", "Qwen3NextForCausalLM", qwen3_next_from_hf, nullptr, nullptr},
     {"recurrent_gemma", "RecurrentGemmaForCausalLM", recurrent_gemma_from_hf, nullptr, nullptr},
     {"rwkv", "RwkvForCausalLM", rwkv_from_hf, nullptr, nullptr},
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},

@@ -111,6 +111,7 @@ recipe::Decoder granitemoehybrid_from_hf(ModelReader &model);
 recipe::Decoder lfm2_from_hf(ModelReader &model);
 recipe::Decoder olmo_hybrid_from_hf(ModelReader &model);
 recipe::Decoder qwen3_5_from_hf(ModelReader &model);
+recipe::Decoder qwen3_next_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_gguf(ModelReader &model);
 

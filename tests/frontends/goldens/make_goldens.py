@@ -203,6 +203,14 @@ CASES = {
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
                                 layer_types=["full_attention", "linear_attention", "linear_attention"], **DELTA), {}),
+    "qwen3_next": (dense("qwen3_next", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
+                         num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=20,
+                         **DELTA), {}),
+    "qwen3_next-dense-layer": (dense("qwen3_next", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3, num_experts=5,
+                                     num_experts_per_tok=3, moe_intermediate_size=12, shared_expert_intermediate_size=8,
+                                     norm_topk_prob=False, mlp_only_layers=[0],
+                                     layer_types=["full_attention", "linear_attention", "linear_attention"],
+                                     **dict(DELTA, linear_num_value_heads=6)), {}),
     "olmo_hybrid": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"]), {}),
     "olmo_hybrid-no-rope": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"],
                                   linear_allow_neg_eigval=False, rope_parameters=dict(rope_type="default", rope_theta=None),
@@ -271,7 +279,8 @@ SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 
 # Families whose experts are one parameter, and many tensors in files: these are what is made up, and loaded.
-BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe")
+BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe",
+           "qwen3_next")
 
 
 def by_file(model):
