@@ -38,6 +38,7 @@ constexpr Family kFamilies[] = {
     {"hunyuan_v1_dense", "HunYuanDenseV1ForCausalLM", hunyuan_from_hf, "hunyuan-dense",
      hunyuan_from_gguf},
     {"hunyuan_v1_moe", "HunYuanMoEV1ForCausalLM", hunyuan_moe_from_hf, nullptr, nullptr},
+    {"kimi_linear", "KimiLinearForCausalLM", kimi_linear_from_hf, nullptr, nullptr},
     {"lfm2", "Lfm2ForCausalLM", lfm2_from_hf, nullptr, nullptr},
     {"llama", "LlamaForCausalLM", llama_from_hf, "llama", llama_from_gguf},
     {"mamba", "MambaForCausalLM", mamba_from_hf, "mamba", mamba_from_gguf},
