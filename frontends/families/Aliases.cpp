@@ -41,6 +41,12 @@ constexpr Alias kErnieMoe[] = {{"num_experts", "moe_num_experts"},
                                {"num_experts_per_tok", "moe_k"}};
 constexpr Alias kHunyuanMoe[] = {{"num_experts_per_tok", "moe_topk"},
                                  {"num_local_experts", "num_experts"}};
+constexpr Alias kKimiLinear[] = {{"max_position_embeddings", "model_max_length"},
+                                 {"norm_topk_prob", "moe_renormalize"},
+                                 {"n_group", "num_expert_group"},
+                                 {"num_local_experts", "num_experts"},
+                                 {"num_experts_per_tok", "num_experts_per_token"},
+                                 {"n_shared_experts", "num_shared_experts"}};
 constexpr Alias kDbrx[] = {{"num_attention_heads", "n_heads"},
                            {"hidden_size", "d_model"},
                            {"num_hidden_layers", "n_layers"},
@@ -68,6 +74,8 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kErnieMoe;
   if (family == "hunyuan_v1_moe")
     return kHunyuanMoe;
+  if (family == "kimi_linear")
+    return kKimiLinear;
   if (family == "dbrx")
     return kDbrx;
   if (family == "gpt2" || family == "gptj")

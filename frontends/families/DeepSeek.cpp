@@ -2,8 +2,7 @@
 #include "frontends/families/Dense.h"
 #include "frontends/families/Experts.h"
 #include "frontends/families/Families.h"
-
-#include <absl/strings/str_cat.h>
+#include "frontends/families/Latent.h"
 
 #include <cmath>
 
@@ -17,9 +16,6 @@ using recipe::kMaxWidth;
 namespace {
 
 const HfKeys kKeys = {.head_dim = "qk_rope_head_dim", .default_head_dim = 64, .rope = std::nullopt};
-
-/// Norms of latents have transformers' default, whatever rms_norm_eps is.
-constexpr double kLatentEps = 1e-6;
 
 /// YaRN's temperature belongs to the scores: the square of what DeepSeek's mscale_all_dim says. The
 /// rest of it is the rope's.
@@ -36,57 +32,6 @@ double score_factor(ModelReader &model) {
   return mscale * mscale;
 }
 
-/// What all layers have; modules are templates.
-recipe::Mla latent_attention(ModelReader &model, const Dense &d) {
-  recipe::Mla m;
-  m.heads = d.heads;
-  m.latent = model.integer("kv_lora_rank", 1, kMaxWidth, 512);
-  m.plain = model.integer("qk_nope_head_dim", 1, kMaxHeadDim, 128);
-  m.rotary = model.integer("qk_rope_head_dim", 2, kMaxHeadDim, 64);
-  m.values = model.integer("v_head_dim", 1, kMaxHeadDim, 128);
-  // Written beside the others, and never another.
-  model.expect_number("qk_head_dim", static_cast<double>(m.plain + m.rotary));
-  model.expect_number("head_dim", static_cast<double>(m.rotary));
-  if (d.kv_heads != d.heads)
-    model.problem("num_key_value_heads", "heads share no keys but the latent",
-                  absl::StrCat("such a model has as many as heads, ", d.heads));
-  const bool bias = model.boolean("attention_bias", false);
-  // null: queries are made of the stream itself.
-  const int64_t latent_queries = model.mentions("q_lora_rank") && !model.has("q_lora_rank")
-                                     ? 0
-                                     : model.integer("q_lora_rank", 0, kMaxWidth, 1536);
-  const std::string module = "model.layers.*.self_attn";
-  m.module = module;
-  const int64_t queries = m.heads * (m.plain + m.rotary);
-  if (latent_queries) {
-    m.q_latent = {module + ".q_a_proj", d.hidden, latent_queries, bias};
-    m.q_latent_norm = {module + ".q_a_layernorm", latent_queries, kLatentEps};
-    m.q = {module + ".q_b_proj", latent_queries, queries};
-  } else {
-    m.q = {module + ".q_proj", d.hidden, queries};
-  }
-  m.kv = {module + ".kv_a_proj_with_mqa", d.hidden, m.latent + m.rotary, bias};
-  m.kv_norm = {module + ".kv_a_layernorm", m.latent, kLatentEps};
-  m.expand = {module + ".kv_b_proj", m.latent, m.heads * (m.plain + m.values)};
-  m.o = {module + ".o_proj", m.heads * m.values, d.hidden, bias};
-  m.scale = score_factor(model) / std::sqrt(static_cast<double>(m.plain + m.rotary));
-  return m;
-}
-
-/// The layer's own, of what has templates for names.
-recipe::Mla of_layer(recipe::Mla m, int64_t layer) {
-  const auto name = [&](std::string &module) { module = recipe::layer_name(module, layer); };
-  name(m.module);
-  if (m.q_latent)
-    name(m.q_latent->module);
-  if (m.q_latent_norm)
-    name(m.q_latent_norm->module);
-  for (recipe::Linear *linear : {&m.q, &m.kv, &m.expand, &m.o})
-    name(linear->module);
-  name(m.kv_norm.module);
-  return m;
-}
-
 /// Experts as both have them, but for the router.
 Experts experts(ModelReader &model, const Dense &d, const ExpertKeys &keys, int64_t default_dense,
                 int64_t default_shared) {
@@ -100,13 +45,16 @@ Experts experts(ModelReader &model, const Dense &d, const ExpertKeys &keys, int6
 }
 
 recipe::Decoder deepseek(ModelReader &model, Dense d, const Experts &e, bool interleaved) {
-  recipe::Mla attention = latent_attention(model, d);
+  recipe::Mla attention = latent_attention(model, d, 1536);
+  attention.scale *= score_factor(model);
+  // Written beside the others, and never another.
+  model.expect_number("head_dim", static_cast<double>(attention.rotary));
   attention.rope_interleaved = interleaved;
   d.ropes = {rope_from_hf(model, attention.rotary, d.max_positions, d.context)};
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
   put_experts(decoder, d, e, kHfExpertNames);
   for (int64_t i = 0; i < d.layers; ++i)
-    decoder.layers[static_cast<size_t>(i)].sublayers[0].block = of_layer(attention, i);
+    decoder.layers[static_cast<size_t>(i)].sublayers[0].block = latent_of_layer(attention, i);
   return decoder;
 }
 

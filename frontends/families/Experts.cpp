@@ -17,6 +17,15 @@ const ExpertNames kHfExpertNames = {
     .shared_up = "model.layers.*.mlp.shared_experts.up_proj",
     .shared_down = "model.layers.*.mlp.shared_experts.down_proj",
 };
+const ExpertNames kHfQwenExpertNames = [] {
+  ExpertNames names = kHfExpertNames;
+  names.shared = "model.layers.*.mlp.shared_expert";
+  names.shared_gate = "model.layers.*.mlp.shared_expert.gate_proj";
+  names.shared_up = "model.layers.*.mlp.shared_expert.up_proj";
+  names.shared_down = "model.layers.*.mlp.shared_expert.down_proj";
+  names.row_gate = "model.layers.*.mlp.shared_expert_gate";
+  return names;
+}();
 const ExpertNames kHfMixtralNames = {
     .module = "model.layers.*.block_sparse_moe",
     .router = "model.layers.*.block_sparse_moe.gate",
@@ -58,15 +67,16 @@ void read_first_dense_layers(ModelReader &model, const Dense &dense, Experts &ex
     experts.layers.push_back(i >= first);
 }
 
-void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_missing) {
+void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_missing,
+                            const GroupKeys &keys) {
   experts.score = recipe::RouterScore::Sigmoid;
   experts.correction = true;
-  experts.groups = model.integer("n_group", 1, recipe::kMaxExperts, 1);
+  experts.groups = model.integer(keys.groups, 1, recipe::kMaxExperts, 1);
   experts.top_groups = model.integer("topk_group", 1, recipe::kMaxExperts, 1);
   experts.group_top = experts.groups > 1 ? 2 : 1;
   experts.eps = 1e-20;
   experts.scale = model.number("routed_scaling_factor", -1e9, 1e9, scale_missing);
-  read_norm_topk(model, experts, true);
+  experts.normalize = model.boolean(keys.normalize, true) ? 1 : 0;
 }
 
 void read_grouped_softmax(ModelReader &model, Experts &experts, double scale_missing) {

@@ -24,6 +24,8 @@ struct ExpertNames {
 };
 /// model.layers.*.mlp.experts.#.gate_proj ..., with a shared expert `shared_experts`.
 extern const ExpertNames kHfExpertNames;
+/// Likewise, with a shared expert `shared_expert` and its gate.
+extern const ExpertNames kHfQwenExpertNames;
 /// model.layers.*.block_sparse_moe.experts.#.w1 ...
 extern const ExpertNames kHfMixtralNames;
 
@@ -61,9 +63,14 @@ void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts
 void read_first_dense_layers(ModelReader &model, const Dense &dense, Experts &experts,
                              int64_t missing);
 
+/// What a family calls the number of groups, and whether weights are divided by their sum.
+struct GroupKeys {
+  const char *groups = "n_group", *normalize = "norm_topk_prob";
+};
 /// Sigmoid scores, corrected for the choice, in groups that count their two best; weights over
 /// their sum, scaled (DeepSeek-V3; GLM-4-MoE and others after it).
-void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_missing);
+void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_missing,
+                            const GroupKeys &keys = {});
 
 /// Softmax scores that are the weights, scaled; of the best groups by their best expert where
 /// topk_method says so (DeepSeek-V2).

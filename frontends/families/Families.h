@@ -109,10 +109,12 @@ recipe::Decoder bamba_from_hf(ModelReader &model);
 recipe::Decoder falcon_h1_from_hf(ModelReader &model);
 recipe::Decoder granitemoehybrid_from_hf(ModelReader &model);
 recipe::Decoder jamba_from_hf(ModelReader &model);
+recipe::Decoder kimi_linear_from_hf(ModelReader &model);
 recipe::Decoder lfm2_from_hf(ModelReader &model);
 recipe::Decoder nemotron_h_from_hf(ModelReader &model);
 recipe::Decoder olmo_hybrid_from_hf(ModelReader &model);
 recipe::Decoder qwen3_5_from_hf(ModelReader &model);
+recipe::Decoder qwen3_next_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_gguf(ModelReader &model);
 

@@ -39,14 +39,8 @@ recipe::Decoder qwen2_moe_from_hf(ModelReader &model) {
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 5632);
   e.row_gate = true;
-  ExpertNames names = kHfExpertNames;
-  names.shared = "model.layers.*.mlp.shared_expert";
-  names.shared_gate = "model.layers.*.mlp.shared_expert.gate_proj";
-  names.shared_up = "model.layers.*.mlp.shared_expert.up_proj";
-  names.shared_down = "model.layers.*.mlp.shared_expert.down_proj";
-  names.row_gate = "model.layers.*.mlp.shared_expert_gate";
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
-  put_experts(decoder, d, e, names);
+  put_experts(decoder, d, e, kHfQwenExpertNames);
   return decoder;
 }
 

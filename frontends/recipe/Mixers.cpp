@@ -142,7 +142,11 @@ Value Writer::operator()(const DeltaNet &m) {
     const std::string name = apart ? m.module + ".conv." + "qkv"[i] : m.convs.front().module;
     qkv.push_back(convolution(name, x, m.kernel, filters[i], Value(), m.activation));
   }
-  Value beta = linear(m.b, x_), dt = linear(m.decay, x_), z = linear(m.z, x_);
+  auto through = [&](const std::optional<Linear> &latent, const Linear &l) {
+    return linear(l, latent ? linear(*latent, x_) : x_);
+  };
+  Value beta = linear(m.b, x_);
+  Value dt = through(m.decay_latent, m.decay), z = through(m.z_latent, m.z);
   at(m.module);
   if (qkv.size() == 1) {
     Value all = qkv.front();
@@ -158,11 +162,12 @@ Value Writer::operator()(const DeltaNet &m) {
   Value q = scale(unit(qkv[0]), root * root), k = scale(unit(qkv[1]), root);
   beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);
   dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
-  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a))));
+  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a)),
+                                             m.key_decay ? m.key_dim : 1));
   Value memory =
       state(m.module + ".memory", StateKind::recurrent, {m.value_heads, m.key_dim, m.value_dim});
   Value y = linear_recurrence({.r = q, .k = k, .v = qkv[2], .decay = decay, .beta = beta}, memory,
-                              m.key_heads, DecayKind::head);
+                              m.key_heads, m.key_decay ? DecayKind::key : DecayKind::head);
   y = norm(m.norm, y);
   at(m.module);
   return linear(m.out, gated(m.gate_activation, z, y));

@@ -102,9 +102,15 @@ public:
     for (const DeltaNet::Conv &conv : m.convs)
       convolution(conv.module, conv.channels, m.kernel, false);
     linear(m.b);
+    if (m.decay_latent)
+      linear(*m.decay_latent);
     linear(m.decay);
     add(m.dt_bias, {m.decay.out}, {-3, 1});
     add(m.a, {m.value_heads}, {1, 0.5});
+    if (m.a_padded)
+      out_.back().stored = {1, 1, m.value_heads, 1};
+    if (m.z_latent)
+      linear(*m.z_latent);
     linear(m.z);
     norm(m.norm);
     linear(m.out);

@@ -198,7 +198,8 @@ struct Mamba2 {
 
 /// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q
 /// and k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it,
-/// as far as beta = sigmoid(b) goes; y = norm(S q) act(z).
+/// as far as beta = sigmoid(b) goes; y = norm(S q) act(z). In Kimi Linear (Moonshot AI, 2025) each
+/// number of a key decays by itself.
 struct DeltaNet {
   /// A depthwise convolution's module.
   struct Conv {
@@ -213,6 +214,9 @@ struct DeltaNet {
   std::vector<Linear> projections{}; ///< of q, k and v: one, or three
   std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them
   Linear b{}, decay{}, z{}, out{};
+  std::optional<Linear> decay_latent{}, z_latent{}; ///< `decay` and `z` are made of these
+  bool key_decay = false; ///< `decay` has a number for each of a key's, not one for a head
+  bool a_padded = false;  ///< `a` is stored [1, 1, heads, 1]
   double beta_scale = 1;
   double l2_eps = 1e-6;
   Norm norm{};                          ///< of each value head

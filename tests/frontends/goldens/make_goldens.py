@@ -51,6 +51,8 @@ LATENT = dict(num_key_value_heads=6, q_lora_rank=10, kv_lora_rank=12, qk_rope_he
 RWKV = dict(model_type="rwkv", vocab_size=23, hidden_size=24, num_hidden_layers=3, context_length=64)
 XLSTM = dict(model_type="xlstm", vocab_size=23, hidden_size=24, num_heads=3, num_hidden_layers=3, chunk_size=4,
              ffn_round_up_to_multiple_of=8)
+KIMI = dict(num_key_value_heads=6, kv_lora_rank=12, qk_rope_head_dim=4, qk_nope_head_dim=6, v_head_dim=5,
+            linear_head_dim=8, linear_num_heads=3, num_experts=4, num_experts_per_token=2, moe_intermediate_size=16)
 
 
 def dense(model_type, **changes):
@@ -220,6 +222,20 @@ CASES = {
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
                                 layer_types=["full_attention", "linear_attention", "linear_attention"], **DELTA), {}),
+    "qwen3_next": (dense("qwen3_next", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
+                         num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=20,
+                         **DELTA), {}),
+    "qwen3_next-dense-layer": (dense("qwen3_next", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3, num_experts=5,
+                                     num_experts_per_tok=3, moe_intermediate_size=12, shared_expert_intermediate_size=8,
+                                     norm_topk_prob=False, mlp_only_layers=[0],
+                                     layer_types=["full_attention", "linear_attention", "linear_attention"],
+                                     **dict(DELTA, linear_num_value_heads=6)), {}),
+    "kimi_linear": (dense("kimi_linear", layer_types=["linear_attention", "full_attention", "linear_attention"], **KIMI), {}),
+    "kimi_linear-groups": (dense("kimi_linear", **dict(KIMI, num_experts=8, num_expert_group=4, topk_group=2,
+                                                       num_shared_experts=2, q_lora_rank=10, attention_bias=True,
+                                                       moe_renormalize=False),
+                                 linear_attn_config=dict(kda_layers=[2, 3], full_attn_layers=[1], head_dim=6, num_heads=4,
+                                                         short_conv_kernel_size=3), first_k_dense_replace=2), {}),
     "olmo_hybrid": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"]), {}),
     "olmo_hybrid-no-rope": (dense("olmo_hybrid", layer_types=["linear_attention", "full_attention", "linear_attention"],
                                   linear_allow_neg_eigval=False, rope_parameters=dict(rope_type="default", rope_theta=None),
@@ -289,7 +305,7 @@ SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
 
 # Families whose experts are other parameters than the tensors in files: these are what is made up, and loaded.
 BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "jamba",
-           "nemotron_h", "granitemoe", "granitemoehybrid")
+           "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear")
 
 
 def by_file(model):
