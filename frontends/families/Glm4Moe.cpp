@@ -35,7 +35,8 @@ recipe::Decoder glm4_moe_from_gguf(ModelReader &model) {
   model.expect_number("nextn_predict_layers", 0);
   DenseNames names = kGgufDenseNames;
   names.mlp_norm = "blk.*.post_attention_norm";
-  Experts e = experts_from_gguf(model, d, {.score = recipe::RouterScore::Sigmoid});
+  Experts e =
+      experts_from_gguf(model, d, {.normalize = false, .score = recipe::RouterScore::Sigmoid});
   e.eps = 1e-20;
   return gguf_expert_decoder(model, d, e, names);
 }

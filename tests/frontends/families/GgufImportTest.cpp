@@ -48,8 +48,9 @@ protected:
     auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->vocab, 23);
-    if (architecture.empty() && golden["config"]["model_type"] != "mistral")
-      EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
+    const json &type = golden["config"]["model_type"];
+    if (architecture.empty() && type != "mistral" && type != "mixtral")
+      EXPECT_EQ(model->family, type.get<std::string>());
     expect_logits(*model->module, golden);
   }
   std::vector<Problem> problems(const More &more = {}, const std::string &name = "llama",
@@ -115,7 +116,17 @@ constexpr const char *kConverted[] = {"llama",
                                       "hunyuan_v1_dense-alpha",
                                       "mamba",
                                       "falcon_mamba-one-eps",
-                                      "mamba2"};
+                                      "mamba2",
+                                      "mixtral",
+                                      "qwen2_moe",
+                                      "qwen3_moe-norm",
+                                      "olmoe",
+                                      "granitemoe",
+                                      "glm4_moe",
+                                      "glm4_moe-groups",
+                                      "dbrx",
+                                      "minimax_m2",
+                                      "gpt_oss-truncate"};
 
 class GgufGolden : public GgufImport, public testing::WithParamInterface<const char *> {};
 
@@ -177,6 +188,18 @@ TEST_F(GgufImport, WindowsExaone4By64Layers) {
 TEST_F(GgufImport, ReadsFusedProjections) {
   json golden = read_golden("qwen2");
   folder_.write("m.gguf", to_gguf(golden, "", {.fuse_qkv = true}).bytes());
+  mlir::MLIRContext context;
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_logits(*model->module, golden);
+}
+
+// Without expert_feed_forward_length, the width of experts is what their tensors have.
+TEST_F(GgufImport, TakesTheWidthOfExpertsFromTheirTensors) {
+  json golden = read_golden("qwen2_moe");
+  ASSERT_NE(golden["config"]["moe_intermediate_size"], golden["config"]["intermediate_size"]);
+  folder_.write("m.gguf", to_gguf(golden, "", {.no_expert_width = true}).bytes());
+  EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
   mlir::MLIRContext context;
   auto model = import_model(folder_.path("m.gguf"), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
@@ -257,8 +280,19 @@ TEST_F(GgufImport, PassesOverWhatLlamaCppDoesNotRead) {
 
 TEST_F(GgufImport, ListsProblems) {
   EXPECT_THAT(problems(), IsEmpty());
-  EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.expert_count", 8); }),
-              ElementsAre(Field(&Problem::where, "llama.expert_count")));
+  EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.expert_used_count", 2); }),
+              ElementsAre(Field(&Problem::where, "llama.expert_used_count")));
+  // A mixture of experts that the file does not hold.
+  EXPECT_THAT(problems([](GgufWriter &w) {
+                w.u32("llama.expert_count", 8).u32("llama.expert_used_count", 2);
+              }),
+              Contains(Field(&Problem::where, "blk.0.ffn_gate_exps.weight")));
+  EXPECT_THAT(problems(
+                  [](GgufWriter &w) {
+                    w.key("qwen2moe.expert_gating_func", 4, GgufWriter::raw<uint32_t>(4));
+                  },
+                  "qwen2_moe"),
+              ElementsAre(Field(&Problem::where, "qwen2moe.expert_gating_func")));
   EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.hidden_trick", 8); }),
               ElementsAre(Field(&Problem::where, "llama.hidden_trick")));
   EXPECT_THAT(problems([](GgufWriter &w) { w.tensor("blk.0.extra.weight", {2}, 0, "12345678"); }),
