@@ -206,6 +206,29 @@ TEST_F(GgufImport, TakesTheWidthOfExpertsFromTheirTensors) {
   expect_logits(*model->module, golden);
 }
 
+// Layers behind the last, which guess further tokens, are counted as layers and left out.
+TEST_F(GgufImport, LeavesOutLayersThatGuessFurtherTokens) {
+  json golden = read_golden("glm4_moe-groups");
+  ASSERT_EQ(golden["config"]["num_hidden_layers"], 2);
+  golden["config"]["num_hidden_layers"] = 3;
+  const More further = [](GgufWriter &w) {
+    w.u32("glm4moe.nextn_predict_layers", 1)
+        .tensor("blk.2.nextn.enorm.weight", {2}, 0, std::string(8, '\0'));
+  };
+  write(golden, "", further);
+  mlir::MLIRContext context;
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->notes, Contains(HasSubstr("blk.2.* guesses further tokens")));
+  expect_logits(*model->module, golden);
+  write(golden, "", [&](GgufWriter &w) {
+    further(w);
+    w.tensor("blk.3.nextn.enorm.weight", {2}, 0, std::string(8, '\0'));
+  });
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
+              ElementsAre(Field(&Problem::where, "blk.3.nextn.enorm.weight")));
+}
+
 // What is usually one number may be a list of one a layer. Lists of the same number are that
 // number.
 TEST_F(GgufImport, ReadsListsOfOneNumber) {
