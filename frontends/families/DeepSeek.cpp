@@ -39,8 +39,9 @@ Experts experts(ModelReader &model, const Dense &d, const ExpertKeys &keys, int6
   read_first_dense_layers(model, d, e, default_dense);
   e.shared = e.width * model.integer("n_shared_experts", 0, recipe::kMaxExperts, default_shared);
   model.expect_number("moe_layer_freq", 1);
-  // How they were trained, and layers behind the last, that guess further tokens.
-  model.ignore({"aux_loss_alpha", "seq_aux", "ep_size", "num_nextn_predict_layers"});
+  model.ignore({"aux_loss_alpha", "seq_aux", "ep_size"}); // how they were trained
+  model.leave_out_layers("model.layers.", d.layers,
+                         model.integer("num_nextn_predict_layers", 0, recipe::kMaxLayers, 0));
   return e;
 }
 

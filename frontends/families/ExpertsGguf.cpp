@@ -22,7 +22,6 @@ Experts experts_from_gguf(ModelReader &model, const Dense &dense, const GgufExpe
   Experts e;
   e.count = model.integer("expert_count", 1, recipe::kMaxExperts);
   e.top_k = model.integer("expert_used_count", 1, recipe::kMaxExperts);
-  e.width = model.integer("expert_feed_forward_length", 1, recipe::kMaxWidth, dense.mlp);
   // 0 is what the architecture does, 1 softmax, 2 sigmoid, 3 softmax over the chosen.
   e.score = keys.score;
   switch (model.integer("expert_gating_func", 0, 3, 0)) {
@@ -58,6 +57,7 @@ Experts experts_from_gguf(ModelReader &model, const Dense &dense, const GgufExpe
   if (!any) // of made-up weights
     for (int64_t i = 0; i < dense.layers; ++i)
       e.layers[static_cast<size_t>(i)] = i >= first;
+  int64_t width = dense.mlp; // where no tensor says
   for (int64_t i = dense.layers - 1; i >= 0; --i)
     if (e.layers[static_cast<size_t>(i)]) {
       e.correction = model.has_tensor(of(kGgufExpertNames.correction, i));
@@ -65,8 +65,12 @@ Experts experts_from_gguf(ModelReader &model, const Dense &dense, const GgufExpe
       if (const auto shape = model.tensor_shape(of(kGgufExpertNames.shared_up, i) + ".weight");
           shape && shape->size() == 2)
         e.shared = shape->front();
+      if (const auto shape = model.tensor_shape(of(kGgufExpertNames.up, i));
+          shape && shape->size() == 3)
+        width = shape->at(1);
       break;
     }
+  e.width = model.integer("expert_feed_forward_length", 1, recipe::kMaxWidth, width);
   e.row_gate = keys.row_gate && e.shared != 0;
   // What the tensors say too.
   model.ignore({"expert_shared_feed_forward_length", "expert_shared_count"});

@@ -2,6 +2,8 @@
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
+#include <vector>
+
 namespace quern {
 
 recipe::Decoder glm4_moe_from_hf(ModelReader &model) {
@@ -19,8 +21,8 @@ recipe::Decoder glm4_moe_from_hf(ModelReader &model) {
   read_corrected_sigmoid(model, e, 1.0);
   read_first_dense_layers(model, d, e, 1);
   e.shared = e.width * model.integer("n_shared_experts", 0, recipe::kMaxExperts, 1);
-  // A layer behind the last, that guesses further tokens, is not part of the model.
-  model.ignore({"num_nextn_predict_layers"});
+  model.leave_out_layers("model.layers.", d.layers,
+                         model.integer("num_nextn_predict_layers", 0, recipe::kMaxLayers, 0));
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
   put_experts(decoder, d, e, kHfExpertNames);
   return decoder;
@@ -29,13 +31,19 @@ recipe::Decoder glm4_moe_from_hf(ModelReader &model) {
 recipe::Decoder glm4_moe_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.experts = true});
   d.family = "glm4_moe";
+  // block_count counts layers behind the last too, which guess further tokens.
+  const int64_t further = model.integer("nextn_predict_layers", 0, d.layers - 1, 0);
+  d.layers -= further;
+  for (std::vector<int64_t> *each : {&d.layer_mlp, &d.layer_heads, &d.layer_kv_heads})
+    if (!each->empty())
+      each->resize(static_cast<size_t>(d.layers));
+  model.leave_out_layers("blk.", d.layers, further);
   if (model.has_tensor("blk.0.attn_q_norm.weight"))
     d.qk_norm = QkNorm::Head;
-  // Layers behind the last, that guess further tokens, are not part of the model.
-  model.expect_number("nextn_predict_layers", 0);
   DenseNames names = kGgufDenseNames;
   names.mlp_norm = "blk.*.post_attention_norm";
-  Experts e = experts_from_gguf(model, d, {.score = recipe::RouterScore::Sigmoid});
+  Experts e =
+      experts_from_gguf(model, d, {.normalize = false, .score = recipe::RouterScore::Sigmoid});
   e.eps = 1e-20;
   return gguf_expert_decoder(model, d, e, names);
 }

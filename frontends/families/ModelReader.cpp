@@ -39,6 +39,19 @@ absl::StatusOr<std::vector<float>> ModelReader::tensor_values(const std::string 
   return tensors_.values(name);
 }
 
+void ModelReader::leave_out_layers(const std::string &prefix, int64_t first, int64_t count) {
+  for (int64_t layer = first; layer < first + count; ++layer) {
+    const std::string name = absl::StrCat(prefix, layer, ".");
+    const size_t before = taken_.size();
+    for (auto it = tensors_.list.lower_bound(name);
+         it != tensors_.list.end() && it->first.starts_with(name); ++it)
+      taken_.insert(it->first);
+    if (taken_.size() > before)
+      note(absl::StrCat(name, "* guesses further tokens, and is left out: the next token does not ",
+                        "depend on it"));
+  }
+}
+
 void ModelReader::problem(std::string_view key, std::string what, std::string hint) {
   problems_.add(spelling(key), std::move(what), std::move(hint));
 }

@@ -102,7 +102,10 @@ public:
   /// A small tensor's values (at most 2^20 of them), which the recipe then holds in some form: the
   /// tensor itself need not be a weight of the recipe.
   absl::StatusOr<std::vector<float>> tensor_values(const std::string &name);
-  /// Tensors whose values a family took.
+  /// Leaves out `count` layers from `first` on, whose tensors' names begin with `prefix` and the
+  /// layer: they guess further tokens, and the next does not depend on them. Those there are noted.
+  void leave_out_layers(const std::string &prefix, int64_t first, int64_t count);
+  /// Tensors whose values a family took, and those left out.
   const std::set<std::string> &taken() const { return taken_; }
   bool has_tensor(const std::string &name) const { return tensor_shape(name).has_value(); }
 

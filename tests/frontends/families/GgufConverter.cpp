@@ -1,6 +1,7 @@
 #include "tests/frontends/families/GgufConverter.h"
 
 #include "ir/weights/SyntheticWeights.h"
+#include "tests/frontends/families/GgufWeights.h"
 
 #include <absl/strings/str_replace.h>
 
@@ -78,6 +79,47 @@ const Names kPostNorms = but({{"post_attention_layernorm", "post_attention_norm"
                               {"post_feedforward_layernorm", "post_ffw_norm"}});
 const Names kGlm4 = but(
     {{"post_self_attn_layernorm", "post_attention_norm"}, {"post_mlp_layernorm", "post_ffw_norm"}});
+const Names kExperts = but({{"mlp.gate.e_score_correction_bias", "exp_probs_b.bias"},
+                            {"mlp.gate.weight", "ffn_gate_inp.weight"},
+                            {"mlp.router", "ffn_gate_inp"},
+                            {"mlp.shared_expert_gate", "ffn_gate_inp_shexp"},
+                            {"mlp.shared_expert.gate_proj", "ffn_gate_shexp"},
+                            {"mlp.shared_expert.up_proj", "ffn_up_shexp"},
+                            {"mlp.shared_expert.down_proj", "ffn_down_shexp"},
+                            {"mlp.shared_experts.gate_proj", "ffn_gate_shexp"},
+                            {"mlp.shared_experts.up_proj", "ffn_up_shexp"},
+                            {"mlp.shared_experts.down_proj", "ffn_down_shexp"},
+                            {"mlp.experts.down_proj", "ffn_down_exps.weight"},
+                            {"mlp.experts.down_proj_bias", "ffn_down_exps.bias"},
+                            {"self_attn.sinks", "attn_sinks.weight"},
+                            {"block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"},
+                            {"block_sparse_moe.gate", "ffn_gate_inp"},
+                            {"block_sparse_moe.router.layer", "ffn_gate_inp"},
+                            {"block_sparse_moe.output_linear", "ffn_down_exps"}});
+/// With the names of norms that GLM 4 MoE and GPT-OSS have.
+Names with_post_norms(Names names) {
+  for (auto &[from, to] : names)
+    if (from == "post_attention_layernorm")
+      to = "post_attention_norm";
+  return names;
+}
+const Names kPostNormExperts = with_post_norms(kExperts);
+const Names kDbrx = {{"transformer.blocks.", "blk."},
+                     {"transformer.wte", "token_embd"},
+                     {"transformer.norm_f", "output_norm"},
+                     {"lm_head", "output"},
+                     {"norm_attn_norm.norm_1", "attn_norm"},
+                     {"norm_attn_norm.norm_2", "attn_output_norm"},
+                     {"norm_attn_norm.attn.Wqkv", "attn_qkv"},
+                     {"norm_attn_norm.attn.out_proj", "attn_output"},
+                     {"ffn.router.layer", "ffn_gate_inp"},
+                     {"ffn.experts.mlp.w1", "ffn_gate_exps.weight"},
+                     {"ffn.experts.mlp.v1", "ffn_up_exps.weight"},
+                     {"ffn.experts.mlp.w2", "ffn_down_exps.weight"}};
+/// Names of an expert's own matrices to those of all experts.
+const std::map<std::string, std::string> kExpertParts = {{"gate_proj", "gate"}, {"up_proj", "up"},
+                                                         {"down_proj", "down"}, {"w1", "gate"},
+                                                         {"w3", "up"},          {"w2", "down"}};
 const Names kGpt2 = {{"transformer.h.", "blk."},
                      {"transformer.wte", "token_embd"},
                      {"transformer.wpe", "position_embd"},
@@ -137,6 +179,7 @@ const std::map<std::string, Architecture> kArchitectures = {
     {"cohere", {"command-r", true, 0, kLlama}},
     {"cohere2", {"cohere2", true, 0, kLlama}},
     {"ernie4_5", {"ernie4_5", false, 0, kLlama}},
+    {"dbrx", {"dbrx", true, 0, kDbrx}},
     {"exaone4", {"exaone4", false, 0, kPostNorms}},
     {"falcon", {"falcon", true, kUngroup, kBloom}},
     {"gemma", {"gemma", false, kAddOne, kLlama}},
@@ -144,34 +187,35 @@ const std::map<std::string, Architecture> kArchitectures = {
     {"gemma3_text", {"gemma3", false, kAddOne, kPostNorms}},
     {"glm", {"chatglm", false, 0, kLlama}},
     {"glm4", {"glm4", false, 0, kGlm4}},
+    {"glm4_moe", {"glm4moe", false, 0, kPostNormExperts}},
     {"gpt2", {"gpt2", true, kTranspose, kGpt2}},
     {"gpt_neox", {"gptneox", true, kUngroup, kBloom}},
+    {"gpt_oss", {"gpt-oss", false, 0, kPostNormExperts}},
     {"granite", {"granite", false, kPairs, kLlama}},
+    {"granitemoe", {"granitemoe", false, kPairs, kExperts}},
     {"hunyuan_v1_dense", {"hunyuan-dense", false, 0, kLlama}},
     {"llama", {"llama", false, kPairs, kLlama}},
     {"falcon_mamba", {"mamba", false, 0, kMamba2}},
     {"mamba", {"mamba", false, 0, kMamba2}},
     {"mamba2", {"mamba2", false, 0, kMamba2}},
+    {"minimax_m2", {"minimax-m2", false, 0, kExperts}},
     {"mistral", {"llama", false, kPairs, kLlama}},
+    {"mixtral", {"llama", false, kPairs, kExperts}},
     {"mpt", {"mpt", true, 0, kMpt}},
     {"nemotron", {"nemotron", true, kAddOne, kLlama}},
     {"olmo", {"olmo", true, kPairs, kLlama}},
     {"olmo2", {"olmo2", false, 0, kPostNorms}},
     {"olmo3", {"olmo2", false, 0, kPostNorms}},
+    {"olmoe", {"olmoe", false, 0, kExperts}},
     {"phi", {"phi2", true, 0, kLlama}},
     {"phi3", {"phi3", false, 0, kLlama}},
     {"qwen2", {"qwen2", false, 0, kLlama}},
+    {"qwen2_moe", {"qwen2moe", false, 0, kExperts}},
     {"qwen3", {"qwen3", false, 0, kLlama}},
+    {"qwen3_moe", {"qwen3moe", false, 0, kExperts}},
     {"smollm3", {"smollm3", false, kPairs, kLlama}},
     {"stablelm", {"stablelm", true, kStackNorms, kLlama}},
     {"starcoder2", {"starcoder2", true, 0, kLlama}},
-};
-
-struct Weights {
-  std::vector<uint64_t> shape;
-  std::vector<float> values;
-
-  uint64_t cols() const { return shape.size() < 2 ? 1 : shape[1]; }
 };
 
 /// Columns that a wide layer's MLP has more.
@@ -227,6 +271,8 @@ private:
     writer_.array<int32_t>(arch_ + "." + key, 5, list);
   }
   double mlp() const {
+    if (type_ == "dbrx")
+      return config_["ffn_config"]["ffn_hidden_size"];
     return number({"intermediate_size", "ffn_hidden_size", "n_inner"})
         .value_or(4 * double(hidden()));
   }
@@ -243,6 +289,8 @@ private:
   int64_t kv_heads() const {
     if (type_ == "falcon" && config_["multi_query"] && !config_["new_decoder_architecture"])
       return 1;
+    if (type_ == "dbrx")
+      return config_["attn_config"]["kv_n_heads"];
     const auto n = number({"num_key_value_heads", "num_kv_heads"});
     return n ? static_cast<int64_t>(*n) : heads();
   }
@@ -266,6 +314,7 @@ private:
     rope_keys(has("head_dim") ? config_["head_dim"].get<int64_t>() : width);
     windows();
     own_keys();
+    expert_keys();
   }
 
   void rope_keys(int64_t width) {
@@ -336,8 +385,8 @@ private:
 
   void windows() {
     // The converters of other architectures write no windows.
-    static const std::vector<std::string> kWindowed = {"gemma2", "gemma3_text", "cohere2",
-                                                       "olmo3",  "exaone4",     "phi3"};
+    static const std::vector<std::string> kWindowed = {"gemma2",  "gemma3_text", "cohere2", "olmo3",
+                                                       "exaone4", "phi3",        "gpt_oss"};
     if (std::find(kWindowed.begin(), kWindowed.end(), type_) == kWindowed.end())
       return;
     u32("attention.sliding_window",
@@ -378,6 +427,37 @@ private:
       writer_.string("falcon.tensor_data_layout", "jploski");
   }
 
+  void expert_keys() {
+    if (type_ == "dbrx") {
+      u32("expert_count", config_["ffn_config"]["moe_num_experts"]);
+      u32("expert_used_count", config_["ffn_config"]["moe_top_k"]);
+      return f32("attention.clamp_kqv", config_["attn_config"]["clip_qkv"]);
+    }
+    const auto copy = [&](const char *from, const char *to) {
+      if (has(from))
+        u32(to, config_[from]);
+    };
+    copy("num_local_experts", "expert_count");
+    copy("num_experts", "expert_count");
+    copy("n_routed_experts", "expert_count");
+    copy("num_experts_per_tok", "expert_used_count");
+    copy("n_group", "expert_group_count");
+    copy("topk_group", "expert_group_used_count");
+    if (!form_.no_expert_width)
+      copy("moe_intermediate_size", "expert_feed_forward_length");
+    copy("shared_expert_intermediate_size", "expert_shared_feed_forward_length");
+    if (type_ == "gpt_oss" || type_ == "minimax_m2")
+      copy("intermediate_size", "expert_feed_forward_length");
+    if (type_ == "glm4_moe" || type_ == "minimax_m2")
+      u32("expert_gating_func", 2);
+    if (type_ == "glm4_moe") { // the others' converters write none of these
+      copy("n_shared_experts", "expert_shared_count");
+      copy("first_k_dense_replace", "leading_dense_block_count");
+      f32("expert_weights_scale", config_["routed_scaling_factor"]);
+      boolean("expert_weights_norm", config_["norm_topk_prob"]);
+    }
+  }
+
   void mamba_keys() {
     mamba_sizes();
     const json &rank = config_["time_step_rank"];
@@ -415,6 +495,8 @@ private:
                          .scale = tensor["spread"].get<float>(),
                          .offset = tensor["mean"].get<float>()},
                         0, static_cast<int64_t>(count), w.values.data());
+      if (put_experts(all, name, w))
+        continue;
       change(name, w);
       std::string to = absl::StrReplaceAll(name, from_.names);
       if (size_t at = to.find(".norms."); at != to.npos && from_.changes & kStackNorms) {
@@ -424,6 +506,35 @@ private:
       all[to] = std::move(w);
     }
     return all;
+  }
+
+  /// Experts whose matrices are tensors of their own, and their gates and ups that are one.
+  static bool put_experts(std::map<std::string, Weights> &all, const std::string &name,
+                          Weights &w) {
+    const auto put = [&](const std::string &part) -> Weights & {
+      const std::string layer = name.substr(name.find(".layers.") + 8);
+      return all["blk." + layer.substr(0, layer.find('.')) + ".ffn_" + part];
+    };
+    if (name.ends_with("input_linear.weight")) { // each expert's gate, then its up
+      put("gate_exps.weight") = half_of_each(w, 0, 1);
+      put("up_exps.weight") = half_of_each(w, w.shape[1] / 2, 1);
+      return true;
+    }
+    if (name.find("experts.gate_up_proj") != name.npos) { // of which the rows alternate
+      const char *suffix = name.ends_with("_bias") ? "_exps.bias" : "_exps.weight";
+      if (w.shape.size() == 3)
+        transpose_each(w);
+      put(std::string("gate") + suffix) = half_of_each(w, 0, 2);
+      put(std::string("up") + suffix) = half_of_each(w, 1, 2);
+      return true;
+    }
+    const size_t at = name.find(".experts.");
+    if (at == name.npos || name.find_first_of("0123456789", at) != at + 9)
+      return false;
+    const std::string part = name.substr(name.find('.', at + 9) + 1);
+    stack(put(kExpertParts.at(part.substr(0, part.find('.'))) + "_exps.weight"),
+          std::stoull(name.substr(at + 9)), w);
+    return true;
   }
 
   void change(const std::string &name, Weights &w) const {
@@ -439,6 +550,11 @@ private:
       ungroup(w);
     if (from_.changes & kTranspose && w.shape.size() == 2 && is(".h."))
       transpose(w);
+    if (is("ffn.experts.mlp"))
+      w.shape = {config_["ffn_config"]["moe_num_experts"], static_cast<uint64_t>(mlp()),
+                 w.shape[1]};
+    if (name.ends_with("ffn.experts.mlp.w2") || name.ends_with("mlp.experts.down_proj"))
+      transpose_each(w);
     if (is(".A_log"))
       for (float &value : w.values)
         value = -std::exp(value);
@@ -487,16 +603,6 @@ private:
         w.values[c * rows + r] = old[r * cols + c];
     std::swap(w.shape[0], w.shape[1]);
   }
-  static void stack(Weights &all, uint64_t index, const Weights &w) {
-    const uint64_t cols = w.shape[0];
-    if (all.shape.empty())
-      all.shape = {0, cols};
-    all.shape[0] = std::max(all.shape[0], index + 1);
-    all.values.resize(all.shape[0] * cols);
-    std::copy(w.values.begin(), w.values.end(),
-              all.values.begin() + static_cast<int64_t>(index * cols));
-  }
-
   /// Gives layer 1 what GgufForm::wide_layer says.
   void widen(std::map<std::string, Weights> &tensors) const {
     const uint64_t copies = static_cast<uint64_t>(heads() / kv_heads());

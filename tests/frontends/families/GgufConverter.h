@@ -16,6 +16,7 @@ struct GgufForm {
   bool fuse_qkv = false;   ///< queries, keys and values in one tensor
   bool lists = false;      ///< numbers of heads and widths as lists, with an entry a layer
   bool wide_layer = false; ///< layer 1 has a kv head for each head, copies, and a wider MLP, zeros
+  bool no_expert_width = false; ///< no expert_feed_forward_length, as converters of 2024 had it
 };
 
 /// `architecture`: what the file says it is, where that is not what the golden's model_type

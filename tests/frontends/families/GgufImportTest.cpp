@@ -48,8 +48,9 @@ protected:
     auto model = import_model(folder_.path("m.gguf"), {}, context);
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->vocab, 23);
-    if (architecture.empty() && golden["config"]["model_type"] != "mistral")
-      EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
+    const json &type = golden["config"]["model_type"];
+    if (architecture.empty() && type != "mistral" && type != "mixtral")
+      EXPECT_EQ(model->family, type.get<std::string>());
     expect_logits(*model->module, golden);
   }
   std::vector<Problem> problems(const More &more = {}, const std::string &name = "llama",
@@ -115,7 +116,17 @@ constexpr const char *kConverted[] = {"llama",
                                       "hunyuan_v1_dense-alpha",
                                       "mamba",
                                       "falcon_mamba-one-eps",
-                                      "mamba2"};
+                                      "mamba2",
+                                      "mixtral",
+                                      "qwen2_moe",
+                                      "qwen3_moe-norm",
+                                      "olmoe",
+                                      "granitemoe",
+                                      "glm4_moe",
+                                      "glm4_moe-groups",
+                                      "dbrx",
+                                      "minimax_m2",
+                                      "gpt_oss-truncate"};
 
 class GgufGolden : public GgufImport, public testing::WithParamInterface<const char *> {};
 
@@ -181,6 +192,41 @@ TEST_F(GgufImport, ReadsFusedProjections) {
   auto model = import_model(folder_.path("m.gguf"), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   expect_logits(*model->module, golden);
+}
+
+// Without expert_feed_forward_length, the width of experts is what their tensors have.
+TEST_F(GgufImport, TakesTheWidthOfExpertsFromTheirTensors) {
+  json golden = read_golden("qwen2_moe");
+  ASSERT_NE(golden["config"]["moe_intermediate_size"], golden["config"]["intermediate_size"]);
+  folder_.write("m.gguf", to_gguf(golden, "", {.no_expert_width = true}).bytes());
+  EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
+  mlir::MLIRContext context;
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_logits(*model->module, golden);
+}
+
+// Layers behind the last, which guess further tokens, are counted as layers and left out.
+TEST_F(GgufImport, LeavesOutLayersThatGuessFurtherTokens) {
+  json golden = read_golden("glm4_moe-groups");
+  ASSERT_EQ(golden["config"]["num_hidden_layers"], 2);
+  golden["config"]["num_hidden_layers"] = 3;
+  const More further = [](GgufWriter &w) {
+    w.u32("glm4moe.nextn_predict_layers", 1)
+        .tensor("blk.2.nextn.enorm.weight", {2}, 0, std::string(8, '\0'));
+  };
+  write(golden, "", further);
+  mlir::MLIRContext context;
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->notes, Contains(HasSubstr("blk.2.* guesses further tokens")));
+  expect_logits(*model->module, golden);
+  write(golden, "", [&](GgufWriter &w) {
+    further(w);
+    w.tensor("blk.3.nextn.enorm.weight", {2}, 0, std::string(8, '\0'));
+  });
+  EXPECT_THAT(check_model(folder_.path("m.gguf")),
+              ElementsAre(Field(&Problem::where, "blk.3.nextn.enorm.weight")));
 }
 
 // What is usually one number may be a list of one a layer. Lists of the same number are that
@@ -257,8 +303,19 @@ TEST_F(GgufImport, PassesOverWhatLlamaCppDoesNotRead) {
 
 TEST_F(GgufImport, ListsProblems) {
   EXPECT_THAT(problems(), IsEmpty());
-  EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.expert_count", 8); }),
-              ElementsAre(Field(&Problem::where, "llama.expert_count")));
+  EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.expert_used_count", 2); }),
+              ElementsAre(Field(&Problem::where, "llama.expert_used_count")));
+  // A mixture of experts that the file does not hold.
+  EXPECT_THAT(problems([](GgufWriter &w) {
+                w.u32("llama.expert_count", 8).u32("llama.expert_used_count", 2);
+              }),
+              Contains(Field(&Problem::where, "blk.0.ffn_gate_exps.weight")));
+  EXPECT_THAT(problems(
+                  [](GgufWriter &w) {
+                    w.key("qwen2moe.expert_gating_func", 4, GgufWriter::raw<uint32_t>(4));
+                  },
+                  "qwen2_moe"),
+              ElementsAre(Field(&Problem::where, "qwen2moe.expert_gating_func")));
   EXPECT_THAT(problems([](GgufWriter &w) { w.u32("llama.hidden_trick", 8); }),
               ElementsAre(Field(&Problem::where, "llama.hidden_trick")));
   EXPECT_THAT(problems([](GgufWriter &w) { w.tensor("blk.0.extra.weight", {2}, 0, "12345678"); }),

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/MLIRContext.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,6 +90,28 @@ TEST_F(Import, NamesWeightsAndStates) {
   EXPECT_EQ(q.getFile(), 0u);
   auto files = module->getAttrOfType<mlir::ArrayAttr>(attrs::kFiles);
   EXPECT_EQ(mlir::cast<mlir::StringAttr>(files[0]).str(), folder_.path("model.safetensors"));
+}
+
+// Tests that layers behind the last, which guess further tokens, are left out, and no others.
+TEST_F(Import, LeavesOutLayersThatGuessFurtherTokens) {
+  for (const char *name : {"glm4_moe", "deepseek_v3-dense"}) {
+    SCOPED_TRACE(name);
+    golden_ = read_golden(name);
+    config_ = golden_["config"];
+    config_["num_nextn_predict_layers"] = 1;
+    const int64_t layers = config_["num_hidden_layers"];
+    const json extra = {{"shape", {2}}, {"mean", 1.0}, {"spread", 0.1}};
+    const auto tensor = [](int64_t layer) {
+      return absl::StrCat("model.layers.", layer, ".enorm.weight");
+    };
+    golden_["tensors"][tensor(layers)] = extra;
+    write();
+    auto model = import();
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_THAT(model->notes, testing::Contains(HasSubstr("guesses further tokens")));
+    golden_["tensors"][tensor(layers + 1)] = extra;
+    EXPECT_THAT(problems(), ElementsAre(problem_at(tensor(layers + 1))));
+  }
 }
 
 // Tests that a tensor has the format of its file's type.

@@ -246,6 +246,7 @@ CASES = {
     "mixtral": (experts("mixtral", num_local_experts=4), {}),
     "mixtral-window": (experts("mixtral", num_local_experts=3, sliding_window=4, hidden_act="gelu"), {}),
     "qwen3_moe": (experts("qwen3_moe", num_local_experts=5, moe_intermediate_size=16, head_dim=12), {}),
+    "qwen3_moe-norm": (experts("qwen3_moe", num_local_experts=4, moe_intermediate_size=16, head_dim=8, norm_topk_prob=True), {}),
     "qwen3_moe-sparse": (experts("qwen3_moe", num_local_experts=4, moe_intermediate_size=12, head_dim=8, norm_topk_prob=True,
                                  decoder_sparse_step=2, attention_bias=True), {}),
     "qwen2_moe": (experts("qwen2_moe", num_experts=4, moe_intermediate_size=16, shared_expert_intermediate_size=20), {}),
@@ -259,6 +260,10 @@ CASES = {
     "glm4_moe-groups": (experts("glm4_moe", n_routed_experts=8, moe_intermediate_size=12, head_dim=8, n_group=4, topk_group=2,
                                 use_qk_norm=True, routed_scaling_factor=1.5, n_shared_experts=2, attention_bias=True), {}),
     "gpt_oss": (experts("gpt_oss", num_local_experts=4, head_dim=8, sliding_window=4, swiglu_limit=0.7, swiglu_alpha=1.2), {}),
+    # What GGUF files do not say is as in the published models; llama.cpp truncates.
+    "gpt_oss-truncate": (experts("gpt_oss", num_local_experts=5, head_dim=8, sliding_window=4, rope_parameters=dict(
+        rope_type="yarn", rope_theta=150000.0, factor=32.0, original_max_position_embeddings=4096, beta_fast=32.0,
+        beta_slow=1.0, truncate=True)), {}),
     "dbrx": (DBRX, {}),
     "dbrx-norm-two": (dict(DBRX, ffn_config=dict(ffn_hidden_size=16, moe_num_experts=5, moe_top_k=3,
                                                  moe_normalize_expert_weights=2.0)), {}),

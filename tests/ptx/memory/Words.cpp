@@ -199,7 +199,8 @@ bool Races::check(const Context &context, const Reader &prior, bool prior_write,
   }
   if (!prior_write && load)
     return true;
-  // Accesses that are morally strong are no race, ordered or not: what is polled is asked for often.
+  // Accesses that are morally strong are no race, ordered or not: what is polled is asked for
+  // often.
   const uint32_t both = low_of(prior.stamp) & low_of(stamp);
   const uint32_t differ = low_of(prior.stamp) ^ low_of(stamp);
   if ((both & kStrong) != 0 && (differ & 3u << kSizeShift) == 0 &&
