@@ -111,9 +111,9 @@ TEST(PtxParser, LaunchesThatDoNotFit) {
   EXPECT_FALSE(device.launch(**module, "k", shape, arguments).ok());
   shape.dynamic_shared = 100 * 1024;
   shape.cooperative = true;
-  shape.grid[0] = 8; // two blocks on each of four
+  shape.grid[0] = 2 * DeviceTraits{}.multiprocessors; // two blocks on each
   EXPECT_TRUE(device.launch(**module, "k", shape, arguments).ok());
-  shape.grid[0] = 9;
+  ++shape.grid[0];
   EXPECT_FALSE(device.launch(**module, "k", shape, arguments).ok());
 }
 

@@ -111,13 +111,13 @@ TEST_F(Check, FindsSevenThings) {
   golden["tensors"].erase("model.layers.2.mlp.down_proj.weight");
   folder_.write("m.gguf", with_biases_in_blocks(golden)
                               .u32("llama.hidden_trick", 8)
-                              .u32("llama.expert_count", 8)
+                              .u32("llama.expert_used_count", 2)
                               .string("tokenizer.ggml.model", "magic")
                               .tensor("blk.0.extra.weight", {2}, 0, "12345678")
                               .bytes());
   EXPECT_THAT(found().problems,
               UnorderedElementsAre(
-                  at("llama.hidden_trick", "does not know"), at("llama.expert_count", "only as 0"),
+                  at("llama.hidden_trick", "does not know"), at("llama.expert_used_count", ""),
                   at("tokenizer", "magic"), at("blk.2.ffn_down.weight", "missing"),
                   at("blk.0.extra.weight", "no such tensor"), in_blocks("0"), in_blocks("1")));
 }
