@@ -59,10 +59,12 @@ struct QuantizeActivationsPass : impl::QuantizeActivationsBase<QuantizeActivatio
 
   /// What a product with quantized weights reads; null where the region has none.
   static OpOperand *inputOf(FusedOp fused) {
-    if (fused.getAnchor() != Anchor::linear && fused.getAnchor() != Anchor::expert_linear)
-      return nullptr;
     AnchorOpInterface anchor = fused.anchorOp();
-    if (!isQuantized(cast<WeightType>(anchor.facts().matrix.operand->get().getType())))
+    if (!anchor)
+      return nullptr;
+    const MatrixUse matrix = anchor.facts().matrix;
+    if (!matrix.operand || !matrix.summed ||
+        !isQuantized(cast<WeightType>(matrix.operand->get().getType())))
       return nullptr;
     return &anchor->getOpOperand(0);
   }

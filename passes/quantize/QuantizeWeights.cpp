@@ -46,13 +46,18 @@ Operation *cutsBlocks(Value weight) {
   return nullptr;
 }
 
+bool isChoices(Type type) {
+  auto rows = dyn_cast<RankedTensorType>(type);
+  return rows && rows.getElementType().isInteger(32);
+}
+
 /// Whether experts are chosen by what the region computes: a choice that rounding changes is
 /// another computation, and the matrix is small.
 bool computesChoice(FusedOp fused) {
   return llvm::any_of(fused->getUsers(), [](Operation *user) {
     auto next = dyn_cast<FusedOp>(user);
-    return next &&
-           (next.getAnchor() == Anchor::route || (!next.anchorOp() && computesChoice(next)));
+    return next && (llvm::any_of(next->getResultTypes(), isChoices) ||
+                    (!next.anchorOp() && computesChoice(next)));
   });
 }
 
@@ -133,9 +138,10 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   std::string formatOfMatrix(FusedOp fused, WeightType type) {
     if (target.empty())
       return type.getFormat().str();
-    if (fused.getAnchor() == Anchor::linear && computesChoice(fused))
+    const bool summed = fused.anchorFacts().matrix.summed;
+    if (summed && computesChoice(fused))
       return kPlain.str();
-    bool sensitive = !fused.anchorFacts().matrix.summed || computesResult(fused);
+    const bool sensitive = !summed || computesResult(fused);
     return sensitive && isInt4(target) ? kSensitive.str() : target;
   }
 
