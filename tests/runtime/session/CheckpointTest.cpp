@@ -2,6 +2,7 @@
 #include "runtime/session/Engine.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"
+#include "tests/runtime/session/Sequences.h"
 #include "tests/support/AllocationMeter.h"
 
 #include <gmock/gmock.h>
@@ -17,9 +18,10 @@ namespace quern::session {
 namespace {
 
 using test::fake_logits;
+using test::feed;
+using test::message;
+using test::random_tokens;
 using testing::HasSubstr;
-
-std::string message(const absl::Status &status) { return std::string(status.message()); }
 
 // Each kind of state alone and all together: growing, of a window, recurrent.
 struct Kind {
@@ -44,21 +46,6 @@ uint64_t budget(const Kind &kind, uint64_t ctx, uint64_t slots, uint64_t count) 
   if (kind.window != 0)
     sizes.kv_groups = {{.layers = 1, .window = kind.window, .page_bytes = 512}};
   return slots * sizes.checkpoint_bytes(ctx, count);
-}
-
-std::vector<int32_t> random_tokens(std::mt19937 &random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t &token : tokens)
-    token = static_cast<int32_t>(random() % FAKE_VOCAB);
-  return tokens;
-}
-
-std::vector<float> feed(Engine &engine, SlotId slot, std::span<const int32_t> tokens) {
-  const SequenceStep step{slot, tokens, Rows::last};
-  std::vector<float> logits(engine.vocab());
-  const absl::Status status = engine.step(std::span(&step, 1), logits);
-  EXPECT_TRUE(status.ok()) << status;
-  return logits;
 }
 
 // Tests the plan's arithmetic on published shapes: 79 MB of state a slot and 1 GiB is a checkpoint

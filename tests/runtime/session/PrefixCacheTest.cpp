@@ -2,6 +2,7 @@
 #include "runtime/session/Engine.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"
+#include "tests/runtime/session/Sequences.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::fake_logits;
+using test::random_tokens;
 using testing::HasSubstr;
 
 constexpr uint64_t kMany = uint64_t{1} << 40;
@@ -78,13 +80,6 @@ struct Process {
     return hit;
   }
 };
-
-std::vector<int32_t> random_tokens(std::mt19937 &random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t &token : tokens)
-    token = static_cast<int32_t>(random() % FAKE_VOCAB);
-  return tokens;
-}
 
 std::vector<fs::path> files(const std::string &folder) {
   std::vector<fs::path> all;

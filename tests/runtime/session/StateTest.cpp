@@ -2,6 +2,7 @@
 #include "runtime/session/Engine.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"
+#include "tests/runtime/session/Sequences.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,29 +17,15 @@ namespace {
 
 using test::fake_logits;
 using test::fake_logits_of_all;
+using test::feed;
+using test::message;
+using test::random_tokens;
 using testing::HasSubstr;
-
-std::string message(const absl::Status &status) { return std::string(status.message()); }
 
 std::unique_ptr<Engine> open(const EngineOptions &options, const test::FakeOptions &fake = {}) {
   auto engine = Engine::open(test::write_fake("state.quern", fake), options);
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? *std::move(engine) : nullptr;
-}
-
-std::vector<int32_t> random_tokens(std::mt19937 &random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t &token : tokens)
-    token = static_cast<int32_t>(random() % FAKE_VOCAB);
-  return tokens;
-}
-
-std::vector<float> feed(Engine &engine, SlotId slot, std::span<const int32_t> tokens) {
-  const SequenceStep step{slot, tokens, Rows::last};
-  std::vector<float> logits(engine.vocab());
-  const absl::Status status = engine.step(std::span(&step, 1), logits);
-  EXPECT_TRUE(status.ok()) << status;
-  return logits;
 }
 
 // Tests thousands of random creations, forks, truncations, frees and steps against the sequences

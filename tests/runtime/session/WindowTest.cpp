@@ -2,6 +2,7 @@
 #include "runtime/session/Engine.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/fake/FakeModel.h"
+#include "tests/runtime/session/Sequences.h"
 #include "tests/support/AllocationMeter.h"
 
 #include <gmock/gmock.h>
@@ -17,12 +18,13 @@ namespace {
 
 using test::fake_logits;
 using test::fake_logits_of_all;
+using test::feed;
+using test::message;
+using test::random_tokens;
 using testing::HasSubstr;
 
 constexpr uint64_t kStep = 16; // the fake model's max_tokens
 constexpr uint32_t kWindows[] = {1, 2, 49, 50, 64, 65, 100};
-
-std::string message(const absl::Status &status) { return std::string(status.message()); }
 
 test::FakeOptions windowed(uint32_t window) {
   return {.context = 3000, .recurrent = false, .window = window};
@@ -32,22 +34,6 @@ std::unique_ptr<Engine> open(uint32_t window, const EngineOptions &options) {
   auto engine = Engine::open(test::write_fake("window.quern", windowed(window)), options);
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? *std::move(engine) : nullptr;
-}
-
-std::vector<int32_t> random_tokens(std::mt19937 &random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t &token : tokens)
-    token = static_cast<int32_t>(random() % FAKE_VOCAB);
-  return tokens;
-}
-
-std::vector<float> feed(Engine &engine, SlotId slot, std::span<const int32_t> tokens,
-                        Rows rows = Rows::last) {
-  const SequenceStep step{slot, tokens, rows};
-  std::vector<float> logits(step.num_rows() * engine.vocab());
-  const absl::Status status = engine.step(std::span(&step, 1), logits);
-  EXPECT_TRUE(status.ok()) << status;
-  return logits;
 }
 
 // Tests that a sequence many times longer than the window reads what it must, however it is cut
