@@ -64,8 +64,7 @@ LogicalResult CombineOp::verify() {
   return success();
 }
 
-// A row is little work beside what it decides about.
-// An exponential and an addition an expert.
+// A row is little work beside what it decides about: an exponential and an addition an expert.
 AnchorFacts RouteOp::facts() {
   return {.prologue = Joins::elementwise,
           .epilogue = Joins::nothing,
