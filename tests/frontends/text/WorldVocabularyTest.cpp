@@ -64,7 +64,10 @@ TEST(WorldVocabulary, GivesThePackagesIds) {
 
 TEST(WorldVocabulary, GivesThemFromGguf) {
   const text::TokenizerSpec spec = **hf::load_tokenizer(kWorld);
-  gguf::TokenizerMetadata metadata{.model = "rwkv", .tokens = {"<s>"}, .token_types = {3}};
+  gguf::TokenizerMetadata metadata;
+  metadata.model = "rwkv";
+  metadata.tokens = {"<s>"};
+  metadata.token_types = {3};
   for (size_t i = 1; i < spec.tokens.size(); ++i) {
     metadata.tokens.push_back(spelled(spec.tokens[i]));
     metadata.token_types.push_back(1);
@@ -81,7 +84,8 @@ TEST(WorldVocabulary, GivesThemFromGguf) {
 }
 
 TEST(WorldVocabulary, CallsTheEndOfATextAsConfigsDo) {
-  hf::TokenizerFiles files{.world_vocabulary = "1 'a' 1\n2 ' the' 4\n"};
+  hf::TokenizerFiles files;
+  files.world_vocabulary = "1 'a' 1\n2 ' the' 4\n";
   const auto names = [&](const char *config) {
     files.tokenizer_config_json = config;
     const auto spec = hf::tokenizer_from_world_vocabulary(files);
@@ -99,8 +103,9 @@ TEST(WorldVocabulary, CallsTheEndOfATextAsConfigsDo) {
 TEST(WorldVocabulary, RefusesByLine) {
   for (const char *line : {"2", "2 'b'", "2 'b' 2", "2 b 1", "0 'b' 1", "x 'b' 1", "2 'b\\q' 3",
                            "2 '\\xzz' 1", "9999 'b' 1", "2 '' 0"}) {
-    const auto spec =
-        hf::tokenizer_from_world_vocabulary({.world_vocabulary = std::string("1 'a' 1\n") + line});
+    hf::TokenizerFiles files;
+    files.world_vocabulary = std::string("1 'a' 1\n") + line;
+    const auto spec = hf::tokenizer_from_world_vocabulary(files);
     ASSERT_FALSE(spec.ok()) << line;
     EXPECT_THAT(std::string(spec.status().message()), HasSubstr("rwkv_vocab_v20230424.txt: line 2"))
         << line;
