@@ -1,5 +1,7 @@
 #include "frontends/families/Families.h"
 
+#include "frontends/families/Rwkv.h"
+
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
@@ -68,6 +70,9 @@ constexpr Family kFamilies[] = {
     {"qwen3_next", "Qwen3NextForCausalLM", qwen3_next_from_hf, nullptr, nullptr},
     {"recurrent_gemma", "RecurrentGemmaForCausalLM", recurrent_gemma_from_hf, nullptr, nullptr},
     {"rwkv", "RwkvForCausalLM", rwkv_from_hf, nullptr, nullptr},
+    {"rwkv5", "Rwkv5ForCausalLM", rwkv5_from_hf, nullptr, nullptr},
+    {"rwkv6", "Rwkv6ForCausalLM", rwkv6_from_hf, "rwkv6", rwkv6_from_gguf},
+    {"rwkv7", "RWKV7ForCausalLM", rwkv7_from_hf, "rwkv7", rwkv7_from_gguf},
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},

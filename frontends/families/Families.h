@@ -84,6 +84,8 @@ recipe::Decoder deepseek_v2_from_hf(ModelReader &model);
 recipe::Decoder deepseek_v3_from_hf(ModelReader &model);
 recipe::Decoder recurrent_gemma_from_hf(ModelReader &model);
 recipe::Decoder rwkv_from_hf(ModelReader &model);
+recipe::Decoder rwkv7_from_hf(ModelReader &model);
+recipe::Decoder rwkv7_from_gguf(ModelReader &model);
 recipe::Decoder xlstm_from_hf(ModelReader &model);
 recipe::Decoder opt_from_hf(ModelReader &model);
 recipe::Decoder phi_from_hf(ModelReader &model);

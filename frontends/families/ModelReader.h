@@ -105,6 +105,8 @@ public:
   /// Leaves out `count` layers from `first` on, whose tensors' names begin with `prefix` and the
   /// layer: they guess further tokens, and the next does not depend on them. Those there are noted.
   void leave_out_layers(const std::string &prefix, int64_t first, int64_t count);
+  /// A tensor that files may have and the model has no use for.
+  void pass_over(const std::string &tensor) { taken_.insert(tensor); }
   /// Tensors whose values a family took, and those left out.
   const std::set<std::string> &taken() const { return taken_; }
   bool has_tensor(const std::string &name) const { return tensor_shape(name).has_value(); }

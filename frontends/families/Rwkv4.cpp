@@ -52,11 +52,13 @@ recipe::Decoder rwkv_from_hf(ModelReader &model) {
                       .value = {time + ".value", hidden, width},
                       .receptance = {time + ".receptance", hidden, width},
                       .output = {time + ".output", width, hidden}};
-    recipe::Rwkv4Mlp feed{.module = channel,
-                          .hidden = hidden,
-                          .key = {channel + ".key", hidden, mlp},
-                          .receptance = {channel + ".receptance", hidden, hidden},
-                          .value = {channel + ".value", mlp, hidden}};
+    recipe::RwkvMlp feed{.module = channel,
+                         .mix_key = {channel + ".time_mix_key", hidden},
+                         .mix_receptance = {channel + ".time_mix_receptance", hidden},
+                         .from_before = true,
+                         .key = {channel + ".key", hidden, mlp},
+                         .value = {channel + ".value", mlp, hidden},
+                         .receptance = recipe::Linear{channel + ".receptance", hidden, hidden}};
     recipe::Layer layer;
     layer.sublayers.push_back({.norm = norm(block + ".ln1", eps_at(i)), .block = mix});
     layer.sublayers.push_back({.norm = norm(block + ".ln2", eps_at(i)), .block = feed});

@@ -1,5 +1,6 @@
 #include "frontends/gguf/TokenizerMetadata.h"
 
+#include "frontends/PythonLiteral.h"
 #include "frontends/gguf/PreTokenizers.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
@@ -394,6 +395,23 @@ absl::Status read_word_piece(const TokenizerMetadata &metadata, Defaults &defaul
   return absl::OkStatus();
 }
 
+/// RWKV's World: the longest token first; tokens are spelled as Python writes bytes.
+absl::Status read_world(const TokenizerMetadata &, Defaults &, text::TokenizerSpec &spec, Notes &) {
+  spec.model = text::ModelKind::LongestMatch;
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    if (spec.kinds[i] != TokenKind::Normal)
+      continue;
+    std::optional<std::string> token = unescape_python(spec.tokens[i], /*bytes=*/true);
+    if (!token)
+      return absl::InvalidArgumentError(
+          text::concat("tokenizer.ggml.tokens: token ", i, ", \"", spec.tokens[i],
+                       "\", has an escape that Python does not write\nhint: convert the model "
+                       "again, or get it from elsewhere"));
+    spec.tokens[i] = *std::move(token);
+  }
+  return absl::OkStatus();
+}
+
 /// As llama.cpp, which knows these models by their name: the file does not say it.
 bool tokens_take_space_behind(const TokenizerMetadata &metadata) {
   std::string name = metadata.name;
@@ -449,13 +467,14 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_metadata(const TokenizerMetad
   } kModels[] = {{"gpt2", read_byte_level},
                  {"llama", read_sentence_piece},
                  {"t5", read_unigram},
-                 {"bert", read_word_piece}};
+                 {"bert", read_word_piece},
+                 {"rwkv", read_world}};
   const auto *const model = std::find_if(std::begin(kModels), std::end(kModels),
                                          [&](const auto &m) { return m.model == metadata.model; });
   if (model == std::end(kModels))
     return absl::UnimplementedError(text::concat(
         "tokenizer.ggml.model: \"", metadata.model,
-        "\" is not supported; gpt2, llama, t5 and bert are. The model runs on raw ids"));
+        "\" is not supported; gpt2, llama, t5, bert and rwkv are. The model runs on raw ids"));
   note_duplicates(spec.tokens, notes);
   // WordPiece's tokens are respelled when they are read.
   const std::vector<int32_t> ends = correct_kinds(metadata, spec, notes);

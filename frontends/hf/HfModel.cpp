@@ -237,6 +237,7 @@ constexpr const char *kTokenizerFiles[] = {"tokenizer.json",
                                            "vocab.json",
                                            "merges.txt",
                                            "vocab.txt",
+                                           kWorldVocabulary,
                                            "chat_template.jinja",
                                            "chat_template.json"};
 

@@ -252,7 +252,8 @@ absl::StatusOr<std::optional<TokenizerSpec>> load_tokenizer(const std::filesyste
       {"tokenizer.model", &files.sentence_piece_model, &tokenizer_from_sentence_piece},
       {"spiece.model", &files.sentence_piece_model, &tokenizer_from_sentence_piece},
       {"vocab.json", &files.vocab_json, &tokenizer_from_vocabulary},
-      {"vocab.txt", &files.vocab_txt, &tokenizer_from_vocabulary}};
+      {"vocab.txt", &files.vocab_txt, &tokenizer_from_vocabulary},
+      {kWorldVocabulary, &files.world_vocabulary, &tokenizer_from_world_vocabulary}};
   std::error_code error;
   const auto *const vocabulary =
       std::find_if(std::begin(vocabularies), std::end(vocabularies),

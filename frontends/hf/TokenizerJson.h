@@ -1,7 +1,8 @@
 // The tokenizer of a Hugging Face model folder as a TokenizerSpec.
 //
 // tokenizer.json says how text becomes ids; without one a SentencePiece model does
-// (SentencePieceModel.h), or vocab.json and merges.txt, or vocab.txt (VocabularyFiles.cpp).
+// (SentencePieceModel.h), or vocab.json and merges.txt, or vocab.txt (VocabularyFiles.cpp), or
+// rwkv_vocab_v20230424.txt (WorldVocabulary.cpp).
 // tokenizer_config.json, special_tokens_map.json and added_tokens.json say which tokens are special
 // and add some (TokenizerSpecialTokens.cpp), generation_config.json and config.json which end an
 // answer. Chat templates are in chat_template.jinja, additional_chat_templates/,
@@ -45,6 +46,7 @@ struct TokenizerFiles {
   std::string chat_template_jinja;
   std::string vocab_json, merges_txt; ///< or these two
   std::string vocab_txt;              ///< or this one
+  std::string world_vocabulary;       ///< or this one, rwkv_vocab_v20230424.txt
   std::string added_tokens_json;
   std::string chat_template_json;
   /// Name and contents of additional_chat_templates/NAME.jinja.
@@ -63,10 +65,15 @@ absl::StatusOr<text::TokenizerSpec> tokenizer_from_json(const TokenizerFiles &fi
 absl::StatusOr<text::TokenizerSpec> tokenizer_from_vocabulary(const TokenizerFiles &files,
                                                               Notes *notes = nullptr);
 
+/// The same of RWKV's World vocabulary.
+inline constexpr const char *kWorldVocabulary = "rwkv_vocab_v20230424.txt";
+absl::StatusOr<text::TokenizerSpec> tokenizer_from_world_vocabulary(const TokenizerFiles &files,
+                                                                    Notes *notes = nullptr);
+
 /// Reads the files of a model's folder; nullopt if it has no vocabulary. tokenizer.json goes first,
-/// then a SentencePiece model, then vocab.json, then vocab.txt. What lies beside the vocabulary is
-/// passed over where `damaged` names it, so that one file's damage, said already, hides nothing of
-/// the others.
+/// then a SentencePiece model, then vocab.json, then vocab.txt, then the World vocabulary. What
+/// lies beside the vocabulary is passed over where `damaged` names it, so that one file's damage,
+/// said already, hides nothing of the others.
 absl::StatusOr<std::optional<text::TokenizerSpec>>
 load_tokenizer(const std::filesystem::path &folder, Notes *notes = nullptr,
                std::span<const std::string> damaged = {});

@@ -92,15 +92,14 @@ Value Writer::rows_of(const Rows &rows, Value stored, llvm::ArrayRef<int64_t> sh
 
 Value Writer::linear(const Linear &l, Value x) {
   at(l.module);
-  Value w = weight(l.module + ".weight");
-  if (l.transposed && !upright_.contains(l.module + ".weight"))
+  Value w = weight(l.weight_name());
+  if (l.transposed && !upright_.contains(l.weight_name()))
     w = WeightTransposeOp::create(b_, loc_,
                                   weight_type(w, {l.rows.stored ? l.rows.stored : l.out, l.in}), w);
   w = rows_of(l.rows, w, {l.out, l.in});
   Value bias;
   if (l.bias)
-    bias = rows_of(l.rows, weight((l.bias_module.empty() ? l.module : l.bias_module) + ".bias"),
-                   {l.out});
+    bias = rows_of(l.rows, weight(l.bias_name()), {l.out});
   return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
 }
 

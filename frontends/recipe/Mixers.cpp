@@ -9,10 +9,17 @@ namespace quern::recipe {
 
 Value Writer::linear_recurrence(const RecurrenceOperands &of, Value state, int64_t groups,
                                 DecayKind decay_kind) {
-  return LinearRecurrenceOp::create(b_, loc_, of.v.getType(), of.r, of.k, of.v, of.decay, of.rate,
-                                    of.beta, /*a=*/Value(), /*b=*/Value(), /*bonus=*/Value(),
-                                    batch_, state, b_.getI64IntegerAttr(groups),
-                                    DecayKindAttr::get(b_.getContext(), decay_kind));
+  return LinearRecurrenceOp::create(
+      b_, loc_, of.v.getType(), of.r, of.k, of.v, of.decay, of.rate, of.beta, of.a, of.b, of.bonus,
+      batch_, state, b_.getI64IntegerAttr(groups), DecayKindAttr::get(b_.getContext(), decay_kind));
+}
+
+/// factor x / sqrt(sum(x^2) + eps), of each group of so many columns.
+Value Writer::unit(Value x, int64_t group, double eps, double factor) {
+  const auto n = static_cast<double>(group);
+  Value y = RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(eps / n),
+                              b_.getI64IntegerAttr(group));
+  return scale(y, factor / std::sqrt(n));
 }
 
 Value Writer::convolution(const std::string &name, Value x, int64_t kernel, Value weight,
@@ -153,13 +160,9 @@ Value Writer::operator()(const DeltaNet &m) {
     qkv = {slice(all, 0, m.keys()), slice(all, m.keys(), m.keys()),
            slice(all, 2 * m.keys(), m.values())};
   }
-  // x / sqrt(sum(x^2) + eps), and queries are scaled as attention's are.
+  // Queries are scaled as attention's are.
   const double root = 1 / std::sqrt(double(m.key_dim));
-  auto unit = [&](Value x) -> Value {
-    return RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(m.l2_eps * root * root),
-                             b_.getI64IntegerAttr(m.key_dim));
-  };
-  Value q = scale(unit(qkv[0]), root * root), k = scale(unit(qkv[1]), root);
+  Value q = unit(qkv[0], m.key_dim, m.l2_eps, root), k = unit(qkv[1], m.key_dim, m.l2_eps);
   beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);
   dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
   Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a)),

@@ -32,16 +32,18 @@ public:
     std::vector<int64_t> shape = {rows, l.in};
     if (l.transposed)
       std::swap(shape[0], shape[1]);
-    add(l.module + ".weight", std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed,
+    add(l.weight_name(), std::move(shape), {0, 1 / std::sqrt(double(l.in))}, l.transposed,
         /*linear=*/true);
-    if (rows == 1 && out_.back().name == l.module + ".weight")
+    if (rows == 1 && out_.back().name == l.weight_name())
       out_.back().stored = {l.in}; // GGUF's
     bias(l);
   }
   void bias(const Linear &l) {
-    if (l.bias)
-      add((l.bias_module.empty() ? l.module : l.bias_module) + ".bias",
-          {l.rows.stored ? l.rows.stored : l.out}, {0, 0.1});
+    if (!l.bias)
+      return;
+    add(l.bias_name(), {l.rows.stored ? l.rows.stored : l.out}, {0, 0.1});
+    if (!l.bias_tensor.empty())
+      out_.back().stored = {1, 1, l.out}; // RWKV's
   }
   void norm(const Norm &n) {
     if (n.kind == NormKind::None)
@@ -172,7 +174,16 @@ public:
     norm(m.norm);
     linear(m.out);
   }
+  void vector(const Vector &v, Init init, std::vector<int64_t> stored = {}) {
+    if (names_.contains(v.tensor) || v.tensor.empty())
+      return;
+    add(v.tensor, v.rows ? std::vector{v.rows, v.size} : std::vector{v.size}, init);
+    out_.back().stored = !stored.empty() ? std::move(stored)
+                         : v.rows        ? std::vector<int64_t>{v.rows, 1, 1, v.size}
+                                         : std::vector<int64_t>{1, 1, v.size};
+  }
   /// What mixes rows with those of the token before.
+  void mix(const Vector &v) { vector(v, {0.5, 0.2}); }
   void mix(const std::string &module, int64_t hidden, std::initializer_list<const char *> names) {
     for (const char *name : names) {
       add(absl::StrCat(module, ".time_mix_", name), {hidden}, {0.5, 0.2});
@@ -188,10 +199,63 @@ public:
     add(m.module + ".time_first", {m.width}, {0, 0.5});
     linear(m.output);
   }
-  void operator()(const Rwkv4Mlp &m) {
-    mix(m.module, m.hidden, {"key", "receptance"});
-    linear(m.key);
+  void operator()(const Rwkv6 &m) {
+    if (const auto &x = m.mixes) {
+      using Stored = Rwkv6::Mixes::Stored;
+      mix(x->base);
+      linear(x->down);
+      const int64_t rank = x->down.out / 5, out = x->down.in;
+      add(x->up,
+          x->stored == Stored::Transposed ? std::vector<int64_t>{5, rank, out}
+          : x->stored == Stored::Blocks   ? std::vector<int64_t>{5, out, rank}
+                                          : std::vector<int64_t>{out, 5 * rank},
+          {0, 0.3 / std::sqrt(double(rank))});
+    }
+    for (const Vector *v : {&m.mix_receptance, &m.mix_decay, &m.mix_key, &m.mix_value, &m.mix_gate})
+      mix(*v);
+    for (const Linear *l : {&m.receptance, &m.key, &m.value, &m.gate})
+      linear(*l);
+    // exp(-exp(-3)) is 0.95: memories of some twenty tokens.
+    vector(m.decay, {-3, 1}, {m.heads, m.key_dim});
+    if (m.decay_up) {
+      linear(*m.decay_down);
+      linear(*m.decay_up);
+      out_.back().init = {-3, 1};
+    }
+    add(m.bonus, {m.heads, m.key_dim}, {0, 0.5});
+    norm(m.norm);
+    linear(m.output);
+  }
+  void low_rank(const Rwkv7::LowRank &l, double bias) {
+    linear(l.down);
+    linear(l.up);
+    if (l.up.bias)
+      out_.back().init.mean = bias;
+  }
+  void operator()(const Rwkv7 &m) {
+    for (const Vector *v :
+         {&m.mix_receptance, &m.mix_decay, &m.mix_key, &m.mix_value, &m.mix_rate, &m.mix_gate})
+      mix(*v);
     linear(m.receptance);
+    linear(m.key);
+    linear(m.value);
+    low_rank(m.decay, -3); // exp(-0.6 sigmoid(-3)) is 0.97: memories of some thirty tokens
+    low_rank(m.rate, 0);
+    low_rank(m.gate, 0);
+    if (m.value_mix)
+      low_rank(*m.value_mix, 0.5);
+    vector(m.k_k, {0.85, 0.1});
+    vector(m.k_a, {1, 0.1});
+    vector(m.r_k, {0, 0.1}, {m.heads, m.key_dim});
+    norm(m.norm);
+    linear(m.output);
+  }
+  void operator()(const RwkvMlp &m) {
+    mix(m.mix_key);
+    mix(m.mix_receptance);
+    linear(m.key);
+    if (m.receptance)
+      linear(*m.receptance);
     linear(m.value);
   }
   void operator()(const GatedMlp &m) {
@@ -319,7 +383,9 @@ public:
   }
   void operator()(const Mlstm &m) { mlp(m.module, m.out); }
   void operator()(const Rwkv4 &m) { mlp(m.module, m.output); }
-  void operator()(const Rwkv4Mlp &m) { mlp(m.module, m.value); }
+  void operator()(const Rwkv6 &m) { rwkv(m); }
+  void operator()(const Rwkv7 &m) { rwkv(m); }
+  void operator()(const RwkvMlp &m) { mlp(m.module, m.value); }
   void operator()(const GatedMlp &m) { mlp(m.module, m.down); }
   void operator()(const Mlp &m) { mlp(m.module, m.down); }
   void operator()(const Moe &m) {
@@ -340,6 +406,15 @@ public:
   }
 
 private:
+  template <typename Mixing> void rwkv(const Mixing &m) {
+    if (m.heads < 1 || m.key_dim < 1 || m.value_dim < 1 || m.key.out != m.heads * m.key_dim ||
+        m.value.out != m.heads * m.value_dim)
+      problems_.add(m.module,
+                    absl::StrCat(m.key.out, " columns of keys and ", m.value.out,
+                                 " of values are not ", m.heads, " heads"),
+                    kAsPublished);
+    mlp(m.module, m.output);
+  }
   void convolution(const std::string &module, int64_t kernel) {
     if (kernel < 2)
       problems_.add(module, "a convolution of one position has no state to keep", kAsPublished);

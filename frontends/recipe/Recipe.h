@@ -76,6 +76,23 @@ struct Linear {
   Rows rows{};
   bool transposed = false;   ///< stored [in, out]
   std::string bias_module{}; ///< whose bias it has, where that is not `module`
+  /// What the weight and the bias are called, where that is not `.weight` and `.bias` of a module.
+  std::string weight_tensor{}, bias_tensor{};
+
+  std::string weight_name() const {
+    return weight_tensor.empty() ? module + ".weight" : weight_tensor;
+  }
+  std::string bias_name() const {
+    return bias_tensor.empty() ? (bias_module.empty() ? module : bias_module) + ".bias"
+                               : bias_tensor;
+  }
+};
+
+/// A vector: a tensor, or one of the rows of a tensor that has several.
+struct Vector {
+  std::string tensor{};
+  int64_t size = 0;
+  int64_t row = 0, rows = 0; ///< 0 rows: it is stored alone
 };
 
 enum class NormKind { Rms, Layer, None };
@@ -278,11 +295,64 @@ struct Rwkv4 {
   Linear key{}, value{}, receptance{}, output{};
 };
 
-/// RWKV-4's channel mixing: sigmoid(r) * value(max(key, 0)^2), both of rows mixed likewise.
-struct Rwkv4Mlp {
+/// RWKV-5's and 6's time mixing (Peng et al., 2024): S = diag(w) S + k v^T, w = exp(-exp(decay)),
+/// read with the token's own k v^T times a bonus; output(norm(S^T r) act(gate)). In RWKV-6 the
+/// decay and the mixes with the token before are each a vector and a low-rank product of the row.
+struct Rwkv6 {
   std::string module{};
-  int64_t hidden = 0;
-  Linear key{}, receptance{}, value{};
+  int64_t heads = 0;
+  int64_t key_dim = 0, value_dim = 0; ///< of a head
+  Vector mix_receptance{}, mix_decay{}, mix_key{}, mix_value{}, mix_gate{};
+  bool from_before = false; ///< mixes lead from the token before to the token, not away from it
+  /// What is added to the mixes: of each block of tanh(down(row mixed by `base`)) a product. The
+  /// `up`s are stored [5, rank, out], [5, out, rank] or [out, 5 rank].
+  struct Mixes {
+    enum class Stored { Transposed, Blocks, Columns };
+    Vector base{};
+    Linear down{};
+    std::string up{};
+    Stored stored = Stored::Transposed;
+    std::string order{}; ///< of the blocks: a permutation of "rwkvg"
+  };
+  std::optional<Mixes> mixes{};
+  Linear receptance{}, key{}, value{}, gate{}, output{};
+  Vector decay{};                                 ///< of all tokens; or, without a tensor:
+  std::optional<Linear> decay_down{}, decay_up{}; ///< decay_up(tanh(decay_down(row)))
+  std::string bonus{};                            ///< tensor [heads, key_dim]
+  Norm norm{};                                    ///< of each head
+  std::string activation = "silu";                ///< of the gate
+};
+
+/// RWKV-7's time mixing (Peng et al., 2025): rows mixed with those of the token before, one mix for
+/// each of what follows; S = S diag(w) - kk^T (kk * a) S + k v^T as a correction of a decay, where
+/// w = exp(-e^(-1/2) sigmoid(decay)), a = sigmoid(rate), kk is a key normed to 1 by heads and k is
+/// scaled by 1 + (a - 1) k_a; output(gate * (norm(S^T r) + (sum of r k r_k) v)). Values are mixed
+/// with the first layer's, as far as sigmoid(value_mix) goes.
+struct Rwkv7 {
+  /// up(act(down(x))), the up with a bias but for the gate's.
+  struct LowRank {
+    Linear down{}, up{};
+  };
+  std::string module{};
+  int64_t heads = 0;
+  int64_t key_dim = 0, value_dim = 0; ///< of a head
+  Vector mix_receptance{}, mix_decay{}, mix_key{}, mix_value{}, mix_rate{}, mix_gate{};
+  Linear receptance{}, key{}, value{}, output{};
+  LowRank decay{}, rate{}, gate{};
+  std::optional<LowRank> value_mix{}; ///< without one the layer is the first
+  Vector k_k{}, k_a{}, r_k{};
+  double l2_eps = 0; ///< added to the sum of squares
+  Norm norm{};       ///< of each head
+};
+
+/// RWKV's channel mixing: value(max(key, 0)^2), times sigmoid(receptance) where there is one, both
+/// of rows mixed with those of the token before.
+struct RwkvMlp {
+  std::string module{};
+  Vector mix_key{}, mix_receptance{};
+  bool from_before = false; ///< mixes lead from the token before to the token, not away from it
+  Linear key{}, value{};
+  std::optional<Linear> receptance{};
 };
 
 /// down(act(gate(x)) * up(x)), times sigmoid(row_gate(x)), one number a row, where there is one.
@@ -340,7 +410,7 @@ struct Moe {
 };
 
 using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Lru, Mlstm, Rwkv4,
-                           Rwkv4Mlp, GatedMlp, Mlp, Moe>;
+                           Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer

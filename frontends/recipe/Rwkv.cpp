@@ -1,14 +1,26 @@
-// The IR of RWKV-4's blocks (Recipe.h).
+// The IR of RWKV's blocks (Recipe.h).
 #include "frontends/recipe/Writer.h"
+
+#include <cmath>
+#include <optional>
 
 using namespace mlir;
 
 namespace quern::recipe {
 
-/// x * mix + before * (1 - mix).
-Value Writer::mixed(Value x, Value before, const std::string &mix) {
-  Value change = binary(BinaryKind::sub, x, before);
-  return binary(BinaryKind::add, binary(BinaryKind::mul, change, weight(mix)), before);
+Value Writer::vector(const Vector &v) {
+  Value w = weight(v.tensor);
+  if (v.rows) {
+    w = rows_of({.stored = v.rows, .offset = v.row}, w, {1, v.size});
+    w = WeightReshapeOp::create(b_, loc_, weight_type(w, {v.size}), w);
+  }
+  return w;
+}
+
+/// from + (to - from) * mix.
+Value Writer::mixed(Value from, Value to, Value mix) {
+  Value change = binary(BinaryKind::sub, to, from);
+  return binary(BinaryKind::add, binary(BinaryKind::mul, change, mix), from);
 }
 
 Value Writer::shifted(const std::string &module, Value x) {
@@ -21,7 +33,7 @@ Value Writer::operator()(const Rwkv4 &m) {
   Value before = shifted(m.module, x_);
   auto of = [&](const Linear &l, const char *name) {
     at(m.module);
-    return linear(l, mixed(x_, before, m.module + ".time_mix_" + name));
+    return linear(l, mixed(before, x_, weight(m.module + ".time_mix_" + name)));
   };
   Value k = of(m.key, "key"), v = of(m.value, "value"), r = of(m.receptance, "receptance");
   at(m.module);
@@ -62,13 +74,115 @@ Value Writer::operator()(const Rwkv4 &m) {
   return linear(m.output, gated("sigmoid", r, scan.getResult(0)));
 }
 
-Value Writer::operator()(const Rwkv4Mlp &m) {
+/// What RWKV-6 adds to its mixes, side by side.
+Value Writer::added_mixes(const Rwkv6::Mixes &m, Value before) {
+  Value latent = unary(UnaryKind::tanh, linear(m.down, mixed(x_, before, m.base)));
+  at(m.up);
+  const int64_t rank = m.down.out / 5, out = m.down.in;
+  Value up = weight(m.up); // to [5, out, rank]
+  using Stored = Rwkv6::Mixes::Stored;
+  if (m.stored == Stored::Columns) {
+    up = WeightTransposeOp::create(b_, loc_, weight_type(up, {5 * rank, out}), up);
+    up = WeightReshapeOp::create(b_, loc_, weight_type(up, {5, rank, out}), up);
+  }
+  if (m.stored != Stored::Blocks)
+    up = WeightTransposeOp::create(b_, loc_, weight_type(up, {5, out, rank}), up);
+  return BlockLinearOp::create(b_, loc_, rows_like(latent, 5 * out), latent, up, /*bias=*/Value());
+}
+
+Value Writer::operator()(const Rwkv6 &m) {
   Value before = shifted(m.module, x_);
-  Value key = linear(m.key, mixed(x_, before, m.module + ".time_mix_key"));
+  Value added = m.mixes ? added_mixes(*m.mixes, before) : Value();
+  auto of = [&](const Vector &v, char what) {
+    at(m.module);
+    Value mix = vector(v);
+    if (!added)
+      return m.from_before ? mixed(before, x_, mix) : mixed(x_, before, mix);
+    const auto block = static_cast<int64_t>(m.mixes->order.find(what));
+    Value share = slice(added, block * v.size, v.size);
+    return mixed(x_, before, binary(BinaryKind::add, share, mix));
+  };
+  Value r = linear(m.receptance, of(m.mix_receptance, 'r'));
+  Value k = linear(m.key, of(m.mix_key, 'k')), v = linear(m.value, of(m.mix_value, 'v'));
+  Value gate = linear(m.gate, of(m.mix_gate, 'g'));
+  Value decay;
+  if (m.decay_up) {
+    decay = linear(*m.decay_down, of(m.mix_decay, 'w'));
+    decay = unary(UnaryKind::exp, linear(*m.decay_up, unary(UnaryKind::tanh, decay)));
+    at(m.module);
+    decay = scale(decay, -1);
+  } else {
+    at(m.module);
+    Value every = ClampOp::create(b_, loc_, k.getType(), k, f32(1), f32(1));
+    decay = binary(BinaryKind::mul, every, map("neg_exp", vector(m.decay)));
+  }
+  decay = unary(UnaryKind::exp, decay);
+  Value memory =
+      state(m.module + ".memory", StateKind::recurrent, {m.heads, m.key_dim, m.value_dim});
+  Value y = linear_recurrence({.r = r, .k = k, .v = v, .decay = decay, .bonus = weight(m.bonus)},
+                              memory, m.heads, DecayKind::key);
+  y = norm(m.norm, y);
   at(m.module);
-  Value r = linear(m.receptance, mixed(x_, before, m.module + ".time_mix_receptance"));
+  return linear(m.output, gated(m.activation, gate, y));
+}
+
+Value Writer::operator()(const Rwkv7 &m) {
+  Value before = shifted(m.module, x_);
+  auto of = [&](const Vector &mix) {
+    at(m.module);
+    return mixed(x_, before, mix);
+  };
+  auto mul = [&](Value x, Value y, int64_t repeat = 1) {
+    return binary(BinaryKind::mul, x, y, repeat);
+  };
+  auto low_rank = [&](const Rwkv7::LowRank &l, Value x, std::optional<UnaryKind> fn) {
+    Value latent = linear(l.down, x);
+    return linear(l.up, fn ? unary(*fn, latent) : latent);
+  };
+  Value r = linear(m.receptance, of(m.mix_receptance));
+  Value decay = low_rank(m.decay, of(m.mix_decay), UnaryKind::tanh);
+  Value k = linear(m.key, of(m.mix_key));
+  Value mixed_for_values = of(m.mix_value);
+  Value v = linear(m.value, mixed_for_values);
+  Value rate = unary(UnaryKind::sigmoid, low_rank(m.rate, of(m.mix_rate), std::nullopt));
+  Value gate = low_rank(m.gate, of(m.mix_gate), UnaryKind::sigmoid);
+  if (m.value_mix) {
+    Value share = unary(UnaryKind::sigmoid, low_rank(*m.value_mix, mixed_for_values, std::nullopt));
+    at(m.module);
+    v = mixed(v, first_values_, share);
+  } else {
+    first_values_ = v;
+  }
+  at(m.module);
+  decay = unary(UnaryKind::exp, scale(unary(UnaryKind::sigmoid, decay), -std::exp(-0.5)));
+  Value removed = unit(mul(k, vector(m.k_k)), m.key_dim, m.l2_eps);
+  // k (1 + (rate - 1) k_a).
+  Value change = binary(BinaryKind::sub, mul(k, rate), k);
+  k = binary(BinaryKind::add, k, mul(change, vector(m.k_a)));
+  Value memory =
+      state(m.module + ".memory", StateKind::recurrent, {m.heads, m.key_dim, m.value_dim});
+  Value y = linear_recurrence(
+      {.r = r, .k = k, .v = v, .decay = decay, .a = scale(removed, -1), .b = mul(removed, rate)},
+      memory, m.heads, DecayKind::key);
+  y = norm(m.norm, y);
+  at(m.module);
+  Value product = mul(mul(r, k), vector(m.r_k));
+  Value own = GroupSumOp::create(b_, loc_, rows_like(product, m.heads), product);
+  y = binary(BinaryKind::add, y, mul(v, own, m.value_dim));
+  return linear(m.output, mul(y, gate));
+}
+
+Value Writer::operator()(const RwkvMlp &m) {
+  Value before = shifted(m.module, x_);
+  auto of = [&](const Vector &mix) {
+    at(m.module);
+    return m.from_before ? mixed(before, x_, mix) : mixed(x_, before, mix);
+  };
+  Value key = linear(m.key, of(m.mix_key));
+  Value r = m.receptance ? linear(*m.receptance, of(m.mix_receptance)) : Value();
+  at(m.module);
   Value y = linear(m.value, unary(UnaryKind::relu2, key));
-  return gated("sigmoid", r, y);
+  return r ? gated("sigmoid", r, y) : y;
 }
 
 } // namespace quern::recipe

@@ -39,7 +39,7 @@ inline UnaryKind unary_kind(const std::string &activation) {
 /// What a recurrence is given; null where it is without.
 struct RecurrenceOperands {
   Value r, k, v, decay;
-  Value rate{}, beta{};
+  Value rate{}, beta{}, a{}, b{}, bonus{};
 };
 
 /// Writes ops at one place. Every method takes the rows it works on and returns the rows it makes.
@@ -60,7 +60,9 @@ public:
   Value operator()(const Lru &m);
   Value operator()(const Mlstm &m);
   Value operator()(const Rwkv4 &m);
-  Value operator()(const Rwkv4Mlp &m);
+  Value operator()(const Rwkv6 &m);
+  Value operator()(const Rwkv7 &m);
+  Value operator()(const RwkvMlp &m);
   Value operator()(const GatedMlp &m);
   Value operator()(const Mlp &m);
   Value operator()(const Moe &m);
@@ -123,7 +125,11 @@ private:
     return SliceOp::create(b_, loc_, rows_like(x, cols), x, static_cast<uint64_t>(offset));
   }
   Value rope(const Attention &a, Value x);
-  Value mixed(Value x, Value before, const std::string &mix);
+  Value mixed(Value from, Value to, Value mix);
+  Value mixed(Value from, Value to, const Vector &mix) { return mixed(from, to, vector(mix)); }
+  Value vector(const Vector &v);
+  Value added_mixes(const Rwkv6::Mixes &m, Value before);
+  Value unit(Value x, int64_t group, double eps, double factor = 1);
   Value shifted(const std::string &module, Value x);
   Value starts();
   Value ones();
@@ -142,6 +148,7 @@ private:
   Value x_;                         ///< the block's input
   Value batch_;
   Value starts_, ones_; ///< once they are there
+  Value first_values_;  ///< RWKV-7's, of its first layer
 };
 
 } // namespace quern::recipe

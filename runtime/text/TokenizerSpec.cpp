@@ -75,7 +75,7 @@ absl::Status check_decoding(const Decoding &decoding) {
 }
 
 absl::Status check_model(const TokenizerSpec &spec) {
-  if (absl::Status s = check_enum("model", spec.model, ModelKind::WordLevel); !s.ok())
+  if (absl::Status s = check_enum("model", spec.model, ModelKind::LongestMatch); !s.ok())
     return s;
   if (!spec.merge_ranks.empty() && spec.merge_ranks.size() != spec.merges.size())
     return bad(concat(spec.merge_ranks.size(), " merge ranks for ", spec.merges.size(), " merges"));

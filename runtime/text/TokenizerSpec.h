@@ -30,6 +30,7 @@ enum class ModelKind : uint8_t {
                     ///< UserDefined take part that are not `added_tokens`
   WordPiece,        ///< the longest token first
   WordLevel,        ///< a word is a token, or unknown
+  LongestMatch,     ///< the longest token first, of a word's bytes: tokens are bytes as they are
 };
 
 /// What a token is for. Control and unknown tokens have no text of their own in an answer.

@@ -24,6 +24,15 @@ bool is_text(TokenKind kind) {
   return kind == TokenKind::Normal || kind == TokenKind::Byte || kind == TokenKind::Unused;
 }
 
+/// The tokens that words may become.
+std::vector<Trie::Key> text_keys(const TokenizerSpec &spec) {
+  std::vector<Trie::Key> keys;
+  for (size_t i = 0; i < spec.tokens.size(); ++i)
+    if (is_text(spec.kinds[i]))
+      keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
+  return keys;
+}
+
 /// Ids of the tokens <0x00>..<0xFF>, -1 where there is none.
 std::array<int32_t, 256> byte_tokens(const TokenizerSpec &spec) {
   std::array<int32_t, 256> ids;
@@ -323,7 +332,7 @@ private:
 class WordPieceModel : public WordModel {
 public:
   explicit WordPieceModel(const TokenizerSpec &spec)
-      : trie_(keys(spec)), continuation_(trie_.next(Trie::kRoot, spec.continuation)),
+      : trie_(text_keys(spec)), continuation_(trie_.next(Trie::kRoot, spec.continuation)),
         unk_id_(spec.unk_id), max_characters_(spec.max_word_characters) {}
 
   void encode(std::string_view word, WordScratch &scratch,
@@ -354,14 +363,6 @@ public:
   }
 
 private:
-  static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
-    std::vector<Trie::Key> keys;
-    for (size_t i = 0; i < spec.tokens.size(); ++i)
-      if (is_text(spec.kinds[i]))
-        keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
-    return keys;
-  }
-
   Trie trie_;
   uint32_t continuation_; ///< where tokens inside a word begin
   int32_t unk_id_;
@@ -370,7 +371,8 @@ private:
 
 class WordLevelModel : public WordModel {
 public:
-  explicit WordLevelModel(const TokenizerSpec &spec) : trie_(keys(spec)), unk_id_(spec.unk_id) {}
+  explicit WordLevelModel(const TokenizerSpec &spec)
+      : trie_(text_keys(spec)), unk_id_(spec.unk_id) {}
 
   void encode(std::string_view word, WordScratch &, std::vector<int32_t> &ids) const override {
     const int32_t known = trie_.find(word);
@@ -379,14 +381,26 @@ public:
   }
 
 private:
-  static std::vector<Trie::Key> keys(const TokenizerSpec &spec) {
-    std::vector<Trie::Key> keys;
-    for (size_t i = 0; i < spec.tokens.size(); ++i)
-      if (is_text(spec.kinds[i]))
-        keys.push_back({spec.tokens[i], static_cast<int32_t>(i)});
-    return keys;
+  Trie trie_;
+  int32_t unk_id_;
+};
+
+/// RWKV's World vocabulary: from the left always the longest token, be it a part of a character.
+class LongestMatchModel : public WordModel {
+public:
+  explicit LongestMatchModel(const TokenizerSpec &spec)
+      : trie_(text_keys(spec)), unk_id_(spec.unk_id) {}
+
+  void encode(std::string_view word, WordScratch &, std::vector<int32_t> &ids) const override {
+    while (!word.empty()) {
+      const size_t size = trie_.longest(word);
+      if (const int32_t id = size > 0 ? trie_.find(word.substr(0, size)) : unk_id_; id >= 0)
+        ids.push_back(id);
+      word.remove_prefix(std::max<size_t>(size, 1));
+    }
   }
 
+private:
   Trie trie_;
   int32_t unk_id_;
 };
@@ -405,6 +419,8 @@ std::unique_ptr<WordModel> WordModel::create(const TokenizerSpec &spec) {
     return std::make_unique<WordPieceModel>(spec);
   case ModelKind::WordLevel:
     return std::make_unique<WordLevelModel>(spec);
+  case ModelKind::LongestMatch:
+    return std::make_unique<LongestMatchModel>(spec);
   }
   return nullptr;
 }

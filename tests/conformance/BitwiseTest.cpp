@@ -72,7 +72,7 @@ TEST_P(Bitwise, SlidingWindows) {
 // Tests that a saved state that is edited, and a prompt whose beginning was there, give the same
 // bits as a prompt that starts anew, for each kind of state: logprobs of every token made.
 TEST_P(Bitwise, EditsAndPrefixes) {
-  for (const auto &config : {small_llama(), small_ministral(), small_mamba2()}) {
+  for (const auto &config : {small_llama(), small_ministral(), small_mamba2(), small_rwkv7()}) {
     const std::string family = config["model_type"];
     folder_.write("config.json", config.dump());
     done("quern",

@@ -4,6 +4,7 @@
 #include "frontends/families/Families.h"
 #include "ir/quern/QuernDialect.h"
 #include "tests/frontends/families/GgufConverter.h"
+#include "tests/frontends/families/GgufRwkv.h"
 #include "tests/frontends/families/Golden.h"
 #include "tests/frontends/families/ModelFolder.h"
 #include "tests/frontends/gguf/GgufWriter.h"
@@ -140,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
                          });
 
 TEST(GgufGoldens, CoverEveryArchitecture) {
-  std::set<std::string> covered = {"mistral3"}; // below
+  std::set<std::string> covered = {"mistral3", "rwkv6", "rwkv7"}; // below
   for (const char *name : kConverted)
     covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
   EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
@@ -156,6 +157,22 @@ TEST_F(GgufImport, ReadsMinistral3) {
   EXPECT_THAT(problems(temperature, "llama-yarn", "mistral3"),
               ElementsAre(Field(&Problem::where, "mistral3.attention.temperature_scale")));
   EXPECT_THAT(check_model(folder_.path("m.gguf"), {.context = 16}), IsEmpty());
+}
+
+// The mixes of RWKV's layers are one tensor in GGUF, and what RWKV-6 adds to the stream is scaled
+// down with it.
+TEST_F(GgufImport, ReadsRwkv) {
+  for (const char *name : {"rwkv6", "names/rwkv7-package"}) {
+    SCOPED_TRACE(name);
+    const json golden = read_golden(name);
+    folder_.write("m.gguf", rwkv_to_gguf(golden).bytes());
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
+    mlir::MLIRContext context;
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
+    expect_logits(*model->module, golden);
+  }
 }
 
 // EXAONE 4's 32B model, which llama.cpp knows by its 64 layers, has windows.

@@ -14,11 +14,13 @@ namespace quern {
 
 inline const std::string kGoldens = QUERN_SOURCE_DIR "/tests/frontends/goldens/";
 
-inline std::vector<std::string> golden_names() {
+/// Those in `folder`, "names/" being models that differ from others in what their files call
+/// things.
+inline std::vector<std::string> golden_names(const std::string &folder = "") {
   std::vector<std::string> names;
-  for (const auto &entry : std::filesystem::directory_iterator(kGoldens))
+  for (const auto &entry : std::filesystem::directory_iterator(kGoldens + folder))
     if (entry.path().extension() == ".json")
-      names.push_back(entry.path().stem().string());
+      names.push_back(folder + entry.path().stem().string());
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -113,8 +113,8 @@ TEST(TokenizerMetadata, RefusesByKey) {
     const auto spec = tokenizer_from_metadata(metadata);
     return spec.ok() ? std::string("accepted") : std::string(text::message_of(spec.status()));
   };
-  EXPECT_THAT(refused([](auto &m) { m.model = "rwkv"; }),
-              HasSubstr("tokenizer.ggml.model: \"rwkv\""));
+  EXPECT_THAT(refused([](auto &m) { m.model = "plamo2"; }),
+              HasSubstr("tokenizer.ggml.model: \"plamo2\""));
   EXPECT_THAT(refused([](auto &m) { m.model = "t5"; }),
               HasSubstr("tokenizer.ggml.scores: 0 scores"));
   EXPECT_THAT(refused([](auto &m) {
