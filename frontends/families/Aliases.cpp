@@ -36,7 +36,17 @@ constexpr Alias kNumLocalExperts[] = {{"num_local_experts", "num_experts"}};
 constexpr Alias kGlm4Moe[] = {{"num_local_experts", "n_routed_experts"},
                               {"num_mtp_layers", "num_nextn_predict_layers"}};
 constexpr Alias kNemotronH[] = {{"layer_types", "layers_block_type"},
-                                {"num_local_experts", "n_routed_experts"}};
+                                {"num_local_experts", "n_routed_experts"},
+                                {"mamba_n_groups", "n_groups"},
+                                {"mamba_d_conv", "conv_kernel"},
+                                {"mamba_expand", "expand"},
+                                {"mamba_dt_min", "time_step_min"},
+                                {"mamba_dt_max", "time_step_max"},
+                                {"mamba_dt_limit", "time_step_limit"},
+                                {"mamba_dt_init_floor", "time_step_floor"},
+                                {"mamba_conv_bias", "use_conv_bias"},
+                                {"mamba_chunk_size", "chunk_size"},
+                                {"attention_head_dim", "head_dim", AliasKind::FirstCode}};
 constexpr Alias kErnieMoe[] = {{"num_experts", "moe_num_experts"},
                                {"num_experts_per_tok", "moe_k"}};
 constexpr Alias kHunyuanMoe[] = {{"num_experts_per_tok", "moe_topk"},
@@ -47,6 +57,8 @@ constexpr Alias kKimiLinear[] = {{"max_position_embeddings", "model_max_length"}
                                  {"num_local_experts", "num_experts"},
                                  {"num_experts_per_tok", "num_experts_per_token"},
                                  {"n_shared_experts", "num_shared_experts"}};
+constexpr Alias kZamba2[] = {{"layer_types", "layers_block_type"},
+                             {"head_dim", "attention_head_dim"}};
 constexpr Alias kDbrx[] = {{"num_attention_heads", "n_heads"},
                            {"hidden_size", "d_model"},
                            {"num_hidden_layers", "n_layers"},
@@ -76,6 +88,8 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kHunyuanMoe;
   if (family == "kimi_linear")
     return kKimiLinear;
+  if (family == "zamba2")
+    return kZamba2;
   if (family == "dbrx")
     return kDbrx;
   if (family == "gpt2" || family == "gptj")

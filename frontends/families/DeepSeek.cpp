@@ -83,7 +83,7 @@ recipe::Decoder deepseek_v3_from_hf(ModelReader &model) {
                        .default_top_k = 8,
                        .default_width = 2048},
                       3, 1);
-  read_corrected_sigmoid(model, e, 2.5);
+  read_corrected_sigmoid(model, e, 2.5, {.default_groups = 8, .default_top_groups = 4});
   if (model.text("scoring_func", "sigmoid") != "sigmoid")
     model.problem("scoring_func", "experts are scored in a way that this family does not have",
                   "transformers knows sigmoid here");

@@ -12,9 +12,8 @@ recipe::Decoder ernie4_5_moe_from_hf(ModelReader &model) {
                                   .rope = RopeKeys{.theta = 500'000}});
   d.family = "ernie4_5_moe";
   d.rope_interleaved = true;
-  d.qkv_bias = d.o_bias = d.mlp_bias = model.boolean("use_bias", false);
-  if (d.mlp_bias)
-    model.problem("use_bias", "Quern knows the experts of this family without biases");
+  // Shared experts have biases too where MLPs do; the others never. The head has one.
+  d.qkv_bias = d.o_bias = d.mlp_bias = d.head_bias = model.boolean("use_bias", false);
   Experts e = experts_from_hf(model, d,
                               {.count = "moe_num_experts",
                                .top_k = "moe_k",

@@ -71,8 +71,8 @@ void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_m
                             const GroupKeys &keys) {
   experts.score = recipe::RouterScore::Sigmoid;
   experts.correction = true;
-  experts.groups = model.integer(keys.groups, 1, recipe::kMaxExperts, 1);
-  experts.top_groups = model.integer("topk_group", 1, recipe::kMaxExperts, 1);
+  experts.groups = model.integer(keys.groups, 1, recipe::kMaxExperts, keys.default_groups);
+  experts.top_groups = model.integer("topk_group", 1, recipe::kMaxExperts, keys.default_top_groups);
   experts.group_top = experts.groups > 1 ? 2 : 1;
   experts.eps = 1e-20;
   experts.scale = model.number("routed_scaling_factor", -1e9, 1e9, scale_missing);

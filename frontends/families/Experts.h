@@ -63,9 +63,11 @@ void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts
 void read_first_dense_layers(ModelReader &model, const Dense &dense, Experts &experts,
                              int64_t missing);
 
-/// What a family calls the number of groups, and whether weights are divided by their sum.
+/// What a family calls the number of groups, and whether weights are divided by their sum; and how
+/// many groups there are, and are chosen, where the config does not say.
 struct GroupKeys {
   const char *groups = "n_group", *normalize = "norm_topk_prob";
+  int64_t default_groups = 1, default_top_groups = 1;
 };
 /// Sigmoid scores, corrected for the choice, in groups that count their two best; weights over
 /// their sum, scaled (DeepSeek-V3; GLM-4-MoE and others after it).

@@ -43,9 +43,11 @@ constexpr Family kFamilies[] = {
     {"jamba", "JambaForCausalLM", jamba_from_hf, nullptr, nullptr},
     {"kimi_linear", "KimiLinearForCausalLM", kimi_linear_from_hf, nullptr, nullptr},
     {"lfm2", "Lfm2ForCausalLM", lfm2_from_hf, nullptr, nullptr},
+    {"lfm2_moe", "Lfm2MoeForCausalLM", lfm2_moe_from_hf, nullptr, nullptr},
     {"llama", "LlamaForCausalLM", llama_from_hf, "llama", llama_from_gguf},
     {"mamba", "MambaForCausalLM", mamba_from_hf, "mamba", mamba_from_gguf},
     {"mamba2", "Mamba2ForCausalLM", mamba2_from_hf, "mamba2", mamba2_from_gguf},
+    {"mamba_ssm", "MambaLMHeadModel", mamba_ssm_from_hf, nullptr, nullptr},
     {"minimax_m2", "MiniMaxM2ForCausalLM", minimax_m2_from_hf, "minimax-m2", minimax_m2_from_gguf},
     {"ministral", "MinistralForCausalLM", ministral_from_hf, nullptr, nullptr},
     {"mistral", "MistralForCausalLM", mistral_from_hf, nullptr, nullptr},
@@ -77,6 +79,7 @@ constexpr Family kFamilies[] = {
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
     {"xlstm", "xLSTMForCausalLM", xlstm_from_hf, nullptr, nullptr},
+    {"zamba2", "Zamba2ForCausalLM", zamba2_from_hf, nullptr, nullptr},
 };
 
 /// model_type of families' own code, from before transformers had them, and the family.

@@ -119,6 +119,8 @@ recipe::Decoder qwen3_5_from_hf(ModelReader &model);
 recipe::Decoder qwen3_next_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_gguf(ModelReader &model);
+recipe::Decoder mamba_ssm_from_hf(ModelReader &model);
+recipe::Decoder zamba2_from_hf(ModelReader &model);
 
 // Mixtures of experts.
 recipe::Decoder dbrx_from_hf(ModelReader &model);
@@ -131,6 +133,7 @@ recipe::Decoder gpt_oss_from_gguf(ModelReader &model);
 recipe::Decoder granitemoe_from_hf(ModelReader &model);
 recipe::Decoder granitemoe_from_gguf(ModelReader &model);
 recipe::Decoder hunyuan_moe_from_hf(ModelReader &model);
+recipe::Decoder lfm2_moe_from_hf(ModelReader &model);
 recipe::Decoder minimax_m2_from_hf(ModelReader &model);
 recipe::Decoder minimax_m2_from_gguf(ModelReader &model);
 recipe::Decoder mixtral_from_hf(ModelReader &model);

@@ -36,10 +36,10 @@ recipe::Mamba2 read_mixer(ModelReader &model) {
           std::vector<double>{0, std::numeric_limits<double>::infinity()})
     model.problem("time_step_limit", "models of this family have no limits of the time step");
   // time_step_min bounds the step from below in the prompts of some programs, and in no program's
-  // decoding: it is what initial weights are made by.
+  // decoding: it is what initial weights are made by. The last two no code of the family reads.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "chunk_size", "expand",
                 "mamba_proj_bias", "mamba_ssm_cache_dtype", "rescale_prenorm_residual",
-                "residual_in_fp32", "num_logits_to_keep"});
+                "residual_in_fp32", "num_logits_to_keep", "rms_norm_eps", "time_step_rank"});
   return m;
 }
 

@@ -59,6 +59,11 @@ const Family *family_of_type(const std::string &type, Problems &problems) {
   return nullptr;
 }
 
+/// Whether it is a config of the package `mamba_ssm`, which has no model_type and no architectures.
+bool is_of_mamba_ssm(const ConfigJson &config) {
+  return config.has("d_model") && config.has("n_layer") && config.has("ssm_cfg");
+}
+
 } // namespace
 
 const Family *find_family(const ConfigJson &config, Problems &problems,
@@ -81,10 +86,13 @@ const Family *find_family(const ConfigJson &config, Problems &problems,
         }
         family = found;
       }
-    if (family)
+    if (family) {
       notes.push_back(absl::StrCat("config.json has no model_type: the model is taken for ",
                                    family->name, ", by its architectures"));
-    else
+    } else if (is_of_mamba_ssm(config)) {
+      family = find_hf_family("mamba_ssm");
+    }
+    if (!family)
       problems.add("model_type", "this key is missing, and architectures names no family",
                    absl::StrCat("take the file as it was published with the model; Quern knows ",
                                 hf_family_names()));

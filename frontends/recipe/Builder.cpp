@@ -100,7 +100,14 @@ Value Writer::linear(const Linear &l, Value x) {
   Value bias;
   if (l.bias)
     bias = rows_of(l.rows, weight(l.bias_name()), {l.out});
-  return LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
+  Value y = LinearOp::create(b_, loc_, rows_like(x, l.out), x, w, bias);
+  if (!l.adapter)
+    return y;
+  Value more = linear({.module = l.adapter->down, .in = l.in, .out = l.adapter->rank}, x);
+  more =
+      linear({.module = l.adapter->up, .in = l.adapter->rank, .out = l.out, .rows = l.rows}, more);
+  at(l.module);
+  return binary(BinaryKind::add, y, more);
 }
 
 Value Writer::norm_weight(const Norm &n) {
@@ -167,7 +174,8 @@ Value Writer::operator()(const Attention &a) {
   if (a.norm_after_rope)
     norms();
   at(a.module);
-  Value kv = state(a.module + ".kv", StateKind::kv, {a.kv_heads, a.head_dim, a.head_dim});
+  Value kv = state((a.state.empty() ? a.module : a.state) + ".kv", StateKind::kv,
+                   {a.kv_heads, a.head_dim, a.head_dim});
   KvAppendOp::create(b_, loc_, k, v, batch_, kv);
   DenseF32ArrayAttr alibi;
   if (!a.alibi.empty())
@@ -223,15 +231,35 @@ Value Writer::logits(Value tokens, Value rows) {
     tables_.push_back(RopeTableOp::create(b_, loc_, type, batch_,
                                           b_.getDenseF32ArrayAttr(rope.inv_freq), f32(rope.scale)));
   }
-  Value x = embedded(tokens);
+  const Value embeddings = embedded(tokens);
+  Value x = embeddings, aside;
   for (const Layer &layer : decoder_.layers) {
     const Value input = x;
     for (const Sublayer &sublayer : layer.sublayers) {
+      auto given = [&]() -> Value {
+        switch (sublayer.input) {
+        case Input::Layer:
+          return input;
+        case Input::Embedded:
+          at(sublayer.norm.module);
+          return concat({x, embeddings}, 1);
+        case Input::Aside:
+          return aside;
+        case Input::Joined:
+          at(sublayer.norm.module);
+          return binary(BinaryKind::add, x, aside);
+        default:
+          return x;
+        }
+      };
       if (sublayer.input != Input::Shared)
-        normed_ = norm(sublayer.norm, sublayer.input == Input::Layer ? input : x);
+        normed_ = norm(sublayer.norm, given());
       x_ = scale(normed_, sublayer.input_scale);
-      Value y = norm(sublayer.post, std::visit(*this, sublayer.block));
-      x = binary(BinaryKind::add, x, scale(y, sublayer.scale));
+      Value y = scale(norm(sublayer.post, std::visit(*this, sublayer.block)), sublayer.scale);
+      if (sublayer.aside)
+        aside = y;
+      else
+        x = binary(BinaryKind::add, x, y);
     }
   }
   // Only the rows whose logits are wanted go through the head.

@@ -37,6 +37,10 @@ public:
     if (rows == 1 && out_.back().name == l.weight_name())
       out_.back().stored = {l.in}; // GGUF's
     bias(l);
+    if (l.adapter) {
+      linear({.module = l.adapter->down, .in = l.in, .out = l.adapter->rank});
+      linear({.module = l.adapter->up, .in = l.adapter->rank, .out = l.out, .rows = l.rows});
+    }
   }
   void bias(const Linear &l) {
     if (!l.bias)
@@ -64,6 +68,7 @@ public:
       norm(*n);
   }
 
+  void operator()(const Linear &l) { linear(l); }
   void operator()(const Attention &a) {
     linear(a.q);
     linear(a.k);
@@ -319,6 +324,7 @@ public:
   Checker(int64_t hidden, size_t ropes, const std::vector<Rope> &table, Problems &problems)
       : hidden_(hidden), ropes_(ropes), table_(table), problems_(problems) {}
 
+  void operator()(const Linear &l) { mlp(l.module, l); }
   void operator()(const Attention &a) {
     if (a.head_dim < 1)
       problems_.add(a.module,

@@ -67,6 +67,12 @@ struct Rows {
   int64_t stride = 0;
 };
 
+/// What a linear of its own adds to another's result, by way of `rank` numbers: y += (x D^T) U^T.
+struct Adapter {
+  std::string down{}, up{}; ///< modules; `up` has the rows that the other has
+  int64_t rank = 0;
+};
+
 /// y = x W^T + b, W [out, in].
 struct Linear {
   std::string module{};
@@ -78,6 +84,7 @@ struct Linear {
   std::string bias_module{}; ///< whose bias it has, where that is not `module`
   /// What the weight and the bias are called, where that is not `.weight` and `.bias` of a module.
   std::string weight_tensor{}, bias_tensor{};
+  std::optional<Adapter> adapter{};
 
   std::string weight_name() const {
     return weight_tensor.empty() ? module + ".weight" : weight_tensor;
@@ -125,6 +132,7 @@ inline constexpr size_t kNoRope = std::numeric_limits<size_t>::max();
 /// Causal softmax attention with grouped kv heads.
 struct Attention {
   std::string module{};
+  std::string state{}; ///< what names its keys and values; empty: `module`, which is used once
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
@@ -410,12 +418,17 @@ struct Moe {
 };
 
 using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Lru, Mlstm, Rwkv4,
-                           Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe>;
+                           Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe, Linear>;
 
-/// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
-/// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer
-/// before took.
-enum class Input { Stream, Layer, Shared };
+/// What a sublayer's norm is given.
+enum class Input {
+  Stream,   ///< the stream as the sublayer before left it
+  Layer,    ///< the layer's own input (parallel branches)
+  Shared,   ///< nothing: the block takes the normed rows that the sublayer before took
+  Embedded, ///< the stream, and after it in each row the embeddings
+  Aside,    ///< what the sublayer before made and kept from the stream
+  Joined,   ///< the sum of the stream and that
+};
 
 /// stream = stream + scale * post(block(input_scale * norm(input))).
 struct Sublayer {
@@ -425,6 +438,7 @@ struct Sublayer {
   double scale = 1;
   Input input = Input::Stream;
   double input_scale = 1;
+  bool aside = false; ///< its result is for the next sublayer, and not added to the stream
 };
 
 struct Layer {

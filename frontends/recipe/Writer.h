@@ -66,6 +66,7 @@ public:
   Value operator()(const GatedMlp &m);
   Value operator()(const Mlp &m);
   Value operator()(const Moe &m);
+  Value operator()(const Linear &l) { return linear(l, x_); }
 
 private:
   void declare_weights();

@@ -58,11 +58,22 @@ TEST_P(Families, ComputeWhatTransformersComputes) {
   expect_near(both, "saved and loaded");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(golden_names()), [](const auto &info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+/// Not those whose models are like another's, and differ in how files say it: families_test holds
+/// what is made of them.
+std::vector<std::string> compiled_goldens() {
+  std::vector<std::string> names = golden_names();
+  for (const char *name : {"deepseek_v3-groups", "ernie4_5_moe-bias", "lfm2_moe-plain", "mamba_ssm",
+                           "mamba_ssm-2", "nemotron_h-old-names"})
+    std::erase(names, name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(compiled_goldens()),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 } // namespace
 } // namespace quern::conformance

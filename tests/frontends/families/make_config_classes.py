@@ -20,8 +20,11 @@ def main():
         rows = re.findall(r'^    \{"(\w+)",\s+"\w+",', file.read(), re.MULTILINE)
     out = {}
     for name in sorted(rows):
+        if name not in CONFIG_MAPPING:  # another package's
+            continue
         kind = CONFIG_MAPPING[name]
-        config = kind(num_hidden_layers=2)
+        # Zamba2's default of what each layer is has one number of layers.
+        config = kind() if name == "zamba2" else kind(num_hidden_layers=2)
         config.architectures = None
         defaults = {k: v for k, v in config.to_dict().items() if k != "transformers_version"}
         out[name] = dict(attribute_map=kind.attribute_map, defaults=defaults)

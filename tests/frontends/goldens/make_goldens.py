@@ -73,7 +73,8 @@ DBRX = dict(model_type="dbrx", vocab_size=23, d_model=24, n_heads=6, n_layers=2,
             ffn_config=dict(ffn_hidden_size=20, moe_num_experts=4, moe_top_k=2))
 
 
-# The second element is what the written config.json has in other words than transformers 5 writes.
+# The second element is what the written config.json has in other words than transformers 5 writes, the third
+# is written in its place: another program's.
 CASES = {
     "llama": (dense("llama"), {}),
     "llama-head-dim": (dense("llama", head_dim=10, num_attention_heads=3, num_key_value_heads=1, hidden_act="gelu"), {}),
@@ -176,6 +177,10 @@ CASES = {
     "deepseek_v3-dense-yarn": (dense("deepseek_v3", **LATENT, attention_bias=True, rope_interleave=False, **rope(
         rope_type="yarn", factor=8.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5, mscale=0.7,
         mscale_all_dim=1.3)), {}),
+    "deepseek_v3-groups": (dense("deepseek_v3", num_hidden_layers=2, n_shared_experts=2,
+                                 **dict(LATENT, first_k_dense_replace=1, n_routed_experts=16, num_experts_per_tok=3,
+                                        n_group=8, topk_group=4)),
+                           dict(n_group=None, topk_group=None)),
     "deepseek_v2-dense": (dense("deepseek_v2", **dict(LATENT, q_lora_rank=None)), {}),
     "recurrent_gemma": (dict(model_type="recurrent_gemma", vocab_size=23, hidden_size=24, intermediate_size=72, num_hidden_layers=4,
                              num_attention_heads=3, num_key_value_heads=1, lru_width=36, attention_window_size=4), {}),
@@ -189,6 +194,14 @@ CASES = {
     "mamba": (dict(MAMBA, model_type="mamba"), {}),
     "mamba-bias": (dict(MAMBA, model_type="mamba", use_bias=True, use_conv_bias=False, time_step_rank=3, conv_kernel=3,
                         tie_word_embeddings=False, hidden_act="gelu"), {}),
+    "mamba_ssm": (dict(MAMBA, model_type="mamba", vocab_size=24), {}, dict(
+        d_model=24, n_layer=3, vocab_size=23, ssm_cfg=dict(d_state=5), rms_norm=True, residual_in_fp32=True,
+        fused_add_norm=True, pad_vocab_size_multiple=8)),
+    "mamba_ssm-2": (dict(MAMBA2, model_type="mamba2", vocab_size=32, tie_word_embeddings=True, use_bias=True,
+                         use_conv_bias=False, time_step_limit=(0.3, 0.9)), {}, dict(
+        d_model=24, d_intermediate=0, n_layer=3, vocab_size=23, attn_layer_idx=[], attn_cfg={}, rms_norm=True,
+        ssm_cfg=dict(layer="Mamba2", d_state=10, headdim=8, ngroups=2, bias=True, conv_bias=False, dt_limit=[0.3, 0.9]),
+        residual_in_fp32=True, fused_add_norm=True, pad_vocab_size_multiple=16, tie_embeddings=True)),
     "falcon_mamba": (dict(MAMBA, model_type="falcon_mamba", mixer_rms_eps=0.1), {}),
     "falcon_mamba-one-eps": (dict(MAMBA, model_type="falcon_mamba", layer_norm_epsilon=0.01, mixer_rms_eps=0.01), {}),
     "bamba": (dense("bamba", attn_layer_indices=[1], **MIXERS), {}),
@@ -218,6 +231,15 @@ CASES = {
     "nemotron_h-latent": (dict(NEMOTRON_H, n_routed_experts=8, n_group=4, topk_group=2, routed_scaling_factor=2.5,
                                moe_latent_size=12, mlp_bias=True, use_bias=True, use_conv_bias=False,
                                layers_block_type=["moe", "mamba", "attention"]), {}),
+    "nemotron_h-old-names": (dict(NEMOTRON_H, head_dim=6, use_conv_bias=False, layers_block_type=["mamba", "attention"]), dict(
+        layers_block_type=None, hybrid_override_pattern="M*", head_dim=None, attention_head_dim=6, n_groups=None,
+        mamba_n_groups=2, conv_kernel=None, mamba_d_conv=4, expand=None, mamba_expand=2, use_conv_bias=None,
+        mamba_conv_bias=False, chunk_size=None, mamba_chunk_size=4, rms_norm_eps=1e-5, time_step_rank=256)),
+    "zamba2": (dense("zamba2", num_hidden_layers=5, layers_block_type=["mamba", "hybrid", "hybrid", "mamba", "hybrid"], num_mem_blocks=2,
+                     mamba_d_state=10, n_mamba_heads=6, adapter_rank=3, rms_norm_eps=0.01), {}),
+    "zamba2-adapters": (dense("zamba2", num_key_value_heads=6, layers_block_type=["hybrid", "mamba", "hybrid"], adapter_rank=5,
+                              mamba_d_state=10, mamba_d_conv=3, n_mamba_heads=4, mamba_ngroups=2, use_mem_rope=True,
+                              use_shared_attention_adapter=True, add_bias_linear=True, tie_word_embeddings=False), {}),
     "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
@@ -243,6 +265,11 @@ CASES = {
     "lfm2": (dense("lfm2", layer_types=["conv", "full_attention", "conv"]), {}),
     "lfm2-bias": (dense("lfm2", layer_types=["full_attention", "conv", "conv"], conv_bias=True, conv_L_cache=5,
                         block_auto_adjust_ff_dim=False), {}),
+    "lfm2_moe": (experts("lfm2_moe", num_hidden_layers=3, layer_types=["conv", "full_attention", "conv"], num_experts=4,
+                         moe_intermediate_size=16, num_dense_layers=1), {}),
+    "lfm2_moe-plain": (experts("lfm2_moe", layer_types=["full_attention", "conv"], num_experts=5, moe_intermediate_size=12,
+                               num_dense_layers=0, use_expert_bias=False, norm_topk_prob=False, routed_scaling_factor=1.5,
+                               conv_bias=True, tie_word_embeddings=False), {}),
     "mixtral": (experts("mixtral", num_local_experts=4), {}),
     "mixtral-window": (experts("mixtral", num_local_experts=3, sliding_window=4, hidden_act="gelu"), {}),
     "qwen3_moe": (experts("qwen3_moe", num_local_experts=5, moe_intermediate_size=16, head_dim=12), {}),
@@ -269,6 +296,8 @@ CASES = {
                                                  moe_normalize_expert_weights=2.0)), {}),
     "minimax_m2": (experts("minimax_m2", num_local_experts=4, head_dim=8), {}),
     "ernie4_5_moe": (experts("ernie4_5_moe", moe_num_experts=4, moe_k=2, moe_intermediate_size=16, moe_num_shared_experts=1), {}),
+    "ernie4_5_moe-bias": (experts("ernie4_5_moe", moe_num_experts=4, moe_k=2, moe_intermediate_size=16, moe_num_shared_experts=1,
+                                  use_bias=True, head_dim=6), {}),
     "hunyuan_v1_moe": (experts("hunyuan_v1_moe", num_experts=4, moe_topk=2, head_dim=8), {}),
 }
 
@@ -306,11 +335,13 @@ def statistics(name, shape):
 
 # Where transformers' parameters have other names than in the files it saves.
 SAVED = dict(gpt_neox={"lm_head.weight": "embed_out.weight"})
+# The same of files that another program than transformers writes.
+SAVED_BY_OTHERS = {"backbone.embeddings.weight": "backbone.embedding.weight"}
 
 
 # Families whose experts are other parameters than the tensors in files: these are what is made up, and loaded.
 BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "jamba",
-           "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear")
+           "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear", "lfm2_moe", "deepseek_v3")
 
 
 def by_file(model):
@@ -327,9 +358,9 @@ def by_file(model):
         return type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval(), tensors
 
 
-def golden(config, rewritten):
+def golden(config, rewritten, instead=None):
     settings = dict(config)
-    saved = SAVED.get(settings["model_type"], {})
+    saved = SAVED_BY_OTHERS if instead else SAVED.get(settings["model_type"], {})
     cfg = AutoConfig.for_model(settings.pop("model_type"), **settings)
     # Falcon's eager attention adds ALiBi's biases twice: once to the scores, once in the mask.
     attention = "sdpa" if settings.get("alibi") else "eager"
@@ -353,16 +384,16 @@ def golden(config, rewritten):
     written.update(rewritten)
     # A missing sliding_window or q_lora_rank is the class's, null is none.
     kept = {k: v for k, v in written.items() if v is not None or k in ("sliding_window", "q_lora_rank") and k in settings}
-    return dict(config=kept, tensors=tensors, tokens=tokens,
+    return dict(config=instead or kept, tensors=tensors, tokens=tokens,
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 
 def main():
-    for name, (config, rewritten) in CASES.items():
+    for name, case in CASES.items():
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
         with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(golden(config, rewritten), file, separators=(",", ":"))
+            json.dump(golden(*case), file, separators=(",", ":"))
             file.write("\n")
 
 

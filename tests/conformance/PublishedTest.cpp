@@ -1,0 +1,156 @@
+// Tests that `quern plan` of published models' configs, alone, says what their descriptions come
+// to: weights, state a slot and a token, each by its formula. The configs, in `published`, were
+// written from these descriptions.
+#include "tests/conformance/Programs.h"
+
+#include <cstdint>
+
+namespace quern::conformance {
+namespace {
+
+/// Numbers of a model's weights: those that linears and embeddings multiply with or look up keep
+/// the type that the files have them in, the few others are float32.
+struct Weights {
+  uint64_t matrices = 0;
+  uint64_t others = 0;
+
+  Weights operator+(const Weights &o) const { return {matrices + o.matrices, others + o.others}; }
+  Weights operator*(uint64_t n) const { return {n * matrices, n * others}; }
+};
+
+nlohmann::json plan(const std::string &name) {
+  return done("quern", {"plan", QUERN_SOURCE_DIR "/tests/conformance/published/" + name + ".json",
+                        "--kv", "f16", "--max-tokens", "512", "--json"})
+      .json();
+}
+
+/// What the weights take, and what places that begin at multiples of 64 bytes may add: nothing
+/// beside the rest.
+void expect_weights(const nlohmann::json &plan, const Weights &weights, double matrix_bytes) {
+  const auto bytes =
+      static_cast<uint64_t>(matrix_bytes * static_cast<double>(weights.matrices)) +
+      4 * weights.others;
+  EXPECT_GE(plan["weights"], bytes);
+  EXPECT_LE(plan["weights"], bytes + 16'384);
+}
+
+constexpr uint64_t kF32 = 4, kF16 = 2;
+
+/// A convolution's last inputs, and S, of Mamba-2 and the delta rule.
+uint64_t state(uint64_t heads, uint64_t keys, uint64_t values, uint64_t conv, uint64_t kernel) {
+  return kF32 * (heads * keys * values + conv * (kernel - 1));
+}
+
+/// The weights of a Mamba-2 mixer: in_proj makes z, x, B, C and dt.
+Weights mamba2(uint64_t hidden, uint64_t heads, uint64_t head_dim, uint64_t state,
+               uint64_t groups) {
+  const uint64_t inner = heads * head_dim, conv = inner + 2 * groups * state;
+  return {hidden * (inner + conv + heads) + inner * hidden,
+          conv * 4 + conv + 3 * heads + inner}; // filter and bias; dt_bias, A and D; norm
+}
+
+TEST(Published, Mamba2Of2700M) {
+  const auto p = plan("mamba2-2.7b");
+  const uint64_t hidden = 2560, layers = 64, heads = 2 * hidden / 64, keys = 128;
+  const uint64_t vocab = 50'288; // 50277, padded to a multiple of 16
+  // The head is the embedding; the config says no type, so float32 is taken.
+  expect_weights(p,
+                 Weights{vocab * hidden, hidden} +
+                     (mamba2(hidden, heads, 64, keys, 1) + Weights{0, hidden}) * layers,
+                 kF32);
+  EXPECT_EQ(p["state_per_slot"], layers * state(heads, keys, 64, heads * 64 + 2 * keys, 4));
+  EXPECT_EQ(p["state_per_token"], 0);
+}
+
+TEST(Published, JambaMini) {
+  const auto p = plan("jamba-mini");
+  const uint64_t hidden = 4096, mlp = 14'336, inner = 2 * hidden, keys = 16, rank = 256;
+  const uint64_t kv = 8 * 128, vocab = 65'536;
+  // Of 32 layers attention is in every eighth; experts are in every second.
+  const Weights mamba = {hidden * 2 * inner + inner * (rank + 2 * keys) + rank * inner +
+                             inner * hidden,
+                         inner * 4 + inner + inner + inner * keys + inner + rank + 2 * keys};
+  const Weights attention = {2 * hidden * hidden + 2 * kv * hidden, 0};
+  const Weights dense = {3 * hidden * mlp, 0}, experts = dense * 16 + Weights{16 * hidden, 0};
+  expect_weights(p,
+                 Weights{2 * vocab * hidden, hidden} + mamba * 28 + attention * 4 +
+                     (dense + experts) * 16 + Weights{0, 2 * hidden} * 32,
+                 2);
+  EXPECT_EQ(p["state_per_slot"], 28 * state(1, keys, inner, inner, 4));
+  EXPECT_EQ(p["state_per_token"], 4 * 2 * kv * kF16);
+}
+
+TEST(Published, NemotronHOf8B) {
+  const auto p = plan("nemotron-h-8b");
+  const uint64_t hidden = 4096, mlp = 21'504, kv = 8 * 128, vocab = 131'072;
+  // 24 mixers, 24 MLPs without a gate and 4 attentions, one a layer.
+  expect_weights(p,
+                 Weights{2 * vocab * hidden, hidden} + mamba2(hidden, 128, 64, 128, 8) * 24 +
+                     Weights{2 * hidden * mlp, 0} * 24 +
+                     Weights{2 * hidden * hidden + 2 * kv * hidden, 0} * 4 +
+                     Weights{0, hidden} * 52,
+                 2);
+  EXPECT_EQ(p["state_per_slot"], 24 * state(128, 128, 64, 128 * 64 + 2 * 8 * 128, 4));
+  EXPECT_EQ(p["state_per_token"], 4 * 2 * kv * kF16);
+}
+
+TEST(Published, DeepSeekV3) {
+  const auto p = plan("deepseek-v3");
+  const uint64_t hidden = 7168, heads = 128, latent = 512, rotary = 64, plain = 128, queries = 1536;
+  const uint64_t vocab = 129'280;
+  const Weights attention = {queries * hidden + heads * (plain + rotary) * queries +
+                                 (latent + rotary) * hidden + heads * 2 * plain * latent +
+                                 heads * plain * hidden,
+                             queries + latent};
+  const Weights dense = {3 * hidden * 18'432, 0}, expert = {3 * hidden * 2048, 0};
+  // 256 experts and a shared one, the router and what corrects its scores.
+  const Weights experts = expert * 257 + Weights{256 * hidden, 256};
+  expect_weights(p,
+                 Weights{2 * vocab * hidden, hidden} + (attention + Weights{0, 2 * hidden}) * 61 +
+                     dense * 3 + experts * 58,
+                 2);
+  EXPECT_EQ(p["state_per_slot"], 0);
+  EXPECT_EQ(p["state_per_token"], 61 * (latent + rotary) * kF16); // not 128 heads' keys and values
+}
+
+TEST(Published, GptOssOf20B) {
+  const auto p = plan("gpt-oss-20b");
+  const uint64_t hidden = 2880, q = 64 * 64, kv = 8 * 64, vocab = 201'088;
+  const Weights attention = {hidden * (q + 2 * kv) + q * hidden, q + 2 * kv + hidden + 64};
+  const Weights router = {32 * hidden, 32}, biases = {0, 32 * (2 * hidden + hidden)};
+  const uint64_t experts = 24 * 32 * 3 * hidden * hidden;
+  // The config says no type for what is not of MXFP4. Of that, 32 numbers are 32 int8 and two
+  // floats.
+  const Weights rest = Weights{2 * vocab * hidden, hidden} +
+                       (attention + router + biases + Weights{0, 2 * hidden}) * 24;
+  EXPECT_EQ(experts % 32, 0U);
+  auto without = p;
+  without["weights"] = p["weights"].get<uint64_t>() - experts / 32 * (32 + 2 * 4);
+  expect_weights(without, rest, kF32);
+  // Every second layer slides over 128 positions: pages of 64 for a step's tokens and what the
+  // first of them sees, and one more, as they may begin anywhere.
+  const uint64_t page = 64 * 12 * 2 * kv * kF16;
+  EXPECT_EQ(p["state_per_slot"], ((127 + 512 + 63) / 64 + 1) * page);
+  EXPECT_EQ(p["state_per_token"], 12 * 2 * kv * kF16);
+}
+
+TEST(Published, Qwen3NextOf80B) {
+  const auto p = plan("qwen3-next-80b");
+  const uint64_t hidden = 2048, keys = 16 * 128, values = 32 * 128, q = 16 * 256, kv = 2 * 256;
+  const uint64_t vocab = 151'936;
+  // Queries come with a gate; queries and keys are normed.
+  const Weights attention = {hidden * (2 * q + 2 * kv) + q * hidden, 2 * 256};
+  const Weights delta = {hidden * (2 * keys + 2 * values + 2 * 32) + values * hidden,
+                         (2 * keys + values) * 4 + 2 * 32 + 128};
+  // 512 experts and a shared one; its gate, one column, takes a panel of 16.
+  const Weights experts = {513 * 3 * hidden * 512 + 512 * hidden + 16 * hidden, 0};
+  expect_weights(p,
+                 Weights{2 * vocab * hidden, hidden} + attention * 12 + delta * 36 +
+                     (experts + Weights{0, 2 * hidden}) * 48,
+                 2);
+  EXPECT_EQ(p["state_per_slot"], 36 * state(32, 128, 128, 2 * keys + values, 4));
+  EXPECT_EQ(p["state_per_token"], 12 * 2 * kv * kF16);
+}
+
+} // namespace
+} // namespace quern::conformance
