@@ -1,7 +1,8 @@
 // LFM2 (Liquid AI, 2025): gated short convolutions in most layers, attention in the others.
-#include "frontends/families/Dense.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <algorithm>
 
@@ -79,6 +80,39 @@ recipe::Decoder lfm2_from_hf(ModelReader &model) {
     decoder.layers[static_cast<size_t>(i)].sublayers[0].block = mixer;
   }
   return decoder;
+}
+
+namespace {
+
+recipe::Decoder from_gguf(ModelReader &model, const char *family, bool sparse) {
+  const std::vector<bool> recurrent = layers_without_kv_heads(model);
+  Dense d = dense_from_gguf(model, {.windows = true, .experts = sparse, .recurrent = recurrent});
+  d.family = family;
+  d.qk_norm = QkNorm::Head;
+  read_gguf_windows(model, d, /*pattern=*/0);
+  DenseNames names = kGgufDenseNames;
+  names.final_norm = "token_embd_norm";
+  recipe::Decoder decoder = sparse
+                                ? gguf_expert_decoder(model, d, experts_from_gguf(model, d), names)
+                                : gguf_decoder(model, d, names);
+  recipe::ShortConv mixer{.channels = d.hidden};
+  mixer.kernel = model.integer("shortconv.l_cache", 2, kMaxKernel);
+  put_recurrent(decoder, recurrent, [&](int64_t layer) {
+    mixer.module = recipe::layer_name("blk.*.shortconv", layer);
+    mixer.conv = mixer.module + ".conv";
+    mixer.in = {mixer.module + ".in_proj", d.hidden, 3 * d.hidden};
+    mixer.out = {mixer.module + ".out_proj", d.hidden, d.hidden};
+    return mixer;
+  });
+  return decoder;
+}
+
+} // namespace
+
+recipe::Decoder lfm2_from_gguf(ModelReader &model) { return from_gguf(model, "lfm2", false); }
+
+recipe::Decoder lfm2_moe_from_gguf(ModelReader &model) {
+  return from_gguf(model, "lfm2_moe", true);
 }
 
 } // namespace quern
