@@ -28,6 +28,11 @@ weights::WeightRef ref_of(const std::string &name, const StoredTensor &tensor) {
   return ref;
 }
 
+std::vector<int64_t> without_ones(std::vector<int64_t> shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+
 /// Buffers that checkpoints carry though they are computed, not learned.
 bool is_computed(std::string_view name, const StoredTensor &tensor) {
   if (name.ends_with("rotary_emb.inv_freq"))
@@ -80,7 +85,8 @@ std::optional<recipe::Place> StoredTensors::find(const recipe::Tensor &tensor,
   const StoredTensor &stored = it->second;
   if (stored.coded && tensor.transposed)
     std::swap(shape[shape.size() - 2], shape.back());
-  if (stored.shape != shape && (stored.coded || stored.shape != tensor.stored)) {
+  if (stored.shape != shape && (stored.coded || stored.shape != tensor.stored) &&
+      !(ones_mean_nothing && without_ones(stored.shape) == without_ones(shape))) {
     problems.add(name,
                  absl::StrCat("its shape is ", shape_text(stored.shape), ", and should be ",
                               shape_text(tensor.stored.empty() ? shape : tensor.stored)),

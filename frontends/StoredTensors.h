@@ -37,6 +37,9 @@ public:
   /// Tensors of which a problem was said already: neither missing nor too many.
   std::set<std::string, std::less<>> reported;
 
+  /// Dimensions of 1 mean nothing: files drop them, and add them (GGUF).
+  bool ones_mean_nothing = false;
+
   /// Tensors that change nothing of what a model computes, and why: one may be there though the
   /// recipe has no place for it.
   std::map<std::string, std::string, std::less<>> harmless;

@@ -51,6 +51,16 @@ int64_t fold(std::vector<int64_t> &by_layer) {
     by_layer.clear();
   return first;
 }
+
+/// A number of each layer. Where some may say 0, as they have none, they are given what others
+/// have: nobody asks them.
+std::vector<int64_t> read_by_layer(ModelReader &model, const char *key, int64_t layers,
+                                   int64_t high, bool zeros) {
+  std::vector<int64_t> list = model.integers_by_layer(key, layers, zeros ? 0 : 1, high);
+  const auto other = std::ranges::find_if(list, [](int64_t n) { return n != 0; });
+  std::ranges::replace(list, 0, other == list.end() ? 1 : *other);
+  return list;
+}
 } // namespace
 
 int64_t vocab_from_gguf(ModelReader &model) {
@@ -71,21 +81,26 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
   d.vocab = vocab_from_gguf(model);
   d.hidden = model.integer("embedding_length", 1, kMaxWidth);
   d.layers = model.layers("block_count");
-  d.layer_mlp = model.integers_by_layer("feed_forward_length", d.layers, 1, kMaxWidth);
+  const bool zeros = !keys.recurrent.empty();
+  d.layer_mlp = read_by_layer(model, "feed_forward_length", d.layers, kMaxWidth, zeros);
   d.mlp = fold(d.layer_mlp);
   d.max_positions = model.integer("context_length", 1, kMaxContext);
   d.context = model.context(d.max_positions);
-  d.layer_heads = model.integers_by_layer("attention.head_count", d.layers, 1, kMaxHeads);
+  d.layer_heads = read_by_layer(model, "attention.head_count", d.layers, kMaxHeads, zeros);
   d.heads = fold(d.layer_heads);
-  if (model.has("attention.head_count_kv")) {
-    d.layer_kv_heads = model.integers_by_layer("attention.head_count_kv", d.layers, 1, kMaxHeads);
+  if (model.has("attention.head_count_kv") && !keys.latent) {
+    d.layer_kv_heads = read_by_layer(model, "attention.head_count_kv", d.layers, kMaxHeads, zeros);
     d.kv_heads = fold(d.layer_kv_heads);
   } else { // each head has its own
     d.layer_kv_heads = d.layer_heads;
     d.kv_heads = d.heads;
   }
-  d.head_dim = model.integer("attention.key_length", 1, kMaxHeadDim, d.hidden / d.heads);
-  model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
+  if (keys.latent) {
+    d.head_dim = model.integer("rope.dimension_count", 2, kMaxHeadDim);
+  } else {
+    d.head_dim = model.integer("attention.key_length", 1, kMaxHeadDim, d.hidden / d.heads);
+    model.expect_number("attention.value_length", static_cast<double>(d.head_dim));
+  }
   // Converters that know one of the two keys from config.json write it whatever the norm's kind is.
   d.norm = keys.norm;
   d.eps = model.number(d.norm == recipe::NormKind::Rms ? kRmsEps : kLayerEps, 0, 1);
@@ -95,9 +110,11 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
     d.ropes = {rope_from_gguf(model, rotary, d.max_positions, d.context, *keys.rope)};
   }
   // 0 is how files say "not a mixture of experts" and "no layers that predict further tokens".
-  for (const char *key : {"expert_count", "expert_used_count", "nextn_predict_layers"})
+  for (const char *key : {"expert_count", "expert_used_count"})
     if (!keys.experts)
       model.expect_number(key, 0);
+  if (!keys.further)
+    model.expect_number("nextn_predict_layers", 0);
   model.expect("attention.causal", true);
   // The order of Q's and K's rows in files from before GGUF, which converters no longer write; and
   // how sentence vectors are made, which is asked of no decoder here.
@@ -113,16 +130,31 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
 
   d.gated = keys.gated;
   d.fused_gate_up = keys.fused_gate_up;
-  const bool fused = model.has_tensor("blk.0.attn_qkv.weight");
+  const auto attends = std::ranges::find(keys.recurrent, false);
+  const std::string attention = recipe::layer_name(
+      "blk.*.attn_", attends == keys.recurrent.end() ? 0 : attends - keys.recurrent.begin());
+  const bool fused = model.has_tensor(attention + "qkv.weight");
   if (fused)
     d.fused = FusedQkv::Stacked;
   d.tied = !model.has_tensor("output.weight");
-  d.qkv_bias = model.has_tensor(fused ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias");
-  d.o_bias = model.has_tensor("blk.0.attn_output.bias");
+  d.qkv_bias = model.has_tensor(attention + (fused ? "qkv.bias" : "q.bias"));
+  d.o_bias = model.has_tensor(attention + "output.bias");
   d.mlp_bias = model.has_tensor("blk.0.ffn_up.bias");
   d.head_bias = model.has_tensor("output.bias");
   d.norm_bias = d.norm == recipe::NormKind::Layer && model.has_tensor("output_norm.bias");
   return d;
+}
+
+void leave_out_further_layers(ModelReader &model, Dense &dense, std::vector<bool> *recurrent) {
+  const int64_t further = model.integer("nextn_predict_layers", 0, dense.layers - 1, 0);
+  dense.layers -= further;
+  const auto layers = static_cast<size_t>(dense.layers);
+  for (std::vector<int64_t> *each : {&dense.layer_mlp, &dense.layer_heads, &dense.layer_kv_heads})
+    if (!each->empty())
+      each->resize(layers);
+  if (recurrent)
+    recurrent->resize(layers);
+  model.leave_out_layers("blk.", dense.layers, further);
 }
 
 std::vector<bool> read_gguf_windows(ModelReader &model, Dense &dense, int64_t pattern,
@@ -163,6 +195,17 @@ void rotate_sliding_layers(ModelReader &model, Dense &dense, const std::vector<b
 void rotate_only_sliding_layers(Dense &dense, const std::vector<bool> &slides) {
   for (bool rotates : slides)
     dense.layer_ropes.push_back(rotates ? 0 : recipe::kNoRope);
+}
+
+void read_gguf_multipliers(ModelReader &model, Dense &dense) {
+  const auto scale = [&](const char *key) {
+    const double value = model.number(key, -1e9, 1e9, 0.0);
+    return value == 0 ? 1 : value;
+  };
+  dense.embedding_scale = scale("embedding_scale");
+  dense.residual_scale = scale("residual_scale");
+  dense.attention_scale = model.number("attention.scale", 0, 1e9, 0.0);
+  dense.logit_scale = 1 / scale("logit_scale");
 }
 
 recipe::Decoder gguf_decoder(ModelReader &model, const Dense &dense, DenseNames names) {

@@ -25,6 +25,10 @@ struct GgufKeys {
   std::optional<GgufRopeKeys> rope = GgufRopeKeys{}; ///< nullopt: positions are not rotated
   bool windows = false; ///< some layers slide: the family calls read_gguf_windows
   bool experts = false; ///< the family calls experts_from_gguf
+  bool further = false; ///< the family calls leave_out_further_layers
+  bool latent = false;  ///< the family calls latent_from_gguf, which says how wide heads are
+  /// Layers without attention, for which lists of heads and widths may say 0; empty: none.
+  std::vector<bool> recurrent{};
 };
 
 /// Reads the keys that every such architecture has. Biases, and projections stored fused, are there
@@ -34,6 +38,11 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys = {});
 /// The rows of the embedding, which are how many tokens there are; vocab_size, which files need not
 /// have, and in fine-tunes may have kept from the model they began with, where there is none.
 int64_t vocab_from_gguf(ModelReader &model);
+
+/// block_count counts layers behind the last, too, which guess further tokens: they are left out.
+/// `recurrent`, where it has an entry a layer, loses theirs.
+void leave_out_further_layers(ModelReader &model, Dense &dense,
+                              std::vector<bool> *recurrent = nullptr);
 
 /// attention.sliding_window (`window` where it is not there) and attention.sliding_window_pattern,
 /// which is a flag a layer or a number n: all but every nth layer slide, all of them if it is 0.
@@ -46,6 +55,9 @@ void rotate_sliding_layers(ModelReader &model, Dense &dense, const std::vector<b
                            const GgufRopeKeys &rope);
 /// Layers that do not slide are not rotated.
 void rotate_only_sliding_layers(Dense &dense, const std::vector<bool> &slides);
+
+/// Granite's embedding_scale, residual_scale, attention.scale and logit_scale, of which 0 is none.
+void read_gguf_multipliers(ModelReader &model, Dense &dense);
 
 /// The recipe.
 recipe::Decoder gguf_decoder(ModelReader &model, const Dense &dense,

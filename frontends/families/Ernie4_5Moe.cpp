@@ -1,6 +1,6 @@
 // ERNIE 4.5 MoE: ERNIE with experts in some layers, scores corrected for the choice, shared
 // experts.
-#include "frontends/families/Experts.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -38,6 +38,14 @@ recipe::Decoder ernie4_5_moe_from_hf(ModelReader &model) {
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
   put_experts(decoder, d, e, names);
   return decoder;
+}
+
+recipe::Decoder ernie4_5_moe_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.experts = true});
+  d.family = "ernie4_5_moe";
+  d.rope_interleaved = true;
+  model.ignore({"interleave_moe_layer_step"}); // what the tensors say too
+  return gguf_expert_decoder(model, d, experts_from_gguf(model, d));
 }
 
 } // namespace quern

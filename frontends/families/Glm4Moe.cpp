@@ -2,8 +2,6 @@
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
-#include <vector>
-
 namespace quern {
 
 recipe::Decoder glm4_moe_from_hf(ModelReader &model) {
@@ -29,15 +27,9 @@ recipe::Decoder glm4_moe_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder glm4_moe_from_gguf(ModelReader &model) {
-  Dense d = dense_from_gguf(model, {.experts = true});
+  Dense d = dense_from_gguf(model, {.experts = true, .further = true});
   d.family = "glm4_moe";
-  // block_count counts layers behind the last too, which guess further tokens.
-  const int64_t further = model.integer("nextn_predict_layers", 0, d.layers - 1, 0);
-  d.layers -= further;
-  for (std::vector<int64_t> *each : {&d.layer_mlp, &d.layer_heads, &d.layer_kv_heads})
-    if (!each->empty())
-      each->resize(static_cast<size_t>(d.layers));
-  model.leave_out_layers("blk.", d.layers, further);
+  leave_out_further_layers(model, d);
   if (model.has_tensor("blk.0.attn_q_norm.weight"))
     d.qk_norm = QkNorm::Head;
   DenseNames names = kGgufDenseNames;

@@ -21,15 +21,8 @@ recipe::Decoder granite_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model);
   d.family = "granite";
   d.rope_interleaved = true; // as in llama
-  // 0 is "none" of these. `finetuned` says here whether positions are rotated at all.
-  const auto scale = [&](const char *key) {
-    const double value = model.number(key, -1e9, 1e9, 0.0);
-    return value == 0 ? 1 : value;
-  };
-  d.embedding_scale = scale("embedding_scale");
-  d.residual_scale = scale("residual_scale");
-  d.attention_scale = model.number("attention.scale", 0, 1e9, 0.0);
-  d.logit_scale = 1 / model.number("logit_scale", 1e-9, 1e9);
+  read_gguf_multipliers(model, d);
+  // Which says here whether positions are rotated at all.
   if (!model.boolean("rope.scaling.finetuned", true))
     d.layer_ropes.assign(static_cast<size_t>(d.layers), recipe::kNoRope);
   return gguf_decoder(model, d);

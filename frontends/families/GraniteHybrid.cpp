@@ -1,8 +1,9 @@
 // Granite 4: Mamba-2 in most layers, attention in the others, with Granite's multipliers; its
 // larger models have Granite MoE's experts beside each layer's MLP.
-#include "frontends/families/Experts.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <utility>
 #include <vector>
@@ -69,6 +70,31 @@ recipe::Decoder granitemoehybrid_from_hf(ModelReader &model) {
                   bias);
       decoder.layers[static_cast<size_t>(i)].sublayers[0].block = mixer;
     }
+  return decoder;
+}
+
+/// llama.cpp's architecture of Bamba, too, whose positions are rotated and whose multipliers are 1.
+recipe::Decoder granitemoehybrid_from_gguf(ModelReader &model) {
+  const std::vector<bool> recurrent = layers_without_kv_heads(model);
+  const bool sparse = model.integer("expert_count", 0, recipe::kMaxExperts, 0) > 0;
+  Dense d = dense_from_gguf(model, {.experts = true, .recurrent = recurrent});
+  const bool rotates = model.boolean("rope.scaling.finetuned", true);
+  d.family = rotates && !model.has("residual_scale") ? "bamba" : "granitemoehybrid";
+  d.rope_interleaved = true; // as in llama
+  read_gguf_multipliers(model, d);
+  if (!rotates)
+    d.layer_ropes.assign(static_cast<size_t>(d.layers), recipe::kNoRope);
+  // Without experts the MLP is what is called shared beside them.
+  if (const auto up = model.tensor_shape("blk.0.ffn_up.weight"); !sparse && up && up->size() == 2)
+    d.mlp = up->front();
+  recipe::Decoder decoder =
+      sparse ? gguf_expert_decoder(model, d, experts_from_gguf(model, d)) : gguf_decoder(model, d);
+  model.ignore({"expert_used_count", "expert_shared_feed_forward_length"});
+  recipe::Mamba2 mixer = mamba2_sizes_from_gguf(model);
+  put_recurrent(decoder, recurrent, [&](int64_t layer) {
+    name_gguf_mamba2(model, mixer, layer, d.hidden, d.eps);
+    return mixer;
+  });
   return decoder;
 }
 

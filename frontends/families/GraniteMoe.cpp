@@ -30,14 +30,7 @@ recipe::Decoder granitemoe_from_gguf(ModelReader &model) {
   Dense d = dense_from_gguf(model, {.experts = true});
   d.family = "granitemoe";
   d.rope_interleaved = true; // as in llama
-  const auto scale = [&](const char *key) {
-    const double value = model.number(key, -1e9, 1e9, 0.0);
-    return value == 0 ? 1 : value;
-  };
-  d.embedding_scale = scale("embedding_scale");
-  d.residual_scale = scale("residual_scale");
-  d.attention_scale = model.number("attention.scale", 0, 1e9, 0.0);
-  d.logit_scale = 1 / model.number("logit_scale", 1e-9, 1e9);
+  read_gguf_multipliers(model, d);
   return gguf_expert_decoder(model, d, experts_from_gguf(model, d));
 }
 

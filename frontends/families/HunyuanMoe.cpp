@@ -1,5 +1,5 @@
 // Hunyuan (MoE): Hunyuan with experts beside a shared one, as wide as the MLPs of the dense models.
-#include "frontends/families/Experts.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
 namespace quern {
@@ -35,6 +35,14 @@ recipe::Decoder hunyuan_moe_from_hf(ModelReader &model) {
     put_experts(decoder, d, e, names);
   }
   return decoder;
+}
+
+recipe::Decoder hunyuan_moe_from_gguf(ModelReader &model) {
+  Dense d = dense_from_gguf(model, {.experts = true});
+  d.family = "hunyuan_v1_moe";
+  d.qk_norm = QkNorm::Head;
+  d.qk_norm_after_rope = true;
+  return gguf_expert_decoder(model, d, experts_from_gguf(model, d));
 }
 
 } // namespace quern

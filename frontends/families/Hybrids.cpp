@@ -154,4 +154,40 @@ recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &default
   return m;
 }
 
+namespace {
+
+/// `each` of a key head's columns, from `offset` on, of the `stride` that the stored projection
+/// has.
+recipe::Linear of_key_heads(const recipe::DeltaNet &m, int64_t hidden, const std::string &module,
+                            int64_t offset, int64_t each, int64_t stride) {
+  return {.module = module,
+          .in = hidden,
+          .out = m.key_heads * each,
+          .rows = {m.key_heads * stride, offset, each, stride}};
+}
+
+} // namespace
+
+void project_qkvz_by_key_head(recipe::DeltaNet &m, int64_t hidden, const std::string &module) {
+  const int64_t key = m.key_dim, value = m.value_heads / m.key_heads * m.value_dim;
+  const int64_t stride = 2 * (key + value);
+  m.projections = {of_key_heads(m, hidden, module, 0, key, stride),
+                   of_key_heads(m, hidden, module, key, key, stride),
+                   of_key_heads(m, hidden, module, 2 * key, value, stride)};
+  m.z = of_key_heads(m, hidden, module, 2 * key + value, value, stride);
+}
+
+void project_ba_by_key_head(recipe::DeltaNet &m, int64_t hidden, const std::string &module) {
+  const int64_t share = m.value_heads / m.key_heads;
+  m.b = of_key_heads(m, hidden, module, 0, share, 2 * share);
+  m.decay = of_key_heads(m, hidden, module, share, share, 2 * share);
+}
+
+void gate_attention(recipe::Attention &a) {
+  const int64_t queries = a.heads * a.head_dim, d = a.head_dim;
+  a.q.rows = {2 * queries, 0, d, 2 * d};
+  a.gate = a.q;
+  a.gate->rows.offset = d;
+}
+
 } // namespace quern

@@ -58,6 +58,13 @@ struct DeltaDefaults {
 /// projections are left empty.
 recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &defaults);
 
+/// Makes projections of a stored one that has [q, k, v, z], or [b, a], of each key head in turn.
+void project_qkvz_by_key_head(recipe::DeltaNet &mixer, int64_t hidden, const std::string &module);
+void project_ba_by_key_head(recipe::DeltaNet &mixer, int64_t hidden, const std::string &module);
+
+/// Queries lie beside the gates of their heads: [query, gate] in each.
+void gate_attention(recipe::Attention &attention);
+
 } // namespace quern
 
 #endif // QUERN_FRONTENDS_FAMILIES_HYBRIDS_H

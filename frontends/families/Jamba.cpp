@@ -1,8 +1,9 @@
 // Jamba (Lieber et al., 2024): Mamba, which norms dt, B and C, in most layers, attention without
 // positions in the others, and experts in the place of some layers' MLPs.
-#include "frontends/families/Experts.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -94,6 +95,24 @@ recipe::Decoder jamba_from_hf(ModelReader &model) {
     mixer.c_norm = {mixer.module + ".c_layernorm", mixer.state, d.eps};
     decoder.layers[static_cast<size_t>(i)].sublayers[0].block = mixer;
   }
+  return decoder;
+}
+
+recipe::Decoder jamba_from_gguf(ModelReader &model) {
+  const std::vector<bool> recurrent = layers_without_kv_heads(model);
+  // One expert is an MLP.
+  const bool sparse = model.integer("expert_count", 0, recipe::kMaxExperts, 0) > 1;
+  Dense d = dense_from_gguf(model, {.rope = std::nullopt, .experts = true, .recurrent = recurrent});
+  d.family = "jamba";
+  recipe::Decoder decoder =
+      sparse ? gguf_expert_decoder(model, d, experts_from_gguf(model, d, {.normalize = false}))
+             : gguf_decoder(model, d);
+  model.ignore({"expert_used_count"});
+  recipe::Mamba1 mixer = mamba1_from_gguf(model);
+  put_recurrent(decoder, recurrent, [&](int64_t layer) {
+    name_gguf_mamba1(model, mixer, layer, d.hidden, d.eps);
+    return mixer;
+  });
   return decoder;
 }
 

@@ -49,9 +49,46 @@ recipe::Mla latent_attention(ModelReader &model, const Dense &d, int64_t default
   return m;
 }
 
+recipe::Mla latent_from_gguf(ModelReader &model, const Dense &d) {
+  recipe::Mla m{.module = "blk.*.attn", .heads = d.heads, .rotary = d.head_dim};
+  m.latent = model.integer("attention.kv_lora_rank", 1, kMaxWidth);
+  // Where it is split, key_length and value_length are those of what is cached.
+  const bool split = model.has("attention.key_length_mla");
+  const std::string suffix = split ? "_mla" : "";
+  const int64_t head = model.integer("attention.key_length" + suffix, 1, kMaxHeadDim);
+  m.values = model.integer("attention.value_length" + suffix, 1, kMaxHeadDim);
+  model.ignore({"attention.key_length", "attention.value_length", "attention.head_count_kv"});
+  m.plain = head - m.rotary;
+  if (m.plain < 1) {
+    model.wrong_size("attention.key_length" + suffix,
+                     absl::StrCat("of ", head, " columns of a head, ", m.rotary, " are rotated"));
+    m.plain = 1;
+  }
+  const int64_t queries = m.heads * (m.plain + m.rotary);
+  if (const int64_t latent = model.integer("attention.q_lora_rank", 0, kMaxWidth, 0)) {
+    m.q_latent = {"blk.*.attn_q_a", d.hidden, latent};
+    m.q_latent_norm = {"blk.*.attn_q_a_norm", latent, d.eps};
+    m.q = {"blk.*.attn_q_b", latent, queries};
+  } else {
+    m.q = {"blk.*.attn_q", d.hidden, queries};
+  }
+  m.kv = {"blk.*.attn_kv_a_mqa", d.hidden, m.latent + m.rotary};
+  m.kv_norm = {"blk.*.attn_kv_a_norm", m.latent, d.eps};
+  if (split) {
+    m.key_module = "blk.*.attn_k_b";
+    m.value_module = "blk.*.attn_v_b";
+  } else {
+    m.expand = {"blk.*.attn_kv_b", m.latent, m.heads * (m.plain + m.values)};
+  }
+  m.o = {"blk.*.attn_output", m.heads * m.values, d.hidden};
+  m.scale = 1 / std::sqrt(static_cast<double>(m.plain + m.rotary));
+  return m;
+}
+
 recipe::Mla latent_of_layer(recipe::Mla m, int64_t layer) {
   const auto name = [&](std::string &module) { module = recipe::layer_name(module, layer); };
-  name(m.module);
+  for (std::string *module : {&m.module, &m.key_module, &m.value_module})
+    name(*module);
   if (m.q_latent)
     name(m.q_latent->module);
   if (m.q_latent_norm)

@@ -14,6 +14,9 @@ namespace quern {
 /// missing, 0: queries are made of the stream itself, as where it is null.
 recipe::Mla latent_attention(ModelReader &model, const Dense &dense, int64_t default_queries);
 
+/// The same of GGUF, where what expands latents is split in two; older files have it in one.
+recipe::Mla latent_from_gguf(ModelReader &model, const Dense &dense);
+
 /// The layer's own, of what has templates for names.
 recipe::Mla latent_of_layer(recipe::Mla attention, int64_t layer);
 

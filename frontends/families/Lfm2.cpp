@@ -1,9 +1,10 @@
 // LFM2 (Liquid AI, 2025): gated short convolutions in most layers, attention in the others;
 // in LFM2-MoE experts in the place of MLPs but for the first layers.
 #include "frontends/families/Dense.h"
-#include "frontends/families/Experts.h"
+#include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <algorithm>
 
@@ -41,10 +42,18 @@ Dense read_dense(ModelReader &model, const char *mlp) {
   return d;
 }
 
+recipe::ShortConv short_conv(std::string module, int64_t hidden, int64_t kernel, bool bias) {
+  recipe::ShortConv mixer{.channels = hidden, .kernel = kernel, .conv_bias = bias};
+  mixer.conv = module + ".conv";
+  mixer.in = {module + ".in_proj", hidden, 3 * hidden, bias};
+  mixer.out = {module + ".out_proj", hidden, hidden, bias};
+  mixer.module = std::move(module);
+  return mixer;
+}
+
 recipe::Decoder lfm2(ModelReader &model, const Dense &d, const std::vector<size_t> &missing) {
-  recipe::ShortConv mixer{.channels = d.hidden};
-  mixer.kernel = model.integer("conv_L_cache", 2, kMaxKernel, 3);
-  mixer.conv_bias = model.boolean("conv_bias", false);
+  const int64_t kernel = model.integer("conv_L_cache", 2, kMaxKernel, 3);
+  const bool bias = model.boolean("conv_bias", false);
   const std::vector<size_t> kinds =
       read_layer_kinds(model, d.layers, {{"conv"}, {"full_attention"}}, missing);
   DenseNames names = kHfDenseNames;
@@ -59,15 +68,28 @@ recipe::Decoder lfm2(ModelReader &model, const Dense &d, const std::vector<size_
   names.up = "model.layers.*.feed_forward.w3";
   names.down = "model.layers.*.feed_forward.w2";
   recipe::Decoder decoder = dense_decoder(model, d, names);
-  for (int64_t i = 0; i < d.layers; ++i) {
-    if (kinds[static_cast<size_t>(i)] == 1)
-      continue;
-    mixer.module = recipe::layer_name("model.layers.*.conv", i);
-    mixer.conv = mixer.module + ".conv";
-    mixer.in = {mixer.module + ".in_proj", d.hidden, 3 * d.hidden, mixer.conv_bias};
-    mixer.out = {mixer.module + ".out_proj", d.hidden, d.hidden, mixer.conv_bias};
-    decoder.layers[static_cast<size_t>(i)].sublayers[0].block = mixer;
-  }
+  for (int64_t i = 0; i < d.layers; ++i)
+    if (kinds[static_cast<size_t>(i)] == 0)
+      decoder.layers[static_cast<size_t>(i)].sublayers[0].block =
+          short_conv(recipe::layer_name("model.layers.*.conv", i), d.hidden, kernel, bias);
+  return decoder;
+}
+
+recipe::Decoder from_gguf(ModelReader &model, const char *family, bool sparse) {
+  const std::vector<bool> recurrent = layers_without_kv_heads(model);
+  Dense d = dense_from_gguf(model, {.windows = true, .experts = sparse, .recurrent = recurrent});
+  d.family = family;
+  d.qk_norm = QkNorm::Head;
+  read_gguf_windows(model, d, /*pattern=*/0);
+  DenseNames names = kGgufDenseNames;
+  names.final_norm = "token_embd_norm";
+  recipe::Decoder decoder = sparse
+                                ? gguf_expert_decoder(model, d, experts_from_gguf(model, d), names)
+                                : gguf_decoder(model, d, names);
+  const int64_t kernel = model.integer("shortconv.l_cache", 2, kMaxKernel);
+  put_recurrent(decoder, recurrent, [&](int64_t layer) {
+    return short_conv(recipe::layer_name("blk.*.shortconv", layer), d.hidden, kernel, false);
+  });
   return decoder;
 }
 
@@ -114,6 +136,12 @@ recipe::Decoder lfm2_moe_from_hf(ModelReader &model) {
                .up = "model.layers.*.feed_forward.experts.#.w3.weight",
                .down = "model.layers.*.feed_forward.experts.#.w2.weight"});
   return decoder;
+}
+
+recipe::Decoder lfm2_from_gguf(ModelReader &model) { return from_gguf(model, "lfm2", false); }
+
+recipe::Decoder lfm2_moe_from_gguf(ModelReader &model) {
+  return from_gguf(model, "lfm2_moe", true);
 }
 
 } // namespace quern

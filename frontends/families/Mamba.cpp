@@ -5,6 +5,7 @@
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
 #include "frontends/families/Hybrids.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -98,28 +99,15 @@ recipe::Decoder mamba_from_gguf(ModelReader &model) {
   const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   const int64_t layers = model.layers("block_count");
 
-  recipe::Mamba1 m;
-  m.inner = model.integer("ssm.inner_size", 1, kMaxWidth);
-  m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
-  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
-  m.rank = model.integer("ssm.time_step_rank", 1, kMaxWidth);
+  recipe::Mamba1 m = mamba1_from_gguf(model);
   const bool norms = model.boolean("ssm.dt_b_c_rms", false);
   if (norms)
     decoder.family = "falcon_mamba";
-  m.conv_bias = model.has_tensor("blk.0.ssm_conv1d.bias");
-  m.a_is_log = false;
   // What such a model does not have, and converters write as 0.
   model.ignore({"feed_forward_length", "attention.head_count", "attention.layer_norm_epsilon"});
 
   for (int64_t i = 0; i < layers; ++i) {
-    m.module = recipe::layer_name("blk.*.ssm", i);
-    m.conv = m.module + "_conv1d";
-    m.a = m.module + "_a";
-    m.d = m.module + "_d";
-    m.in_proj = {m.module + "_in", hidden, 2 * m.inner};
-    m.x_proj = {m.module + "_x", m.inner, m.rank + 2 * m.state};
-    m.dt_proj = {m.module + "_dt", m.rank, m.inner, /*bias=*/true};
-    m.out_proj = {m.module + "_out", m.inner, hidden};
+    name_gguf_mamba1(model, m, i, hidden, eps);
     if (norms) {
       m.dt_norm = plain_norm(m.module + "_dt_norm", m.rank, eps);
       m.b_norm = plain_norm(m.module + "_b_norm", m.state, eps);

@@ -4,6 +4,7 @@
 #include "frontends/families/Dense.h"
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
+#include "frontends/families/HybridsGguf.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -90,39 +91,13 @@ recipe::Decoder mamba2_from_gguf(ModelReader &model) {
   const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   const int64_t layers = model.layers("block_count");
 
-  recipe::Mamba2 m;
-  m.heads = model.integer("ssm.time_step_rank", 1, kMaxHeads);
-  const int64_t inner = model.integer("ssm.inner_size", 1, kMaxWidth);
-  if (inner % m.heads)
-    model.problem("ssm.inner_size",
-                  absl::StrCat(m.heads, " heads (ssm.time_step_rank) do not divide ", inner));
-  m.head_dim = inner / m.heads;
-  m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
-  m.groups = model.integer("ssm.group_count", 1, kMaxHeads);
-  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
-  if (m.heads % m.groups)
-    model.problem("ssm.group_count",
-                  absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
-  m.conv_bias = model.has_tensor("blk.0.ssm_conv1d.bias");
-  m.a_is_log = false;
+  recipe::Mamba2 m = mamba2_sizes_from_gguf(model);
   // What such a model does not have, and converters write as 0.
   model.ignore({"feed_forward_length", "attention.head_count", "attention.layer_norm_epsilon"});
 
   for (int64_t i = 0; i < layers; ++i) {
-    auto name = [&](const char *name_template) { return recipe::layer_name(name_template, i); };
-    m.module = name("blk.*.ssm");
-    m.conv = m.module + "_conv1d";
-    m.dt_bias = m.module + "_dt.bias";
-    m.a = m.module + "_a";
-    m.d = m.module + "_d";
-    m.in_proj = {m.module + "_in", hidden, m.inner() + m.conv_channels() + m.heads};
-    m.out_proj = {m.module + "_out", m.inner(), hidden};
-    m.norm = {.module = m.module + "_norm",
-              .size = m.inner(),
-              .eps = eps,
-              .group = m.inner() / m.groups,
-              .heads = m.groups};
-    decoder.layers.push_back({{{{name("blk.*.attn_norm"), hidden, eps}, m}}});
+    name_gguf_mamba2(model, m, i, hidden, eps);
+    decoder.layers.push_back({{{{recipe::layer_name("blk.*.attn_norm", i), hidden, eps}, m}}});
   }
   decoder.final_norm = {"output_norm", hidden, eps};
   decoder.head = {head_module(model, /*tied=*/true, decoder.embedding, "output"), hidden,

@@ -12,14 +12,6 @@ namespace quern {
 
 namespace {
 
-/// Queries lie beside the gates of their heads: [query, gate] in each.
-void gate_attention(recipe::Attention &a) {
-  const int64_t queries = a.heads * a.head_dim, d = a.head_dim;
-  a.q.rows = {2 * queries, 0, d, 2 * d};
-  a.gate = a.q;
-  a.gate->rows.offset = d;
-}
-
 /// What both have.
 struct Hybrid {
   Dense dense;
@@ -80,26 +72,10 @@ void project_apart(recipe::DeltaNet &mixer, int64_t hidden) {
   mixer.z = {m + ".in_proj_z", hidden, mixer.values()};
 }
 
-/// Two, which have [q, k, v, z] and [b, a] of each key head in turn.
+/// Two.
 void project_by_key_head(recipe::DeltaNet &mixer, int64_t hidden) {
-  const int64_t key = mixer.key_dim, share = mixer.value_heads / mixer.key_heads;
-  const int64_t value = share * mixer.value_dim;
-  int64_t offset = 0;
-  const auto part = [&](const char *module, int64_t each, int64_t stride) {
-    recipe::Linear l{.module = mixer.module + module,
-                     .in = hidden,
-                     .out = mixer.key_heads * each,
-                     .rows = {mixer.key_heads * stride, offset, each, stride}};
-    offset += each;
-    return l;
-  };
-  const int64_t stride = 2 * (key + value);
-  for (const int64_t each : {key, key, value})
-    mixer.projections.push_back(part(".in_proj_qkvz", each, stride));
-  mixer.z = part(".in_proj_qkvz", value, stride);
-  offset = 0;
-  mixer.b = part(".in_proj_ba", share, 2 * share);
-  mixer.decay = part(".in_proj_ba", share, 2 * share);
+  project_qkvz_by_key_head(mixer, hidden, mixer.module + ".in_proj_qkvz");
+  project_ba_by_key_head(mixer, hidden, mixer.module + ".in_proj_ba");
 }
 
 } // namespace

@@ -355,7 +355,7 @@ recipe::Rope rope_from_gguf(ModelReader &model, int64_t dim, int64_t max_positio
       yarn.slow = model.number("rope.scaling.yarn_beta_slow", 1 / kMaxFactor, kMaxFactor, 1.0);
       // DeepSeek's mscale_all_dim, over an mscale of 1.
       if (double weight = model.number("rope.scaling.yarn_log_multiplier", 0, kMaxFactor, 0.0))
-        scale /= yarn_attention(factor, weight);
+        scale = keys.yarn_of_scores ? 1 : scale / yarn_attention(factor, weight);
       model.ignore({"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"});
     }
     yarn.apply(frequencies);

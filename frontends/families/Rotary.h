@@ -49,6 +49,8 @@ struct GgufRopeKeys {
   bool scaled = true;     ///< rope.scaling.* and the tensors of factors are of this rope
   bool yarn_keys = false; ///< rope.scaling.yarn_* are read
   bool alpha = false;     ///< rope.scaling.alpha stretches the base
+  /// Where rope.scaling.yarn_log_multiplier is there, YaRN's temperature is the scores' alone.
+  bool yarn_of_scores = false;
 };
 /// The base of layers that slide, where they have their own.
 inline constexpr const char *kSlidingRopeBase = "rope.freq_base_swa";

@@ -133,6 +133,7 @@ private:
 
 StoredTensors stored_tensors(const GgufFile &file) {
   StoredTensors stored;
+  stored.ones_mean_nothing = true; // llama.cpp's quantizer drops the first, if they are
   for (const auto &mapped : file.files())
     stored.store.add(mapped);
   for (const Tensor &tensor : file.tensors())

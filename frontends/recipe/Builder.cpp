@@ -120,7 +120,7 @@ Value Writer::norm_weight(const Norm &n) {
       heads.push_back(weight(n.module + ".norms." + std::to_string(h) + ".weight"));
     w = WeightConcatOp::create(b_, loc_, weight_type(heads.front(), {n.size}), heads);
   } else {
-    w = weight(n.module + ".weight");
+    w = weight(n.tensor());
     if (n.heads)
       w = WeightReshapeOp::create(b_, loc_, weight_type(w, {n.size}), w);
   }

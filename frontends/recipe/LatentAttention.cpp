@@ -1,5 +1,6 @@
 // The IR of latent attention, absorbed (Recipe.h).
 #include "frontends/recipe/Writer.h"
+#include "ir/formats/Format.h"
 
 using namespace mlir;
 
@@ -49,11 +50,17 @@ Value Writer::operator()(const Mla &m) {
     auto of_heads = [&](int64_t offset, int64_t cols) -> Value {
       const Rows rows = {m.heads * (m.plain + m.values), offset, cols, m.plain + m.values};
       Value taken = rows_of(rows, stored, {m.heads * cols, m.latent});
-      return WeightReshapeOp::create(b_, loc_, weight_type(stored, {m.heads, cols, m.latent}),
+      return WeightReshapeOp::create(b_, loc_, weight_type(taken, {m.heads, cols, m.latent}),
                                      taken);
     };
-    keys = WeightTransposeOp::create(b_, loc_, weight_type(stored, {m.heads, m.latent, m.plain}),
-                                     of_heads(0, m.plain));
+    keys = of_heads(0, m.plain);
+    // Blocks of numbers cannot be transposed, and block-diagonal matrices multiply floats anyway.
+    if (const formats::Format *format =
+            formats::find_format(cast<WeightType>(keys.getType()).getFormat().getValue());
+        format && format->block() > 1)
+      keys = map("scale", keys, f32(1));
+    keys =
+        WeightTransposeOp::create(b_, loc_, weight_type(keys, {m.heads, m.latent, m.plain}), keys);
     values = of_heads(m.plain, m.values);
   } else {
     keys = weight(m.key_module + ".weight");

@@ -163,14 +163,20 @@ Value Writer::operator()(const DeltaNet &m) {
   // Queries are scaled as attention's are.
   const double root = 1 / std::sqrt(double(m.key_dim));
   Value q = unit(qkv[0], m.key_dim, m.l2_eps, root), k = unit(qkv[1], m.key_dim, m.l2_eps);
+  const int64_t share = m.tiled ? m.value_heads / m.key_heads : 1;
+  if (share > 1) {
+    at(m.module);
+    q = concat(llvm::SmallVector<Value>(static_cast<size_t>(share), q), 1);
+    k = concat(llvm::SmallVector<Value>(static_cast<size_t>(share), k), 1);
+  }
   beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);
   dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
-  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a)),
-                                             m.key_decay ? m.key_dim : 1));
+  Value a = m.a_is_log ? map("neg_exp", weight(m.a)) : weight(m.a);
+  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, a, m.key_decay ? m.key_dim : 1));
   Value memory =
       state(m.module + ".memory", StateKind::recurrent, {m.value_heads, m.key_dim, m.value_dim});
   Value y = linear_recurrence({.r = q, .k = k, .v = qkv[2], .decay = decay, .beta = beta}, memory,
-                              m.key_heads, m.key_decay ? DecayKind::key : DecayKind::head);
+                              m.key_heads * share, m.key_decay ? DecayKind::key : DecayKind::head);
   y = norm(m.norm, y);
   at(m.module);
   return linear(m.out, gated(m.gate_activation, z, y));

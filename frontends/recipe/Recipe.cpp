@@ -57,9 +57,9 @@ public:
       for (int64_t h = 0; h < n.heads; ++h)
         add(absl::StrCat(n.module, ".norms.", h, ".weight"), {n.size / n.heads}, init);
     else if (n.weight && n.heads)
-      add(n.module + ".weight", {n.heads, n.size / n.heads}, init);
+      add(n.tensor(), {n.heads, n.size / n.heads}, init);
     else if (n.weight)
-      add(n.module + ".weight", {n.size}, init);
+      add(n.tensor(), {n.size}, init);
     if (n.bias)
       add(n.module + ".bias", {n.size}, {0, 0.1});
   }
@@ -113,7 +113,7 @@ public:
       linear(*m.decay_latent);
     linear(m.decay);
     add(m.dt_bias, {m.decay.out}, {-3, 1});
-    add(m.a, {m.value_heads}, {1, 0.5});
+    add(m.a, {m.value_heads}, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5});
     if (m.a_padded)
       out_.back().stored = {1, 1, m.value_heads, 1};
     if (m.z_latent)

@@ -117,6 +117,9 @@ struct Norm {
   /// `module.norms.H.weight` where `apart`.
   int64_t heads = 0;
   bool apart = false;
+  bool bare = false; ///< the weight is called as the module is
+
+  std::string tensor() const { return bare ? module : module + ".weight"; }
 };
 
 /// Rotary positions: the frequencies with every scaling applied.
@@ -232,9 +235,13 @@ struct DeltaNet {
     int64_t channels = 0;
   };
   std::string module{};
-  std::string dt_bias{}, a{}; ///< tensors; `a` holds log(-A)
+  std::string dt_bias{}, a{}; ///< tensors
+  bool a_is_log = true;       ///< `a` holds log(-A); else A itself
   int64_t key_heads = 0, value_heads = 0;
   int64_t key_dim = 0, value_dim = 0;
+  /// Value head h reads key head h % key_heads, as llama.cpp has them; else those of a key head lie
+  /// side by side.
+  bool tiled = false;
   int64_t kernel = 0;                ///< of the convolutions
   std::vector<Linear> projections{}; ///< of q, k and v: one, or three
   std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them

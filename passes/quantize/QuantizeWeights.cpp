@@ -136,11 +136,13 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
   }
 
   std::string formatOfMatrix(FusedOp fused, WeightType type) {
+    const bool summed = fused.anchorFacts().matrix.summed;
+    const formats::Format *stored = formats::find_format(type.getFormat().getValue());
+    // A router of integers would multiply integers: one that is kept keeps its values, as floats.
+    if (summed && (!target.empty() || (stored && !stored->is_float())) && computesChoice(fused))
+      return kPlain.str();
     if (target.empty())
       return type.getFormat().str();
-    const bool summed = fused.anchorFacts().matrix.summed;
-    if (summed && computesChoice(fused))
-      return kPlain.str();
     const bool sensitive = !summed || computesResult(fused);
     return sensitive && isInt4(target) ? kSensitive.str() : target;
   }

@@ -16,6 +16,9 @@ struct GgufForm {
   bool fuse_qkv = false;   ///< queries, keys and values in one tensor
   bool lists = false;      ///< numbers of heads and widths as lists, with an entry a layer
   bool wide_layer = false; ///< layer 1 has a kv head for each head, copies, and a wider MLP, zeros
+  bool unsplit_latent = false; ///< what expands latents in one tensor, as converters of 2024 had it
+  bool fused_qkvz = false;     ///< Qwen3-Next's rows as Hugging Face's files have them
+  bool drop_ones = false;      ///< leading dimensions of 1, as llama.cpp's quantizer does
   bool no_expert_width = false; ///< no expert_feed_forward_length, as converters of 2024 had it
 };
 

@@ -127,7 +127,25 @@ constexpr const char *kConverted[] = {"llama",
                                       "glm4_moe-groups",
                                       "dbrx",
                                       "minimax_m2",
-                                      "gpt_oss-truncate"};
+                                      "gpt_oss-truncate",
+                                      "jamba",
+                                      "falcon_h1",
+                                      "falcon_h1-multipliers-no-bias",
+                                      "granitemoehybrid",
+                                      "granitemoehybrid-rope",
+                                      "granitemoehybrid-experts",
+                                      "nemotron_h",
+                                      "nemotron_h-latent-no-bias",
+                                      "lfm2",
+                                      "qwen3_next",
+                                      "qwen3_5_text",
+                                      "kimi_linear-as-wide",
+                                      "deepseek_v2-dense",
+                                      "deepseek_v2-yarn",
+                                      "deepseek_v3-dense",
+                                      "deepseek_v3-groups",
+                                      "ernie4_5_moe",
+                                      "hunyuan_v1_moe"};
 
 class GgufGolden : public GgufImport, public testing::WithParamInterface<const char *> {};
 
@@ -141,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
                          });
 
 TEST(GgufGoldens, CoverEveryArchitecture) {
-  std::set<std::string> covered = {"mistral3", "rwkv6", "rwkv7"}; // below
+  std::set<std::string> covered = {"mistral3", "nemotron_h", "lfm2moe", "rwkv6", "rwkv7"}; // below
   for (const char *name : kConverted)
     covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
   EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
@@ -209,6 +227,50 @@ TEST_F(GgufImport, ReadsFusedProjections) {
   auto model = import_model(folder_.path("m.gguf"), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
   expect_logits(*model->module, golden);
+}
+
+// Nemotron-H is two architectures, of which one has experts.
+TEST_F(GgufImport, ReadsNemotronHWithoutExperts) { expect_same("nemotron_h-dense", "nemotron_h"); }
+
+// What the other forms of a file leave as it is: rows of queries, keys, values and gates that lie
+// together, latents that are expanded by one tensor, and dimensions of 1 that are dropped.
+TEST_F(GgufImport, ReadsFilesOfOtherConverters) {
+  const std::pair<const char *, GgufForm> cases[] = {
+      {"qwen3_next", {.fused_qkvz = true}},
+      {"deepseek_v2-yarn", {.unsplit_latent = true}},
+      {"kimi_linear-as-wide", {.drop_ones = true}},
+      {"granitemoehybrid", {.drop_ones = true}},
+  };
+  for (const auto &[name, form] : cases) {
+    SCOPED_TRACE(name);
+    json golden = read_golden(name);
+    folder_.write("m.gguf", to_gguf(golden, "", form).bytes());
+    EXPECT_THAT(check_model(folder_.path("m.gguf")), IsEmpty());
+    mlir::MLIRContext context;
+    auto model = import_model(folder_.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    expect_logits(*model->module, golden);
+  }
+}
+
+// Groups of DeepSeek-V2's experts count their best one, which llama.cpp does not do: it is said.
+TEST_F(GgufImport, SaysHowDeepSeekV2ChoosesGroups) {
+  write(read_golden("deepseek_v2-groups"), "", {});
+  mlir::MLIRContext context;
+  auto model = import_model(folder_.path("m.gguf"), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(model->notes, Contains(HasSubstr("llama.cpp counts the two best")));
+  expect_logits(*model->module, read_golden("deepseek_v2-groups"));
+}
+
+// LFM2's architecture with experts, here in no layer.
+TEST_F(GgufImport, ReadsLfm2Moe) {
+  expect_same("lfm2", "lfm2moe", [](GgufWriter &w) {
+    w.u32("lfm2moe.expert_count", 4)
+        .u32("lfm2moe.expert_used_count", 2)
+        .u32("lfm2moe.expert_gating_func", 2)
+        .u32("lfm2moe.leading_dense_block_count", 3);
+  });
 }
 
 // Without expert_feed_forward_length, the width of experts is what their tensors have.

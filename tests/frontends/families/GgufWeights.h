@@ -29,6 +29,15 @@ inline void stack(Weights &all, uint64_t index, const Weights &w) {
             all.values.begin() + static_cast<int64_t>(index * w.values.size()));
 }
 
+/// Row r becomes what row from(r) was.
+template <typename From> void permute_rows(Weights &w, From from) {
+  const std::vector<float> old = w.values;
+  const uint64_t cols = w.cols();
+  for (uint64_t row = 0; row < w.shape[0]; ++row)
+    std::copy_n(old.begin() + static_cast<int64_t>(from(row) * cols), cols,
+                w.values.begin() + static_cast<int64_t>(row * cols));
+}
+
 /// Transposes each matrix of a stack.
 inline void transpose_each(Weights &w) {
   const std::vector<float> old = w.values;

@@ -177,10 +177,18 @@ CASES = {
     "deepseek_v3-dense-yarn": (dense("deepseek_v3", **LATENT, attention_bias=True, rope_interleave=False, **rope(
         rope_type="yarn", factor=8.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5, mscale=0.7,
         mscale_all_dim=1.3)), {}),
-    "deepseek_v3-groups": (dense("deepseek_v3", num_hidden_layers=2, n_shared_experts=2,
+    "deepseek_v3-null-groups": (dense("deepseek_v3", num_hidden_layers=2, n_shared_experts=2,
                                  **dict(LATENT, first_k_dense_replace=1, n_routed_experts=16, num_experts_per_tok=3,
                                         n_group=8, topk_group=4)),
                            dict(n_group=None, topk_group=None)),
+    "deepseek_v3-groups": (dense("deepseek_v3", **dict(LATENT, first_k_dense_replace=1, n_routed_experts=8, n_group=4,
+                                                       topk_group=2, num_hidden_layers=2)), {}),
+    "deepseek_v2-yarn": (dense("deepseek_v2", **dict(LATENT, q_lora_rank=None, first_k_dense_replace=1, num_hidden_layers=2),
+                               **rope(rope_type="yarn", factor=8.0, original_max_position_embeddings=8, beta_fast=4.0, beta_slow=0.5,
+                                      mscale=0.707, mscale_all_dim=0.707)), {}),
+    "deepseek_v2-groups": (dense("deepseek_v2", **dict(LATENT, first_k_dense_replace=0, num_hidden_layers=1, n_routed_experts=8,
+                                                       n_group=4, topk_group=2, topk_method="group_limited_greedy",
+                                                       routed_scaling_factor=3.0)), {}),
     "deepseek_v2-dense": (dense("deepseek_v2", **dict(LATENT, q_lora_rank=None)), {}),
     "recurrent_gemma": (dict(model_type="recurrent_gemma", vocab_size=23, hidden_size=24, intermediate_size=72, num_hidden_layers=4,
                              num_attention_heads=3, num_key_value_heads=1, lru_width=36, attention_window_size=4), {}),
@@ -213,6 +221,11 @@ CASES = {
                                     ssm_out_multiplier=0.8, attention_in_multiplier=1.2, attention_out_multiplier=0.7,
                                     key_multiplier=0.5, mlp_multipliers=[1.3, 0.6], embedding_multiplier=2.0,
                                     lm_head_multiplier=0.3, **MIXERS), {}),
+    "falcon_h1-multipliers-no-bias": (dense("falcon_h1", num_hidden_layers=1, mamba_d_ssm=48, mamba_rms_norm=True,
+                                            mamba_norm_before_gate=False, ssm_multipliers=[0.7, 1.3, 0.6, 1.2, 0.9],
+                                            ssm_in_multiplier=1.4, ssm_out_multiplier=0.8, attention_in_multiplier=1.2,
+                                            attention_out_multiplier=0.7, key_multiplier=0.5, mlp_multipliers=[1.3, 0.6],
+                                            embedding_multiplier=2.0, lm_head_multiplier=0.3, **MIXERS), {}),
     "falcon_h1-norm-first": (dense("falcon_h1", mamba_d_ssm=48, mamba_rms_norm=True, **MIXERS), {}),
     "granitemoehybrid": (dense("granitemoehybrid", num_local_experts=0, shared_intermediate_size=28,
                                layer_types=["mamba", "attention", "mamba"], **MIXERS), {}),
@@ -228,6 +241,7 @@ CASES = {
                                           mamba_proj_bias=True, mamba_conv_bias=False, tie_word_embeddings=True,
                                           rms_norm_eps=0.01)), {}),
     "nemotron_h": (dict(NEMOTRON_H), dict(layers_block_type=None, hybrid_override_pattern="M*-EM")),
+    "nemotron_h-dense": (dict(NEMOTRON_H, layers_block_type=["mamba", "attention", "mlp"]), {}),
     "nemotron_h-latent": (dict(NEMOTRON_H, n_routed_experts=8, n_group=4, topk_group=2, routed_scaling_factor=2.5,
                                moe_latent_size=12, mlp_bias=True, use_bias=True, use_conv_bias=False,
                                layers_block_type=["moe", "mamba", "attention"]), {}),
@@ -240,6 +254,8 @@ CASES = {
     "zamba2-adapters": (dense("zamba2", num_key_value_heads=6, layers_block_type=["hybrid", "mamba", "hybrid"], adapter_rank=5,
                               mamba_d_state=10, mamba_d_conv=3, n_mamba_heads=4, mamba_ngroups=2, use_mem_rope=True,
                               use_shared_attention_adapter=True, add_bias_linear=True, tie_word_embeddings=False), {}),
+    "nemotron_h-latent-no-bias": (dict(NEMOTRON_H, n_routed_experts=8, n_group=4, topk_group=2, routed_scaling_factor=2.5,
+                                       moe_latent_size=12, layers_block_type=["moe", "mamba", "attention"]), {}),
     "qwen3_5_text": (dense("qwen3_5_text", head_dim=8, layer_types=["linear_attention", "full_attention", "linear_attention"],
                            **DELTA), {}),
     "qwen3_5_text-bias": (dense("qwen3_5_text", head_dim=16, attention_bias=True, linear_conv_kernel_dim=3,
@@ -253,6 +269,8 @@ CASES = {
                                      layer_types=["full_attention", "linear_attention", "linear_attention"],
                                      **dict(DELTA, linear_num_value_heads=6)), {}),
     "kimi_linear": (dense("kimi_linear", layer_types=["linear_attention", "full_attention", "linear_attention"], **KIMI), {}),
+    "kimi_linear-as-wide": (dense("kimi_linear", layer_types=["linear_attention", "full_attention"],
+                                  **dict(KIMI, num_hidden_layers=2, linear_num_heads=6, linear_head_dim=4)), {}),
     "kimi_linear-groups": (dense("kimi_linear", **dict(KIMI, num_experts=8, num_expert_group=4, topk_group=2,
                                                        num_shared_experts=2, q_lora_rank=10, attention_bias=True,
                                                        moe_renormalize=False),
@@ -341,7 +359,7 @@ SAVED_BY_OTHERS = {"backbone.embeddings.weight": "backbone.embedding.weight"}
 
 # Families whose experts are other parameters than the tensors in files: these are what is made up, and loaded.
 BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2", "ernie4_5_moe", "hunyuan_v1_moe", "jamba",
-           "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear", "lfm2_moe", "deepseek_v3")
+           "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear", "lfm2_moe", "deepseek_v2", "deepseek_v3")
 
 
 def by_file(model):
