@@ -81,8 +81,7 @@ TEST_P(Long, StateIsConstantAndDoesNotDrift) {
     uint64_t before = 0;
     for (size_t at = 0; at < ctx; at += kStep) {
       const std::span<const int32_t> next(tokens.data() + at, kStep);
-      const absl::Status status =
-          (*engine)->step({{{.slot = *slot, .tokens = next}}}, logits);
+      const absl::Status status = (*engine)->step({{{.slot = *slot, .tokens = next}}}, logits);
       ASSERT_TRUE(status.ok()) << status;
       if (at == 2 * kStep)
         before = resident();

@@ -175,12 +175,12 @@ inline nlohmann::json small_mamba2() {
 
 /// An RWKV-7 of 96 channels: its states are two windows of one row, and a matrix, in each layer.
 inline nlohmann::json small_rwkv7() {
-  return {{"model_type", "rwkv7"},       {"architectures", {"RWKV7ForCausalLM"}},
-          {"vocab_size", 211},           {"hidden_size", 96},
-          {"num_hidden_layers", 2},      {"head_dim", 32},
-          {"intermediate_size", 160},    {"decay_low_rank_dim", 16},
-          {"gate_low_rank_dim", 24},     {"a_low_rank_dim", 16},
-          {"v_low_rank_dim", 8},         {"tie_word_embeddings", false}};
+  return {{"model_type", "rwkv7"},    {"architectures", {"RWKV7ForCausalLM"}},
+          {"vocab_size", 211},        {"hidden_size", 96},
+          {"num_hidden_layers", 2},   {"head_dim", 32},
+          {"intermediate_size", 160}, {"decay_low_rank_dim", 16},
+          {"gate_low_rank_dim", 24},  {"a_low_rank_dim", 16},
+          {"v_low_rank_dim", 8},      {"tie_word_embeddings", false}};
 }
 
 /// small_llama with a sliding window in two layers of three.
