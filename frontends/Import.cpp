@@ -116,6 +116,12 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
       problems.add(path,
                    "this is a folder of the Hugging Face cache, with a model's snapshots in it",
                    absl::StrCat("give the snapshot: ", snapshot));
+    else if (const std::string file = hf::find_pth(path); !file.empty())
+      problems.add(path,
+                   absl::StrCat("the folder has no config.json, and its weights (", file,
+                                ") are in PyTorch's pickle format, which runs code when it is "
+                                "read"),
+                   hf::pth_hint(file));
     else
       problems.add(path, "the folder has no config.json", kWhatModelsAre);
     return {};
@@ -134,6 +140,10 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
                               fs::path(path).has_parent_path()
                                   ? fs::path(path).parent_path().string()
                                   : std::string(".")));
+  else if (absl::EndsWith(path, ".pth"))
+    problems.add(path,
+                 "these are weights in PyTorch's pickle format, which runs code when it is read",
+                 hf::pth_hint(path));
   else
     problems.add(path, "this is not a model that Quern reads", kWhatModelsAre);
   return {};

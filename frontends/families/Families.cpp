@@ -1,7 +1,5 @@
 #include "frontends/families/Families.h"
 
-#include "frontends/families/Rwkv.h"
-
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 

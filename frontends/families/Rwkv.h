@@ -60,9 +60,6 @@ recipe::RwkvMlp rwkv_channel_mixing(const RwkvNames &names, const RwkvSizes &siz
 void add_rwkv_layer(recipe::Decoder &decoder, const RwkvNames &names, const RwkvSizes &sizes,
                     recipe::Rwkv6 time, recipe::RwkvMlp channel);
 
-recipe::Decoder rwkv5_from_hf(ModelReader &model);
-recipe::Decoder rwkv6_from_hf(ModelReader &model);
-recipe::Decoder rwkv6_from_gguf(ModelReader &model);
 /// Whether a model is flash-linear-attention's RWKV-6, whose config has other words, and the model.
 bool is_rwkv6_of_fla(const ModelReader &model);
 recipe::Decoder rwkv6_from_fla(ModelReader &model);

@@ -53,11 +53,10 @@ recipe::Decoder rwkv7_from_hf(ModelReader &model) {
   Rwkv7Sizes s;
   s.layers = rwkv_layers(model, "num_hidden_layers", absl::StrCat(names.norm1, ".weight"));
   const std::string time = recipe::layer_name(names.time, 0);
-  s.head_dim = model.integer("head_dim", 1, kMaxHeadDim,
-                             stored_size(model, time + "r_k", 1)
-                                 .value_or(model.mentions("head_dim")
-                                               ? hidden / model.integer("num_heads", 1, kMaxHeads)
-                                               : 64));
+  std::optional<int64_t> head_dim = stored_size(model, time + "r_k", 1, 64);
+  if (model.mentions("head_dim") && !model.has("head_dim")) // null: heads share the width
+    head_dim = std::max<int64_t>(1, hidden / model.integer("num_heads", 1, kMaxHeads));
+  s.head_dim = model.integer("head_dim", 1, kMaxHeadDim, head_dim);
   check_heads(model, "head_dim", hidden, s.head_dim);
   const double ratio = model.number("hidden_ratio", 0.01, 1e6, 4.0);
   const auto wide = static_cast<int64_t>(static_cast<double>(hidden) * ratio);

@@ -97,7 +97,10 @@ std::string why_none(const std::string &folder, const Listing &found) {
     return absl::StrCat("has no .safetensors file; its weights (", some(found.pickles),
                         ") are in PyTorch's pickle format, which runs code when it is read\nhint: "
                         "convert the model, by loading it in transformers and save_pretrained, or "
-                        "take a repository that has safetensors");
+                        "take a repository that has safetensors",
+                        find_pth(folder).empty()
+                            ? std::string()
+                            : absl::StrCat("; of RWKV's .pth files, ", pth_hint(find_pth(folder))));
   if (!found.others.empty())
     return absl::StrCat("has no .safetensors file; its weights (", some(found.others),
                         ") are another framework's\nhint: convert the model, by loading it in "
@@ -122,6 +125,25 @@ void note_others(const Listing &found, const std::set<std::string> &read, const 
 }
 
 } // namespace
+
+std::string pth_hint(const std::string &file) {
+  return absl::StrCat(
+      "write them as model.safetensors, beside a config.json that says {\"model_type\": \"rwkv7\"} "
+      "(or rwkv6, rwkv5): python -c \"import torch; from safetensors.torch import save_file; "
+      "save_file({k: v.contiguous() for k, v in torch.load('",
+      file, "', map_location='cpu', weights_only=True).items()}, 'model.safetensors')\"");
+}
+
+std::string find_pth(const std::string &folder) {
+  std::string first;
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed))
+    if (const std::string name = entry->path().filename().string();
+        absl::EndsWith(name, ".pth") && (first.empty() || name < first))
+      first = name;
+  return first;
+}
 
 std::string adapter_text(const std::string &folder) {
   const fs::path path = fs::path(folder) / "adapter_config.json";

@@ -26,6 +26,11 @@ absl::StatusOr<WeightsChoice> choose_weights(const std::string &folder);
 /// An index's files by tensor; every name is that of a file beside the index.
 absl::StatusOr<std::map<std::string, std::string>> read_weights_index(const std::string &path);
 
+/// What to do with weights in a .pth file, in which those of the `rwkv` package come.
+std::string pth_hint(const std::string &file);
+/// The first .pth file of a folder; "" where it has none.
+std::string find_pth(const std::string &folder);
+
 /// What a folder that has adapter_config.json says about itself, as an error's text with its hint;
 /// "" where it has none.
 std::string adapter_text(const std::string &folder);

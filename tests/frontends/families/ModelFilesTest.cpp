@@ -218,6 +218,17 @@ TEST_F(ModelFiles, InOtherFormatsAreNamed) {
   EXPECT_THAT(problems(), ElementsAre(at("", "Mistral's own layout")));
 }
 
+// RWKV's weights are published as .pth files, with no config.
+TEST_F(ModelFiles, OfRwkvAreToBeConverted) {
+  std::filesystem::remove(folder_.path("model.safetensors"));
+  folder_.write("RWKV-x070.pth", "x");
+  EXPECT_THAT(problems(), ElementsAre(at("", "pickle", "torch.load('RWKV-x070.pth'")));
+  std::filesystem::remove(folder_.path("config.json"));
+  EXPECT_THAT(problems(), ElementsAre(at("", "pickle", "torch.load('RWKV-x070.pth'")));
+  const auto file = check_model(folder_.path("RWKV-x070.pth"));
+  EXPECT_THAT(file, ElementsAre(at("", "pickle", R"({"model_type": "rwkv7"})")));
+}
+
 // Tests that a folder of one GGUF model is that model, and that of several one is to be given.
 TEST_F(ModelFiles, InAFolderMayBeGguf) {
   for (const char *file : {"config.json", "model.safetensors", "tokenizer.json"})

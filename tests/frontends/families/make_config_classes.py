@@ -19,9 +19,7 @@ def main():
     with open(FAMILIES) as file:
         rows = re.findall(r'^    \{"(\w+)",\s+"\w+",', file.read(), re.MULTILINE)
     out = {}
-    for name in sorted(rows):
-        if name not in CONFIG_MAPPING:  # another package's
-            continue
+    for name in sorted(set(rows) & set(CONFIG_MAPPING.keys())):  # some are not transformers'
         kind = CONFIG_MAPPING[name]
         # Zamba2's default of what each layer is has one number of layers.
         config = kind() if name == "zamba2" else kind(num_hidden_layers=2)

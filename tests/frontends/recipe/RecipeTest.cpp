@@ -134,6 +134,85 @@ TEST(Recipe, RefusesImpossibleSizes) {
   EXPECT_THAT(problems.list(), SizeIs(1));
 }
 
+/// RWKV-7's time mixing of 3 heads, the mixes in rows of one tensor; the first layer's has no mix
+/// of values.
+Rwkv7 rwkv7(bool first) {
+  const auto low_rank = [](const char *name, bool bias) {
+    Rwkv7::LowRank l{.down = {.module = name, .in = 24, .out = 5},
+                     .up = {.module = name, .in = 5, .out = 24, .bias = bias}};
+    l.down.weight_tensor = std::string(name) + "1";
+    l.up.weight_tensor = std::string(name) + "2";
+    l.up.bias_tensor = std::string(name) + "0";
+    return l;
+  };
+  const auto mix = [](int64_t row) { return Vector{"mixes", 24, row, 6}; };
+  Rwkv7 m{.module = "time",
+          .heads = 3,
+          .key_dim = 8,
+          .value_dim = 8,
+          .mix_receptance = mix(0),
+          .mix_decay = mix(1),
+          .mix_key = mix(2),
+          .mix_value = mix(3),
+          .mix_rate = mix(4),
+          .mix_gate = mix(5),
+          .receptance = {"r", 24, 24},
+          .key = {"k", 24, 24},
+          .value = {"v", 24, 24},
+          .output = {"o", 24, 24},
+          .decay = low_rank("w", true),
+          .rate = low_rank("a", true),
+          .gate = low_rank("g", false),
+          .k_k = {"k_k", 24},
+          .k_a = {"k_a", 24},
+          .r_k = {"r_k", 24},
+          .l2_eps = 1e-24};
+  m.norm = {"norm", 24, 64e-5, 8, NormKind::Layer};
+  if (!first)
+    m.value_mix = low_rank("vv", true);
+  return m;
+}
+
+TEST(Builder, WritesRwkv7) {
+  mlir::MLIRContext context;
+  auto module = built(decoder(rwkv7(true)), context);
+  auto op = only<LinearRecurrenceOp>(*module);
+  EXPECT_TRUE(op.getA() && op.getB());
+  EXPECT_FALSE(op.getBonus() || op.getBeta());
+  EXPECT_EQ(op.getDecayKind(), DecayKind::key);
+  EXPECT_EQ(op.heads(), 3);
+  EXPECT_EQ(only<TokenShiftOp>(*module).getState().getType().getShape(),
+            (llvm::ArrayRef<int64_t>{24, 1}));
+  std::set<std::string> names;
+  for (const Tensor &tensor : tensors(decoder(rwkv7(true))))
+    EXPECT_TRUE(names.insert(tensor.name).second) << tensor.name;
+  for (const char *name : {"mixes", "w0", "w1", "w2", "a0", "g1", "g2", "r_k"})
+    EXPECT_TRUE(names.contains(name)) << name;
+  EXPECT_FALSE(names.contains("g0") || names.contains("vv1"));
+}
+
+// Tests that later layers mix their values with the first one's.
+TEST(Builder, KeepsTheFirstValuesOfRwkv7) {
+  mlir::MLIRContext context;
+  Decoder d = decoder(rwkv7(true));
+  d.layers.push_back(decoder(rwkv7(false)).layers.front());
+  Rwkv7 &second = std::get<Rwkv7>(d.layers[1].sublayers[0].block);
+  second.module = "time2";
+  auto module = built(d, context);
+  llvm::SmallVector<LinearRecurrenceOp> found;
+  module->walk([&](LinearRecurrenceOp op) { found.push_back(op); });
+  ASSERT_EQ(found.size(), 2u);
+  // v + (first - v) * share, whose `first` is the first recurrence's v.
+  auto sum = found[1].getV().getDefiningOp<BinaryOp>();
+  ASSERT_TRUE(sum);
+  auto product = sum.getLhs().getDefiningOp<BinaryOp>();
+  ASSERT_TRUE(product);
+  auto change = product.getLhs().getDefiningOp<BinaryOp>();
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change.getFn(), BinaryKind::sub);
+  EXPECT_EQ(change.getLhs(), found[0].getV());
+}
+
 TEST(Builder, WritesAttention) {
   mlir::MLIRContext context;
   auto module = built(decoder(attention()), context);
