@@ -256,6 +256,59 @@ TEST(Builder, ClampsDtWhereItHasLimits) {
   EXPECT_EQ(only<ClampOp>(*module).getMax().convertToFloat(), 0.5f);
 }
 
+// Tests that what expands latents is turned around as floats where it is stored in blocks of
+// numbers, which nothing can transpose.
+TEST(Builder, WritesLatentAttentionOfBlocks) {
+  Mla m{.module = "attn", .heads = 2, .latent = 32, .plain = 6, .rotary = 4, .values = 5};
+  m.q = {"attn.q", 24, 20};
+  m.kv = {"attn.kv", 24, 36};
+  m.kv_norm = {"attn.norm", 32, 1e-6};
+  m.expand = {"attn.expand", 32, 22};
+  m.o = {"attn.o", 10, 24};
+  m.scale = 0.3;
+  for (const char *format : {"f16", "q8_0"}) {
+    mlir::MLIRContext context;
+    const Decoder d = decoder(m);
+    Source source = synthetic_source(tensors(d), "f16", 3);
+    for (size_t i = 0; i < source.places.size(); ++i)
+      if (tensors(d)[i].name == "attn.expand.weight")
+        source.places[i].format = format;
+    auto module = build(d, source, context);
+    ASSERT_TRUE(mlir::succeeded(mlir::verify(*module)));
+    auto turned = only<WeightTransposeOp>(*module);
+    EXPECT_EQ(mlir::cast<WeightType>(turned.getType()).getFormat().str(),
+              std::string(format) == "f16" ? "f16" : "f32");
+  }
+}
+
+// Tests that value heads that are tiled read keys that are repeated, and that a decay that is no
+// logarithm is taken as it is.
+TEST(Builder, RepeatsKeysOfTiledHeads) {
+  for (const bool tiled : {false, true}) {
+    DeltaNet m{.module = "mixer", .dt_bias = "mixer.dt", .a = "mixer.a", .a_is_log = !tiled};
+    m.key_heads = 2;
+    m.value_heads = 6;
+    m.key_dim = m.value_dim = 4;
+    m.tiled = tiled;
+    m.kernel = 3;
+    m.projections = {{"mixer.qkv", 24, 40}};
+    m.convs = {{"mixer.conv", 40}};
+    m.b = {"mixer.b", 24, 6};
+    m.decay = {"mixer.decay", 24, 6};
+    m.z = {"mixer.z", 24, 24};
+    m.norm = {"mixer.norm", 4, 1e-6, 4};
+    m.out = {"mixer.out", 24, 24};
+    mlir::MLIRContext context;
+    auto module = built(decoder(m), context);
+    EXPECT_EQ(only<LinearRecurrenceOp>(*module).getGroups(), tiled ? 6u : 2u);
+    int concats = 0, maps = 0;
+    module->walk([&](ConcatOp) { ++concats; });
+    module->walk([&](WeightMapOp) { ++maps; });
+    EXPECT_EQ(concats, tiled ? 2 : 0);
+    EXPECT_EQ(maps, tiled ? 0 : 1);
+  }
+}
+
 // Tests that made-up weights have the module's seed and statistics of their own.
 TEST(Builder, WritesSyntheticWeights) {
   mlir::MLIRContext context;
