@@ -35,14 +35,15 @@ std::string codeSection(const Program &program, std::span<const Compiled> compil
   flatbuffers::FlatBufferBuilder builder;
   std::vector<flatbuffers::Offset<artifact::CudaModule>> modules;
   std::vector<flatbuffers::Offset<artifact::CudaFunction>> functions;
-  for (const auto &[i, kernel] : llvm::enumerate(program.kernels)) {
-    const Compiled &made = compiled[i];
+  for (const auto &[module, made] : llvm::zip_equal(program.modules, compiled))
     modules.push_back(artifact::CreateCudaModule(
-        builder, builder.CreateString(kernel.name), builder.CreateString(made.ptx),
+        builder, builder.CreateString(module.name), builder.CreateString(made.ptx),
         builder.CreateVector(reinterpret_cast<const uint8_t *>(made.cubin.data()),
                              made.cubin.size())));
+  for (const KernelText &kernel : program.kernels) {
+    const CompiledFunction made = compiled[kernel.module].function(kernel.name);
     functions.push_back(artifact::CreateCudaFunction(
-        builder, builder.CreateString(kernel.name), static_cast<uint32_t>(i),
+        builder, builder.CreateString(kernel.name), static_cast<uint32_t>(kernel.module),
         static_cast<uint32_t>(kernel.shared), static_cast<uint32_t>(made.registers),
         static_cast<uint32_t>(made.local), kernel.persistent));
   }

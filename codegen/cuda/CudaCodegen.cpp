@@ -14,17 +14,15 @@
 namespace quern::cuda {
 namespace {
 
-/// A table of what each kernel needs, one a variant.
+/// A table of what each kernel needs, and how long its module's PTX is, one a variant.
 std::string resources(const Program &program, std::span<const Compiled> compiled) {
   std::string table = absl::StrFormat("%-40s %9s %9s %9s %9s %9s\n", "kernel", "registers",
                                       "shared", "local", "spilled", "ptx");
-  for (size_t i = 0; i < program.kernels.size(); ++i) {
-    int spilled = 0;
-    for (const CompiledFunction &function : compiled[i].functions)
-      spilled += function.spilled;
-    absl::StrAppendFormat(&table, "%-40s %9d %9d %9d %9d %9d\n", program.kernels[i].name,
-                          compiled[i].registers, program.kernels[i].shared, compiled[i].local,
-                          spilled, compiled[i].ptx.size());
+  for (const KernelText &kernel : program.kernels) {
+    const Compiled &module = compiled[kernel.module];
+    const CompiledFunction function = module.function(kernel.name);
+    absl::StrAppendFormat(&table, "%-40s %9d %9d %9d %9d %9d\n", kernel.name, function.registers,
+                          kernel.shared, function.local, function.spilled, module.ptx.size());
   }
   return table;
 }
@@ -58,15 +56,15 @@ absl::StatusOr<std::vector<std::string>> generate(mlir::ModuleOp planned,
   if (!program.ok())
     return program.status();
   watch.took("kernels");
-  const size_t count = program->kernels.size();
+  const size_t count = program->modules.size();
   std::vector<CompileJob> jobs;
   for (const std::string &variant : variants)
-    for (const KernelText &kernel : program->kernels)
-      jobs.push_back({kernel.name, kernel.text, variant});
+    for (const ModuleText &module : program->modules)
+      jobs.push_back({module.name, module.text, variant});
   // Texts are wanted even where nothing compiles them.
   if (options.emit)
-    for (const KernelText &kernel : program->kernels)
-      options.emit(kernel.name + ".cu", kernel.text);
+    for (const ModuleText &module : program->modules)
+      options.emit(module.name + ".cu", module.text);
   auto compiled = compile_all(jobs, {.threads = options.threads, .cache = options.cache});
   if (!compiled.ok())
     return compiled.status();
@@ -76,7 +74,7 @@ absl::StatusOr<std::vector<std::string>> generate(mlir::ModuleOp planned,
     const std::span<const Compiled> made = std::span(*compiled).subspan(v * count, count);
     if (options.emit) {
       for (size_t i = 0; i < count; ++i)
-        options.emit(absl::StrCat(program->kernels[i].name, ".", variants[v], ".ptx"), made[i].ptx);
+        options.emit(absl::StrCat(program->modules[i].name, ".", variants[v], ".ptx"), made[i].ptx);
       options.emit(absl::StrCat("resources.", variants[v], ".txt"), resources(*program, made));
     }
     sections.push_back(codeSection(*program, made));

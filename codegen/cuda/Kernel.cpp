@@ -170,10 +170,20 @@ std::string Kernel::function(bool inlined) const {
   return head.str() + text.str() + tail.str();
 }
 
-std::string Kernel::source() const {
+std::string Kernel::head() const {
   Text head;
   for (const std::string &header : includes_)
     head.line("#include \"codegen/cuda/device/", header, "\"");
+  // Left open: where registers spill, there are fewer (Nvrtc.h).
+  head.line("");
+  head.line("#ifndef QUERN_RESIDENT");
+  head.line("#define QUERN_RESIDENT ", resident_);
+  head.line("#endif");
+  return head.str();
+}
+
+std::string Kernel::unit() const {
+  Text head;
   head.line("");
   head.line("namespace quern::kernels {");
   head.line("");
@@ -181,10 +191,6 @@ std::string Kernel::source() const {
   tail.line("");
   tail.line("} // namespace quern::kernels");
   tail.line("");
-  // Left open: where registers spill, there are fewer (Nvrtc.h).
-  tail.line("#ifndef QUERN_RESIDENT");
-  tail.line("#define QUERN_RESIDENT ", resident_);
-  tail.line("#endif");
   tail.line("extern \"C\" __global__ void __launch_bounds__(QUERN_CUDA_THREADS, QUERN_RESIDENT)");
   tail.open(name_, "(const QuernCudaStep *step", parameters(), ")");
   tail.line("extern __shared__ __align__(128) u8 shared[];");

@@ -54,8 +54,11 @@ public:
   /// do.
   mlir::LogicalResult generate();
 
-  /// The translation unit: the __device__ function and the __global__ one.
-  std::string source() const;
+  /// The translation unit: the __device__ function and the __global__ one. It is a head, which
+  /// other kernels may have alike, and what is the kernel's own.
+  std::string source() const { return head() + unit(); }
+  std::string head() const;
+  std::string unit() const;
   /// The __device__ function alone, with what it needs above it, for a text of several kernels.
   /// That has to include includes(). `inlined`: where it is called, as the compiler sees fit; else
   /// it is code of its own.

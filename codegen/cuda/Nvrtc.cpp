@@ -343,6 +343,11 @@ absl::StatusOr<Compiled> find_or_compile(const NvrtcLibrary &library, const Asse
 
 } // namespace
 
+CompiledFunction Compiled::function(std::string_view name) const {
+  const auto found = std::ranges::find(functions, name, &CompiledFunction::name);
+  return found == functions.end() ? CompiledFunction() : *found;
+}
+
 absl::Status available() { return nvrtc_library().status(); }
 
 absl::StatusOr<std::string> nvrtc_version() {

@@ -46,6 +46,9 @@ struct Compiled {
   std::vector<CompiledFunction> functions;  ///< in the order of their names
   int registers = 0, shared = 0, local = 0; ///< the most of any of them
 
+  /// One of them, by its name; of zeros where there is none such.
+  CompiledFunction function(std::string_view name) const;
+
   bool operator==(const Compiled &) const = default;
 };
 

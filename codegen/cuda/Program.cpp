@@ -8,6 +8,8 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <map>
 #include <memory>
 
@@ -25,6 +27,7 @@ public:
     for (auto bucket : planned.getOps<func::FuncOp>())
       if (bucket->hasAttr(attrs::kBucket) && failed(write(bucket)))
         return failure();
+    writeModules();
     return std::move(program);
   }
 
@@ -78,6 +81,26 @@ private:
     made.persistent = Launch{program.kernels.size(), 0, most, std::move(whole.operands)};
     program.kernels.push_back({made.symbol, std::move(whole.text), whole.shared, true});
     return success();
+  }
+
+  void writeModules() {
+    std::map<std::string, size_t> byHead;
+    for (auto [i, kernel] : llvm::enumerate(program.kernels)) {
+      const auto known = kernels.find(i);
+      const std::string head = known == kernels.end() ? "" : known->second->head();
+      kernel.module = program.modules.size();
+      if (!head.empty())
+        kernel.module = byHead.try_emplace(head, kernel.module).first->second;
+      if (kernel.module == program.modules.size())
+        program.modules.push_back({kernel.name, kernel.text, {i}});
+      else {
+        program.modules[kernel.module].text += known->second->unit();
+        program.modules[kernel.module].kernels.push_back(i);
+      }
+    }
+    for (ModuleText &module : program.modules)
+      if (module.kernels.size() > 1)
+        absl::StrAppend(&module.name, "_and_", module.kernels.size() - 1, "_more");
   }
 
   /// A kernel is written once for all buckets of many tokens, and once for single ones.

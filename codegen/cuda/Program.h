@@ -15,12 +15,20 @@
 
 namespace quern::cuda {
 
-/// A __global__ function in a translation unit of its own.
+/// A __global__ function.
 struct KernelText {
   std::string name;        ///< of the function: "linear_0_many"
-  std::string text;        ///< CUDA C++
+  std::string text;        ///< CUDA C++: a translation unit, if it were alone
   int64_t shared;          ///< dynamic shared memory of a block, in bytes
   bool persistent = false; ///< it runs a whole bucket (PersistentKernel.h)
+  size_t module = 0;       ///< of Program::modules
+};
+
+/// A translation unit.
+struct ModuleText {
+  std::string name; ///< the kernel's, or "rows_0_one_and_5_more"
+  std::string text; ///< CUDA C++
+  std::vector<size_t> kernels;
 };
 
 struct Launch {
@@ -38,6 +46,9 @@ struct BucketLaunches {
 
 struct Program {
   std::vector<KernelText> kernels; ///< each once, whatever the number of layers
+  /// Kernels that include the same headers are compiled together: of a small one's time most is
+  /// reading those and starting the compilers.
+  std::vector<ModuleText> modules;
   std::vector<BucketLaunches> buckets;
 };
 

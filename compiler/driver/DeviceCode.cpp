@@ -77,7 +77,7 @@ std::string describe(const DeviceFunction &function) {
   return absl::StrCat(
       function.registers, " registers, ", function.shared, " bytes of shared memory, ",
       function.local == 0 ? "no spills" : absl::StrCat(function.local, " bytes of spills"),
-      "; PTX ", session::human_bytes(function.ptx), ", cubin ",
+      "; its module's PTX ", session::human_bytes(function.ptx), ", cubin ",
       session::human_bytes(function.cubin));
 }
 

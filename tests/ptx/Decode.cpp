@@ -373,6 +373,7 @@ absl::StatusOr<std::unique_ptr<Module>> decode(const ModuleSyntax &syntax, Memor
       made->name = function.name;
       made->entry = function.entry;
       made->max_threads = function.max_threads != 0 ? static_cast<u32>(function.max_threads) : 1024;
+      made->min_blocks = static_cast<u32>(function.min_blocks);
       for (int d = 0; d < 3; ++d)
         made->required[d] = static_cast<u32>(function.required[d]);
       module->functions[function.name] = std::move(made);

@@ -26,6 +26,7 @@ constexpr const char *kText = R"(.version 8.0
   mul.wide.u32 %a1, %r4, 4; add.s64 %a0, %a0, %a1; ld.global.f32 %f1, [%a0]; mul.f32 %f1, %f1, %f0; st.global.f32 [%a0], %f1;
   ret;
 }
+.visible .entry three_blocks() .maxntid 256 .minnctapersm 3 { ret; }
 .visible .entry much_shared() { .shared .align 4 .b8 x[40000]; ret; }
 )";
 
@@ -263,6 +264,9 @@ TEST_F(PtxDriver, WhatTheDeviceAndKernelsAre) {
   EXPECT_EQ(
       call("cuOccupancyMaxActiveBlocksPerMultiprocessor", &value, kernel, 256, size_t{100000}), 0);
   EXPECT_EQ(value, 1);
+  void *three = function(load(kText), "three_blocks"); // with all the registers that leaves it
+  EXPECT_EQ(call("cuOccupancyMaxActiveBlocksPerMultiprocessor", &value, three, 256, size_t{0}), 0);
+  EXPECT_EQ(value, 3);
   EXPECT_EQ(launch(kernel, 1, 32, 100000, nullptr, {}), 1);
   EXPECT_EQ(call("cuFuncSetAttribute", kernel, 8, 200000), 1);
   EXPECT_EQ(call("cuFuncSetAttribute", kernel, 8, 100000), 0);

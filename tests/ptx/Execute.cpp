@@ -115,6 +115,7 @@ void begin(Launch &launch, Block &block, u32 number) {
     warp.frame = warp.frame_storage.get();
     warp.others.clear();
     warp.joins.clear();
+    warp.poll = Poll();
     warp.open_copies.clear();
     warp.async_groups.clear();
     std::fill(warp.local_state, warp.local_state + size_t{kLanes} * launch.local_bytes, 0);
@@ -130,6 +131,16 @@ bool ready(const Warp &warp) {
                      [](const Split &split) { return split.state == Split::State::Ready; });
 }
 
+/// Whether it reads the same word over and over, and nobody has changed it since.
+bool waits_for_a_word(const Warp &warp) {
+  return warp.poll.again && std::memcmp(warp.poll.at, &warp.poll.value, warp.poll.bytes) == 0 &&
+         (warp.mask == 0 ? 0 : 1) + std::count_if(warp.others.begin(), warp.others.end(),
+                                                  [](const Split &split) {
+                                                    return split.state == Split::State::Ready;
+                                                  }) ==
+             1;
+}
+
 [[noreturn]] void stuck(const Block &block) {
   std::string where;
   for (const Warp &warp : block.warps)
@@ -142,12 +153,21 @@ bool ready(const Warp &warp) {
   throw Fault{"deadlock", concat("no thread of the block can go on: ", where), -1};
 }
 
-// One warp of the block runs for a while. False when all are done.
+// One warp of the block runs for a while, which is one that does more than poll if there is one.
+// False when all are done.
 bool turn(Launch &launch, Block &block, std::vector<Warp *> &able) {
   able.clear();
-  for (Warp &warp : block.warps)
-    if (!warp.done() && ready(warp))
-      able.push_back(&warp);
+  size_t awake = 0;
+  for (Warp &warp : block.warps) {
+    if (warp.done() || !ready(warp))
+      continue;
+    able.push_back(&warp);
+    if (!waits_for_a_word(warp))
+      std::swap(able[awake++], able.back());
+  }
+  block.polls = awake == 0;
+  if (awake != 0)
+    able.resize(awake);
   if (able.empty()) {
     if (block.live_threads == 0)
       return false;
@@ -170,6 +190,7 @@ bool turn(Launch &launch, Block &block, std::vector<Warp *> &able) {
   block.last_warp = warp.index;
   launch.running = &warp;
   warp.stop = false;
+  warp.poll.again = false;
   const Mask before = warp.live;
   if (warp.mask == 0)
     next_split(warp);
@@ -203,7 +224,7 @@ void run_blocks(Launch &launch) {
     }
     return;
   }
-  std::vector<Block *> live;
+  std::vector<Block *> live, awake;
   for (u32 n = 0; n < count; ++n) {
     Block &block = launch.blocks.emplace_back();
     prepare(launch, block);
@@ -211,14 +232,22 @@ void run_blocks(Launch &launch) {
     live.push_back(&block);
   }
   for (size_t at = 0; !live.empty(); ++at) {
-    const size_t chosen = launch.scheduler != nullptr
-                              ? launch.scheduler->choose_block(live) % live.size()
-                              : at % live.size();
-    if (turn(launch, *live[chosen], able))
+    // Who only polls is passed over, unless all do.
+    awake.clear();
+    for (Block *block : live)
+      if (!block->polls || !std::ranges::all_of(block->warps, [](const Warp &warp) {
+            return warp.done() || !ready(warp) || waits_for_a_word(warp);
+          }))
+        awake.push_back(block);
+    const std::vector<Block *> &from = awake.empty() ? live : awake;
+    Block *const chosen =
+        from[launch.scheduler != nullptr ? launch.scheduler->choose_block(from) % from.size()
+                                         : at % from.size()];
+    if (turn(launch, *chosen, able))
       continue;
     if (launch.observer != nullptr)
-      launch.observer->end_block(*live[chosen]);
-    live.erase(live.begin() + static_cast<long>(chosen));
+      launch.observer->end_block(*chosen);
+    std::erase(live, chosen);
   }
 }
 
@@ -258,6 +287,16 @@ void arrive_at_barrier(Warp &warp, const Instr &instr, Mask mask, u32 barrier, u
     warp.mask = mask;
   }
   wait_at_barrier(warp, barrier);
+}
+
+void polled(Warp &warp, const Instr &instr, Mask mask, const u8 *at, u32 bytes) {
+  Poll read{&instr, at, bytes};
+  if (std::has_single_bit(mask) && bytes <= sizeof read.value) {
+    std::memcpy(&read.value, at, bytes);
+    read.again = warp.poll.by == read.by && warp.poll.at == at && warp.poll.value == read.value;
+    warp.poll = read;
+  }
+  yield(warp);
 }
 
 std::string Report::text() const {

@@ -39,7 +39,8 @@ template <class M, class R, int kCount> void load(Warp &warp, const Instr &instr
   for (int n = 0; n < kCount; ++n)
     store_lanes(warp, instr.o[n], mask, made[n]);
   if (instr.order >= Order::Volatile)
-    yield(warp);
+    polled(warp, instr, mask, reinterpret_cast<const u8 *>(from.host[std::countr_zero(mask)]),
+           sizeof(M) * kCount);
 }
 
 // Of a kernel's parameters, at a place that is known: one value for all lanes.

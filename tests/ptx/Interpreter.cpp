@@ -69,6 +69,9 @@ u32 Device::occupancy(const Module &module, const Function &kernel, u32 threads,
                       traits_.threads_per_multiprocessor / (warps * kLanes));
   most = std::min(most, traits_.registers / per_warp / warps);
   most = std::min(most, traits_.shared_per_multiprocessor / (shared + 1024));
+  // Compiled for so many, a kernel may take all the registers that these leave it.
+  if (kernel.min_blocks != 0)
+    most = std::min(most, kernel.min_blocks);
   return most;
 }
 

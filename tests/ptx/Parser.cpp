@@ -181,8 +181,9 @@ void Parser::tuning() {
       for (; d < 3 && text == ".reqntid"; ++d)
         function_->required[d] = 1;
       function_->max_threads = static_cast<int>(std::min<i64>(product, 1 << 20));
-    } else if (text == ".minnctapersm" || text == ".maxnreg" || text == ".maxnctapersm" ||
-               text == ".maxclusterrank") {
+    } else if (text == ".minnctapersm") {
+      function_->min_blocks = small("a number");
+    } else if (text == ".maxnreg" || text == ".maxnctapersm" || text == ".maxclusterrank") {
       small("a number");
     } else if (text == ".pragma") {
       if (token_.kind != Token::Kind::Text)

@@ -308,6 +308,22 @@ TEST_F(PlantedTest, BarrierOfAGrid) {
       device.launch(**module, "k", of(1000, 1024, true), Arguments().add(in).add(out)).ok());
 }
 
+// Who reads the same over and over is passed over while somebody works: what waiting blocks execute
+// does not grow with what they wait for, however short the turns are.
+TEST_F(PlantedTest, WaitingTakesFewInstructions) {
+  const std::string work = "  setp.eq.u32 %p, %b, 0;\n  @!%p bra MEET;\n  mov.u32 %x3, 0;\n"
+                           "WORK:\n  add.u32 %x3, %x3, 1;\n  setp.lt.u32 %q, %x3, 20000;\n"
+                           "  @%q bra WORK;\nMEET:\n  setp.ne.u32 %p, %t, 0;";
+  const std::string text = replaced(grid_barrier(8), {{"  setp.ne.u32 %p, %t, 0;", work}});
+  for (u64 seed = 0; seed <= 4; ++seed) {
+    const u64 before = device.executed();
+    const auto report = run(text, of(8, 64, true), seed);
+    EXPECT_FALSE(report.has_value()) << report->text();
+    EXPECT_GT(device.executed() - before, 2 * 60000u) << "seed " << seed; // of two warps
+    EXPECT_LT(device.executed() - before, 2 * 60000u + 2000) << "seed " << seed;
+  }
+}
+
 // Lanes that went different ways run in turns of an instruction: what one way keeps in a register
 // another must not touch, whatever the widths of the registers that share a place.
 TEST_F(PlantedTest, WaysOfAWarpKeepApart) {

@@ -102,7 +102,8 @@ struct Function {
   u32 static_shared = 0; ///< bytes, of an entry
   u32 max_threads = 1024;
   u32 required[3] = {0, 0, 0};
-  u32 registers = 0; ///< bytes a thread
+  u32 min_blocks = 0; ///< of a multiprocessor, that registers are left for; 0: not said
+  u32 registers = 0;  ///< bytes a thread
 };
 
 /// The frame's first words: a mask of all ones, then room for results that nobody wants.

@@ -125,6 +125,7 @@ struct FunctionSyntax {
   std::vector<int> scopes; ///< a scope's parent; -1 of the first
   int max_threads = 0;     ///< .maxntid or .reqntid, as a product; 0: not given
   int required[3] = {0, 0, 0};
+  int min_blocks = 0; ///< .minnctapersm; 0: not given
   std::vector<std::pair<std::string, std::vector<std::string>>> branch_targets;
 };
 

@@ -77,6 +77,15 @@ struct AsyncGroup {
   std::vector<AsyncCopy> copies;
 };
 
+/// A strong read of one lane, in a warp that may be waiting for what it reads to change.
+struct Poll {
+  const Instr *by = nullptr;
+  const u8 *at = nullptr;
+  u32 bytes = 0;
+  u64 value = 0;
+  bool again = false; ///< it read the same before
+};
+
 struct Warp {
   // The split that runs.
   u8 *frame = nullptr;
@@ -99,6 +108,7 @@ struct Warp {
   u8 *local_state = nullptr;
   FrameStorage frame_storage;
   std::vector<u8> local_storage;
+  Poll poll;                            ///< its last
   std::vector<AsyncCopy> open_copies;   ///< not yet committed
   std::vector<AsyncGroup> async_groups; ///< oldest first
   std::array<u32, kLanes> tid[3];
@@ -128,6 +138,7 @@ struct Block {
   Barrier barriers[16];
   u32 live_threads = 0;
   int last_warp = -1;
+  bool polls = false; ///< its warps only wait for words to change, when it was looked at last
 };
 
 /// Generators of what approximate instructions may give. 0: the nearest float32 of the exact value.
@@ -159,6 +170,8 @@ struct Launch {
 
 /// Lets the running split give way: to others of the warp, and to other warps.
 inline void yield(Warp &warp) { warp.stop = true; }
+/// The same after a strong read of bytes on the host by the lanes of `mask`.
+void polled(Warp &warp, const Instr &instr, Mask mask, const u8 *at, u32 bytes);
 
 // Of Splits.cpp, for Execute.cpp.
 /// Takes the running split to its join if it is there, and another one if it waits.

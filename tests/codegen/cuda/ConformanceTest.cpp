@@ -12,28 +12,32 @@
 namespace quern::test {
 namespace {
 
-/// What this process's device runs at its best. There is one device a process (CMakeLists.txt).
-const char *variantHere() {
-  const char *device = std::getenv("QUERN_PTX_DEVICE");
-  return device && std::string_view(device) == "a100" ? "sm_80" : "sm_90a";
-}
+/// Variants, and the device that runs each at its best.
+constexpr const char *kVariants = "sm_80,sm_90a";
+struct Device {
+  const char *name, *variant;
+};
+constexpr Device kA100{"a100", "sm_80"}, kH100{"h100", "sm_90a"};
 
-class Conformance : public testing::TestWithParam<std::tuple<const char *, ModelCase>> {
+class Conformance : public testing::TestWithParam<std::tuple<Device, ModelCase>> {
 protected:
   void SetUp() override {
-    const auto &[variant, which] = GetParam();
-    if (const std::string why = CompiledModel::whyNotRun(variant, false); !why.empty())
+    const auto &[device, which] = GetParam();
+    if (const std::string why = CompiledModel::whyNotRun(device.variant, false); !why.empty())
       GTEST_SKIP() << why;
-    model = compiled(variant, which);
+    // Read whenever a device is opened, and none is: engines end with their tests.
+    setenv("QUERN_PTX_DEVICE", device.name, 1);
+    model = compiled(which);
     ASSERT_TRUE(model);
   }
+  void TearDown() override { unsetenv("QUERN_PTX_DEVICE"); }
 
-  /// Compiled once for all tests.
-  static CompiledModel *compiled(const std::string &variant, const ModelCase &which) {
+  /// Compiled once for all tests, for both.
+  static CompiledModel *compiled(const ModelCase &which) {
     static std::map<std::string, std::unique_ptr<CompiledModel>> all;
-    auto [entry, fresh] = all.try_emplace(variant + which.name);
+    auto [entry, fresh] = all.try_emplace(which.name);
     if (fresh)
-      entry->second = CompiledModel::create(which.model, which.quant, variant,
+      entry->second = CompiledModel::create(which.model, which.quant, kVariants,
                                             CompiledModel::Windows::kept, which.kv);
     return entry->second.get();
   }
@@ -51,7 +55,7 @@ TEST_P(Conformance, MatchesTheInterpreter) {
   const auto &which = std::get<1>(GetParam());
   const auto engine = model->engine(1);
   ASSERT_TRUE(engine);
-  EXPECT_EQ(engine->variant(), std::get<0>(GetParam()));
+  EXPECT_EQ(engine->variant(), std::get<0>(GetParam()).variant);
   const auto tokens = randomTokens(1, 41, model->vocab());
   const auto logits = feed(*engine, tokens, 64);
   EXPECT_LT(distance(logits, interpret(*model->planned(), tokens)), tolerance());
@@ -147,32 +151,24 @@ TEST_P(Conformance, GreedyTokensAreTheLogits) {
 }
 
 std::string caseName(const testing::TestParamInfo<Conformance::ParamType> &info) {
-  return std::string(std::get<1>(info.param).name) + "_" + std::get<0>(info.param);
-}
-/// All of them, on the H100.
-std::vector<ModelCase> casesHere() {
-  std::vector<ModelCase> cases;
-  for (const ModelCase &which : kModelCases)
-    if (variantHere() == std::string_view("sm_90a") || isAlsoForA100(which))
-      cases.push_back(which);
-  return cases;
+  return std::string(std::get<1>(info.param).name) + "_" + std::get<0>(info.param).variant;
 }
 INSTANTIATE_TEST_SUITE_P(Cuda, Conformance,
-                         testing::Combine(testing::Values(variantHere()),
-                                          testing::ValuesIn(casesHere())),
+                         testing::Combine(testing::Values(kH100, kA100),
+                                          testing::ValuesIn(kModelCases)),
                          caseName);
 
 using Devices = testing::TestWithParam<ModelCase>;
 
 // Tests that a sequence begun on one device goes on on the other, both ways.
 TEST_P(Devices, ShareStates) {
-  if (const std::string why = CompiledModel::whyNotRun(variantHere(), false); !why.empty())
+  if (const std::string why = CompiledModel::whyNotRun(kH100.variant, false); !why.empty())
     GTEST_SKIP() << why;
   if (const std::string why = CompiledModel::whyNotRun("x86-64-v3", false); !why.empty())
     GTEST_SKIP() << why;
   const ModelCase &which = GetParam();
   const auto model =
-      CompiledModel::create(which.model, which.quant, std::string("x86-64-v3,") + variantHere(),
+      CompiledModel::create(which.model, which.quant, std::string("x86-64-v3,") + kH100.variant,
                             CompiledModel::Windows::kept, which.kv);
   ASSERT_TRUE(model);
   const auto tokens = randomTokens(4, 40, model->vocab());

@@ -35,15 +35,19 @@ TEST_P(Texts, CompileWithoutSpills) {
   QUERN_NEEDS_NVRTC();
   std::vector<CompileJob> jobs;
   for (const char *arch : {"sm_90a", "sm_80"})
-    for (const KernelText &kernel : program->kernels)
-      if (arch == std::string_view("sm_90a") || test::isAlsoForA100(which))
-        jobs.push_back({kernel.name, kernel.text, arch});
+    for (const ModuleText &module : program->modules)
+      jobs.push_back({module.name, module.text, arch});
   const auto compiled =
       compile_all(jobs, {.threads = 2, .cache = QUERN_BINARY_DIR "/tests/cuda-code"});
   ASSERT_TRUE(compiled.ok()) << compiled.status();
   for (size_t i = 0; i < jobs.size(); ++i) {
-    EXPECT_EQ((*compiled)[i].functions[0].spilled, 0) << jobs[i].name << ", " << jobs[i].arch;
-    EXPECT_EQ((*compiled)[i].functions.size(), 1u) << jobs[i].name;
+    const ModuleText &module = program->modules[i % program->modules.size()];
+    EXPECT_EQ((*compiled)[i].functions.size(), module.kernels.size()) << module.name;
+    for (size_t k : module.kernels) {
+      const CompiledFunction made = (*compiled)[i].function(program->kernels[k].name);
+      EXPECT_GT(made.registers, 0) << program->kernels[k].name;
+      EXPECT_EQ(made.spilled, 0) << made.name << ", " << jobs[i].arch;
+    }
   }
 }
 

@@ -31,10 +31,10 @@ public:
   static std::string whyNotRun(const std::string &variant, bool emulate);
 
   /// Compiles a model for one variant of any target, or for several, separated by commas, of which
-  /// those of a target stand together: config.json's text, its weights made up, or NAME.mlir, a
-  /// module of the import phase in modules/; `without` as --without has it. Where this CPU cannot
-  /// run a variant of its own, its microkernels are those over emulated instructions, the code
-  /// around them AVX2's. Failures end the test.
+  /// those of a target stand together, a GPU's last: config.json's text, its weights made up, or
+  /// NAME.mlir, a module of the import phase in modules/; `without` as --without has it. Where this
+  /// CPU cannot run a variant of its own, its microkernels are those over emulated instructions,
+  /// the code around them AVX2's. Failures end the test.
   static std::unique_ptr<CompiledModel>
   create(const std::string &model, const std::string &quant, const std::string &variants,
          Windows windows = Windows::kept, const std::string &kv = "f32",

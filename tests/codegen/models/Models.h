@@ -128,12 +128,6 @@ inline constexpr ModelCase kModelCases[] = {
     {"shift_int4", "shift.mlir", "int4", true},
 };
 
-/// The cases that are tried on the less demanding of the GPUs' variants too: compiling them takes
-/// what time these tests take.
-inline bool isAlsoForA100(const ModelCase &which) {
-  return which.model == kLlama || which.model == kMamba2;
-}
-
 } // namespace quern::test
 
 #endif // QUERN_TESTS_CODEGEN_MODELS_MODELS_H

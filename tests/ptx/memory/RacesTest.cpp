@@ -94,6 +94,20 @@ protected:
   uint32_t pc = 0;
 };
 
+TEST(StampTest, SaysWhichLanesRead) {
+  for (uint32_t count = 1; count <= 32; count *= 2)
+    for (uint32_t first = 0; first < 32; first += count) {
+      const uint32_t lanes = kAllLanes >> (32 - count) << first;
+      const uint64_t stamp = with_lanes(stamp_of(5, 7, kBytes), lanes);
+      EXPECT_EQ(lanes_of(stamp), lanes);
+      EXPECT_EQ(segment_of(stamp), 5u);
+      EXPECT_EQ(pc_of(stamp), 7u);
+      EXPECT_EQ(bytes_of(stamp), kBytes);
+    }
+  for (const uint32_t lanes : {0x6u, 0x7u, 0x5u, 0x3cu, 0x80000001u, 0x7fffffffu})
+    EXPECT_EQ(with_lanes(stamp_of(5, 7, kBytes), lanes), 0u) << lanes;
+}
+
 TEST_F(RacesTest, BarrierOrdersWarps) {
   launch(1);
   warp_shared(0, 0, 0, 4, kStore);

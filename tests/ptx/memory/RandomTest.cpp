@@ -211,10 +211,12 @@ struct Trial {
                              : size == kRow && below(2) == 0 ? 0
                                                              : below(size / 2 / bytes) * bytes;
       const uint32_t apart = strong || below(3) == 0 ? 0 : bytes;
+      // Lanes side by side that read the same.
+      const uint32_t alike = access.act == Act::Load && below(2) == 0 ? 1u << below(5) : 1;
       uint32_t offsets[kLanes];
       uint64_t addresses[kLanes];
       for (uint32_t lane = 0; lane < kLanes; ++lane) {
-        offsets[lane] = (first + lane * apart) % size;
+        offsets[lane] = (first + lane / alike * apart) % size;
         addresses[lane] = kBase + offsets[lane];
       }
       for (int thread : threads)

@@ -86,13 +86,7 @@ private:
 
   /// The reader as one stamp; 0 where it takes a set.
   static uint64_t inline_of(const Reader &reader) {
-    if (reader.write)
-      return 0;
-    if (reader.lanes == kAllLanes)
-      return reader.stamp | kWhole;
-    if (std::has_single_bit(reader.lanes))
-      return at_lane(reader.stamp, std::countr_zero(reader.lanes));
-    return 0;
+    return reader.write ? 0 : with_lanes(reader.stamp, reader.lanes);
   }
   /// The same stretch of the same warp in the same way, lanes apart.
   static bool same_reader(uint64_t a, uint64_t b) {

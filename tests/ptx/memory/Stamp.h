@@ -6,7 +6,7 @@
 // whatever the block does now, so that the check nearly every access needs is one comparison.
 //
 //   63      62..32   31..15  14..10  9..8  7   6    5       4      3..0
-//   special segment  pc      lane    size  nc  gpu  strong  whole  bytes
+//   special segment  pc      lane    size  nc  gpu  strong  several bytes
 #ifndef QUERN_TESTS_PTX_MEMORY_STAMP_H
 #define QUERN_TESTS_PTX_MEMORY_STAMP_H
 
@@ -20,7 +20,7 @@ inline constexpr uint32_t kAllLanes = ~0u;
 
 inline constexpr uint64_t kSpecial = 1ull << 63;
 inline constexpr uint32_t kBytes = 15;
-inline constexpr uint32_t kWhole = 1u << 4; ///< reads: all 32 lanes of the warp
+inline constexpr uint32_t kSeveral = 1u << 4; ///< reads: lanes side by side; whose, the lane says
 inline constexpr uint32_t kStrong = 1u << 5;
 inline constexpr uint32_t kGpu = 1u << 6; ///< a strong access of scope gpu or sys
 inline constexpr uint32_t kNc = 1u << 7;  ///< reads: ld.global.nc
@@ -50,8 +50,25 @@ inline uint32_t low_of(uint64_t stamp) { return static_cast<uint32_t>(stamp); }
 inline uint32_t pc_of(uint64_t stamp) { return low_of(stamp) >> kPcShift; }
 inline int lane_of(uint64_t stamp) { return static_cast<int>(low_of(stamp) >> kLaneShift & 31); }
 inline uint32_t bytes_of(uint64_t stamp) { return low_of(stamp) & kBytes; }
+/// Lanes of a reading. Of several, all 32 are number 0, halves of them 1 and 2, quarters 3 to 6,
+/// and so on to pairs.
 inline uint32_t lanes_of(uint64_t stamp) {
-  return (stamp & kWhole) != 0 ? kAllLanes : 1u << lane_of(stamp);
+  if ((stamp & kSeveral) == 0)
+    return 1u << lane_of(stamp);
+  const uint32_t number = static_cast<uint32_t>(lane_of(stamp)) + 1;
+  const uint32_t parts = std::bit_floor(number), each = kLanes / parts;
+  return kAllLanes >> (kLanes - each) << (number - parts) * each;
+}
+/// A reading's stamp with its lanes; 0 where no stamp says them.
+inline uint64_t with_lanes(uint64_t stamp, uint32_t lanes) {
+  const auto count = static_cast<uint32_t>(std::popcount(lanes));
+  const auto first = static_cast<uint32_t>(std::countr_zero(lanes));
+  if (count == 1)
+    return at_lane(stamp, static_cast<int>(first));
+  if (!std::has_single_bit(count) || first % count != 0 ||
+      lanes >> first != kAllLanes >> (kLanes - count))
+    return 0;
+  return at_lane(stamp | kSeveral, static_cast<int>((kLanes + first) / count - 1));
 }
 /// Whoever conflicts with the earlier of two accesses, and is not ordered after it, conflicts with
 /// the later one too: a strong access may be let pass where the one before it would not.

@@ -307,12 +307,12 @@ void Races::read_word(const Context &context, uint64_t index, uint64_t stamp, ui
   const uint64_t write = context.memory->writes[index];
   uint64_t &reads = context.memory->reads[index];
   const bool one = !context.copy && std::has_single_bit(lanes);
-  const uint64_t mine = one ? at_lane(stamp, std::countr_zero(lanes)) : stamp;
+  const uint64_t mine = context.copy ? 0 : with_lanes(stamp, lanes);
   const Known known(context.warp, context.access);
   if (write >= context.floor && !known.has_write(write) &&
       (!one || ((write ^ mine) & kSameLane & ~uint64_t{kBytes}) != 0))
     check_write(context, index, stamp, lanes);
-  if (one && (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0))
+  if (mine != 0 && (is_past_reads(reads, context.floor) || ((reads ^ mine) & kSameLane) == 0))
     reads = mine;
   else
     reads =
@@ -418,30 +418,21 @@ void Races::accesses(Context &context, uint32_t lanes, const Address *addresses,
   const bool load = context.access.act == Act::Load;
   if (lanes == kAllLanes && in_a_row(context, addresses, bytes))
     return;
-  if (!context.copy) {
-    if (load) {
-      const int first = std::countr_zero(lanes);
-      uint64_t apart = 0;
-      for (int lane = 0; lane < kLanes; ++lane)
-        apart |= (lanes >> lane & 1) != 0 ? addresses[lane] ^ addresses[first] : 0;
-      if (apart == 0) {
-        if (!context.shared)
-          context.memory = find(addresses[first]);
-        if (context.memory != nullptr)
-          one(context, addresses[first] - context.memory->base, bytes, lanes);
-        return;
-      }
-    }
-  }
-  for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+  for (uint32_t rest = lanes; rest != 0;) {
     const int lane = std::countr_zero(rest);
     const uint64_t address = addresses[lane];
+    uint32_t alike = 1u << lane; // lanes side by side that read the same
+    if (load && !context.copy)
+      for (int next = lane + 1;
+           next < kLanes && (rest >> next & 1) != 0 && addresses[next] == address; ++next)
+        alike |= 1u << next;
+    rest &= ~alike;
     if (!context.shared)
       context.memory = find(address);
     const Watched *memory = context.memory;
     if (memory == nullptr || address - memory->base + bytes > memory->bytes)
       continue; // not ours, or out of bounds and reported as that
-    one(context, address - memory->base, bytes, 1u << lane);
+    one(context, address - memory->base, bytes, alike);
   }
 }
 
