@@ -44,9 +44,22 @@ void name_mamba1(recipe::Mamba1 &mixer, const std::string &module, int64_t hidde
 /// is. Its names and projections are left empty.
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner);
 
+/// The limits of the time step, where `key` has them: two numbers from 0 up, in order.
+void read_time_step_limit(ModelReader &model, recipe::Mamba2 &mixer,
+                          std::string_view key = "time_step_limit");
+
 /// Names tensors and makes projections, as transformers has them in `module`.
 void name_mamba2(recipe::Mamba2 &mixer, const std::string &module, int64_t hidden, double eps,
                  bool in_bias, bool out_bias);
+
+/// Which of a Mamba-3 mixer's numbers rotate, from the part of them that `key` says, and its rank
+/// and state.
+void set_mamba3_angles(ModelReader &model, recipe::Mamba3 &mixer, std::string_view key);
+
+/// Names tensors and makes projections, as its authors and fla have them in `module`. `normed`: y
+/// is normed before its gate.
+void name_mamba3(recipe::Mamba3 &mixer, const std::string &module, int64_t hidden, double eps,
+                 bool bias, bool normed);
 
 /// What a family's configuration class has where a key is missing.
 struct DeltaDefaults {

@@ -110,69 +110,6 @@ Value Writer::operator()(const Mamba2 &m) {
   return linear(m.out_proj, y);
 }
 
-Value Writer::operator()(const DeltaNet &m) {
-  // The filters of all channels, however the model cuts them, and then of each projection's.
-  at(m.convs.front().module);
-  llvm::SmallVector<Value> filters;
-  for (const DeltaNet::Conv &conv : m.convs)
-    filters.push_back(weight(conv.module + ".weight"));
-  const int64_t channels = 2 * m.keys() + m.values();
-  const bool apart = m.projections.size() > 1;
-  auto same_cuts = [&] {
-    return llvm::equal(m.convs, m.projections, [](const DeltaNet::Conv &conv, const Linear &l) {
-      return conv.channels == l.out;
-    });
-  };
-  if (!same_cuts()) {
-    Value all = filters.size() == 1
-                    ? filters.front()
-                    : WeightConcatOp::create(
-                          b_, loc_, weight_type(filters.front(), {channels, m.kernel}), filters);
-    filters.clear();
-    int64_t offset = 0;
-    for (const Linear &l : m.projections) {
-      filters.push_back(rows_of({.stored = channels, .offset = offset}, all, {l.out, m.kernel}));
-      offset += l.out;
-    }
-  }
-  llvm::SmallVector<Value> qkv;
-  for (auto [i, l] : llvm::enumerate(m.projections)) {
-    Value x = linear(l, x_);
-    at(m.module);
-    const std::string name = apart ? m.module + ".conv." + "qkv"[i] : m.convs.front().module;
-    qkv.push_back(convolution(name, x, m.kernel, filters[i], Value(), m.activation));
-  }
-  auto through = [&](const std::optional<Linear> &latent, const Linear &l) {
-    return linear(l, latent ? linear(*latent, x_) : x_);
-  };
-  Value beta = linear(m.b, x_);
-  Value dt = through(m.decay_latent, m.decay), z = through(m.z_latent, m.z);
-  at(m.module);
-  if (qkv.size() == 1) {
-    Value all = qkv.front();
-    qkv = {slice(all, 0, m.keys()), slice(all, m.keys(), m.keys()),
-           slice(all, 2 * m.keys(), m.values())};
-  }
-  // x / sqrt(sum(x^2) + eps), and queries are scaled as attention's are.
-  const double root = 1 / std::sqrt(double(m.key_dim));
-  auto unit = [&](Value x) -> Value {
-    return RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(m.l2_eps * root * root),
-                             b_.getI64IntegerAttr(m.key_dim));
-  };
-  Value q = scale(unit(qkv[0]), root * root), k = scale(unit(qkv[1]), root);
-  beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);
-  dt = unary(UnaryKind::softplus, binary(BinaryKind::add, dt, weight(m.dt_bias)));
-  Value decay = unary(UnaryKind::exp, binary(BinaryKind::mul, dt, map("neg_exp", weight(m.a)),
-                                             m.key_decay ? m.key_dim : 1));
-  Value memory =
-      state(m.module + ".memory", StateKind::recurrent, {m.value_heads, m.key_dim, m.value_dim});
-  Value y = linear_recurrence({.r = q, .k = k, .v = qkv[2], .decay = decay, .beta = beta}, memory,
-                              m.key_heads, m.key_decay ? DecayKind::key : DecayKind::head);
-  y = norm(m.norm, y);
-  at(m.module);
-  return linear(m.out, gated(m.gate_activation, z, y));
-}
-
 Value Writer::operator()(const ShortConv &m) {
   Value projected = linear(m.in, x_);
   at(m.module);
