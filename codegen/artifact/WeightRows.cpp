@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 namespace quern::artifact {
@@ -162,6 +163,46 @@ private:
   std::function<float(float)> fn_;
 };
 
+// Of each column, the softmax's sums, without its first element; in double and rounded once.
+class CumulatedSoftmaxRows : public WeightRows {
+public:
+  CumulatedSoftmaxRows(WeightType type, std::unique_ptr<WeightRows> input)
+      : WeightRows(type), input_(std::move(input)) {}
+
+  std::vector<Source> sources() const override { return input_->sources(); }
+
+  absl::Status read(int64_t first, int64_t count, std::byte *dst,
+                    Findings &findings) const override {
+    const auto n = static_cast<size_t>(row_elements());
+    std::vector<float> all(static_cast<size_t>(rows()) * n), row(n);
+    if (absl::Status status = input_->read_floats(0, rows(), all.data(), findings); !status.ok())
+      return status;
+    std::vector<double> most(n, -std::numeric_limits<double>::infinity()), total(n), sum(n);
+    for (size_t i = 0; i < all.size(); ++i)
+      most[i % n] = std::max(most[i % n], static_cast<double>(all[i]));
+    const auto share = [&](size_t i) {
+      return std::exp(static_cast<double>(all[i]) - most[i % n]);
+    };
+    for (size_t i = 0; i < all.size(); ++i)
+      total[i % n] += share(i);
+    for (int64_t r = 0; r < first + count; ++r) {
+      for (size_t c = 0; c < n; ++c) {
+        if (r > 0)
+          sum[c] += share(static_cast<size_t>(r) * n + c) / total[c];
+        row[c] = static_cast<float>(sum[c]);
+      }
+      if (r < first)
+        continue;
+      std::memcpy(dst, row.data(), n * sizeof(float));
+      dst += row_bytes();
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  std::unique_ptr<WeightRows> input_;
+};
+
 // In double and rounded once, as the interpreter does it.
 float neg_exp(float x) { return static_cast<float>(-std::exp(static_cast<double>(x))); }
 float add_one(float x) { return static_cast<float>(1.0 + static_cast<double>(x)); }
@@ -292,6 +333,8 @@ absl::StatusOr<std::unique_ptr<WeightRows>> weight_rows(mlir::Value expression,
                                                      ", which Quern reads but does not write"));
     return std::make_unique<ConvertedRows>(type, std::move(inputs[0]));
   }
+  if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op); map && map.getFn() == "cumulated_softmax")
+    return std::make_unique<CumulatedSoftmaxRows>(type, std::move(inputs[0]));
   if (auto map = mlir::dyn_cast_or_null<WeightMapOp>(op))
     return std::make_unique<MappedRows>(type, std::move(inputs[0]), function_of(map));
   if (mlir::isa_and_nonnull<WeightConcatOp, WeightReshapeOp, WeightTransposeOp, WeightRowsOp>(op))

@@ -20,6 +20,10 @@ constexpr Alias kGpt2[] = {{"hidden_size", "n_embd"},
                            {"num_attention_heads", "n_head"},
                            {"num_hidden_layers", "n_layer"}};
 constexpr Alias kGraniteHybrid[] = {{"layers_block_type", "layer_types"}};
+// flash-linear-attention's names, in its own Mamba and Mamba-2.
+constexpr Alias kMamba[] = {{"norm_eps", "layer_norm_epsilon", AliasKind::FirstCode},
+                            {"dt_rank", "time_step_rank", AliasKind::FirstCode},
+                            {"dt_limit", "time_step_limit", AliasKind::FirstCode}};
 constexpr Alias kMpt[] = {{"num_attention_heads", "n_heads"},
                           {"hidden_size", "d_model"},
                           {"num_hidden_layers", "n_layers"}};
@@ -94,6 +98,8 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kDbrx;
   if (family == "gpt2" || family == "gptj")
     return kGpt2;
+  if (family == "mamba" || family == "mamba2")
+    return kMamba;
   if (family == "mpt")
     return kMpt;
   if (family == "rwkv")

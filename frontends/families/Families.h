@@ -135,6 +135,19 @@ recipe::Decoder mamba2_from_gguf(ModelReader &model);
 recipe::Decoder mamba_ssm_from_hf(ModelReader &model);
 recipe::Decoder zamba2_from_hf(ModelReader &model);
 
+// flash-linear-attention's.
+recipe::Decoder delta_net_from_hf(ModelReader &model);
+recipe::Decoder gated_deltanet_from_hf(ModelReader &model);
+recipe::Decoder gla_from_hf(ModelReader &model);
+recipe::Decoder hgrn_from_hf(ModelReader &model);
+recipe::Decoder hgrn2_from_hf(ModelReader &model);
+recipe::Decoder kda_from_hf(ModelReader &model);
+recipe::Decoder linear_attn_from_hf(ModelReader &model);
+recipe::Decoder mamba3_from_hf(ModelReader &model);
+recipe::Decoder mamba_ssm_from_hf(ModelReader &model);
+recipe::Decoder retnet_from_hf(ModelReader &model);
+recipe::Decoder transformer_from_hf(ModelReader &model);
+
 // Mixtures of experts.
 recipe::Decoder dbrx_from_hf(ModelReader &model);
 recipe::Decoder dbrx_from_gguf(ModelReader &model);

@@ -89,6 +89,18 @@ void name_mamba1(recipe::Mamba1 &m, const std::string &module, int64_t hidden, b
   m.out_proj = {module + ".out_proj", m.inner, hidden, bias};
 }
 
+void read_time_step_limit(ModelReader &model, recipe::Mamba2 &m, std::string_view key) {
+  if (!model.has(key))
+    return;
+  const std::vector<double> limits = model.numbers(key);
+  if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
+    model.problem(key, "it is not two numbers from 0 up, in order");
+  } else {
+    m.dt_min = limits[0];
+    m.dt_max = limits[1];
+  }
+}
+
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
   recipe::Mamba2 m;
   m.heads = model.integer("mamba_n_heads", 1, kMaxHeads, 128);
@@ -111,15 +123,7 @@ recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
   if (m.heads % m.groups)
     model.problem("mamba_n_groups",
                   absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
-  if (model.has("time_step_limit")) {
-    const std::vector<double> limits = model.numbers("time_step_limit");
-    if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
-      model.problem("time_step_limit", "it is not two numbers from 0 up, in order");
-    } else {
-      m.dt_min = limits[0];
-      m.dt_max = limits[1];
-    }
-  }
+  read_time_step_limit(model, m);
   // How programs split the work, and how weights were initialized.
   model.ignore({"mamba_chunk_size", "time_step_min", "time_step_max", "time_step_floor"});
   return m;
@@ -135,6 +139,55 @@ void name_mamba2(recipe::Mamba2 &m, const std::string &module, int64_t hidden, d
   m.in_proj = {module + ".in_proj", hidden, m.inner() + m.conv_channels() + m.heads, in_bias};
   m.out_proj = {module + ".out_proj", m.inner(), hidden, out_bias};
   m.norm = {module + ".norm", m.inner(), eps, m.inner() / m.groups};
+}
+
+static void set_mamba3_angles(ModelReader &model, recipe::Mamba3 &m, const std::string &key) {
+  const double fraction = model.number(key, 0, 1, 0.5);
+  if (fraction != 0.5 && fraction != 1)
+    model.problem(key, absl::StrCat("it is ", fraction), "Mamba-3 knows 0.5 and 1.0");
+  m.angles = static_cast<int64_t>(static_cast<double>(m.state) * fraction) / 2;
+  // The kernels of several ranks pair halves, those of one neighbours.
+  m.adjacent = !m.ranked;
+  if (m.angles < 1 || (m.ranked && m.state % (fraction == 1 ? 2 : 4))) {
+    model.wrong_size(key,
+                     absl::StrCat("of ", m.state, " numbers of B and C, no such part is pairs"));
+    m.angles = 1;
+  }
+}
+
+recipe::Mamba3 read_mamba3(ModelReader &model, int64_t hidden, const Mamba3Keys &keys) {
+  const auto key = [&](const char *name) { return absl::StrCat(keys.prefix, name); };
+  recipe::Mamba3 m;
+  m.head_dim = model.integer(key(keys.head_dim), 1, kMaxHeadDim, 64);
+  const double expand =
+      model.number(key("expand"), 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
+  const auto inner = static_cast<int64_t>(static_cast<double>(hidden) * expand);
+  if (inner < 1 || inner > kMaxWidth || inner % m.head_dim)
+    model.wrong_size(key("expand"), absl::StrCat(hidden, " times it is ", inner,
+                                                 ", which is no number of heads of ", m.head_dim));
+  m.heads = std::max<int64_t>(1, inner / m.head_dim);
+  m.state = model.integer(key(keys.state), 2, kMaxHeadDim, 128);
+  m.groups = model.integer(key(keys.groups), 1, kMaxHeads, 1);
+  if (m.heads % m.groups)
+    model.wrong_size(key(keys.groups),
+                     absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
+  m.ranked = model.boolean(key("is_mimo"), false);
+  const int64_t rank = model.integer(key("mimo_rank"), 1, 256, 4);
+  m.rank = m.ranked ? rank : 1;
+  set_mamba3_angles(model, m, key("rope_fraction"));
+  m.decay_floor = model.number(key("A_floor"), 1e-30, 1e6, 1e-4);
+  return m;
+}
+
+void name_mamba3(recipe::Mamba3 &m, const std::string &module, int64_t hidden, double eps,
+                 bool bias, bool normed) {
+  m.module = module;
+  m.in_proj = {module + ".in_proj", hidden, m.projected(), bias};
+  m.out_proj = {module + ".out_proj", m.inner(), hidden, bias};
+  m.b_norm = {module + ".B_norm", m.state, eps, m.state};
+  m.c_norm = {module + ".C_norm", m.state, eps, m.state};
+  if (normed)
+    m.norm = recipe::Norm{module + ".norm", m.inner(), eps, m.head_dim};
 }
 
 recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &defaults) {

@@ -44,9 +44,26 @@ void name_mamba1(recipe::Mamba1 &mixer, const std::string &module, int64_t hidde
 /// is. Its names and projections are left empty.
 recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner);
 
+/// The limits of the time step, where `key` has them: two numbers from 0 up, in order.
+void read_time_step_limit(ModelReader &model, recipe::Mamba2 &mixer,
+                          std::string_view key = "time_step_limit");
+
 /// Names tensors and makes projections, as transformers has them in `module`.
 void name_mamba2(recipe::Mamba2 &mixer, const std::string &module, int64_t hidden, double eps,
                  bool in_bias, bool out_bias);
+
+/// What the sizes of a Mamba-3 mixer are called, behind a prefix.
+struct Mamba3Keys {
+  const char *prefix = "", *head_dim = "head_dim", *state = "state_size", *groups = "n_groups";
+};
+
+/// The sizes of a Mamba-3 mixer, as wide as `expand` times `hidden`. Its names are left empty.
+recipe::Mamba3 read_mamba3(ModelReader &model, int64_t hidden, const Mamba3Keys &keys = {});
+
+/// Names tensors and makes projections, as its authors and fla have them in `module`. `normed`: y
+/// is normed before its gate.
+void name_mamba3(recipe::Mamba3 &mixer, const std::string &module, int64_t hidden, double eps,
+                 bool bias, bool normed);
 
 /// What a family's configuration class has where a key is missing.
 struct DeltaDefaults {

@@ -59,7 +59,8 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
   // How weights were initialized, how programs split the work, and where sums were rounded.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_init_scheme",
                 "time_step_scale", "rescale_prenorm_residual", "residual_in_fp32", "use_mambapy",
-                "use_falcon_mambapy", "use_associative_scan"});
+                "use_falcon_mambapy", "use_associative_scan", "dt_min", "dt_max", "dt_scale",
+                "dt_init_scheme", "dt_init_floor", "fuse_linear_cross_entropy", "use_l2warp"});
   model.expect_number("intermediate_size", static_cast<double>(m.inner));
 
   for (int64_t i = 0; i < layers; ++i) {

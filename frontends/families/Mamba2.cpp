@@ -4,6 +4,7 @@
 #include "frontends/families/Dense.h"
 #include "frontends/families/DenseGguf.h"
 #include "frontends/families/Families.h"
+#include "frontends/families/Hybrids.h"
 #include "frontends/families/HybridsGguf.h"
 
 #include <absl/strings/str_cat.h>
@@ -47,19 +48,17 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
                      absl::StrCat("hidden_size * expand is not num_heads * head_dim, ", m.inner()));
   if (m.heads % m.groups)
     model.problem("n_groups", absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
-  if (model.has("time_step_limit")) {
-    std::vector<double> limits = model.numbers("time_step_limit");
-    if (limits.size() != 2 || !(limits[0] >= 0 && limits[0] <= limits[1])) {
-      model.problem("time_step_limit", "it is not two numbers from 0 up, in order");
-    } else {
-      m.dt_min = limits[0];
-      m.dt_max = limits[1];
-    }
-  }
+  read_time_step_limit(model, m);
   // How weights were initialized, how kernels split the work, and where sums were rounded.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_rank",
                 "time_step_init_scheme", "time_step_scale", "rescale_prenorm_residual",
-                "chunk_size", "residual_in_fp32", "rms_norm", "norm_before_gate"});
+                "chunk_size", "residual_in_fp32", "rms_norm", "norm_before_gate", "conv_init",
+                "A_init_range", "dt_min", "dt_max", "dt_init_floor", "fuse_linear_cross_entropy",
+                "use_l2warp"});
+  // flash-linear-attention's; transformers reads none of them.
+  const bool own = model.has("rmsnorm"), normed = model.boolean("rmsnorm", true);
+  m.norm_first = own && model.boolean("norm_before_gate", false);
+  model.expect("D_has_hdim", false);
   model.expect_number("intermediate_size", static_cast<double>(m.inner()));
 
   for (int64_t i = 0; i < layers; ++i) {
@@ -72,6 +71,8 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
     m.in_proj = {m.module + ".in_proj", hidden, m.inner() + m.conv_channels() + m.heads, bias};
     m.out_proj = {m.module + ".out_proj", m.inner(), hidden, bias};
     m.norm = {m.module + ".norm", m.inner(), eps, m.inner() / m.groups};
+    if (!normed)
+      m.norm.kind = recipe::NormKind::None;
     decoder.layers.push_back({{{{name("backbone.layers.*.norm"), hidden, eps}, m}}});
   }
   decoder.final_norm = {"backbone.norm_f", hidden, eps};

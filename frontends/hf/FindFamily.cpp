@@ -77,6 +77,10 @@ const Family *find_family(const ConfigJson &config, Problems &problems,
       return nullptr;
     }
     family = family_of_type(*type, problems);
+  } else if (config.has("ssm_cfg")) { // which no other config has
+    family = find_hf_family("mamba_ssm");
+    notes.push_back("config.json has no model_type: the model is taken for one of mamba_ssm's, by "
+                    "its ssm_cfg");
   } else {
     for (const std::string &name : names)
       if (const Family *found = find_hf_architecture(name)) {

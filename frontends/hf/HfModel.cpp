@@ -15,6 +15,7 @@
 #include "ir/formats/Format.h"
 
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -31,7 +32,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A dotted key is a path: "rope_parameters.factor" is `factor` in the object `rope_parameters`.
+/// A dotted key is a path: "rope_parameters.factor" is `factor` in the object `rope_parameters`,
+/// "attn[1].layers" is `layers` in the second object of the list `attn`.
 /// A family's key may be there by another of its names (Aliases.h).
 class HfReader final : public ModelReader {
 public:
@@ -59,13 +61,28 @@ public:
   }
 
 private:
+  /// The object `name` of an object, or of the list `name` the one that "name[i]" says.
+  static absl::StatusOr<ConfigJson> member(const ConfigJson &object, std::string_view name) {
+    const size_t bracket = name.find('[');
+    if (bracket == std::string_view::npos)
+      return object.get_object(name);
+    absl::StatusOr<std::vector<ConfigJson>> list = object.get_objects(name.substr(0, bracket));
+    size_t index = 0;
+    if (!list.ok())
+      return list.status();
+    if (!absl::SimpleAtoi(std::string(name.substr(bracket + 1, name.size() - bracket - 2)),
+                          &index) ||
+        index >= list->size())
+      return absl::NotFoundError("is missing");
+    return (*list)[index];
+  }
   /// The object a key lies in, and its name there; nullopt if there is no such object.
   std::optional<std::pair<ConfigJson, std::string>> inside(std::string_view name) const {
     ConfigJson object = config_;
     const std::string spelled = spelling(name);
     std::string_view key = spelled;
     for (size_t dot; (dot = key.find('.')) != std::string_view::npos; key.remove_prefix(dot + 1)) {
-      absl::StatusOr<ConfigJson> next = object.get_object(key.substr(0, dot));
+      absl::StatusOr<ConfigJson> next = member(object, key.substr(0, dot));
       if (!next.ok())
         return std::nullopt;
       object = *std::move(next);

@@ -108,17 +108,52 @@ public:
       linear(projection);
     for (const DeltaNet::Conv &conv : m.convs)
       convolution(conv.module, conv.channels, m.kernel, false);
-    linear(m.b);
+    if (!m.b.module.empty())
+      linear(m.b);
     if (m.decay_latent)
       linear(*m.decay_latent);
-    linear(m.decay);
-    add(m.dt_bias, {m.decay.out}, {-3, 1});
-    add(m.a, {m.value_heads}, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5});
-    if (m.a_padded)
-      out_.back().stored = {1, 1, m.value_heads, 1};
+    if (!m.decay.module.empty()) {
+      linear(m.decay);
+      add(m.dt_bias, {m.decay.out}, {-3, 1});
+      add(m.a, {m.value_heads}, m.a_is_log ? Init{1, 0.5} : Init{-2.7, 0.5});
+      if (m.a_padded)
+        out_.back().stored = {1, 1, m.value_heads, 1};
+    }
     if (m.z_latent)
       linear(*m.z_latent);
-    linear(m.z);
+    if (!m.z.module.empty())
+      linear(m.z);
+    norm(m.norm);
+    linear(m.out);
+  }
+  void operator()(const LinearAttention &m) {
+    for (const Linear *l : {&m.q, &m.k, &m.v})
+      linear(*l);
+    for (size_t i = 0; i < m.convs.size(); ++i)
+      convolution(m.convs[i], (i == 0 ? m.q : i == 1 ? m.k : m.v).out, m.kernel, false);
+    for (const std::vector<Linear> *maps : {&m.q_maps, &m.k_maps})
+      for (const Linear &l : *maps)
+        linear(l);
+    if (m.gate) {
+      linear(*m.latent);
+      linear(*m.gate);
+    }
+    norm(m.norm);
+    if (m.z)
+      linear(*m.z);
+    linear(m.out);
+  }
+  void operator()(const Hgrn &m) {
+    if (m.q)
+      linear(*m.q);
+    linear(m.forget);
+    linear(m.input);
+    for (size_t i = 0; i < m.convs.size(); ++i)
+      convolution(m.convs[i], (i == 0 ? m.forget : i == 1 ? m.input : *m.q).out, m.kernel, false);
+    if (!m.bounds.empty())
+      add(m.bounds, {m.layers, m.forget.out}, {0, 1});
+    if (m.z)
+      linear(*m.z);
     norm(m.norm);
     linear(m.out);
   }
@@ -154,6 +189,21 @@ public:
       add(name, {m.heads}, init);
       out_.back().stored = {m.heads, 1}; // GGUF's
     }
+    norm(m.norm);
+    linear(m.out_proj);
+  }
+  void operator()(const Mamba3 &m) {
+    linear(m.in_proj);
+    // As of Mamba-2.
+    add(m.module + ".dt_bias", {m.heads}, {-3, 1});
+    norm(m.b_norm);
+    norm(m.c_norm);
+    for (const char *name : {".B_bias", ".C_bias"})
+      add(m.module + name, {m.heads, m.rank, m.state}, {1, 0.3});
+    if (m.ranked)
+      for (const char *name : {".mimo_x", ".mimo_z", ".mimo_o"})
+        add(m.module + name, {m.heads, m.rank, m.head_dim}, {1 / double(m.rank), 0.1});
+    add(m.module + ".D", {m.heads}, {1, 0.1});
     norm(m.norm);
     linear(m.out_proj);
   }
@@ -355,7 +405,25 @@ public:
                     absl::StrCat(m.value_heads, " value heads cannot share ", m.key_heads,
                                  " key heads evenly"),
                     kAsPublished);
-    convolution(m.module, m.kernel);
+    if (m.kernel > 0)
+      convolution(m.module, m.kernel);
+  }
+  void operator()(const LinearAttention &m) {
+    if (m.kv_heads < 1 || m.heads % m.kv_heads)
+      problems_.add(m.module,
+                    absl::StrCat(m.heads, " heads cannot share ", m.kv_heads, " kv heads evenly"),
+                    kAsPublished);
+    if (m.rope != kNoRope &&
+        (m.rope >= ropes_ || 2 * static_cast<int64_t>(table_[m.rope].inv_freq.size()) > m.key_dim))
+      problems_.add(m.module, absl::StrCat("heads of ", m.key_dim, " cannot be rotated"),
+                    kAsPublished);
+    mixer(m.module, m.out, m.convs.empty() ? 2 : m.kernel);
+  }
+  void operator()(const Hgrn &m) {
+    if (m.heads < 1 || m.forget.out % m.heads || m.input.out % m.heads)
+      problems_.add(m.module, absl::StrCat("its columns cannot be shared by ", m.heads, " heads"),
+                    kAsPublished);
+    mixer(m.module, m.out, m.convs.empty() ? 2 : m.kernel);
   }
   void operator()(const ShortConv &m) { convolution(m.module, m.kernel); }
   void operator()(const Mla &m) {
@@ -382,6 +450,12 @@ public:
     convolution(m.module, m.kernel);
     if (!(m.dt_min <= m.dt_max))
       problems_.add(m.module, "the limits of the time step are crossed", kAsPublished);
+  }
+  void operator()(const Mamba3 &m) {
+    if (m.groups < 1 || m.heads % m.groups || m.rank < 1 || m.angles < 1 ||
+        2 * m.angles > m.state || (!m.adjacent && m.state % 2))
+      problems_.add(m.module, "its sizes do not fit together", kAsPublished);
+    mlp(m.module, m.out_proj);
   }
   void operator()(const Lru &m) {
     if (m.blocks < 1 || m.width % m.blocks || m.kernel < 2 || m.out.out != hidden_)
@@ -420,6 +494,10 @@ private:
                                  " of values are not ", m.heads, " heads"),
                     kAsPublished);
     mlp(m.module, m.output);
+  }
+  void mixer(const std::string &module, const Linear &out, int64_t kernel) {
+    mlp(module, out);
+    convolution(module, kernel);
   }
   void convolution(const std::string &module, int64_t kernel) {
     if (kernel < 2)

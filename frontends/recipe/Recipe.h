@@ -224,10 +224,33 @@ struct Mamba2 {
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
 };
 
+/// Mamba-3's selective state space (2026): in_proj gives gate z, x, B, C, dt, A, a trapezoid's
+/// share t and angles; B and C are normed, get a bias and are rotated by angles that sum up over
+/// tokens. S = a S + (1 - t) dt a B' x'^T + t dt B x^T, where B' and x' are the token's before and
+/// a = exp(-dt max(softplus(A), floor)); y = S^T C + D x, gated by silu(z). With a rank above 1, B
+/// and C are as many, and x, z and y are multiplied by weights of each: y is summed up.
+struct Mamba3 {
+  std::string module{};
+  int64_t heads = 0, head_dim = 0;
+  int64_t state = 0, groups = 0; ///< of B and C
+  int64_t rank = 1;
+  bool ranked = false;    ///< x, z and y have weights by rank: mimo_x, mimo_z, mimo_o
+  int64_t angles = 0;     ///< pairs of a head's numbers that rotate
+  bool adjacent = true;   ///< pairs are (2i, 2i+1), not (i, i + state / 2)
+  double decay_floor = 0; ///< of softplus(A)
+  Linear in_proj{}, out_proj{};
+  Norm b_norm{}, c_norm{};
+  std::optional<Norm> norm{}; ///< of y's heads, before the gate
+
+  int64_t inner() const { return heads * head_dim; }
+  int64_t projected() const { return 2 * inner() + 2 * rank * groups * state + 3 * heads + angles; }
+};
+
 /// The gated delta rule (Yang et al., 2025): q, k and v are projected, convolved and activated; q
 /// and k are normed by heads; S decays by exp(A softplus(a + dt_bias)), and k then holds v in it,
 /// as far as beta = sigmoid(b) goes; y = norm(S q) act(z). In Kimi Linear (Moonshot AI, 2025) each
-/// number of a key decays by itself.
+/// number of a key decays by itself. Without gates, the delta rule (Yang et al., 2024): nothing
+/// decays.
 struct DeltaNet {
   /// A depthwise convolution's module.
   struct Conv {
@@ -242,21 +265,72 @@ struct DeltaNet {
   /// Value head h reads key head h % key_heads, as llama.cpp has them; else those of a key head lie
   /// side by side.
   bool tiled = false;
-  int64_t kernel = 0;                ///< of the convolutions
+  int64_t kernel = 0;                ///< of the convolutions; 0: there are none
   std::vector<Linear> projections{}; ///< of q, k and v: one, or three
   std::vector<Conv> convs{};         ///< of the channels of q, k and v, as the model cuts them
+  /// Without a module: beta is 1, nothing decays, y is not gated.
   Linear b{}, decay{}, z{}, out{};
   std::optional<Linear> decay_latent{}, z_latent{}; ///< `decay` and `z` are made of these
   bool key_decay = false; ///< `decay` has a number for each of a key's, not one for a head
   bool a_padded = false;  ///< `a` is stored [1, 1, heads, 1]
+  /// Below 0: the logarithm of a decay is this times sigmoid(exp(log(-A)) (a + dt_bias)).
+  double decay_floor = 0;
   double beta_scale = 1;
   double l2_eps = 1e-6;
-  Norm norm{};                          ///< of each value head
-  std::string activation = "silu";      ///< after the convolutions
+  bool sum_norm = false;           ///< q and k are divided by the sum of their numbers' sizes
+  Norm norm{};                     ///< of each value head
+  std::string activation = "silu"; ///< after the convolutions
+  /// Of q and k, where it is another: as quern.unary calls it, or a feature map (Writer::feature).
+  std::optional<std::string> qk_activation{};
   std::string gate_activation = "silu"; ///< of z
 
   int64_t keys() const { return key_heads * key_dim; }
   int64_t values() const { return value_heads * value_dim; }
+};
+
+/// Attention without a softmax, whose sum of k v^T decays (Katharopoulos et al., 2020): in RetNet
+/// (Sun et al., 2023) by 1 - 2^(-5-h) in head h, in GLA (Yang et al., 2024) number by number of a
+/// key, by sigmoid(gate)^(1/gate_divisor). y = norm(S^T q) act(z).
+struct LinearAttention {
+  std::string module{};
+  int64_t heads = 0, kv_heads = 0; ///< heads / kv_heads heads share keys, values and gates
+  int64_t key_dim = 0, value_dim = 0;
+  Linear q{}, k{}, v{}, out{};
+  int64_t kernel = 0;               ///< of the convolutions
+  std::vector<std::string> convs{}; ///< their modules, of q, k and v; empty: there are none
+  std::string conv_activation = "silu";
+  /// Of queries and keys: a name of Writer::feature, behind linears of a head's columns, one (whose
+  /// result it is of) or two (whose product it is of) for each of q and k.
+  std::string feature{};
+  std::vector<Linear> q_maps{}, k_maps{};
+  bool q_sum = false, k_sum = false;      ///< then divided by their sums
+  size_t rope = kNoRope;                  ///< index into Decoder::ropes
+  bool retains = false;                   ///< heads decay as RetNet's
+  std::optional<Linear> latent{}, gate{}; ///< `gate` is made of `latent`
+  double gate_divisor = 16;
+  double gate_floor = -std::numeric_limits<double>::infinity(); ///< of a decay's logarithm
+  bool normalize = false; ///< y is divided by what the same gives for values of 1
+  Norm norm{};
+  std::optional<Linear> z{};
+  std::string gate_activation = "silu"; ///< of z
+};
+
+/// HGRN (Qin et al., 2023): a state of one number a channel, h = f h + (1 - f) silu(i), where f =
+/// bound + (1 - bound) sigmoid(forget); y = norm(h) silu(z). In HGRN2 (Qin et al., 2024), which has
+/// queries, 1 - f is a key of a state [keys, values], the values are i, and nothing gates y.
+struct Hgrn {
+  std::string module{};
+  int64_t heads = 1;
+  Linear forget{}, input{}, out{};
+  std::optional<Linear> q{}, z{};
+  int64_t kernel = 0; ///< of the convolutions
+  std::vector<std::string>
+      convs{}; ///< their modules, of forget, input and q; empty: there are none
+  /// The tensor [layers, columns of forget] of which the softmax over layers, summed up from the
+  /// second layer to this one, is the bound; empty: the bound is 0.
+  std::string bounds{};
+  int64_t layer = 0, layers = 0;
+  Norm norm{};
 };
 
 /// out(C * conv(B * x)), where [B C x] is in(x) (LFM2).
@@ -424,8 +498,9 @@ struct Moe {
   double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
 };
 
-using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Lru, Mlstm, Rwkv4,
-                           Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe, Linear>;
+using Block =
+    std::variant<Attention, Mla, Mamba1, Mamba2, Mamba3, DeltaNet, LinearAttention, Hgrn, ShortConv,
+                 Lru, Mlstm, Rwkv4, Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe, Linear>;
 
 /// What a sublayer's norm is given.
 enum class Input {

@@ -1,6 +1,7 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), LatentAttention.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of
-// fixed size) and Mixtures.cpp (experts). No one else's.
+// MLPs), LatentAttention.cpp, LinearAttention.cpp, DeltaNet.cpp, Hgrn.cpp, Lru.cpp, Mamba3.cpp,
+// Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed size) and Mixtures.cpp
+// (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
@@ -13,6 +14,7 @@
 #include "llvm/ADT/StringSet.h"
 
 #include <string>
+#include <utility>
 
 namespace quern::recipe {
 
@@ -56,6 +58,9 @@ public:
   Value operator()(const Mamba1 &m);
   Value operator()(const Mamba2 &m);
   Value operator()(const DeltaNet &m);
+  Value operator()(const LinearAttention &m);
+  Value operator()(const Hgrn &m);
+  Value operator()(const Mamba3 &m);
   Value operator()(const ShortConv &m);
   Value operator()(const Lru &m);
   Value operator()(const Mlstm &m);
@@ -118,12 +123,42 @@ private:
   /// the weight holds is as `weight` has it.
   Value convolution(const std::string &name, Value x, int64_t kernel, Value weight, Value bias,
                     const std::string &activation);
+  /// As above, of a weight [channels, kernel] in `module.weight`, without a bias.
+  Value convolution(const std::string &module, Value x, int64_t kernel,
+                    const std::string &activation) {
+    at(module);
+    return convolution(module, x, kernel, weight(module + ".weight"), Value(), activation);
+  }
+  /// A function of quern.unary, nothing where `name` is empty, or "elu_plus_one": 1 + x above 0,
+  /// exp(x) below.
+  Value feature(const std::string &name, Value x);
+  /// Rows of `cols` times a constant; `like` has as many columns or more.
+  Value constant(Value like, int64_t cols, double value) {
+    Value x = slice(like, 0, cols);
+    return ClampOp::create(b_, loc_, x.getType(), x, f32(value), f32(value));
+  }
+  /// x, in heads, of which each is there `times` times on end.
+  Value repeated(Value x, int64_t heads, int64_t times) {
+    return times == 1 ? x : concat(llvm::SmallVector<Value>(static_cast<size_t>(times), x), heads);
+  }
+  /// x, in heads, each divided by max(sum of |x|, 1e-6).
+  Value shares(Value x, int64_t heads);
+  Value mapped(const LinearAttention &m, const std::vector<Linear> &maps, bool sum, Value x);
+  Value retained(int64_t heads);
+  std::pair<Value, Value> turned(const Mamba3 &m, Value angles, Value dt);
+  Value rotated(const Mamba3 &m, Value x, Value cosine, Value sine);
+  Value by_rank(const Mamba3 &m, const std::string &tensor, int64_t cols);
   Value gated(const std::string &fn, Value gate, Value up) {
     return GatedActOp::create(b_, loc_, up.getType(), unary_kind(fn), gate, up);
   }
   Value concat(llvm::ArrayRef<Value> parts, int64_t groups);
   Value slice(Value x, int64_t offset, int64_t cols) {
     return SliceOp::create(b_, loc_, rows_like(x, cols), x, static_cast<uint64_t>(offset));
+  }
+  /// `cols` columns of each of `groups` runs of x's.
+  Value slice(Value x, int64_t offset, int64_t cols, int64_t groups) {
+    return SliceOp::create(b_, loc_, rows_like(x, groups * cols), x, static_cast<uint64_t>(offset),
+                           static_cast<uint64_t>(groups));
   }
   Value rope(const Attention &a, Value x);
   Value mixed(Value from, Value to, Value mix);
@@ -148,8 +183,8 @@ private:
   Value normed_;                    ///< what the last sublayer's norm gave
   Value x_;                         ///< the block's input
   Value batch_;
-  Value starts_, ones_; ///< once they are there
-  Value first_values_;  ///< RWKV-7's, of its first layer
+  Value starts_, ones_, retained_; ///< once they are there
+  Value first_values_;             ///< RWKV-7's, of its first layer
 };
 
 } // namespace quern::recipe

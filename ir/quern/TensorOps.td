@@ -10,7 +10,7 @@ def Quern_UnaryKind : I32EnumAttr<"UnaryKind", "a function of one number", [
     I32EnumAttrCase<"relu2", 8>, I32EnumAttrCase<"quick_gelu", 9>,
     I32EnumAttrCase<"mish", 10>, I32EnumAttrCase<"relu6", 11>, I32EnumAttrCase<"leaky_relu", 12>, I32EnumAttrCase<"hardswish", 13>,
     I32EnumAttrCase<"gelu_10", 14>, I32EnumAttrCase<"abs", 15>, I32EnumAttrCase<"log_sigmoid", 16>,
-    I32EnumAttrCase<"one_minus_square_root", 17>]> {
+    I32EnumAttrCase<"one_minus_square_root", 17>, I32EnumAttrCase<"sin", 18>, I32EnumAttrCase<"cos", 19>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }
@@ -29,7 +29,7 @@ def Quern_UnaryOp : Quern_Op<"unary", [Quern_Elementwise, Pure, SameOperandsAndR
     x/(1+exp(-1.702 x)); mish x tanh(softplus x) (Misra, 2019); relu6 min(max(x, 0), 6); leaky_relu max(x, x/100);
     hardswish x relu6(x + 3)/6 (Howard et al., 2019); gelu_10 min(gelu_erf x, 10); abs |x|; log_sigmoid
     -log(1+exp(-x)); one_minus_square_root sqrt(1 - exp(2 x)) for the logarithm x <= 0 of a decay, whose square is taken from 1 without
-    cancellation (0 above 0; De et al., 2024).
+    cancellation (0 above 0; De et al., 2024); sin; cos.
 
     ```mlir
     %y = quern.unary silu %x : tensor<?x64xf32, #quern.dims<"T">>

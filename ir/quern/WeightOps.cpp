@@ -98,12 +98,15 @@ LogicalResult WeightConvertOp::verify() {
 }
 
 LogicalResult WeightMapOp::verify() {
-  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "softplus" && getFn() != "scale")
-    return emitOpError("C1: fn is neg_exp, add_one, softplus or scale");
+  if (getFn() != "neg_exp" && getFn() != "add_one" && getFn() != "softplus" && getFn() != "scale" &&
+      getFn() != "cumulated_softmax")
+    return emitOpError("C1: fn is neg_exp, add_one, softplus, scale or cumulated_softmax");
   if ((getFn() == "scale") != getFactor().has_value())
     return emitOpError("C1: there is a factor beside scale alone");
   if (getType().getFormat() != "f32" || getType().getShape() != getInput().getType().getShape())
     return emitOpError("C2: the result is f32 of the input's shape");
+  if (getFn() == "cumulated_softmax" && getType().getShape().size() != 2)
+    return emitOpError("C3: cumulated_softmax is of a matrix");
   return success();
 }
 

@@ -104,12 +104,14 @@ def Quern_WeightConvertOp : Quern_Op<"weight_convert", [Quern_Reference, Pure]> 
 }
 
 def Quern_WeightMapOp : Quern_Op<"weight_map", [Quern_Reference, Pure]> {
-  let summary = "a function of every element of a weight, computed once when it is packed";
+  let summary = "a function of a weight, element by element but for one, computed once when it is packed";
   let description = [{
     `fn`: `neg_exp` is -exp(x) (Mamba's A from its A_log), `add_one` is 1 + x (norm scales stored off one), `softplus` is
-    log(1 + exp(x)) (an RG-LRU's rates), `scale` is factor x.
+    log(1 + exp(x)) (an RG-LRU's rates), `scale` is factor x. `cumulated_softmax` is of a matrix's columns: element i is the sum of the
+    elements 1 to i of the column's softmax, and element 0 is 0 (HGRN's lower bounds, a row a layer; Qin et al., 2023).
 
     Constraints: C1: fn is one of these, and there is a factor beside `scale` alone. C2: the result is "f32" of the input's shape.
+    C3: cumulated_softmax is of a matrix.
 
     ```mlir
     %y = quern.weight_map "neg_exp" %d : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">

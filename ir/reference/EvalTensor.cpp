@@ -49,6 +49,10 @@ double unary_value(UnaryKind kind, double x) {
     return x < 0 ? x - std::log1p(std::exp(x)) : -std::log1p(std::exp(-x));
   case UnaryKind::one_minus_square_root:
     return x > 0 ? 0 : std::sqrt(-std::expm1(2 * x));
+  case UnaryKind::sin:
+    return std::sin(x);
+  case UnaryKind::cos:
+    return std::cos(x);
   }
   llvm_unreachable("a unary kind of the dialect");
 }

@@ -149,6 +149,38 @@ private:
   double factor_; ///< of scale
 };
 
+/// In double and rounded once.
+class CumulatedSoftmaxWeight final : public Weight {
+public:
+  explicit CumulatedSoftmaxWeight(WeightPtr input)
+      : Weight(input->shape(), "f32"), input_(std::move(input)) {}
+
+  absl::Status read(int64_t first, int64_t count, float *out) const override {
+    std::vector<float> all(static_cast<size_t>(rows() * cols()));
+    if (absl::Status status = input_->read(0, rows(), all.data()); !status.ok())
+      return status;
+    const auto at = [&](int64_t row, int64_t col) {
+      return static_cast<double>(all[static_cast<size_t>(row * cols() + col)]);
+    };
+    for (int64_t c = 0; c < cols(); ++c) {
+      double most = at(0, c), total = 0, sum = 0;
+      for (int64_t r = 1; r < rows(); ++r)
+        most = std::max(most, at(r, c));
+      for (int64_t r = 0; r < rows(); ++r)
+        total += std::exp(at(r, c) - most);
+      for (int64_t r = 0; r < first + count; ++r) {
+        sum += r == 0 ? 0 : std::exp(at(r, c) - most) / total;
+        if (r >= first)
+          out[(r - first) * cols() + c] = static_cast<float>(sum);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+private:
+  WeightPtr input_;
+};
+
 class ReshapeWeight final : public Weight {
 public:
   ReshapeWeight(WeightPtr input, std::vector<int64_t> shape)
@@ -275,6 +307,8 @@ WeightPtr convert_weight(WeightPtr input, std::string format) {
   return std::make_shared<ConvertWeight>(std::move(input), std::move(format));
 }
 WeightPtr map_weight(WeightPtr input, std::string fn, double factor) {
+  if (fn == "cumulated_softmax")
+    return std::make_shared<CumulatedSoftmaxWeight>(std::move(input));
   return std::make_shared<MapWeight>(std::move(input), std::move(fn), factor);
 }
 WeightPtr reshape_weight(WeightPtr input, std::vector<int64_t> shape) {

@@ -19,6 +19,4 @@ QK_KERNEL float qk_erf(float x) { return micro::error_function(x); }
 QK_KERNEL float qk_round_bf16(float x) { return micro::round_to_bf16(x); }
 QK_KERNEL float qk_sqrt(float x) { return micro::square_root(x); }
 QK_KERNEL float qk_rsqrt(float x) { return 1.0f / micro::square_root(x); }
-QK_KERNEL float qk_sin(float x) { return micro::sine_of_quarter(x, 0); }
-QK_KERNEL float qk_cos(float x) { return micro::sine_of_quarter(x, 1); }
 QK_END

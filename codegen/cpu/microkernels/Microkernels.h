@@ -330,7 +330,6 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 //   round_bf16  the nearest bfloat16, ties to even; overflows to infinity
 //   sqrt        correctly rounded
 //   rsqrt       1 / sqrt(x), two roundings
-//   sin, cos    1 for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
 #define QK_UNARY_(X, NAME, ...) X(float, qk_##NAME, (float x))
 #define QK_SCALAR_FUNCTIONS_(X)                                                                    \
   QK_FOR_EACH_UNARY_FUNCTION(QK_UNARY_, X)                                                         \
@@ -339,9 +338,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(float, qk_erf, (float x))                                                                      \
   X(float, qk_round_bf16, (float x))                                                               \
   X(float, qk_sqrt, (float x))                                                                     \
-  X(float, qk_rsqrt, (float x))                                                                    \
-  X(float, qk_sin, (float x))                                                                      \
-  X(float, qk_cos, (float x))
+  X(float, qk_rsqrt, (float x))
 
 // ---- Attention
 //

@@ -24,6 +24,7 @@
 //   abs         exact
 //   log_sigmoid 2; x itself for x < -20
 //   one_minus_square_root 2.5
+//   sin, cos    1 for |x| <= 1e7 (computed in double); beyond, only within [-1, 1]
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H
 
@@ -47,7 +48,9 @@
   E(X, gelu_10, clamp_above(gelu_erf(x), 10.0f))                                                   \
   E(X, abs, absolute(x))                                                                           \
   E(X, log_sigmoid, -softplus(-x))                                                                 \
-  E(X, one_minus_square_root, one_minus_square_root(x))
+  E(X, one_minus_square_root, one_minus_square_root(x))                                            \
+  E(X, sin, sine_of_quarter(x, 0))                                                                 \
+  E(X, cos, sine_of_quarter(x, 1))
 // clang-format on
 
 #endif // QUERN_CODEGEN_CPU_MICROKERNELS_UNARYFUNCTIONS_H

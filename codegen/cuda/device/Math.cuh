@@ -4,8 +4,7 @@
 // of floats, since doubles are slow on many devices.
 //
 // Nothing is approximate, and nothing needs local memory. quern::NAME is what the CPU calls
-// qk_NAME: every function of UnaryFunctions.h, and log, log1p, erf, round_bf16, sqrt, rsqrt, sin,
-// cos.
+// qk_NAME: every function of UnaryFunctions.h, and log, log1p, erf, round_bf16, sqrt, rsqrt.
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_MATH_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_MATH_CUH
 
@@ -216,8 +215,6 @@ QN_DEVICE float erf(float x) { return math::error_function(x); }
 QN_DEVICE float round_bf16(float x) { return math::round_to_bf16(x); }
 QN_DEVICE float sqrt(float x) { return __fsqrt_rn(x); }
 QN_DEVICE float rsqrt(float x) { return 1.0f / __fsqrt_rn(x); }
-QN_DEVICE float sin(float x) { return math::sine_of_quarter(x, 0); }
-QN_DEVICE float cos(float x) { return math::sine_of_quarter(x, 1); }
 
 } // namespace quern
 

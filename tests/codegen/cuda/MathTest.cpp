@@ -43,6 +43,9 @@ TEST(DeviceMath, GivesTheBitsOfTheCpu) {
   const native::Build build = native::usable_builds().front();
   const auto all = samples();
   for (const Same &same : kSame) {
+    // Sine and cosine are computed otherwise: the next test has their errors.
+    if (same.host == &Kernels::qk_sin || same.host == &Kernels::qk_cos)
+      continue;
     std::vector<float> got, want;
     for (const float x : all) {
       got.push_back(same.device(x));

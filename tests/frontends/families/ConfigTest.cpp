@@ -355,5 +355,55 @@ TEST_F(Config, ChoosesLongRopesFactors) {
   EXPECT_THAT(import(config).notes, Not(Contains(noted)));
 }
 
+// Tests that what flash-linear-attention's configs may say beyond what Quern computes is named, and
+// what contradicts itself.
+TEST_F(Config, RefusesWhatItDoesNotHaveOfFla) {
+  const std::tuple<const char *, const char *, json> wrong[] = {
+      {"gla", "attnres_block_size", 2},
+      {"gla", "hidden_act", "powlu"},
+      {"gla", "feature_map", "hedgehog"},
+      {"gla", "num_kv_heads", 3},
+      {"gla", "expand_k", 0.33},
+      {"gla", "use_gv", true},
+      {"gla", "clamp_min", 0.5},
+      {"gla-shared", "conv_bias", true},
+      {"gla-shared", "conv_size", 1},
+      {"retnet", "expand_v", 0.1},
+      {"delta_net", "qk_norm", "l1"},
+      {"delta_net", "qk_activation", "gelu"},
+      {"gated_deltanet", "num_v_heads", 3},
+      {"gated_deltanet", "expand_v", 0.3},
+      {"gated_deltanet", "output_gate_activation", "relu"},
+      {"kda-bounded", "lower_bound", nullptr},
+      {"kda-bounded", "lower_bound", 1.0},
+      {"hgrn2", "expand_ratio", 7},
+      {"hgrn", "expand_ratio", 0.01},
+      {"linear_attn", "feature_map", "dpfp"},
+      {"transformer", "num_heads", 5},
+      {"mamba2-fla", "D_has_hdim", true},
+      {"mamba3", "rope_fraction", 0.25},
+      {"mamba3", "n_groups", 4},
+      {"mamba3", "num_heads", 5},
+      {"mamba3", "hidden_act", "gelu"},
+  };
+  for (const auto &[family, key, value] : wrong) {
+    json config = read_golden(family)["config"];
+    config[key] = value;
+    EXPECT_THAT(problems(config), Contains(Field(&Problem::where, key))) << family << ' ' << key;
+  }
+  json config = read_golden("gated_deltanet")["config"];
+  for (const auto &[where, value] : std::initializer_list<std::pair<const char *, json>>{
+           {"attn.layers", {{"layers", {3}}, {"num_heads", 4}}},
+           {"attn.num_heads", {{"layers", {1}}}},
+           {"attn.num_heads", {{"layers", {1}}, {"num_heads", 5}}},
+           {"attn.num_kv_heads", {{"layers", {1}}, {"num_heads", 4}, {"num_kv_heads", 3}}},
+           {"attn.softcap", {{"layers", {1}}, {"num_heads", 4}, {"softcap", 3.0}}},
+           {"attn[1].layers",
+            {{{"layers", {1}}, {"num_heads", 4}}, {{"layers", {1}}, {"num_heads", 4}}}}}) {
+    config["attn"] = value;
+    EXPECT_THAT(problems(config), Contains(Field(&Problem::where, where))) << value;
+  }
+}
+
 } // namespace
 } // namespace quern

@@ -210,7 +210,7 @@ TEST_F(Import, TakesHarmlessKeys) {
 TEST_F(Import, RefusesOtherModelsOfTheFamily) {
   config_["architectures"] = {"LlamaForSequenceClassification"};
   EXPECT_THAT(problems(), ElementsAre(problem_at("architectures")));
-  config_["model_type"] = "retnet";
+  config_["model_type"] = "novel";
   EXPECT_THAT(problems(), ElementsAre(AllOf(problem_at("model_type"),
                                             Field(&Problem::hint, HasSubstr("mamba2")))));
 }

@@ -1,6 +1,6 @@
-"""Writes config_classes.json beside it: what transformers' configuration class of each family has.
+"""Writes config_classes.json beside it: what transformers' configuration class of each family has, or fla's where it has none.
 
-usage: make_config_classes.py        needs: torch, transformers
+usage: make_config_classes.py        needs: torch, transformers, and what ../goldens/fla_requirements.txt has
 
 By family: `attribute_map`, the class's other names of keys; `defaults`, a config.json of the class as it is when nothing
 is said but that there are two layers, with every key that has a value.
@@ -18,9 +18,12 @@ FAMILIES = os.path.join(HERE, "..", "..", "..", "frontends", "families", "Famili
 def main():
     with open(FAMILIES) as file:
         rows = re.findall(r'^    \{"(\w+)",\s+"\w+",', file.read(), re.MULTILINE)
+    kinds = {name: CONFIG_MAPPING[name] for name in rows if name in CONFIG_MAPPING}
+    os.environ["TRITON_INTERPRET"] = "1"
+    import fla.models  # noqa: F401  (registers its classes, some under names that transformers has)
     out = {}
-    for name in sorted(set(rows) & set(CONFIG_MAPPING.keys())):  # some are not transformers'
-        kind = CONFIG_MAPPING[name]
+    for name in sorted(set(rows) & (set(kinds) | set(CONFIG_MAPPING.keys()))):  # others are no package's that has classes
+        kind = kinds.get(name) or CONFIG_MAPPING[name]
         # Zamba2's default of what each layer is has one number of layers.
         config = kind() if name == "zamba2" else kind(num_hidden_layers=2)
         config.architectures = None

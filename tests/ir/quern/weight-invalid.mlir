@@ -136,7 +136,7 @@ func.func @f(%w: !quern.weight<4x8, "f32">) {
 
 // Tests that weight_map C1: fn is known.
 func.func @f(%w: !quern.weight<4, "f32">) {
-  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp, add_one, softplus or scale}}
+  // expected-error @+1 {{'quern.weight_map' op C1: fn is neg_exp, add_one, softplus, scale or cumulated_softmax}}
   %y = quern.weight_map "sqrt" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   return
 }
@@ -174,6 +174,15 @@ func.func @f(%w: !quern.weight<4, "f16">) {
 func.func @f(%w: !quern.weight<4, "f32">) {
   // expected-error @+1 {{'quern.weight_map' op C2: the result is f32 of the input's shape}}
   %y = quern.weight_map "neg_exp" %w : !quern.weight<4, "f32"> -> !quern.weight<2x2, "f32">
+  return
+}
+
+// -----
+
+// Tests that weight_map C3: a softmax of columns is a matrix's.
+func.func @f(%w: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.weight_map' op C3: cumulated_softmax is of a matrix}}
+  %y = quern.weight_map "cumulated_softmax" %w : !quern.weight<4, "f32"> -> !quern.weight<4, "f32">
   return
 }
 

@@ -265,6 +265,8 @@ TEST(OpsTest, UnaryFunctions) {
   expect("leaky_relu", [](double x) { return x > 0 ? x : x / 100; });
   expect("hardswish", [](double x) { return x * x / 6 + x / 2; });
   expect("gelu_10", [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); });
+  expect("sin", [](double x) { return -std::cos(x + M_PI / 2); });
+  expect("cos", [](double x) { return std::sin(x + M_PI / 2); });
 }
 
 TEST(OpsTest, SoftplusOfLargeNumbersIsTheNumber) {

@@ -106,6 +106,25 @@ TEST(WeightTest, MapsAreRoundedToFloat32) {
   }
 }
 
+TEST(WeightTest, CumulatesTheSoftmaxOfColumns) {
+  const Matrix w = synthetic("w", 4, 3);
+  Matrix sums(4, 3);
+  for (int64_t c = 0; c < 3; ++c) {
+    double total = 0;
+    for (int64_t r = 0; r < 4; ++r)
+      total += std::exp(w.at(r, c));
+    for (int64_t r = 1; r < 4; ++r)
+      sums.at(r, c) = sums.at(r - 1, c) + std::exp(w.at(r, c)) / total;
+  }
+  for (double &value : sums.values)
+    value = static_cast<double>(static_cast<float>(value));
+  expect_step(step_text(3, 4, weight_text("w", "4x3"),
+                        R"(%w = quern.weight_ref @w : !quern.weight<4x3, "f32">
+%m = quern.weight_map "cumulated_softmax" %w : !quern.weight<4x3, "f32"> -> !quern.weight<4x3, "f32">
+%y = quern.linear %x, %m : (!T3, !quern.weight<4x3, "f32">) -> !T4)"),
+              kBatch, product(lookup(kTokens, 3), sums));
+}
+
 TEST(WeightTest, ReshapeKeepsTheElementsOrder) {
   // [2, 6] as [4, 3]: rows of the result cross no block, but start inside the input's rows.
   Matrix w = synthetic("w", 2, 6);
