@@ -157,7 +157,7 @@ Value Writer::operator()(const DeltaNet &m) {
   const double root = 1 / std::sqrt(double(m.key_dim));
   auto unit = [&](Value x) -> Value {
     return RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(m.l2_eps * root * root),
-                             b_.getI64IntegerAttr(m.key_dim));
+                             b_.getI64IntegerAttr(m.key_dim), UnitAttr());
   };
   Value q = scale(unit(qkv[0]), root * root), k = scale(unit(qkv[1]), root);
   beta = scale(unary(UnaryKind::sigmoid, beta), m.beta_scale);

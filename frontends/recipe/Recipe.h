@@ -93,6 +93,10 @@ struct Norm {
   /// `module.norms.H.weight` where `apart`.
   int64_t heads = 0;
   bool apart = false;
+  std::string tensor{};  ///< the weight's, where it is not `module.weight`
+  bool root_eps = false; ///< eps is added to the root of the mean of squares, not under it
+
+  std::string weight_name() const { return tensor.empty() ? module + ".weight" : tensor; }
 };
 
 /// Rotary positions: the frequencies with every scaling applied.
@@ -237,6 +241,21 @@ struct ShortConv {
   Linear in{}, out{};
 };
 
+/// Hyena's operator of order 2 (Poli et al., 2023) with filters in modal form (Massaroli et al.,
+/// 2023): out(x2 * long(x1 * v)), where [x2 x1 v] is a short convolution of in(x), and `long` is
+/// quern.long_conv. Of the module are short_filter_weight, short_filter_bias, poles, residues, D.
+struct Hyena {
+  std::string module{};
+  int64_t channels = 0;
+  int64_t kernel = 0; ///< of the short convolution
+  bool conv_bias = true;
+  int64_t filters = 0; ///< different ones, each of as many neighbouring channels
+  int64_t modes = 0;   ///< of a filter
+  /// Runs of channels, of each of which x2, x1 and v lie together.
+  int64_t runs = 1;
+  Linear in{}, out{};
+};
+
 /// A block around a real-gated linear recurrent unit (De et al., 2024): out(lru(conv(input(x))) *
 /// act(gate(x))). The unit's gates i and r are sigmoids of block-diagonal linears of its input u,
 /// log a = -8 r softplus(p), and its state becomes a * state + sqrt(1 - a^2) i u, where a
@@ -339,8 +358,8 @@ struct Moe {
   double limit = 0, alpha = 1, shift = 0; ///< as quern.gated_act has them; 0: no limit
 };
 
-using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Lru, Mlstm, Rwkv4,
-                           Rwkv4Mlp, GatedMlp, Mlp, Moe>;
+using Block = std::variant<Attention, Mla, Mamba1, Mamba2, DeltaNet, ShortConv, Hyena, Lru, Mlstm,
+                           Rwkv4, Rwkv4Mlp, GatedMlp, Mlp, Moe>;
 
 /// What a sublayer's norm is given: the stream as the sublayer before left it, the layer's own
 /// input (parallel branches), or nothing, because the block takes the normed rows that the sublayer

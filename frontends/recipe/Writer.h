@@ -1,6 +1,6 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), LatentAttention.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of
-// fixed size) and Mixtures.cpp (experts). No one else's.
+// MLPs), LatentAttention.cpp, Hyena.cpp, Lru.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps
+// a state of fixed size) and Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
@@ -57,6 +57,7 @@ public:
   Value operator()(const Mamba2 &m);
   Value operator()(const DeltaNet &m);
   Value operator()(const ShortConv &m);
+  Value operator()(const Hyena &m);
   Value operator()(const Lru &m);
   Value operator()(const Mlstm &m);
   Value operator()(const Rwkv4 &m);
