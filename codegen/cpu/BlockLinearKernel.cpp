@@ -112,13 +112,33 @@ private:
     });
     Value lanes = outputs % kLanes ? code.min(code.c(kLanes), code.sub(code.c(outputs), from))
                                    : code.c(kLanes);
+    // Where a transposition joined, what follows it is computed where it puts the columns.
+    Value productColumn;
+    TransposeOp transpose = transposition();
+    if (transpose)
+      values.bind(transpose.getResult(), [&](Value, int64_t) {
+        return values.element(transpose.getInput(), productColumn);
+      });
     for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
       mlir::Value yielded = value;
-      auto out = code.at(kernel.result(i), code.add(code.mul(row, blocks * outputs), col));
+      auto out = code.at(kernel.result(i), code.mul(row, blocks * outputs));
       code.loop(code.c(0), lanes, [&](Value lane) {
-        code.storeF(values.element(yielded, code.add(col, lane)), out, lane);
+        productColumn = code.add(col, lane);
+        Value to = transpose ? transposed(transpose, productColumn) : productColumn;
+        code.storeF(values.element(yielded, to), out, to);
       });
     }
+  }
+
+  TransposeOp transposition() {
+    auto found = kernel.op.getBody().front().getOps<TransposeOp>();
+    return found.empty() ? TransposeOp() : *found.begin();
+  }
+  /// The column of the result that column `from` of the operand becomes.
+  Value transposed(TransposeOp op, Value from) {
+    const auto groups = static_cast<int64_t>(op.getGroups());
+    const int64_t width = blocks * outputs / groups;
+    return code.add(code.mul(code.rem(from, width), groups), code.div(from, width));
   }
 
   Kernel &kernel;

@@ -42,6 +42,8 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateTokenShift;
   case Anchor::scan:
     return &Kernel::generateScan;
+  case Anchor::long_conv:
+    return &Kernel::generateLongConv;
   case Anchor::embedding:
     return &Kernel::generateEmbedding;
   case Anchor::route:

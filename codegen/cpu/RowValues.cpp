@@ -89,6 +89,8 @@ void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<flo
     return computeConcat(concat, from, cols, target);
   if (auto sum = dyn_cast_or_null<GroupSumOp>(def))
     return computeGroupSum(sum, from, cols, target);
+  if (auto transpose = dyn_cast_or_null<TransposeOp>(def))
+    return computeTranspose(transpose, from, cols, target);
   if (isa_and_nonnull<StartsOp>(def)) {
     Value first = code.equal(kernel.index(offsetof(QuernStepArgs, positions), row), code.c(0));
     return code.storeF(code.select(first, code.cf(1), code.cf(0)), target, code.c(0));
@@ -292,8 +294,10 @@ void RowValues::computeNorm(NormOpInterface op, Value from, int64_t cols, Pointe
     } else {
       squares = code.call("qk_sum_squares", {x, code.c(group)});
     }
-    Value inverse = code.call(
-        "qk_rsqrt", {code.fadd(code.fdiv(squares, size), code.cf(op.getEps().convertToFloat()))});
+    Value meanSquare = code.fdiv(squares, size), eps = code.cf(op.getEps().convertToFloat());
+    Value inverse = op.addsEpsToRoot()
+                        ? code.fdiv(code.cf(1), code.fadd(code.call("qk_sqrt", {meanSquare}), eps))
+                        : code.call("qk_rsqrt", {code.fadd(meanSquare, eps)});
     auto weight = vector(op.getWeight(), start), bias = vector(op.getBias(), start);
     code.loop(group, [&](Value i) {
       Value v = code.loadF(x, i);
@@ -363,6 +367,24 @@ void RowValues::computeGroupSum(GroupSumOp op, Value from, int64_t cols, Pointer
   code.loop(cols, [&](Value g) {
     Pointer<const float> first = code.at(source, code.mul(g, width));
     code.storeF(code.call("qk_sum", {first, code.c(width)}), target, g);
+  });
+}
+
+void RowValues::computeTranspose(TransposeOp op, Value from, int64_t cols, Pointer<float> target) {
+  const int64_t all = colsOf(op.getType()), groups = static_cast<int64_t>(op.getGroups());
+  const int64_t width = all / groups;
+  Pointer<const float> source = place(op.getInput(), code.c(0), all);
+  if (cols != all)
+    return code.loop(cols, [&](Value i) {
+      Value at = code.add(from, i);
+      Value column = code.add(code.mul(code.rem(at, groups), width), code.div(at, groups));
+      code.storeF(code.loadF(source, column), target, i);
+    });
+  code.loop(width, [&](Value j) {
+    code.loop(groups, [&](Value g) {
+      code.storeF(code.loadF(source, code.add(code.mul(g, width), j)), target,
+                  code.add(code.mul(j, groups), g));
+    });
   });
 }
 

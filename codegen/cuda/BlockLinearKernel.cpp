@@ -63,9 +63,21 @@ LogicalResult Kernel::generateBlockLinear() {
       absl::StrAppend(&y, " + ", pointer(linear.getBias()), "[col]");
     return y;
   });
+  // Where a transposition joined, what follows it is computed where it puts the columns.
+  std::string to = "col";
+  for (auto transpose : op.getBody().front().getOps<TransposeOp>()) {
+    const auto groups = static_cast<int64_t>(transpose.getGroups());
+    const int64_t width = blocks * outputs / groups;
+    to = "to";
+    text.line("const int to = col % ", width, " * ", groups, " + col / ", width, ";");
+    values.bind(transpose.getResult(), [&, transpose](const std::string &col, int64_t shift) {
+      alone &= col == "to" && shift == 0;
+      return values.element(transpose->getOperand(0), "col");
+    });
+  }
   for (auto [i, value] : llvm::enumerate(yield.getValues()))
-    text.line(result(i), "[i64(row + m) * ", blocks * outputs,
-              " + col] = ", values.element(value, "col"), ";");
+    text.line(result(i), "[i64(row + m) * ", blocks * outputs, " + ", to,
+              "] = ", values.element(value, to), ";");
   text.close();
   sync();
   text.close();

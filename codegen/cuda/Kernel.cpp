@@ -41,6 +41,8 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateTokenShift;
   case Anchor::scan:
     return &Kernel::generateScan;
+  case Anchor::long_conv:
+    return &Kernel::generateLongConv;
   }
   llvm_unreachable("an anchor without a generator");
 }

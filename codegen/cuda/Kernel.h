@@ -160,6 +160,7 @@ public:
   mlir::LogicalResult generateConv();
   mlir::LogicalResult generateTokenShift();
   mlir::LogicalResult generateScan();
+  mlir::LogicalResult generateLongConv();
   mlir::LogicalResult generateEmbedding();
   mlir::LogicalResult generateRoute();
   mlir::LogicalResult generateExpertLinear();

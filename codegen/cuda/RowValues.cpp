@@ -119,6 +119,17 @@ void RowValues::compute(mlir::Value value, const std::string &from, int64_t cols
               ");");
     return;
   }
+  if (auto transpose = dyn_cast_or_null<TransposeOp>(def)) {
+    const int64_t all = colsOf(transpose.getType());
+    const auto groups = static_cast<int64_t>(transpose.getGroups());
+    const std::string source = place(transpose.getInput(), "0", all);
+    sync();
+    return eachColumn(cols, [&](const std::string &i) {
+      const std::string at = grouped(plus(from, i));
+      text.line(grouped(target), "[", i, "] = ", grouped(source), "[", at, " % ", groups, " * ",
+                all / groups, " + ", at, " / ", groups, "];");
+    });
+  }
   if (isa_and_nonnull<StartsOp>(def)) {
     text.line("if (", nameOf(team).str(), "::thread() == 0)");
     text.line("  ", grouped(target), "[0] = ", Kernel::index("positions", row),
@@ -326,10 +337,12 @@ void RowValues::computeNorm(NormOpInterface op, const std::string &from, int64_t
   std::string parts = "nullptr";
   if (team == Team::Block && cols == group)
     parts = kernel.shared("float", 8, "parts");
-  text.line(op.isCentered() ? "layer_norm<" : "rms_norm<", nameOf(team).str(), ", ", group, ", ",
-            cols / group, ">(", source, ", {", weight, ", ", wide(op.getWeight()) ? group : 0,
-            "}, {", bias, ", ", wide(op.getBias()) ? group : 0, "}, ",
-            literal(op.getEps().convertToFloat()), ", ", parts, ", ", target, ");");
+  text.line(op.isCentered()      ? "layer_norm<"
+            : op.addsEpsToRoot() ? "root_norm<"
+                                 : "rms_norm<",
+            nameOf(team).str(), ", ", group, ", ", cols / group, ">(", source, ", {", weight, ", ",
+            wide(op.getWeight()) ? group : 0, "}, {", bias, ", ", wide(op.getBias()) ? group : 0,
+            "}, ", literal(op.getEps().convertToFloat()), ", ", parts, ", ", target, ");");
 }
 
 void RowValues::computeRope(RopeOp op, const std::string &from, int64_t cols,

@@ -17,7 +17,7 @@ recipe::Decoder falcon_h1_from_gguf(ModelReader &model) {
     name_gguf_mamba2(model, mixer, i, d.hidden, d.eps, /*may_lack_norm=*/true);
     layer.insert(layer.begin(), {.norm = layer[0].norm, .block = mixer});
     layer[1].input = recipe::Input::Shared;
-    layer[2].norm.bare = true;
+    layer[2].norm.tensor = layer[2].norm.module;
   }
   return decoder;
 }

@@ -90,6 +90,7 @@ constexpr Family kFamilies[] = {
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},
+    {"stripedhyena", "StripedHyenaModelForCausalLM", stripedhyena_from_hf, nullptr, nullptr},
     {"transformer", "TransformerForCausalLM", transformer_from_hf, nullptr, nullptr},
     {"xlstm", "xLSTMForCausalLM", xlstm_from_hf, nullptr, nullptr},
     {"zamba2", "Zamba2ForCausalLM", zamba2_from_hf, nullptr, nullptr},

@@ -99,6 +99,7 @@ recipe::Decoder phi3_from_gguf(ModelReader &model);
 recipe::Decoder smollm3_from_hf(ModelReader &model);
 recipe::Decoder smollm3_from_gguf(ModelReader &model);
 recipe::Decoder stablelm_from_hf(ModelReader &model);
+recipe::Decoder stripedhyena_from_hf(ModelReader &model);
 recipe::Decoder stablelm_from_gguf(ModelReader &model);
 recipe::Decoder starcoder2_from_hf(ModelReader &model);
 recipe::Decoder starcoder2_from_gguf(ModelReader &model);

@@ -15,7 +15,6 @@ namespace quern {
 
 using recipe::kMaxHeadDim;
 using recipe::kMaxHeads;
-using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
 namespace {
@@ -88,13 +87,13 @@ recipe::GatedMlp gated_mlp(const std::string &module, int64_t hidden, int64_t wi
 
 recipe::Decoder mamba_ssm_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "mamba_ssm",
-                          .vocab = model.integer("vocab_size", 1, kMaxVocab),
+                          .vocab = model.integer("vocab_size", 1, recipe::kMaxVocab),
                           .hidden = model.integer("d_model", 1, kMaxWidth),
                           .context = model.context(kContext),
                           .embedding = "backbone.embedding"};
   const int64_t hidden = decoder.hidden, layers = model.layers("n_layer");
-  decoder.vocab =
-      up_to_multiple(decoder.vocab, model.integer("pad_vocab_size_multiple", 1, kMaxVocab, 8));
+  decoder.vocab = up_to_multiple(decoder.vocab,
+                                 model.integer("pad_vocab_size_multiple", 1, recipe::kMaxVocab, 8));
   const bool rms = model.boolean("rms_norm", true);
   const int64_t mlp = up_to_multiple(model.integer("d_intermediate", 0, kMaxWidth, 0), 128);
   if (model.has("attn_layer_idx") && !model.numbers("attn_layer_idx").empty())

@@ -120,7 +120,7 @@ Value Writer::norm_weight(const Norm &n) {
       heads.push_back(weight(n.module + ".norms." + std::to_string(h) + ".weight"));
     w = WeightConcatOp::create(b_, loc_, weight_type(heads.front(), {n.size}), heads);
   } else {
-    w = weight(n.tensor());
+    w = weight(n.weight_name());
     if (n.heads)
       w = WeightReshapeOp::create(b_, loc_, weight_type(w, {n.size}), w);
   }
@@ -137,7 +137,8 @@ Value Writer::norm(const Norm &n, Value x) {
   Value bias = n.bias ? weight(n.module + ".bias") : Value();
   if (n.kind == NormKind::Rms) {
     Value y =
-        RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps), b_.getI64IntegerAttr(n.group));
+        RmsNormOp::create(b_, loc_, x.getType(), x, w, f32(n.eps), b_.getI64IntegerAttr(n.group),
+                          n.root_eps ? b_.getUnitAttr() : UnitAttr());
     return bias ? binary(BinaryKind::add, y, bias) : y;
   }
   return LayerNormOp::create(b_, loc_, x.getType(), x, w, bias, f32(n.eps),

@@ -18,7 +18,7 @@ Value Writer::linear_recurrence(const RecurrenceOperands &of, Value state, int64
 Value Writer::unit(Value x, int64_t group, double eps, double factor) {
   const auto n = static_cast<double>(group);
   Value y = RmsNormOp::create(b_, loc_, x.getType(), x, Value(), f32(eps / n),
-                              b_.getI64IntegerAttr(group));
+                              b_.getI64IntegerAttr(group), UnitAttr());
   return scale(y, factor / std::sqrt(n));
 }
 

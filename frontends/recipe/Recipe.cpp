@@ -57,9 +57,9 @@ public:
       for (int64_t h = 0; h < n.heads; ++h)
         add(absl::StrCat(n.module, ".norms.", h, ".weight"), {n.size / n.heads}, init);
     else if (n.weight && n.heads)
-      add(n.tensor(), {n.heads, n.size / n.heads}, init);
+      add(n.weight_name(), {n.heads, n.size / n.heads}, init);
     else if (n.weight)
-      add(n.tensor(), {n.size}, init);
+      add(n.weight_name(), {n.size}, init);
     if (n.bias)
       add(n.module + ".bias", {n.size}, {0, 0.1});
   }
@@ -160,6 +160,22 @@ public:
   void operator()(const ShortConv &m) {
     linear(m.in);
     convolution(m.conv, m.channels, m.kernel, m.conv_bias);
+    linear(m.out);
+  }
+  void operator()(const Hyena &m) {
+    linear(m.in);
+    add(m.module + ".short_filter_weight", {3 * m.channels, m.kernel},
+        {0, 1 / std::sqrt(double(m.kernel))});
+    out_.back().stored = {3 * m.channels, 1, m.kernel};
+    if (m.conv_bias)
+      add(m.module + ".short_filter_bias", {3 * m.channels}, {0, 0.1});
+    // Poles stay inside the circle: what is made up lies within 3.5 spreads.
+    for (const auto &[name, spread] :
+         {std::pair("poles", 0.2), std::pair("residues", 1 / std::sqrt(double(m.modes)))}) {
+      add(absl::StrCat(m.module, ".", name), {m.filters, m.modes, 2}, {0, spread});
+      out_.back().stored = {m.filters, m.modes, 1, 2};
+    }
+    add(m.module + ".D", {m.channels}, {1, 0.1});
     linear(m.out);
   }
   void operator()(const Mla &m) {
@@ -426,6 +442,12 @@ public:
     mixer(m.module, m.out, m.convs.empty() ? 2 : m.kernel);
   }
   void operator()(const ShortConv &m) { convolution(m.module, m.kernel); }
+  void operator()(const Hyena &m) {
+    if (m.filters < 1 || m.channels % m.filters || m.runs < 1 || m.channels % m.runs ||
+        m.out.out != hidden_)
+      problems_.add(m.module, "its widths do not fit the model", kAsPublished);
+    convolution(m.module, m.kernel);
+  }
   void operator()(const Mla &m) {
     if (m.rope != kNoRope &&
         (m.rope >= ropes_ || 2 * static_cast<int64_t>(table_[m.rope].inv_freq.size()) > m.rotary))

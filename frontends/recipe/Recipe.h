@@ -117,9 +117,10 @@ struct Norm {
   /// `module.norms.H.weight` where `apart`.
   int64_t heads = 0;
   bool apart = false;
-  bool bare = false; ///< the weight is called as the module is
+  std::string tensor{};  ///< the weight's, where it is not `module.weight`
+  bool root_eps = false; ///< eps is added to the root of the mean of squares, not under it
 
-  std::string tensor() const { return bare ? module : module + ".weight"; }
+  std::string weight_name() const { return tensor.empty() ? module + ".weight" : tensor; }
 };
 
 /// Rotary positions: the frequencies with every scaling applied.
@@ -343,6 +344,21 @@ struct ShortConv {
   Linear in{}, out{};
 };
 
+/// Hyena's operator of order 2 (Poli et al., 2023) with filters in modal form (Massaroli et al.,
+/// 2023): out(x2 * long(x1 * v)), where [x2 x1 v] is a short convolution of in(x), and `long` is
+/// quern.long_conv. Of the module are short_filter_weight, short_filter_bias, poles, residues, D.
+struct Hyena {
+  std::string module{};
+  int64_t channels = 0;
+  int64_t kernel = 0; ///< of the short convolution
+  bool conv_bias = true;
+  int64_t filters = 0; ///< different ones, each of as many neighbouring channels
+  int64_t modes = 0;   ///< of a filter
+  /// Runs of channels, of each of which x2, x1 and v lie together.
+  int64_t runs = 1;
+  Linear in{}, out{};
+};
+
 /// A block around a real-gated linear recurrent unit (De et al., 2024): out(lru(conv(input(x))) *
 /// act(gate(x))). The unit's gates i and r are sigmoids of block-diagonal linears of its input u,
 /// log a = -8 r softplus(p), and its state becomes a * state + sqrt(1 - a^2) i u, where a
@@ -500,7 +516,7 @@ struct Moe {
 
 using Block =
     std::variant<Attention, Mla, Mamba1, Mamba2, Mamba3, DeltaNet, LinearAttention, Hgrn, ShortConv,
-                 Lru, Mlstm, Rwkv4, Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe, Linear>;
+                 Hyena, Lru, Mlstm, Rwkv4, Rwkv6, Rwkv7, RwkvMlp, GatedMlp, Mlp, Moe, Linear>;
 
 /// What a sublayer's norm is given.
 enum class Input {

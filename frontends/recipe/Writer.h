@@ -1,7 +1,7 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), LatentAttention.cpp, LinearAttention.cpp, DeltaNet.cpp, Hgrn.cpp, Lru.cpp, Mamba3.cpp,
-// Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed size) and Mixtures.cpp
-// (experts). No one else's.
+// MLPs), LatentAttention.cpp, LinearAttention.cpp, DeltaNet.cpp, Hgrn.cpp, Hyena.cpp, Lru.cpp,
+// Mamba3.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed size) and
+// Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
 
@@ -62,6 +62,7 @@ public:
   Value operator()(const Hgrn &m);
   Value operator()(const Mamba3 &m);
   Value operator()(const ShortConv &m);
+  Value operator()(const Hyena &m);
   Value operator()(const Lru &m);
   Value operator()(const Mlstm &m);
   Value operator()(const Rwkv4 &m);

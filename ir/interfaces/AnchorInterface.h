@@ -19,6 +19,7 @@ enum class Joins {
   headwise,    ///< what has HeadwiseOpInterface, of heads as wide as the anchor's
   elementwise, ///< what is Elementwise
   combining,   ///< what is Elementwise, and the sum of a token's experts
+  permuting,   ///< what is Elementwise, and one transposition of a row's columns
   rowwise,     ///< what is Elementwise or RowWise
 };
 

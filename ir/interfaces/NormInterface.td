@@ -15,7 +15,8 @@ def Quern_NormInterface : OpInterface<"NormOpInterface"> {
     InterfaceMethod<"What normalized columns are multiplied by: of a group's size, of all columns, or null.",
                     "::mlir::Value", "getWeight">,
     InterfaceMethod<"What is added last: of a group's size, of all columns, or null.", "::mlir::Value", "getBias">,
-    InterfaceMethod<"What is added to the mean of squares.", "::llvm::APFloat", "getEps">,
+    InterfaceMethod<"What is added to the mean of squares, or to its root.", "::llvm::APFloat", "getEps">,
+    InterfaceMethod<"Whether it is added to the root.", "bool", "addsEpsToRoot">,
     InterfaceMethod<"Columns that are normalized together.", "int64_t", "groupSize">,
     InterfaceMethod<"Whether a group's mean is taken away first.", "bool", "isCentered">,
   ];

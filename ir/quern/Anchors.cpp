@@ -122,7 +122,7 @@ AnchorFacts CausalConv1dOp::facts() {
 // whole columns of all blocks.
 AnchorFacts BlockLinearOp::facts() {
   return {.prologue = Joins::nothing,
-          .epilogue = Joins::elementwise,
+          .epilogue = Joins::permuting,
           .state = {},
           .matrix = {.operand = &getWeightMutable()},
           .flops = perElement(getWeight()),
@@ -136,6 +136,19 @@ AnchorFacts TokenShiftOp::facts() {
           .state = {.state = getState(), .reads = true, .writes = true},
           .matrix = {},
           .flops = {},
+          .partials = {},
+          .rowParts = std::nullopt};
+}
+
+// A complex product with the pole and one, of which the real part is wanted, with the residue.
+AnchorFacts LongConvOp::facts() {
+  const auto cols = static_cast<uint64_t>(colsOf(getInput().getType()));
+  const auto each = static_cast<uint64_t>(6 * modes() + (getSkip() ? 1 : 0));
+  return {.prologue = Joins::elementwise,
+          .epilogue = Joins::elementwise,
+          .state = {.state = getState(), .reads = true, .writes = true},
+          .matrix = {},
+          .flops = {.row = 2 * each * cols},
           .partials = {},
           .rowParts = std::nullopt};
 }
@@ -184,6 +197,8 @@ bool quern::joins(Joins which, Operation *op) {
     return op->hasTrait<Elementwise>();
   case Joins::combining:
     return op->hasTrait<Elementwise>() || isa<CombineOp>(op);
+  case Joins::permuting:
+    return op->hasTrait<Elementwise>() || isa<TransposeOp>(op);
   case Joins::rowwise:
     return op->hasTrait<Elementwise>() || op->hasTrait<RowWise>();
   }

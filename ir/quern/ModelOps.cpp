@@ -260,6 +260,29 @@ LogicalResult CausalConv1dOp::verify() {
   return success();
 }
 
+int64_t LongConvOp::channelsThatShare() {
+  return colsOf(getInput().getType()) / shapeOf(getPoles())[2];
+}
+
+LogicalResult LongConvOp::verify() {
+  const int64_t cols = colsOf(getInput().getType());
+  auto state = getState().getType();
+  ArrayRef<int64_t> s = state.getShape();
+  if (state.getKind() != StateKind::recurrent || s[1] != 2 || s[2] != cols)
+    return emitOpError("C1: the state is recurrent Nx2x") << cols;
+  for (Value weight : {Value(getPoles()), Value(getResidues())}) {
+    ArrayRef<int64_t> w = shapeOf(weight);
+    if (w.size() != 3 || w[0] != s[0] || w[1] != 2 || cols % w[2] || w != shapeOf(getPoles()))
+      return emitOpError("C2: poles and residues are [")
+             << s[0] << ", 2, G], and G divides " << cols;
+  }
+  if (getSkip() && !isVector(getSkip(), cols))
+    return emitOpError("C3: d is [") << cols << "]";
+  if (getType() != getInput().getType())
+    return emitOpError("C4: the result has the input's type");
+  return success();
+}
+
 LogicalResult BinaryOp::verify() {
   int64_t cols = colsOf(getType()), repeat = getRepeat();
   if (repeat <= 0 || cols % repeat)
@@ -323,6 +346,13 @@ LogicalResult GroupSumOp::verify() {
   if (colsOf(getInput().getType()) % colsOf(getType()))
     return emitOpError("C2: the result's columns divide the input's ")
            << colsOf(getInput().getType());
+  return success();
+}
+
+LogicalResult TransposeOp::verify() {
+  const auto groups = static_cast<int64_t>(getGroups());
+  if (groups < 1 || colsOf(getType()) % groups)
+    return emitOpError("C1: groups divides ") << colsOf(getType()) << " columns";
   return success();
 }
 

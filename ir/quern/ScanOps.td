@@ -141,4 +141,36 @@ def Quern_ScanOp : Quern_AnchorOp<"scan", [IsolatedFromAbove, SingleBlock, Memor
   }];
 }
 
+def Quern_LongConvOp : Quern_AnchorOp<"long_conv", [MemoryEffects<[MemRead<Quern_StateResource>, MemWrite<Quern_StateResource>]>]> {
+  let summary = "a convolution as long as the sequence, whose filters are sums of exponentials";
+  let description = [{
+    Each channel c has N complex poles p and residues R, and a filter h[i] = Re(sum_n R_n p_n^i) of any length, which it computes without
+    storing it, from N complex states: over a sequence's tokens in order
+
+        s_n = p_n s_n + x[t, c]         y[t, c] = Re(sum_n R_n s_n) + d[c] x[t, c]
+
+    This is Hyena's modal form (Massaroli et al., 2023). A filter given by its taps is `quern.causal_conv1d`, of any length too. An FFT would add
+    the same numbers up in another order, for every length another.
+    Numbers lie with the channels last: the real parts of pole n are row 2n of the weight, the imaginary ones row 2n + 1, and so of residues and states.
+    Where poles and residues have G channels, each is that of C/G neighbouring channels.
+
+    Constraints: C1: the state is recurrent [N, 2, C] where x has C columns. C2: poles and residues are [N, 2, G], and G divides C.
+    C3: d, if there, is [C]. C4: the result has x's type.
+
+    ```mlir
+    %y = quern.long_conv %x, %batch, %modes, %poles, %poles, %norm : (tensor<?x64xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 4x2x64>, !quern.weight<4x2x32, "f32">, !quern.weight<4x2x32, "f32">, !quern.weight<64, "f32">) -> tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Rows:$input, Quern_Batch:$batch, Quern_State:$state, Quern_Weight:$poles, Quern_Weight:$residues, Optional<Quern_Weight>:$skip);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let members = [{
+    /// Poles of a channel.
+    int64_t modes() { return getState().getType().getShape()[0]; }
+    /// Neighbouring channels that share theirs.
+    int64_t channelsThatShare();
+  }];
+}
+
 #endif // QUERN_IR_QUERN_SCANOPS_TD

@@ -164,6 +164,24 @@ def Quern_GroupSumOp : Quern_Op<"group_sum", [Quern_RowWise, Pure]> {
   let hasVerifier = 1;
 }
 
+def Quern_TransposeOp : Quern_Op<"transpose", [Quern_RowWise, Pure, SameOperandsAndResultType]> {
+  let summary = "the columns of each row as a matrix, transposed";
+  let description = [{
+    With n columns in each of `groups` groups of x: y[t, j*groups + g] = x[t, g*n + j]. Between two `quern.block_linear`s it makes a Monarch matrix
+    (Dao et al., 2022), whose blocks each see something of all blocks of the one before.
+
+    Constraint C1: groups divides the columns.
+
+    ```mlir
+    %y = quern.transpose %x {groups = 4 : i64} : tensor<?x64xf32, #quern.dims<"T">>
+    ```
+  }];
+  let arguments = (ins Quern_Rows:$input, I64Attr:$groups);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
 def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Quern_RowWise, Pure]> {
   let summary = "chosen rows";
   let description = [{

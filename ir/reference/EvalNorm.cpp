@@ -38,7 +38,9 @@ template <class S> absl::Status eval_norm(Frame<S> &frame, NormOpInterface op) {
         squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
       if (std::isfinite(squares) && squares > std::numeric_limits<float>::max())
         frame.note_overflow(op, t, y.rows);
-      const double inverse = 1 / std::sqrt(squares / static_cast<double>(group) + eps);
+      const double squared = squares / static_cast<double>(group);
+      const double inverse =
+          op.addsEpsToRoot() ? 1 / (std::sqrt(squared) + eps) : 1 / std::sqrt(squared + eps);
       for (int64_t i = 0; i < group; ++i)
         x[i] = static_cast<S>((static_cast<double>(x[i]) - mean) * inverse *
                                   element(weight, begin + i, 1) +

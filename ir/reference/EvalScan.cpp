@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <utility>
 #include <vector>
 
@@ -199,6 +200,50 @@ template <class S> absl::Status eval_token_shift(Frame<S> &frame, TokenShiftOp o
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_long_conv(Frame<S> &frame, LongConvOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  WeightCache::Block poles, residues, skip;
+  for (auto [weight, block] :
+       {std::pair<mlir::Value, WeightCache::Block *>(op.getPoles(), &poles),
+        std::pair<mlir::Value, WeightCache::Block *>(op.getResidues(), &residues),
+        std::pair<mlir::Value, WeightCache::Block *>(op.getSkip(), &skip)})
+    if (weight) {
+      auto elements = frame.elements(weight);
+      if (!elements.ok())
+        return elements.status();
+      *block = *elements;
+    }
+  const int64_t modes = op.modes(), share = op.channelsThatShare(), filters = x.cols / share;
+  // Number n of channel c, in weights of `cols` channels.
+  const auto complex_of = [](const WeightCache::Block &block, int64_t n, int64_t c, int64_t cols) {
+    const auto at = static_cast<size_t>(2 * n * cols + c);
+    return std::complex<double>((*block)[at], (*block)[at + static_cast<size_t>(cols)]);
+  };
+  const PackedBatch &batch = frame.step.batch;
+  Rows<S> y(x.rows, x.cols);
+  for (int64_t t = 0; t < x.rows; ++t) {
+    const int64_t slot = batch.slots[static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)])];
+    std::vector<double> &states =
+        frame.step.state.fixed(slot, frame.state(op.getState()), 2 * modes * x.cols);
+    for (int64_t c = 0; c < x.cols; ++c) {
+      const auto in = static_cast<double>(x[t][c]);
+      double sum = skip ? static_cast<double>((*skip)[static_cast<size_t>(c)]) * in : 0.0;
+      for (int64_t n = 0; n < modes; ++n) {
+        double &real = states[static_cast<size_t>(2 * n * x.cols + c)];
+        double &imaginary = states[static_cast<size_t>((2 * n + 1) * x.cols + c)];
+        const auto s =
+            complex_of(poles, n, c / share, filters) * std::complex(real, imaginary) + in;
+        real = static_cast<double>(static_cast<S>(s.real()));
+        imaginary = static_cast<double>(static_cast<S>(s.imag()));
+        sum += (complex_of(residues, n, c / share, filters) * std::complex(real, imaginary)).real();
+      }
+      y[t][c] = static_cast<S>(sum);
+    }
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 template <class S> absl::Status eval_scan(Frame<S> &frame, ScanOp op) {
   const PackedBatch &batch = frame.step.batch;
   const int64_t states = op.states(), cols = op.columns();
@@ -249,6 +294,7 @@ template <class S> void add_scan_evals(EvalTable<S> &table) {
   table.template add<CausalConv1dOp, eval_causal_conv1d<S>>();
   table.template add<TokenShiftOp, eval_token_shift<S>>();
   table.template add<ScanOp, eval_scan<S>>();
+  table.template add<LongConvOp, eval_long_conv<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_scan_evals)
 

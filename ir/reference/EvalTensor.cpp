@@ -182,6 +182,17 @@ template <class S> absl::Status eval_group_sum(Frame<S> &frame, GroupSumOp op) {
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_transpose(Frame<S> &frame, TransposeOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  Rows<S> y(x.rows, x.cols);
+  const auto groups = static_cast<int64_t>(op.getGroups());
+  for (int64_t t = 0; t < y.rows; ++t)
+    for (int64_t c = 0; c < y.cols; ++c)
+      y[t][c] = x[t][c % groups * (x.cols / groups) + c / groups];
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 template <class S> absl::Status eval_gather_rows(Frame<S> &frame, GatherRowsOp op) {
   const Rows<S> &x = frame.rows(op.getInput());
   const Indices &rows = frame.indices(op.getRows());
@@ -208,6 +219,7 @@ template <class S> void add_tensor_evals(EvalTable<S> &table) {
   table.template add<SliceOp, eval_slice<S>>();
   table.template add<ConcatOp, eval_concat<S>>();
   table.template add<GroupSumOp, eval_group_sum<S>>();
+  table.template add<TransposeOp, eval_transpose<S>>();
   table.template add<GatherRowsOp, eval_gather_rows<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_tensor_evals)

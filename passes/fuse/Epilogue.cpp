@@ -89,6 +89,8 @@ void AnchorRegion::takeAround() {
   auto rule = [&](Operation *user, Value value, bool throughViews) -> StringRef {
     if (StringRef why = sameColumns(user, value, throughViews); !why.empty())
       return why;
+    if (isa<TransposeOp>(user) && llvm::any_of(ops, llvm::IsaPred<TransposeOp>))
+      return "the columns are permuted already";
     if (!facts.staysInPlace())
       return "";
     RegionOps with = ops;

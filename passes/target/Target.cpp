@@ -36,6 +36,7 @@ AnchorTraits cpuTraits(Anchor anchor) {
   case Anchor::causal_conv1d:
   case Anchor::token_shift:
   case Anchor::scan:
+  case Anchor::long_conv:
     return {};
   }
   llvm_unreachable("an anchor that the cpu has no traits for");

@@ -29,11 +29,16 @@ struct GroupVector {
 
 namespace rows {
 
+/// What a norm divides by: the root of the mean of squares and eps; that of columns less their
+/// mean; or the root of the mean of squares, plus eps.
+enum class Divisor { Rms, Deviation, Root };
+
 /// One group, by a team.
-template <class Team, int kGroup, bool kCentered>
+template <class Team, int kGroup, Divisor kBy>
 QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias, float eps,
                           float *parts, float *y) {
   constexpr float kSize = kGroup;
+  constexpr bool kCentered = kBy == Divisor::Deviation;
   float mean = 0.0f;
   if constexpr (kCentered) {
     float sum = 0.0f;
@@ -45,7 +50,9 @@ QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias
     const float v = kCentered ? x[i] - mean : x[i];
     squares = fma(v, v, squares);
   });
-  const float inverse = rsqrt(team_sum<Team>(squares, parts) / kSize + eps);
+  const float square = team_sum<Team>(squares, parts) / kSize;
+  const float inverse =
+      kBy == Divisor::Root ? 1.0f / (__fsqrt_rn(square) + eps) : rsqrt(square + eps);
   each_of<Team, kGroup>([&](int i) {
     float v = x[i];
     if constexpr (kCentered)
@@ -60,17 +67,16 @@ QN_DEVICE void norm_group(const float *x, const float *weight, const float *bias
 }
 
 /// kGroups groups of kGroup columns: one is the whole team's, several are dealt to its warps.
-template <class Team, int kGroup, int kGroups, bool kCentered>
+template <class Team, int kGroup, int kGroups, Divisor kBy>
 QN_DEVICE void norm(const float *x, GroupVector weight, GroupVector bias, float eps, float *parts,
                     float *y) {
   if constexpr (kGroups == 1) {
-    norm_group<Team, kGroup, kCentered>(x, weight.at, bias.at, eps, parts, y);
+    norm_group<Team, kGroup, kBy>(x, weight.at, bias.at, eps, parts, y);
   } else {
     for (int group = Team::warp(); group < kGroups; group += Team::kTeamWarps) {
       const float *w = weight.at == nullptr ? nullptr : weight.at + group * weight.step;
       const float *b = bias.at == nullptr ? nullptr : bias.at + group * bias.step;
-      norm_group<Warp, kGroup, kCentered>(x + group * kGroup, w, b, eps, nullptr,
-                                          y + group * kGroup);
+      norm_group<Warp, kGroup, kBy>(x + group * kGroup, w, b, eps, nullptr, y + group * kGroup);
     }
   }
 }
@@ -82,14 +88,21 @@ QN_DEVICE void norm(const float *x, GroupVector weight, GroupVector bias, float 
 template <class Team, int kGroup, int kGroups>
 QN_DEVICE void rms_norm(const float *x, GroupVector weight, GroupVector bias, float eps,
                         float *parts, float *y) {
-  rows::norm<Team, kGroup, kGroups, false>(x, weight, bias, eps, parts, y);
+  rows::norm<Team, kGroup, kGroups, rows::Divisor::Rms>(x, weight, bias, eps, parts, y);
 }
 
-/// The same of x less its mean in the group.
+/// The same with eps added to the root, not under it.
+template <class Team, int kGroup, int kGroups>
+QN_DEVICE void root_norm(const float *x, GroupVector weight, GroupVector bias, float eps,
+                         float *parts, float *y) {
+  rows::norm<Team, kGroup, kGroups, rows::Divisor::Root>(x, weight, bias, eps, parts, y);
+}
+
+/// rms_norm of x less its mean in the group.
 template <class Team, int kGroup, int kGroups>
 QN_DEVICE void layer_norm(const float *x, GroupVector weight, GroupVector bias, float eps,
                           float *parts, float *y) {
-  rows::norm<Team, kGroup, kGroups, true>(x, weight, bias, eps, parts, y);
+  rows::norm<Team, kGroup, kGroups, rows::Divisor::Deviation>(x, weight, bias, eps, parts, y);
 }
 
 /// Rotates the first kRotated columns of each of kHeads heads in pairs, (i, i + kRotated / 2) or,

@@ -126,6 +126,8 @@ inline constexpr ModelCase kModelCases[] = {
     {"latent_kv_bf16", "latent.mlir", "int4", true, "bf16"},
     {"shift_f32", "shift.mlir", "f32", false},
     {"shift_int4", "shift.mlir", "int4", true},
+    {"hyena_f32", "hyena.mlir", "f32", false},
+    {"hyena_int4", "hyena.mlir", "int4", true},
 };
 
 } // namespace quern::test

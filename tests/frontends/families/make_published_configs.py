@@ -29,7 +29,24 @@ PHI3 = dict(LLAMA, model_type="phi3", architectures=["Phi3ForCausalLM"], num_key
             attention_dropout=0.0, auto_map={"AutoConfig": "configuration_phi3.Phi3Config"}, embd_pdrop=0.0,
             resid_pdrop=0.0, original_max_position_embeddings=32, pad_token_id=0, rope_theta=10000.0)
 
+STRIPED = dict(model_type="stripedhyena", architectures=["StripedHyenaModelForCausalLM"], vocab_size=32, hidden_size=32,
+               num_filters=32, num_layers=2, short_filter_length=3, num_attention_heads=4, short_filter_bias=True,
+               make_vocab_size_divisible_by=8, log_intermediate_values=False, hyena_filter_groups=1, split_k0=True,
+               model_parallel_size=1, final_norm=True, use_flash_attn=True, use_flash_depthwise=False, use_flashfft=False,
+               inference_mode=False, prefill_style="fft", torch_dtype="bfloat16", smeared_gqa=False)
+
 CONFIGS = {
+    "stripedhyena-hessian": dict(
+        STRIPED, auto_map={"AutoConfig": "configuration_hyena.StripedHyenaConfig"}, attn_layer_idxs=[1], hyena_layer_idxs=[0, 2],
+        eps=1e-5, state_size=2, rotary_emb_base=500000, proj_groups=4, column_split_hyena=True, column_split=False,
+        pipe_parallel_size=1, tie_embeddings=False, inner_mlp_size=48, mha_out_proj_bias=False, qkv_proj_bias=False, max_seqlen=64,
+        use_cache=True, use_flash_attention_2=True, use_flash_rmsnorm=True),
+    "evo-1-131k": dict(
+        STRIPED, attn_layer_idxs=[1], hyena_layer_idxs=[0], eps=1e-6, state_size=8, inner_size_multiple_of=16, proj_groups=1,
+        pile_parallel_size=1, tie_embeddings=True, inner_mlp_size=None, mha_out_proj_bias=True, qkv_proj_bias=True,
+        rng_fork=False, use_flash_rmsnorm=False, column_split=True, tokenizer_type="CharLevelTokenizer", mlp_activation="gelu",
+        max_sequence_len=64, mlp_init_method="torch.nn.init.zeros_", mlp_output_init_method="torch.nn.init.zeros_",
+        use_interpolated_rotary_pos_emb=True, rotary_emb_scaling_factor=16),
     "llama-1": dict(LLAMA, architectures=["LLaMAForCausalLM"], max_sequence_length=64, pad_token_id=-1),
     "llama-2-chat": dict(LLAMA, num_key_value_heads=4, pretraining_tp=1, rope_scaling=None, max_length=64,
                          _name_or_path="x", temperature=0.9, top_p=0.6, do_sample=True),

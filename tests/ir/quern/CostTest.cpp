@@ -29,7 +29,8 @@ constexpr const char *kModule = R"(
 func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %x2: !T128, %d2: !T8, %batch: !quern.batch, %kv: !kv, %s: !ssm,
              %win: !quern.state<window, 64x3>, %table: !quern.weight<100x64, "f32">, %w: !quern.weight<96x64, "f32">,
              %taps: !quern.weight<64x4, "f32">, %experts: !quern.weight<4x32x64, "f32">, %blocks: !quern.weight<4x32x16, "f32">,
-             %shift: !quern.state<window, 64x1>, %most: !quern.state<recurrent, 1x1x64>) {
+             %shift: !quern.state<window, 64x1>, %most: !quern.state<recurrent, 1x1x64>, %modes: !quern.state<recurrent, 3x2x64>,
+             %poles: !quern.weight<3x2x64, "f32">, %skip: !quern.weight<64, "f32">) {
   %e = quern.embedding %ids, %table : (!ids, !quern.weight<100x64, "f32">) -> !T64
   %l = quern.linear %e, %w : (!T64, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">>
   quern.kv_append %k, %v, %batch, %kv : !T32, !T16, !quern.batch, !kv
@@ -42,6 +43,7 @@ func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %x2: !T128, %d2:
   %o = quern.expert_linear %x, %chosen, %experts : (!T64, !chosen, !quern.weight<4x32x64, "f32">) -> !T64
   %b = quern.block_linear %x, %blocks : (!T64, !quern.weight<4x32x16, "f32">) -> !T128
   %t = quern.token_shift %x, %batch, %shift : (!T64, !quern.batch, !quern.state<window, 64x1>) -> !T64
+  %h = quern.long_conv %x, %batch, %modes, %poles, %poles, %skip : (!T64, !quern.batch, !quern.state<recurrent, 3x2x64>, !quern.weight<3x2x64, "f32">, !quern.weight<3x2x64, "f32">, !quern.weight<64, "f32">) -> !T64
   %m = quern.scan %x, %batch, %most : (!T64, !quern.batch, !quern.state<recurrent, 1x1x64>) -> !T64 {
   ^bb0(%before: !T64, %in: !T64):
     %larger = quern.binary max %before, %in : !T64, !T64
@@ -68,6 +70,8 @@ TEST_F(Costs, OperationsAreCounted) {
   EXPECT_EQ(found.find(Anchor::linear)->second.flops.row, 2u * 96 * 64);
   EXPECT_EQ(found.find(Anchor::causal_conv1d)->second.flops.row, 2u * 64 * 4);
   EXPECT_EQ(found.find(Anchor::attention)->second.flops.position, 2u * 4 * (16 + 8));
+  // A state's product with a pole is four, what is read of it two.
+  EXPECT_EQ(found.find(Anchor::long_conv)->second.flops.row, 2u * (6 * 3 + 1) * 64);
   auto recurrence = found.find(Anchor::linear_recurrence);
   EXPECT_EQ(recurrence->second.flops.row, 2u * 3 * 4 * 8 * 16);
   EXPECT_EQ(std::next(recurrence)->second.flops.row, 2u * 5 * 4 * 8 * 16);

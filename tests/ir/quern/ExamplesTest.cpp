@@ -44,7 +44,8 @@ const char kFunction[] = R"(
       %window: !quern.state<window, 64x3>, %shift: !quern.state<window, 64x1>,
       %most: !quern.state<recurrent, 1x1x64>, %blocks: !quern.weight<4x32x16, "f32">,
       %chosen: tensor<?x2xi32, #quern.dims<"T">>, %weights: tensor<?x2xf32, #quern.dims<"T">>,
-      %experts: !quern.weight<4x32x64, "f32">) {
+      %experts: !quern.weight<4x32x64, "f32">, %modes: !quern.state<recurrent, 4x2x64>,
+      %poles: !quern.weight<4x2x32, "f32">) {
 )";
 
 /// The function, without the argument that an example defines itself.

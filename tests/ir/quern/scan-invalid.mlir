@@ -249,3 +249,66 @@ func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern
   %y = quern.causal_conv1d %x, %b, %s, %w : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 4x2>, !quern.weight<4x3, "f32">) -> tensor<?x4xf32, #quern.dims<"R">>
   return
 }
+
+// -----
+
+// Tests that long_conv C1: the state is recurrent.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<window, 3x2>, %p: !quern.weight<3x2x4, "f32">, %r: !quern.weight<3x2x4, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C1: the state is recurrent Nx2x4}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<window, 3x2>, !quern.weight<3x2x4, "f32">, !quern.weight<3x2x4, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C1: a state has a number and its imaginary part for each channel.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x1x4>, %p: !quern.weight<3x2x4, "f32">, %r: !quern.weight<3x2x4, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C1: the state is recurrent Nx2x4}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x1x4>, !quern.weight<3x2x4, "f32">, !quern.weight<3x2x4, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C2: poles are as many as the states.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x2x4>, %p: !quern.weight<2x2x4, "f32">, %r: !quern.weight<3x2x4, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C2: poles and residues are [3, 2, G], and G divides 4}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x2x4>, !quern.weight<2x2x4, "f32">, !quern.weight<3x2x4, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C2: residues are of the poles.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x2x4>, %p: !quern.weight<3x2x4, "f32">, %r: !quern.weight<3x2x2, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C2: poles and residues are [3, 2, G], and G divides 4}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x2x4>, !quern.weight<3x2x4, "f32">, !quern.weight<3x2x2, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C2: as many channels share a filter as others.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x2x4>, %p: !quern.weight<3x2x3, "f32">, %r: !quern.weight<3x2x3, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C2: poles and residues are [3, 2, G], and G divides 4}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x2x4>, !quern.weight<3x2x3, "f32">, !quern.weight<3x2x3, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C3: a d for each channel.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x2x4>, %p: !quern.weight<3x2x4, "f32">, %r: !quern.weight<3x2x4, "f32">, %d: !quern.weight<3, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C3: d is [4]}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x2x4>, !quern.weight<3x2x4, "f32">, !quern.weight<3x2x4, "f32">, !quern.weight<3, "f32">) -> tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that long_conv C4: the result has the input's type.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>, %b: !quern.batch, %s: !quern.state<recurrent, 3x2x4>, %p: !quern.weight<3x2x4, "f32">, %r: !quern.weight<3x2x4, "f32">, %d: !quern.weight<4, "f32">) {
+  // expected-error @+1 {{'quern.long_conv' op C4: the result has the input's type}}
+  %y = quern.long_conv %x, %b, %s, %p, %r, %d : (tensor<?x4xf32, #quern.dims<"T">>, !quern.batch, !quern.state<recurrent, 3x2x4>, !quern.weight<3x2x4, "f32">, !quern.weight<3x2x4, "f32">, !quern.weight<4, "f32">) -> tensor<?x4xf32, #quern.dims<"R">>
+  return
+}

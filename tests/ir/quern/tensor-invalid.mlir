@@ -123,3 +123,12 @@ func.func @f(%x: tensor<?x8xf32>) {
   %y = quern.scale %x {factor = 2.0 : f32} : tensor<?x8xf32>
   return
 }
+
+// -----
+
+// Tests that transpose C1: whole groups.
+func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>) {
+  // expected-error @+1 {{'quern.transpose' op C1: groups divides 4 columns}}
+  %y = quern.transpose %x {groups = 3 : i64} : tensor<?x4xf32, #quern.dims<"T">>
+  return
+}
