@@ -158,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
                          });
 
 TEST(GgufGoldens, CoverEveryArchitecture) {
-  std::set<std::string> covered = {"mistral3", "nemotron_h", "lfm2moe"}; // below
+  std::set<std::string> covered = {"mistral3", "nemotron_h", "lfm2moe", "qwen35moe"}; // below
   for (const char *name : kConverted)
     covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
   EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
@@ -246,14 +246,19 @@ TEST_F(GgufImport, SaysHowDeepSeekV2ChoosesGroups) {
   expect_logits(*model->module, read_golden("deepseek_v2-groups"));
 }
 
-// LFM2's architecture with experts, here in no layer.
-TEST_F(GgufImport, ReadsLfm2Moe) {
-  expect_same("lfm2", "lfm2moe", [](GgufWriter &w) {
-    w.u32("lfm2moe.expert_count", 4)
-        .u32("lfm2moe.expert_used_count", 2)
-        .u32("lfm2moe.expert_gating_func", 2)
-        .u32("lfm2moe.leading_dense_block_count", 3);
-  });
+// Architectures that are others' with experts, here in no layer.
+TEST_F(GgufImport, ReadsArchitecturesWithExperts) {
+  for (const auto &[name, architecture] :
+       {std::pair("lfm2", "lfm2moe"), std::pair("qwen3_5_text", "qwen35moe")}) {
+    const std::string in = absl::StrCat(architecture, ".");
+    expect_same(name, architecture, [&](GgufWriter &w) {
+      w.u32(in + "expert_count", 4)
+          .u32(in + "expert_used_count", 2)
+          .u32(in + "expert_group_used_count", 2)
+          .u32(in + "expert_gating_func", 2)
+          .u32(in + "leading_dense_block_count", 3);
+    });
+  }
 }
 
 // Without expert_feed_forward_length, the width of experts is what their tensors have.
