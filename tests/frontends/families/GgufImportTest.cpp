@@ -471,19 +471,26 @@ TEST_F(GgufImport, PassesOverNothingThatIsReadElsewhere) {
 
 // Tests that no damage to a file crashes: it is refused, or it is a model that verifies.
 TEST_F(GgufImport, SurvivesDamage) {
-  std::string bytes = to_gguf(read_golden("llama"))
-                          .string("llama.rope.scaling.type", "yarn")
-                          .u32("llama.rope.scaling.factor", 4)
-                          .tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'))
-                          .bytes();
-  // Damage the head, where the file says what it is; the weights may be anything.
-  std::string head = bytes.substr(0, bytes.size() / 8), rest = bytes.substr(head.size());
-  mlir::MLIRContext context;
-  for (uint32_t i = 0; i < 300; ++i) {
-    folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
-    auto model = import_model(folder_.path("m.gguf"), {}, context);
-    if (!model.ok())
-      EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
+  const auto damage = [&](const std::string &bytes, size_t part, uint32_t times) {
+    // Damage the head, where the file says what it is; the weights may be anything.
+    const std::string head = bytes.substr(0, bytes.size() / part), rest = bytes.substr(head.size());
+    mlir::MLIRContext context;
+    for (uint32_t i = 0; i < times; ++i) {
+      folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
+      auto model = import_model(folder_.path("m.gguf"), {}, context);
+      if (!model.ok())
+        EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
+    }
+  };
+  damage(to_gguf(read_golden("llama"))
+             .string("llama.rope.scaling.type", "yarn")
+             .u32("llama.rope.scaling.factor", 4)
+             .tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'))
+             .bytes(),
+         8, 300);
+  for (const char *name : {"nemotron_h", "qwen3_next", "kimi_linear-as-wide", "deepseek_v2-yarn"}) {
+    SCOPED_TRACE(name);
+    damage(to_gguf(read_golden(name)).bytes(), 16, 60);
   }
 }
 
