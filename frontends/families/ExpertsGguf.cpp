@@ -44,7 +44,10 @@ Experts experts_from_gguf(ModelReader &model, const Dense &dense, const GgufExpe
   if (e.scale == 0)
     e.scale = 1;
   e.groups = model.integer("expert_group_count", 1, recipe::kMaxExperts, 1);
+  // Of files without expert_group_count llama.cpp does not read it.
   e.top_groups = model.integer("expert_group_used_count", 1, recipe::kMaxExperts, 1);
+  if (e.groups == 1)
+    e.top_groups = 1;
   e.group_top = e.groups > 1 ? 2 : 1;
   const int64_t first = model.integer("leading_dense_block_count", 0, recipe::kMaxLayers, 0);
   const auto of = [](const char *name, int64_t layer) { return recipe::layer_name(name, layer); };

@@ -61,17 +61,32 @@ recipe::Decoder qwen3_next_from_gguf(ModelReader &model) {
   return decoder;
 }
 
-recipe::Decoder qwen3_5_from_gguf(ModelReader &model) {
-  Hybrid h = read_hybrid(model, /*experts=*/false);
-  h.dense.family = "qwen3_5_text";
+namespace {
+
+recipe::Decoder qwen3_5(ModelReader &model, const char *family, bool experts) {
+  Hybrid h = read_hybrid(model, experts);
+  h.dense.family = family;
   h.mixer.tiled = true;
   model.ignore({"rope.dimension_sections"}); // a text's positions are the same in all
-  recipe::Decoder decoder = gguf_decoder(model, h.dense, names());
+  recipe::Decoder decoder =
+      experts ? gguf_expert_decoder(model, h.dense,
+                                    experts_from_gguf(model, h.dense, {.row_gate = true}), names())
+              : gguf_decoder(model, h.dense, names());
   put_mixers(decoder, h, [&](recipe::DeltaNet &mixer) {
     mixer.b = {mixer.module + "_beta", h.dense.hidden, mixer.value_heads};
     mixer.decay = {mixer.module + "_alpha", h.dense.hidden, mixer.value_heads};
   });
   return decoder;
+}
+
+} // namespace
+
+recipe::Decoder qwen3_5_from_gguf(ModelReader &model) {
+  return qwen3_5(model, "qwen3_5_text", /*experts=*/false);
+}
+
+recipe::Decoder qwen3_5_moe_from_gguf(ModelReader &model) {
+  return qwen3_5(model, "qwen3_5_moe_text", /*experts=*/true);
 }
 
 } // namespace quern

@@ -159,7 +159,8 @@ INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
                          });
 
 TEST(GgufGoldens, CoverEveryArchitecture) {
-  std::set<std::string> covered = {"mistral3", "nemotron_h", "lfm2moe", "rwkv6", "rwkv7"}; // below
+  std::set<std::string> covered = {"mistral3",  "nemotron_h", "lfm2moe",
+                                   "qwen35moe", "rwkv6",      "rwkv7"}; // below
   for (const char *name : kConverted)
     covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
   EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
@@ -263,14 +264,19 @@ TEST_F(GgufImport, SaysHowDeepSeekV2ChoosesGroups) {
   expect_logits(*model->module, read_golden("deepseek_v2-groups"));
 }
 
-// LFM2's architecture with experts, here in no layer.
-TEST_F(GgufImport, ReadsLfm2Moe) {
-  expect_same("lfm2", "lfm2moe", [](GgufWriter &w) {
-    w.u32("lfm2moe.expert_count", 4)
-        .u32("lfm2moe.expert_used_count", 2)
-        .u32("lfm2moe.expert_gating_func", 2)
-        .u32("lfm2moe.leading_dense_block_count", 3);
-  });
+// Architectures that are others' with experts, here in no layer.
+TEST_F(GgufImport, ReadsArchitecturesWithExperts) {
+  for (const auto &[name, architecture] :
+       {std::pair("lfm2", "lfm2moe"), std::pair("qwen3_5_text", "qwen35moe")}) {
+    const std::string in = absl::StrCat(architecture, ".");
+    expect_same(name, architecture, [&](GgufWriter &w) {
+      w.u32(in + "expert_count", 4)
+          .u32(in + "expert_used_count", 2)
+          .u32(in + "expert_group_used_count", 2)
+          .u32(in + "expert_gating_func", 2)
+          .u32(in + "leading_dense_block_count", 3);
+    });
+  }
 }
 
 // Without expert_feed_forward_length, the width of experts is what their tensors have.
@@ -483,19 +489,26 @@ TEST_F(GgufImport, PassesOverNothingThatIsReadElsewhere) {
 
 // Tests that no damage to a file crashes: it is refused, or it is a model that verifies.
 TEST_F(GgufImport, SurvivesDamage) {
-  std::string bytes = to_gguf(read_golden("llama"))
-                          .string("llama.rope.scaling.type", "yarn")
-                          .u32("llama.rope.scaling.factor", 4)
-                          .tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'))
-                          .bytes();
-  // Damage the head, where the file says what it is; the weights may be anything.
-  std::string head = bytes.substr(0, bytes.size() / 8), rest = bytes.substr(head.size());
-  mlir::MLIRContext context;
-  for (uint32_t i = 0; i < 300; ++i) {
-    folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
-    auto model = import_model(folder_.path("m.gguf"), {}, context);
-    if (!model.ok())
-      EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
+  const auto damage = [&](const std::string &bytes, size_t part, uint32_t times) {
+    // Damage the head, where the file says what it is; the weights may be anything.
+    const std::string head = bytes.substr(0, bytes.size() / part), rest = bytes.substr(head.size());
+    mlir::MLIRContext context;
+    for (uint32_t i = 0; i < times; ++i) {
+      folder_.write("m.gguf", testing_support::mutate(head, i) + rest);
+      auto model = import_model(folder_.path("m.gguf"), {}, context);
+      if (!model.ok())
+        EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << model.status();
+    }
+  };
+  damage(to_gguf(read_golden("llama"))
+             .string("llama.rope.scaling.type", "yarn")
+             .u32("llama.rope.scaling.factor", 4)
+             .tensor("rope_freqs.weight", {2}, 0, std::string(8, '?'))
+             .bytes(),
+         8, 300);
+  for (const char *name : {"nemotron_h", "qwen3_next", "kimi_linear-as-wide", "deepseek_v2-yarn"}) {
+    SCOPED_TRACE(name);
+    damage(to_gguf(read_golden(name)).bytes(), 16, 60);
   }
 }
 

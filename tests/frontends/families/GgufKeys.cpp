@@ -302,7 +302,7 @@ private:
     writer_.key(arch_ + ".attention.recurrent_layers", 9,
                 GgufWriter::raw<uint32_t>(7) + GgufWriter::raw<uint64_t>(flags.size()) + flags);
     u32("full_attention_interval", 4);
-    if (arch_ == "qwen35")
+    if (type_ == "qwen3_5_text")
       writer_.array<int32_t>(arch_ + ".rope.dimension_sections", 5, {11, 11, 10, 0});
   }
 
