@@ -105,7 +105,8 @@ TEST_P(Long, StateIsConstantAndDoesNotDrift) {
   const auto n = static_cast<double>(wanted.size());
   const double deviation = std::sqrt(squares / n - sum / n * (sum / n));
   RecordProperty("drift", std::to_string(worst / deviation));
-  EXPECT_LT(worst, 1e-4 * deviation) << worst / deviation;
+  // 2e-6 and 1e-6 are measured, no more than after a few tokens.
+  EXPECT_LT(worst, 1e-5 * deviation) << worst / deviation;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Long, testing::Values("names/rwkv7-package", "mamba2"),

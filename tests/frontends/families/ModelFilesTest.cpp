@@ -226,7 +226,7 @@ TEST_F(ModelFiles, OfRwkvAreToBeConverted) {
   std::filesystem::remove(folder_.path("config.json"));
   EXPECT_THAT(problems(), ElementsAre(at("", "pickle", "torch.load('RWKV-x070.pth'")));
   const auto file = check_model(folder_.path("RWKV-x070.pth"));
-  EXPECT_THAT(file, ElementsAre(at("", "pickle", R"({"model_type": "rwkv7"})")));
+  EXPECT_THAT(file, ElementsAre(at("RWKV-x070.pth", "pickle", R"({"model_type": "rwkv7"})")));
 }
 
 // Tests that a folder of one GGUF model is that model, and that of several one is to be given.
