@@ -113,8 +113,10 @@ recipe::Decoder mamba_ssm_from_hf(ModelReader &model) {
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = absl::StrCat("backbone.layers.", i), mixer = layer + ".mixer";
     recipe::Layer &made = decoder.layers.emplace_back();
-    name_mamba1(mamba1, mixer, hidden, bias);
-    name_mamba2(mamba2, mixer, hidden, 1e-5, bias, bias);
+    if (second)
+      name_mamba2(mamba2, mixer, hidden, 1e-5, bias, bias);
+    else
+      name_mamba1(mamba1, mixer, hidden, bias);
     if (!normed)
       mamba2.norm.kind = recipe::NormKind::None;
     made.sublayers.push_back({.norm = norm(layer + ".norm"),

@@ -27,9 +27,8 @@ nlohmann::json plan(const std::string &name) {
 /// What the weights take, and what places that begin at multiples of 64 bytes may add: nothing
 /// beside the rest.
 void expect_weights(const nlohmann::json &plan, const Weights &weights, double matrix_bytes) {
-  const auto bytes =
-      static_cast<uint64_t>(matrix_bytes * static_cast<double>(weights.matrices)) +
-      4 * weights.others;
+  const auto bytes = static_cast<uint64_t>(matrix_bytes * static_cast<double>(weights.matrices)) +
+                     4 * weights.others;
   EXPECT_GE(plan["weights"], bytes);
   EXPECT_LE(plan["weights"], bytes + 16'384);
 }

@@ -22,8 +22,8 @@ TEST_P(Golden, ImportsToTheSameLogits) {
   mlir::MLIRContext context;
   absl::StatusOr<ImportedModel> model = import_model(folder.path(), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
-  EXPECT_EQ(model->vocab, golden["config"]["vocab_size"].get<int64_t>());
+  EXPECT_EQ(model->family, golden["config"].value("model_type", "mamba_ssm")); // which says none
+  EXPECT_EQ(model->vocab, static_cast<int64_t>(golden["logits"][0].size()));
 
   expect_logits(*model->module, golden);
 }
