@@ -21,6 +21,9 @@ struct ImportOptions {
   /// With `synthetic`: weights have the formats that the config's quantization would give them, so
   /// that memory can be planned; their values cannot be made.
   bool formats_only = false;
+  /// Whether source_hash is to tell models apart by their weights, of which a few bytes of each
+  /// tensor are read: of tens of thousands of tensors that takes longer than all else.
+  bool identify = true;
   /// Keys of the model's settings, as its file spells them, that Quern does not know and is to go
   /// on without (--ignore-keys). One that is not in the file, or that is read, is a problem.
   std::vector<std::string> ignored_keys = {};
@@ -31,7 +34,7 @@ struct LoadedModel {
   recipe::Decoder decoder;
   recipe::Source source;
   std::string tokenizer;     ///< serialized text::TokenizerSpec; empty: the model has none
-  uint64_t weights_hash = 0; ///< StoredTensors::hash; 0: synthetic
+  uint64_t weights_hash = 0; ///< StoredTensors::hash; 0: synthetic, or not wanted
   /// How the files store each tensor that they have and Quern reads, whether or not it is as the
   /// recipe wants it.
   recipe::StoredFormats formats;

@@ -241,8 +241,7 @@ private:
   }
 
   flatbuffers::Offset<Dispatch> dispatch(DispatchOp planned) {
-    auto kernel =
-        mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(planned, planned.getKernelAttr());
+    auto kernel = symbols_.lookupNearestSymbolFrom<KernelOp>(planned, planned.getKernelAttr());
     const Flops flops = kernel.anchorFacts().flops;
     const WeightBytes weights = weight_bytes(planned, kernel);
     const bool wanted =
@@ -269,12 +268,12 @@ private:
     uint64_t step = 0;
     uint64_t row = 0;
   };
-  static WeightBytes weight_bytes(DispatchOp dispatch, KernelOp kernel) {
+  WeightBytes weight_bytes(DispatchOp dispatch, KernelOp kernel) {
     const MatrixUse matrix = kernel.anchorFacts().matrix;
     WeightBytes sum;
     for (auto [input, argument] :
          llvm::zip_equal(dispatch.getInputs(), kernel.getBody().getArguments()))
-      if (PackedOp packed = packed_weight(input)) {
+      if (PackedOp packed = packed_weight(input, symbols_)) {
         const uint64_t bytes = packed.getBytes().value_or(0);
         if (matrix.slices != 0 && matrix.operand->get() == argument)
           sum.row += bytes / static_cast<uint64_t>(packed.getType().getShape()[0]) *
@@ -339,12 +338,12 @@ private:
   }
 
   // The bucket that decodes one token is the one with the smallest step.
-  static uint64_t decode_flops(const std::vector<PlannedBucket> &buckets) {
+  uint64_t decode_flops(const std::vector<PlannedBucket> &buckets) {
     const auto smallest =
         std::min_element(buckets.begin(), buckets.end(), [](const auto &a, const auto &b) {
           return a.shape.max_tokens < b.shape.max_tokens;
         });
-    return flops_per_token(*smallest);
+    return flops_per_token(*smallest, symbols_);
   }
 
   static std::string target_of(mlir::Operation *op) { return target::of(op).name.str(); }
@@ -355,6 +354,7 @@ private:
   flatbuffers::FlatBufferBuilder fbb_;
   llvm::DenseMap<mlir::Operation *, uint32_t> kernel_index_;
   llvm::StringMap<uint32_t> state_index_;
+  mlir::SymbolTableCollection symbols_; ///< of thousands of weights: not looked through each time
 };
 
 } // namespace

@@ -89,18 +89,17 @@ absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned) {
   return sizes;
 }
 
-PackedOp packed_weight(mlir::Value value) {
+PackedOp packed_weight(mlir::Value value, mlir::SymbolTableCollection &symbols) {
   auto ref = value.getDefiningOp<WeightRefOp>();
   if (!ref)
     return {};
-  return mlir::SymbolTable::lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
+  return symbols.lookupNearestSymbolFrom<PackedOp>(ref, ref.getNameAttr());
 }
 
-uint64_t flops_per_token(const PlannedBucket &bucket) {
+uint64_t flops_per_token(const PlannedBucket &bucket, mlir::SymbolTableCollection &symbols) {
   uint64_t sum = 0;
   for (DispatchOp dispatch : bucket.dispatches)
-    if (auto kernel = mlir::SymbolTable::lookupNearestSymbolFrom<KernelOp>(
-            dispatch, dispatch.getKernelAttr()))
+    if (auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr()))
       sum += kernel.anchorFacts().flops.row;
   return sum;
 }

@@ -5,6 +5,8 @@
 
 #include "passes/analysis/Buffers.h"
 
+#include "mlir/IR/SymbolTable.h"
+
 #include <absl/status/statusor.h>
 
 #include <cstdint>
@@ -47,10 +49,10 @@ absl::StatusOr<std::vector<PlannedBucket>> planned_buckets(mlir::ModuleOp planne
 absl::StatusOr<PlannedSizes> planned_sizes(mlir::ModuleOp planned);
 
 /// The packed weight that `value` refers to; null if it is none.
-PackedOp packed_weight(mlir::Value value);
+PackedOp packed_weight(mlir::Value value, mlir::SymbolTableCollection &symbols);
 
 /// 2 x the multiply-adds of one decode token, attention over its past left out (it grows).
-uint64_t flops_per_token(const PlannedBucket &bucket);
+uint64_t flops_per_token(const PlannedBucket &bucket, mlir::SymbolTableCollection &symbols);
 
 } // namespace quern::artifact
 

@@ -53,6 +53,7 @@ int check(Args args) {
   if (models.size() != 1)
     return cli::wrong_usage(models.empty() ? "no model is given" : "more than one model is given",
                             "quern check MODEL");
+  flags.identify = false;
   for (const absl::Status &status : {flags.check(), targets.check()})
     if (!status.ok())
       return cli::wrong_usage(status);

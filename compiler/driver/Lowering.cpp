@@ -148,6 +148,7 @@ ImportOptions ModelFlags::import_options() const {
     options.synthetic = 0;
     options.formats_only = true;
   }
+  options.identify = identify;
   options.ignored_keys = names_in(ignored_keys);
   return options;
 }

@@ -115,6 +115,7 @@ int plan(Args args) {
       return cli::wrong_usage(status);
   if (flags.synthetic.empty() && is_config_alone(models[0]))
     flags.formats_only = true;
+  flags.identify = false;
   const auto all = sizes_of(models[0], flags, targets, slots, checkpoints.value);
   if (!all.ok())
     return cli::fail(all.status());

@@ -97,6 +97,7 @@ recipe::Decoder zamba2_from_hf(ModelReader &model) {
                           .context = d.context,
                           .embedding = "model.embed_tokens",
                           .ropes = d.ropes};
+  const bool tied = model.boolean("tie_word_embeddings", true);
   std::vector<std::string> hybrids; // the layers
   for (size_t i = 0; i < kinds.size(); ++i) {
     const std::string layer = absl::StrCat("model.layers.", i);
@@ -105,9 +106,18 @@ recipe::Decoder zamba2_from_hf(ModelReader &model) {
     if (kinds[i] == Hybrid) {
       const size_t use = hybrids.size();
       hybrids.push_back(layer);
-      made.sublayers =
-          shared_sublayers(d, layer, hybrids[use % blocks] + ".shared_transformer",
-                           {.rank = rank, .attention = adapts, .use = static_cast<int64_t>(use)});
+      std::string module = hybrids[use % blocks] + ".shared_transformer";
+      const auto has = [&](const std::string &block) {
+        return model.has_tensor(block + ".input_layernorm.weight");
+      };
+      // transformers shares weights only where it ties all that may be.
+      const std::string its = layer + ".shared_transformer";
+      if (!tied && (has(its) || !has(module))) {
+        module = its;
+        pass_over_adapters(model, module, use, kinds.size());
+      }
+      made.sublayers = shared_sublayers(
+          d, layer, module, {.rank = rank, .attention = adapts, .use = static_cast<int64_t>(use)});
       own += ".mamba_decoder";
     }
     name_mamba2(mixer, own + ".mamba", d.hidden, 1e-5, d.mlp_bias, d.mlp_bias);
@@ -116,7 +126,6 @@ recipe::Decoder zamba2_from_hf(ModelReader &model) {
                               .input = kinds[i] == Hybrid ? Input::Joined : Input::Stream});
   }
   decoder.final_norm = {"model.final_layernorm", d.hidden, d.eps};
-  const bool tied = model.boolean("tie_word_embeddings", true);
   decoder.head = {head_module(model, tied, decoder.embedding, "lm_head"), d.hidden, d.vocab};
   return decoder;
 }

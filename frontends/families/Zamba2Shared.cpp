@@ -57,4 +57,15 @@ std::vector<recipe::Sublayer> shared_sublayers(const Dense &d, const std::string
            .aside = true}};
 }
 
+void pass_over_adapters(ModelReader &model, const std::string &module, size_t use, size_t uses) {
+  for (const char *list :
+       {".feed_forward.gate_up_proj_adapter_list.", ".self_attn.linear_q_adapter_list.",
+        ".self_attn.linear_k_adapter_list.", ".self_attn.linear_v_adapter_list."})
+    for (size_t other = 0; other < uses; ++other)
+      for (const char *half : {".0.weight", ".1.weight"})
+        if (const std::string name = absl::StrCat(module, list, other, half);
+            other != use && model.has_tensor(name))
+          (void)model.tensor_values(name); // it has its place, and is not used
+}
+
 } // namespace quern

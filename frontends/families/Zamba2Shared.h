@@ -5,6 +5,7 @@
 #include "frontends/families/Dense.h"
 #include "frontends/recipe/Recipe.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,6 +24,10 @@ struct ZambaAdapters {
 std::vector<recipe::Sublayer> shared_sublayers(const Dense &d, const std::string &layer,
                                                const std::string &module,
                                                const ZambaAdapters &adapters);
+
+/// Lets `module` have the adapters of other layers than the one that it is for, which nothing uses:
+/// each copy of weights that could be shared has them all.
+void pass_over_adapters(ModelReader &model, const std::string &module, size_t use, size_t uses);
 
 } // namespace quern
 

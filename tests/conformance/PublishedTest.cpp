@@ -93,6 +93,22 @@ TEST(Published, NemotronHOf8B) {
   EXPECT_EQ(p["state_per_token"], 4 * 2 * kv * kF16);
 }
 
+// Nine layers share the weights of two blocks: these take the memory of two. Each has keys and
+// values of its own.
+TEST(Published, Zamba2Of2700M) {
+  const auto p = plan("zamba2-2.7b");
+  const uint64_t hidden = 2560, wide = 2 * hidden, mlp = 10'240, rank = 128, vocab = 32'000;
+  const Weights block = {3 * wide * wide + wide * hidden + 3 * hidden * mlp, wide + hidden};
+  const Weights of_each = {hidden * hidden + rank * hidden + 2 * mlp * rank, 0};
+  expect_weights(p,
+                 Weights{vocab * hidden, hidden} +
+                     (mamba2(hidden, 80, 64, 64, 1) + Weights{0, hidden}) * 54 + block * 2 +
+                     of_each * 9,
+                 2);
+  EXPECT_EQ(p["state_per_slot"], 54 * state(80, 64, 64, 80 * 64 + 2 * 64, 4));
+  EXPECT_EQ(p["state_per_token"], 9 * 2 * wide * kF16);
+}
+
 TEST(Published, DeepSeekV3) {
   const auto p = plan("deepseek-v3");
   const uint64_t hidden = 7168, heads = 128, latent = 512, rotary = 64, plain = 128, queries = 1536;
