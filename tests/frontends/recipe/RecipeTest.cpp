@@ -309,6 +309,65 @@ TEST(Builder, RepeatsKeysOfTiledHeads) {
   }
 }
 
+/// Of 24 columns, with 4 heads that share 2 of keys and values.
+LinearAttention linear_attention() {
+  LinearAttention m;
+  m.module = "mix";
+  m.heads = 4;
+  m.kv_heads = 2;
+  m.key_dim = 3;
+  m.value_dim = 6;
+  m.q = {"mix.q", 24, 12};
+  m.k = {"mix.k", 24, 6};
+  m.v = {"mix.v", 24, 12};
+  m.latent = Linear{"mix.down", 24, 2};
+  m.gate = Linear{"mix.up", 2, 6, /*bias=*/true};
+  m.norm = {"mix.norm", 6, 1e-5, 6};
+  m.out = {"mix.out", 24, 24};
+  return m;
+}
+
+TEST(Builder, WritesAttentionWithoutASoftmax) {
+  mlir::MLIRContext context;
+  auto module = built(decoder(linear_attention()), context);
+  auto op = only<LinearRecurrenceOp>(*module);
+  EXPECT_EQ(op.getDecayKind(), DecayKind::key);
+  EXPECT_EQ(op.getGroups(), 4u);
+  EXPECT_EQ(op.getState().getType(), StateType::get(&context, StateKind::recurrent, {4, 3, 6}));
+  module->walk([](ClampOp) { ADD_FAILURE() << "gates have no floor"; });
+
+  LinearAttention retained = linear_attention();
+  retained.latent = retained.gate = std::nullopt;
+  retained.retains = true;
+  auto other = built(decoder(retained), context);
+  EXPECT_EQ(only<LinearRecurrenceOp>(*other).getDecayKind(), DecayKind::head);
+  std::vector<float> left;
+  other->walk([&](ScaleOp op) {
+    if (colsOf(op.getType()) == 1)
+      left.push_back(op.getFactor().convertToFloat());
+  });
+  EXPECT_THAT(left, ElementsAre(1 - 1 / 32.f, 1 - 1 / 64.f, 1 - 1 / 128.f, 1 - 1 / 256.f));
+}
+
+// Tests that each layer of HGRN takes its row of the bounds of all.
+TEST(Builder, WritesHgrnsBounds) {
+  Hgrn m;
+  m.module = "mix";
+  m.forget = {"mix.f", 24, 36};
+  m.input = {"mix.i", 24, 36};
+  m.z = Linear{"mix.g", 24, 36};
+  m.out = {"mix.o", 36, 24};
+  m.bounds = "bounds";
+  m.layer = 2;
+  m.layers = 5;
+  m.norm = {"mix.norm", 36, 1e-5};
+  mlir::MLIRContext context;
+  auto module = built(decoder(m), context);
+  EXPECT_EQ(only<WeightMapOp>(*module).getFn(), "cumulated_softmax");
+  EXPECT_EQ(only<WeightRowsOp>(*module).getOffset(), 2u);
+  EXPECT_EQ(only<LinearRecurrenceOp>(*module).getDecayKind(), DecayKind::value);
+}
+
 // Tests that made-up weights have the module's seed and statistics of their own.
 TEST(Builder, WritesSyntheticWeights) {
   mlir::MLIRContext context;
