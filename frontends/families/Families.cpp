@@ -88,6 +88,7 @@ constexpr Family kFamilies[] = {
     {"rwkv5", "Rwkv5ForCausalLM", rwkv5_from_hf, nullptr, nullptr},
     {"rwkv6", "Rwkv6ForCausalLM", rwkv6_from_hf, "rwkv6", rwkv6_from_gguf},
     {"rwkv7", "RWKV7ForCausalLM", rwkv7_from_hf, "rwkv7", rwkv7_from_gguf},
+    {"samba", "SambaForCausalLM", samba_from_hf, nullptr, nullptr},
     {"smollm3", "SmolLM3ForCausalLM", smollm3_from_hf, "smollm3", smollm3_from_gguf},
     {"stablelm", "StableLmForCausalLM", stablelm_from_hf, "stablelm", stablelm_from_gguf},
     {"starcoder2", "Starcoder2ForCausalLM", starcoder2_from_hf, "starcoder2", starcoder2_from_gguf},

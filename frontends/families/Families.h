@@ -148,6 +148,7 @@ recipe::Decoder linear_attn_from_hf(ModelReader &model);
 recipe::Decoder mamba3_from_hf(ModelReader &model);
 recipe::Decoder mamba_ssm_from_hf(ModelReader &model);
 recipe::Decoder retnet_from_hf(ModelReader &model);
+recipe::Decoder samba_from_hf(ModelReader &model);
 recipe::Decoder transformer_from_hf(ModelReader &model);
 
 // Mixtures of experts.

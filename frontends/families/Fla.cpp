@@ -21,7 +21,6 @@ namespace {
 /// Nothing in a model of mixers alone ends at a position.
 constexpr int64_t kContext = int64_t{1} << 20;
 constexpr int64_t kMaxKernel = 256;
-constexpr const char *kLayer = "model.layers.*";
 
 /// The layers of one object of `attn`.
 void read_attention_layers(ModelReader &model, Fla &fla, const std::string &object) {
@@ -82,18 +81,22 @@ recipe::Attention read_fla_attention(ModelReader &model, Fla &fla, const std::st
   return a;
 }
 
-Fla read_fla(ModelReader &model, const char *family, double hidden_ratio, bool attends) {
-  Fla fla{.hidden = model.integer("hidden_size", 1, kMaxWidth),
+Fla read_fla(ModelReader &model, const char *family, const FlaClass &own) {
+  const auto module = [&](const char *name) { return absl::StrCat(own.model, ".", name); };
+  Fla fla{.names = own,
+          .hidden = model.integer("hidden_size", 1, kMaxWidth),
           .layers = model.layers("num_hidden_layers"),
-          .eps = model.number("norm_eps", 0, 1, 1e-6)};
+          .eps = model.number("norm_eps", 0, 1, own.eps)};
   fla.decoder = {.family = family,
                  .vocab = model.integer("vocab_size", 1, kMaxVocab),
                  .hidden = fla.hidden,
-                 .embedding = "model.embeddings"};
+                 .embedding = module("embeddings")};
   // As GatedMLP rounds it: two thirds of the ratio, and up to the next multiple of 256.
-  const double ratio = model.number("hidden_ratio", 1e-3, 1e3, hidden_ratio);
+  const double ratio = model.number("hidden_ratio", 1e-3, 1e3, own.hidden_ratio);
   const auto thirds = static_cast<int64_t>(static_cast<double>(fla.hidden) * ratio * 2 / 3);
-  fla.mlp = model.integer("intermediate_size", 1, kMaxWidth, (thirds + 255) / 256 * 256);
+  fla.mlp = std::min(kMaxWidth, (thirds + 255) / 256 * 256);
+  if (own.sized)
+    fla.mlp = model.integer("intermediate_size", 1, kMaxWidth, fla.mlp);
   if (const std::string act = model.text("hidden_act", "swish"); act != "swish")
     model.problem("hidden_act", absl::StrCat("the activation '", act, "' is not known"),
                   "Quern knows fla's swish");
@@ -101,6 +104,7 @@ Fla read_fla(ModelReader &model, const char *family, double hidden_ratio, bool a
     model.problem("attnres_block_size", "layers attend to what earlier layers left",
                   "Quern knows fla's models with a plain residual stream, where it is null");
   read_attention(model, fla);
+  bool attends = own.attends;
   const int64_t positions = model.integer("max_position_embeddings", 1, kMaxContext, 2048);
   for (const recipe::Attention &attention : fla.attention)
     attends |= attention.heads > 0;
@@ -108,7 +112,7 @@ Fla read_fla(ModelReader &model, const char *family, double hidden_ratio, bool a
   // How programs run it and split the work, and training.
   model.ignore({"attn_mode", "fuse_swiglu", "fuse_linear_cross_entropy", "use_l2warp",
                 "attnres_block_size"});
-  fla.decoder.final_norm = {"model.norm", fla.hidden, fla.eps};
+  fla.decoder.final_norm = {module(own.final_norm), fla.hidden, fla.eps};
   fla.decoder.head = {head_module(model, model.boolean("tie_word_embeddings", false),
                                   fla.decoder.embedding, "lm_head"),
                       fla.hidden, fla.decoder.vocab};
@@ -119,9 +123,9 @@ recipe::Decoder
 fla_decoder(Fla fla,
             const std::function<recipe::Block(const std::string &module, int64_t layer)> &mixer) {
   for (int64_t i = 0; i < fla.layers; ++i) {
-    const std::string layer = recipe::layer_name(kLayer, i), mix = layer + ".attn";
-    const std::string feed = layer + ".mlp";
-    recipe::Sublayer first{.norm = {layer + ".attn_norm", fla.hidden, fla.eps}};
+    const std::string layer = absl::StrCat(fla.names.model, ".layers.", i, ".");
+    const std::string mix = layer + fla.names.mixer, feed = layer + "mlp";
+    recipe::Sublayer first{.norm = {layer + fla.names.norm, fla.hidden, fla.eps}};
     if (recipe::Attention &a = fla.attention[static_cast<size_t>(i)]; a.heads > 0) {
       a.module = mix;
       a.q.module = mix + ".q_proj";
@@ -136,7 +140,7 @@ fla_decoder(Fla fla,
       first.block = mixer(mix, i);
     }
     recipe::Sublayer second{
-        .norm = {layer + ".mlp_norm", fla.hidden, fla.eps},
+        .norm = {layer + "mlp_norm", fla.hidden, fla.eps},
         .block = recipe::GatedMlp{.module = feed,
                                   .gate = Fla::linear(feed, ".gate_proj", fla.hidden, fla.mlp),
                                   .up = Fla::linear(feed, ".up_proj", fla.hidden, fla.mlp),

@@ -14,8 +14,18 @@
 
 namespace quern {
 
+/// What a class has in a way of its own.
+struct FlaClass {
+  double hidden_ratio = 4, eps = 1e-6; ///< where the keys are missing
+  bool attends = false;                ///< layers have softmax attention whatever `attn` says
+  bool sized = true;                   ///< intermediate_size is the MLP's
+  /// Modules; the last two are a layer's.
+  const char *model = "model", *final_norm = "norm", *norm = "attn_norm", *mixer = "attn";
+};
+
 /// What a family's models have beside its mixers.
 struct Fla {
+  FlaClass names{};
   int64_t hidden = 0, layers = 0, mlp = 0;
   double eps = 0;
   /// Attention of layers that have it, as `attn` says; of no heads: the layer has a mixer.
@@ -29,9 +39,8 @@ struct Fla {
   }
 };
 
-/// Reads the keys that all have. `hidden_ratio` is the class's; `attends`: layers have softmax
-/// attention whatever `attn` says.
-Fla read_fla(ModelReader &model, const char *family, double hidden_ratio = 4, bool attends = false);
+/// Reads the keys that all have.
+Fla read_fla(ModelReader &model, const char *family, const FlaClass &own = {});
 
 /// The recipe; `mixer` makes the mixer of a layer in a module.
 recipe::Decoder

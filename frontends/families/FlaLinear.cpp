@@ -91,7 +91,7 @@ recipe::Decoder gla_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder retnet_from_hf(ModelReader &model) {
-  Fla fla = read_fla(model, "retnet", 2);
+  Fla fla = read_fla(model, "retnet", {.hidden_ratio = 2});
   recipe::LinearAttention m = read_heads(model, fla, 8, 1, 2);
   m.retains = true;
   m.rope = fla.decoder.ropes.size();

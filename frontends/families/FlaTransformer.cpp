@@ -7,7 +7,7 @@
 namespace quern {
 
 recipe::Decoder transformer_from_hf(ModelReader &model) {
-  Fla fla = read_fla(model, "transformer", 4, /*attends=*/true);
+  Fla fla = read_fla(model, "transformer", {.attends = true});
   recipe::Attention attention = read_fla_attention(model, fla, "");
   if (model.boolean("qk_norm", false))
     attention.q_norm = attention.k_norm =

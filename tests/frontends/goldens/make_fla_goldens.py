@@ -51,6 +51,8 @@ CASES = {
     "linear_attn": dict(FLA, model_type="linear_attn", num_heads=4, num_kv_heads=2),
     "linear_attn-normalized": dict(FLA, model_type="linear_attn", num_heads=4, feature_map="elu", norm_q=True, norm_k=True,
                                    norm_feature_map=True),
+    "samba": dict({k: v for k, v in FLA.items() if k != "intermediate_size"}, model_type="samba", state_size=5, use_bias=True,
+                  num_hidden_layers=3, hidden_ratio=2, attn=dict(ATTENTION, layers=[1])),
     "transformer": dict(FLA, model_type="transformer", num_heads=4, num_kv_heads=2, qk_norm=True, window_size=5),
 }
 
