@@ -33,6 +33,8 @@ recipe::Decoder ernie4_5_moe_from_hf(ModelReader &model) {
   for (int64_t i = 0; i < d.layers; ++i)
     e.layers.push_back((i + 1) % interval == 0 && i >= first && i <= last);
   e.shared = e.width * model.integer("moe_num_shared_experts", 0, recipe::kMaxExperts, 2);
+  // How it was trained, and layers that guess further tokens.
+  model.ignore({"moe_capacity", "moe_gate", "moe_use_aux_free", "num_nextn_predict_layers"});
   ExpertNames names = kHfExpertNames;
   names.correction = "model.layers.*.mlp.moe_statics.e_score_correction_bias";
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);

@@ -40,7 +40,9 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
   recipe::Mamba1 m;
   const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
   m.inner = static_cast<int64_t>(double(hidden) * expand);
-  if (m.inner < 1 || m.inner > kMaxWidth) {
+  if (model.has("intermediate_size")) { // Falcon Mamba's expand is another number
+    m.inner = model.integer("intermediate_size", 1, kMaxWidth);
+  } else if (m.inner < 1 || m.inner > kMaxWidth) {
     model.wrong_size("expand", absl::StrCat("hidden_size * expand is ", m.inner));
     m.inner = hidden;
   }
@@ -61,7 +63,9 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
                 "time_step_scale", "rescale_prenorm_residual", "residual_in_fp32", "use_mambapy",
                 "use_falcon_mambapy", "use_associative_scan", "dt_min", "dt_max", "dt_scale",
                 "dt_init_scheme", "dt_init_floor", "fuse_linear_cross_entropy", "use_l2warp"});
-  model.expect_number("intermediate_size", static_cast<double>(m.inner));
+  // What a converter left of mamba_ssm's words, beside these.
+  model.ignore({"d_model", "d_inner", "n_layer", "ssm_cfg", "rms_norm", "fused_add_norm",
+                "pad_vocab_size_multiple"});
 
   for (int64_t i = 0; i < layers; ++i) {
     name_mamba1(m, recipe::layer_name("backbone.layers.*.mixer", i), hidden, bias);

@@ -3,6 +3,8 @@
 #include "frontends/families/ExpertsGguf.h"
 #include "frontends/families/Families.h"
 
+#include <absl/strings/str_cat.h>
+
 namespace quern {
 
 recipe::Decoder mixtral_from_hf(ModelReader &model) {
@@ -28,6 +30,17 @@ recipe::Decoder minimax_m2_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.default_head_dim = 128, .default_kv_heads = 8, .rope = rope});
   d.family = "minimax_m2";
   d.qk_norm = QkNorm::Row;
+  // What published configs say of it, and of layers that guess further tokens.
+  model.expect("use_qk_norm", true);
+  model.expect_text("qk_norm_type", "per_layer");
+  model.expect("use_routing_bias", true);
+  model.expect_text("scoring_func", "sigmoid");
+  model.expect_number("shared_intermediate_size", 0);
+  for (const double kind : model.numbers("attn_type_list"))
+    if (kind != 1)
+      model.problem("attn_type_list", absl::StrCat(kind, " is no layer of this family"),
+                    "Quern knows layers of softmax attention, 1");
+  model.ignore({"use_mtp", "num_mtp_modules", "mtp_transformer_layers", "mlp_intermediate_size"});
   Experts e = experts_from_hf(
       model, d,
       {.count = "num_local_experts", .width = nullptr, .default_count = 256, .default_top_k = 8});

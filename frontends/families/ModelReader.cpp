@@ -39,17 +39,19 @@ absl::StatusOr<std::vector<float>> ModelReader::tensor_values(const std::string 
   return tensors_.values(name);
 }
 
+void ModelReader::leave_out(const std::string &prefix) {
+  const size_t before = taken_.size();
+  for (auto it = tensors_.list.lower_bound(prefix);
+       it != tensors_.list.end() && it->first.starts_with(prefix); ++it)
+    taken_.insert(it->first);
+  if (taken_.size() > before)
+    note(absl::StrCat(prefix, "* guesses further tokens, and is left out: the next token does not ",
+                      "depend on it"));
+}
+
 void ModelReader::leave_out_layers(const std::string &prefix, int64_t first, int64_t count) {
-  for (int64_t layer = first; layer < first + count; ++layer) {
-    const std::string name = absl::StrCat(prefix, layer, ".");
-    const size_t before = taken_.size();
-    for (auto it = tensors_.list.lower_bound(name);
-         it != tensors_.list.end() && it->first.starts_with(name); ++it)
-      taken_.insert(it->first);
-    if (taken_.size() > before)
-      note(absl::StrCat(name, "* guesses further tokens, and is left out: the next token does not ",
-                        "depend on it"));
-  }
+  for (int64_t layer = first; layer < first + count; ++layer)
+    leave_out(absl::StrCat(prefix, layer, "."));
 }
 
 void ModelReader::problem(std::string_view key, std::string what, std::string hint) {
@@ -183,6 +185,11 @@ void ModelReader::expect_number(std::string_view key, double value) {
   std::optional<double> is = read(key, false, &ModelReader::get_number);
   if (is && *is != value)
     problem(key, absl::StrCat("it is ", *is, ", and Quern has this only as ", value));
+}
+
+void ModelReader::expect_text(std::string_view key, const std::string &value) {
+  if (const std::string is = text(key, value); is != value)
+    problem(key, absl::StrCat("it is '", is, "', and Quern has this only as '", value, "'"));
 }
 
 int64_t ModelReader::context(int64_t limit) {

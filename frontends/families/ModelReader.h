@@ -87,6 +87,7 @@ public:
   /// A setting that Quern has in one position: any other value is a problem.
   void expect(std::string_view key, bool value);
   void expect_number(std::string_view key, double value);
+  void expect_text(std::string_view key, const std::string &value);
 
   /// Adds a problem for each key that was neither read nor ignored, but for those of `ignored_keys`
   /// (ImportOptions), which are held to be such keys.
@@ -102,8 +103,11 @@ public:
   /// A small tensor's values (at most 2^20 of them), which the recipe then holds in some form: the
   /// tensor itself need not be a weight of the recipe.
   absl::StatusOr<std::vector<float>> tensor_values(const std::string &name);
-  /// Leaves out `count` layers from `first` on, whose tensors' names begin with `prefix` and the
-  /// layer: they guess further tokens, and the next does not depend on them. Those there are noted.
+  /// Leaves out tensors whose names begin with `prefix`: they guess further tokens, and the next
+  /// does not depend on them. That there are such is noted.
+  void leave_out(const std::string &prefix);
+  /// The same of `count` layers from `first` on, whose tensors' names begin with `prefix` and the
+  /// layer.
   void leave_out_layers(const std::string &prefix, int64_t first, int64_t count);
   /// A tensor that files may have and the model has no use for.
   void pass_over(const std::string &tensor) { taken_.insert(tensor); }

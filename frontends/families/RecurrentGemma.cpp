@@ -68,7 +68,11 @@ recipe::Decoder recurrent_gemma_from_hf(ModelReader &model) {
   lru.activation = d.activation;
   if (lru.width % lru.blocks)
     model.wrong_size("lru_width", absl::StrCat(d.heads, " heads do not divide it"));
+  // The embeddings are, whatever is said.
+  model.expect("embeddings_scale_by_sqrt_dim", true);
   std::vector<std::string> kinds = model.texts("block_types");
+  if (kinds.empty())
+    kinds = model.texts("_block_types"); // as it was published
   if (kinds.empty())
     kinds = {"recurrent", "recurrent", "attention"};
   recipe::Decoder decoder = dense_decoder(model, d, kNames);

@@ -53,7 +53,8 @@ recipe::Mamba2 read_mixer(ModelReader &model, int64_t hidden) {
                   absl::StrCat(m.groups, " groups do not divide ", m.heads, " heads"));
   // time_step_min bounds the step from below in the prompts of some programs, and in no program's
   // decoding: it is what initial weights are made by.
-  model.ignore({"use_conv_bias", "time_step_min", "time_step_max", "time_step_floor",
+  model.expect("ft_lora", false);
+  model.ignore({"lora_rank", "use_conv_bias", "time_step_min", "time_step_max", "time_step_floor",
                 "time_step_limit", "chunk_size", "use_mem_eff_path"});
   return m;
 }

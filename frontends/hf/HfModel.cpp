@@ -446,6 +446,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
                  "take config.json, or quantize_config.json, as it was published with these files");
   }
   model.decoder = family->from_hf(reader);
+  for (const char *prefix : {"mtp.", "model.mtp.", "model.mtp_"}) // of Qwens, Nemotron, OLMo, ERNIE
+    reader.leave_out(prefix);
   model.formats = tensors.formats();
   recipe::Source planned;
   if (options.formats_only)

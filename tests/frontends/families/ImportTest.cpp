@@ -112,6 +112,21 @@ TEST_F(Import, LeavesOutLayersThatGuessFurtherTokens) {
     golden_["tensors"][tensor(layers + 1)] = extra;
     EXPECT_THAT(problems(), ElementsAre(problem_at(tensor(layers + 1))));
   }
+  // Others have such a part under a name of its own.
+  for (const char *name : {"qwen3_next", "nemotron_h", "olmo_hybrid", "ernie4_5_moe"}) {
+    SCOPED_TRACE(name);
+    golden_ = read_golden(name);
+    config_ = golden_["config"];
+    const json extra = {{"shape", {2}}, {"mean", 1.0}, {"spread", 0.1}};
+    for (const char *tensor : {"mtp.norm.weight", "model.mtp_emb_norm.0.weight"})
+      golden_["tensors"][tensor] = extra;
+    write();
+    auto model = import();
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_THAT(model->notes, testing::Contains(HasSubstr("mtp.* guesses further tokens")));
+    golden_["tensors"]["mtp_of_another.weight"] = extra;
+    EXPECT_THAT(problems(), ElementsAre(problem_at("mtp_of_another.weight")));
+  }
 }
 
 // Tests that a tensor has the format of its file's type.
