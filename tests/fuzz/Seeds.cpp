@@ -224,7 +224,7 @@ void gguf(Seeds seeds) {
   for (const std::string &name : quern::golden_names())
     if (const json golden = quern::read_golden(name);
         !golden["config"].contains("quantization_config") && name.find('-') == name.npos &&
-        !quern::gguf_architecture(golden["config"]["model_type"]).empty())
+        !quern::gguf_architecture(golden["config"].value("model_type", "")).empty())
       seeds.add(name, without_weights(quern::to_gguf(one_layer(golden)).bytes()));
   seeds.write_dictionary();
 }
