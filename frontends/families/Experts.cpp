@@ -94,29 +94,29 @@ void read_grouped_softmax(ModelReader &model, Experts &experts, double scale_mis
   model.expect("norm_topk_prob", false);
 }
 
+recipe::Moe routed(const Experts &e) {
+  return {.correction_row = e.correction_row,
+          .score = e.score,
+          .top_k = e.top_k,
+          .groups = e.groups,
+          .top_groups = e.top_groups,
+          .group_top = e.group_top,
+          .normalize = e.normalize,
+          .eps = e.eps,
+          .scale = e.scale};
+}
+
 namespace {
 
 recipe::Moe mixture(const Dense &d, const Experts &e, const ExpertNames &names, int64_t layer) {
   const auto name = [&](const char *of) { return recipe::layer_name(of, layer); };
-  recipe::Moe m{
-      .module = name(names.module),
-      .router = {.module = name(names.router),
-                 .in = d.hidden,
-                 .out = e.count,
-                 .bias = e.router_bias},
-      .correction_row = e.correction_row,
-      .score = e.score,
-      .top_k = e.top_k,
-      .groups = e.groups,
-      .top_groups = e.top_groups,
-      .group_top = e.group_top,
-      .normalize = e.normalize,
-      .eps = e.eps,
-      .scale = e.scale,
-      .gate = {.weight = name(names.gate), .experts = e.count, .in = d.hidden, .out = e.width},
-      .up = {.weight = name(names.up), .experts = e.count, .in = d.hidden, .out = e.width},
-      .down = {.weight = name(names.down), .experts = e.count, .in = e.width, .out = d.hidden},
-      .activation = d.activation};
+  recipe::Moe m = routed(e);
+  m.module = name(names.module);
+  m.router = {.module = name(names.router), .in = d.hidden, .out = e.count, .bias = e.router_bias};
+  m.gate = {.weight = name(names.gate), .experts = e.count, .in = d.hidden, .out = e.width};
+  m.up = {.weight = name(names.up), .experts = e.count, .in = d.hidden, .out = e.width};
+  m.down = {.weight = name(names.down), .experts = e.count, .in = e.width, .out = d.hidden};
+  m.activation = d.activation;
   if (e.correction)
     m.correction = name(names.correction);
   if (e.fused_gate_up) {

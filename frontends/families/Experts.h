@@ -78,6 +78,9 @@ void read_corrected_sigmoid(ModelReader &model, Experts &experts, double scale_m
 /// topk_method says so (DeepSeek-V2).
 void read_grouped_softmax(ModelReader &model, Experts &experts, double scale_missing);
 
+/// A mixture of which the router's choice is set, and nothing else.
+recipe::Moe routed(const Experts &experts);
+
 /// Puts experts into the layers in the place of their MLPs.
 void put_experts(recipe::Decoder &decoder, const Dense &dense, const Experts &experts,
                  const ExpertNames &names);

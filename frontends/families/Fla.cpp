@@ -18,9 +18,6 @@ using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
 namespace {
-/// Nothing in a model of mixers alone ends at a position.
-constexpr int64_t kContext = int64_t{1} << 20;
-constexpr int64_t kMaxKernel = 256;
 
 /// The layers of one object of `attn`.
 void read_attention_layers(ModelReader &model, Fla &fla, const std::string &object) {
@@ -108,7 +105,8 @@ Fla read_fla(ModelReader &model, const char *family, const FlaClass &own) {
   const int64_t positions = model.integer("max_position_embeddings", 1, kMaxContext, 2048);
   for (const recipe::Attention &attention : fla.attention)
     attends |= attention.heads > 0;
-  fla.decoder.context = model.context(attends ? positions : std::max(positions, kContext));
+  fla.decoder.context =
+      model.context(attends ? positions : std::max(positions, recipe::kEndlessContext));
   // How programs run it and split the work, and training.
   model.ignore({"attn_mode", "fuse_swiglu", "fuse_linear_cross_entropy", "use_l2warp",
                 "attnres_block_size"});
@@ -166,7 +164,7 @@ int64_t read_fla_expansion(ModelReader &model, const Fla &fla, std::string_view 
 
 int64_t read_fla_kernel(ModelReader &model, bool missing) {
   const bool convolved = model.boolean("use_short_conv", missing);
-  const int64_t size = model.integer("conv_size", 2, kMaxKernel, 4);
+  const int64_t size = model.integer("conv_size", 2, recipe::kMaxKernel, 4);
   // Layers have it; no class passes it on.
   model.expect("conv_bias", false);
   return convolved ? size : 0;

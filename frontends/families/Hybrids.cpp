@@ -12,9 +12,7 @@ using recipe::kMaxHeadDim;
 using recipe::kMaxHeads;
 using recipe::kMaxWidth;
 
-namespace {
-constexpr int64_t kMaxKernel = 256;
-}
+namespace {}
 
 std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
                                      const std::vector<LayerKind> &kinds,
@@ -89,6 +87,26 @@ void name_mamba1(recipe::Mamba1 &m, const std::string &module, int64_t hidden, b
   m.out_proj = {module + ".out_proj", m.inner, hidden, bias};
 }
 
+DenseNames feed_forward_names() {
+  DenseNames names = kHfDenseNames;
+  names.final_norm = "model.final_layernorm";
+  names.mlp_norm = "model.layers.*.pre_ff_layernorm";
+  names.mlp = "model.layers.*.feed_forward";
+  names.gate = "model.layers.*.feed_forward.gate_proj";
+  names.up = "model.layers.*.feed_forward.up_proj";
+  names.down = "model.layers.*.feed_forward.down_proj";
+  return names;
+}
+
+int64_t read_time_step_rank(ModelReader &model, std::string_view key, int64_t hidden) {
+  const int64_t automatic = (hidden + 15) / 16;
+  if (!model.is_text(key))
+    return model.integer(key, 1, kMaxWidth, automatic);
+  if (model.text(key) != "auto")
+    model.wrong_size(key, "it is neither a number nor \"auto\"");
+  return automatic;
+}
+
 void read_time_step_limit(ModelReader &model, recipe::Mamba2 &m, std::string_view key) {
   if (!model.has(key))
     return;
@@ -117,7 +135,7 @@ recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
                                                    " are not the inner width ", inner));
   m.groups = model.integer("mamba_n_groups", 1, kMaxHeads, 1);
   m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 256);
-  m.kernel = model.integer("mamba_d_conv", 2, kMaxKernel, 4);
+  m.kernel = model.integer("mamba_d_conv", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("mamba_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
   if (m.heads % m.groups)
@@ -198,7 +216,7 @@ recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &default
   m.key_dim = model.integer("linear_key_head_dim", 1, kMaxHeadDim, std::max<int64_t>(1, key_dim));
   m.value_dim = model.integer("linear_value_head_dim", 1, kMaxHeadDim,
                               defaults.value_dim ? defaults.value_dim : 2 * m.key_dim);
-  m.kernel = model.integer("linear_conv_kernel_dim", 2, kMaxKernel, 4);
+  m.kernel = model.integer("linear_conv_kernel_dim", 2, recipe::kMaxKernel, 4);
   m.activation = read_activation(model, "hidden_act", "silu");
   if (m.value_heads % m.key_heads)
     model.problem("linear_num_value_heads",

@@ -3,6 +3,7 @@
 #ifndef QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
 #define QUERN_FRONTENDS_FAMILIES_HYBRIDS_H
 
+#include "frontends/families/Dense.h"
 #include "frontends/families/ModelReader.h"
 #include "frontends/recipe/Recipe.h"
 
@@ -34,6 +35,13 @@ std::vector<size_t> read_layer_pattern(ModelReader &model, const std::vector<Lay
 
 /// Attention (kind 1) in every `interval`th layer, kind 0 in the others.
 std::vector<size_t> every(int64_t layers, int64_t interval);
+
+/// The names of Bamba, Falcon-H1 and Jamba, but for their mixers'.
+DenseNames feed_forward_names();
+
+/// Through how many numbers a Mamba mixer's time step goes: the key's, or, where it is "auto" or
+/// missing, one for each sixteen columns of the stream.
+int64_t read_time_step_rank(ModelReader &model, std::string_view key, int64_t hidden);
 
 /// Names tensors and makes projections of a Mamba mixer with its sizes, as transformers has them in
 /// `module`. Its norms are left as they are.

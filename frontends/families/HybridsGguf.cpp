@@ -10,7 +10,6 @@ using recipe::kMaxLayers;
 using recipe::kMaxWidth;
 
 namespace {
-constexpr int64_t kMaxKernel = 256;
 
 /// What `parts`, of the key `key`, share a width evenly.
 int64_t share_of(ModelReader &model, const char *key, int64_t parts) {
@@ -56,7 +55,7 @@ recipe::Mamba1 mamba1_from_gguf(ModelReader &model) {
   recipe::Mamba1 m;
   m.inner = model.integer("ssm.inner_size", 1, kMaxWidth);
   m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
-  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
+  m.kernel = model.integer("ssm.conv_kernel", 2, recipe::kMaxKernel);
   m.rank = model.integer("ssm.time_step_rank", 1, kMaxWidth);
   m.a_is_log = false;
   return m;
@@ -86,7 +85,7 @@ recipe::Mamba2 mamba2_sizes_from_gguf(ModelReader &model) {
   m.head_dim = share_of(model, "ssm.time_step_rank", m.heads);
   m.state = model.integer("ssm.state_size", 1, kMaxHeadDim);
   m.groups = model.integer("ssm.group_count", 1, kMaxHeads);
-  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
+  m.kernel = model.integer("ssm.conv_kernel", 2, recipe::kMaxKernel);
   check_groups(model, m.heads, m.groups);
   m.a_is_log = false;
   return m;
@@ -117,7 +116,7 @@ recipe::DeltaNet delta_net_from_gguf(ModelReader &model) {
   m.value_heads = model.integer("ssm.time_step_rank", 1, kMaxHeads);
   m.key_dim = model.integer("ssm.state_size", 1, kMaxHeadDim);
   m.value_dim = share_of(model, "ssm.time_step_rank", m.value_heads);
-  m.kernel = model.integer("ssm.conv_kernel", 2, kMaxKernel);
+  m.kernel = model.integer("ssm.conv_kernel", 2, recipe::kMaxKernel);
   check_groups(model, m.value_heads, m.key_heads);
   m.a_is_log = false;
   return m;

@@ -15,8 +15,6 @@ using recipe::kMaxWidth;
 
 namespace {
 
-constexpr int64_t kMaxKernel = 256;
-
 /// Every `period`th layer from layer `offset` on.
 struct Every {
   int64_t period, offset;
@@ -37,17 +35,10 @@ recipe::Mamba1 read_mamba1(ModelReader &model, const Dense &d) {
   recipe::Mamba1 m;
   m.inner = d.hidden * model.integer("mamba_expand", 1, kMaxHeadDim, 2);
   m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("mamba_d_conv", 2, kMaxKernel, 4);
+  m.kernel = model.integer("mamba_d_conv", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("mamba_conv_bias", true);
   m.activation = d.activation;
-  const int64_t automatic = (d.hidden + 15) / 16;
-  if (model.is_text("mamba_dt_rank")) {
-    if (model.text("mamba_dt_rank") != "auto")
-      model.wrong_size("mamba_dt_rank", "it is neither a number nor \"auto\"");
-    m.rank = automatic;
-  } else {
-    m.rank = model.integer("mamba_dt_rank", 1, kMaxWidth, automatic);
-  }
+  m.rank = read_time_step_rank(model, "mamba_dt_rank", d.hidden);
   // The models' first code could leave the norms out.
   model.expect("mamba_inner_layernorms", true);
   return m;
@@ -72,14 +63,7 @@ recipe::Decoder jamba_from_hf(ModelReader &model) {
                 "calc_logits_for_entire_prompt", "n_ctx", "output_router_logits",
                 "router_aux_loss_coef"});
 
-  DenseNames names = kHfDenseNames;
-  names.final_norm = "model.final_layernorm";
-  names.mlp_norm = "model.layers.*.pre_ff_layernorm";
-  names.mlp = "model.layers.*.feed_forward";
-  names.gate = "model.layers.*.feed_forward.gate_proj";
-  names.up = "model.layers.*.feed_forward.up_proj";
-  names.down = "model.layers.*.feed_forward.down_proj";
-  recipe::Decoder decoder = dense_decoder(model, d, names);
+  recipe::Decoder decoder = dense_decoder(model, d, feed_forward_names());
   put_experts(decoder, d, e,
               {.module = "model.layers.*.feed_forward",
                .router = "model.layers.*.feed_forward.router",

@@ -13,7 +13,6 @@ namespace quern {
 using recipe::kMaxWidth;
 
 namespace {
-constexpr int64_t kMaxKernel = 256;
 
 /// How wide MLPs are where the config gives the width before it is adjusted: two thirds of it,
 /// times a factor, rounded up.
@@ -52,7 +51,7 @@ recipe::ShortConv short_conv(std::string module, int64_t hidden, int64_t kernel,
 }
 
 recipe::Decoder lfm2(ModelReader &model, const Dense &d, const std::vector<size_t> &missing) {
-  const int64_t kernel = model.integer("conv_L_cache", 2, kMaxKernel, 3);
+  const int64_t kernel = model.integer("conv_L_cache", 2, recipe::kMaxKernel, 3);
   const bool bias = model.boolean("conv_bias", false);
   const std::vector<size_t> kinds =
       read_layer_kinds(model, d.layers, {{"conv"}, {"full_attention"}}, missing);
@@ -86,7 +85,7 @@ recipe::Decoder from_gguf(ModelReader &model, const char *family, bool sparse) {
   recipe::Decoder decoder = sparse
                                 ? gguf_expert_decoder(model, d, experts_from_gguf(model, d), names)
                                 : gguf_decoder(model, d, names);
-  const int64_t kernel = model.integer("shortconv.l_cache", 2, kMaxKernel);
+  const int64_t kernel = model.integer("shortconv.l_cache", 2, recipe::kMaxKernel);
   put_recurrent(decoder, recurrent, [&](int64_t layer) {
     return short_conv(recipe::layer_name("blk.*.shortconv", layer), d.hidden, kernel, false);
   });

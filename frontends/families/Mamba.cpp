@@ -16,9 +16,6 @@ using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
 namespace {
-/// Nothing in such a model ends at a position; this is where Quern's own counters are comfortable.
-constexpr int64_t kContext = int64_t{1} << 20;
-constexpr int64_t kMaxKernel = 256;
 
 /// Without a weight.
 recipe::Norm plain_norm(const std::string &module, int64_t size, double eps) {
@@ -30,7 +27,7 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
   recipe::Decoder decoder{.family = family,
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
@@ -47,17 +44,10 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
     m.inner = hidden;
   }
   m.state = model.integer("state_size", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("conv_kernel", 2, kMaxKernel, 4);
+  m.kernel = model.integer("conv_kernel", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
-  const int64_t automatic = (hidden + 15) / 16;
-  if (model.is_text("time_step_rank")) {
-    if (model.text("time_step_rank") != "auto")
-      model.wrong_size("time_step_rank", "it is neither a number nor \"auto\"");
-    m.rank = automatic;
-  } else {
-    m.rank = model.integer("time_step_rank", 1, kMaxWidth, automatic);
-  }
+  m.rank = read_time_step_rank(model, "time_step_rank", hidden);
   // How weights were initialized, how programs split the work, and where sums were rounded.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "time_step_init_scheme",
                 "time_step_scale", "rescale_prenorm_residual", "residual_in_fp32", "use_mambapy",
@@ -94,12 +84,12 @@ recipe::Decoder falcon_mamba_from_hf(ModelReader &model) {
 
 /// llama.cpp's architecture of both: `ssm.dt_b_c_rms` says which.
 recipe::Decoder mamba_from_gguf(ModelReader &model) {
-  recipe::Decoder decoder{
-      .family = "mamba",
-      .vocab = vocab_from_gguf(model),
-      .hidden = model.integer("embedding_length", 1, kMaxWidth),
-      .context = model.context(model.integer("context_length", 1, recipe::kMaxContext, kContext)),
-      .embedding = "token_embd"};
+  recipe::Decoder decoder{.family = "mamba",
+                          .vocab = vocab_from_gguf(model),
+                          .hidden = model.integer("embedding_length", 1, kMaxWidth),
+                          .context = model.context(model.integer(
+                              "context_length", 1, recipe::kMaxContext, recipe::kEndlessContext)),
+                          .embedding = "token_embd"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   const int64_t layers = model.layers("block_count");

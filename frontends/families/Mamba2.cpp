@@ -17,17 +17,11 @@ using recipe::kMaxLayers;
 using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
-namespace {
-/// Nothing in such a model ends at a position; this is where Quern's own counters are comfortable.
-constexpr int64_t kContext = int64_t{1} << 20;
-constexpr int64_t kMaxKernel = 256;
-} // namespace
-
 recipe::Decoder mamba2_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "mamba2",
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
@@ -39,7 +33,7 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   m.head_dim = model.integer("head_dim", 1, kMaxHeadDim, 64);
   m.state = model.integer("state_size", 1, kMaxHeadDim, 128);
   m.groups = model.integer("n_groups", 1, kMaxHeads, 8);
-  m.kernel = model.integer("conv_kernel", 2, kMaxKernel, 4);
+  m.kernel = model.integer("conv_kernel", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
   const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);
@@ -82,12 +76,12 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder mamba2_from_gguf(ModelReader &model) {
-  recipe::Decoder decoder{
-      .family = "mamba2",
-      .vocab = vocab_from_gguf(model),
-      .hidden = model.integer("embedding_length", 1, kMaxWidth),
-      .context = model.context(model.integer("context_length", 1, recipe::kMaxContext, kContext)),
-      .embedding = "token_embd"};
+  recipe::Decoder decoder{.family = "mamba2",
+                          .vocab = vocab_from_gguf(model),
+                          .hidden = model.integer("embedding_length", 1, kMaxWidth),
+                          .context = model.context(model.integer(
+                              "context_length", 1, recipe::kMaxContext, recipe::kEndlessContext)),
+                          .embedding = "token_embd"};
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("attention.layer_norm_rms_epsilon", 0, 1);
   const int64_t layers = model.layers("block_count");

@@ -12,16 +12,11 @@ namespace quern {
 using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
-namespace {
-/// Nothing in such a model ends at a position.
-constexpr int64_t kContext = int64_t{1} << 20;
-} // namespace
-
 recipe::Decoder mamba3_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "mamba3",
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   const int64_t layers = model.layers("num_hidden_layers");

@@ -18,18 +18,6 @@ namespace {
 
 constexpr const char *kMamba = "model.layers.*.mamba";
 
-/// Bamba's names, and Falcon-H1's.
-DenseNames feed_forward_names() {
-  DenseNames names = kHfDenseNames;
-  names.final_norm = "model.final_layernorm";
-  names.mlp_norm = "model.layers.*.pre_ff_layernorm";
-  names.mlp = "model.layers.*.feed_forward";
-  names.gate = "model.layers.*.feed_forward.gate_proj";
-  names.up = "model.layers.*.feed_forward.up_proj";
-  names.down = "model.layers.*.feed_forward.down_proj";
-  return names;
-}
-
 int64_t expanded(ModelReader &model, int64_t hidden) {
   return hidden * model.integer("mamba_expand", 1, kMaxHeadDim, 2);
 }

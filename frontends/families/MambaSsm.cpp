@@ -18,9 +18,6 @@ using recipe::kMaxHeads;
 using recipe::kMaxWidth;
 
 namespace {
-/// Nothing in such a model ends at a position.
-constexpr int64_t kContext = int64_t{1} << 20;
-constexpr int64_t kMaxKernel = 256;
 constexpr double kEps = 1e-5; ///< of every norm
 
 int64_t up_to_multiple(int64_t n, int64_t of) { return (n + of - 1) / of * of; }
@@ -52,13 +49,9 @@ recipe::Mamba1 read_first(ModelReader &model, int64_t hidden) {
   recipe::Mamba1 m;
   m.inner = read_inner(model, hidden);
   m.state = model.integer("ssm_cfg.d_state", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("ssm_cfg.d_conv", 2, kMaxKernel, 4);
+  m.kernel = model.integer("ssm_cfg.d_conv", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("ssm_cfg.conv_bias", true);
-  m.rank = (hidden + 15) / 16;
-  if (!model.is_text("ssm_cfg.dt_rank"))
-    m.rank = model.integer("ssm_cfg.dt_rank", 1, kMaxWidth, m.rank);
-  else if (model.text("ssm_cfg.dt_rank") != "auto")
-    model.wrong_size("ssm_cfg.dt_rank", "it is neither a number nor \"auto\"");
+  m.rank = read_time_step_rank(model, "ssm_cfg.dt_rank", hidden);
   return m;
 }
 
@@ -67,7 +60,7 @@ recipe::Mamba2 read_second(ModelReader &model, int64_t hidden) {
   const int64_t inner = read_inner(model, hidden);
   read_heads(model, inner, m.heads, m.head_dim, m.groups);
   m.state = model.integer("ssm_cfg.d_state", 1, kMaxHeadDim, 128);
-  m.kernel = model.integer("ssm_cfg.d_conv", 2, kMaxKernel, 4);
+  m.kernel = model.integer("ssm_cfg.d_conv", 2, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("ssm_cfg.conv_bias", true);
   m.norm_first = model.boolean("ssm_cfg.norm_before_gate", false);
   model.expect_number("ssm_cfg.d_ssm", static_cast<double>(inner));
@@ -89,7 +82,7 @@ recipe::Decoder mamba_ssm_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "mamba_ssm",
                           .vocab = model.integer("vocab_size", 1, recipe::kMaxVocab),
                           .hidden = model.integer("d_model", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "backbone.embedding"};
   const int64_t hidden = decoder.hidden, layers = model.layers("n_layer");
   decoder.vocab = up_to_multiple(decoder.vocab,

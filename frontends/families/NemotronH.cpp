@@ -64,19 +64,13 @@ void name_attention(recipe::Attention &a, const std::string &module, int64_t hid
 
 recipe::Moe plain_experts(const Experts &e, const std::string &module, int64_t hidden,
                           int64_t rows) {
-  return {.module = module,
-          .router = {module + ".gate", hidden, e.count},
-          .correction = module + ".gate.e_score_correction_bias",
-          .score = e.score,
-          .top_k = e.top_k,
-          .groups = e.groups,
-          .top_groups = e.top_groups,
-          .group_top = e.group_top,
-          .normalize = e.normalize,
-          .eps = e.eps,
-          .scale = e.scale,
-          .up = {module + ".experts.#.up_proj.weight", "", e.count, rows, e.width},
-          .down = {module + ".experts.#.down_proj.weight", "", e.count, e.width, rows}};
+  recipe::Moe m = routed(e);
+  m.module = module;
+  m.router = {module + ".gate", hidden, e.count};
+  m.correction = module + ".gate.e_score_correction_bias";
+  m.up = {module + ".experts.#.up_proj.weight", "", e.count, rows, e.width};
+  m.down = {module + ".experts.#.down_proj.weight", "", e.count, e.width, rows};
+  return m;
 }
 
 recipe::Mlp plain_mlp(const std::string &module, int64_t hidden, int64_t width, bool bias,

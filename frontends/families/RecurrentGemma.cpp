@@ -32,10 +32,6 @@ constexpr DenseNames kNames = {
     .down = "model.layers.*.mlp_block.down_proj",
 };
 
-/// Nothing in such a model ends at a position.
-constexpr int64_t kContext = int64_t{1} << 20;
-constexpr int64_t kMaxKernel = 256;
-
 double round_to_bf16(double x) {
   const auto bits = std::bit_cast<uint32_t>(static_cast<float>(x));
   return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
@@ -47,7 +43,7 @@ recipe::Decoder recurrent_gemma_from_hf(ModelReader &model) {
   Dense d = dense_from_hf(model, {.head_dim = nullptr,
                                   .activation = "hidden_activation",
                                   .default_activation = "gelu_pytorch_tanh",
-                                  .default_context = kContext,
+                                  .default_context = recipe::kEndlessContext,
                                   .default_tied = true,
                                   .rope = RopeKeys{.partial = 0.5}});
   d.family = "recurrent_gemma";
@@ -64,7 +60,7 @@ recipe::Decoder recurrent_gemma_from_hf(ModelReader &model) {
   recipe::Lru lru;
   lru.width = model.integer("lru_width", 1, kMaxWidth, d.hidden);
   lru.blocks = d.heads;
-  lru.kernel = model.integer("conv1d_width", 2, kMaxKernel, 4);
+  lru.kernel = model.integer("conv1d_width", 2, recipe::kMaxKernel, 4);
   lru.activation = d.activation;
   if (lru.width % lru.blocks)
     model.wrong_size("lru_width", absl::StrCat(d.heads, " heads do not divide it"));

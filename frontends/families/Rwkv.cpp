@@ -61,7 +61,7 @@ recipe::Decoder read_rwkv(ModelReader &model, const char *family, RwkvNames &nam
       .vocab = model.integer("vocab_size", 1, recipe::kMaxVocab,
                              stored_size(model, embedding, 0, 65536)),
       .hidden = model.integer("hidden_size", 1, kMaxWidth, stored_size(model, embedding, 1, 768)),
-      .context = model.context(kRwkvContext),
+      .context = model.context(recipe::kEndlessContext),
       .embedding = names.embedding};
   s.layers = rwkv_layers(model, "num_hidden_layers", absl::StrCat(names.block, ".ln1.weight"));
   const std::string time = recipe::layer_name(names.time, 0);

@@ -12,9 +12,6 @@
 
 namespace quern {
 
-/// Nothing in such a model ends at a position.
-inline constexpr int64_t kRwkvContext = int64_t{1} << 20;
-
 /// The size of a dimension of a tensor, or `missing` where the files do not have one of it.
 std::optional<int64_t> stored_size(const ModelReader &model, const std::string &tensor,
                                    size_t dimension, std::optional<int64_t> missing = std::nullopt);

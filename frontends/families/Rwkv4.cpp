@@ -10,18 +10,13 @@ using recipe::kMaxLayers;
 using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
-namespace {
-/// Nothing in such a model ends at a position; context_length is what it was trained with.
-constexpr int64_t kContext = int64_t{1} << 20;
-} // namespace
-
 recipe::Decoder rwkv_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "rwkv",
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "rwkv.embeddings"};
-  model.ignore({"context_length"});
+  model.ignore({"context_length"}); // what it was trained with
   const int64_t hidden = decoder.hidden;
   const double eps = model.number("layer_norm_epsilon", 0, 1, 1e-5);
   const int64_t layers = model.layers("num_hidden_layers");

@@ -60,7 +60,7 @@ recipe::Decoder rwkv6_from_gguf(ModelReader &model) {
                           .vocab = vocab_from_gguf(model),
                           .hidden = model.integer("embedding_length", 1, kMaxWidth),
                           .context = model.context(model.integer(
-                              "context_length", 1, recipe::kMaxContext, kRwkvContext)),
+                              "context_length", 1, recipe::kMaxContext, recipe::kEndlessContext)),
                           .embedding = "token_embd"};
   const int64_t hidden = decoder.hidden;
   RwkvSizes s;

@@ -18,7 +18,7 @@ recipe::Decoder rwkv6_from_fla(ModelReader &model) {
   recipe::Decoder decoder{.family = "rwkv6",
                           .vocab = model.integer("vocab_size", 1, recipe::kMaxVocab, 32000),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth, 2048),
-                          .context = model.context(kRwkvContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "model.embeddings"};
   const int64_t hidden = decoder.hidden;
   const auto wide = static_cast<double>(hidden);

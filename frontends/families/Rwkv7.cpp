@@ -47,7 +47,7 @@ recipe::Decoder rwkv7_from_hf(ModelReader &model) {
       .family = "rwkv7",
       .vocab = model.integer("vocab_size", 1, kMaxVocab, stored_size(model, embedding, 0, 32000)),
       .hidden = model.integer("hidden_size", 1, kMaxWidth, stored_size(model, embedding, 1, 2048)),
-      .context = model.context(kRwkvContext),
+      .context = model.context(recipe::kEndlessContext),
       .embedding = names.embedding};
   const int64_t hidden = decoder.hidden;
   Rwkv7Sizes s;
@@ -102,7 +102,7 @@ recipe::Decoder rwkv7_from_gguf(ModelReader &model) {
                           .vocab = vocab_from_gguf(model),
                           .hidden = model.integer("embedding_length", 1, kMaxWidth),
                           .context = model.context(model.integer(
-                              "context_length", 1, recipe::kMaxContext, kRwkvContext)),
+                              "context_length", 1, recipe::kMaxContext, recipe::kEndlessContext)),
                           .embedding = kRwkv7GgufNames.embedding};
   Rwkv7Sizes s;
   s.layers = model.layers("block_count");

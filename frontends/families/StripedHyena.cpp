@@ -16,7 +16,7 @@ using recipe::kMaxHeads;
 using recipe::kMaxWidth;
 
 namespace {
-constexpr int64_t kMaxKernel = 256, kMaxModes = 1024;
+constexpr int64_t kMaxModes = 1024;
 
 /// Two thirds of four times the width, twice, rounded up, where no width is given.
 int64_t read_mlp(ModelReader &model, int64_t hidden) {
@@ -82,7 +82,7 @@ recipe::Decoder stripedhyena_from_hf(ModelReader &model) {
   const std::vector<bool> attends = read_layers(model, d.layers);
 
   recipe::Hyena mixer{.channels = d.hidden};
-  mixer.kernel = model.integer("short_filter_length", 2, kMaxKernel);
+  mixer.kernel = model.integer("short_filter_length", 2, recipe::kMaxKernel);
   mixer.conv_bias = model.boolean("short_filter_bias", true);
   mixer.modes = model.integer("state_size", 1, kMaxModes);
   const int64_t shared = model.integer("hyena_filter_groups", 1, kMaxWidth, d.hidden);

@@ -14,8 +14,6 @@ using recipe::kMaxVocab;
 using recipe::kMaxWidth;
 
 namespace {
-/// Nothing in such a model ends at a position.
-constexpr int64_t kContext = int64_t{1} << 20;
 
 /// As the configuration class rounds it: down to a whole number first.
 int64_t round_up(double x, int64_t multiple) {
@@ -28,7 +26,7 @@ recipe::Decoder xlstm_from_hf(ModelReader &model) {
   recipe::Decoder decoder{.family = "xlstm",
                           .vocab = model.integer("vocab_size", 1, kMaxVocab),
                           .hidden = model.integer("hidden_size", 1, kMaxWidth),
-                          .context = model.context(kContext),
+                          .context = model.context(recipe::kEndlessContext),
                           .embedding = "backbone.embeddings"};
   const int64_t hidden = decoder.hidden;
   model.expect_number("embedding_dim", static_cast<double>(hidden));

@@ -29,6 +29,10 @@ inline constexpr int64_t kMaxLayers = 10'000;
 inline constexpr int64_t kMaxWidth = int64_t{1} << 22;
 inline constexpr int64_t kMaxVocab = int64_t{1} << 24;
 inline constexpr int64_t kMaxContext = int64_t{1} << 30;
+/// The context of models in which nothing ends at a position: where Quern's own counters are
+/// comfortable.
+inline constexpr int64_t kEndlessContext = int64_t{1} << 20;
+inline constexpr int64_t kMaxKernel = 256; ///< taps of a convolution
 inline constexpr int64_t kMaxExperts = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeads = int64_t{1} << 16;
 inline constexpr int64_t kMaxHeadDim = int64_t{1} << 14;

@@ -48,16 +48,7 @@ private:
   std::map<std::string, Weights> changed() const {
     std::map<std::string, Weights> all;
     for (const auto &[name, tensor] : tensors_.items()) {
-      Weights w{tensor["shape"].get<std::vector<uint64_t>>(), {}};
-      uint64_t count = 1;
-      for (uint64_t n : w.shape)
-        count *= n;
-      w.values.resize(count);
-      weights::generate({.seed = 1,
-                         .name = name,
-                         .scale = tensor["spread"].get<float>(),
-                         .offset = tensor["mean"].get<float>()},
-                        0, static_cast<int64_t>(count), w.values.data());
+      Weights w = generated(name, tensor);
       if (put_parts(all, config_, form_, name, w) || put_experts(all, name, w))
         continue;
       change(name, w);
@@ -213,6 +204,20 @@ private:
 };
 
 } // namespace
+
+Weights generated(const std::string &name, const json &tensor) {
+  Weights w{tensor["shape"].get<std::vector<uint64_t>>(), {}};
+  uint64_t count = 1;
+  for (const uint64_t n : w.shape)
+    count *= n;
+  w.values.resize(count);
+  weights::generate({.seed = 1,
+                     .name = name,
+                     .scale = tensor["spread"].get<float>(),
+                     .offset = tensor["mean"].get<float>()},
+                    0, static_cast<int64_t>(count), w.values.data());
+  return w;
+}
 
 std::string gguf_architecture(const std::string &model_type) {
   const auto found = kArchitectures.find(model_type);

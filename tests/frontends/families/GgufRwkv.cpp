@@ -49,20 +49,6 @@ const Names kNames[] = {{{"rwkv.blocks.0.pre_ln", "token_embd_norm"},
                          {".ffn.x_", ".channel_mix_lerp_"},
                          {".ffn.", ".channel_mix_"}}};
 
-Weights generated(const std::string &name, const json &tensor) {
-  Weights w{tensor["shape"].get<std::vector<uint64_t>>(), {}};
-  uint64_t count = 1;
-  for (const uint64_t n : w.shape)
-    count *= n;
-  w.values.resize(count);
-  weights::generate({.seed = 1,
-                     .name = name,
-                     .scale = tensor["spread"].get<float>(),
-                     .offset = tensor["mean"].get<float>()},
-                    0, static_cast<int64_t>(count), w.values.data());
-  return w;
-}
-
 bool holds(const std::string &text, const char *part) { return text.find(part) != text.npos; }
 
 /// Whether it is a matrix of a low-rank product: time_mix_w1, time_mix_decay_w2 ...

@@ -3,8 +3,11 @@
 #ifndef QUERN_TESTS_FRONTENDS_FAMILIES_GGUFWEIGHTS_H
 #define QUERN_TESTS_FRONTENDS_FAMILIES_GGUFWEIGHTS_H
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,9 @@ struct Weights {
 
   uint64_t cols() const { return shape.size() < 2 ? 1 : shape[1]; }
 };
+
+/// The values that a golden's tensor stands for.
+Weights generated(const std::string &name, const nlohmann::json &tensor);
 
 /// Puts `w` at `index` of a new first dimension of `all`, which grows as it must.
 inline void stack(Weights &all, uint64_t index, const Weights &w) {

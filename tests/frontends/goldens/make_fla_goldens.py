@@ -10,14 +10,13 @@ Mamba-3's recurrences (the package mamba_ssm), which rotate neighbours where the
 import json
 import math
 import os
-import sys
 
 os.environ["TRITON_INTERPRET"] = "1"
 
 import torch
 import triton.runtime.autotuner
 
-from make_goldens import HERE, generate, statistics
+from make_goldens import generate, statistics, write_goldens
 
 # There is no device to measure on: the first of a kernel's configurations is as good as any.
 triton.runtime.autotuner.Autotuner._bench = lambda self, *args, **kwargs: 1.0
@@ -165,14 +164,5 @@ def golden(config):
     return dict(config=kept, tensors=tensors, tokens=tokens, logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 
-def main():
-    for name, config in CASES.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(golden(config), file, separators=(",", ":"))
-            file.write("\n")
-
-
 if __name__ == "__main__":
-    main()
+    write_goldens(CASES, golden)

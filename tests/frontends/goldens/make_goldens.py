@@ -409,14 +409,15 @@ def golden(config, rewritten, instead=None):
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 
-def main():
-    for name, case in CASES.items():
+def write_goldens(cases, make):
+    """make(case) of each of the cases, or of those that are asked for, beside this file."""
+    for name, case in cases.items():
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
         with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(golden(*case), file, separators=(",", ":"))
+            json.dump(make(case), file, separators=(",", ":"))
             file.write("\n")
 
 
 if __name__ == "__main__":
-    main()
+    write_goldens(CASES, lambda case: golden(*case))

@@ -11,7 +11,6 @@ the scale as stored with an integer. Libraries multiply in the scale's type, 16 
 is given scales of float32 and must give the same bits.
 """
 import json
-import os
 import sys
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 import make_goldens as goldens
-from make_goldens import HERE, MASK, SEED, mix
+from make_goldens import MASK, SEED, mix, write_goldens
 
 LLAMA = dict(model_type="llama", vocab_size=23, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
@@ -331,15 +330,6 @@ def golden(config, quantization, scheme):
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 
-def main():
-    for name, case in CASES.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(golden(*case), file, separators=(",", ":"))
-            file.write("\n")
-    print("libraries that agreed:", ", ".join(sorted(CHECKED)) or "none was there")
-
-
 if __name__ == "__main__":
-    main()
+    write_goldens(CASES, lambda case: golden(*case))
+    print("libraries that agreed:", ", ".join(sorted(CHECKED)) or "none was there")

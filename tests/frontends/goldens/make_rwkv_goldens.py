@@ -8,10 +8,8 @@ of RWKV-5 and 6 have other names for the same tensors. Goldens in names/ are mod
 """
 import importlib
 import importlib.util
-import json
 import os
 import re
-import sys
 import tempfile
 
 os.environ.update(RWKV_JIT_ON="0", RWKV_CUDA_ON="0")
@@ -19,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from make_goldens import HERE, generate
+from make_goldens import generate, write_goldens
 import rwkv.model
 
 VOCAB, HIDDEN, LAYERS, HEADS, MLP, RANK = 23, 24, 3, 3, 40, 5
@@ -286,16 +284,11 @@ CASES = {
 }
 
 
-def main():
-    for name, make in CASES.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        config, tensors, logits = make()
-        with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(dict(config=config, tensors=tensors, tokens=TOKENS,
-                           logits=[[float(f"{x:.9g}") for x in row] for row in logits.double().tolist()]), file, separators=(",", ":"))
-            file.write("\n")
+def golden(make):
+    config, tensors, logits = make()
+    return dict(config=config, tensors=tensors, tokens=TOKENS,
+                logits=[[float(f"{x:.9g}") for x in row] for row in logits.double().tolist()])
 
 
 if __name__ == "__main__":
-    main()
+    write_goldens(CASES, golden)

@@ -8,17 +8,14 @@ of a state from the real part after the token, and Re(R) Re(s) for Re(R s).)
 flash_attn, which the package takes attention and a norm from, runs on GPUs alone; what stands for it here is causal attention
 as its documentation describes it, and the norm of its name.
 """
-import json
-import os
 import sys
 import types
 
 import torch
 import torch.nn as nn
 
-from make_goldens import generate, statistics
+from make_goldens import generate, statistics, write_goldens
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class RotaryEmbedding(nn.Module):
@@ -125,14 +122,5 @@ def golden(config):
                 logits=[[float(f"{x:.9g}") for x in row] for row in logits])
 
 
-def main():
-    for name, config in CASES.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        with open(os.path.join(HERE, name + ".json"), "w") as file:
-            json.dump(golden(config), file, separators=(",", ":"))
-            file.write("\n")
-
-
 if __name__ == "__main__":
-    main()
+    write_goldens(CASES, golden)
