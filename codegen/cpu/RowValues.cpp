@@ -4,9 +4,11 @@
 #include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "runtime/abi/StepArgs.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cstddef>
+#include <numeric>
 
 using namespace mlir;
 using namespace quern;
@@ -214,6 +216,33 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
       });
 }
 
+// True if `value` is seen to be a multiple of n.
+static bool isMultiple(Value value, int64_t n) {
+  if (std::optional<int64_t> constant = getConstantIntValue(value))
+    return *constant % n == 0;
+  if (n == 1)
+    return true;
+  if (auto sum = value.getDefiningOp<arith::AddIOp>())
+    return isMultiple(sum.getLhs(), n) && isMultiple(sum.getRhs(), n);
+  if (auto product = value.getDefiningOp<arith::MulIOp>()) {
+    std::optional<int64_t> factor = getConstantIntValue(product.getRhs());
+    return factor ? isMultiple(product.getLhs(), n / std::gcd(n, *factor))
+                  : isMultiple(product.getLhs(), n) || isMultiple(product.getRhs(), n);
+  }
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()))
+      return argument == loop.getInductionVar() && isMultiple(loop.getLowerBound(), n) &&
+             isMultiple(loop.getStep(), n);
+  return false;
+}
+
+// True if a window is seen to hold whole groups of `repeat` columns, or to lie in one.
+bool RowValues::isWhole(const Window &window, int64_t repeat) {
+  if (window.cols % repeat != 0 && repeat % window.cols != 0)
+    return false;
+  return isMultiple(window.from, std::min(window.cols, repeat));
+}
+
 RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
   const auto repeat = static_cast<int64_t>(op.getRepeat());
   Element left = readerOf(op.getLhs(), window), right;
@@ -223,8 +252,10 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
     };
   } else if (window && repeat != 1) {
     // Shared by `repeat` columns: computed once for each, not once a column.
-    Value start = code.div(window->from, repeat);
-    int64_t shared = std::max<int64_t>(1, window->cols / repeat);
+    const bool whole = !isWhole(*window, repeat);
+    Value start = whole ? code.c(0) : code.div(window->from, repeat);
+    const int64_t shared =
+        whole ? colsOf(op.getRhs().getType()) : std::max<int64_t>(1, window->cols / repeat);
     Placed place{this->place(op.getRhs(), start, shared), start, shared};
     if (!find(op.getRhs(), start, shared))
       placed[op.getRhs()].push_back(place);

@@ -53,6 +53,7 @@ private:
     Value from;
     int64_t cols;
   };
+  static bool isWhole(const Window &window, int64_t repeat);
   /// Without a window nothing is placed.
   Element readerOf(mlir::Value value, std::optional<Window> window);
   Element readerOf(BinaryOp op, std::optional<Window> window);

@@ -196,7 +196,7 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
         if (window && op.getInput().getDefiningOp<ConcatOp>())
           window = Window{"0", colsOf(op.getInput().getType())};
         else if (window)
-          window->from = plus(window->from, offset);
+          window->move(offset);
         return [offset, input = readerOf(op.getInput(), window)](
                    const std::string &col, int64_t shift) { return input(col, shift + offset); };
       })
@@ -252,6 +252,18 @@ RowValues::Element RowValues::readerOf(mlir::Value value, std::optional<Window> 
       });
 }
 
+void RowValues::Window::move(int64_t columns) {
+  from = plus(from, columns);
+  shift += columns;
+}
+
+// A reader's own windows begin at multiples of their columns, and of the groups that these hold.
+bool RowValues::Window::isWhole(int64_t repeat) const {
+  if (cols % repeat != 0 && repeat % cols != 0)
+    return false;
+  return shift % std::min(cols, repeat) == 0;
+}
+
 RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window) {
   if (op.getFn() == BinaryKind::max)
     kernel.include("Rows.cuh");
@@ -263,9 +275,11 @@ RowValues::Element RowValues::readerOf(BinaryOp op, std::optional<Window> window
     };
   } else if (window && repeat != 1) {
     // Shared by `repeat` columns: computed once for each, not once a column.
+    const bool whole = !window->isWhole(repeat);
     const std::string start =
-        window->from == "0" ? "0" : absl::StrCat(grouped(window->from), " / ", repeat);
-    const int64_t shared = std::max<int64_t>(1, window->cols / repeat);
+        whole || window->from == "0" ? "0" : absl::StrCat(grouped(window->from), " / ", repeat);
+    const int64_t shared =
+        whole ? colsOf(op.getRhs().getType()) : std::max<int64_t>(1, window->cols / repeat);
     Placed place{this->place(op.getRhs(), start, shared), start, shared};
     if (!find(op.getRhs(), start, shared))
       placed[op.getRhs()].push_back(place);
@@ -300,7 +314,7 @@ RowValues::Element RowValues::readerOf(CombineOp op, std::optional<Window> windo
   for (int64_t j = 0; j < blocks; ++j) {
     std::optional<Window> block = window;
     if (block)
-      block->from = plus(block->from, j * cols);
+      block->move(j * cols);
     inputs.push_back(readerOf(op.getInput(), block));
   }
   const std::string weights = grouped(place(op.getWeights(), "0", blocks));

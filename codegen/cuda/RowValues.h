@@ -64,6 +64,10 @@ private:
   struct Window {
     std::string from;
     int64_t cols;
+    int64_t shift = 0; // how far slices have moved it from where its reader put it
+    void move(int64_t columns);
+    /// True if it holds whole groups of `repeat` columns, or lies in one.
+    bool isWhole(int64_t repeat) const;
   };
   /// Without a window nothing is placed.
   Element readerOf(mlir::Value value, std::optional<Window> window);

@@ -118,18 +118,21 @@ module attributes {quern.files = [], quern.model = {context = 256 : i64, family 
     %out3 = quern.weight_ref @out3 : !quern.weight<64x48, "f32">
     %o3 = quern.linear %n3, %out3 : (!T48, !quern.weight<64x48, "f32">) -> !T64
     %x3 = quern.binary add %o3, %x2 : !T64, !T64
-    // RWKV-6: the state is read before the update
+    // RWKV-6: the state is read before the update; numbers that eight columns share, which heads of twenty cut
     %in4 = quern.weight_ref @in4 : !quern.weight<182x64, "f32">
     %p4 = quern.linear %x3, %in4 : (!T64, !quern.weight<182x64, "f32">) -> !T182
     %r4 = quern.slice %p4 {offset = 0 : i64} : !T182 -> !T34
     %k4 = quern.slice %p4 {offset = 34 : i64} : !T182 -> !T34
     %v4 = quern.slice %p4 {offset = 68 : i64} : !T182 -> !T40
+    %h4 = quern.slice %p4 {offset = 142 : i64} : !T182 -> !T5
+    %h4f = quern.unary sigmoid %h4 : !T5
+    %v4h = quern.binary mul %v4, %h4f {repeat = 8 : i64} : !T40, !T5
     %d4 = quern.slice %p4 {offset = 108 : i64} : !T182 -> !T34
     %z4 = quern.slice %p4 {offset = 142 : i64} : !T182 -> !T40
     %d4f = quern.unary sigmoid %d4 : !T34
     %s4 = quern.state_ref @s4 : !quern.state<recurrent, 2x17x20>
     %bonus4 = quern.weight_ref @bonus4 : !quern.weight<2x17, "f32">
-    %y4 = quern.linear_recurrence %r4, %k4, %v4, %d4f bonus %bonus4, %batch, %s4 {groups = 2 : i64, decay_kind = #quern<decay_kind key>} : (!T34, !T34, !T40, !T34, !quern.weight<2x17, "f32">, !quern.batch, !quern.state<recurrent, 2x17x20>) -> !T40
+    %y4 = quern.linear_recurrence %r4, %k4, %v4h, %d4f bonus %bonus4, %batch, %s4 {groups = 2 : i64, decay_kind = #quern<decay_kind key>} : (!T34, !T34, !T40, !T34, !quern.weight<2x17, "f32">, !quern.batch, !quern.state<recurrent, 2x17x20>) -> !T40
     %g4 = quern.gated_act silu %z4, %y4 : !T40
     %n4 = quern.rms_norm %g4 {eps = 1.0e-5 : f32, group = 0 : i64} : (!T40) -> !T40
     %out4 = quern.weight_ref @out4 : !quern.weight<64x40, "f32">
