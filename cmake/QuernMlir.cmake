@@ -18,6 +18,8 @@ add_library(quern_mlir_pch STATIC ${CMAKE_BINARY_DIR}/cmake/mlir_pch.cpp)
 target_link_libraries(quern_mlir_pch PUBLIC quern_mlir)
 target_include_directories(quern_mlir_pch PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 target_precompile_headers(quern_mlir_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/mlir_pch.h)
+# The same bytes whenever it is made: else ccache finds nothing again of what includes it after a fresh clone.
+target_compile_options(quern_mlir_pch PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
 
 # quern_mlir_library(NAME SOURCES... [DEPENDS libs...]): a quern_library that includes MLIR's headers.
 function(quern_mlir_library name)

@@ -259,11 +259,11 @@ PrefixHit PrefixCache::find(SlotId slot, Tokens prompt) const {
     hit.why = foreign == 0 ? "nothing is saved there yet"
                            : "all that is saved there is of other artifacts or formats";
   else if (whole > 0 && has_pages() && needs_points())
-    hit.why = absl::StrCat("the first ", whole * QUERN_KV_PAGE,
-                           " of its tokens have kv state there, but recurrent or window state was "
-                           "saved ",
-                           hit.tokens != 0 ? absl::StrCat("only after ", hit.tokens)
-                                           : std::string("nowhere among them"));
+    hit.why =
+        absl::StrCat("the first ", whole * QUERN_KV_PAGE,
+                     " of its tokens have kv state there, but recurrent or window state was ",
+                     hit.tokens != 0 ? absl::StrCat("last saved after ", hit.tokens, " of them")
+                                     : std::string("saved nowhere among them"));
   else if (hit.tokens != 0)
     hit.why = "what follows was not saved";
   else
