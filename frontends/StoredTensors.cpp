@@ -97,9 +97,9 @@ StoredTensors::cut(const std::string &name,
     elements += more;
   }
   if (elements != elements_of(whole.shape))
-    return absl::InvalidArgumentError(
-        absl::StrCat("its shape is ", shape_text(whole.shape), ", and its parts have ", elements,
-                     " numbers together"));
+    return absl::InvalidArgumentError(absl::StrCat("its shape is ", shape_text(whole.shape),
+                                                   ", and its parts have ", elements,
+                                                   " numbers together"));
   list.erase(it);
   uint64_t offset = whole.offset;
   for (const auto &[part, shape] : parts) {

@@ -57,8 +57,8 @@ Experts experts_from_hf(ModelReader &model, const Dense &dense, const ExpertKeys
 /// norm_topk_prob: whether the weights are divided by their sum.
 void read_norm_topk(ModelReader &model, Experts &experts, bool missing);
 
-/// decoder_sparse_step and mlp_only_layers, as Qwen's configs have them; no layer where there are no
-/// experts.
+/// decoder_sparse_step and mlp_only_layers, as Qwen's configs have them; no layer where there are
+/// no experts.
 void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts);
 
 /// first_k_dense_replace: layers from that one on have experts.

@@ -164,7 +164,7 @@ int64_t read_fla_expansion(ModelReader &model, const Fla &fla, std::string_view 
 
 int64_t read_fla_kernel(ModelReader &model, bool missing) {
   const bool convolved = model.boolean("use_short_conv", missing);
-  const int64_t size = model.integer("conv_size", 1, recipe::kMaxKernel, 4);
+  const int64_t size = model.integer("conv_size", 2, recipe::kMaxKernel, 4);
   // Layers have it; no class passes it on.
   model.expect("conv_bias", false);
   return convolved ? size : 0;

@@ -23,7 +23,8 @@ recipe::Decoder hunyuan_moe_from_hf(ModelReader &model) {
   model.expect_number("moe_layer_num_skipped", 0);
   model.expect_number("attention_head_dim", static_cast<double>(d.head_dim));
   // Lists of what is the same in every layer: the experts, and one shared one, are as wide as MLPs.
-  for (const auto &[key, wanted] : {std::pair("moe_intermediate_size", d.mlp), {"num_shared_expert", 1}})
+  for (const auto &[key, wanted] :
+       {std::pair("moe_intermediate_size", d.mlp), {"num_shared_expert", 1}})
     for (const int64_t is : model.integers_by_layer(key, d.layers, 0, recipe::kMaxWidth, wanted))
       if (is != wanted) {
         model.wrong_size(key, absl::StrCat("it is ", is, ", and Quern has this only as ", wanted));

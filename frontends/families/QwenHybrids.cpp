@@ -87,8 +87,8 @@ recipe::Decoder qwen3_next_from_hf(ModelReader &model) {
                                  .rope = RopeKeys{.partial = 0.25}});
   Dense &d = h.dense;
   d.family = "qwen3_next";
-  Experts e =
-      experts_from_hf(model, d, {.default_count = 512, .default_top_k = 10, .default_width = 512, .least = 0});
+  Experts e = experts_from_hf(
+      model, d, {.default_count = 512, .default_top_k = 10, .default_width = 512, .least = 0});
   read_norm_topk(model, e, true);
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 512);
@@ -127,10 +127,9 @@ recipe::Decoder qwen3_5_from_hf(ModelReader &model) {
 }
 
 recipe::Decoder qwen3_5_moe_from_hf(ModelReader &model) {
-  const Hybrid h =
-      read_qwen3_5(model, "qwen3_5_moe_text", {.mlp = nullptr, .default_kv_heads = 2});
-  Experts e = experts_from_hf(
-      model, h.dense, {.default_count = 256, .default_top_k = 8, .default_width = 512});
+  const Hybrid h = read_qwen3_5(model, "qwen3_5_moe_text", {.mlp = nullptr, .default_kv_heads = 2});
+  Experts e = experts_from_hf(model, h.dense,
+                              {.default_count = 256, .default_top_k = 8, .default_width = 512});
   e.normalize = 1;
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 512);
   e.row_gate = true;

@@ -34,7 +34,8 @@ void read_windows(ModelReader &model, Dense &d) {
 void turn_experts(const ModelReader &model, recipe::Decoder &decoder, const Experts &e) {
   for (size_t i = 0; i < decoder.layers.size(); ++i) {
     auto *moe = std::get_if<recipe::Moe>(&decoder.layers[i].sublayers.back().block);
-    const std::string all = recipe::layer_name("model.layers.*.mlp.experts.", static_cast<int64_t>(i));
+    const std::string all =
+        recipe::layer_name("model.layers.*.mlp.experts.", static_cast<int64_t>(i));
     const int64_t in = decoder.hidden, out = 2 * e.width;
     if (!moe || in == out ||
         model.tensor_shape(all + "gate_up_proj") != std::vector<int64_t>{e.count, in, out})
@@ -54,8 +55,8 @@ recipe::Decoder qwen2_moe_from_hf(ModelReader &model) {
   d.family = "qwen2_moe";
   d.qkv_bias = model.boolean("qkv_bias", true);
   read_windows(model, d);
-  Experts e =
-      experts_from_hf(model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408, .least = 0});
+  Experts e = experts_from_hf(
+      model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408, .least = 0});
   read_norm_topk(model, e, false);
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 5632);

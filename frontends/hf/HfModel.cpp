@@ -396,8 +396,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
     recipe::Decoder decoder = family->from_hf(reader);
     return NamedRecipe{std::move(decoder), reader.sizes_are_real()};
   };
-  bool weights_are_known =
-      name_tensors(recipe_of_names, is_part, tensors, problems, model.notes);
+  bool weights_are_known = name_tensors(recipe_of_names, is_part, tensors, problems, model.notes);
   HfReader reader(*config, aliases, tensors, problems, options.context);
   reader.note_aliases();
   read_common_keys(*config, reader);

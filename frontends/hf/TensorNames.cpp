@@ -78,13 +78,15 @@ struct Stem {
 };
 
 /// Takes the language model's tensors out of those of another model.
-void take_out(const Stem &stem, bool is_part, StoredTensors &tensors,
-              std::vector<std::string> &notes) {
+void take_out(const recipe::Decoder &decoder, const Stem &stem, bool is_part,
+              StoredTensors &tensors, std::vector<std::string> &notes) {
   std::string around;
   bool whole = true; // names behind `around` are whole ones, with their own prefix
   for (const char *prefix : kAround)
     if (around.empty() && !tensors.list.contains(stem.embedding)) {
-      whole = tensors.list.contains(prefix + stem.embedding);
+      whole = false;
+      for (const std::string &name : all_names(decoder, stem.embedding))
+        whole |= tensors.list.contains(prefix + name);
       if (whole || tensors.list.contains(prefix + stem.bare))
         around = prefix;
     }
@@ -270,8 +272,9 @@ bool name_tensors(const std::function<NamedRecipe()> &make, bool is_part, Stored
                   Problems &problems, std::vector<std::string> &notes) {
   if (tensors.list.empty())
     return true;
-  const Stem stem(make().decoder);
-  take_out(stem, is_part, tensors, notes);
+  const recipe::Decoder decoder = make().decoder;
+  const Stem stem(decoder);
+  take_out(decoder, stem, is_part, tensors, notes);
   if (!tensors.list.contains(stem.embedding)) {
     if (!is_unwrapped(stem, tensors, problems))
       return false;

@@ -28,8 +28,8 @@ struct NamedRecipe {
 ///   `save_original_format=False`, get their published names;
 /// - matrices of experts that lie one behind the other in one tensor become one of each expert:
 ///   `experts.gate_up_proj` [experts, 2 width, hidden], each expert's gate and then its up, and
-///   `experts.down_proj` [experts, hidden, width]. So transformers has them in all families that are
-///   published with one tensor an expert; the shape is held against the config, and where it is
+///   `experts.down_proj` [experts, hidden, width]. So transformers has them in all families that
+///   are published with one tensor an expert; the shape is held against the config, and where it is
 ///   square, so that it could not show matrices the other way round, the class is what counts.
 ///
 /// Nothing is copied. False, and a problem, where names are those of a wrapper of torch's.

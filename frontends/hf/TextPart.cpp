@@ -19,19 +19,19 @@ struct Wrapper {
 
 // Given text alone, each of these is its language model: what else it has makes embeddings of
 // pictures or sound, which it puts in the place of tokens. (PaliGemma is none of them: it sees its
-// whole prompt at once.) Those of transformers were run against it; `internvl_chat` and `kimi_vl`
-// come with code of their own.
+// whole prompt at once; nor are Aya Vision and Granite
+// Speech, whose classes do not scale their logits.) Those of transformers were run against it;
+// `internvl_chat` and `kimi_vl` come with code of their own.
 constexpr Wrapper kWrappers[] = {
-    {"audioflamingo3", "qwen2"},
-    {"aya_vision", "cohere2"},
-    {"cohere2_vision", "cohere2"},
+    {"deepseek_vl"},
     {"exaone4_5", "exaone4"},
-    {"fast_vlm", "qwen2"},
     {"gemma3", "gemma3_text"},
     {"got_ocr2", "qwen2"},
+    {"idefics2", "mistral"},
     {"idefics3"},
     {"internvl", "qwen2"},
     {"internvl_chat", "llama", "llm_config"},
+    {"janus"},
     {"kimi_k25", "deepseek_v3"},
     {"kimi_vl", "deepseek_v3"},
     {"lfm2_vl", "lfm2"},
@@ -40,16 +40,20 @@ constexpr Wrapper kWrappers[] = {
     {"llava_next"},
     {"llava_next_video"},
     {"llava_onevision", "qwen2"},
+    {"minicpmv4_6", "qwen3_5_text"},
     {"mistral3", "mistral"},
-    {"perception_lm"},
+    {"nemotron_h_omni", "nemotron_h"},
+    {"ovis2", "qwen2"},
     {"qianfan_ocr", "qwen3"},
     {"qwen2_5_vl", "qwen2", nullptr},
+    {"qwen2_audio", "qwen2"},
     {"qwen2_vl", "qwen2", nullptr},
     {"qwen3_5", "qwen3_5_text"},
     {"qwen3_5_moe", "qwen3_5_moe_text"},
     {"qwen3_vl", "qwen3"},
     {"qwen3_vl_moe", "qwen3_moe"},
     {"smolvlm"},
+    {"video_llama_3", "qwen2"},
     {"video_llava"},
     {"vipllava"},
     {"voxtral"},
@@ -57,28 +61,28 @@ constexpr Wrapper kWrappers[] = {
 
 /// Language models that have a class of their own only for positions in pictures: a text's are the
 /// same in all three of their sections.
-constexpr std::pair<const char *, const char *> kTextClasses[] = {{"qwen2_5_vl_text", "qwen2"},
-                                                                  {"qwen2_vl_text", "qwen2"},
-                                                                  {"qwen3_vl_moe_text", "qwen3_moe"},
-                                                                  {"qwen3_vl_text", "qwen3"}};
+constexpr std::pair<const char *, const char *> kTextClasses[] = {
+    {"qwen2_5_vl_text", "qwen2"},
+    {"qwen2_vl_text", "qwen2"},
+    {"qwen3_vl_moe_text", "qwen3_moe"},
+    {"qwen3_vl_text", "qwen3"}};
 
 /// What the classes of language models have where a key is missing, which in a part's config means
 /// just that: transformers wrote what differs.
 struct Sizes {
   const char *type;
-  int64_t vocab, hidden, mlp, layers, heads;
+  int64_t vocab, hidden, mlp, layers, heads, context;
 };
 constexpr Sizes kClassSizes[] = {
-    {"llama", 32'000, 4096, 11'008, 32, 32},
-    {"mistral", 32'000, 4096, 14'336, 32, 32},
-    {"qwen2", 151'936, 4096, 22'016, 32, 32},
-    {"qwen3", 151'936, 4096, 22'016, 32, 32},
-    {"gemma3_text", 262'208, 2304, 9216, 26, 8},
-    {"cohere2", 256'000, 8192, 22'528, 40, 64},
-    {"lfm2", 65'536, 2560, 12'288, 32, 32},
-    {"exaone4", 102'400, 4096, 16'384, 32, 32},
-    {"qwen3_5_text", 248'320, 4096, 12'288, 32, 16},
-    {"qwen3_5_moe_text", 248'320, 2048, 0, 40, 16},
+    {"llama", 32'000, 4096, 11'008, 32, 32, 2048},
+    {"mistral", 32'000, 4096, 14'336, 32, 32, 131'072},
+    {"qwen2", 151'936, 4096, 22'016, 32, 32, 32'768},
+    {"qwen3", 151'936, 4096, 22'016, 32, 32, 32'768},
+    {"gemma3_text", 262'208, 2304, 9216, 26, 8, 131'072},
+    {"lfm2", 65'536, 2560, 12'288, 32, 32, 128'000},
+    {"exaone4", 102'400, 4096, 16'384, 32, 32, 2048},
+    {"qwen3_5_text", 248'320, 4096, 12'288, 32, 16, 32'768},
+    {"qwen3_5_moe_text", 248'320, 2048, 0, 40, 16, 32'768},
 };
 
 void add_missing(const ConfigJson &text, const char *key, int64_t value) {
@@ -92,6 +96,8 @@ void take_class(const ConfigJson &text) {
   for (const auto &[of_part, of_its_own] : kTextClasses)
     if (type == nlohmann::json(of_part))
       text.add("model_type", of_its_own);
+  if (type == nlohmann::json("qwen3_vl_moe_text"))
+    text.add("norm_topk_prob", true); // whatever is said
   for (const char *key : {"rope_parameters", "rope_scaling"}) {
     nlohmann::json rope = text.value(key);
     if (!rope.is_object() || !rope.contains("mrope_section"))
@@ -133,6 +139,7 @@ TextPart find_text_part(const ConfigJson &config, Problems &problems,
       add_missing(*text, "intermediate_size", sizes.mlp);
       add_missing(*text, "num_hidden_layers", sizes.layers);
       add_missing(*text, "num_attention_heads", sizes.heads);
+      add_missing(*text, "max_position_embeddings", sizes.context);
     }
   take_class(*text);
   if (type.starts_with("qwen2_") && !text->has("rms_norm_eps"))

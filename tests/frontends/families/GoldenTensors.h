@@ -50,10 +50,11 @@ inline std::string golden_bytes(const std::string &name, const nlohmann::json &t
   std::string bytes;
   if (tensor.contains("text"))
     return tensor["text"];
-  for (const auto &[part, values] : tensor.value("parts", nlohmann::json::object()).items())
-    bytes += golden_bytes(part, values); // of other tensors, one behind the other
-  if (tensor.contains("parts"))
+  if (tensor.contains("parts")) { // other tensors, one behind the other
+    for (const auto &[part, values] : tensor["parts"].items())
+      bytes += golden_bytes(part, values);
     return bytes;
+  }
   if (tensor.contains("values")) {
     for (const auto &value : tensor["values"])
       if (dtype.find('F') != dtype.npos)

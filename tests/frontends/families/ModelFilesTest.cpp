@@ -299,7 +299,7 @@ TEST_F(ModelFiles, MayBeOfAModelOfSeveralParts) {
       names[name.starts_with("model.") ? around + name.substr(6) : head + name.substr(8)] = name;
     for (const auto &[name, of] : names)
       tensors[name] = {{"shape", golden_["tensors"][of]["shape"]},
-                       {"parts", {{of, golden_["tensors"][of]}}}};
+                       {"parts", json::object({{of, golden_["tensors"][of]}})}};
     folder_.write_tensors(tensors);
     const auto model = import_model(folder_.path(), {}, context);
     ASSERT_TRUE(model.ok()) << around << model.status();
