@@ -45,8 +45,71 @@ bool is_computed(std::string_view name, const StoredTensor &tensor) {
 
 } // namespace
 
+namespace {
+
+constexpr int64_t kMostElements = int64_t{1} << 48;
+
+/// The product of a shape's numbers; 0 where it is beyond what any tensor has.
+int64_t elements_of(const std::vector<int64_t> &shape) {
+  int64_t elements = 1;
+  for (const int64_t n : shape) {
+    if (n < 1 || elements > kMostElements / n)
+      return 0;
+    elements *= n;
+  }
+  return elements;
+}
+
+} // namespace
+
 std::string shape_text(const std::vector<int64_t> &shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+absl::Status
+StoredTensors::cut(const std::string &name,
+                   const std::vector<std::pair<std::string, std::vector<int64_t>>> &parts) {
+  auto it = list.find(name);
+  if (it == list.end())
+    return absl::NotFoundError("there is no such tensor");
+  const StoredTensor whole = it->second;
+  // Of types that Quern does not read as they are, codes of one byte are cut too: scales may make
+  // weights of them.
+  uint64_t element = 1;
+  if (whole.coded)
+    return absl::UnimplementedError("it is quantized, and Quern reads it only in its parts");
+  if (!whole.format.empty()) {
+    weights::WeightRef one = ref_of(name, whole);
+    one.shape = {1};
+    const absl::StatusOr<int64_t> bytes = store.bytes(one);
+    if (!bytes.ok())
+      return bytes.status();
+    element = static_cast<uint64_t>(*bytes);
+  } else if (!whole.type.starts_with("F8_")) {
+    return absl::UnimplementedError(
+        absl::StrCat("its type, ", whole.type, ", is not one that Quern reads"));
+  }
+  int64_t elements = 0;
+  for (const auto &[part, shape] : parts) {
+    const int64_t more = elements_of(shape);
+    if (more == 0 || more > kMostElements - elements)
+      return absl::InvalidArgumentError(absl::StrCat("its part ", part, " has no sound shape"));
+    elements += more;
+  }
+  if (elements != elements_of(whole.shape))
+    return absl::InvalidArgumentError(absl::StrCat("its shape is ", shape_text(whole.shape),
+                                                   ", and its parts have ", elements,
+                                                   " numbers together"));
+  list.erase(it);
+  uint64_t offset = whole.offset;
+  for (const auto &[part, shape] : parts) {
+    StoredTensor tensor = whole;
+    tensor.shape = shape;
+    tensor.offset = offset;
+    offset += static_cast<uint64_t>(elements_of(shape)) * element;
+    list.insert_or_assign(part, std::move(tensor));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<float>> StoredTensors::values(const std::string &name) const {

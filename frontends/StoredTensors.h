@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern {
@@ -43,6 +44,11 @@ public:
   /// Tensors that change nothing of what a model computes, and why: one may be there though the
   /// recipe has no place for it.
   std::map<std::string, std::string, std::less<>> harmless;
+
+  /// Gives the parts of a tensor, which lie in it one behind the other, names and shapes of their
+  /// own, in its place. Nothing is copied. An error where they are not all of it.
+  absl::Status cut(const std::string &name,
+                   const std::vector<std::pair<std::string, std::vector<int64_t>>> &parts);
 
   /// A small tensor's values, at most 2^20.
   absl::StatusOr<std::vector<float>> values(const std::string &name) const;

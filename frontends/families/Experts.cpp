@@ -37,8 +37,8 @@ const ExpertNames kHfMixtralNames = {
 
 Experts experts_from_hf(ModelReader &model, const Dense &dense, const ExpertKeys &keys) {
   Experts e;
-  e.count = model.integer(keys.count, 1, recipe::kMaxExperts, keys.default_count);
-  e.top_k = model.integer(keys.top_k, 1, recipe::kMaxExperts, keys.default_top_k);
+  e.count = model.integer(keys.count, keys.least, recipe::kMaxExperts, keys.default_count);
+  e.top_k = model.integer(keys.top_k, e.count ? 1 : 0, recipe::kMaxExperts, keys.default_top_k);
   e.width =
       keys.width ? model.integer(keys.width, 1, recipe::kMaxWidth, keys.default_width) : dense.mlp;
   return e;
@@ -52,7 +52,7 @@ void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts
   const int64_t step = model.integer("decoder_sparse_step", 1, recipe::kMaxLayers, 1);
   experts.layers.clear();
   for (int64_t i = 0; i < dense.layers; ++i)
-    experts.layers.push_back((i + 1) % step == 0);
+    experts.layers.push_back(experts.count > 0 && (i + 1) % step == 0);
   if (model.has("mlp_only_layers"))
     for (const double layer : model.numbers("mlp_only_layers"))
       if (layer >= 0 && layer < static_cast<double>(dense.layers) && layer == std::floor(layer))

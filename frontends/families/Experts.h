@@ -48,6 +48,7 @@ struct ExpertKeys {
   const char *width = "moe_intermediate_size"; ///< null: the width of `Dense`
   std::optional<int64_t> default_count = std::nullopt, default_top_k = std::nullopt;
   std::optional<int64_t> default_width = std::nullopt;
+  int64_t least = 1; ///< 0: a model of the family may have no experts
 };
 
 /// Reads how many experts there are, how wide, and how many a token goes to.
@@ -56,7 +57,8 @@ Experts experts_from_hf(ModelReader &model, const Dense &dense, const ExpertKeys
 /// norm_topk_prob: whether the weights are divided by their sum.
 void read_norm_topk(ModelReader &model, Experts &experts, bool missing);
 
-/// decoder_sparse_step and mlp_only_layers, as Qwen's configs have them.
+/// decoder_sparse_step and mlp_only_layers, as Qwen's configs have them; no layer where there are
+/// no experts.
 void read_sparse_layers(ModelReader &model, const Dense &dense, Experts &experts);
 
 /// first_k_dense_replace: layers from that one on have experts.

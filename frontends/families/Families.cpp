@@ -79,7 +79,8 @@ constexpr Family kFamilies[] = {
     {"qwen2_moe", "Qwen2MoeForCausalLM", qwen2_moe_from_hf, "qwen2moe", qwen2_moe_from_gguf},
     {"qwen3", "Qwen3ForCausalLM", qwen3_from_hf, "qwen3", qwen3_from_gguf},
     {"qwen3_5_text", "Qwen3_5ForCausalLM", qwen3_5_from_hf, "qwen35", qwen3_5_from_gguf},
-    {"qwen3_5_moe_text", nullptr, nullptr, "qwen35moe", qwen3_5_moe_from_gguf},
+    {"qwen3_5_moe_text", "Qwen3_5MoeForCausalLM", qwen3_5_moe_from_hf, "qwen35moe",
+     qwen3_5_moe_from_gguf},
     {"qwen3_moe", "Qwen3MoeForCausalLM", qwen3_moe_from_hf, "qwen3moe", qwen3_moe_from_gguf},
     {"qwen3_next", "Qwen3NextForCausalLM", qwen3_next_from_hf, "qwen3next", qwen3_next_from_gguf},
     {"recurrent_gemma", "RecurrentGemmaForCausalLM", recurrent_gemma_from_hf, nullptr, nullptr},
@@ -103,6 +104,7 @@ constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
     {"RefinedWeb", "falcon"},      // 40B
     {"RefinedWebModel", "falcon"}, // 7B and RW
     {"stablelm_epoch", "stablelm"},
+    {"kimi_k2", "deepseek_v3"},
 };
 
 /// "LlamaForCausalLM" to "llama".

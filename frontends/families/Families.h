@@ -129,6 +129,7 @@ recipe::Decoder nemotron_h_from_gguf(ModelReader &model);
 recipe::Decoder olmo_hybrid_from_hf(ModelReader &model);
 recipe::Decoder qwen3_5_from_hf(ModelReader &model);
 recipe::Decoder qwen3_5_from_gguf(ModelReader &model);
+recipe::Decoder qwen3_5_moe_from_hf(ModelReader &model);
 recipe::Decoder qwen3_5_moe_from_gguf(ModelReader &model);
 recipe::Decoder qwen3_next_from_hf(ModelReader &model);
 recipe::Decoder qwen3_next_from_gguf(ModelReader &model);

@@ -135,7 +135,7 @@ recipe::Mamba2 read_mamba2(ModelReader &model, int64_t inner) {
                                                    " are not the inner width ", inner));
   m.groups = model.integer("mamba_n_groups", 1, kMaxHeads, 1);
   m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 256);
-  m.kernel = model.integer("mamba_d_conv", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("mamba_d_conv", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("mamba_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
   if (m.heads % m.groups)
@@ -216,7 +216,7 @@ recipe::DeltaNet read_delta_net(ModelReader &model, const DeltaDefaults &default
   m.key_dim = model.integer("linear_key_head_dim", 1, kMaxHeadDim, std::max<int64_t>(1, key_dim));
   m.value_dim = model.integer("linear_value_head_dim", 1, kMaxHeadDim,
                               defaults.value_dim ? defaults.value_dim : 2 * m.key_dim);
-  m.kernel = model.integer("linear_conv_kernel_dim", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("linear_conv_kernel_dim", 1, recipe::kMaxKernel, 4);
   m.activation = read_activation(model, "hidden_act", "silu");
   if (m.value_heads % m.key_heads)
     model.problem("linear_num_value_heads",

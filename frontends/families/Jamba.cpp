@@ -35,7 +35,7 @@ recipe::Mamba1 read_mamba1(ModelReader &model, const Dense &d) {
   recipe::Mamba1 m;
   m.inner = d.hidden * model.integer("mamba_expand", 1, kMaxHeadDim, 2);
   m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("mamba_d_conv", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("mamba_d_conv", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("mamba_conv_bias", true);
   m.activation = d.activation;
   m.rank = read_time_step_rank(model, "mamba_dt_rank", d.hidden);

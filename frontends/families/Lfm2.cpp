@@ -51,7 +51,7 @@ recipe::ShortConv short_conv(std::string module, int64_t hidden, int64_t kernel,
 }
 
 recipe::Decoder lfm2(ModelReader &model, const Dense &d, const std::vector<size_t> &missing) {
-  const int64_t kernel = model.integer("conv_L_cache", 2, recipe::kMaxKernel, 3);
+  const int64_t kernel = model.integer("conv_L_cache", 1, recipe::kMaxKernel, 3);
   const bool bias = model.boolean("conv_bias", false);
   const std::vector<size_t> kinds =
       read_layer_kinds(model, d.layers, {{"conv"}, {"full_attention"}}, missing);

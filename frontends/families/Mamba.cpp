@@ -44,7 +44,7 @@ recipe::Decoder decoder_from_hf(ModelReader &model, const char *family,
     m.inner = hidden;
   }
   m.state = model.integer("state_size", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("conv_kernel", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("conv_kernel", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
   m.rank = read_time_step_rank(model, "time_step_rank", hidden);

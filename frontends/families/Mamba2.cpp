@@ -33,7 +33,7 @@ recipe::Decoder mamba2_from_hf(ModelReader &model) {
   m.head_dim = model.integer("head_dim", 1, kMaxHeadDim, 64);
   m.state = model.integer("state_size", 1, kMaxHeadDim, 128);
   m.groups = model.integer("n_groups", 1, kMaxHeads, 8);
-  m.kernel = model.integer("conv_kernel", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("conv_kernel", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "hidden_act", "silu");
   const double expand = model.number("expand", 1.0 / double(kMaxWidth), double(kMaxWidth), 2.0);

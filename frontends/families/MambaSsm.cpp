@@ -49,7 +49,7 @@ recipe::Mamba1 read_first(ModelReader &model, int64_t hidden) {
   recipe::Mamba1 m;
   m.inner = read_inner(model, hidden);
   m.state = model.integer("ssm_cfg.d_state", 1, kMaxHeadDim, 16);
-  m.kernel = model.integer("ssm_cfg.d_conv", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("ssm_cfg.d_conv", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("ssm_cfg.conv_bias", true);
   m.rank = read_time_step_rank(model, "ssm_cfg.dt_rank", hidden);
   return m;
@@ -60,7 +60,7 @@ recipe::Mamba2 read_second(ModelReader &model, int64_t hidden) {
   const int64_t inner = read_inner(model, hidden);
   read_heads(model, inner, m.heads, m.head_dim, m.groups);
   m.state = model.integer("ssm_cfg.d_state", 1, kMaxHeadDim, 128);
-  m.kernel = model.integer("ssm_cfg.d_conv", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("ssm_cfg.d_conv", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("ssm_cfg.conv_bias", true);
   m.norm_first = model.boolean("ssm_cfg.norm_before_gate", false);
   model.expect_number("ssm_cfg.d_ssm", static_cast<double>(inner));

@@ -26,7 +26,7 @@ recipe::Mamba2 read_mixer(ModelReader &model) {
   m.head_dim = model.integer("mamba_head_dim", 1, recipe::kMaxHeadDim, 64);
   m.state = model.integer("ssm_state_size", 1, recipe::kMaxHeadDim, 128);
   m.groups = model.integer("n_groups", 1, recipe::kMaxHeads, 8);
-  m.kernel = model.integer("conv_kernel", 2, 256, 4);
+  m.kernel = model.integer("conv_kernel", 1, 256, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "mamba_hidden_act", "silu");
   if (m.heads % m.groups)
@@ -34,7 +34,7 @@ recipe::Mamba2 read_mixer(ModelReader &model) {
   if (model.has("time_step_limit") &&
       model.numbers("time_step_limit") !=
           std::vector<double>{0, std::numeric_limits<double>::infinity()})
-    model.problem("time_step_limit", "models of this family have no limits of the time step");
+    model.note("time_step_limit is passed over: transformers does not read it in this family");
   // time_step_min bounds the step from below in the prompts of some programs, and in no program's
   // decoding: it is what initial weights are made by. The last two no code of the family reads.
   model.ignore({"time_step_min", "time_step_max", "time_step_floor", "chunk_size", "expand",
@@ -50,7 +50,9 @@ recipe::Attention read_attention(ModelReader &model) {
   a.kv_heads = model.integer("num_key_value_heads", 1, recipe::kMaxHeads, missing);
   a.head_dim = model.integer("head_dim", 1, recipe::kMaxHeadDim, 128);
   a.scale = 1 / std::sqrt(static_cast<double>(a.head_dim));
-  model.expect("attention_bias", false);
+  // transformers has no biases here; the models' own code has them where the config says so.
+  if (model.boolean("attention_bias", false))
+    model.note("attention_bias is passed over: transformers does not read it in this family");
   return a;
 }
 

@@ -13,7 +13,8 @@ namespace {
 /// Experts without gates, and a shared one, who may work on a latent.
 void put_plain_experts(ModelReader &model, recipe::Decoder &decoder, const Dense &d,
                        const std::vector<bool> &wide) {
-  Experts e = experts_from_gguf(model, d, {.score = recipe::RouterScore::Sigmoid});
+  Experts e =
+      experts_from_gguf(model, d, {.normalize = false, .score = recipe::RouterScore::Sigmoid});
   e.eps = 1e-20;
   for (size_t i = 0; i < wide.size(); ++i)
     e.layers[i] = e.layers[i] && wide[i];

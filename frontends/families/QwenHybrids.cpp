@@ -87,8 +87,8 @@ recipe::Decoder qwen3_next_from_hf(ModelReader &model) {
                                  .rope = RopeKeys{.partial = 0.25}});
   Dense &d = h.dense;
   d.family = "qwen3_next";
-  Experts e =
-      experts_from_hf(model, d, {.default_count = 512, .default_top_k = 10, .default_width = 512});
+  Experts e = experts_from_hf(
+      model, d, {.default_count = 512, .default_top_k = 10, .default_width = 512, .least = 0});
   read_norm_topk(model, e, true);
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 512);
@@ -101,17 +101,42 @@ recipe::Decoder qwen3_next_from_hf(ModelReader &model) {
   return decoder;
 }
 
-recipe::Decoder qwen3_5_from_hf(ModelReader &model) {
-  Hybrid h = read_hybrid(model, {.default_head_dim = 256,
-                                 .default_kv_heads = 4,
-                                 .default_context = 32'768,
-                                 .rope = RopeKeys{.partial = 0.25}});
-  h.dense.family = "qwen3_5_text";
+namespace {
+
+Hybrid read_qwen3_5(ModelReader &model, const char *family, HfKeys keys) {
+  keys.default_head_dim = 256;
+  keys.default_context = 32'768;
+  keys.rope = RopeKeys{.partial = 0.25};
+  Hybrid h = read_hybrid(model, keys);
+  h.dense.family = family;
   // Positions of a text are the same in all three sections. Layers that predict more tokens are not
   // run; a program's precision.
   model.ignore({"rope_parameters.mrope_section", "rope_parameters.mrope_interleaved",
                 "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings", "mamba_ssm_dtype"});
+  return h;
+}
+
+} // namespace
+
+recipe::Decoder qwen3_5_from_hf(ModelReader &model) {
+  const Hybrid h = read_qwen3_5(model, "qwen3_5_text", {.default_kv_heads = 4});
+  model.expect_number("num_experts", 0);
   recipe::Decoder decoder = dense_decoder(model, h.dense, kHfDenseNames);
+  put_mixers(decoder, h, project_apart);
+  return decoder;
+}
+
+recipe::Decoder qwen3_5_moe_from_hf(ModelReader &model) {
+  const Hybrid h = read_qwen3_5(model, "qwen3_5_moe_text", {.mlp = nullptr, .default_kv_heads = 2});
+  Experts e = experts_from_hf(model, h.dense,
+                              {.default_count = 256, .default_top_k = 8, .default_width = 512});
+  e.normalize = 1;
+  e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 512);
+  e.row_gate = true;
+  // Every layer has experts, and their weights are divided by their sum, whatever is said.
+  model.ignore({"intermediate_size", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers"});
+  recipe::Decoder decoder = dense_decoder(model, h.dense, kHfDenseNames);
+  put_experts(decoder, h.dense, e, kHfQwenExpertNames);
   put_mixers(decoder, h, project_apart);
   return decoder;
 }

@@ -3,6 +3,9 @@
 #include "frontends/families/Families.h"
 
 #include <algorithm>
+#include <string>
+#include <variant>
+#include <vector>
 
 namespace quern {
 
@@ -26,6 +29,25 @@ void read_windows(ModelReader &model, Dense &d) {
     d.slide(slides, std::min(window, recipe::kMaxContext));
 }
 
+/// Experts of Qwen3-VL as published: all of a layer in one tensor, each [in, out], its gate before
+/// its up. Where a shape is that of both ways round, transformers takes it for [out, in].
+void turn_experts(const ModelReader &model, recipe::Decoder &decoder, const Experts &e) {
+  for (size_t i = 0; i < decoder.layers.size(); ++i) {
+    auto *moe = std::get_if<recipe::Moe>(&decoder.layers[i].sublayers.back().block);
+    const std::string all =
+        recipe::layer_name("model.layers.*.mlp.experts.", static_cast<int64_t>(i));
+    const int64_t in = decoder.hidden, out = 2 * e.width;
+    if (!moe || in == out ||
+        model.tensor_shape(all + "gate_up_proj") != std::vector<int64_t>{e.count, in, out})
+      continue;
+    moe->gate.weight = moe->up.weight = all + "gate_up_proj";
+    moe->down.weight = all + "down_proj";
+    moe->gate.rows = {out, 0, e.width, out};
+    moe->up.rows = {out, e.width, e.width, out};
+    moe->gate.transposed = moe->up.transposed = moe->down.transposed = true;
+  }
+}
+
 } // namespace
 
 recipe::Decoder qwen2_moe_from_hf(ModelReader &model) {
@@ -33,8 +55,8 @@ recipe::Decoder qwen2_moe_from_hf(ModelReader &model) {
   d.family = "qwen2_moe";
   d.qkv_bias = model.boolean("qkv_bias", true);
   read_windows(model, d);
-  Experts e =
-      experts_from_hf(model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408});
+  Experts e = experts_from_hf(
+      model, d, {.default_count = 60, .default_top_k = 4, .default_width = 1408, .least = 0});
   read_norm_topk(model, e, false);
   read_sparse_layers(model, d, e);
   e.shared = model.integer("shared_expert_intermediate_size", 1, recipe::kMaxWidth, 5632);
@@ -58,11 +80,13 @@ recipe::Decoder qwen3_moe_from_hf(ModelReader &model) {
                               {.count = "num_local_experts",
                                .default_count = 128,
                                .default_top_k = 8,
-                               .default_width = 768});
+                               .default_width = 768,
+                               .least = 0});
   read_norm_topk(model, e, false);
   read_sparse_layers(model, d, e);
   recipe::Decoder decoder = dense_decoder(model, d, kHfDenseNames);
   put_experts(decoder, d, e, kHfExpertNames);
+  turn_experts(model, decoder, e);
   return decoder;
 }
 

@@ -60,7 +60,7 @@ recipe::Decoder recurrent_gemma_from_hf(ModelReader &model) {
   recipe::Lru lru;
   lru.width = model.integer("lru_width", 1, kMaxWidth, d.hidden);
   lru.blocks = d.heads;
-  lru.kernel = model.integer("conv1d_width", 2, recipe::kMaxKernel, 4);
+  lru.kernel = model.integer("conv1d_width", 1, recipe::kMaxKernel, 4);
   lru.activation = d.activation;
   if (lru.width % lru.blocks)
     model.wrong_size("lru_width", absl::StrCat(d.heads, " heads do not divide it"));

@@ -21,7 +21,7 @@ recipe::Mamba1 read_mixer(ModelReader &model, int64_t hidden) {
   // Of the mixers, that is; the MLPs' is in hidden_ratio.
   model.expect_number("intermediate_size", static_cast<double>(m.inner));
   m.state = model.integer("state_size", 1, recipe::kMaxHeadDim, 16);
-  m.kernel = model.integer("conv_kernel", 2, recipe::kMaxKernel, 4);
+  m.kernel = model.integer("conv_kernel", 1, recipe::kMaxKernel, 4);
   m.conv_bias = true; // the class hands on neither this nor an activation
   m.rank = read_time_step_rank(model, "time_step_rank", hidden);
   return m;

@@ -240,6 +240,24 @@ absl::StatusOr<ConfigJson> ConfigJson::get_object(std::string_view key) const {
   return ConfigJson(state_, value, where(key) + ".");
 }
 
+ConfigJson ConfigJson::unread() const {
+  auto state = std::make_shared<State>(State{state_->file, *node_, {}});
+  const json *node = &state->document;
+  return ConfigJson(std::move(state), node, "");
+}
+
+absl::StatusOr<ConfigJson> ConfigJson::part(std::string_view key) const {
+  absl::StatusOr<ConfigJson> object = get_object(key);
+  if (!object.ok())
+    return object.status();
+  return object->unread();
+}
+
+json ConfigJson::value(std::string_view key) const {
+  const json *value = peek(key);
+  return value == nullptr ? json() : *value;
+}
+
 absl::StatusOr<std::vector<ConfigJson>> ConfigJson::get_objects(std::string_view key) const {
   const json *value = peek(key);
   if (value == nullptr)

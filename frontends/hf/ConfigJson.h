@@ -58,6 +58,13 @@ public:
   /// An array of objects.
   absl::StatusOr<std::vector<ConfigJson>> get_objects(std::string_view key) const;
 
+  /// The same document, of which nothing was read yet.
+  ConfigJson unread() const;
+  /// A nested object as a document of its own, in which paths begin.
+  absl::StatusOr<ConfigJson> part(std::string_view key) const;
+  /// A value as it is; null where it is absent. Marks nothing.
+  nlohmann::json value(std::string_view key) const;
+
   // Values with a default for an absent key; a key of the wrong type is still an error.
   absl::StatusOr<int64_t> get_int_or(std::string_view key, int64_t otherwise) const;
   absl::StatusOr<int64_t> get_size_or(std::string_view key, int64_t otherwise) const;

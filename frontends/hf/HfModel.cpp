@@ -10,6 +10,8 @@
 #include "frontends/hf/FindFamily.h"
 #include "frontends/hf/JsonText.h"
 #include "frontends/hf/Safetensors.h"
+#include "frontends/hf/TensorNames.h"
+#include "frontends/hf/TextPart.h"
 #include "frontends/hf/TokenizerJson.h"
 #include "frontends/hf/quantized/Quantized.h"
 #include "ir/formats/Format.h"
@@ -319,48 +321,6 @@ void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
       model.notes.push_back(std::move(note));
 }
 
-/// Gives the tensors of a bare model (LlamaModel and the like) the names that they have in the
-/// whole one, as transformers does. False, and a problem, where names are those of a wrapper.
-bool name_tensors(const Family &family, const std::string &config_path,
-                  const ImportOptions &options, StoredTensors &tensors, Problems &problems,
-                  std::vector<std::string> &notes) {
-  const absl::StatusOr<ConfigJson> config = ConfigJson::open(config_path);
-  if (tensors.list.empty() || !config.ok())
-    return true;
-  // The family says how it names them; what else it says is for the time they have their names.
-  Problems unsaid;
-  HfReader reader(*config, hf_aliases(family.name), tensors, unsaid, options.context);
-  const recipe::Decoder decoder = family.from_hf(reader);
-  const std::string embedding = decoder.embedding + ".weight";
-  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
-  const std::string bare = embedding.substr(prefix.size());
-  if (tensors.list.contains(embedding))
-    return true;
-  for (const char *wrapper : {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module."})
-    if (tensors.list.contains(wrapper + embedding) || tensors.list.contains(wrapper + bare)) {
-      problems.add(absl::StrCat(wrapper, "*"),
-                   absl::StrCat("the tensors' names begin with '", wrapper,
-                                "', which torch.compile (_orig_mod) and DataParallel (module) put "
-                                "before a model's own"),
-                   absl::StrCat("save the model that is inside the wrapper, or rename the tensors: "
-                                "without '",
-                                wrapper, "'"));
-      return false;
-    }
-  const auto first = tensors.list.lower_bound(prefix);
-  if (!tensors.list.contains(bare) ||
-      (first != tensors.list.end() && first->first.starts_with(prefix)))
-    return true;
-  decltype(tensors.list) named;
-  for (auto &[name, tensor] : tensors.list)
-    named.emplace(name.starts_with(decoder.head.module + ".") ? name : prefix + name,
-                  std::move(tensor));
-  tensors.list = std::move(named);
-  notes.push_back(absl::StrCat("the tensors are named as a bare model's, without '", prefix,
-                               "': they are read as if they had it, as in transformers"));
-  return true;
-}
-
 /// Says which tensors are passed over, one note for each reason.
 void note_harmless(const StoredTensors &tensors, const std::vector<recipe::Tensor> &wanted,
                    std::vector<std::string> &notes) {
@@ -415,14 +375,29 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
 
   // What is wrong with one file does not hide what is wrong with another.
   FolderTokenizer tokenizer = load_folder_tokenizer(folder, config.status(), model.notes, problems);
+  bool is_part = false;
+  if (config.ok()) {
+    TextPart part = find_text_part(*config, problems, model.notes);
+    is_part = part.config.has_value();
+    if (part.wrong)
+      return model;
+    if (is_part)
+      config = *std::move(part.config);
+  }
   const Family *family = config.ok() ? find_family(*config, problems, model.notes) : nullptr;
   if (!family)
     return model;
   adopt_quantization(folder.string(), *config, tensors, problems, model.notes);
-  bool weights_are_known =
-      name_tensors(*family, config_path, options, tensors, problems, model.notes);
-  HfReader reader(*config, hf_aliases(family->name, config->get_string("model_type").value_or("")),
-                  tensors, problems, options.context);
+  const std::span<const Alias> aliases =
+      hf_aliases(family->name, config->get_string("model_type").value_or(""));
+  const auto recipe_of_names = [&] {
+    Problems unsaid; // what the family has to say is for the time the tensors have their names
+    HfReader reader(config->unread(), aliases, tensors, unsaid, options.context);
+    recipe::Decoder decoder = family->from_hf(reader);
+    return NamedRecipe{std::move(decoder), reader.sizes_are_real()};
+  };
+  bool weights_are_known = name_tensors(recipe_of_names, is_part, tensors, problems, model.notes);
+  HfReader reader(*config, aliases, tensors, problems, options.context);
   reader.note_aliases();
   read_common_keys(*config, reader);
   reader.read_elsewhere(

@@ -25,9 +25,7 @@ Value Writer::operator()(const Lru &m) {
   Value gate = unary(unary_kind(m.activation), linear(m.gate, x_));
   Value x = linear(m.input, x_);
   at(m.conv);
-  Value window = state(m.conv + ".window", StateKind::window, {m.width, m.kernel - 1});
-  x = CausalConv1dOp::create(b_, loc_, x.getType(), x, batch_, window, weight(m.conv + ".weight"),
-                             weight(m.conv + ".bias"));
+  x = convolution(m.conv, x, m.kernel, weight(m.conv + ".weight"), weight(m.conv + ".bias"), "");
   at(m.unit);
   const int64_t block = m.width / m.blocks;
   auto gated = [&](const std::string &name) {

@@ -24,8 +24,16 @@ Value Writer::unit(Value x, int64_t group, double eps, double factor) {
 
 Value Writer::convolution(const std::string &name, Value x, int64_t kernel, Value weight,
                           Value bias, const std::string &activation) {
-  Value window = state(name + ".window", StateKind::window, {colsOf(x.getType()), kernel - 1});
-  Value y = CausalConv1dOp::create(b_, loc_, x.getType(), x, batch_, window, weight, bias);
+  const int64_t channels = colsOf(x.getType());
+  Value y;
+  if (kernel == 1) { // sees no token but the row's
+    weight = WeightReshapeOp::create(b_, loc_, weight_type(weight, {channels}), weight);
+    y = binary(BinaryKind::mul, x, weight);
+    y = bias ? binary(BinaryKind::add, y, bias) : y;
+  } else {
+    Value window = state(name + ".window", StateKind::window, {channels, kernel - 1});
+    y = CausalConv1dOp::create(b_, loc_, x.getType(), x, batch_, window, weight, bias);
+  }
   return activation.empty() ? y : unary(unary_kind(activation), y);
 }
 

@@ -522,8 +522,8 @@ private:
     convolution(module, kernel);
   }
   void convolution(const std::string &module, int64_t kernel) {
-    if (kernel < 2)
-      problems_.add(module, "a convolution of one position has no state to keep", kAsPublished);
+    if (kernel < 1)
+      problems_.add(module, "a convolution of no position", kAsPublished);
   }
   void mlp(const std::string &module, const Linear &down) {
     if (down.in < 1 || down.out != hidden_)

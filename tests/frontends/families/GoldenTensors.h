@@ -50,6 +50,11 @@ inline std::string golden_bytes(const std::string &name, const nlohmann::json &t
   std::string bytes;
   if (tensor.contains("text"))
     return tensor["text"];
+  if (tensor.contains("parts")) { // other tensors, one behind the other
+    for (const auto &[part, values] : tensor["parts"].items())
+      bytes += golden_bytes(part, values);
+    return bytes;
+  }
   if (tensor.contains("values")) {
     for (const auto &value : tensor["values"])
       if (dtype.find('F') != dtype.npos)

@@ -22,7 +22,9 @@ TEST_P(Golden, ImportsToTheSameLogits) {
   mlir::MLIRContext context;
   absl::StatusOr<ImportedModel> model = import_model(folder.path(), {}, context);
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_EQ(model->family, golden["config"].value("model_type", "mamba_ssm")); // which says none
+  const nlohmann::json &config = golden["config"];
+  const nlohmann::json &text = config.contains("text_config") ? config["text_config"] : config;
+  EXPECT_EQ(model->family, text.value("model_type", "mamba_ssm")); // which says none
   EXPECT_EQ(model->vocab, static_cast<int64_t>(golden["logits"][0].size()));
 
   expect_logits(*model->module, golden);

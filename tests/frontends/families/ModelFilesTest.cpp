@@ -3,6 +3,7 @@
 #include "frontends/Import.h"
 #include "ir/quern/AttributeNames.h"
 #include "tests/frontends/families/GgufConverter.h"
+#include "tests/frontends/families/Golden.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
 
@@ -272,6 +273,81 @@ TEST_F(ModelFiles, ThatEndInZerosAreNoted) {
   folder_.write("model.safetensors",
                 front + std::string(end - bytes, 'x') + std::string(bytes, '\0'));
   EXPECT_THAT(notes(), Contains(HasSubstr("model.safetensors ends in zeros")));
+}
+
+// Tests that the language model inside another one is found by any of the names its tensors have
+// there, and that what is left out is said.
+TEST_F(ModelFiles, MayBeOfAModelOfSeveralParts) {
+  json text = golden_["config"], whole = {{"model_type", "llava"}};
+  whole["tie_word_embeddings"] = text["tie_word_embeddings"];
+  whole["architectures"] = {"LlavaForConditionalGeneration"};
+  text.erase("model_type"); // which its class says
+  whole["text_config"] = text;
+  whole["vision_config"] = {{"hidden_size", 8}};
+  whole["image_token_index"] = 0;
+  folder_.write_config(whole);
+  mlir::MLIRContext context;
+  for (const auto &[around, head] : {std::pair("language_model.model.", "language_model.lm_head."),
+                                     {"model.language_model.", "lm_head."},
+                                     {"model.text_model.", "lm_head."},
+                                     {"model.", "lm_head."}}) {
+    json tensors = {{"vision_tower.embedding.weight", golden_["tensors"]["model.norm.weight"]},
+                    {"multi_modal_projector.bias", golden_["tensors"]["model.norm.weight"]}};
+    std::map<std::string, std::string> names;
+    // A tensor's values go by its name in the golden.
+    for (const auto &[name, tensor] : golden_["tensors"].items())
+      names[name.starts_with("model.") ? around + name.substr(6) : head + name.substr(8)] = name;
+    for (const auto &[name, of] : names)
+      tensors[name] = {{"shape", golden_["tensors"][of]["shape"]},
+                       {"parts", json::object({{of, golden_["tensors"][of]}})}};
+    folder_.write_tensors(tensors);
+    const auto model = import_model(folder_.path(), {}, context);
+    ASSERT_TRUE(model.ok()) << around << model.status();
+    EXPECT_THAT(model->notes, Contains(HasSubstr("the language model of a llava")));
+    EXPECT_THAT(model->notes,
+                Contains(HasSubstr("2 tensors of other parts (multi_modal_projector.bias and the "
+                                   "like) left out")));
+    expect_logits(*model->module, golden_);
+  }
+  whole["model_type"] = "a_new_one";
+  folder_.write_config(whole);
+  EXPECT_THAT(problems(),
+              ElementsAre(Field(&Problem::what, HasSubstr("'a_new_one' is not known"))));
+  whole["model_type"] = "llava";
+  whole["text_config"] = 3;
+  folder_.write_config(whole);
+  EXPECT_THAT(problems(), ElementsAre(Field(&Problem::where, "text_config")));
+}
+
+// Tests that experts in one tensor are held against the config, and are none the other way round.
+TEST_F(ModelFiles, HaveExpertsInOneTensorAsTransformersHasThem) {
+  const json golden = read_golden("names/mixtral-of-class");
+  const std::string name = "model.layers.1.mlp.experts.down_proj";
+  folder_.write_config(golden["config"]);
+  json tensors = golden["tensors"];
+  folder_.write_tensors(tensors);
+  ASSERT_THAT(problems(), IsEmpty());
+  json &shape = tensors[name]["shape"];
+  std::swap(shape[1], shape[2]);
+  folder_.write_tensors(tensors);
+  EXPECT_THAT(problems(),
+              ElementsAre(AllOf(Field(&Problem::where, name),
+                                Field(&Problem::what, HasSubstr("[4, 40, 24], and should be "
+                                                                "[4, 24, 40]")),
+                                Field(&Problem::hint, HasSubstr("the other way round")))));
+  shape = {4, 24, 41};
+  folder_.write_tensors(tensors);
+  EXPECT_THAT(problems(), ElementsAre(AllOf(Field(&Problem::where, name),
+                                            Field(&Problem::hint, HasSubstr("may not belong")))));
+  shape = {4, 24, 40};
+  tensors[name]["dtype"] = "I32";
+  folder_.write_tensors(tensors);
+  EXPECT_THAT(problems(), ElementsAre(AllOf(Field(&Problem::where, name),
+                                            Field(&Problem::what, HasSubstr("I32")))));
+  tensors.erase(name);
+  folder_.write_tensors(tensors);
+  EXPECT_THAT(problems(), Contains(Field(&Problem::where,
+                                         "model.layers.1.block_sparse_moe.experts.0.w2.weight")));
 }
 
 // Tests that a tokenizer is held against the rows of the model beside it.

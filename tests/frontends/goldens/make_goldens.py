@@ -16,7 +16,7 @@ import tempfile
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SEED = 1
@@ -200,6 +200,7 @@ CASES = {
     "mamba2-bias-limits": (dict(MAMBA2, model_type="mamba2", use_bias=True, use_conv_bias=False, n_groups=1, conv_kernel=3,
                                 time_step_limit=(0.3, 0.9), tie_word_embeddings=True, hidden_act="gelu"), {}),
     "mamba": (dict(MAMBA, model_type="mamba"), {}),
+    "mamba2-kernel-one": (dict(MAMBA2, model_type="mamba2", conv_kernel=1, num_hidden_layers=2), {}),
     "mamba-bias": (dict(MAMBA, model_type="mamba", use_bias=True, use_conv_bias=False, time_step_rank=3, conv_kernel=3,
                         tie_word_embeddings=False, hidden_act="gelu"), {}),
     "mamba_ssm": (dict(MAMBA, model_type="mamba", vocab_size=24), {}, dict(
@@ -322,6 +323,30 @@ CASES = {
     "hunyuan_v1_moe": (experts("hunyuan_v1_moe", num_experts=4, moe_topk=2, head_dim=8), {}),
 }
 
+# Models again whose tensors transformers' classes call otherwise than published files do, and in which all experts of a
+# layer are one tensor: it saves them so on demand (save_original_format=False). In `square` no shape shows which side is which.
+OF_CLASS = {f"names/{name}-of-class": CASES[name] for name in (
+    "mixtral", "minimax_m2", "jamba", "nemotron_h", "nemotron_h-latent", "kimi_linear", "granitemoe", "ernie4_5_moe", "lfm2_moe",
+    "olmo_hybrid", "gpt_neox", "deepseek_v3-groups")}
+OF_CLASS["names/qwen3_moe-square-of-class"] = (experts("qwen3_moe", num_local_experts=3, moe_intermediate_size=12, head_dim=8), {})
+
+# Language models inside others, with the others' tensors beside theirs.
+EYES = dict(depth=1, hidden_size=8, num_heads=2, intermediate_size=8, patch_size=2, temporal_patch_size=1, num_position_embeddings=4,
+            out_hidden_size=24)
+HIDDEN_TOKENS = dict(image_token_id=0, video_token_id=0, vision_start_token_id=0, vision_end_token_id=0)
+PARTS = {
+    "names/qwen3_5_moe-part": (dict(model_type="qwen3_5_moe", vision_config=EYES, **HIDDEN_TOKENS, text_config=dict(
+        dense("qwen3_5_moe_text", head_dim=8, layer_types=["linear_attention", "full_attention"], num_experts=4,
+              num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=20, num_hidden_layers=2, **DELTA),
+        rope_parameters=dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=0.5, mrope_section=[1, 1, 0],
+                             mrope_interleaved=True))), {}),
+    "names/gemma3-part": (dict(model_type="gemma3", image_token_index=0, boi_token_index=0, eoi_token_index=0, mm_tokens_per_image=1,
+                               vision_config=dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                                  image_size=4, patch_size=4), text_config=dict(
+        dense("gemma3_text", num_hidden_layers=2, head_dim=8, sliding_window=4, sliding_window_pattern=2,
+              query_pre_attn_scalar=5))), {}),
+}
+
 
 def mix(z):
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -365,11 +390,11 @@ BY_FILE = ("mixtral", "qwen3_moe", "qwen2_moe", "olmoe", "glm4_moe", "minimax_m2
            "nemotron_h", "granitemoe", "granitemoehybrid", "qwen3_next", "kimi_linear", "lfm2_moe", "deepseek_v2", "deepseek_v3")
 
 
-def by_file(model):
+def by_file(model, published=True):
     """The model with made-up tensors, by the names that it is saved with, and what they are."""
     tensors, values = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, save_original_format=published)
         path = os.path.join(folder, "model.safetensors")
         for name, old in load_file(path).items():
             mean, spread = statistics(name, old.shape)
@@ -379,16 +404,17 @@ def by_file(model):
         return type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval(), tensors
 
 
-def golden(config, rewritten, instead=None):
+def golden(config, rewritten, instead=None, published=True):
     settings = dict(config)
     saved = SAVED_BY_OTHERS if instead else SAVED.get(settings["model_type"], {})
     cfg = AutoConfig.for_model(settings.pop("model_type"), **settings)
     # Falcon's eager attention adds ALiBi's biases twice: once to the scores, once in the mask.
     attention = "sdpa" if settings.get("alibi") else "eager"
-    model = AutoModelForCausalLM.from_config(cfg, dtype=torch.float32, attn_implementation=attention).eval()
+    auto = AutoModelForImageTextToText if "text_config" in settings else AutoModelForCausalLM
+    model = auto.from_config(cfg, dtype=torch.float32, attn_implementation=attention).eval()
     tensors = {}
-    if config["model_type"] in BY_FILE:
-        model, tensors = by_file(model)
+    if config["model_type"] in BY_FILE or "text_config" in settings or not published:
+        model, tensors = by_file(model, published)
     if hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("eager")  # the others know no float64
     with torch.no_grad():
@@ -420,4 +446,5 @@ def write_goldens(cases, make):
 
 
 if __name__ == "__main__":
-    write_goldens(CASES, lambda case: golden(*case))
+    write_goldens(CASES | PARTS, lambda case: golden(*case))
+    write_goldens(OF_CLASS, lambda case: golden(*case[:2], published=False))
