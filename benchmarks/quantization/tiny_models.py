@@ -3,8 +3,8 @@ package, and what int4 does to weights that were never trained says nothing.
 
 usage: tiny_models.py DIR [NAME ...] [--steps N]    needs: torch, transformers, tokenizers
 
-Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, cut into pieces of a
-byte-level BPE vocabulary of 512 that is trained on them; every tenth file is left out, and DIR/held.txt is of those. All models
+Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, cut into
+bytes; every tenth file is left out, and DIR/held.txt is of those. All models
 see the same batches. Single-threaded, so that two runs on one machine agree.
 """
 import argparse
@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from torch.nn import functional as F
 
-VOCAB, HIDDEN, BATCH, LENGTH = 512, 128, 8, 64
+VOCAB, HIDDEN, BATCH, LENGTH = 257, 128, 8, 64
 
 
 class Lora(nn.Module):
@@ -182,11 +182,12 @@ def main():
     seen, held = texts()
     with open(os.path.join(args.dir, "held.txt"), "w", encoding="utf-8") as file:
         file.write(held[20000:56000])
+    # Bytes: a vocabulary without merges.
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator([seen[:3_000_000]], trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=["<eos>"], initial_alphabet=alphabet))
+    tokenizer.train_from_iterator([seen[:100_000]], trainers.BpeTrainer(
+        vocab_size=VOCAB, special_tokens=["<eos>"], initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
     pieces = [seen[i:i + 100_000] for i in range(0, min(len(seen), 8_000_000), 100_000)]
     data = torch.tensor([i for piece in tokenizer.encode_batch(pieces) for i in piece.ids])
     for name in args.names:
