@@ -217,6 +217,7 @@ void Findings::add(const Findings &other) {
     }
   };
   error.add(other.error);
+  error_beside.add(other.error_beside);
   merge(tensors_, other.tensors_);
   merge(conversions_, other.conversions_);
 }

@@ -50,6 +50,9 @@ class Findings {
 public:
   /// What all conversions lost together.
   formats::ErrorStats error;
+  /// A format to measure beside, and what they would lose in it. Null: none.
+  const formats::Format *beside = nullptr;
+  formats::ErrorStats error_beside;
 
   /// Those of the tensor that `reader` reads, or the conversion that it makes; new ones are as
   /// given. A reader is told from others by its address.

@@ -100,7 +100,7 @@ public:
     // Several rows at a time: one row of a transposed matrix costs as much as a cache line of them.
     const int64_t step = std::min(count, batch_rows(n));
     std::vector<float> batch(static_cast<size_t>(step * n));
-    std::vector<float> to(static_cast<size_t>(n));
+    std::vector<float> to(static_cast<size_t>(n)), beside(findings.beside ? to.size() : 0);
     for (int64_t row = first; row < first + count; row += step) {
       const int64_t here = std::min(step, first + count - row);
       if (absl::Status status = input_->read_floats(row, here, batch.data(), findings);
@@ -115,6 +115,8 @@ public:
         formats::ErrorStats error;
         error.add(from, to.data(), n);
         findings.error.add(error);
+        if (findings.beside)
+          findings.error_beside.add(error_in(*findings.beside, from, n, beside));
         findings.conversion(&part, part.fresh).compare(from, to.data(), n, error);
       }
     }
@@ -131,6 +133,18 @@ private:
     const auto next = std::partition_point(parts_.begin(), parts_.end(),
                                            [&](const Part &part) { return part.first <= row; });
     return *(next - 1);
+  }
+
+  // What a row would lose in a format: all of it where the format cannot hold it.
+  static formats::ErrorStats error_in(const formats::Format &format, const float *row, int64_t n,
+                                      std::vector<float> &decoded) {
+    std::vector<std::byte> encoded(static_cast<size_t>(format.row_bytes(n)));
+    std::ranges::fill(decoded, 0.0F);
+    if (format.encode_row(row, n, encoded.data()).ok())
+      format.decode_row(encoded.data(), n, decoded.data());
+    formats::ErrorStats error;
+    error.add(row, decoded.data(), n);
+    return error;
   }
 
   std::unique_ptr<WeightRows> input_;

@@ -192,6 +192,8 @@ private:
     image.begin = begin - begin % alignof(std::max_align_t);
     image.buffer.assign(static_cast<size_t>(end - image.begin), std::byte{0});
     image.findings.assign(image.pieces.size(), {});
+    for (Findings &findings : image.findings)
+      findings.beside = options_.beside;
   }
 
   static absl::Status compute(const Job &job, int64_t first, int64_t count, std::byte *dst,

@@ -21,6 +21,8 @@ struct PackOptions {
   int threads = 1;
   /// Called, from one thread at a time, with the bytes of the section done so far.
   std::function<void(uint64_t)> progress;
+  /// A format in which what conversions would lose is measured, too. Null: none.
+  const formats::Format *beside = nullptr;
 };
 
 struct PackedWeights {

@@ -109,8 +109,10 @@ absl::StatusOr<Written> write_artifact(const Contents &contents, const weights::
       return packed.status();
     sections[weights].checksum = packed->checksum;
     proven.notes = weight_notes(packed->findings);
-    for (const Findings &found : packed->findings)
+    for (const Findings &found : packed->findings) {
       written.errors.push_back(found.error);
+      written.errors_beside.push_back(found.error_beside);
+    }
   }
   PackedRows rows = packed_rows(contents.planned.front(), file, sections[weights].offset);
   if (contents.omit_weights)

@@ -36,6 +36,8 @@ struct Contents {
 struct Written {
   /// What each of packed_in_order() lost in conversion; nothing is counted where there was none.
   std::vector<formats::ErrorStats> errors;
+  /// What it would have lost in the format beside (PackOptions), if there is one.
+  std::vector<formats::ErrorStats> errors_beside;
   /// The proof's notes.
   std::vector<std::string> notes;
 };

@@ -255,6 +255,8 @@ absl::Status compile_model(const CompileOptions &options) {
   packing.progress = [&](uint64_t bytes) {
     progress.done(static_cast<double>(bytes) / static_cast<double>(sizes->weights));
   };
+  if (!options.quant_report.empty())
+    packing.beside = formats::find_format(kNextFormat);
   const auto written = artifact::write_artifact(contents, **store, **file, packing);
   if (!written.ok())
     return written.status();
@@ -263,7 +265,8 @@ absl::Status compile_model(const CompileOptions &options) {
     for (const std::string &note : written->notes)
       progress.say(absl::StrCat("note: ", note));
   if (!options.quant_report.empty())
-    if (absl::Status status = write_quant_report(options.quant_report, planned, written->errors);
+    if (absl::Status status = write_quant_report(options.quant_report, planned, written->errors,
+                                                 written->errors_beside);
         !status.ok())
       return status;
   if (options.timing)

@@ -1,6 +1,7 @@
 #include "passes/analysis/Buffers.h"
 
 #include "ir/formats/Packing.h"
+#include "passes/analysis/PanelBytes.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -50,10 +51,7 @@ int64_t packedBytes(PackedOp packed) {
   if (packed.getPacking() == "rows")
     return count(shape) * 4;
   // The schedule phase's verifier has checked that it is the format's packing, of a matrix.
-  auto packing = formats::parse_packing(packed.getPacking().str());
-  // Of each expert whole panels, as many as there are experts.
-  const int64_t experts = shape.size() == 3 ? shape[0] : 1;
-  return experts * packing->bytes(shape[shape.size() - 2], shape.back());
+  return panelBytes(packed.getType(), *formats::parse_packing(packed.getPacking().str()));
 }
 
 int64_t kvPartBytes(StateFormat format, int64_t dim) {

@@ -7,10 +7,14 @@ include "mlir/Pass/PassBase.td"
 def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
   let summary = "give every weight the format it is stored in";
   let description = [{
-    Weights of linears and embeddings (matrices) get the format that `quant` names; `keep` leaves them their own. Under an
-    int4 format, the embedding and the linear that computes the entry's result get int8 instead: an error there goes
-    straight into the probabilities, and there are few such weights. Everything else (norms, biases, convolutions, decays)
-    becomes f32.
+    Weights of linears and embeddings (matrices) get the format that `quant` names; `keep` leaves them their own. What
+    experts are chosen by becomes f32 unless it is kept as floats, and everything that is no matrix (norms, biases,
+    convolutions, decays) is f32.
+
+    Under an int4 format the whole model may take 0.1 bits a weight more than its blocks: what norms and the like leave of
+    that is room for matrices in int8. All of one shape get it or none, those first that are smallest: rounding moves what
+    a matrix computes by as much whatever its size. Tables (the embedding and the linear that computes the entry's result)
+    are int8 anyhow where they are a fifth of the model or more.
 
     A weight in a format that Quern does not know is an error that names the weight, the format and the formats there are.
   }];

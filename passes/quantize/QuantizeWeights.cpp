@@ -4,6 +4,7 @@
 #include "passes/analysis/Remarks.h"
 #include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
+#include "passes/quantize/RoomForInt8.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
@@ -17,7 +18,6 @@ namespace quern {
 namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-weights"};
 constexpr StringLiteral kPlain = "f32";
-constexpr StringLiteral kSensitive = "int8";
 
 bool isInt4(StringRef format) { return format.starts_with("int4"); }
 
@@ -71,15 +71,26 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
       return signalPassFailure();
     }
     target = choice->keep() ? "" : choice->format->name();
+    Reads reads;
+    bool ok = true;
     for (func::FuncOp entry : entriesOf(getOperation()))
-      if (failed(assign(entry)))
-        return signalPassFailure();
+      ok &= succeeded(collect(entry, reads));
+    if (!ok)
+      return signalPassFailure();
+    if (isInt4(target)) {
+      SmallVector<StoredWeight *> weights;
+      for (auto &[read, weight] : reads)
+        weights.push_back(&weight);
+      useRoom(weights, *choice->format);
+    }
+    for (const auto &[read, weight] : reads)
+      convert(read.first, read.second, weight.format);
   }
 
-  LogicalResult assign(func::FuncOp entry) {
-    // A matrix that several regions read has one format: the most careful that any of them asks
-    // for.
-    llvm::MapVector<std::pair<Value, WeightRole>, std::string> wanted;
+  using Reads = llvm::MapVector<std::pair<Value, WeightRole>, StoredWeight>;
+
+  /// What is read, once for each way to read it, and its format but for what there is room for.
+  LogicalResult collect(func::FuncOp entry, Reads &reads) {
     DenseSet<Value> checked;
     bool ok = true;
     for (auto fused : entry.getOps<FusedOp>())
@@ -90,16 +101,17 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
         if (checked.insert(input).second)
           ok &= succeeded(checkKnown(input, type, fused)); // all that is wrong in one go
         WeightRole role = roleOfInput(fused, index);
+        const bool matrix = role == WeightRole::matrix;
+        const bool table = matrix && (!fused.anchorFacts().matrix.summed || computesResult(fused));
         std::string format = formatFor(fused, role, type);
-        auto [found, fresh] = wanted.insert({{input, role}, format});
-        if (!fresh && isInt4(found->second))
-          found->second = format;
+        auto [found, fresh] = reads.insert({{input, role}, {type, format, matrix, table}});
+        // A matrix that several regions read has one format: the most careful that any of them
+        // asks for.
+        found->second.table |= table;
+        if (!fresh && isInt4(found->second.format))
+          found->second.format = format;
       }
-    if (!ok)
-      return failure();
-    for (auto &[read, format] : wanted)
-      convert(read.first, read.second, format);
-    return success();
+    return success(ok);
   }
 
   LogicalResult checkKnown(Value weight, WeightType type, FusedOp fused) {
@@ -141,10 +153,7 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
     // A router of integers would multiply integers: one that is kept keeps its values, as floats.
     if (summed && (!target.empty() || (stored && !stored->is_float())) && computesChoice(fused))
       return kPlain.str();
-    if (target.empty())
-      return type.getFormat().str();
-    const bool sensitive = !summed || computesResult(fused);
-    return sensitive && isInt4(target) ? kSensitive.str() : target;
+    return target.empty() ? type.getFormat().str() : target;
   }
 
   /// Every region that reads `weight` in that role reads it in `format` from here on.

@@ -525,7 +525,7 @@ TEST_F(Driver, CodeFromTheCacheIsTheSame) {
 TEST_F(Driver, EmitDirHasEveryStep) {
   const Result compiled =
       done("quern", compile({"--emit-dir", folder_.path("steps"), "--timing", "--remarks",
-                             "--quant-report", folder_.path("report.json")}));
+                             "--quant-report", folder_.path("report.json"), "--quant", "int4"}));
   EXPECT_THAT(compiled.err, HasSubstr("merged 3 linears of one input"));
   const std::string names = [&] {
     std::string all;
@@ -539,6 +539,21 @@ TEST_F(Driver, EmitDirHasEveryStep) {
     EXPECT_THAT(names, HasSubstr(name));
   const auto report = nlohmann::json::parse(folder_.read("report.json"));
   EXPECT_FALSE(report["weights"].empty());
+  double bytes = 0, elements = 0;
+  for (const auto &weight : report["weights"]) {
+    bytes += weight["bytes"].get<double>();
+    elements += 8 * weight["bytes"].get<double>() / weight["bits_per_weight"].get<double>();
+    // What int8 would be, of what has less: twice the bytes, but for scales, and a tenth of the
+    // error.
+    ASSERT_EQ(weight.contains("int8"), weight["format"] == "int4") << weight;
+    if (weight.contains("int8")) {
+      EXPECT_GT(weight["int8"]["bytes"], weight["bytes"].get<double>() * 1.5) << weight;
+      EXPECT_GT(weight["int8"]["relative_error"], 0) << weight;
+      EXPECT_LT(weight["int8"]["relative_error"], weight["relative_error"].get<double>() / 10)
+          << weight;
+    }
+  }
+  EXPECT_NEAR(report["bits_per_weight"], 8 * bytes / elements, 1e-6);
 }
 
 // Tests that code for tiles is made on any machine, alone or among all variants, and that where it

@@ -1,0 +1,36 @@
+// Which matrices of a model in int4 keep eight bits: as many as there is room for, those first that
+// gain most for their bytes. Decided by shapes and by who reads a matrix, so that a plan of the
+// config alone is exact; docs/decisions/0023 has the measurements.
+#ifndef QUERN_PASSES_QUANTIZE_ROOMFORINT8_H
+#define QUERN_PASSES_QUANTIZE_ROOMFORINT8_H
+
+#include "ir/formats/Format.h"
+#include "ir/quern/QuernDialect.h"
+
+#include <string>
+
+namespace quern {
+
+inline constexpr llvm::StringLiteral kInt8 = "int8";
+
+/// A weight, and what it will be stored as.
+struct StoredWeight {
+  WeightType type;
+  std::string format;
+  bool matrix = false; ///< packed in panels
+  bool table = false;  ///< a token's row is looked up in it, or it computes the model's result
+};
+
+/// What the whole model may take beyond the bits of its format, in bits a weight: 4.6 of int4.
+inline constexpr double kRoom = 0.1;
+
+/// Tables that are this share of a model's weights, or more, are int8 whatever room there is.
+inline constexpr double kLargeTables = 0.2;
+
+/// Gives int8 to some of those that are in `format`, all of a shape or none. The same for the same
+/// weights in the same order.
+void useRoom(llvm::MutableArrayRef<StoredWeight *> weights, const formats::Format &format);
+
+} // namespace quern
+
+#endif // QUERN_PASSES_QUANTIZE_ROOMFORINT8_H
