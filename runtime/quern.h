@@ -54,8 +54,9 @@ QUERN_API const char *quern_version(void); /* "0.1.0 (commit 0123456789ab)" */
 typedef struct QuernModel QuernModel;
 
 typedef struct QuernOptions {
-  size_t size;          /* sizeof(QuernOptions) */
-  const char *device;   /* NULL: "cpu"; or "cuda", "cuda:1", ... */
+  size_t size; /* sizeof(QuernOptions) */
+  const char
+      *device; /* NULL: "cpu"; "cuda" (the first GPU), "cuda:1" ..., "ptx" (an interpreter) */
   const char *variant;  /* NULL: the best that runs here */
   uint64_t ctx;         /* positions a slot holds; 0: the artifact's */
   uint64_t slots;       /* sequences alive at once; 0: 1 */

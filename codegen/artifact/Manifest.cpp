@@ -293,7 +293,8 @@ private:
                                   fbb_.CreateVector(type.getShape().vec()),
                                   static_cast<uint32_t>(state.getGroup().value_or(0)),
                                   state.getOffset().value_or(0),
-                                  static_cast<uint64_t>(stateBytes(type))));
+                                  static_cast<uint64_t>(stateBytes(type)),
+                                  fbb_.CreateString(stringifyStateFormat(type.getFormat()).str())));
     }
     return fbb_.CreateVector(table);
   }

@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/CudaCodegen.h"
 #include "codegen/cuda/Nvrtc.h"
+#include "runtime/abi/Variants.h"
 #include "runtime/device/cuda/Driver.h"
 #include "runtime/device/cuda/Gpu.h"
 
@@ -16,10 +17,18 @@ namespace quern::cuda {
 // on SmolLM2.
 static constexpr uint64_t kBytesAKernel = 167 << 10;
 
+static std::vector<std::string> spellings_of(std::string_view variant) {
+  std::vector<std::string> spellings;
+  for (const VariantSpelling &known : kVariantSpellings)
+    if (known.name == variant)
+      spellings.emplace_back(known.spelling);
+  return spellings;
+}
+
 std::span<const codegen::VariantInfo> CudaTarget::variants() const {
   static const std::vector<codegen::VariantInfo> all = {
-      {"sm_80", {"sm_80"}, {"a100"}, kBytesAKernel},
-      {"sm_90a", {"sm_90a"}, {"h100", "sm_90"}, kBytesAKernel}};
+      {"sm_80", {"sm_80"}, spellings_of("sm_80"), kBytesAKernel},
+      {"sm_90a", {"sm_90a"}, spellings_of("sm_90a"), kBytesAKernel}};
   return all;
 }
 

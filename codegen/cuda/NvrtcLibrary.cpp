@@ -27,8 +27,9 @@ constexpr const char *kNames[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.
 
 constexpr const char *kHint =
     "\nhint: install NVIDIA's runtime compiler, 12.4 or newer: PyPI's nvidia-cuda-nvrtc "
-    "(scripts/get-nvrtc does that), Debian's libnvrtc12 (non-free), or the CUDA toolkit, each with "
-    "its libnvrtc-builtins; QUERN_NVRTC names a libnvrtc.so, or its folder, that lies elsewhere";
+    "(scripts/get-nvrtc does that), the CUDA toolkit, or Debian 13's libnvrtc12 (non-free; Debian "
+    "12's libnvrtc11.2 is too old), each with its libnvrtc-builtins; QUERN_NVRTC names a "
+    "libnvrtc.so, or its folder, that lies elsewhere";
 
 std::string from_environment(const char *name) {
   const char *value = std::getenv(name);

@@ -193,6 +193,20 @@ std::string summary(const CompileOptions &options, const artifact::PlannedSizes 
                          session::human_bytes(sizes.weights), variants, seconds);
 }
 
+// What of --kv auto is another target's wish: the CPU alone would keep floats beside bf16 weights.
+std::string kv_note(const CompileOptions &options, mlir::ModuleOp planned) {
+  if (options.model_flags.pipeline.kv != "auto" || options.targets.size() < 2)
+    return "";
+  for (auto state : planned.getOps<DeclareStateOp>()) {
+    const auto type = mlir::cast<StateType>(state.getType());
+    if (type.getKind() == StateKind::kv && type.getFormat() == StateFormat::bf16)
+      return "kv state is bf16 on every target, as cuda has it beside bf16 weights; for the CPU "
+             "alone "
+             "it would be f32 (--kv f32)";
+  }
+  return "";
+}
+
 } // namespace
 
 absl::Status compile_model(const CompileOptions &options) {
@@ -218,6 +232,8 @@ absl::Status compile_model(const CompileOptions &options) {
   if (absl::Status status = artifact::check_agreement(modules); !status.ok())
     return status;
   mlir::ModuleOp planned = modules.front();
+  if (const std::string note = kv_note(options, planned); !options.quiet && !note.empty())
+    progress.say(absl::StrCat("note: ", note));
   const auto sizes = artifact::planned_sizes(planned);
   if (!sizes.ok())
     return sizes.status();

@@ -74,7 +74,11 @@ std::vector<cli::Flag> ModelFlags::flags() {
   return {
       {"--quant", "F", "keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
        &pipeline.quant},
-      {"--kv", "F", "kv state: f32, f16, bf16, int8, auto (f16 beside integers)", &pipeline.kv},
+      {"--kv", "F",
+       "kv state: f32, f16, bf16, int8, auto (f16 beside integers; beside bf16 weights f32, or "
+       "bf16 "
+       "with --target cuda)",
+       &pipeline.kv},
       {"-c, --context", "N", "longest sequence (default: the model's)", &context},
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},

@@ -2,6 +2,10 @@
 #include "compiler/driver/DeviceCode.h"
 #include "compiler/driver/Inspection.h"
 
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
@@ -95,6 +99,42 @@ void print_proof(const artifact::Artifact &artifact) {
     print("", "note: " + std::string(text(note)));
 }
 
+// A label without the numbers of layers: "model.layers.*.mlp".
+std::string of_any_layer(std::string_view label) {
+  std::vector<std::string> parts =
+      absl::StrSplit(absl::string_view(label.data(), label.size()), '.');
+  for (std::string &part : parts)
+    if (!part.empty() && part.find_first_not_of("0123456789") == part.npos)
+      part = "*";
+  return absl::StrJoin(parts, ".");
+}
+
+// A kernel's dispatches in a bucket, those of all layers in one line: the bytes of each, and how
+// many they are.
+void print_dispatches(const artifact::Bucket &bucket, uint32_t kernel) {
+  struct Group {
+    std::string label, of_any;
+    uint64_t bytes, count;
+  };
+  std::vector<Group> groups;
+  for (const artifact::Dispatch *dispatch : items(bucket.dispatches())) {
+    if (dispatch->kernel() != kernel)
+      continue;
+    const uint64_t bytes = dispatch->weight_bytes() + dispatch->row_weight_bytes();
+    const std::string of_any = of_any_layer(text(dispatch->label()));
+    const auto like = std::ranges::find_if(
+        groups, [&](const Group &group) { return group.bytes == bytes && group.of_any == of_any; });
+    if (like == groups.end())
+      groups.push_back({std::string(text(dispatch->label())), of_any, bytes, 1});
+    else
+      ++like->count;
+  }
+  for (const Group &group : groups)
+    std::printf("  %-10s %14" PRIu64 " %4" PRIu64 " x  %s\n",
+                std::string(text(bucket.name())).c_str(), group.bytes, group.count,
+                (group.count == 1 ? group.label : group.of_any).c_str());
+}
+
 void print_kernels(const artifact::Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
   const std::vector<DeviceFunction> functions = device_functions(artifact);
@@ -109,11 +149,7 @@ void print_kernels(const artifact::Artifact &artifact) {
                 std::string(text(kernel->anchor())).c_str());
     for (const artifact::Entry *entry : items(manifest.entries()))
       for (const artifact::Bucket *bucket : items(entry->buckets()))
-        for (const artifact::Dispatch *dispatch : items(bucket->dispatches()))
-          if (dispatch->kernel() == k)
-            std::printf("  %-10s %14" PRIu64 "  %s\n", std::string(text(bucket->name())).c_str(),
-                        dispatch->weight_bytes() + dispatch->row_weight_bytes(),
-                        std::string(text(dispatch->label())).c_str());
+        print_dispatches(*bucket, k);
     for (const DeviceFunction &function : functions)
       if (function.kernel == k)
         print_function(function);

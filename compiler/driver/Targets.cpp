@@ -1,5 +1,6 @@
 #include "compiler/driver/Targets.h"
 
+#include "runtime/abi/Variants.h"
 #include "runtime/cli/Report.h"
 
 #include <absl/strings/str_cat.h>
@@ -15,7 +16,7 @@ namespace {
 using codegen::targets;
 using codegen::VariantInfo;
 
-constexpr std::string_view kNative = "native";
+constexpr std::string_view kNative = kNativeVariant;
 
 std::vector<std::string> names_in(const std::string &list) {
   return list.empty() ? std::vector<std::string>() : absl::StrSplit(list, ',');
@@ -120,6 +121,26 @@ absl::Status TargetFlags::check() const {
   return absl::OkStatus();
 }
 
+std::string TargetFlags::others_by_name(std::string_view without) const {
+  std::vector<std::string> others, all;
+  for (const std::string &name : names()) {
+    const codegen::Target &target = *codegen::find_target(name);
+    if (name != without) {
+      const auto native = target.native();
+      if (!native.ok())
+        return "";
+      others.push_back(*native);
+      continue;
+    }
+    for (const VariantInfo &variant : target.variants())
+      all.push_back(variant.name);
+  }
+  if (others.empty())
+    return "";
+  return absl::StrCat("; --variant ", absl::StrJoin(others, ","), ",", absl::StrJoin(all, ","),
+                      " is native of the others and all of ", std::string(without));
+}
+
 std::vector<absl::Status> TargetFlags::refused() const {
   std::vector<absl::Status> refused;
   for (const std::string &name : names()) {
@@ -130,7 +151,8 @@ std::vector<absl::Status> TargetFlags::refused() const {
     for (const std::string &wanted : names_in(variant))
       if (const auto native = asked.native(); wanted == kNative && !native.ok())
         refused.push_back(absl::Status(
-            native.status().code(), absl::StrCat("--variant native: ", native.status().message())));
+            native.status().code(),
+            absl::StrCat("--variant native: ", native.status().message(), others_by_name(name))));
   }
   return refused;
 }

@@ -36,6 +36,10 @@ struct TargetFlags {
   absl::StatusOr<std::vector<ChosenTarget>> chosen() const;
   /// The names of what is asked for.
   std::vector<std::string> names() const;
+
+private:
+  /// How to name what `native` is of the other targets where `without` has none, as part of a hint.
+  std::string others_by_name(std::string_view without) const;
 };
 
 } // namespace quern::driver

@@ -27,6 +27,15 @@ inline constexpr std::array<std::string_view, 8> kV3Features = {"avx2", "fma",  
 inline constexpr std::array<CpuVariant, 3> kCpuVariants = {
     {{"amx", kAmxFeatures}, {"x86-64-v4", kV4Features}, {"x86-64-v3", kV3Features}}};
 
+/// Other names that flags take for a variant: of GPUs that it is for.
+struct VariantSpelling {
+  std::string_view spelling, name;
+};
+inline constexpr std::array<VariantSpelling, 3> kVariantSpellings = {
+    {{"a100", "sm_80"}, {"h100", "sm_90a"}, {"sm_90", "sm_90a"}}};
+/// What `--variant native` stands for: the best that runs on this machine.
+inline constexpr std::string_view kNativeVariant = "native";
+
 /// Which GPUs each runs on: why_not of runtime/device/cuda/Gpu.h.
 inline constexpr std::array<std::string_view, 2> kCudaVariants = {"sm_90a", "sm_80"};
 

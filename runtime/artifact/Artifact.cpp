@@ -237,11 +237,4 @@ const Entry *Artifact::entry(std::string_view name) const {
   return nullptr;
 }
 
-uint64_t Artifact::identity() const {
-  // The manifest holds the checksum of the weights and of all else.
-  FileHeader header;
-  std::memcpy(&header, data_, sizeof header);
-  return header.manifest_checksum;
-}
-
 } // namespace quern::artifact

@@ -93,7 +93,9 @@ public:
   /// The entry of that name; null if there is none.
   const Entry *entry(std::string_view name) const;
 
-  /// Names the model and its weights: states saved with one artifact load only into the same.
+  /// Names what a sequence's state means: the model as it was read, its weights and their formats,
+  /// and the states with theirs. A state that one artifact saved loads into those of the same
+  /// identity alone, whatever code they have and whatever context and step they were compiled for.
   uint64_t identity() const;
 
 private:

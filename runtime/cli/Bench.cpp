@@ -93,7 +93,6 @@ nlohmann::ordered_json to_json(const BenchRow &row, session::Engine &engine, int
                                  {"batch", row.test.batch},
                                  {"threads", threads},
                                  {"device", std::string(engine.device().name())},
-                                 {"device", std::string(engine.device().name())},
                                  {"variant", engine.variant()},
                                  {"tokens_per_s", row.tokens_per_s},
                                  {"stddev", row.stddev},
@@ -149,38 +148,61 @@ void print_kernels(const BenchRow &row) {
       100 * row.host_seconds / row.seconds, row.test.name().c_str(), 100 * sum / row.seconds);
 }
 
-// What the interpreter counted: a launch's share of each number.
-void print_counters(const std::string &gpu, const nlohmann::ordered_json &kernels) {
-  std::printf("\n| kernel | launches | blocks | DRAM KB | sectors / ideal | bank conflicts | "
-              "instructions | lanes | estimate us (%s) | bound by |\n"
-              "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
-              gpu.c_str());
-  double all = 0;
-  for (const auto &kernel : kernels) {
+// What the interpreter counted in the measured repetitions, and what it estimates of one.
+struct Counted {
+  nlohmann::ordered_json kernels; // null: nothing was counted
+  double seconds = 0;             // estimated, of a repetition
+};
+
+absl::StatusOr<Counted> read_counters(const std::string &gpu, double repetitions) {
+  const auto text = device::cuda::interpreted_counters(gpu);
+  if (!text.ok())
+    return text.status();
+  Counted counted{nlohmann::ordered_json::parse(*text)};
+  for (const auto &kernel : counted.kernels)
+    counted.seconds += kernel.at("launches").get<double>() / repetitions *
+                       kernel.at("estimate").at("seconds").get<double>();
+  return counted;
+}
+
+// Launches are those of a step of the device, on average; what follows them, of one launch.
+void print_counters(const BenchOptions &options, const BenchRow &row, const Counted &counted) {
+  std::printf(
+      "\n| kernel | launches a step | blocks | DRAM KB | sectors / ideal | bank conflicts | "
+      "instructions | lanes | estimate us (%s) | bound by |\n"
+      "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+      options.model_of.c_str());
+  const double steps = row.steps * static_cast<double>(options.repetitions);
+  for (const auto &kernel : counted.kernels) {
     const auto number = [&](const char *key) { return kernel.at(key).get<double>(); };
     const double launches = number("launches");
     const auto &estimate = kernel.at("estimate");
-    const double us = estimate.at("us").get<double>();
-    all += launches * us;
     std::printf(
         "%s\n",
-        absl::StrFormat("| %s | %.0f | %.0f | %.1f | %.2f | %.0f-way | %.0f | %.1f | %.2f | %s |",
-                        kernel.at("kernel").get<std::string>(), launches, number("blocks"),
-                        (number("distinct_load_bytes") + number("distinct_store_bytes")) /
-                            launches / 1e3,
-                        number("sectors") / std::max(1.0, number("ideal_sectors")),
-                        number("worst_conflict"), number("warp_instructions") / launches,
-                        number("active_lanes"), us, estimate.at("bound").get<std::string>())
+        absl::StrFormat(
+            "| %s | %.4g | %.0f | %.1f | %.2f | %.0f-way | %.0f | %.1f | %.2f | %s |",
+            kernel.at("kernel").get<std::string>(), launches / steps, number("blocks"),
+            (number("distinct_load_bytes") + number("distinct_store_bytes")) / launches / 1e3,
+            number("sectors") / std::max(1.0, number("ideal_sectors")), number("worst_conflict"),
+            number("warp_instructions") / launches, number("active_lanes"),
+            1e6 * estimate.at("seconds").get<double>(), estimate.at("bound").get<std::string>())
             .c_str());
   }
-  std::printf("| all, estimated and not measured | | | | | | | | %.1f | |\n\n", all);
+  std::printf("| a step of %s, estimated and not measured: %.1f t/s | | | | | | | | %.2f | |\n\n",
+              row.test.name().c_str(), row.tokens() / counted.seconds,
+              1e6 * counted.seconds / row.steps);
 }
 
 void print_row(const BenchOptions &options, bool first, const BenchRow &row,
-               session::Engine &engine, int threads, const nlohmann::ordered_json &counters) {
+               session::Engine &engine, int threads, const Counted &counted) {
   nlohmann::ordered_json json = to_json(row, engine, threads);
-  if (!counters.is_null())
-    json["counters"] = {{"model_of", options.model_of}, {"kernels", counters}};
+  if (!counted.kernels.is_null())
+    json["counters"] = {{"model_of", options.model_of},
+                        {"repetitions", options.repetitions},
+                        {"steps_of_repetition", row.steps},
+                        {"estimated_seconds_of_repetition", counted.seconds},
+                        {"estimated_tokens_per_s", row.tokens() / counted.seconds},
+                        {"kernels", counted.kernels}};
   if (options.output == "json") {
     print_json(json);
   } else if (options.output == "csv") {
@@ -194,9 +216,11 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
       std::printf("%s\n", header.c_str());
     std::printf("%s\n", line.c_str());
   } else {
-    if (first || options.ops)
-      std::printf("| model | size | variant | threads | batch | test | t/s | MBU | MFU |\n"
-                  "|---|--:|---|--:|--:|--:|--:|--:|--:|\n");
+    const bool interpreted = engine.device().name() == "ptx";
+    if (first || options.ops || !counted.kernels.is_null())
+      std::printf("| model | size | variant | threads | batch | test | %s | MBU | MFU |\n"
+                  "|---|--:|---|--:|--:|--:|--:|--:|--:|\n",
+                  interpreted ? "t/s by the interpreter's clock" : "t/s");
     const std::string test = name_at_depth(row.test);
     std::printf("%s\n",
                 absl::StrFormat("| %s %s | %s | %s | %d | %d | %s | %.2f ± %.2f | %s | %s |",
@@ -209,8 +233,8 @@ void print_row(const BenchOptions &options, bool first, const BenchRow &row,
                     .c_str());
     if (!row.kernels.empty())
       print_kernels(row);
-    if (!counters.is_null())
-      print_counters(options.model_of, counters);
+    if (!counted.kernels.is_null())
+      print_counters(options, row, counted);
   }
 }
 
@@ -225,8 +249,8 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
   }
   engine_options.slots = std::max(engine_options.slots, engine_options.needed_slots);
   if (!options.model_of.empty()) {
-    // A device of that kind and size, where nothing else is asked for.
-    setenv("QUERN_PTX_DEVICE", options.model_of.c_str(), /*overwrite=*/0);
+    // A device of that kind, and of its size where no other is asked for.
+    setenv("QUERN_PTX_DEVICE", options.model_of.c_str(), /*overwrite=*/1);
     setenv("QUERN_PTX_SMS", options.model_of == "a100" ? "108" : "132", /*overwrite=*/0);
     if (absl::Status status = device::cuda::count_interpreted(); !status.ok())
       return status;
@@ -243,20 +267,18 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
   bool first = true;
   std::string read_probes;
   for (const BenchTest &test : tests) {
-    if (!options.model_of.empty())
-      if (absl::Status status = device::cuda::count_interpreted(); !status.ok())
-        return status;
-    auto row = run_bench(**engine, test, options.repetitions, bounds, options.ops);
+    // From the measured repetitions on: what goes before may be launched otherwise.
+    auto row = run_bench(**engine, test, options.repetitions, bounds, options.ops, [&] {
+      return options.model_of.empty() ? absl::OkStatus() : device::cuda::count_interpreted();
+    });
     if (!row.ok())
       return row.status();
-    nlohmann::ordered_json counters;
-    if (!options.model_of.empty()) {
-      auto counted = device::cuda::interpreted_counters(options.model_of);
-      if (!counted.ok())
-        return counted.status();
-      counters = nlohmann::ordered_json::parse(*counted);
-    }
-    print_row(options, first, *row, **engine, device.threads(), counters);
+    absl::StatusOr<Counted> counted = Counted();
+    if (!options.model_of.empty())
+      counted = read_counters(options.model_of, static_cast<double>(options.repetitions));
+    if (!counted.ok())
+      return counted.status();
+    print_row(options, first, *row, **engine, device.threads(), *counted);
     if (absl::Status status = flush_output(); !status.ok())
       return status;
     if (row->bounds.read_bytes_per_s > 0)

@@ -198,7 +198,8 @@ std::vector<KernelRow> kernel_rows(session::Engine &engine, const session::StepT
 std::string BenchTest::name() const { return absl::StrCat(prefill ? "pp" : "tg", tokens); }
 
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, Bounds bounds, bool kernels) {
+                                   uint64_t repetitions, Bounds bounds, bool kernels,
+                                   const std::function<absl::Status()> &begin) {
   Bench bench(engine, test);
   const Bench::Total total = bench.total();
   const auto tokens = static_cast<double>(test.tokens * test.batch);
@@ -212,6 +213,8 @@ absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &tes
     return status;
   if (auto warm = bench.repeat(); !warm.ok())
     return warm.status();
+  if (absl::Status status = begin(); !status.ok())
+    return status;
   double sum = 0, squares = 0, first = 0, seconds = 0;
   session::StepTimes times;
   if (kernels)
@@ -236,6 +239,7 @@ absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &tes
   row.stddev = repetitions > 1 ? std::sqrt(std::max(0.0, (squares - sum * sum / n) / (n - 1))) : 0;
   row.first_token_seconds = first / n;
   row.seconds = seconds / n;
+  row.steps = total.steps;
   row.bounds = bounds;
   row.bytes_per_token = bytes / tokens;
   if (kernels) {

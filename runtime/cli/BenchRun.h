@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,16 +51,22 @@ struct BenchRow {
   double mfu = 0;                 ///< tokens/s * operations a token, of the arithmetic peak
   double first_token_seconds = 0; ///< prefill: of the whole prompt; decode: of the first step
   double seconds = 0;             ///< a repetition, mean
+  double steps = 0;               ///< of the device, in a repetition
   Bounds bounds;
   std::vector<KernelRow> kernels; ///< in the order in which they first run; where asked for
   double host_seconds = 0; ///< of a repetition, before the first kernels of its steps; likewise
+
+  /// Of a repetition, all sequences together.
+  double tokens() const { return static_cast<double>(test.tokens * test.batch); }
 };
 
-/// One unmeasured repetition, then `repetitions` measured ones. The engine must have room: `batch`
-/// slots, twice as many if depth is not 0, of depth + tokens positions. Of the bounds all but
-/// reading are given, which is probed here. `kernels`: their times too.
+/// One unmeasured repetition, then `repetitions` measured ones, before which `begin` is called. The
+/// engine must have room: `batch` slots, twice as many if depth is not 0, of depth + tokens
+/// positions. Of the bounds all but reading are given, which is probed here. `kernels`: their times
+/// too.
 absl::StatusOr<BenchRow> run_bench(session::Engine &engine, const BenchTest &test,
-                                   uint64_t repetitions, Bounds bounds, bool kernels);
+                                   uint64_t repetitions, Bounds bounds, bool kernels,
+                                   const std::function<absl::Status()> &begin);
 
 } // namespace quern::cli
 

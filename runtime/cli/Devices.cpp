@@ -199,6 +199,12 @@ int devices(Args args) {
               device::cpu_model().c_str(), device::usable_cores(), device::usable_cpus(),
               absl::StrJoin(features, " ").c_str());
   print_variants(variants.cpu);
+  // Of an artifact: what has no line of its own would pass for what nobody looked at.
+  for (const auto &[target, has_none] :
+       {std::pair("cpu", variants.cpu.empty()), std::pair("cuda", variants.cuda.empty())})
+    if (has_none)
+      std::printf("%-9s %s has no code for it; quern compile --target cpu,cuda makes both\n",
+                  target, model.c_str());
   if (!none.empty())
     std::printf("cuda      %s\n", none.c_str());
   for (const device::cuda::SilentGpu &gpu : silent)

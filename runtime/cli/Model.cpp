@@ -46,7 +46,14 @@ absl::Status ModelOptions::check() const {
   if (slots == 0 || slots > session::kMaxSlots)
     return absl::InvalidArgumentError(absl::StrCat("--slots takes 1 to ", session::kMaxSlots,
                                                    ", not ", slots, "\nhint: --slots 1"));
-  return device::check_device(device);
+  if (absl::Status status = device::check_device(device); !status.ok())
+    return status;
+  if (device == "null")
+    say("note: device null computes nothing, and its numbers are all 0; it is there for tests");
+  else if (threads != 0 && device::target_of_device(device) != "cpu")
+    say(absl::StrCat("note: -t ", threads, " is of the CPU's threads, and device ", device,
+                     " has none"));
+  return absl::OkStatus();
 }
 
 session::EngineOptions ModelOptions::engine() const {

@@ -1,7 +1,13 @@
+#include "runtime/abi/Variants.h"
 #include "runtime/cli/Verbs.h"
 #include "runtime/version/Version.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace quern::cli {
 namespace {
@@ -21,9 +27,15 @@ constexpr Verb kVerbs[] = {
 } // namespace
 
 Program quern_run() {
+  std::vector<std::string> cpu, cuda; // the least first, as the compiler lists them
+  for (const CpuVariant &variant : kCpuVariants)
+    cpu.insert(cpu.begin(), std::string(variant.name));
+  for (const std::string_view variant : kCudaVariants)
+    cuda.insert(cuda.begin(), std::string(variant));
   return {"quern-run", "Runs compiled models (.quern files).", kVerbs,
           absl::StrCat("quern-run ", std::string(version()), " (commit ", std::string(commit()),
-                       "), LLVM: none linked, targets: cpu")};
+                       "), LLVM: none linked, targets: cpu (", absl::StrJoin(cpu, ", "),
+                       "), cuda (", absl::StrJoin(cuda, ", "), ")")};
 }
 
 } // namespace quern::cli

@@ -9,6 +9,7 @@
 #include "runtime/cli/Verbs.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
@@ -128,9 +129,9 @@ std::string describe(const RunOptions &options, const Reused &reused, size_t pro
                             : absl::StrCat("prefix cache: a miss", why);
 }
 
-void report(const RunOptions &options, const session::Engine &engine,
-            const std::vector<int32_t> &prompt, const Reused &reused, const Generated &answer,
-            const std::string &text, const nlohmann::ordered_json &logprobs) {
+void report(const RunOptions &options, session::Engine &engine, const std::vector<int32_t> &prompt,
+            const Reused &reused, const Generated &answer, const std::string &text,
+            const nlohmann::ordered_json &logprobs) {
   const double prefill_rate =
       static_cast<double>(prompt.size() - reused.tokens) / answer.prefill_seconds;
   if (options.json) {
@@ -142,6 +143,7 @@ void report(const RunOptions &options, const session::Engine &engine,
                                    {"decode_tokens_per_s", answer.decode_tokens_per_s()},
                                    {"time_to_first_token_s", answer.first_token_seconds},
                                    {"seed", options.sampling.options.seed},
+                                   {"device", std::string(engine.device().name())},
                                    {"variant", engine.variant()},
                                    {"memory", to_json(engine.memory())}};
     if (options.logprobs)
@@ -157,21 +159,26 @@ void report(const RunOptions &options, const session::Engine &engine,
   if (const std::string line = describe(options, reused, prompt.size()); !line.empty())
     say(line);
   std::fflush(stdout);
-  std::fprintf(
-      stderr,
-      "%zu prompt tokens at %.1f tokens/s, %zu tokens at %.1f tokens/s, first after %.3f s; "
-      "%s, %s\n",
-      prompt.size() - reused.tokens, prefill_rate, answer.tokens.size(),
-      answer.decode_tokens_per_s(), answer.first_token_seconds, engine.variant().c_str(),
-      session::human_bytes(engine.memory().total).c_str());
+  const auto count = [](size_t tokens, const char *what) {
+    return absl::StrCat(tokens, what, tokens == 1 ? "token" : "tokens");
+  };
+  // The first token comes of the prompt: one alone says nothing of decoding.
+  std::fprintf(stderr, "%s at %.1f tokens/s, %s%s, first after %.3f s; %s, %s\n",
+               count(prompt.size() - reused.tokens, " prompt ").c_str(), prefill_rate,
+               count(answer.tokens.size(), " ").c_str(),
+               answer.decode_steps == 0
+                   ? ""
+                   : absl::StrFormat(" at %.1f tokens/s", answer.decode_tokens_per_s()).c_str(),
+               answer.first_token_seconds, engine.variant().c_str(),
+               session::human_bytes(engine.memory().total).c_str());
 }
 
 // Brings the slot to what it has of the prompt, but for its last token.
 absl::StatusOr<Reused> reuse(const RunOptions &options, session::Engine &engine,
                              const std::optional<session::PrefixCache> &cache, session::SlotId slot,
-                             std::span<const int32_t> prompt) {
+                             std::span<const int32_t> prompt, bool continues) {
   Reused reused;
-  if (options.edit) {
+  if (options.edit || continues) {
     reused.shared = session::shared_prefix(engine.tokens(slot), prompt);
     auto kept = engine.rewind_to_shared(slot, prompt);
     if (!kept.ok())
@@ -233,13 +240,17 @@ absl::Status run_prompt(RunOptions &options) {
       return ids.status();
     prompt = *std::move(ids);
   }
+  // No text behind a saved one: it goes on from its own last token.
+  const bool continues = prompt.empty() && !options.load_state.empty() && !options.edit;
+  if (continues)
+    prompt.assign((*engine)->tokens(*slot).begin(), (*engine)->tokens(*slot).end());
   if (prompt.empty())
     return absl::InvalidArgumentError("the prompt has no tokens\nhint: -p TEXT or --tokens 1,2,3");
   auto sampler = options.sampling.make_sampler((*engine)->vocab(), tokenizer.get());
   if (!sampler.ok())
     return sampler.status();
 
-  const auto reused = reuse(options, **engine, cache, *slot, prompt);
+  const auto reused = reuse(options, **engine, cache, *slot, prompt, continues);
   if (!reused.ok())
     return reused.status();
   absl::Status cached;

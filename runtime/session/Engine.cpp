@@ -1,5 +1,6 @@
 #include "runtime/session/Engine.h"
 
+#include "runtime/abi/Variants.h"
 #include "runtime/session/Sampler.h"
 #include "runtime/session/StateFile.h"
 
@@ -16,10 +17,27 @@ namespace {
 using artifact::items;
 using artifact::text;
 
+// The name that a spelling of --variant stands for; "" for the best that runs here.
+std::string variant_called(const std::string &wanted) {
+  if (wanted == kNativeVariant)
+    return "";
+  for (const VariantSpelling &known : kVariantSpellings)
+    if (known.spelling == wanted)
+      return std::string(known.name);
+  return wanted;
+}
+
 // The variant asked for, or the best that runs here. Whether one asked for runs is for load to say.
 absl::StatusOr<std::string> choose_variant(const device::Device &device,
                                            const artifact::Artifact &artifact,
-                                           const std::string &wanted) {
+                                           const std::string &called) {
+  const std::string wanted = variant_called(called);
+  for (const artifact::Variant *variant : items(artifact.manifest().variants()))
+    if (text(variant->name()) == wanted && text(variant->target()) != device.target())
+      return absl::InvalidArgumentError(absl::StrCat(
+          "variant ", called, " is code for ", std::string(text(variant->target())),
+          ", which device ", std::string(device.name()), " does not run\nhint: --device ",
+          std::string(text(variant->target())), ", or leave --variant out"));
   if (!wanted.empty())
     return wanted;
   std::string reasons;
@@ -33,20 +51,46 @@ absl::StatusOr<std::string> choose_variant(const device::Device &device,
                    std::string(device.name()), ": ", reasons, "\nhint: ", device.when_none_runs()));
 }
 
+bool has_code_for(const artifact::Artifact &artifact, std::string_view target) {
+  for (const artifact::Variant *variant : items(artifact.manifest().variants()))
+    if (text(variant->target()) == target)
+      return true;
+  return false;
+}
+
 // Whether the artifact has any code for the device, which need not be there to know that.
 absl::Status check_target(const artifact::Artifact &artifact, const std::string &device) {
-  const std::string_view target = device::target_of_device(device);
-  std::string others;
+  const std::string target(device::target_of_device(device));
+  if (has_code_for(artifact, target))
+    return absl::OkStatus();
+  std::string others, held;
   for (const artifact::Variant *variant : items(artifact.manifest().variants())) {
-    if (text(variant->target()) == target)
-      return absl::OkStatus();
     absl::StrAppend(&others, others.empty() ? "" : ", ", std::string(text(variant->name())));
+    if (held.empty())
+      held = std::string(text(variant->target()));
   }
-  const std::string wanted(target);
-  return absl::FailedPreconditionError(
-      absl::StrCat(artifact.path(), " has no code for ", wanted, ", which device ", device,
-                   " runs; it has code for ", others, "\nhint: compile the model with --target ",
-                   wanted, ", or use another --device"));
+  // Targets in the order in which the compiler names them.
+  const std::string both =
+      held < target ? absl::StrCat(held, ",", target) : absl::StrCat(target, ",", held);
+  return absl::FailedPreconditionError(absl::StrCat(
+      artifact.path(), " has no code for ", target, ", which device ", device,
+      " runs; it has code for ", others, "\nhint: ",
+      held.empty()
+          ? "compile it again"
+          : absl::StrCat("--device ", held, ", or compile the model with --target ", both)));
+}
+
+// What the device says, and that the CPU would do where the artifact has code for it.
+absl::Status or_the_cpu(const artifact::Artifact &artifact, const std::string &device,
+                        const absl::Status &status) {
+  constexpr std::string_view kCpu = "cpu";
+  if (device::target_of_device(device) == kCpu || !has_code_for(artifact, kCpu))
+    return status;
+  const std::string message(status.message());
+  return absl::Status(status.code(),
+                      absl::StrCat(message,
+                                   message.find("\nhint: ") == message.npos ? "\nhint: " : "; ",
+                                   "--device cpu runs it without"));
 }
 
 absl::Status not_alive(SlotId slot) {
@@ -76,11 +120,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
     return status;
   auto device = device::open_device(options.device, {.threads = options.threads});
   if (!device.ok())
-    return device.status();
+    return or_the_cpu(*engine->artifact_, options.device, device.status());
   engine->device_ = *std::move(device);
   auto variant = choose_variant(*engine->device_, *engine->artifact_, options.variant);
   if (!variant.ok())
-    return variant.status();
+    return absl::IsFailedPrecondition(variant.status())
+               ? or_the_cpu(*engine->artifact_, options.device, variant.status())
+               : variant.status();
   engine->variant_ = *std::move(variant);
 
   const auto checkpoints = engine->plan_memory(options);

@@ -130,7 +130,7 @@ public:
   /// Writes the slot's state to `path` (by a temporary name, then renamed).
   absl::Status save_state(SlotId slot, const std::string &path) const;
   /// A new slot with the state in `path`. Refuses (InvalidArgument, DataLoss) what is damaged, or
-  /// was saved with another artifact, or is longer than this engine's context.
+  /// was saved with another model or other formats, or is longer than this engine's context.
   absl::StatusOr<SlotId> load_state(const std::string &path);
 
   /// States of prompts in a folder, of at most that many bytes; runtime/session/PrefixCache.h.

@@ -6,6 +6,7 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <limits>
 
@@ -59,6 +60,7 @@ ModelSizes model_sizes(const artifact::Manifest &manifest, std::string_view targ
         sizes.arena = std::max<uint64_t>(sizes.arena, bucket->arena());
   sizes.slot_bytes = manifest.slot_bytes();
   sizes.max_tokens = manifest.max_tokens();
+  sizes.max_seqs = manifest.max_seqs();
   for (const artifact::KvGroup *group : artifact::items(manifest.kv_groups()))
     sizes.kv_groups.push_back({0, group->window(), group->page_bytes()});
   for (const artifact::State *state : artifact::items(manifest.states()))
@@ -166,6 +168,47 @@ uint64_t context_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots
   return fits * QUERN_KV_PAGE;
 }
 
+namespace {
+
+// The largest power of two below max_tokens of which a step's results leave room for the rest; 0:
+// there is none. What else would be smaller for shorter steps, the arena above all, is taken to be
+// as large.
+uint64_t step_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
+                        uint64_t budget) {
+  constexpr uint64_t kAlignments = 4096; // of results: what rounding adds to a share of them
+  if (sizes.max_tokens < 2)
+    return 0;
+  ModelSizes shorter = sizes;
+  for (uint64_t tokens = std::bit_floor(sizes.max_tokens - 1);
+       tokens != 0 && tokens >= sizes.max_seqs; tokens /= 2) {
+    shorter.staging.results = std::min(
+        sizes.staging.results,
+        saturating_add(saturating_multiply(sizes.staging.results / sizes.max_tokens + 1, tokens),
+                       kAlignments));
+    if (memory_use(shorter, ctx, slots, budget).total <= ceiling)
+      return tokens;
+  }
+  return 0;
+}
+
+// Why not even a page of context fits, and what to change.
+std::string no_context_hint(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
+                            uint64_t budget) {
+  std::string hint = absl::StrCat("no context fits: weights, arena",
+                                  sizes.staging.results != 0 ? ", code and staging" : " and code",
+                                  " alone take ", human_bytes(memory_use(sizes, 0, slots).total));
+  if (const uint64_t tokens = step_that_fits(sizes, ctx, slots, ceiling, budget))
+    absl::StrAppend(&hint, "; compiled with --max-tokens ", tokens, " it would fit");
+  else if (const uint64_t few = step_that_fits(sizes, QUERN_KV_PAGE, slots, ceiling, budget))
+    absl::StrAppend(&hint, "; compiled with --max-tokens ", few, " it would fit with -c ",
+                    QUERN_KV_PAGE);
+  else if (sizes.staging.results != 0)
+    absl::StrAppend(&hint, ", of which a smaller --max-tokens takes less");
+  return hint;
+}
+
+} // namespace
+
 absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
                         std::string_view what, const Needed &needed, uint64_t budget) {
   const MemoryUse use = memory_use(sizes, ctx, slots, budget);
@@ -185,8 +228,7 @@ absl::Status check_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, u
     hint = absl::StrCat("ask for less: ", needed.ctx, " positions of ", fewest,
                         " sequences do not fit");
   else
-    hint = absl::StrCat("no context fits: weights, arena and code alone take ",
-                        human_bytes(memory_use(sizes, 0, slots).total));
+    hint = no_context_hint(sizes, ctx, slots, ceiling, budget);
   return absl::ResourceExhaustedError(
       absl::StrCat("needs ", human_bytes(use.total), " (", use.total, " bytes: weights ",
                    use.weights, ", arena ", use.arena, ", state ", use.state, ", code ", use.code,

@@ -29,6 +29,7 @@ struct ModelSizes {
   uint64_t arena = 0;      ///< the largest arena of all the target's buckets of all entries
   uint64_t slot_bytes = 0; ///< fixed-size state of one slot
   uint64_t max_tokens = 0; ///< tokens of the largest step
+  uint64_t max_seqs = 0;   ///< and sequences
   std::vector<KvGroupSizes> kv_groups{};
   /// Of a target whose devices have memory of their own: what steps and their results take there.
   device::StagingSizes staging{};

@@ -257,7 +257,7 @@ PrefixHit PrefixCache::find(SlotId slot, Tokens prompt) const {
     hit.why = prompt.size() == 1 ? "one token has no beginning to save" : "";
   else if (pages.empty() && points.empty())
     hit.why = foreign == 0 ? "nothing is saved there yet"
-                           : "all that is saved there is of other artifacts or formats";
+                           : "all that is saved there is of other models or formats";
   else if (whole > 0 && has_pages() && needs_points())
     hit.why =
         absl::StrCat("the first ", whole * QUERN_KV_PAGE,

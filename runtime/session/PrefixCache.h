@@ -11,8 +11,8 @@
 // A file's name is a hash of all tokens before its end, page by page, behind the artifact's
 // identity: so the longest prefix that is there is found by looking names up, from the longest to
 // the shortest. Each file has all those tokens, too, and what is in it counts only if they are the
-// prompt's. It belongs to its artifact, formats and kv included, as a saved state does, and any
-// variant and device may read it.
+// prompt's. It belongs to its model, weights and formats, as a saved state does
+// (Artifact::identity), and any artifact of the same, on any device, may read it.
 //
 // The folder may be used by any number of processes. Who finds it larger than the limit removes
 // what was used longest ago; a file that goes while another reads it stays whole for that one.

@@ -13,7 +13,7 @@
 namespace quern::session {
 namespace {
 
-constexpr StateFileKind kKind = {{'Q', 'U', 'E', 'R', 'N', 'S', 'T', '\n'}, 3, "saved state"};
+constexpr StateFileKind kKind = {{'Q', 'U', 'E', 'R', 'N', 'S', 'T', '\n'}, 4, "saved state"};
 
 // What a body says before the state itself.
 struct Contents {
@@ -109,7 +109,7 @@ absl::Status check_contents(const StatePool &pool, const Contents &contents, uin
     if (token < 0 || static_cast<uint32_t>(token) >= vocab)
       return absl::DataLossError(absl::StrCat("token ", token, " is not in the vocabulary"));
   for (size_t g = 0; g < contents.first.size(); ++g)
-    if (!pool.can_hold(g, contents.first[g], length))
+    if (!pool.suffices(g, contents.first[g], length))
       return absl::DataLossError(absl::StrCat("page ", contents.first[g],
                                               " cannot be the first of ", length,
                                               " positions that are kept"));
@@ -172,7 +172,11 @@ absl::Status read_body(StatePool &pool, SlotId slot, uint32_t vocab, StateReader
   const auto contents = read_contents(pool, reader, vocab);
   if (!contents.ok())
     return contents.status();
-  pool.restore(slot, contents->tokens, contents->first);
+  // One that was saved where steps are longer has more of a window than a slot here keeps.
+  std::vector<uint64_t> first = contents->first;
+  for (size_t g = 0; g < first.size(); ++g)
+    first[g] = std::max(first[g], pool.first_with_room(g, contents->tokens.size()));
+  pool.restore(slot, contents->tokens, first);
   pool.restore_checkpoints(slot, kept_checkpoints(pool, *contents));
   absl::Status status = visit_state(pool, slot, *contents, [&](uint8_t *to, uint64_t bytes) {
     return to ? reader.read_device(pool.device(), to, bytes) : reader.skip(bytes);

@@ -186,10 +186,12 @@ void StatePool::append(SlotId id, std::span<const int32_t> tokens) {
   slot.tokens.insert(slot.tokens.end(), tokens.begin(), tokens.end()); // reserved: ctx entries
 }
 
-bool StatePool::can_hold(size_t g, uint64_t first, uint64_t length) const {
-  const Group &group = groups_[g];
-  return first <= first_page(group.window, length) &&
-         pages_for(length) - first <= group.pages_per_slot;
+bool StatePool::suffices(size_t g, uint64_t first, uint64_t length) const {
+  return first <= first_page(groups_[g].window, length);
+}
+
+uint64_t StatePool::first_with_room(size_t g, uint64_t length) const {
+  return pages_for(length) - std::min(pages_for(length), groups_[g].pages_per_slot);
 }
 
 uint8_t *StatePool::page(size_t group, SlotId id, uint64_t index) const {

@@ -103,11 +103,14 @@ public:
   PageRange held(size_t group, SlotId slot) const {
     return {slots_[slot].held[group].first, pages_for(length(slot))};
   }
-  /// Whether a slot of `length` positions can hold the pages from `first` on, and those suffice.
-  bool can_hold(size_t group, uint64_t first, uint64_t length) const;
+  /// Whether the pages from `first` on suffice a slot of `length` positions.
+  bool suffices(size_t group, uint64_t first, uint64_t length) const;
+  /// The first page that a slot of `length` positions has room to hold: 0 but for a window's group.
+  uint64_t first_with_room(size_t group, uint64_t length) const;
   uint8_t *page(size_t group, SlotId slot, uint64_t index) const;
   /// Makes an empty slot one that `tokens` were fed to, and that holds pages from first[group] on,
-  /// for the caller to fill. Requires tokens.size() <= ctx, and can_hold for each group.
+  /// for the caller to fill. Requires tokens.size() <= ctx, and for each group that first suffices
+  /// and is not below first_with_room.
   void restore(SlotId slot, std::span<const int32_t> tokens, std::span<const uint64_t> first);
   /// Gives such a slot checkpoints: `list`'s, but for their ids, whose state and pages are then for
   /// the caller to fill. Pages that they share with the slot, or with each other, are one.

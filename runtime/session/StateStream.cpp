@@ -110,8 +110,10 @@ absl::StatusOr<StateReader> StateReader::open(const std::string &path, const Sta
     return absl::DataLossError("the header is damaged");
   if (header.identity != identity || header.slot_bytes != slot_bytes)
     return absl::InvalidArgumentError(
-        "it was saved with another artifact, and state means nothing to other weights\n"
-        "hint: load it with the very file that saved it, or feed the tokens again");
+        "it was saved with another model, other weights or formats, to which this state would mean "
+        "nothing\n"
+        "hint: load it with the file that saved it, or one of the same model, --quant and --kv, or "
+        "feed the tokens again");
   if (header.file_size != static_cast<uint64_t>(info.st_size))
     return wrong_size(static_cast<uint64_t>(info.st_size), header.file_size);
   return reader;

@@ -30,7 +30,7 @@ struct StateHeader {
   std::array<uint8_t, 8> magic;
   uint32_t version;
   uint32_t header_bytes;
-  uint64_t identity;   ///< of the artifact
+  uint64_t identity;   ///< Artifact::identity
   uint64_t length;     ///< positions
   uint64_t slot_bytes; ///< fixed state
   uint64_t file_size;
@@ -60,11 +60,11 @@ private:
   std::vector<uint8_t> buffer_;
 };
 
-/// Reads a file of a kind that this artifact wrote. Errors do not name the file.
+/// Reads a file of a kind that an artifact of this identity wrote. Errors do not name the file.
 class StateReader {
 public:
   /// Errors: the system's (NotFound ...); InvalidArgument (of no such kind, of another version, of
-  /// another artifact); DataLoss (damaged). What the header says is then believed to be what was
+  /// another model); DataLoss (damaged). What the header says is then believed to be what was
   /// written, but for what only the body can show.
   static absl::StatusOr<StateReader> open(const std::string &path, const StateFileKind &kind,
                                           uint64_t identity, uint64_t slot_bytes);

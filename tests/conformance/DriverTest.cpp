@@ -337,7 +337,7 @@ TEST_F(Driver, PlansOfTargets) {
         call("quern-run", {"run", "-m", artifact_, "--tokens", "5", "--device", device});
     expect_refused(result);
     EXPECT_THAT(result.err, HasSubstr("has no code for cuda"));
-    EXPECT_THAT(result.err, HasSubstr("hint: compile the model with --target cuda"));
+    EXPECT_THAT(result.err, HasSubstr("compile the model with --target cpu,cuda"));
   }
 }
 
@@ -394,6 +394,75 @@ TEST_F(Driver, OneFileForSeveralTargets) {
     const auto straight = run(devices[1 - i], {"--tokens", "5,6,7,8,9"})["tokens"];
     run(devices[i], {"--tokens", "5,6,7,8", "-n", "0", "--save-state", state});
     EXPECT_EQ(run(devices[1 - i], {"--tokens", "9", "--load-state", state})["tokens"], straight);
+  }
+  // What was counted is of a step, however often that was repeated; launches of another kind, of
+  // the repetition before, are not among it.
+  setenv("QUERN_PTX_SMS", "4", 1);
+  const auto counted = [&](std::vector<std::string> more) {
+    std::vector<std::string> line = {"bench", "-m", artifact_,    "--device", "ptx",
+                                     "-p",    "0",  "--model-of", "h100"};
+    line.insert(line.end(), more.begin(), more.end());
+    return done("quern-run", line);
+  };
+  const auto once = counted({"-n", "2", "-r", "1", "--json"}).json()["counters"];
+  const auto twice = counted({"-n", "2", "-r", "2", "--json"}).json()["counters"];
+  EXPECT_EQ(once["steps_of_repetition"], 2);
+  EXPECT_EQ(once["kernels"].size(), 1u);
+  EXPECT_EQ(once["kernels"][0]["launches"], 2);
+  EXPECT_EQ(twice["kernels"][0]["launches"], 4);
+  EXPECT_NEAR(once["estimated_seconds_of_repetition"].get<double>(),
+              twice["estimated_seconds_of_repetition"].get<double>(), 1e-9);
+  EXPECT_LT(once["kernels"][0]["estimate"]["seconds"], 1e-3);
+  for (const auto &kernel :
+       counted({"-n", "2", "-r", "1", "--json", "--ops"}).json()["counters"]["kernels"])
+    EXPECT_NE(kernel["kernel"], once["kernels"][0]["kernel"]);
+  const std::string table = counted({"-r", "1", "-n", "1,2"}).out;
+  EXPECT_THAT(table, testing::StartsWith("| model |"));
+  EXPECT_NE(table.rfind("| model |"), 0u) << "each test's table has its header";
+  EXPECT_THAT(table, HasSubstr("t/s by the interpreter's clock"));
+  EXPECT_THAT(table, HasSubstr("| a step of tg2, estimated and not measured: "));
+  unsetenv("QUERN_PTX_SMS");
+  // What the file for both saved goes on in one for the CPU alone.
+  const auto straight = run("cpu", {"--tokens", "5,6,7,8,9"})["tokens"];
+  done("quern", {"compile", config_, "-o", artifact_, "-q", "--synthetic", "5", "--quant", "int8",
+                 "--variant", "x86-64-v3"});
+  EXPECT_EQ(run("cpu", {"--tokens", "9", "--load-state", state})["tokens"], straight);
+}
+
+// Tests that a state goes on, with the same numbers, in an artifact of the same model whose code,
+// context and steps are others, and in none of another quantization, kv format or other weights.
+TEST_F(Driver, StatesMoveBetweenArtifactsOfTheSameModel) {
+  const std::string other = folder_.path("other.quern"), state = folder_.path("s.state");
+  const auto make = [&](const std::string &to, const std::vector<std::string> &more) {
+    std::vector<std::string> args = {"compile", config_, "-o", to, "-q"};
+    args.insert(args.end(), more.begin(), more.end());
+    done("quern", args);
+  };
+  const auto line = [&](const std::string &artifact, const std::vector<std::string> &more) {
+    std::vector<std::string> args = {"run",        "-m", artifact,       "--temp", "0",
+                                     "--logprobs", "3",  "--ignore-eos", "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  };
+  make(artifact_, {"--synthetic", "5", "--quant", "int8", "--variant", "x86-64-v3"});
+  const auto straight =
+      done("quern-run", line(artifact_, {"--tokens", "5,6,7,8,9", "-n", "4"})).json();
+  done("quern-run", line(artifact_, {"--tokens", "5,6,7,8", "-n", "0", "--save-state", state}));
+  const std::vector<std::string> go_on =
+      line(other, {"--tokens", "9", "-n", "4", "--load-state", state});
+  make(other, {"--synthetic", "5", "--quant", "int8", "--variant", "x86-64-v3,x86-64-v4",
+               "--max-tokens", "32", "--max-seqs", "2", "-c", "90"});
+  const auto moved = done("quern-run", go_on).json();
+  EXPECT_EQ(moved["tokens"], straight["tokens"]);
+  EXPECT_EQ(moved["logprobs"], straight["logprobs"]);
+  for (const std::vector<std::string> &flags :
+       {std::vector<std::string>{"--synthetic", "6", "--quant", "int8"},
+        {"--synthetic", "5", "--quant", "int4"},
+        {"--synthetic", "5", "--quant", "int8", "--kv", "bf16"}}) {
+    make(other, flags);
+    const Result refused = call("quern-run", go_on);
+    expect_refused(refused);
+    EXPECT_THAT(refused.err, HasSubstr("another model, other weights or formats"));
   }
 }
 

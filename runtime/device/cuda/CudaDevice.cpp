@@ -151,9 +151,9 @@ std::vector<VariantStatus> CudaDevice::variants(const artifact::Artifact &artifa
 
 std::string CudaDevice::when_none_runs() const {
   return gpu_->info().major >= 8
-             ? "compile it for this GPU, with this build's quern: quern compile --target cuda"
-             : "code for CUDA needs compute capability 8.0 or later; run it on the CPU: --device "
-               "cpu";
+             ? "compile it with --variant a100, which every GPU since the A100 runs, or without "
+               "--variant, for all"
+             : "code for CUDA needs compute capability 8.0 or later";
 }
 
 std::optional<uint64_t> CudaDevice::memory_available() const {

@@ -18,8 +18,7 @@ constexpr int kOldest = 11040;
 absl::Status no_driver(const char *why) {
   return absl::FailedPreconditionError(
       absl::StrCat("no NVIDIA driver: libcuda.so.1 was not found or could not be loaded (",
-                   why ? why : "no reason given",
-                   ")\nhint: install NVIDIA's driver, or run on the CPU: --device cpu"));
+                   why ? why : "no reason given", ")\nhint: install NVIDIA's driver"));
 }
 
 absl::Status no_interpreter(std::string_view places) {
@@ -116,8 +115,8 @@ absl::Status Driver::start() {
     return absl::InvalidArgumentError(why);
   if (result == kNoDevice)
     return absl::FailedPreconditionError(
-        "there is no CUDA device\nhint: nvidia-smi lists GPUs; CUDA_VISIBLE_DEVICES may hide them; "
-        "--device cpu runs without");
+        "there is no CUDA device\nhint: nvidia-smi lists GPUs; CUDA_VISIBLE_DEVICES may hide "
+        "them");
   if (result == kStubLibrary)
     return no_driver("it is the CUDA toolkit's stub, not a driver");
   if (result == kDriverMismatch)

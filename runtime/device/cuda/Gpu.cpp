@@ -123,8 +123,8 @@ absl::StatusOr<std::shared_ptr<const Gpu>> Gpu::open(std::shared_ptr<const Drive
     return count.status();
   if (*count == 0)
     return absl::FailedPreconditionError(
-        "there is no CUDA device\nhint: nvidia-smi lists GPUs; CUDA_VISIBLE_DEVICES may hide them; "
-        "--device cpu runs without");
+        "there is no CUDA device\nhint: nvidia-smi lists GPUs; CUDA_VISIBLE_DEVICES may hide "
+        "them");
   if (index < 0 || index >= *count)
     return absl::FailedPreconditionError(absl::StrCat(
         "there is no CUDA device ", index, ": the driver shows ", *count, "\nhint: --device cuda",

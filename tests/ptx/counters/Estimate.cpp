@@ -123,8 +123,8 @@ std::string to_json(const std::vector<Counters> &kernels, const Model *model) {
       const Estimate guess = estimate(c, *model, 0);
       absl::StrAppendFormat(
           &made,
-          R"(,"estimate":{"model":"%s","us":%.2f,"bound":"%s","dram_us":%.2f,"in_flight_a_multiprocessor":%.0f})",
-          model->name, guess.us, guess.bound, guess.dram_us, guess.in_flight);
+          R"(,"estimate":{"model":"%s","seconds":%.4g,"bound":"%s","dram_seconds":%.4g,"in_flight_a_multiprocessor":%.0f})",
+          model->name, guess.us / 1e6, guess.bound, guess.dram_us / 1e6, guess.in_flight);
     }
     absl::StrAppend(&made, "}");
   }

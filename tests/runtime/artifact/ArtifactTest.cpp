@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <set>
 
 namespace quern::artifact {
 namespace {
@@ -59,13 +60,35 @@ TEST(Artifact, OpensAndDescribes) {
   EXPECT_EQ(artifact.entry("main"), nullptr);
 }
 
-// Tests that two models have two identities, and a copy has the same.
-TEST(Artifact, IdentityIsOfTheContent) {
-  auto a = Artifact::open(write_fake("a.quern")), b = Artifact::open(write_fake("b.quern"));
-  auto c = Artifact::open(write_fake("c.quern", {.context = 100}));
-  ASSERT_TRUE(a.ok() && b.ok() && c.ok());
-  EXPECT_EQ((*a)->identity(), (*b)->identity());
-  EXPECT_NE((*a)->identity(), (*c)->identity());
+// Tests that what a state means has one identity, whatever code is there and however long sequences
+// and steps may be; and that another model, other weights or another format have another.
+TEST(Artifact, IdentityIsWhatStateMeans) {
+  const auto identity = [](const FakeOptions &options) {
+    const auto artifact = Artifact::open(write_fake("identity.quern", options));
+    EXPECT_TRUE(artifact.ok()) << artifact.status();
+    return artifact.ok() ? (*artifact)->identity() : 0;
+  };
+  const uint64_t plain = identity({});
+  EXPECT_EQ(identity({}), plain);
+  EXPECT_EQ(identity({.context = 100}), plain);
+  EXPECT_EQ(identity({.max_tokens = 8, .prefill_tokens = 8}), plain);
+  EXPECT_EQ(identity({.cuda = true}), plain);
+  EXPECT_EQ(identity({.tokenizer = false}), plain);
+  EXPECT_EQ(identity({.features = {"sse4.2", "sse2"}}), plain);
+  const auto other = [](auto &made, auto &) {
+    const uint64_t key = made[0].key() + 1; // behind offset and bytes
+    std::memcpy(reinterpret_cast<uint8_t *>(made.data()) + 16, &key, sizeof key);
+  };
+  const auto less = [](auto &, auto &kept) { kept.clear(); };
+  const uint64_t identities[] = {
+      plain, identity({.state_format = "f16"}), identity({.state_format = "bf16"}),
+      identity({.state_format = nullptr}),
+      // What does not say its formats is what its file is.
+      identity({.context = 100, .state_format = nullptr}), identity({.source_hash = 43}),
+      identity({.recurrent = false}), identity({.window = 50}), identity({.made = true}),
+      identity({.made = true, .change_made = other}),
+      identity({.made = true, .change_made = less})};
+  EXPECT_EQ(std::set(std::begin(identities), std::end(identities)).size(), std::size(identities));
 }
 
 // Tests that no byte of the file can change unseen: every 61st byte, and all of the header.

@@ -119,6 +119,39 @@ TEST(Cli, RunSavesAndLoads) {
   all.insert(all.end(), first.begin(), first.end());
   all.push_back(7);
   EXPECT_EQ(second[0], greedy(all));
+  // Without a text it merely goes on, on what device it says; what was saved is not fed again.
+  all.pop_back();
+  const json answer = json::parse(call({"run", "-m", model, "-p", "", "-n", "2", "--temp", "0",
+                                        "--ignore-eos", "--json", "--load-state", state})
+                                      .out);
+  EXPECT_EQ(answer["device"], "cpu");
+  EXPECT_EQ(answer["prompt_tokens"], json(all));
+  for (const json &token : answer["tokens"]) {
+    EXPECT_EQ(token, greedy(all));
+    all.push_back(token);
+  }
+}
+
+// Tests that one token is one, and that nothing is said of decoding where there was none.
+TEST(Cli, RunSaysWhatThereWas) {
+  const std::string model = write_fake("m.quern");
+  EXPECT_THAT(
+      call({"run", "-m", model, "--tokens", "1", "-n", "1", "--ignore-eos"}).err,
+      testing::MatchesRegex("1 prompt token at [0-9.]+ tokens/s, 1 token, first after .*\n"));
+  EXPECT_THAT(call({"run", "-m", model, "--tokens", "1,2", "-n", "3", "--ignore-eos"}).err,
+              testing::MatchesRegex(
+                  "2 prompt tokens at [0-9.]+ tokens/s, 3 tokens at [0-9.]+ tokens/s, first .*\n"));
+}
+
+// Tests that flags and devices that are of no use are named.
+TEST(Cli, SaysWhatIsOfNoUse) {
+  const std::string model = write_fake("m.quern", {.cuda = true});
+  EXPECT_THAT(call({"run", "-m", model, "--tokens", "1", "-n", "1", "--device", "null"}).err,
+              StartsWith("note: device null computes nothing"));
+  EXPECT_THAT(call({"run", "-m", model, "--tokens", "1", "--device", "cuda:9999", "-t", "2"}).err,
+              StartsWith("note: -t 2 is of the CPU's threads, and device cuda:9999 has none\n"));
+  EXPECT_THAT(call({"run", "-m", model, "--tokens", "1", "--device", "cuda:9999"}).err,
+              AllOf(StartsWith("error: "), HasSubstr("--device cpu runs it without\n")));
 }
 
 // Tests that a text that goes on after a saved one gets no BOS, nor does a message.
@@ -394,6 +427,10 @@ TEST(Cli, DevicesSayWhy) {
   const json held = json::parse(
       call({"devices", "--json", "-m", write_fake("odd.quern", {.features = {"warp-drive"}})}).out);
   EXPECT_EQ(held["chosen"], "");
+  const std::string path = write_fake("cpu-only.quern");
+  EXPECT_THAT(call({"devices", "-m", path}).out,
+              HasSubstr("\ncuda      " + path + " has no code for it; quern compile --target "));
+  EXPECT_THAT(call({"devices"}).out, testing::Not(HasSubstr("has no code")));
   EXPECT_EQ(held["variants"][0]["name"], "x86-64-v3");
   EXPECT_EQ(held["variants"][0]["usable"], false);
   EXPECT_THAT(held["variants"][0]["why"], HasSubstr("warp-drive"));
@@ -679,7 +716,9 @@ TEST(Cli, MistakesOfEveryVerb) {
 
 // Tests that each verb's help fits a screen and ends with an example.
 TEST(Cli, HelpFitsAScreen) {
-  EXPECT_THAT(call({"--version"}).out, HasSubstr("commit"));
+  EXPECT_THAT(call({"--version"}).out,
+              AllOf(HasSubstr("commit"), HasSubstr("targets: cpu (x86-64-v3, x86-64-v4, amx), cuda "
+                                                   "(sm_80, sm_90a)\n")));
   for (const char *verb :
        {"run", "chat", "logits", "tokenize", "detokenize", "call", "bench", "verify", "devices"}) {
     const Result help = call({verb, "-h"});

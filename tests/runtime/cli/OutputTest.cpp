@@ -169,7 +169,7 @@ TEST(Output, CtrlCEndsAnAnswer) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
-  EXPECT_THAT(contents(err_path), HasSubstr("1 prompt tokens at "));
+  EXPECT_THAT(contents(err_path), HasSubstr("1 prompt token at "));
   EXPECT_EQ(access(state.c_str(), F_OK), 0);
   close(err);
 }

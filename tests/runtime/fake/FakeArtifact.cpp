@@ -164,10 +164,13 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   std::vector<Offset<State>> states;
   std::vector<Offset<KvGroup>> groups;
   if (!options.main_entry) {
-    states.push_back(CreateStateDirect(b, "kv0", StateKind::kv, &shape, 0, 0, 256));
-    states.push_back(CreateStateDirect(b, "kv1", StateKind::kv, &shape, 1, 0, 512));
+    states.push_back(
+        CreateStateDirect(b, "kv0", StateKind::kv, &shape, 0, 0, 256, options.state_format));
+    states.push_back(
+        CreateStateDirect(b, "kv1", StateKind::kv, &shape, 1, 0, 512, options.state_format));
     if (options.recurrent)
-      states.push_back(CreateStateDirect(b, "hash", StateKind::recurrent, &shape, 0, 0, 4));
+      states.push_back(CreateStateDirect(b, "hash", StateKind::recurrent, &shape, 0, 0, 4,
+                                         options.state_format));
     groups = {CreateKvGroup(b, 256, 0), CreateKvGroup(b, 512, options.window)};
   }
   std::vector<int64_t> weight_shape = {FAKE_VOCAB};
@@ -186,12 +189,13 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   if (options.change_made)
     options.change_made(made, kept);
   FinishManifestBuffer(
-      b, CreateManifestDirect(b, options.abi_version, "a test", "fake", "fake.gguf", 42, false,
-                              step ? options.context : 0, step ? 16 : 0, step ? 3 : 0,
-                              step ? FAKE_VOCAB : 0, &sections, &entries, &kernels, &states,
-                              &groups, step && options.recurrent ? 64 : 0, &weights, &variants, 74,
-                              nullptr, options.made ? kMadeBytes + 8 : 0,
-                              options.made ? &made : nullptr, options.made ? &kept : nullptr));
+      b, CreateManifestDirect(b, options.abi_version, "a test", "fake", "fake.gguf",
+                              options.source_hash, false, step ? options.context : 0,
+                              step ? options.max_tokens : 0, step ? 3 : 0, step ? FAKE_VOCAB : 0,
+                              &sections, &entries, &kernels, &states, &groups,
+                              step && options.recurrent ? 64 : 0, &weights, &variants, 74, nullptr,
+                              options.made ? kMadeBytes + 8 : 0, options.made ? &made : nullptr,
+                              options.made ? &kept : nullptr));
   return Bytes(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }
 

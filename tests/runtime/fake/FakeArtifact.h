@@ -18,6 +18,9 @@ namespace quern::test {
 // What to leave out or change.
 struct FakeOptions {
   uint32_t context = 200;
+  uint32_t max_tokens = 16;
+  const char *state_format = "f32"; // null: it is not said
+  uint64_t source_hash = 42;
   bool recurrent = true; // false: kv only, so that slots can be truncated
   uint32_t window = 0;   // of the second kv group; 0: it keeps all positions
   bool tokenizer = true;

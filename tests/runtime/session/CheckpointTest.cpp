@@ -478,7 +478,7 @@ TEST(Checkpoint, DamagedStatesAreRefused) {
   EXPECT_THAT(message(put(lists + 8, 1u << 20)), HasSubstr("marks beyond its end"));
   EXPECT_THAT(message(put(48, uint64_t{1} << 61)), HasSubstr("checkpoints"));
   EXPECT_THAT(message(put(48, 2)), HasSubstr("bytes, and should have"));
-  EXPECT_THAT(message(put(16, 1)), HasSubstr("another artifact"));
+  EXPECT_THAT(message(put(16, 1)), HasSubstr("another model"));
   auto loaded = engine->load_state(path);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(*engine->rewind(*loaded, 702), 700u);

@@ -149,6 +149,14 @@ TEST(Engine, RefusesToOpen) {
   EXPECT_THAT(refuse({.memory = 4096}), HasSubstr("--memory allows 4.0 KiB"));
   EXPECT_THAT(refuse({.device = "abacus"}), HasSubstr("--device cpu"));
   EXPECT_THAT(refuse({.variant = "sm_90a"}), HasSubstr("it has x86-64-v3"));
+  EXPECT_THAT(refuse({.variant = "h100"}), HasSubstr("no CPU variant 'sm_90a'"));
+  EXPECT_TRUE(Engine::open(path, {.variant = "native"}).ok());
+  const std::string both = write_fake("both.quern", {.cuda = true});
+  for (const char *name : {"sm_80", "a100"})
+    EXPECT_EQ(message(Engine::open(both, {.variant = name}).status()),
+              std::string("variant ") + name +
+                  " is code for cuda, which device cpu does not run\n"
+                  "hint: --device cuda, or leave --variant out");
   EXPECT_THAT(refuse({.threads = 100000}), HasSubstr("100000 threads"));
   EXPECT_THAT(
       message(Engine::open(write_fake("odd.quern", {.features = {"warp-drive"}}), {}).status()),
@@ -164,8 +172,8 @@ TEST(Engine, RefusesDevicesOfOtherTargets) {
   for (const char *device : {"cuda", "cuda:3", "ptx"})
     EXPECT_THAT(message(Engine::open(path, {.device = device}).status()),
                 HasSubstr(std::string("has no code for cuda, which device ") + device +
-                          " runs; it has code for x86-64-v3\nhint: compile the model with "
-                          "--target cuda, or use another --device"));
+                          " runs; it has code for x86-64-v3\nhint: --device cpu, or compile the "
+                          "model with --target cpu,cuda"));
 }
 
 // Tests that of an artifact for several targets a device runs its own's buckets: the CPU finds no

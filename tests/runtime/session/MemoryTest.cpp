@@ -8,6 +8,7 @@
 namespace quern::session {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 
 const ModelSizes kModel{.weights = 1000,
@@ -90,6 +91,28 @@ TEST(Memory, StagingCounts) {
   EXPECT_EQ(context_that_fits(sizes, 4096, 1, ceiling), 640u);
   EXPECT_THAT(std::string(check_fits(sizes, 4096, 1, ceiling, "allows").message()),
               HasSubstr(", staging "));
+}
+
+// Tests that a step's results are named where they are what does not fit, with a --max-tokens whose
+// results do; and that fewer tokens than sequences are not said to.
+TEST(Memory, NamesTheStepThatFits) {
+  ModelSizes sizes = kModel;
+  sizes.max_tokens = 512;
+  sizes.max_seqs = 16;
+  sizes.staging = {.step = 1000, .per_page = 100, .results = 512 * 1000};
+  const auto hint = [&](uint64_t ctx, uint64_t ceiling) {
+    const std::string text(check_fits(sizes, ctx, 1, ceiling, "allows").message());
+    return text.substr(text.find("hint: "));
+  };
+  EXPECT_EQ(hint(640, 100000), "hint: no context fits: weights, arena, code and staging alone take "
+                               "502.1 KiB; compiled with --max-tokens 64 it would fit");
+  sizes.staging.results = 64 * 1000; // as it is compiled then
+  EXPECT_TRUE(check_fits(sizes, 640, 1, 100000, "allows").ok());
+  sizes.staging.results = 512 * 1000;
+  EXPECT_THAT(hint(640, 26000), HasSubstr("with --max-tokens 16 it would fit with -c 64"));
+  EXPECT_THAT(hint(64, 3000), EndsWith("of which a smaller --max-tokens takes less"));
+  sizes.staging = {};
+  EXPECT_EQ(hint(64, 500), "hint: no context fits: weights, arena and code alone take 1.1 KiB");
 }
 
 TEST(Memory, SaysWhatWouldFit) {

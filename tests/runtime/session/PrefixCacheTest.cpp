@@ -142,7 +142,7 @@ TEST(PrefixCache, SaysWhy) {
   const Kind kv{false, 0}, recurrent{true, 0};
   EXPECT_THAT(Process(kv, folder).run(tokens).why, HasSubstr("nothing is saved there yet"));
   EXPECT_THAT(Process(kv, folder).run(others).why, HasSubstr("begins with the same 64 tokens"));
-  EXPECT_THAT(Process(recurrent, folder).run(tokens).why, HasSubstr("other artifacts"));
+  EXPECT_THAT(Process(recurrent, folder).run(tokens).why, HasSubstr("other models"));
   EXPECT_THAT(Process(kv, folder).run(std::vector<int32_t>{1}).why, HasSubstr("one token"));
   auto parted = tokens;
   parted[250] ^= 1;

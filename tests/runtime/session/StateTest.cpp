@@ -157,7 +157,7 @@ TEST(State, DamagedStatesAreRefused) {
 }
 
 // Tests that a state is refused by another model, by a shorter context, and where no slot is free.
-TEST(State, StatesBelongToTheirArtifact) {
+TEST(State, StatesBelongToTheirModel) {
   auto engine = open({});
   std::mt19937 random(7);
   const SlotId slot = *engine->create_slot();
@@ -168,8 +168,11 @@ TEST(State, StatesBelongToTheirArtifact) {
   EXPECT_THAT(message(engine->load_state(path).status()), HasSubstr("all 1 slots are taken"));
   EXPECT_THAT(message(open({.ctx = 69})->load_state(path).status()),
               HasSubstr("70 positions, and the context is 69"));
-  EXPECT_THAT(message(open({}, {.context = 201})->load_state(path).status()),
-              HasSubstr("another artifact"));
+  for (const test::FakeOptions &other :
+       {test::FakeOptions{.recurrent = false}, test::FakeOptions{.state_format = "bf16"},
+        test::FakeOptions{.source_hash = 43}, test::FakeOptions{.made = true}})
+    EXPECT_THAT(message(open({}, other)->load_state(path).status()), HasSubstr("another model"));
+  EXPECT_TRUE(open({}, {.context = 201, .proof = false})->load_state(path).ok());
   EXPECT_THAT(message(engine->load_state("/nonexistent.state").status()),
               HasSubstr("/nonexistent.state"));
   EXPECT_FALSE(engine->save_state(slot, "/nonexistent/x.state").ok());

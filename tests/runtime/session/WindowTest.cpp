@@ -289,6 +289,41 @@ TEST(Window, SavedAndLoadedEqualsContinuous) {
     }
 }
 
+// Tests that a state goes on, bit for bit, in an artifact of another code, context and longest
+// step, which keeps more or fewer pages of a window, and there in the state of that one's
+// checkpoints.
+TEST(Window, StatesMoveBetweenArtifactsOfTheSameModel) {
+  constexpr uint32_t kWindow = 58; // 3 pages with steps of 16, and 2 with 8
+  std::mt19937 random(9);
+  const auto tokens = random_tokens(random, 700);
+  const test::FakeOptions long_steps = windowed(kWindow);
+  test::FakeOptions short_steps = long_steps;
+  short_steps.context = 900;
+  short_steps.max_tokens = short_steps.prefill_tokens = 8;
+  short_steps.cuda = true;
+  ASSERT_NE(pages_per_slot(kWindow, 900, 16), pages_per_slot(kWindow, 900, 8));
+  for (const auto &[from, to] :
+       {std::pair(long_steps, short_steps), std::pair(short_steps, long_steps)})
+    for (const uint64_t budget : {0, 1 << 20})
+      for (const size_t cut : {64u, 130u, 600u, 640u}) {
+        const EngineOptions options{.ctx = 800, .checkpoints = budget, .threads = 1};
+        const std::string path = test::fresh_path("moves.state");
+        auto saved = *Engine::open(test::write_fake("from.quern", from), options);
+        const SlotId slot = *saved->create_slot();
+        feed(*saved, slot, std::span(tokens).first(cut));
+        ASSERT_TRUE(saved->save_state(slot, path).ok());
+        auto engine = *Engine::open(test::write_fake("to.quern", to), options);
+        const auto loaded = engine->load_state(path);
+        ASSERT_TRUE(loaded.ok()) << cut << ": " << loaded.status();
+        EXPECT_EQ(feed(*engine, *loaded, std::span(tokens).subspan(cut, 60)),
+                  fake_logits(std::span(tokens).first(cut + 60), false, kWindow));
+        const uint64_t back = *engine->rewind(*loaded, cut - 20);
+        EXPECT_LE(back, cut - 20);
+        EXPECT_EQ(feed(*engine, *loaded, std::span(tokens).subspan(back)),
+                  fake_logits(tokens, false, kWindow));
+      }
+}
+
 // Tests that damage in a saved state is found where it says which pages it holds, and that states
 // are refused by an artifact of another window, and by a shorter context.
 TEST(Window, DamagedStatesAreRefused) {
@@ -311,7 +346,7 @@ TEST(Window, DamagedStatesAreRefused) {
           << "byte " << i << ", bit " << bit;
     }
   EXPECT_THAT(message(open(51, {.ctx = 1000})->load_state(path).status()),
-              HasSubstr("another artifact"));
+              HasSubstr("another model"));
   EXPECT_THAT(message(open(50, {.ctx = 299})->load_state(path).status()),
               HasSubstr("300 positions, and the context is 299"));
   EXPECT_TRUE(engine->load_state(path).ok());

@@ -142,7 +142,7 @@ TEST_F(CudaDriver, UnsupportedGpu) {
   EXPECT_THAT(
       message(open({.cuda = false}).status()),
       AllOf(HasSubstr("has no code for cuda, which device ptx runs; it has code for x86-64-v3"),
-            HasSubstr("--target cuda")));
+            HasSubstr("--target cpu,cuda")));
 }
 
 // Tests that a cubin is taken where it fits, PTX where it does not or is asked for, and that what
