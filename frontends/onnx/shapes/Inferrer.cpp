@@ -186,6 +186,21 @@ void Inferrer::run() {
   for (const ValueId input : model_.graph.inputs)
     fact(input) = declared_fact(model_.value(input));
   run(model_.graph);
+  // What only a run tells is what the file says of the model's results, if it says a size.
+  Node results;
+  results.name = "graph output";
+  for (const ValueId output : model_.graph.outputs) {
+    const auto &declared = model_.value(output).declared;
+    const auto shape = fact(output).shape;
+    if (!declared || !declared->shape || !shape || declared->shape->size() != shape->size())
+      continue;
+    for (size_t i = 0; i < shape->size(); ++i)
+      if (const auto name = (*shape)[i].symbol_name();
+          name && (*declared->shape)[i].size >= 0 &&
+          std::ranges::find(result_.run_time_sizes, *name, &RunTimeSize::symbol) !=
+              result_.run_time_sizes.end())
+        unify((*shape)[i], (*declared->shape)[i].size, results, "a result and what the file says");
+  }
 }
 
 void Inferrer::run(const Graph &graph) {

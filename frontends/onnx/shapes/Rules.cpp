@@ -25,9 +25,10 @@ const Rule *find_rule(std::string_view domain, std::string_view op) {
        reduction_rules(), selection_rules(), quantization_rules(), sequence_model_rules(),
        signal_rules(), control_rules()});
   static const Table microsoft = table_of({microsoft_rules()});
-  if (!domain.empty() && domain != kMicrosoft)
+  static const Table preview = table_of({preview_rules()});
+  if (!domain.empty() && domain != kMicrosoft && domain != kPreview)
     return nullptr;
-  const Table &table = domain.empty() ? standard : microsoft;
+  const Table &table = domain.empty() ? standard : domain == kMicrosoft ? microsoft : preview;
   const auto found = table.find(op);
   return found == table.end() ? nullptr : found->second;
 }

@@ -18,6 +18,7 @@ struct Rule {
 };
 
 inline constexpr std::string_view kMicrosoft = "com.microsoft";
+inline constexpr std::string_view kPreview = "ai.onnx.preview";
 
 /// The rule for an op, or null.
 const Rule *find_rule(std::string_view domain, std::string_view op);
@@ -35,6 +36,7 @@ std::span<const Rule> sequence_model_rules();
 std::span<const Rule> signal_rules();
 std::span<const Rule> control_rules();
 std::span<const Rule> microsoft_rules();
+std::span<const Rule> preview_rules(); ///< of ai.onnx.preview, in SequenceModels.cpp
 
 } // namespace quern::onnx
 

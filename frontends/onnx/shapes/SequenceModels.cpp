@@ -93,6 +93,18 @@ void causal_conv(NodeShapes &node) {
   node.set(1, node.type(0), std::move(state));
 }
 
+/// Its modifiers of scores and probabilities are graphs of one score, which change no shape.
+void flex_attention(NodeShapes &node) {
+  if (!node.want_rank(0, 4) || !node.want_rank(1, 4) || !node.want_rank(2, 4))
+    return;
+  const Shape &q = node.shape(0), &k = node.shape(1), &v = node.shape(2);
+  node.unify(q[3], k[3], "the widths of its queries and keys");
+  node.unify(k[2], v[2], "the rows of its keys and values");
+  node.set(0, node.type(0), {q[0], q[1], q[2], v[3]});
+}
+
+constexpr Rule kPreviewRules[] = {{"FlexAttention", flex_attention, 3}};
+
 constexpr Rule kRules[] = {
     {"RNN", recurrent, 3}, {"GRU", recurrent, 3}, {"LSTM", recurrent, 3},
     {"Attention", attention, 3}, {"RotaryEmbedding", as_first, 3},
@@ -102,5 +114,6 @@ constexpr Rule kRules[] = {
 } // namespace
 
 std::span<const Rule> sequence_model_rules() { return kRules; }
+std::span<const Rule> preview_rules() { return kPreviewRules; }
 
 } // namespace quern::onnx

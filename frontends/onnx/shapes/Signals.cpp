@@ -17,18 +17,18 @@ void dft(NodeShapes &node) {
   Shape shape = node.shape(0);
   const bool by_attribute = node.version() < 20;
   const auto chosen = node.constants(2);
-  size_t axis = 0;
-  if (!by_attribute && node.has(2) && !chosen) {
-    for (size_t i = 0; i + 1 < shape.size(); ++i)
-      shape[i] = node.fresh(0, i);
-    return node.set(0, node.type(0), std::move(shape));
-  }
-  axis = node.axis(by_attribute ? node.integer("axis", 1)
-                   : chosen && chosen->size() == 1 ? (*chosen)[0]
-                                                   : -2,
-                   shape.size());
   const bool inverse = node.integer("inverse", 0) != 0;
   const bool one_sided = node.integer("onesided", 0) != 0;
+  if (!by_attribute && node.has(2) && !chosen) { // any axis may change its length
+    for (size_t i = 0; i + 1 < shape.size(); ++i)
+      shape[i] = node.fresh(0, i);
+    shape.back() = one_sided && inverse ? 1 : 2;
+    return node.set(0, node.type(0), std::move(shape));
+  }
+  const size_t axis = node.axis(by_attribute ? node.integer("axis", 1)
+                                : chosen && chosen->size() == 1 ? (*chosen)[0]
+                                                                : -2,
+                                shape.size());
   const auto length = single(node.dims(1));
   if (length)
     shape[axis] = *length;
