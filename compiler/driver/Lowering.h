@@ -24,6 +24,7 @@ struct ModelFlags {
   bool formats_only = false;
   bool identify = true;     ///< ImportOptions::identify (no flag sets it)
   std::string ignored_keys; ///< a list of the model's keys to go on without
+  std::vector<std::string> dims; ///< NAME=MAX of an ONNX graph's dimensions
 
   std::vector<cli::Flag> flags();
   /// The first value that makes no sense, with a line "hint: ...": wrong usage.
