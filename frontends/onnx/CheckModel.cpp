@@ -40,10 +40,9 @@ struct Found {
     return count == 1 ? names[0] : absl::StrCat(names[0], " and ", count - 1, " more");
   }
   std::string others() const {
-    return names.size() < 2
-               ? ""
-               : absl::StrCat(" (", absl::StrJoin(names, ", "),
-                              count > names.size() ? ", ..." : "", ")");
+    return names.size() < 2 ? ""
+                            : absl::StrCat(" (", absl::StrJoin(names, ", "),
+                                           count > names.size() ? ", ..." : "", ")");
   }
 };
 
@@ -71,9 +70,10 @@ std::string hint_for(const Node &node) {
     return absl::StrCat("ONNX 1.23 has no op of this name: look for it in the exporter's settings, "
                         "or export with operators of version ",
                         kNewestOpset, " or less");
-  return absl::StrCat("the domain ", node.domain, " is not ONNX's own: export without custom "
-                                                  "operators, or replace it by a function of the "
-                                                  "model");
+  return absl::StrCat("the domain ", node.domain,
+                      " is not ONNX's own: export without custom "
+                      "operators, or replace it by a function of the "
+                      "model");
 }
 
 void check_ops(const Model &model, const Inference &inference, Problems &problems) {
@@ -127,9 +127,10 @@ void check_types(const Model &model, const Inference &inference, Problems &probl
                 [&](const Node &node) { std::ranges::for_each(node.outputs, look); });
   for (const auto &[type, found] : types)
     if (problems.size() < kMostProblems)
-      problems.add(found.where(), absl::StrCat("is ", type, found.others()),
-                   "Quern computes with tensors of numbers: cut this part off before exporting, and "
-                   "do it outside the model");
+      problems.add(
+          found.where(), absl::StrCat("is ", type, found.others()),
+          "Quern computes with tensors of numbers: cut this part off before exporting, and "
+          "do it outside the model");
 }
 
 std::vector<std::string> notes_of(const Model &model, const Inference &inference,
@@ -137,16 +138,16 @@ std::vector<std::string> notes_of(const Model &model, const Inference &inference
   std::vector<std::string> notes = model.notes;
   const std::vector<bool> live = live_nodes(model, inference);
   const auto left = std::ranges::count(live, true);
-  notes.push_back(absl::StrCat(
-      model.producer.empty() ? "an unknown exporter" : model.producer, " wrote it: ",
-      model.graph.nodes.size(), " nodes, of which ", left, " compute what is not known before"));
+  notes.push_back(absl::StrCat(model.producer.empty() ? "an unknown exporter" : model.producer,
+                               " wrote it: ", model.graph.nodes.size(), " nodes, of which ", left,
+                               " compute what is not known before"));
   for (const SizeBound &bound : bounds)
-    notes.push_back(absl::StrCat(
-        bound.symbol, " is at most ", bound.most,
-        bound.origin == BoundOrigin::Model ? ", where a table of the model ends"
-        : bound.origin == BoundOrigin::Default
-            ? absl::StrCat(" unless --dim ", bound.symbol, "=MAX says otherwise")
-            : ""));
+    notes.push_back(
+        absl::StrCat(bound.symbol, " is at most ", bound.most,
+                     bound.origin == BoundOrigin::Model ? ", where a table of the model ends"
+                     : bound.origin == BoundOrigin::Default
+                         ? absl::StrCat(" unless --dim ", bound.symbol, "=MAX says otherwise")
+                         : ""));
   return notes;
 }
 

@@ -13,9 +13,10 @@
 namespace quern::onnx {
 
 /// Reads the model at `path`, infers its shapes and adds a problem for everything that would stop a
-/// compile: what is damaged, shapes and types that disagree, and, once for each op and type with the
-/// nodes' names and number, what Quern makes no code for. `dims` are the bounds of --dim. Returns what
-/// is worth knowing: the model's sizes with their bounds, how much of it computes shapes.
+/// compile: what is damaged, shapes and types that disagree, and, once for each op and type with
+/// the nodes' names and number, what Quern makes no code for. `dims` are the bounds of --dim.
+/// Returns what is worth knowing: the model's sizes with their bounds, how much of it computes
+/// shapes.
 std::vector<std::string> check_model(const std::string &path,
                                      const std::map<std::string, int64_t> &dims,
                                      Problems &problems);

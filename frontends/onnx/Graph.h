@@ -38,9 +38,9 @@ struct DeclaredDim {
 struct Type {
   enum class Kind : uint8_t { Tensor, SparseTensor, Sequence, Optional, Map, Opaque };
   Kind kind = Kind::Tensor;
-  ElementType element = ElementType::Undefined;         ///< of a tensor
-  std::optional<std::vector<DeclaredDim>> shape{};      ///< of a tensor, if its rank is said
-  std::shared_ptr<const Type> of{};                     ///< of a sequence or an optional
+  ElementType element = ElementType::Undefined;    ///< of a tensor
+  std::optional<std::vector<DeclaredDim>> shape{}; ///< of a tensor, if its rank is said
+  std::shared_ptr<const Type> of{};                ///< of a sequence or an optional
 };
 
 struct Value {
@@ -52,7 +52,18 @@ struct Value {
 struct Graph;
 
 enum class AttributeKind : uint8_t {
-  Float, Int, String, Tensor, Graph, Floats, Ints, Strings, Tensors, Graphs, Type, Types,
+  Float,
+  Int,
+  String,
+  Tensor,
+  Graph,
+  Floats,
+  Ints,
+  Strings,
+  Tensors,
+  Graphs,
+  Type,
+  Types,
 };
 
 struct Attribute {
@@ -66,11 +77,11 @@ struct Attribute {
 };
 
 struct Node {
-  std::string name;  ///< the file's, or "Op producing 'x'" where it gives none
-  std::string scope; ///< the module that it was exported from, as the file says it; may be empty
+  std::string name;   ///< the file's, or "Op producing 'x'" where it gives none
+  std::string scope;  ///< the module that it was exported from, as the file says it; may be empty
   std::string domain; ///< "" for ONNX's own
   std::string op;
-  int64_t version = 0; ///< of the domain's operators
+  int64_t version = 0;                  ///< of the domain's operators
   std::vector<ValueId> inputs, outputs; ///< kNoValue where one is left out
   std::map<std::string, Attribute, std::less<>> attributes;
 

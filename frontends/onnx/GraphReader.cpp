@@ -3,14 +3,16 @@
 #include "frontends/onnx/OnnxFile.h"
 
 #include <absl/strings/str_cat.h>
-#include <onnx-ml.pb.h>
 
 #include <algorithm>
+#include <onnx-ml.pb.h>
 
 namespace quern::onnx {
 namespace {
 
-constexpr int64_t kMostNodes = 1'000'000;
+/// Nodes that calls may come to: some, and so many a node of the graph. A function that calls
+/// others twice each, and so on, makes of a small file more than fits in memory.
+constexpr int64_t kMostInlined = 50'000, kMostInlinedByNode = 100;
 constexpr int kMostCalls = 32;
 constexpr size_t kMostNameLength = 200;
 
@@ -65,12 +67,13 @@ void GraphReader::problem(std::string where, std::string what, std::string hint)
 }
 
 bool GraphReader::too_large() {
-  if (nodes_ <= kMostNodes)
+  if (inlined_ <= most_inlined_)
     return false;
-  if (nodes_++ == kMostNodes + 1)
-    problem("graph", absl::StrCat("the model has more than ", kMostNodes, " nodes"),
-            "functions that call each other many times multiply what they hold: export it with "
-            "fewer layers of them");
+  if (inlined_++ == most_inlined_ + 1)
+    problem("graph",
+            absl::StrCat("the functions that the model calls come to more than ", most_inlined_,
+                         " nodes"),
+            "functions that call each other many times multiply what they hold: export it without");
   return true;
 }
 
@@ -96,11 +99,12 @@ ValueId GraphReader::resolve(const std::string &name, const Scope &scope, const 
 void GraphReader::read(const ::onnx::ModelProto &proto) {
   for (const ::onnx::FunctionProto &function : proto.functions())
     if (!functions_
-             .emplace(std::tuple(normal_domain(function.domain()), function.name(),
-                                 function.overload()),
-                      &function)
+             .emplace(
+                 std::tuple(normal_domain(function.domain()), function.name(), function.overload()),
+                 &function)
              .second)
       problem(function.name(), "two functions of the model have this name", kExport);
+  most_inlined_ = kMostInlined + kMostInlinedByNode * proto.graph().node_size();
   Frame frame;
   frame.opsets = &model_.opsets;
   model_.graph = read_graph(proto.graph(), nullptr, frame);
@@ -157,9 +161,10 @@ void GraphReader::declare_inputs(const ::onnx::GraphProto &proto, Scope &scope, 
     graph.inputs.push_back(id);
   }
   if (defaults != 0 && model_.ir_version > 3 && scope.parent == nullptr)
-    model_.notes.push_back(absl::StrCat(defaults, defaults == 1 ? " input has" : " inputs have",
-                                        " a value in the file, which is taken: a caller cannot give "
-                                        "another"));
+    model_.notes.push_back(
+        absl::StrCat(defaults, defaults == 1 ? " input has" : " inputs have",
+                     " a value in the file, which is taken: a caller cannot give "
+                     "another"));
 }
 
 template <typename Nodes>
@@ -167,7 +172,8 @@ void GraphReader::read_nodes(const Nodes &protos, Scope &scope, const Frame &fra
                              std::vector<Node> &nodes) {
   // All results have numbers before any is used: nodes may stand in any order.
   for (const ::onnx::NodeProto &proto : protos) {
-    if (++nodes_; too_large())
+    inlined_ += frame.function != nullptr;
+    if (too_large())
       return;
     for (const std::string &output : proto.output())
       if (!output.empty()) {
@@ -282,8 +288,7 @@ void GraphReader::inline_call(const ::onnx::FunctionProto &function, Node call, 
   std::map<std::string, int64_t, std::less<>> opsets;
   for (const ::onnx::OperatorSetIdProto &opset : function.opset_import())
     opsets.emplace(normal_domain(opset.domain()), opset.version());
-  const Frame inner{&frame, &function, &call.attributes, &opsets, call.name + "/",
-                    frame.depth + 1};
+  const Frame inner{&frame, &function, &call.attributes, &opsets, call.name + "/", frame.depth + 1};
   Scope scope;
   for (int i = 0; i < function.input_size(); ++i)
     declare(function.input(i),
@@ -293,8 +298,8 @@ void GraphReader::inline_call(const ::onnx::FunctionProto &function, Node call, 
   for (int i = 0; i < function.output_size(); ++i) {
     const bool given = static_cast<size_t>(i) < call.outputs.size() &&
                        call.outputs[static_cast<size_t>(i)] != kNoValue;
-    const ValueId output = given ? call.outputs[static_cast<size_t>(i)]
-                                 : new_value(inner.prefix + function.output(i));
+    const ValueId output =
+        given ? call.outputs[static_cast<size_t>(i)] : new_value(inner.prefix + function.output(i));
     if (const auto input = scope.names.find(function.output(i)); input != scope.names.end()) {
       // An input that is handed through.
       Node identity;
@@ -329,8 +334,9 @@ std::optional<Attribute> GraphReader::read_attribute(const ::onnx::AttributeProt
   using Proto = ::onnx::AttributeProto;
   if (!proto.ref_attr_name().empty()) {
     if (frame.attributes == nullptr) {
-      problem(node, absl::StrCat("the attribute '", shown(proto.name()), "' refers to one of a ",
-                                 "function's, and is in none"),
+      problem(node,
+              absl::StrCat("the attribute '", shown(proto.name()), "' refers to one of a ",
+                           "function's, and is in none"),
               kExport);
       return std::nullopt;
     }
@@ -410,7 +416,8 @@ std::optional<Attribute> GraphReader::read_attribute(const ::onnx::AttributeProt
   return attribute;
 }
 
-std::shared_ptr<const Tensor> GraphReader::read_tensor(const auto &proto, const std::string &where) {
+std::shared_ptr<const Tensor> GraphReader::read_tensor(const auto &proto,
+                                                       const std::string &where) {
   auto tensor = tensors_.read(proto);
   if (tensor.ok())
     return std::make_shared<Tensor>(*std::move(tensor));

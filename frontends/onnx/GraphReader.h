@@ -78,7 +78,8 @@ private:
 
   /// Adds one, unless there are kMostProblems already.
   void problem(std::string where, std::string what, std::string hint);
-  /// Whether the model has grown beyond what is read, which is a problem.
+  /// Whether calls of functions have made the model larger than calls that mean well do, which is a
+  /// problem.
   bool too_large();
 
   Model &model_;
@@ -88,7 +89,8 @@ private:
   std::map<std::tuple<std::string, std::string, std::string>, const ::onnx::FunctionProto *>
       functions_;
   std::map<std::string, bool> unversioned_; ///< domains of which a problem was said
-  int64_t nodes_ = 0;                       ///< read so far, calls among them
+  int64_t inlined_ = 0;                     ///< nodes of functions' bodies, calls among them
+  int64_t most_inlined_ = 0;
 };
 
 /// "" for "ai.onnx", which are the same.

@@ -5,9 +5,9 @@
 #include "frontends/onnx/WireFilter.h"
 
 #include <absl/strings/str_cat.h>
-#include <onnx-ml.pb.h>
 
 #include <algorithm>
+#include <onnx-ml.pb.h>
 #include <string_view>
 
 namespace quern::onnx {
@@ -26,17 +26,50 @@ constexpr int kConverted = 20;
 
 /// Ops of version 1 that are still the same in kOldestOpset.
 constexpr std::string_view kUnchanged[] = {
-    "ArgMax",          "ArgMin",         "Constant",        "Conv",
-    "ConvTranspose",   "DepthToSpace",   "Flatten",         "Gather",
-    "GlobalAveragePool", "GlobalMaxPool", "Hardmax",        "Identity",
-    "If",              "LRN",            "LogSoftmax",      "Loop",
-    "LpNormalization", "MatMul",         "MaxPool",         "MaxRoiPool",
-    "Not",             "RandomNormal",   "RandomUniform",   "ReduceL1",
-    "ReduceL2",        "ReduceLogSum",   "ReduceLogSumExp", "ReduceMax",
-    "ReduceMean",      "ReduceMin",      "ReduceProd",      "ReduceSum",
-    "ReduceSumSquare", "Shape",          "Size",            "Slice",
-    "Softmax",         "Softplus",       "Softsign",        "SpaceToDepth",
-    "Squeeze",         "TopK",           "Transpose",       "Unsqueeze",
+    "ArgMax",
+    "ArgMin",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "Flatten",
+    "Gather",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Hardmax",
+    "Identity",
+    "If",
+    "LRN",
+    "LogSoftmax",
+    "Loop",
+    "LpNormalization",
+    "MatMul",
+    "MaxPool",
+    "MaxRoiPool",
+    "Not",
+    "RandomNormal",
+    "RandomUniform",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Shape",
+    "Size",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "SpaceToDepth",
+    "Squeeze",
+    "TopK",
+    "Transpose",
+    "Unsqueeze",
 };
 
 /// A model is refused for its version where an op of it may mean something else than Quern takes it

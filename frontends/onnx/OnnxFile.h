@@ -13,8 +13,8 @@
 
 namespace quern::onnx {
 
-/// Reads the model at `path`. Every problem is added, up to kMostProblems; with any, what is returned
-/// is as much of the model as could be read, or nothing.
+/// Reads the model at `path`. Every problem is added, up to kMostProblems; with any, what is
+/// returned is as much of the model as could be read, or nothing.
 inline constexpr size_t kMostProblems = 1000;
 std::optional<Model> read_model(const std::string &path, Problems &problems);
 

@@ -50,10 +50,9 @@ absl::StatusOr<std::string> raw(const Tensor &tensor, const Files &files) {
 
 double half(uint16_t bits) {
   const int exponent = bits >> 10 & 0x1f, fraction = bits & 0x3ff;
-  const double magnitude =
-      exponent == 0    ? std::ldexp(fraction, -24)
-      : exponent == 31 ? (fraction != 0 ? std::nan("") : HUGE_VAL)
-                       : std::ldexp(fraction + 1024, exponent - 25);
+  const double magnitude = exponent == 0    ? std::ldexp(fraction, -24)
+                           : exponent == 31 ? (fraction != 0 ? std::nan("") : HUGE_VAL)
+                                            : std::ldexp(fraction + 1024, exponent - 25);
   return bits & 0x8000 ? -magnitude : magnitude;
 }
 

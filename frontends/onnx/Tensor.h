@@ -19,8 +19,8 @@ namespace quern::onnx {
 
 using Files = std::vector<std::shared_ptr<const weights::MappedFile>>;
 
-/// How a tensor's elements are kept. Raw ones are as ONNX's raw_data: row-major, little-endian, those
-/// of under 8 bits packed, first in the lowest bits.
+/// How a tensor's elements are kept. Raw ones are as ONNX's raw_data: row-major, little-endian,
+/// those of under 8 bits packed, first in the lowest bits.
 enum class Storage : uint8_t {
   Raw,     ///< in `bytes`
   File,    ///< raw, in a file

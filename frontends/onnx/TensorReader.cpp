@@ -5,11 +5,11 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <onnx-ml.pb.h>
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <onnx-ml.pb.h>
 
 namespace quern::onnx {
 namespace {
@@ -95,9 +95,8 @@ absl::StatusOr<Tensor> TensorReader::read(const ::onnx::TensorProto &proto) {
   const auto type = find_element_type(proto.data_type());
   tensor.shape.assign(proto.dims().begin(), proto.dims().end());
   if (!type || *type == ElementType::Undefined)
-    return refuse(tensor,
-                  absl::StrCat("has elements of type ", proto.data_type(), ", which ONNX ",
-                               "1.23 does not know"));
+    return refuse(tensor, absl::StrCat("has elements of type ", proto.data_type(), ", which ONNX ",
+                                       "1.23 does not know"));
   tensor.type = *type;
   if (!count_elements(tensor.shape))
     return refuse(tensor, "has a shape that no tensor can have");
@@ -124,15 +123,17 @@ absl::Status TensorReader::read_elements(const ::onnx::TensorProto &proto, Tenso
   tensor.storage = Storage::Raw;
   tensor.bytes = proto.has_raw_data() ? proto.raw_data() : typed_bytes(proto, tensor.type);
   if (tensor.bytes.size() != tensor.raw_bytes())
-    return refuse(tensor, absl::StrCat("has ", tensor.bytes.size(), " bytes of data where its shape ",
-                                       "takes ", tensor.raw_bytes()));
+    return refuse(tensor,
+                  absl::StrCat("has ", tensor.bytes.size(), " bytes of data where its shape ",
+                               "takes ", tensor.raw_bytes()));
   return absl::OkStatus();
 }
 
 absl::Status TensorReader::refer_inline(const std::string &value, Tensor &tensor) {
   const auto data = inline_data(value);
   const bool raw = data && data->field == ::onnx::TensorProto::kRawDataFieldNumber;
-  if (!data || tensor.type == ElementType::String || (!raw && data->field != typed_field(tensor.type)))
+  if (!data || tensor.type == ElementType::String ||
+      (!raw && data->field != typed_field(tensor.type)))
     return refuse(tensor, "has its data in a field for another type");
   const bool fixed = raw || data->field == ::onnx::TensorProto::kFloatDataFieldNumber ||
                      data->field == ::onnx::TensorProto::kDoubleDataFieldNumber;
@@ -193,10 +194,10 @@ absl::StatusOr<int> TensorReader::open_beside(const std::string &location) {
     return known->second;
   const fs::path relative(location);
   const auto outside = [&](const char *why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the file '", location, "' ", why,
-                     "\nhint: data are read from the model's own folder alone: move the file there, "
-                     "and save the model again with its new place"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the file '", location, "' ", why,
+        "\nhint: data are read from the model's own folder alone: move the file there, "
+        "and save the model again with its new place"));
   };
   if (location.empty() || location.find('\0') != location.npos)
     return absl::InvalidArgumentError("it does not say in which file"

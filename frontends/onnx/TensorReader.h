@@ -22,7 +22,8 @@ public:
   /// `files` holds the model's own file, at `path`; those that tensors lie in are added to it.
   TensorReader(const std::string &path, Files &files) : path_(path), files_(files) {}
 
-  /// Checks everything that the tensor says against the bytes that there are. Errors name the tensor.
+  /// Checks everything that the tensor says against the bytes that there are. Errors name the
+  /// tensor.
   absl::StatusOr<Tensor> read(const ::onnx::TensorProto &proto);
   absl::StatusOr<Tensor> read(const ::onnx::SparseTensorProto &proto);
 

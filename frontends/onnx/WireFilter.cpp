@@ -14,14 +14,24 @@ namespace {
 /// No name of the format's begins with it.
 constexpr char kInlineKey[] = "\x01quern.inline";
 
-enum class Kind : uint8_t { Kept, Dropped, Model, Graph, Node, Attribute, Tensor, Sparse, Function };
+enum class Kind : uint8_t {
+  Kept,
+  Dropped,
+  Model,
+  Graph,
+  Node,
+  Attribute,
+  Tensor,
+  Sparse,
+  Function
+};
 
 /// What a field of a message is (onnx-ml.proto); most are Kept, as they are.
 Kind kind_of(Kind message, uint64_t field) {
   switch (message) {
   case Kind::Model:
-    return field == 7    ? Kind::Graph
-           : field == 25 ? Kind::Function
+    return field == 7                  ? Kind::Graph
+           : field == 25               ? Kind::Function
            : field == 6 || field == 20 ? Kind::Dropped // comments, training
                                        : Kind::Kept;
   case Kind::Graph:
@@ -191,9 +201,9 @@ private:
       if (large.has_bytes && field.number == large.number) {
         std::string entry;
         append_field(entry, 1, kInlineKey);
-        append_field(entry, 2,
-                     absl::StrCat(field.number, " ", offset_of(field.bytes), " ",
-                                  field.bytes.size()));
+        append_field(
+            entry, 2,
+            absl::StrCat(field.number, " ", offset_of(field.bytes), " ", field.bytes.size()));
         append_field(out, 13, entry);
       } else {
         out += field.whole;

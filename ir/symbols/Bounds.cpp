@@ -29,8 +29,8 @@ int64_t times(int64_t a, int64_t b) {
 }
 
 Interval times(Interval a, Interval b) {
-  const auto [low, high] = std::minmax({times(a.low, b.low), times(a.low, b.high),
-                                        times(a.high, b.low), times(a.high, b.high)});
+  const auto [low, high] = std::minmax(
+      {times(a.low, b.low), times(a.low, b.high), times(a.high, b.low), times(a.high, b.high)});
   return {low, high};
 }
 
@@ -58,7 +58,8 @@ Interval of_atom_value(const Atom &atom, const Maxima &maxima) {
       return {0, over(a.high, b.low)};
     const int64_t high = std::max(over(a.high, b.low), over(a.high, b.high));
     return {std::min(over(a.low, b.low), over(a.low, b.high)),
-            atom.kind == AtomKind::TruncDiv ? std::max<int64_t>(high, plus(high, a.high < 0)) : high};
+            atom.kind == AtomKind::TruncDiv ? std::max<int64_t>(high, plus(high, a.high < 0))
+                                            : high};
   }
   case AtomKind::Min0: {
     const Interval a = bounds(atom.a, maxima);

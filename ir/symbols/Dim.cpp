@@ -97,8 +97,8 @@ std::optional<int64_t> Dim::constant() const {
 }
 
 std::optional<std::string> Dim::symbol_name() const {
-  if (!valid_ || terms_.size() != 1 || terms_[0].coefficient != 1 || terms_[0].factors.size() != 1 ||
-      terms_[0].factors[0]->kind != AtomKind::Symbol)
+  if (!valid_ || terms_.size() != 1 || terms_[0].coefficient != 1 ||
+      terms_[0].factors.size() != 1 || terms_[0].factors[0]->kind != AtomKind::Symbol)
     return std::nullopt;
   return terms_[0].factors[0]->name;
 }
@@ -163,14 +163,11 @@ std::strong_ordering compare(const Atom &a, const Atom &b) {
   return order != 0 ? order : compare(a.b, b.b);
 }
 
-bool operator==(const Dim &a, const Dim &b) {
-  return a.valid_ && b.valid_ && compare(a, b) == 0;
-}
+bool operator==(const Dim &a, const Dim &b) { return a.valid_ && b.valid_ && compare(a, b) == 0; }
 
 Dim of_terms(std::vector<Term> terms) {
-  std::sort(terms.begin(), terms.end(), [](const Term &a, const Term &b) {
-    return compare_factors(a.factors, b.factors) < 0;
-  });
+  std::sort(terms.begin(), terms.end(),
+            [](const Term &a, const Term &b) { return compare_factors(a.factors, b.factors) < 0; });
   Dim sum;
   for (Term &term : terms) {
     if (term.factors.size() > Dim::kMostFactors)
@@ -201,7 +198,8 @@ Dim make_function(AtomKind kind, const Dim &a, const Dim &b) {
 }
 
 Dim of_atom(AtomRef atom) {
-  if (atom->depth > Dim::kMostDepth || atom->size > Dim::kMostSize || !atom->a.valid() || !atom->b.valid())
+  if (atom->depth > Dim::kMostDepth || atom->size > Dim::kMostSize || !atom->a.valid() ||
+      !atom->b.valid())
     return Dim::invalid();
   Dim dim;
   dim.terms_.push_back({1, {std::move(atom)}});

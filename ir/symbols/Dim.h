@@ -1,5 +1,5 @@
-// Sizes that are known when a model is called: integer expressions over named symbols, each of which
-// is at least 0.
+// Sizes that are known when a model is called: integer expressions over named symbols, each of
+// which is at least 0.
 //
 // An expression is kept in a normal form: a sum of products, integer coefficients in front, of
 // symbols and of the few functions that shapes are computed with. Two that have the same form are
@@ -12,9 +12,9 @@
 //   equal, less      1 or 0, so that a choice is a sum: c*a + (1 - c)*b
 //
 // A division assumes that its divisor is positive: a graph that divides by a size of 0 has no
-// meaning. Arithmetic that overflows 64 bits, or grows beyond kMostTerms terms, kMostSize symbols and
-// functions or kMostDepth levels of functions, gives an expression that is not valid(), and so does
-// all that is computed of it: what a hostile file asks for costs bounded time.
+// meaning. Arithmetic that overflows 64 bits, or grows beyond kMostTerms terms, kMostSize symbols
+// and functions or kMostDepth levels of functions, gives an expression that is not valid(), and so
+// does all that is computed of it: what a hostile file asks for costs bounded time.
 #ifndef QUERN_IR_SYMBOLS_DIM_H
 #define QUERN_IR_SYMBOLS_DIM_H
 

@@ -73,9 +73,7 @@ std::optional<std::string> extremum_text(const Dim &dim) {
   return std::nullopt;
 }
 
-absl::StatusOr<int64_t> overflow() {
-  return absl::OutOfRangeError("it does not fit in 64 bits");
-}
+absl::StatusOr<int64_t> overflow() { return absl::OutOfRangeError("it does not fit in 64 bits"); }
 
 absl::StatusOr<int64_t> evaluate_atom(const Atom &atom,
                                       const std::map<std::string, int64_t> &sizes) {
@@ -95,7 +93,8 @@ absl::StatusOr<int64_t> evaluate_atom(const Atom &atom,
   if (atom.kind == AtomKind::IsNegative)
     return *a < 0;
   if (*b == 0)
-    return absl::InvalidArgumentError(absl::StrCat("it divides by ", atom.b.text(), ", which is 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("it divides by ", atom.b.text(), ", which is 0"));
   if (*a == INT64_MIN && *b == -1)
     return overflow();
   const bool down = atom.kind == AtomKind::FloorDiv && *a % *b != 0 && (*a < 0) != (*b < 0);
@@ -182,8 +181,9 @@ private:
       return quoted();
     skip_space();
     size_t length = 0;
-    while (length < rest_.size() && (absl::ascii_isalnum(static_cast<unsigned char>(rest_[length])) ||
-                                     rest_[length] == '_' || rest_[length] == '.'))
+    while (length < rest_.size() &&
+           (absl::ascii_isalnum(static_cast<unsigned char>(rest_[length])) ||
+            rest_[length] == '_' || rest_[length] == '.'))
       ++length;
     const std::string word(rest_.substr(0, length));
     rest_.remove_prefix(length);

@@ -54,9 +54,8 @@ std::vector<AtomRef> common_factors(const Dim &a, const Dim &b) {
     for (const Term &term : dim->terms()) {
       std::vector<AtomRef> both;
       std::set_intersection(common.begin(), common.end(), term.factors.begin(), term.factors.end(),
-                            std::back_inserter(both), [](const AtomRef &x, const AtomRef &y) {
-                              return compare(*x, *y) < 0;
-                            });
+                            std::back_inserter(both),
+                            [](const AtomRef &x, const AtomRef &y) { return compare(*x, *y) < 0; });
       common = both;
     }
   return common;

@@ -25,8 +25,8 @@ Fact either(const Fact &a, const Fact &b, const std::function<Dim(size_t)> &othe
 std::shared_ptr<const Fact> shared(Fact fact) { return std::make_shared<Fact>(std::move(fact)); }
 
 std::optional<bool> known_bool(const Fact &fact) {
-  const auto value = fact.elements && fact.elements->size() == 1 ? as_dim((*fact.elements)[0])
-                                                                 : std::nullopt;
+  const auto value =
+      fact.elements && fact.elements->size() == 1 ? as_dim((*fact.elements)[0]) : std::nullopt;
   return value && value->is_constant() ? std::optional(!value->is(0)) : std::nullopt;
 }
 
@@ -48,8 +48,9 @@ void if_op(NodeShapes &node) {
   inferrer.quiet = was_quiet;
   for (size_t i = 0; i < node.outputs(); ++i) {
     const Fact &then = inferrer.fact(yes->outputs[i]), &otherwise = inferrer.fact(no->outputs[i]);
-    node.set(i, condition ? (*condition ? then : otherwise)
-                          : either(then, otherwise, [&](size_t axis) { return node.fresh(i, axis); }));
+    node.set(i, condition
+                    ? (*condition ? then : otherwise)
+                    : either(then, otherwise, [&](size_t axis) { return node.fresh(i, axis); }));
   }
 }
 
@@ -73,9 +74,7 @@ void settle(NodeShapes &node, const Graph &body, size_t first_input, size_t firs
       const ValueId value = body.inputs[first_input + i];
       Fact &before = inferrer.fact(value);
       const Fact &after = inferrer.fact(body.outputs[first_output + i]);
-      Fact both = either(before, after, [&](size_t axis) {
-        return inferrer.fresh(value, axis);
-      });
+      Fact both = either(before, after, [&](size_t axis) { return inferrer.fresh(value, axis); });
       settled &= shape_text(both.shape) == shape_text(before.shape);
       before = std::move(both);
     }
@@ -107,7 +106,8 @@ void loop(NodeShapes &node) {
   }
   settle(node, *body, 2, 1, carried);
   const auto turns = node.dims(0);
-  const bool counts = turns && turns->size() == 1 && (!node.has(1) || known_bool(node.in(1)) == true) &&
+  const bool counts = turns && turns->size() == 1 &&
+                      (!node.has(1) || known_bool(node.in(1)) == true) &&
                       known_bool(inferrer.fact(body->outputs[0])) == true;
   for (size_t i = 0; i < node.outputs(); ++i) {
     const Fact &result = inferrer.fact(body->outputs[i + 1]);
@@ -276,13 +276,21 @@ void optional_has(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"If", if_op, 1, true}, {"Loop", loop, 0}, {"Scan", scan, 0},
-    {"SequenceConstruct", sequence_construct, 1, true}, {"SequenceEmpty", sequence_empty, 0},
-    {"SequenceAt", sequence_at, 1, true}, {"SequenceErase", sequence_erase, 1, true},
-    {"SequenceInsert", sequence_insert, 2, true}, {"SequenceLength", sequence_length, 1, true},
-    {"SplitToSequence", split_to_sequence}, {"ConcatFromSequence", concat_from_sequence, 1, true},
-    {"SequenceMap", sequence_map, 1, true}, {"Optional", optional, 0},
-    {"OptionalGetElement", optional_get, 1, true}, {"OptionalHasElement", optional_has, 0},
+    {"If", if_op, 1, true},
+    {"Loop", loop, 0},
+    {"Scan", scan, 0},
+    {"SequenceConstruct", sequence_construct, 1, true},
+    {"SequenceEmpty", sequence_empty, 0},
+    {"SequenceAt", sequence_at, 1, true},
+    {"SequenceErase", sequence_erase, 1, true},
+    {"SequenceInsert", sequence_insert, 2, true},
+    {"SequenceLength", sequence_length, 1, true},
+    {"SplitToSequence", split_to_sequence},
+    {"ConcatFromSequence", concat_from_sequence, 1, true},
+    {"SequenceMap", sequence_map, 1, true},
+    {"Optional", optional, 0},
+    {"OptionalGetElement", optional_get, 1, true},
+    {"OptionalHasElement", optional_has, 0},
 };
 
 } // namespace

@@ -72,7 +72,8 @@ Element power(const NodeShapes &node, const Args &args) {
   });
 }
 
-Element compare(const Args &args, bool (*numbers)(double, double), Dim (*dims)(const Dim &, const Dim &)) {
+Element compare(const Args &args, bool (*numbers)(double, double),
+                Dim (*dims)(const Dim &, const Dim &)) {
   const auto a = as_number(args[0]), b = as_number(args[1]);
   if (a && b)
     return Dim(numbers(*a, *b));
@@ -229,9 +230,8 @@ void fold(NodeShapes &node, ElementType type) {
   if (function == kFunctions.end())
     return;
   if (node.node().op == "Max" || node.node().op == "Min")
-    return fold_many(node, type, [&](const Element &a, const Element &b) {
-      return function->of(node, {a, b});
-    });
+    return fold_many(
+        node, type, [&](const Element &a, const Element &b) { return function->of(node, {a, b}); });
   fold_elements(node, type, [&](const Args &args) { return function->of(node, args); });
 }
 
@@ -279,8 +279,7 @@ void prelu(NodeShapes &node) { node.set(0, node.type(0), node.shape(0)); }
 
 void cast_to(NodeShapes &node, ElementType to) {
   node.set(0, to, node.shape(0));
-  fold_elements(node, to,
-                [&](const Args &args) { return cast(args[0], node.type(0), to); });
+  fold_elements(node, to, [&](const Args &args) { return cast(args[0], node.type(0), to); });
 }
 
 void cast_op(NodeShapes &node) {
@@ -339,35 +338,101 @@ void swiglu(NodeShapes &node) {
 void identity(NodeShapes &node) { node.copy(0, 0); }
 
 constexpr Rule kRules[] = {
-    {"Identity", identity, 1, true}, {"Cast", cast_op}, {"CastLike", cast_like, 1},
-    {"BitCast", bit_cast}, {"Dropout", dropout}, {"BatchNormalization", batch_normalization, 5},
-    {"LayerNormalization", layer_normalization}, {"SimplifiedLayerNormalization", layer_normalization, 2}, {"RMSNormalization", layer_normalization, 2},
-    {"Bernoulli", like}, {"RandomNormalLike", like}, {"RandomUniformLike", like},
-    {"RandomNormal", random, 0}, {"RandomUniform", random, 0}, {"SwiGLU", swiglu, 2},
-    {"Where", where, 3}, {"PRelu", prelu, 2}, {"Pow", of_first_type, 2},
+    {"Identity", identity, 1, true},
+    {"Cast", cast_op},
+    {"CastLike", cast_like, 1},
+    {"BitCast", bit_cast},
+    {"Dropout", dropout},
+    {"BatchNormalization", batch_normalization, 5},
+    {"LayerNormalization", layer_normalization},
+    {"SimplifiedLayerNormalization", layer_normalization, 2},
+    {"RMSNormalization", layer_normalization, 2},
+    {"Bernoulli", like},
+    {"RandomNormalLike", like},
+    {"RandomUniformLike", like},
+    {"RandomNormal", random, 0},
+    {"RandomUniform", random, 0},
+    {"SwiGLU", swiglu, 2},
+    {"Where", where, 3},
+    {"PRelu", prelu, 2},
+    {"Pow", of_first_type, 2},
     {"BitShift", arithmetic_op, 2},
     // of two or more
-    {"Add", arithmetic_op, 2}, {"Sub", arithmetic_op, 2}, {"Mul", arithmetic_op, 2},
-    {"Div", arithmetic_op, 2}, {"Mod", arithmetic_op, 2}, {"BitwiseAnd", arithmetic_op, 2},
-    {"BitwiseOr", arithmetic_op, 2}, {"BitwiseXor", arithmetic_op, 2}, {"Max", arithmetic_op},
-    {"Min", arithmetic_op}, {"Mean", arithmetic_op}, {"Sum", arithmetic_op},
-    {"Equal", comparison, 2}, {"Less", comparison, 2}, {"LessOrEqual", comparison, 2},
-    {"Greater", comparison, 2}, {"GreaterOrEqual", comparison, 2}, {"And", comparison, 2},
-    {"Or", comparison, 2}, {"Xor", comparison, 2}, {"Not", test}, {"IsNaN", test}, {"IsInf", test},
+    {"Add", arithmetic_op, 2},
+    {"Sub", arithmetic_op, 2},
+    {"Mul", arithmetic_op, 2},
+    {"Div", arithmetic_op, 2},
+    {"Mod", arithmetic_op, 2},
+    {"BitwiseAnd", arithmetic_op, 2},
+    {"BitwiseOr", arithmetic_op, 2},
+    {"BitwiseXor", arithmetic_op, 2},
+    {"Max", arithmetic_op},
+    {"Min", arithmetic_op},
+    {"Mean", arithmetic_op},
+    {"Sum", arithmetic_op},
+    {"Equal", comparison, 2},
+    {"Less", comparison, 2},
+    {"LessOrEqual", comparison, 2},
+    {"Greater", comparison, 2},
+    {"GreaterOrEqual", comparison, 2},
+    {"And", comparison, 2},
+    {"Or", comparison, 2},
+    {"Xor", comparison, 2},
+    {"Not", test},
+    {"IsNaN", test},
+    {"IsInf", test},
     // of one
-    {"Abs", of_one}, {"Acos", of_one}, {"Acosh", of_one}, {"Asin", of_one}, {"Asinh", of_one},
-    {"Atan", of_one}, {"Atanh", of_one}, {"BitwiseNot", of_one}, {"Ceil", of_one},
-    {"Celu", of_one}, {"Clip", of_one}, {"Cos", of_one}, {"Cosh", of_one}, {"CumProd", of_one},
-    {"CumSum", of_one}, {"Elu", of_one}, {"Erf", of_one}, {"Exp", of_one}, {"Floor", of_one},
-    {"Gelu", of_one}, {"GroupNormalization", of_one}, {"HardSigmoid", of_one},
-    {"HardSwish", of_one}, {"Hardmax", of_one}, {"InstanceNormalization", of_one},
-    {"LRN", of_one}, {"LeakyRelu", of_one}, {"Log", of_one}, {"LogSoftmax", of_one},
-    {"LpNormalization", of_one}, {"MeanVarianceNormalization", of_one}, {"Mish", of_one},
-    {"Neg", of_one}, {"Reciprocal", of_one}, {"Relu", of_one}, {"Round", of_one},
-    {"Selu", of_one}, {"Shrink", of_one}, {"Sigmoid", of_one}, {"Sign", of_one}, {"Sin", of_one},
-    {"Sinh", of_one}, {"Softmax", of_one}, {"Softplus", of_one}, {"Softsign", of_one},
-    {"Sqrt", of_one}, {"Swish", of_one}, {"Tan", of_one}, {"Tanh", of_one},
-    {"ThresholdedRelu", of_one}, {"Trilu", of_one},
+    {"Abs", of_one},
+    {"Acos", of_one},
+    {"Acosh", of_one},
+    {"Asin", of_one},
+    {"Asinh", of_one},
+    {"Atan", of_one},
+    {"Atanh", of_one},
+    {"BitwiseNot", of_one},
+    {"Ceil", of_one},
+    {"Celu", of_one},
+    {"Clip", of_one},
+    {"Cos", of_one},
+    {"Cosh", of_one},
+    {"CumProd", of_one},
+    {"CumSum", of_one},
+    {"Elu", of_one},
+    {"Erf", of_one},
+    {"Exp", of_one},
+    {"Floor", of_one},
+    {"Gelu", of_one},
+    {"GroupNormalization", of_one},
+    {"HardSigmoid", of_one},
+    {"HardSwish", of_one},
+    {"Hardmax", of_one},
+    {"InstanceNormalization", of_one},
+    {"LRN", of_one},
+    {"LeakyRelu", of_one},
+    {"Log", of_one},
+    {"LogSoftmax", of_one},
+    {"LpNormalization", of_one},
+    {"MeanVarianceNormalization", of_one},
+    {"Mish", of_one},
+    {"Neg", of_one},
+    {"Reciprocal", of_one},
+    {"Relu", of_one},
+    {"Round", of_one},
+    {"Selu", of_one},
+    {"Shrink", of_one},
+    {"Sigmoid", of_one},
+    {"Sign", of_one},
+    {"Sin", of_one},
+    {"Sinh", of_one},
+    {"Softmax", of_one},
+    {"Softplus", of_one},
+    {"Softsign", of_one},
+    {"Sqrt", of_one},
+    {"Swish", of_one},
+    {"Tan", of_one},
+    {"Tanh", of_one},
+    {"ThresholdedRelu", of_one},
+    {"Trilu", of_one},
 };
 
 } // namespace

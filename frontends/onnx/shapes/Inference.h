@@ -1,11 +1,12 @@
-// The types and shapes of all values of a model, as functions of the sizes that a caller chooses, and
-// the values of those small tensors that shapes are computed from.
+// The types and shapes of all values of a model, as functions of the sizes that a caller chooses,
+// and the values of those small tensors that shapes are computed from.
 //
 // A size that the model names is a symbol; one that it does not name is a symbol called after the
 // value and the axis ("x.0"). Equal names are equal sizes. Where an op demands that unlike ones are
 // equal, they are taken to be, and the demand is kept as a Check for whoever calls the model; the
-// graph is then looked at again with one in the place of the other. What a run alone can tell, as the
-// number of elements that are not zero, is a symbol as well, called after the value that has it.
+// graph is then looked at again with one in the place of the other. What a run alone can tell, as
+// the number of elements that are not zero, is a symbol as well, called after the value that has
+// it.
 #ifndef QUERN_FRONTENDS_ONNX_SHAPES_INFERENCE_H
 #define QUERN_FRONTENDS_ONNX_SHAPES_INFERENCE_H
 

@@ -89,7 +89,8 @@ Dim Inferrer::symbol(const std::string &name) {
 }
 
 Dim Inferrer::named(const std::string &name) {
-  // "past + s" means that sum where past and s are dimensions of the model's; "batch-size" is a name.
+  // "past + s" means that sum where past and s are dimensions of the model's; "batch-size" is a
+  // name.
   const auto sum = symbols::parse_dim(name);
   if (!sum.ok() || !std::ranges::all_of(sum->symbols(), [&](const std::string &symbol) {
         return input_names_.contains(symbol);
@@ -113,7 +114,7 @@ Fact Inferrer::declared_fact(const Value &value) {
     return fact;
   Shape &shape = fact.shape.emplace();
   for (const DeclaredDim &dim : *type.shape)
-    shape.push_back(dim.size >= 0        ? Dim(dim.size)
+    shape.push_back(dim.size >= 0       ? Dim(dim.size)
                     : !dim.name.empty() ? named(dim.name)
                                         : symbol(absl::StrCat(value.name, ".", shape.size())));
   return fact;
@@ -220,8 +221,8 @@ void Inferrer::run_node(const Node &node) {
       known &= shapes.has_shape(i);
     }
     if (!complete)
-      problem(node,
-              absl::StrCat("it has too few inputs: ", rule->required, " have to be there"), "");
+      problem(node, absl::StrCat("it has too few inputs: ", rule->required, " have to be there"),
+              "");
     else if (known || rule->any_rank)
       rule->infer(shapes);
   }

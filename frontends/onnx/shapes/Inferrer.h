@@ -36,8 +36,8 @@ public:
   Dim fresh(ValueId value, size_t axis);
   /// The value's declared shape in the place of what a rule could not know.
   void take_declared(ValueId id);
-  /// In a graph that may never run, or that is looked at again, problems are not said and nothing is
-  /// demanded of sizes.
+  /// In a graph that may never run, or that is looked at again, problems are not said and nothing
+  /// is demanded of sizes.
   bool quiet = false;
   int loop_depth = 0;
 
@@ -52,8 +52,8 @@ private:
   Inference result_;
   Problems problems_;
   std::map<std::string, Binding> found_;
-  std::map<std::string, size_t> order_;   ///< of symbols, as they came up
-  std::set<std::string> input_names_;     ///< names of inputs' dimensions, as the file has them
+  std::map<std::string, size_t> order_; ///< of symbols, as they came up
+  std::set<std::string> input_names_;   ///< names of inputs' dimensions, as the file has them
 };
 
 } // namespace quern::onnx

@@ -10,8 +10,8 @@
 namespace quern::onnx {
 
 /// For each node of the model's graph, whether a result of it is used whose elements are not known
-/// before: nodes that compute shapes are not, nor those of which nothing is used. Nodes of subgraphs
-/// belong to the node that has them.
+/// before: nodes that compute shapes are not, nor those of which nothing is used. Nodes of
+/// subgraphs belong to the node that has them.
 std::vector<bool> live_nodes(const Model &model, const Inference &inference);
 
 } // namespace quern::onnx

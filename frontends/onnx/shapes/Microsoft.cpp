@@ -116,12 +116,19 @@ void matmul_nbits(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"SkipLayerNormalization", skip_norm, 3}, {"SkipSimplifiedLayerNormalization", skip_norm, 3},
-    {"SimplifiedLayerNormalization", simplified_norm, 2}, {"RotaryEmbedding", as_first, 4},
-    {"MultiHeadAttention", multi_head_attention}, {"Attention", packed_attention, 2},
-    {"GroupQueryAttention", group_query_attention}, {"FastGelu", as_first},
-    {"BiasGelu", as_first, 2}, {"QuickGelu", as_first}, {"Gelu", as_first},
-    {"EmbedLayerNormalization", embed_norm}, {"MatMulNBits", matmul_nbits, 3},
+    {"SkipLayerNormalization", skip_norm, 3},
+    {"SkipSimplifiedLayerNormalization", skip_norm, 3},
+    {"SimplifiedLayerNormalization", simplified_norm, 2},
+    {"RotaryEmbedding", as_first, 4},
+    {"MultiHeadAttention", multi_head_attention},
+    {"Attention", packed_attention, 2},
+    {"GroupQueryAttention", group_query_attention},
+    {"FastGelu", as_first},
+    {"BiasGelu", as_first, 2},
+    {"QuickGelu", as_first},
+    {"Gelu", as_first},
+    {"EmbedLayerNormalization", embed_norm},
+    {"MatMulNBits", matmul_nbits, 3},
 };
 
 } // namespace

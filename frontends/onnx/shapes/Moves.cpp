@@ -382,8 +382,8 @@ void gather_nd(NodeShapes &node) {
   if (batch < 0 || *depth < 0 || *depth > static_cast<int64_t>(in.size()) ||
       batch + *depth > static_cast<int64_t>(in.size()) ||
       batch >= static_cast<int64_t>(indices.size()))
-    return node.fail(absl::StrCat("its indices ", shape_text(indices), " are none of ",
-                                  shape_text(in)));
+    return node.fail(
+        absl::StrCat("its indices ", shape_text(indices), " are none of ", shape_text(in)));
   Shape shape(indices.begin(), indices.end() - 1);
   for (size_t i = 0; i < static_cast<size_t>(batch); ++i)
     shape[i] = node.unify(shape[i], in[i], "its batches");
@@ -422,8 +422,8 @@ void tile(NodeShapes &node) {
   Shape shape = node.shape(0);
   const auto repeats = node.dims(1);
   if (repeats && repeats->size() != shape.size())
-    return node.fail(absl::StrCat("it repeats ", repeats->size(), " dimensions of ",
-                                  shape_text(shape)));
+    return node.fail(
+        absl::StrCat("it repeats ", repeats->size(), " dimensions of ", shape_text(shape)));
   for (size_t i = 0; i < shape.size(); ++i)
     shape[i] = repeats ? shape[i] * (*repeats)[i] : node.fresh(0, i);
   const auto sizes = constant_shape(node.shape(0));
@@ -454,8 +454,8 @@ void pad(NodeShapes &node) {
   if (pads && pads->size() != 2 * axes.size())
     return node.fail(absl::StrCat("it has ", pads->size(), " pads for ", axes.size(), " axes"));
   for (size_t i = 0; i < axes.size(); ++i)
-    shape[axes[i]] = pads ? shape[axes[i]] + (*pads)[i] + (*pads)[i + axes.size()]
-                          : node.fresh(0, axes[i]);
+    shape[axes[i]] =
+        pads ? shape[axes[i]] + (*pads)[i] + (*pads)[i + axes.size()] : node.fresh(0, axes[i]);
   node.set(0, node.type(0), std::move(shape));
 }
 
@@ -496,13 +496,28 @@ void eye_like(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"Reshape", reshape}, {"Flatten", flatten}, {"Squeeze", squeeze}, {"Unsqueeze", unsqueeze},
-    {"Transpose", transpose}, {"Concat", concat}, {"Split", split}, {"Slice", slice},
-    {"Gather", gather, 2}, {"GatherElements", gather_elements, 2}, {"GatherND", gather_nd, 2},
-    {"Scatter", scatter_elements, 3}, {"ScatterElements", scatter_elements, 3},
-    {"ScatterND", as_first, 3}, {"TensorScatter", as_first, 2}, {"ReverseSequence", as_first, 2},
-    {"Expand", expand, 2}, {"Tile", tile, 2}, {"Pad", pad}, {"DepthToSpace", depth_to_space},
-    {"SpaceToDepth", depth_to_space}, {"CenterCropPad", center_crop_pad, 2},
+    {"Reshape", reshape},
+    {"Flatten", flatten},
+    {"Squeeze", squeeze},
+    {"Unsqueeze", unsqueeze},
+    {"Transpose", transpose},
+    {"Concat", concat},
+    {"Split", split},
+    {"Slice", slice},
+    {"Gather", gather, 2},
+    {"GatherElements", gather_elements, 2},
+    {"GatherND", gather_nd, 2},
+    {"Scatter", scatter_elements, 3},
+    {"ScatterElements", scatter_elements, 3},
+    {"ScatterND", as_first, 3},
+    {"TensorScatter", as_first, 2},
+    {"ReverseSequence", as_first, 2},
+    {"Expand", expand, 2},
+    {"Tile", tile, 2},
+    {"Pad", pad},
+    {"DepthToSpace", depth_to_space},
+    {"SpaceToDepth", depth_to_space},
+    {"CenterCropPad", center_crop_pad, 2},
     {"EyeLike", eye_like},
 };
 

@@ -81,8 +81,8 @@ ElementType NodeShapes::type_attribute(std::string_view name, ElementType otherw
   return *type;
 }
 
-std::optional<std::vector<int64_t>>
-NodeShapes::attribute_or_input(std::string_view name, size_t input, bool &known) {
+std::optional<std::vector<int64_t>> NodeShapes::attribute_or_input(std::string_view name,
+                                                                   size_t input, bool &known) {
   known = true;
   if (has_attribute(name))
     return integers(name);
@@ -142,8 +142,8 @@ void NodeShapes::fail(std::string what, std::string hint) {
 bool NodeShapes::want_rank(size_t input, size_t wanted) {
   if (rank(input) == wanted)
     return true;
-  fail(absl::StrCat("its input ", input, " has the shape ", shape_text(in(input).shape),
-                    ", where ", wanted, " dimensions are wanted"));
+  fail(absl::StrCat("its input ", input, " has the shape ", shape_text(in(input).shape), ", where ",
+                    wanted, " dimensions are wanted"));
   return false;
 }
 

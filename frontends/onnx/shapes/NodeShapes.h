@@ -1,7 +1,7 @@
 // What a rule sees of the node that it is about, and what it says of the results.
 //
-// A rule that finds something wrong says so and goes on, or returns: every call is safe whatever was
-// said before.
+// A rule that finds something wrong says so and goes on, or returns: every call is safe whatever
+// was said before.
 #ifndef QUERN_FRONTENDS_ONNX_SHAPES_NODESHAPES_H
 #define QUERN_FRONTENDS_ONNX_SHAPES_NODESHAPES_H
 
@@ -49,8 +49,8 @@ public:
   const Graph *graph(std::string_view name);
   /// The element type that an attribute names by number.
   ElementType type_attribute(std::string_view name, ElementType otherwise);
-  /// Integers that an attribute gives, or in newer versions an input. `known` is false where it is an
-  /// input whose elements are known only when the model runs.
+  /// Integers that an attribute gives, or in newer versions an input. `known` is false where it is
+  /// an input whose elements are known only when the model runs.
   std::optional<std::vector<int64_t>> attribute_or_input(std::string_view name, size_t input,
                                                          bool &known);
 

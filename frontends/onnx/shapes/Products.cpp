@@ -153,8 +153,12 @@ void det(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"MatMul", matmul, 2}, {"MatMulInteger", matmul_integer, 2},
-    {"QLinearMatMul", qlinear_matmul, 8}, {"Gemm", gemm, 2}, {"Einsum", einsum}, {"Det", det},
+    {"MatMul", matmul, 2},
+    {"MatMulInteger", matmul_integer, 2},
+    {"QLinearMatMul", qlinear_matmul, 8},
+    {"Gemm", gemm, 2},
+    {"Einsum", einsum},
+    {"Det", det},
 };
 
 } // namespace

@@ -80,11 +80,20 @@ void loss(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"ReduceL1", reduce}, {"ReduceL2", reduce}, {"ReduceLogSum", reduce},
-    {"ReduceLogSumExp", reduce}, {"ReduceMax", reduce}, {"ReduceMean", reduce},
-    {"ReduceMin", reduce}, {"ReduceProd", reduce}, {"ReduceSum", reduce},
-    {"ReduceSumSquare", reduce}, {"ArgMax", arg}, {"ArgMin", arg},
-    {"NegativeLogLikelihoodLoss", loss, 2}, {"SoftmaxCrossEntropyLoss", loss, 2},
+    {"ReduceL1", reduce},
+    {"ReduceL2", reduce},
+    {"ReduceLogSum", reduce},
+    {"ReduceLogSumExp", reduce},
+    {"ReduceMax", reduce},
+    {"ReduceMean", reduce},
+    {"ReduceMin", reduce},
+    {"ReduceProd", reduce},
+    {"ReduceSum", reduce},
+    {"ReduceSumSquare", reduce},
+    {"ArgMax", arg},
+    {"ArgMin", arg},
+    {"NegativeLogLikelihoodLoss", loss, 2},
+    {"SoftmaxCrossEntropyLoss", loss, 2},
 };
 
 } // namespace

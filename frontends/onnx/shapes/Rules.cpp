@@ -20,10 +20,10 @@ Table table_of(std::initializer_list<std::span<const Rule>> families) {
 } // namespace
 
 const Rule *find_rule(std::string_view domain, std::string_view op) {
-  static const Table standard = table_of(
-      {elementwise_rules(), move_rules(), shape_value_rules(), product_rules(), window_rules(),
-       reduction_rules(), selection_rules(), quantization_rules(), sequence_model_rules(),
-       signal_rules(), control_rules()});
+  static const Table standard =
+      table_of({elementwise_rules(), move_rules(), shape_value_rules(), product_rules(),
+                window_rules(), reduction_rules(), selection_rules(), quantization_rules(),
+                sequence_model_rules(), signal_rules(), control_rules()});
   static const Table microsoft = table_of({microsoft_rules()});
   static const Table preview = table_of({preview_rules()});
   if (!domain.empty() && domain != kMicrosoft && domain != kPreview)

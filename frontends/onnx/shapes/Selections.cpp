@@ -107,11 +107,18 @@ void image_decoder(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"TopK", top_k}, {"NonZero", non_zero}, {"Unique", unique}, {"Compress", compress, 2},
-    {"NonMaxSuppression", non_max_suppression, 2}, {"Multinomial", multinomial},
-    {"StringConcat", string_concat, 2}, {"RegexFullMatch", regex_full_match},
-    {"StringNormalizer", string_normalizer}, {"StringSplit", string_split},
-    {"TfIdfVectorizer", tf_idf}, {"ImageDecoder", image_decoder},
+    {"TopK", top_k},
+    {"NonZero", non_zero},
+    {"Unique", unique},
+    {"Compress", compress, 2},
+    {"NonMaxSuppression", non_max_suppression, 2},
+    {"Multinomial", multinomial},
+    {"StringConcat", string_concat, 2},
+    {"RegexFullMatch", regex_full_match},
+    {"StringNormalizer", string_normalizer},
+    {"StringSplit", string_split},
+    {"TfIdfVectorizer", tf_idf},
+    {"ImageDecoder", image_decoder},
 };
 
 } // namespace

@@ -53,8 +53,8 @@ void attention(NodeShapes &node) {
   node.unify((*k)[2], (*v)[2], "the rows of its keys and values");
   Shape present_k = *k, present_v = *v;
   if (node.has(4)) {
-    present_k[2] = node.has_shape(4) && node.want_rank(4, 4) ? node.shape(4)[2] + (*k)[2]
-                                                             : node.fresh(1, 2);
+    present_k[2] =
+        node.has_shape(4) && node.want_rank(4, 4) ? node.shape(4)[2] + (*k)[2] : node.fresh(1, 2);
     present_v[2] = present_k[2];
   }
   const Dim rows = (*q)[2];
@@ -72,7 +72,8 @@ void linear_attention(NodeShapes &node) {
   if (!node.want_rank(0, 3) || !node.want_rank(1, 3) || !node.want_rank(2, 3))
     return;
   const Shape q = node.shape(0), k = node.shape(1), v = node.shape(2);
-  const int64_t q_heads = node.integer("q_num_heads", 0), kv_heads = node.integer("kv_num_heads", 0);
+  const int64_t q_heads = node.integer("q_num_heads", 0),
+                kv_heads = node.integer("kv_num_heads", 0);
   if (q_heads < 1 || kv_heads < 1)
     return node.fail("it does not say how many heads it has");
   const Dim key_width = symbols::floordiv(k[2], kv_heads);
@@ -106,9 +107,13 @@ void flex_attention(NodeShapes &node) {
 constexpr Rule kPreviewRules[] = {{"FlexAttention", flex_attention, 3}};
 
 constexpr Rule kRules[] = {
-    {"RNN", recurrent, 3}, {"GRU", recurrent, 3}, {"LSTM", recurrent, 3},
-    {"Attention", attention, 3}, {"RotaryEmbedding", as_first, 3},
-    {"LinearAttention", linear_attention, 3}, {"CausalConvWithState", causal_conv, 2},
+    {"RNN", recurrent, 3},
+    {"GRU", recurrent, 3},
+    {"LSTM", recurrent, 3},
+    {"Attention", attention, 3},
+    {"RotaryEmbedding", as_first, 3},
+    {"LinearAttention", linear_attention, 3},
+    {"CausalConvWithState", causal_conv, 2},
 };
 
 } // namespace

@@ -107,8 +107,8 @@ void one_hot(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"Shape", shape_op, 1, true}, {"Size", size_op}, {"ConstantOfShape", constant_of_shape},
-    {"Range", range, 3}, {"OneHot", one_hot, 3},
+    {"Shape", shape_op, 1, true}, {"Size", size_op},      {"ConstantOfShape", constant_of_shape},
+    {"Range", range, 3},          {"OneHot", one_hot, 3},
 };
 
 } // namespace

@@ -25,7 +25,7 @@ void dft(NodeShapes &node) {
     shape.back() = one_sided && inverse ? 1 : 2;
     return node.set(0, node.type(0), std::move(shape));
   }
-  const size_t axis = node.axis(by_attribute ? node.integer("axis", 1)
+  const size_t axis = node.axis(by_attribute                    ? node.integer("axis", 1)
                                 : chosen && chosen->size() == 1 ? (*chosen)[0]
                                                                 : -2,
                                 shape.size());
@@ -54,8 +54,7 @@ void stft(NodeShapes &node) {
   if (step && step->is(0))
     return node.fail("its step is 0");
   node.set(0, node.type(0),
-           {in[0],
-            step && frame ? symbols::floordiv(in[1] - *frame, *step) + 1 : node.fresh(0, 1),
+           {in[0], step && frame ? symbols::floordiv(in[1] - *frame, *step) + 1 : node.fresh(0, 1),
             frame ? (one_sided ? one_side(*frame) : *frame) : node.fresh(0, 2), 2});
 }
 
@@ -72,8 +71,12 @@ void mel_weights(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"DFT", dft}, {"STFT", stft, 2}, {"BlackmanWindow", window}, {"HammingWindow", window},
-    {"HannWindow", window}, {"MelWeightMatrix", mel_weights, 5},
+    {"DFT", dft},
+    {"STFT", stft, 2},
+    {"BlackmanWindow", window},
+    {"HammingWindow", window},
+    {"HannWindow", window},
+    {"MelWeightMatrix", mel_weights, 5},
 };
 
 } // namespace

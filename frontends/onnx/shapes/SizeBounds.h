@@ -29,8 +29,8 @@ struct SizeBound {
 inline constexpr int64_t kDefaultBatch = 16, kDefaultSize = 512;
 
 /// A bound for each symbol of the model's inputs that is not bound to others, in the order in which
-/// they come up. `given` are those of --dim; one that names no such symbol, or that is more than the
-/// model's own bound, is a problem.
+/// they come up. `given` are those of --dim; one that names no such symbol, or that is more than
+/// the model's own bound, is a problem.
 std::vector<SizeBound> size_bounds(const Model &model, const Inference &inference,
                                    const std::map<std::string, int64_t> &given, Problems &problems);
 

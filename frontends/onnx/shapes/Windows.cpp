@@ -23,16 +23,16 @@ bool read_window(NodeShapes &node, std::vector<Dim> kernel, Window &window) {
   window.dilations = node.integers("dilations").value_or(std::vector<int64_t>(n, 1));
   window.pads = node.integers("pads").value_or(std::vector<int64_t>(2 * n, 0));
   window.auto_pad = node.string("auto_pad", "NOTSET");
-  const bool sized = window.strides.size() == n && window.dilations.size() == n &&
-                     window.pads.size() == 2 * n;
+  const bool sized =
+      window.strides.size() == n && window.dilations.size() == n && window.pads.size() == 2 * n;
   bool positive = true;
   for (const auto *list : {&window.strides, &window.dilations})
     for (const int64_t value : *list)
       positive &= value >= 1;
   if (sized && positive)
     return true;
-  node.fail(absl::StrCat("its strides, dilations and pads are not those of ", n,
-                         " spatial dimensions"));
+  node.fail(
+      absl::StrCat("its strides, dilations and pads are not those of ", n, " spatial dimensions"));
   return false;
 }
 
@@ -110,8 +110,8 @@ void conv_transpose(NodeShapes &node) {
       shape.push_back(in[i + 2] * stride);
     else
       shape.push_back(stride * (in[i + 2] - 1) + Dim(more[i]) +
-                      Dim(window.dilations[i]) * (window.kernel[i] - 1) + 1 -
-                      Dim(window.pads[i]) - Dim(window.pads[i + n]));
+                      Dim(window.dilations[i]) * (window.kernel[i] - 1) + 1 - Dim(window.pads[i]) -
+                      Dim(window.pads[i + n]));
   }
   node.set(0, node.type(0), std::move(shape));
 }
@@ -184,7 +184,8 @@ Dim scaled(NodeShapes &node, const Dim &size, double scale, size_t axis) {
     return static_cast<int64_t>(std::min(std::floor(static_cast<double>(*constant) * scale), 1e15));
   if (const double whole = std::nearbyint(scale); whole == scale && whole >= 1 && whole < 1e9)
     return size * Dim(static_cast<int64_t>(whole));
-  if (const double parts = std::nearbyint(1 / scale); 1 / parts == scale && parts >= 1 && parts < 1e9)
+  if (const double parts = std::nearbyint(1 / scale);
+      1 / parts == scale && parts >= 1 && parts < 1e9)
     return symbols::floordiv(size, static_cast<int64_t>(parts));
   return node.fresh(0, axis);
 }
@@ -206,7 +207,8 @@ void resize(NodeShapes &node) {
   const auto sizes = sized ? node.dims(3) : std::nullopt;
   if (scales && scales->empty())
     scales.reset();
-  if ((sizes && sizes->size() != axes.size()) || (!sized && scales && scales->size() != axes.size()))
+  if ((sizes && sizes->size() != axes.size()) ||
+      (!sized && scales && scales->size() != axes.size()))
     return node.fail(absl::StrCat("its scales or sizes are not of ", axes.size(), " dimensions"));
   if (node.failed())
     return;
@@ -221,7 +223,7 @@ void resize(NodeShapes &node) {
       if (unknown)
         break;
       const double scale = static_cast<double>(*to) / static_cast<double>(*from);
-      common = !common                    ? scale
+      common = !common                  ? scale
                : policy == "not_larger" ? std::min(*common, scale)
                                         : std::max(*common, scale);
     }
@@ -289,12 +291,25 @@ void col2im(NodeShapes &node) {
 }
 
 constexpr Rule kRules[] = {
-    {"Conv", conv, 2}, {"ConvInteger", conv_integer, 2}, {"QLinearConv", qlinear_conv, 8},
-    {"ConvTranspose", conv_transpose, 2}, {"DeformConv", deform_conv, 3}, {"AveragePool", pool},
-    {"MaxPool", pool}, {"LpPool", pool}, {"GlobalAveragePool", global_pool},
-    {"GlobalMaxPool", global_pool}, {"GlobalLpPool", global_pool}, {"MaxUnpool", max_unpool, 2},
-    {"MaxRoiPool", roi, 2}, {"RoiAlign", roi, 3}, {"Resize", resize}, {"Upsample", resize},
-    {"GridSample", grid_sample, 2}, {"AffineGrid", affine_grid, 2}, {"Col2Im", col2im, 3},
+    {"Conv", conv, 2},
+    {"ConvInteger", conv_integer, 2},
+    {"QLinearConv", qlinear_conv, 8},
+    {"ConvTranspose", conv_transpose, 2},
+    {"DeformConv", deform_conv, 3},
+    {"AveragePool", pool},
+    {"MaxPool", pool},
+    {"LpPool", pool},
+    {"GlobalAveragePool", global_pool},
+    {"GlobalMaxPool", global_pool},
+    {"GlobalLpPool", global_pool},
+    {"MaxUnpool", max_unpool, 2},
+    {"MaxRoiPool", roi, 2},
+    {"RoiAlign", roi, 3},
+    {"Resize", resize},
+    {"Upsample", resize},
+    {"GridSample", grid_sample, 2},
+    {"AffineGrid", affine_grid, 2},
+    {"Col2Im", col2im, 3},
 };
 
 } // namespace

@@ -1,5 +1,5 @@
-// onnx_shapes MODEL [NAME=SIZE,NAME=SIZE ...]...: what is inferred of the model, as one JSON object. Each further argument
-// gives the symbols sizes, for which every shape is evaluated.
+// onnx_shapes MODEL [NAME=SIZE,NAME=SIZE ...]...: what is inferred of the model, as one JSON
+// object. Each further argument gives the symbols sizes, for which every shape is evaluated.
 #include "frontends/onnx/OnnxFile.h"
 #include "frontends/onnx/shapes/Inference.h"
 
