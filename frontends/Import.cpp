@@ -4,6 +4,7 @@
 #include "frontends/gguf/GgufModel.h"
 #include "frontends/hf/HfModel.h"
 #include "frontends/hf/WeightFiles.h"
+#include "frontends/onnx/CheckModel.h"
 #include "frontends/recipe/Builder.h"
 
 #include "mlir/IR/AsmState.h"
@@ -28,8 +29,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kWhatModelsAre[] = "a model is a .gguf file, a folder with config.json and "
-                                  "safetensors, or a config.json with --synthetic SEED";
+constexpr char kWhatModelsAre[] =
+    "a model is a .gguf file, a folder with config.json and safetensors, a config.json with "
+    "--synthetic SEED, or an .onnx file";
 
 bool begins_with_gguf(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
@@ -86,6 +88,8 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
                  "-c takes the tokens of the longest sequence there will be");
     return {};
   }
+  if (!options.dims.empty() && !absl::EndsWithIgnoreCase(path, ".onnx"))
+    problems.add("--dim", "it is for ONNX graphs, and this model is none", "leave it out");
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
@@ -134,6 +138,11 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
     return gguf::load_model(path, options, problems);
   if (absl::EndsWithIgnoreCase(path, ".json"))
     return hf::load_model(path, options, problems);
+  if (absl::EndsWithIgnoreCase(path, ".onnx")) {
+    LoadedModel model;
+    model.notes = onnx::check_model(path, options.dims, problems);
+    return model;
+  }
   if (absl::EndsWith(path, ".safetensors"))
     problems.add(path, "these are weights alone, which do not say what to do with them",
                  absl::StrCat("give the folder with the model's config.json: ",

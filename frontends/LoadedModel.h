@@ -7,6 +7,7 @@
 #include "frontends/recipe/Source.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct ImportOptions {
   /// Keys of the model's settings, as its file spells them, that Quern does not know and is to go
   /// on without (--ignore-keys). One that is not in the file, or that is read, is a problem.
   std::vector<std::string> ignored_keys = {};
+  /// The greatest size of each named dimension of an ONNX graph (--dim); others have defaults.
+  std::map<std::string, int64_t> dims = {};
 };
 
 /// Complete only if no problem was added while it was loaded.

@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 namespace quern::driver {
 namespace {
@@ -38,6 +40,17 @@ std::vector<std::string> names_in(const std::string &list) {
     for (const absl::string_view name : absl::StrSplit(list, ','))
       names.emplace_back(absl::StripAsciiWhitespace(name));
   return names;
+}
+
+// NAME=MAX, of which the name may hold anything but a last '='.
+std::optional<std::pair<std::string, int64_t>> parse_dim_flag(const std::string &text) {
+  constexpr int64_t kLargest = int64_t{1} << 40;
+  const size_t equals = text.rfind('=');
+  int64_t most = 0;
+  if (equals == text.npos || equals == 0 || !absl::SimpleAtoi(text.substr(equals + 1), &most) ||
+      most < 1 || most > kLargest)
+    return std::nullopt;
+  return std::pair(text.substr(0, equals), most);
 }
 
 // Diagnostics under the names by which the model's author knows things: errors are collected, the
@@ -85,6 +98,8 @@ std::vector<cli::Flag> ModelFlags::flags() {
       {"--synthetic", "SEED", "make the weights up; config.json is enough", &synthetic},
       {"--ignore-keys", "LIST", "keys of config.json, which Quern does not know, to go on without",
        &ignored_keys},
+      {"--dim", "NAME=MAX", "greatest size of a dimension of an ONNX graph; again for others",
+       &dims},
       {"--without", "LIST", "fusions to switch off, to measure what they bring; all: every one",
        &pipeline.without},
   };
@@ -112,6 +127,10 @@ absl::Status ModelFlags::check() const {
     if (key.empty())
       return wrong(absl::StrCat("--ignore-keys ", ignored_keys, ": a key without a name"),
                    "--ignore-keys KEY,KEY");
+  for (const std::string &dim : dims)
+    if (!parse_dim_flag(dim))
+      return wrong(absl::StrCat("--dim ", dim, ": it takes a name and a size of at least 1"),
+                   "--dim sequence=512");
   uint64_t seed;
   if (!synthetic.empty() && !absl::SimpleAtoi(synthetic, &seed))
     return wrong(absl::StrCat("--synthetic takes a whole number, not '", synthetic, "'"),
@@ -134,6 +153,8 @@ std::vector<std::string> ModelFlags::recorded() const {
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
     list.push_back(absl::StrCat("--ignore-keys ", absl::StrJoin(keys, ",")));
   }
+  for (const std::string &dim : dims)
+    list.push_back(absl::StrCat("--dim ", dim));
   if (!synthetic.empty())
     list.push_back(absl::StrCat("--synthetic ", synthetic));
   std::sort(list.begin(), list.end());
@@ -154,6 +175,9 @@ ImportOptions ModelFlags::import_options() const {
   }
   options.identify = identify;
   options.ignored_keys = names_in(ignored_keys);
+  for (const std::string &dim : dims)
+    if (const auto bound = parse_dim_flag(dim))
+      options.dims.insert_or_assign(bound->first, bound->second);
   return options;
 }
 

@@ -22,8 +22,9 @@ struct ModelFlags {
   std::string synthetic; ///< a seed; empty: the weights are the model's
   /// Weights have the formats that config.json says, and no values (`quern plan`; no flag sets it).
   bool formats_only = false;
-  bool identify = true;     ///< ImportOptions::identify (no flag sets it)
-  std::string ignored_keys; ///< a list of the model's keys to go on without
+  bool identify = true;          ///< ImportOptions::identify (no flag sets it)
+  std::string ignored_keys;      ///< a list of the model's keys to go on without
+  std::vector<std::string> dims; ///< NAME=MAX of an ONNX graph's dimensions
 
   std::vector<cli::Flag> flags();
   /// The first value that makes no sense, with a line "hint: ...": wrong usage.

@@ -7,6 +7,7 @@
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/GoldenTensors.h"
 #include "tests/frontends/gguf/GgufWriter.h"
+#include "tests/frontends/onnx/OnnxModels.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 
 #include <nlohmann/json.hpp>
@@ -419,6 +420,12 @@ void npy(Seeds seeds) {
   seeds.write_dictionary();
 }
 
+void onnx_model(Seeds seeds) {
+  for (const auto &[name, model] : quern::onnx::test::sample_models())
+    seeds.add(name, model.SerializeAsString());
+  seeds.write_dictionary();
+}
+
 // Short kernels, of which each has other forms; NVRTC's text looks the same.
 void ptx(Seeds seeds) {
   const std::string head = ".version 8.0\n.target sm_80\n.address_size 64\n";
@@ -482,6 +489,7 @@ int main(int argc, char **argv) {
   state_file({folder, "state_file"});
   prefix_file({folder, "prefix_file"});
   npy({folder, "npy"});
+  onnx_model({folder, "onnx"});
   ptx({folder, "ptx"});
   return 0;
 }

@@ -1,0 +1,80 @@
+#include "frontends/onnx/shapes/SizeBounds.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+
+namespace quern::onnx {
+namespace {
+
+/// The last size up to which a check of one symbol holds, where it holds for 1 and not for all.
+std::optional<int64_t> last_of(const Check &check, const std::string &symbol) {
+  const auto holds = [&](int64_t size) {
+    const auto value = symbols::evaluate(check.a - check.b, {{symbol, size}});
+    return value.ok() && *value == 0;
+  };
+  int64_t low = 1, high = int64_t{1} << 40;
+  if (!holds(low) || holds(high))
+    return std::nullopt;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (holds(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+} // namespace
+
+std::vector<SizeBound> size_bounds(const Model &model, const Inference &inference,
+                                   const std::map<std::string, int64_t> &given,
+                                   Problems &problems) {
+  std::vector<SizeBound> bounds;
+  for (const ValueId input : model.graph.inputs) {
+    const Fact &fact = inference.fact(input);
+    for (size_t axis = 0; fact.shape && axis < fact.shape->size(); ++axis)
+      for (const std::string &symbol : (*fact.shape)[axis].symbols())
+        if (std::ranges::find(bounds, symbol, &SizeBound::symbol) == bounds.end())
+          bounds.push_back({symbol, axis == 0 ? kDefaultBatch : kDefaultSize});
+  }
+  for (const Check &check : inference.checks) {
+    auto names = check.a.symbols();
+    names.merge(check.b.symbols());
+    if (names.size() != 1)
+      continue;
+    const auto bound = std::ranges::find(bounds, *names.begin(), &SizeBound::symbol);
+    const auto last = last_of(check, *names.begin());
+    if (bound == bounds.end() || !last)
+      continue;
+    bound->most = bound->origin == BoundOrigin::Model ? std::min(bound->most, *last) : *last;
+    bound->origin = BoundOrigin::Model;
+  }
+  std::vector<std::string> names;
+  for (const SizeBound &bound : bounds)
+    names.push_back(bound.symbol);
+  for (const auto &[name, most] : given) {
+    const auto bound = std::ranges::find(bounds, name, &SizeBound::symbol);
+    const std::string where = absl::StrCat("--dim ", name, "=", most);
+    if (bound == bounds.end()) {
+      problems.add(where, "the model's inputs have no such dimension",
+                   names.empty() ? "all its sizes are fixed"
+                                 : absl::StrCat("it has ", absl::StrJoin(names, ", ")));
+    } else if (bound->origin == BoundOrigin::Model && most > bound->most) {
+      problems.add(where, absl::StrCat("the model itself ends at ", bound->most),
+                   absl::StrCat("--dim ", name, "=", bound->most));
+    } else {
+      bound->most = most;
+      bound->origin = BoundOrigin::Given;
+    }
+  }
+  return bounds;
+}
+
+symbols::Maxima maxima(const std::vector<SizeBound> &bounds) {
+  symbols::Maxima maxima;
+  for (const SizeBound &bound : bounds)
+    maxima.emplace(bound.symbol, bound.most);
+  return maxima;
+}
+
+} // namespace quern::onnx
