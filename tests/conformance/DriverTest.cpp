@@ -375,7 +375,9 @@ TEST_F(Driver, OneFileForSeveralTargets) {
       }
   }
   EXPECT_GT(functions, 10u);
-  EXPECT_THAT(done("quern", {"inspect", artifact_, "--kernels"}).out, HasSubstr(" registers, "));
+  const std::string listed = done("quern", {"inspect", artifact_, "--kernels"}).out;
+  EXPECT_THAT(listed, HasSubstr(" registers, "));
+  EXPECT_THAT(listed, HasSubstr(" x  model.layers.*."));
 
   const std::string state = folder_.path("s.state");
   const auto run = [&](const char *device, std::vector<std::string> more) {
