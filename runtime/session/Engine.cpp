@@ -80,11 +80,13 @@ absl::Status check_target(const artifact::Artifact &artifact, const std::string 
           : absl::StrCat("--device ", held, ", or compile the model with --target ", both)));
 }
 
-// What the device says, and that the CPU would do where the artifact has code for it.
+// Why the device is none that can be had, and that the CPU would do where the artifact has code for
+// it.
 absl::Status or_the_cpu(const artifact::Artifact &artifact, const std::string &device,
                         const absl::Status &status) {
   constexpr std::string_view kCpu = "cpu";
-  if (device::target_of_device(device) == kCpu || !has_code_for(artifact, kCpu))
+  if (!absl::IsFailedPrecondition(status) || device::target_of_device(device) == kCpu ||
+      !has_code_for(artifact, kCpu))
     return status;
   const std::string message(status.message());
   return absl::Status(status.code(),
@@ -124,9 +126,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   engine->device_ = *std::move(device);
   auto variant = choose_variant(*engine->device_, *engine->artifact_, options.variant);
   if (!variant.ok())
-    return absl::IsFailedPrecondition(variant.status())
-               ? or_the_cpu(*engine->artifact_, options.device, variant.status())
-               : variant.status();
+    return or_the_cpu(*engine->artifact_, options.device, variant.status());
   engine->variant_ = *std::move(variant);
 
   const auto checkpoints = engine->plan_memory(options);

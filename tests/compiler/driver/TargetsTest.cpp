@@ -63,6 +63,10 @@ TEST(Targets, NativeIsWhatThisMachineRuns) {
   if (const auto gpu = codegen::find_target("cuda")->native(); !gpu.ok()) {
     EXPECT_EQ(chosen("cuda", "native"), gpu.status().message());
     EXPECT_THAT(flags("cuda", "native").refused(), testing::Not(IsEmpty()));
+    const auto refused = flags("cpu,cuda", "native").refused();
+    if (cpu.ok() && refused.size() == 1)
+      EXPECT_THAT(std::string(refused[0].message()),
+                  HasSubstr("; --variant " + *cpu + ",sm_80,sm_90a is native of the others"));
   }
 }
 

@@ -28,6 +28,7 @@ constexpr uint64_t kMany = uint64_t{1} << 40;
 struct Kind {
   bool recurrent;
   uint32_t window;
+  uint32_t max_tokens = 16;
   bool needs_points() const { return recurrent || window != 0; }
 };
 constexpr Kind kKinds[] = {{false, 0}, {false, 100}, {true, 0}, {true, 100}};
@@ -46,9 +47,12 @@ struct Process {
   static std::unique_ptr<Engine> open(const Kind &kind, uint64_t checkpoints) {
     // The same name for each kind, so that they differ by what is in them.
     const std::string path = test::fresh_path("prefix.quern") + std::to_string(kind.recurrent) +
-                             std::to_string(kind.window);
-    const auto bytes =
-        test::fake_artifact({.context = 3000, .recurrent = kind.recurrent, .window = kind.window});
+                             std::to_string(kind.window) + "-" + std::to_string(kind.max_tokens);
+    const auto bytes = test::fake_artifact({.context = 3000,
+                                            .max_tokens = kind.max_tokens,
+                                            .recurrent = kind.recurrent,
+                                            .window = kind.window,
+                                            .prefill_tokens = kind.max_tokens});
     static std::mutex mutex;
     const std::lock_guard lock(mutex);
     if (!fs::exists(path))
@@ -132,6 +136,19 @@ TEST(PrefixCache, PromptsShareWhatTheyBeginWith) {
       const uint64_t step = kind.needs_points() ? 256 : 64;
       EXPECT_EQ(Process(kind, folder).run(other).tokens, shared / step * step);
     }
+}
+
+// Tests that what one artifact saved another of the same model goes on from, whatever its steps
+// are.
+TEST(PrefixCache, ArtifactsOfTheSameModelShare) {
+  std::mt19937 random(3);
+  const auto tokens = random_tokens(random, 700);
+  for (Kind kind : kKinds) {
+    const std::string folder = test::fresh_path("cache");
+    EXPECT_EQ(Process(kind, folder).run(tokens).tokens, 0u);
+    kind.max_tokens = 8;
+    EXPECT_EQ(Process(kind, folder).run(tokens).tokens, tokens.size() - 1);
+  }
 }
 
 // Tests that a miss says why, and a hit that could be longer, too.
