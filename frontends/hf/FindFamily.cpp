@@ -76,6 +76,15 @@ const Family *find_family(const ConfigJson &config, Problems &problems,
       problems.add("model_type", type.status());
       return nullptr;
     }
+    const absl::StatusOr<ConfigJson> text = config.get_object("text_config");
+    const std::string of_text =
+        text.ok() ? text->get_string("model_type").value_or("") : std::string();
+    if (!find_hf_family(*type) && find_hf_family(of_text)) {
+      problems.add("model_type", absl::StrCat("the family '", *type, "' is not known"),
+                   absl::StrCat("Quern knows its language model, a ", of_text, ", but not what a ",
+                                *type, " makes of it: save the language model by itself"));
+      return nullptr;
+    }
     family = family_of_type(*type, problems);
   } else if (config.has("ssm_cfg")) { // which no other config has
     family = find_hf_family("mamba_ssm");

@@ -212,7 +212,7 @@ private:
   /// Codes of fp8 have a scale for each block, in as many rows for each of a part's halves.
   void cut_scales(const std::string &stored, const Parts &parts) {
     const auto it = tensors_.list.find(stored + "_scale_inv");
-    if (it == tensors_.list.end() || it->second.shape.size() != 3 || parts.empty())
+    if (it == tensors_.list.end() || it->second.shape.size() != 3 || it->second.shape.front() < 1)
       return;
     const Shape shape = it->second.shape;
     const auto halves = static_cast<int64_t>(parts.size()) / shape.front();

@@ -480,7 +480,7 @@ public:
     mlp(m.module, m.out_proj);
   }
   void operator()(const Lru &m) {
-    if (m.blocks < 1 || m.width % m.blocks || m.kernel < 2 || m.out.out != hidden_)
+    if (m.blocks < 1 || m.width % m.blocks || m.kernel < 1 || m.out.out != hidden_)
       problems_.add(m.module, "its widths do not fit the model", kAsPublished);
   }
   void operator()(const Mlstm &m) { mlp(m.module, m.out); }

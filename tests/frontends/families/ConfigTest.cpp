@@ -3,6 +3,7 @@
 #include "frontends/Import.h"
 #include "frontends/families/Aliases.h"
 #include "frontends/families/Families.h"
+#include "ir/quern/QuernDialect.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
 
@@ -403,6 +404,30 @@ TEST_F(Config, RefusesWhatItDoesNotHaveOfFla) {
     config["attn"] = value;
     EXPECT_THAT(problems(config), Contains(Field(&Problem::where, where))) << value;
   }
+}
+
+// Tests keys that transformers passes over in one family, which is said, and that no experts at all
+// are none in any layer.
+TEST_F(Config, PassesOverWhatTransformersDoesNotRead) {
+  json nemotron = read_golden("nemotron_h-dense")["config"];
+  const uint64_t hash = import(nemotron).source_hash;
+  nemotron["attention_bias"] = true;
+  nemotron["time_step_limit"] = {0.01, 0.3};
+  const ImportedModel model = import(nemotron);
+  EXPECT_EQ(model.source_hash, hash);
+  EXPECT_THAT(model.notes, AllOf(Contains(HasSubstr("attention_bias is passed over")),
+                                 Contains(HasSubstr("time_step_limit is passed over"))));
+
+  json qwen = read_golden("qwen3_next")["config"];
+  qwen["num_experts"] = 0;
+  EXPECT_EQ(shown(problems(qwen)), "");
+  int routes = 0;
+  (*import(qwen).module)->walk([&](RouteOp) { ++routes; });
+  EXPECT_EQ(routes, 0);
+
+  json hunyuan = published_configs()["configs"]["hunyuan-a13b"];
+  hunyuan["moe_intermediate_size"] = {48, 32};
+  EXPECT_THAT(problems(hunyuan), ElementsAre(Field(&Problem::where, "moe_intermediate_size")));
 }
 
 } // namespace

@@ -512,5 +512,27 @@ TEST_F(GgufImport, SurvivesDamage) {
   }
 }
 
+// Tests that weights of Nemotron-H's experts are divided by their sum where the file says so alone.
+TEST_F(GgufImport, DividesExpertsWeightsOfNemotronHIfTold) {
+  json golden = read_golden("nemotron_h");
+  const auto routes = [&] {
+    write(golden, "nemotron_h_moe", {});
+    mlir::MLIRContext context;
+    const auto model = import_model(folder_.path("m.gguf"), {}, context);
+    EXPECT_TRUE(model.ok()) << model.status();
+    std::vector<int64_t> normalize;
+    if (model.ok())
+      (*model->module)->walk([&](RouteOp op) {
+        normalize.push_back(static_cast<int64_t>(op.getNormalize()));
+      });
+    return normalize;
+  };
+  EXPECT_THAT(routes(), ElementsAre(1));
+  golden["config"]["norm_topk_prob"] = false;
+  EXPECT_THAT(routes(), ElementsAre(0));
+  golden["config"].erase("norm_topk_prob"); // as the key of a file that has none
+  EXPECT_THAT(routes(), ElementsAre(0));
+}
+
 } // namespace
 } // namespace quern

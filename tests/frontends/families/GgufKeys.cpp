@@ -340,7 +340,8 @@ private:
     expert_keys();
     u32("expert_shared_count", at("n_shared_experts"));
     u32("expert_shared_feed_forward_length", at("moe_shared_expert_intermediate_size"));
-    boolean("expert_weights_norm", config_["norm_topk_prob"]);
+    if (has("norm_topk_prob"))
+      boolean("expert_weights_norm", config_["norm_topk_prob"]);
     f32("expert_weights_scale", at("routed_scaling_factor"));
     if (has("moe_latent_size"))
       u32("moe_latent_size", at("moe_latent_size"));

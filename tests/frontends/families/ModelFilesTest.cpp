@@ -313,6 +313,11 @@ TEST_F(ModelFiles, MayBeOfAModelOfSeveralParts) {
   folder_.write_config(whole);
   EXPECT_THAT(problems(),
               ElementsAre(Field(&Problem::what, HasSubstr("'a_new_one' is not known"))));
+  whole["text_config"]["model_type"] = "llama";
+  folder_.write_config(whole);
+  EXPECT_THAT(problems(),
+              ElementsAre(AllOf(Field(&Problem::what, HasSubstr("'a_new_one' is not known")),
+                                Field(&Problem::hint, HasSubstr("its language model, a llama")))));
   whole["model_type"] = "llava";
   whole["text_config"] = 3;
   folder_.write_config(whole);

@@ -340,6 +340,11 @@ PARTS = {
               num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=20, num_hidden_layers=2, **DELTA),
         rope_parameters=dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=0.5, mrope_section=[1, 1, 0],
                              mrope_interleaved=True))), {}),
+    # Whose experts' matrices lie the other way round.
+    "names/qwen3_vl_moe-part": (dict(model_type="qwen3_vl_moe", **HIDDEN_TOKENS, vision_config=dict(EYES, deepstack_visual_indexes=[0]),
+                                     text_config=dict(dense(
+        "qwen3_vl_moe_text", head_dim=8, num_hidden_layers=2, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=16,
+        rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 1, 1], mrope_interleaved=True)))), {}),
     "names/gemma3-part": (dict(model_type="gemma3", image_token_index=0, boi_token_index=0, eoi_token_index=0, mm_tokens_per_image=1,
                                vision_config=dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
                                                   image_size=4, patch_size=4), text_config=dict(
@@ -397,9 +402,12 @@ def by_file(model, published=True):
         model.save_pretrained(folder, save_original_format=published)
         path = os.path.join(folder, "model.safetensors")
         for name, old in load_file(path).items():
-            mean, spread = statistics(name, old.shape)
-            values[name] = torch.from_numpy(generate(name, old.numel(), mean, spread).reshape(old.shape))
-            tensors[name] = dict(shape=list(old.shape), mean=mean, spread=spread)
+            shape = list(old.shape)
+            if model.config.model_type == "qwen3_vl_moe" and ".mlp.experts." in name:
+                shape[1:] = shape[:0:-1]  # as it is published: transformers turns them when it loads them
+            mean, spread = statistics(name, shape)
+            values[name] = torch.from_numpy(generate(name, old.numel(), mean, spread).reshape(shape))
+            tensors[name] = dict(shape=shape, mean=mean, spread=spread)
         save_file(values, path, metadata=dict(format="pt"))
         return type(model).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval(), tensors
 
