@@ -14,7 +14,7 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
     Under an int4 format the whole model may take 0.1 bits a weight more than its blocks: what norms and the like leave of
     that is room for matrices in int8. All of one shape get it or none, those first that are smallest: rounding moves what
     a matrix computes by as much whatever its size. Tables (the embedding and the linear that computes the entry's result)
-    are int8 anyhow where they are a fifth of the model or more.
+    come before others up to 32 times smaller, and are int8 anyhow where they are a fifth of the model or more.
 
     A weight in a format that Quern does not know is an error that names the weight, the format and the formats there are.
   }];

@@ -102,12 +102,14 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
           ok &= succeeded(checkKnown(input, type, fused)); // all that is wrong in one go
         WeightRole role = roleOfInput(fused, index);
         const bool matrix = role == WeightRole::matrix;
-        const bool table = matrix && (!fused.anchorFacts().matrix.summed || computesResult(fused));
+        const bool lookedUp = matrix && !fused.anchorFacts().matrix.summed;
+        const bool result = matrix && computesResult(fused);
         std::string format = formatFor(fused, role, type);
-        auto [found, fresh] = reads.insert({{input, role}, {type, format, matrix, table}});
+        auto [found, fresh] = reads.insert({{input, role}, {type, format, matrix, false, false}});
         // A matrix that several regions read has one format: the most careful that any of them
         // asks for.
-        found->second.table |= table;
+        found->second.lookedUp |= lookedUp;
+        found->second.result |= result;
         if (!fresh && isInt4(found->second.format))
           found->second.format = format;
       }

@@ -27,9 +27,11 @@ int64_t storedBytes(const StoredWeight &weight) {
 /// Matrices of one shape that are read in one way.
 struct Class {
   ArrayRef<int64_t> shape;
-  bool tables = false;
+  bool lookedUp = false, result = false;
   int64_t cost = 0; ///< bytes that int8 takes more, of each
   SmallVector<StoredWeight *> weights;
+
+  bool isTable() const { return lookedUp || result; }
 };
 
 } // namespace
@@ -44,17 +46,20 @@ void useRoom(MutableArrayRef<StoredWeight *> weights, const formats::Format &for
     // What is in the format already would be no more exact in another.
     if (weight->format != format.name() || weight->type.getFormat() == format.name())
       continue;
-    if (weight->table)
+    if (weight->isTable())
       tables += elements(weight->type);
     auto alike = llvm::find_if(classes, [&](const Class &known) {
-      return known.shape == weight->type.getShape() && known.tables == weight->table;
+      return known.shape == weight->type.getShape() && known.lookedUp == weight->lookedUp &&
+             known.result == weight->result;
     });
-    if (alike == classes.end())
-      alike = classes.insert(
-          alike, {weight->type.getShape(),
-                  weight->table,
-                  panelBytes(weight->type, int8) - panelBytes(weight->type, format.packing()),
-                  {}});
+    if (alike == classes.end()) {
+      Class fresh;
+      fresh.shape = weight->type.getShape();
+      fresh.lookedUp = weight->lookedUp;
+      fresh.result = weight->result;
+      fresh.cost = panelBytes(weight->type, int8) - panelBytes(weight->type, format.packing());
+      alike = classes.insert(alike, std::move(fresh));
+    }
     alike->weights.push_back(weight);
   }
   const auto costOfAll = [](const Class &alike) {
@@ -67,15 +72,15 @@ void useRoom(MutableArrayRef<StoredWeight *> weights, const formats::Format &for
   };
   if (static_cast<double>(tables) >= kLargeTables * static_cast<double>(all)) {
     for (const Class &alike : classes)
-      if (alike.tables)
+      if (alike.isTable())
         take(alike);
     return;
   }
   // Rounding moves what a matrix computes by as much whatever its size, so that the smallest gain
-  // most for their bytes. Of two that cost as much, the first one read comes first.
+  // most for their bytes. Of two that gain as much, the first one read comes first.
   SmallVector<std::pair<int64_t, size_t>> order;
   for (const auto &[i, alike] : llvm::enumerate(classes))
-    order.push_back({alike.cost, i});
+    order.push_back({alike.isTable() ? alike.cost / kTableGain : alike.cost, i});
   llvm::sort(order);
   const double room = (format.bits_per_weight() + kRoom) / 8 * static_cast<double>(all);
   for (const auto &[cost, i] : order)

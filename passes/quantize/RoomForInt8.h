@@ -17,12 +17,19 @@ inline constexpr llvm::StringLiteral kInt8 = "int8";
 struct StoredWeight {
   WeightType type;
   std::string format;
-  bool matrix = false; ///< packed in panels
-  bool table = false;  ///< a token's row is looked up in it, or it computes the model's result
+  bool matrix = false;   ///< packed in panels
+  bool lookedUp = false; ///< a row of it is a token's
+  bool result = false;   ///< the model's result is computed by it
+
+  bool isTable() const { return lookedUp || result; }
 };
 
 /// What the whole model may take beyond the bits of its format, in bits a weight: 4.6 of int4.
 inline constexpr double kRoom = 0.1;
+
+/// How much more the rounding of a table moves the probabilities than that of another matrix,
+/// whatever its size: as measured.
+inline constexpr int64_t kTableGain = 32;
 
 /// Tables that are this share of a model's weights, or more, are int8 whatever room there is.
 inline constexpr double kLargeTables = 0.2;
