@@ -53,6 +53,11 @@ std::string name_of(const ::onnx::NodeProto &proto, const std::string &prefix) {
   return shown(prefix + proto.op_type());
 }
 
+/// Exporters write types that are empty for values that they do not know.
+bool says_type(const ::onnx::ValueInfoProto &info) {
+  return info.has_type() && info.type().value_case() != ::onnx::TypeProto::VALUE_NOT_SET;
+}
+
 bool says_nothing(const std::string &name) {
   return name.empty() || name == "?" || name == "-1" || name.starts_with("unk__");
 }
@@ -131,13 +136,13 @@ Graph GraphReader::read_graph(const ::onnx::GraphProto &proto, const Scope *pare
   read_nodes(proto.node(), scope, frame, graph.nodes);
   for (const ::onnx::ValueInfoProto &info : proto.output()) {
     const ValueId id = resolve(info.name(), scope, "graph output");
-    if (info.has_type() && !model_.value(id).declared)
+    if (says_type(info) && !model_.value(id).declared)
       model_.values[static_cast<size_t>(id)].declared = read_type(info.type(), info.name());
     graph.outputs.push_back(id);
   }
   for (const ::onnx::ValueInfoProto &info : proto.value_info())
     if (const auto found = scope.names.find(info.name());
-        found != scope.names.end() && info.has_type() && !model_.value(found->second).declared)
+        found != scope.names.end() && says_type(info) && !model_.value(found->second).declared)
       model_.values[static_cast<size_t>(found->second)].declared =
           read_type(info.type(), info.name());
   sort_nodes(graph);
@@ -155,7 +160,7 @@ void GraphReader::declare_inputs(const ::onnx::GraphProto &proto, Scope &scope, 
       continue;
     }
     const ValueId id = new_value(info.name());
-    if (info.has_type())
+    if (says_type(info))
       model_.values[static_cast<size_t>(id)].declared = read_type(info.type(), info.name());
     declare(info.name(), id, scope, "graph input");
     graph.inputs.push_back(id);

@@ -46,8 +46,11 @@ std::vector<SizeBound> size_bounds(const Model &model, const Inference &inferenc
     const auto last = last_of(check, *names.begin());
     if (bound == bounds.end() || !last)
       continue;
-    bound->most = bound->origin == BoundOrigin::Model ? std::min(bound->most, *last) : *last;
-    bound->origin = BoundOrigin::Model;
+    bound->limit = std::min(bound->limit, *last);
+    if (bound->limit <= kLargestTable) {
+      bound->most = bound->limit;
+      bound->origin = BoundOrigin::Model;
+    }
   }
   std::vector<std::string> names;
   for (const SizeBound &bound : bounds)
@@ -59,9 +62,9 @@ std::vector<SizeBound> size_bounds(const Model &model, const Inference &inferenc
       problems.add(where, "the model's inputs have no such dimension",
                    names.empty() ? "all its sizes are fixed"
                                  : absl::StrCat("it has ", absl::StrJoin(names, ", ")));
-    } else if (bound->origin == BoundOrigin::Model && most > bound->most) {
-      problems.add(where, absl::StrCat("the model itself ends at ", bound->most),
-                   absl::StrCat("--dim ", name, "=", bound->most));
+    } else if (most > bound->limit) {
+      problems.add(where, absl::StrCat("the model itself ends at ", bound->limit),
+                   absl::StrCat("--dim ", name, "=", bound->limit));
     } else {
       bound->most = most;
       bound->origin = BoundOrigin::Given;

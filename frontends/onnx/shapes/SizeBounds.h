@@ -16,17 +16,20 @@ namespace quern::onnx {
 /// Where a bound comes from.
 enum class BoundOrigin : uint8_t {
   Given,   ///< --dim NAME=MAX
-  Model,   ///< the model's checks hold no further: a table of positions ends there
+  Model,   ///< the model's limit: a table of positions that ends there
   Default, ///< kDefaultBatch of an input's first dimension, kDefaultSize of others
 };
 
 struct SizeBound {
   std::string symbol;
   int64_t most = 0;
+  int64_t limit = INT64_MAX; ///< of the model's own, whatever is asked for
   BoundOrigin origin = BoundOrigin::Default;
 };
 
 inline constexpr int64_t kDefaultBatch = 16, kDefaultSize = 512;
+/// A limit beyond this is no table of positions.
+inline constexpr int64_t kLargestTable = 1 << 17;
 
 /// A bound for each symbol of the model's inputs that is not bound to others, in the order in which
 /// they come up. `given` are those of --dim; one that names no such symbol, or that is more than

@@ -1,17 +1,21 @@
 """Compares the shapes that Quern infers with those that ONNX Runtime computes: every value, at several sizes.
 
-usage: compare_shapes.py ONNX_SHAPES MODEL.onnx...     needs numpy, onnx, onnxruntime
-ONNX_SHAPES is build/tests/onnx_shapes. Prints a line a model; exit code 1 if any shape differs.
+usage: [SIZES="2,64,0 1,96,0"] compare_shapes.py ONNX_SHAPES MODEL.onnx...     needs numpy, onnx, onnxruntime
+ONNX_SHAPES is build/tests/onnx_shapes, SIZES batch, tokens (or the sides of an image) and past of each run. Prints a line a model; exit code 1 if any shape differs.
 """
 import collections, json, os, subprocess, sys
 import numpy as np, onnx, onnxruntime as ort
 
-SIZES = [(2, 12, 5), (1, 5, 3), (3, 9, 0), (3, 12, 7)]  # batch, tokens, past
+SIZES = [tuple(map(int, s.split(","))) for s in os.environ.get("SIZES", "2,12,5 1,5,3 3,9,0 3,12,7").split()]
 
 def infer(tool, path, *sizes):
     run = subprocess.run([tool, path, *[",".join(f"{k}={v}" for k, v in s.items()) for s in sizes]], capture_output=True, text=True)
     if run.returncode not in (0, 1): raise SystemExit(f"{tool} {path}: exit code {run.returncode}\n{run.stderr}")
     return json.loads(run.stdout)
+
+def named(v, k, d):
+    n = d.dim_param
+    return f"{v.name}.{k}" if n in ("", "?", "-1") or n.startswith("unk__") else n
 
 def binding(model, sizes, bound):
     """A size for each symbol: those that the graph says are equal get one; (batch, tokens, past) by place and name."""
@@ -19,7 +23,7 @@ def binding(model, sizes, bound):
     for v in model.graph.input:
         for k, d in enumerate(v.type.tensor_type.shape.dim):
             if d.HasField("dim_value") and d.dim_value >= 0: continue
-            name = d.dim_param or f"{v.name}.{k}"
+            name = named(v, k, d)
             if name in env: continue
             n = v.name
             env[name] = (past + tokens if n == "attention_mask" and "past" in bound else batch if k == 0 else past if "past_" in n and k == 2 else tokens)
@@ -29,7 +33,7 @@ def feed(model, env):
     r = np.random.default_rng(0); f = {}
     for v in model.graph.input:
         t = v.type.tensor_type
-        shape = [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else env[d.dim_param or f"{v.name}.{k}"] for k, d in enumerate(t.shape.dim)]
+        shape = [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else env[named(v, k, d)] for k, d in enumerate(t.shape.dim)]
         kind = onnx.helper.tensor_dtype_to_np_dtype(t.elem_type)
         f[v.name] = r.integers(3, 200, shape).astype(kind) if kind.kind in "iu" else r.standard_normal(shape).astype(kind)
         if v.name == "attention_mask":
@@ -47,7 +51,6 @@ def session(model):
 def compare(tool, path):
     model = onnx.load(path); first = infer(tool, path); name = os.path.basename(path)
     inputs = {v.name for v in model.graph.input}
-    model.graph.input.extend([])
     environments = [binding(model, s, name) for s in SIZES]
     got = infer(tool, path, *environments); values = {v["name"]: v for v in got.get("values", [])}
     run = session(model); right = wrong = elements = 0; runs = 0
