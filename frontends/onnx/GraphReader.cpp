@@ -428,7 +428,7 @@ std::shared_ptr<const Tensor> GraphReader::read_tensor(const auto &proto,
     return std::make_shared<Tensor>(*std::move(tensor));
   if (problems_.size() < kMostProblems)
     problems_.add(shown(where), tensor.status());
-  return std::make_shared<Tensor>();
+  return std::make_shared<Tensor>(TensorReader::outline(proto));
 }
 
 Type GraphReader::read_type(const ::onnx::TypeProto &proto, const std::string &where) {

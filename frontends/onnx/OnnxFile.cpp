@@ -121,6 +121,12 @@ std::optional<Model> read_model(const std::string &path, Problems &problems) {
     return std::nullopt;
   }
   model.ir_version = proto.ir_version();
+  if (model.ir_version > ::onnx::IR_VERSION)
+    problems.add(path,
+                 absl::StrCat("it is of version ", model.ir_version,
+                              " of ONNX's format; Quern reads up to ",
+                              static_cast<int>(::onnx::IR_VERSION)),
+                 "save it with an onnx package of version 1.23 or older");
   model.producer = proto.producer_version().empty()
                        ? proto.producer_name()
                        : absl::StrCat(proto.producer_name(), " ", proto.producer_version());

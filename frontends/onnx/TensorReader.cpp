@@ -89,6 +89,18 @@ bool is_inside(const fs::path &file, const fs::path &folder) {
 
 } // namespace
 
+Tensor TensorReader::outline(const ::onnx::TensorProto &proto) {
+  Tensor tensor;
+  tensor.name = proto.name();
+  const std::vector<int64_t> shape(proto.dims().begin(), proto.dims().end());
+  const auto type = find_element_type(proto.data_type());
+  if (!type || !count_elements(shape))
+    return tensor;
+  tensor.type = *type;
+  tensor.shape = shape;
+  return tensor;
+}
+
 absl::StatusOr<Tensor> TensorReader::read(const ::onnx::TensorProto &proto) {
   Tensor tensor;
   tensor.name = proto.name();

@@ -27,6 +27,11 @@ public:
   absl::StatusOr<Tensor> read(const ::onnx::TensorProto &proto);
   absl::StatusOr<Tensor> read(const ::onnx::SparseTensorProto &proto);
 
+  /// The tensor's name, type and shape, as far as they make sense, without its elements: what
+  /// stands for one that cannot be read.
+  static Tensor outline(const ::onnx::TensorProto &proto);
+  static Tensor outline(const ::onnx::SparseTensorProto &) { return {}; }
+
 private:
   absl::Status read_elements(const ::onnx::TensorProto &proto, Tensor &tensor);
   absl::Status refer_inline(const std::string &value, Tensor &tensor);

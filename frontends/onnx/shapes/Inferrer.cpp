@@ -160,11 +160,11 @@ void Inferrer::take_declared(ValueId id) {
 void Inferrer::set_constant(ValueId id, const Tensor &tensor) {
   Fact &fact = this->fact(id);
   fact.type = tensor.type;
-  if (tensor.storage == Storage::None)
+  if (tensor.type == ElementType::Undefined)
     return;
   fact.shape.emplace(tensor.shape.begin(), tensor.shape.end());
-  if (tensor.storage == Storage::Sparse || tensor.storage == Storage::Strings ||
-      tensor.elements() > Fact::kMostElements)
+  if (tensor.storage == Storage::None || tensor.storage == Storage::Sparse ||
+      tensor.storage == Storage::Strings || tensor.elements() > Fact::kMostElements)
     return;
   if (is_integer(tensor.type) || tensor.type == ElementType::Bool) {
     if (const auto integers = read_integers(tensor, model_.files, Fact::kMostElements);

@@ -267,6 +267,9 @@ TEST(OnnxFile, VersionsAreRead) {
     add_node(*model.mutable_graph(), "Add", {"x", "x"}, {"y"});
     EXPECT_THAT(problems_of(model), HasSubstr("written for version " + std::to_string(version)));
   }
+  ModelProto later = sample_models()[0].second;
+  later.set_ir_version(99);
+  EXPECT_THAT(problems_of(later), HasSubstr("version 99 of ONNX's format"));
   ModelProto old = make_model(1); // of which the op is still what it was
   add_input(*old.mutable_graph(), "x", {1}, TensorProto::BOOL);
   add_node(*old.mutable_graph(), "Not", {"x"}, {"y"});
