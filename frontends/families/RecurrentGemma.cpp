@@ -40,8 +40,7 @@ double round_to_bf16(double x) {
 } // namespace
 
 recipe::Decoder recurrent_gemma_from_hf(ModelReader &model) {
-  Dense d = dense_from_hf(model, {.head_dim = nullptr,
-                                  .activation = "hidden_activation",
+  Dense d = dense_from_hf(model, {.activation = "hidden_activation",
                                   .default_activation = "gelu_pytorch_tanh",
                                   .default_context = recipe::kEndlessContext,
                                   .default_tied = true,

@@ -74,7 +74,8 @@ constexpr const char *kSameCode[] = {
     "ernie4_5_moe-bias", "falcon_h1-multipliers-no-bias", "falcon-new-decoder-no-bias",
     "hgrn2-convolved", "kimi_linear-as-wide", "lfm2_moe-plain", "nemotron_h-dense",
     "nemotron_h-latent-no-bias", "opt-no-bias", "qwen2_moe-dense-layer", "qwen3_next-dense-layer",
-    "smollm3-four-layers", "starcoder2-no-bias", "stripedhyena-groups"};
+    "recurrent_gemma-wide-heads", "smollm3-four-layers", "starcoder2-no-bias",
+    "stripedhyena-groups"};
 
 std::vector<std::string> compiled_goldens() {
   std::vector<std::string> names = golden_names();
