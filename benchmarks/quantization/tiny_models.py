@@ -136,7 +136,7 @@ class Rwkv7(nn.Module):
 
 def of_config(make, **settings):
     return lambda: t.AutoModelForCausalLM.from_config(
-        make(vocab_size=VOCAB, hidden_size=HIDDEN, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0, **settings))
+        make(vocab_size=VOCAB, hidden_size=HIDDEN, tie_word_embeddings=True, initializer_range=0.02, bos_token_id=0, eos_token_id=0, pad_token_id=0, **settings))
 
 
 ATTENTION = dict(num_attention_heads=4, num_key_value_heads=2, head_dim=32, max_position_embeddings=2048)
