@@ -3,9 +3,10 @@ package, and what int4 does to weights that were never trained says nothing.
 
 usage: tiny_models.py DIR [NAME ...] [--steps N]    needs: torch, transformers, tokenizers
 
-Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, cut into
-bytes; every tenth file is left out, and DIR/held.txt is of those. All models
-see the same batches. Single-threaded, so that two runs on one machine agree.
+Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, byte by byte; every
+tenth file is left out, and DIR/held.txt is of those. All models see the same batches. Single-threaded, so that two runs on one
+machine agree. 300 steps take a core half a minute (transformer) to two minutes (mamba2), mamba a quarter of an hour; attention
+learns later than recurrences do, and needs 1200 to know as much.
 """
 import argparse
 import glob
