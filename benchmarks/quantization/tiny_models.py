@@ -3,9 +3,10 @@ package, and what int4 does to weights that were never trained says nothing.
 
 usage: tiny_models.py DIR [NAME ...] [--steps N]    needs: torch, transformers, tokenizers
 
-Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, cut into
-bytes; every tenth file is left out, and DIR/held.txt is of those. All models
-see the same batches. Single-threaded, so that two runs on one machine agree.
+Each becomes a folder DIR/NAME as Hugging Face writes it. The text is the sources of Python's standard library, byte by byte; every
+tenth file is left out, and DIR/held.txt is of those. All models see the same batches. Single-threaded, so that two runs on one
+machine agree. 300 steps take a core half a minute (transformer) to two minutes (mamba2), mamba a quarter of an hour; attention
+learns later than recurrences do, and needs 1200 to know as much.
 """
 import argparse
 import glob
@@ -136,7 +137,7 @@ class Rwkv7(nn.Module):
 
 def of_config(make, **settings):
     return lambda: t.AutoModelForCausalLM.from_config(
-        make(vocab_size=VOCAB, hidden_size=HIDDEN, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0, **settings))
+        make(vocab_size=VOCAB, hidden_size=HIDDEN, tie_word_embeddings=True, initializer_range=0.02, bos_token_id=0, eos_token_id=0, pad_token_id=0, **settings))
 
 
 ATTENTION = dict(num_attention_heads=4, num_key_value_heads=2, head_dim=32, max_position_embeddings=2048)
