@@ -11,10 +11,11 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
     experts are chosen by becomes f32 unless it is kept as floats, and everything that is no matrix (norms, biases,
     convolutions, decays) is f32.
 
-    Under an int4 format the whole model may take 0.1 bits a weight more than its blocks: what norms and the like leave of
-    that is room for matrices in int8. All of one shape get it or none, those first that are smallest: rounding moves what
-    a matrix computes by as much whatever its size. Tables (the embedding and the linear that computes the entry's result)
-    come before others up to 32 times smaller, and are int8 anyhow where they are a fifth of the model or more.
+    Under an int4 format tables (the embedding and the linear that computes the entry's result) get int8 instead: an error
+    there goes straight into the probabilities. But a model with experts, or with state that does not grow, may take 0.1
+    bits a weight more than its blocks as a whole: what norms and the like leave of that is room for matrices in int8. All
+    of one shape get it or none, those first that are smallest: rounding moves what a matrix computes by as much whatever
+    its size. Tables come before others up to 32 times smaller, and are int8 anyhow where they are a fifth of such a model.
 
     A weight in a format that Quern does not know is an error that names the weight, the format and the formats there are.
   }];

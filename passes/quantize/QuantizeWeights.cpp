@@ -81,13 +81,26 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
       SmallVector<StoredWeight *> weights;
       for (auto &[read, weight] : reads)
         weights.push_back(&weight);
-      useRoom(weights, *choice->format);
+      useRoom(weights, *choice->format, hasBudget());
     }
     for (const auto &[read, weight] : reads)
       convert(read.first, read.second, weight.format);
   }
 
   using Reads = llvm::MapVector<std::pair<Value, WeightRole>, StoredWeight>;
+
+  /// Whether the model is of a kind whose tables were measured in int4 and are worth their bits:
+  /// one with experts, or with state that does not grow. A dense transformer's are int8.
+  bool hasBudget() {
+    return llvm::any_of(
+               getOperation().getOps<DeclareStateOp>(),
+               [](DeclareStateOp state) { return state.getType().getKind() != StateKind::kv; }) ||
+           llvm::any_of(entriesOf(getOperation()), [](func::FuncOp entry) {
+             return llvm::any_of(entry.getOps<FusedOp>(), [](FusedOp fused) {
+               return llvm::any_of(fused->getResultTypes(), isChoices);
+             });
+           });
+  }
 
   /// What is read, once for each way to read it, and its format but for what there is room for.
   LogicalResult collect(func::FuncOp entry, Reads &reads) {

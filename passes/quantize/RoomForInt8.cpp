@@ -36,7 +36,7 @@ struct Class {
 
 } // namespace
 
-void useRoom(MutableArrayRef<StoredWeight *> weights, const formats::Format &format) {
+void useRoom(MutableArrayRef<StoredWeight *> weights, const formats::Format &format, bool budget) {
   const formats::Packing &int8 = formats::find_format(kInt8.str())->packing();
   int64_t all = 0, tables = 0, bytes = 0;
   std::vector<Class> classes;
@@ -70,7 +70,7 @@ void useRoom(MutableArrayRef<StoredWeight *> weights, const formats::Format &for
       weight->format = kInt8.str();
     bytes += costOfAll(alike);
   };
-  if (static_cast<double>(tables) >= kLargeTables * static_cast<double>(all)) {
+  if (!budget || static_cast<double>(tables) >= kLargeTables * static_cast<double>(all)) {
     for (const Class &alike : classes)
       if (alike.isTable())
         take(alike);

@@ -35,8 +35,9 @@ inline constexpr int64_t kTableGain = 32;
 inline constexpr double kLargeTables = 0.2;
 
 /// Gives int8 to some of those that are in `format`, all of a shape or none. The same for the same
-/// weights in the same order.
-void useRoom(llvm::MutableArrayRef<StoredWeight *> weights, const formats::Format &format);
+/// weights in the same order. Without a budget, to tables alone, whatever they take.
+void useRoom(llvm::MutableArrayRef<StoredWeight *> weights, const formats::Format &format,
+             bool budget);
 
 } // namespace quern
 
