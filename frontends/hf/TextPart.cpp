@@ -19,9 +19,9 @@ struct Wrapper {
 
 // Given text alone, each of these is its language model: what else it has makes embeddings of
 // pictures or sound, which it puts in the place of tokens. (PaliGemma is none of them: it sees its
-// whole prompt at once; nor are Aya Vision and Granite
-// Speech, whose classes do not scale their logits.) Those of transformers were run against it;
-// `internvl_chat` and `kimi_vl` come with code of their own.
+// whole prompt at once; nor are Aya Vision and Granite Speech, whose classes do not scale their
+// logits.) Those of transformers were run against it; `internvl_chat` and `kimi_vl` come with code
+// of their own.
 constexpr Wrapper kWrappers[] = {
     {"deepseek_vl"},
     {"exaone4_5", "exaone4"},
