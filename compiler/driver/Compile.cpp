@@ -39,8 +39,8 @@ int compile(Args args) {
   std::vector<std::string> models;
   const cli::Command command{
       "quern compile MODEL -o FILE.quern [flags]",
-      "Compiles a model (a .gguf file, a folder with config.json and safetensors) to one file that "
-      "quern-run runs.",
+      "Compiles a model (a .gguf file, a folder with config.json and safetensors) to one file for "
+      "quern-run. --remarks: what was fused.",
       std::vector<cli::Flag>{{"-o, --output", "FILE", "the artifact to write", &options.output}} +
           options.model_flags.flags() + targets.flags() +
           std::vector<cli::Flag>{
@@ -53,7 +53,7 @@ int compile(Args args) {
               {"--emit-dir", "DIR",
                "write IR, LLVM IR, assembly, CUDA C++ and PTX as numbered files",
                &options.emit_dir},
-              {"--remarks", "", "say what was fused, and what was not and why", &options.remarks},
+              {"--remarks", "", "", &options.remarks},
               {"--timing", "", "", &options.timing},
               {"--no-cache", "", "", &no_cache},
               {"-j, --jobs", "N", "threads (default: the physical cores)", &options.jobs},

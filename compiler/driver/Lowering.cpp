@@ -88,9 +88,7 @@ std::vector<cli::Flag> ModelFlags::flags() {
       {"--quant", "F", "keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
        &pipeline.quant},
       {"--kv", "F",
-       "kv state: f32, f16, bf16, int8, auto (f16 beside integers; beside bf16 weights f32, or "
-       "bf16 "
-       "with --target cuda)",
+       "kv state: f32, f16, bf16, int8, auto (f16 beside integers; bf16 beside bf16 with cuda)",
        &pipeline.kv},
       {"-c, --context", "N", "longest sequence (default: the model's)", &context},
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
