@@ -43,10 +43,6 @@ bool is_computed(std::string_view name, const StoredTensor &tensor) {
                        (name.ends_with(".masked_bias") && tensor.shape.size() <= 1));
 }
 
-} // namespace
-
-namespace {
-
 constexpr int64_t kMostElements = int64_t{1} << 48;
 
 /// The product of a shape's numbers; 0 where it is beyond what any tensor has.

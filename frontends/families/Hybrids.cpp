@@ -12,8 +12,6 @@ using recipe::kMaxHeadDim;
 using recipe::kMaxHeads;
 using recipe::kMaxWidth;
 
-namespace {}
-
 std::vector<size_t> read_layer_kinds(ModelReader &model, int64_t layers,
                                      const std::vector<LayerKind> &kinds,
                                      const std::vector<size_t> &missing, std::string_view key) {

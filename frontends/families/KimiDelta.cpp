@@ -16,7 +16,7 @@ recipe::DeltaNet read_kimi_delta(ModelReader &model, const Dense &d) {
   recipe::DeltaNet m;
   m.key_heads = m.value_heads = size("linear_num_heads", "num_heads", kMaxHeads, 32);
   m.key_dim = m.value_dim = size("linear_head_dim", "head_dim", kMaxHeadDim, 128);
-  m.kernel = size("linear_conv_kernel_dim", "short_conv_kernel_size", 256, 4);
+  m.kernel = size("linear_conv_kernel_dim", "short_conv_kernel_size", recipe::kMaxKernel, 4);
   m.key_decay = m.a_padded = true;
   m.activation = d.activation;
   m.gate_activation = "sigmoid";

@@ -26,7 +26,7 @@ recipe::Mamba2 read_mixer(ModelReader &model) {
   m.head_dim = model.integer("mamba_head_dim", 1, recipe::kMaxHeadDim, 64);
   m.state = model.integer("ssm_state_size", 1, recipe::kMaxHeadDim, 128);
   m.groups = model.integer("n_groups", 1, recipe::kMaxHeads, 8);
-  m.kernel = model.integer("conv_kernel", 1, 256, 4);
+  m.kernel = model.integer("conv_kernel", 1, recipe::kMaxKernel, 4);
   m.conv_bias = model.boolean("use_conv_bias", true);
   m.activation = read_activation(model, "mamba_hidden_act", "silu");
   if (m.heads % m.groups)

@@ -46,7 +46,7 @@ recipe::Mamba2 read_mixer(ModelReader &model, int64_t hidden) {
     model.wrong_size("n_mamba_heads", absl::StrCat(m.heads, " heads do not divide ", inner));
   m.groups = model.integer("mamba_ngroups", 1, kMaxHeads, 1);
   m.state = model.integer("mamba_d_state", 1, kMaxHeadDim, 64);
-  m.kernel = model.integer("mamba_d_conv", 1, 256, 4);
+  m.kernel = model.integer("mamba_d_conv", 1, recipe::kMaxKernel, 4);
   m.conv_bias = true; // use_conv_bias has no effect
   if (m.heads % m.groups)
     model.problem("mamba_ngroups",

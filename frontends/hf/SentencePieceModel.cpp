@@ -1,10 +1,10 @@
 #include "frontends/hf/SentencePieceModel.h"
 
+#include "frontends/WireFormat.h"
 #include "frontends/hf/TokenizerParts.h"
 #include "runtime/text/Message.h"
 #include "runtime/text/Tokenizer.h"
 
-#include <bit>
 #include <cmath>
 
 namespace quern::hf {
@@ -23,80 +23,6 @@ absl::Status invalid(std::string_view what) {
   return absl::InvalidArgumentError(text::concat(kFile, ": ", what));
 }
 
-/// Walks over the fields of one message of the Protocol Buffers wire format
-/// (protobuf.dev/programming-guides/encoding). Nothing is copied.
-class Message {
-public:
-  explicit Message(std::string_view bytes) : bytes_(bytes) {}
-
-  /// Reads the next field. False: the message has ended, or is damaged (see ok()).
-  bool next() {
-    if (bytes_.empty())
-      return false;
-    uint64_t tag = 0;
-    ok_ = read_varint(tag) && read_value(tag & 7);
-    number_ = tag >> 3;
-    return ok_;
-  }
-  bool ok() const { return ok_; }
-
-  uint64_t number() const { return number_; }
-  /// The field's value; empty or zero where it is of another type.
-  std::string_view bytes() const { return value_bytes_; }
-  uint64_t varint() const { return value_; }
-  float float32() const { return std::bit_cast<float>(static_cast<uint32_t>(value_)); }
-
-private:
-  bool read_varint(uint64_t &value) {
-    value = 0;
-    for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
-      const auto byte = static_cast<uint8_t>(bytes_.front());
-      bytes_.remove_prefix(1);
-      value |= uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80)
-        return true;
-    }
-    return false;
-  }
-
-  bool read_value(uint64_t wire_type) {
-    value_ = 0;
-    value_bytes_ = {};
-    switch (wire_type) {
-    case 0:
-      return read_varint(value_);
-    case 1:
-      return read_fixed(8);
-    case 2: {
-      uint64_t size = 0;
-      if (!read_varint(size) || size > bytes_.size())
-        return false;
-      value_bytes_ = bytes_.substr(0, size);
-      bytes_.remove_prefix(size);
-      return true;
-    }
-    case 5:
-      return read_fixed(4);
-    default: // groups, which the format has given up
-      return false;
-    }
-  }
-
-  bool read_fixed(size_t size) {
-    if (bytes_.size() < size)
-      return false;
-    for (size_t i = 0; i < size; ++i) // little-endian
-      value_ |= uint64_t{static_cast<uint8_t>(bytes_[i])} << (8 * i);
-    bytes_.remove_prefix(size);
-    return true;
-  }
-
-  std::string_view bytes_;
-  bool ok_ = true;
-  uint64_t number_ = 0, value_ = 0;
-  std::string_view value_bytes_;
-};
-
 /// What is read of a ModelProto, with the defaults of its schema.
 struct Model {
   std::vector<std::string> pieces;
@@ -113,7 +39,7 @@ absl::Status read_piece(std::string_view bytes, Model &model) {
   static constexpr TokenKind kByType[] = {
       TokenKind::Normal,      TokenKind::Normal, TokenKind::Unknown, TokenKind::Control,
       TokenKind::UserDefined, TokenKind::Unused, TokenKind::Byte};
-  Message piece(bytes);
+  WireMessage piece(bytes);
   std::string text;
   float score = 0;
   uint64_t type = 1;
@@ -134,7 +60,7 @@ absl::Status read_piece(std::string_view bytes, Model &model) {
 }
 
 bool read_trainer(std::string_view bytes, Model &model) {
-  Message trainer(bytes);
+  WireMessage trainer(bytes);
   while (trainer.next()) {
     const auto id = static_cast<int32_t>(trainer.varint()); // negative ones take 64 bits
     switch (trainer.number()) {
@@ -162,7 +88,7 @@ bool read_trainer(std::string_view bytes, Model &model) {
 }
 
 bool read_normalizer_spec(std::string_view bytes, Model &model) {
-  Message normalizer(bytes);
+  WireMessage normalizer(bytes);
   while (normalizer.next()) {
     switch (normalizer.number()) {
     case 2:
@@ -184,7 +110,7 @@ bool read_normalizer_spec(std::string_view bytes, Model &model) {
 
 absl::StatusOr<Model> read(std::string_view bytes) {
   Model model;
-  Message root(bytes);
+  WireMessage root(bytes);
   while (root.next()) {
     bool ok = true;
     if (root.number() == 1) {

@@ -149,6 +149,8 @@ void add_prefix(const Stem &stem, StoredTensors &tensors, std::vector<std::strin
 
 /// Gives tensors that the recipe has another name for that name.
 void take_published_names(const recipe::Decoder &decoder, StoredTensors &tensors) {
+  if (std::ranges::find(kOtherNames, decoder.family, &OtherName::family) == std::end(kOtherNames))
+    return;
   std::set<std::string, std::less<>> wanted;
   for (const recipe::Tensor &tensor : recipe::tensors(decoder))
     for (std::string &name : tensor.file_names())
@@ -168,11 +170,16 @@ public:
   Cutter(const NamedRecipe &recipe, StoredTensors &tensors, Problems &problems)
       : recipe_(recipe), tensors_(tensors), problems_(problems) {}
 
-  /// `name`, by any of its names, is of the shape `expected`; its parts are `parts`.
-  void cut(const std::string &name, const Shape &expected, const Parts &parts) {
+  /// `name`, by any of its names, is of the shape `expected`; its parts are those that `make_parts`
+  /// gives, which of all experts are many.
+  void cut(const std::string &name, const Shape &expected,
+           const std::function<Parts()> &make_parts) {
     for (const std::string &stored : all_names(recipe_.decoder, name)) {
       auto it = tensors_.list.find(stored);
-      if (it == tensors_.list.end() || tensors_.list.contains(parts.front().first))
+      if (it == tensors_.list.end())
+        continue;
+      const Parts parts = make_parts();
+      if (tensors_.list.contains(parts.front().first))
         continue;
       const Shape shape = it->second.shape;
       if (!recipe_.sizes_are_real)
@@ -236,13 +243,15 @@ void cut_experts(const recipe::Moe &moe, Cutter &cutter) {
   if (number == std::string::npos || moe.up.rows.stored || moe.up.transposed)
     return;
   const std::string experts = moe.up.weight.substr(0, number);
-  const auto parts = [](std::initializer_list<const recipe::ExpertLinear *> linears) {
-    Parts list;
-    for (int64_t e = 0; e < linears.begin()[0]->experts; ++e)
-      for (const recipe::ExpertLinear *l : linears)
-        list.emplace_back(absl::StrReplaceAll(l->weight, {{"#", absl::StrCat(e)}}),
-                          Shape{l->out, l->in});
-    return list;
+  const auto parts = [](std::vector<const recipe::ExpertLinear *> linears) {
+    return [linears = std::move(linears)] {
+      Parts list;
+      for (int64_t e = 0; e < linears.front()->experts; ++e)
+        for (const recipe::ExpertLinear *l : linears)
+          list.emplace_back(absl::StrReplaceAll(l->weight, {{"#", absl::StrCat(e)}}),
+                            Shape{l->out, l->in});
+      return list;
+    };
   };
   const recipe::ExpertLinear &up = moe.up, &down = moe.down;
   if (moe.gate.weight.empty())
@@ -263,7 +272,7 @@ void cut_convolutions(const recipe::DeltaNet &mixer, Cutter &cutter) {
     channels += conv.channels;
     parts.emplace_back(conv.module + ".weight", Shape{conv.channels, 1, mixer.kernel});
   }
-  cutter.cut(mixer.module + ".conv1d.weight", {channels, 1, mixer.kernel}, parts);
+  cutter.cut(mixer.module + ".conv1d.weight", {channels, 1, mixer.kernel}, [&] { return parts; });
 }
 
 } // namespace

@@ -49,7 +49,7 @@ struct Found {
 using ByWhat = std::map<std::string, Found>;
 
 /// Every node that would have to be computed, in subgraphs too.
-void for_each_live(const Model &model, const Inference &inference,
+void for_each_live(const Model &model, const std::vector<bool> &live,
                    const std::function<void(const Node &)> &visit) {
   const std::function<void(const Node &)> walk = [&](const Node &node) {
     visit(node);
@@ -57,7 +57,6 @@ void for_each_live(const Model &model, const Inference &inference,
       for (const auto &graph : attribute.graphs)
         std::ranges::for_each(graph->nodes, walk);
   };
-  const std::vector<bool> live = live_nodes(model, inference);
   for (size_t i = 0; i < live.size(); ++i)
     if (live[i])
       walk(model.graph.nodes[i]);
@@ -76,9 +75,9 @@ std::string hint_for(const Node &node) {
                       "model");
 }
 
-void check_ops(const Model &model, const Inference &inference, Problems &problems) {
+void check_ops(const Model &model, const std::vector<bool> &live, Problems &problems) {
   ByWhat ops;
-  for_each_live(model, inference, [&](const Node &node) {
+  for_each_live(model, live, [&](const Node &node) {
     if (can_lower(node.domain, node.op))
       return;
     Found &found = ops[node.qualified_op()];
@@ -115,7 +114,8 @@ std::optional<std::string> unsupported_type(const Fact &fact) {
   return std::nullopt;
 }
 
-void check_types(const Model &model, const Inference &inference, Problems &problems) {
+void check_types(const Model &model, const Inference &inference, const std::vector<bool> &live,
+                 Problems &problems) {
   ByWhat types;
   const auto look = [&](ValueId value) {
     if (value != kNoValue)
@@ -123,8 +123,7 @@ void check_types(const Model &model, const Inference &inference, Problems &probl
         types[*type].add(model.value(value).name);
   };
   std::ranges::for_each(model.graph.inputs, look);
-  for_each_live(model, inference,
-                [&](const Node &node) { std::ranges::for_each(node.outputs, look); });
+  for_each_live(model, live, [&](const Node &node) { std::ranges::for_each(node.outputs, look); });
   for (const auto &[type, found] : types)
     if (problems.size() < kMostProblems)
       problems.add(
@@ -133,10 +132,9 @@ void check_types(const Model &model, const Inference &inference, Problems &probl
           "do it outside the model");
 }
 
-std::vector<std::string> notes_of(const Model &model, const Inference &inference,
+std::vector<std::string> notes_of(const Model &model, const std::vector<bool> &live,
                                   const std::vector<SizeBound> &bounds) {
   std::vector<std::string> notes = model.notes;
-  const std::vector<bool> live = live_nodes(model, inference);
   const auto left = std::ranges::count(live, true);
   notes.push_back(absl::StrCat(model.producer.empty() ? "an unknown exporter" : model.producer,
                                " wrote it: ", model.graph.nodes.size(), " nodes, of which ", left,
@@ -168,9 +166,10 @@ std::vector<std::string> check_model(const std::string &path,
     problems.add(path, "Quern reads ONNX models and does not make code of them yet", kOtherFiles);
   const Inference inference = infer(*model, problems);
   const std::vector<SizeBound> bounds = size_bounds(*model, inference, dims, problems);
-  check_types(*model, inference, problems);
-  check_ops(*model, inference, problems);
-  return notes_of(*model, inference, bounds);
+  const std::vector<bool> live = live_nodes(*model, inference);
+  check_types(*model, inference, live, problems);
+  check_ops(*model, live, problems);
+  return notes_of(*model, live, bounds);
 }
 
 } // namespace quern::onnx

@@ -225,10 +225,13 @@ int64_t GraphReader::version_of(const std::string &domain, const std::string &no
     return found->second;
   if (const auto found = model_.opsets.find(domain); found != model_.opsets.end())
     return found->second;
-  if (domain.empty() && unversioned_.emplace(domain, true).second)
+  if (!domain.empty())
+    return 1;
+  if (!said_unversioned_)
     problem(node, "the model does not say which version of ONNX's operators it is written for",
             kExport);
-  return domain.empty() ? kNewestOpset : 1;
+  said_unversioned_ = true;
+  return kNewestOpset;
 }
 
 void GraphReader::read_constant(const Node &node) {

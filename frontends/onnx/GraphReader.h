@@ -88,8 +88,8 @@ private:
   /// By domain, name and overload.
   std::map<std::tuple<std::string, std::string, std::string>, const ::onnx::FunctionProto *>
       functions_;
-  std::map<std::string, bool> unversioned_; ///< domains of which a problem was said
-  int64_t inlined_ = 0;                     ///< nodes of functions' bodies, calls among them
+  bool said_unversioned_ = false; ///< that ONNX's own operators have no version
+  int64_t inlined_ = 0;           ///< nodes of functions' bodies, calls among them
   int64_t most_inlined_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "frontends/onnx/WireFilter.h"
 
+#include "frontends/WireFormat.h"
+
 #include <absl/status/status.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -69,77 +71,6 @@ bool holds_data(uint64_t field) {
   return field == 4 || field == 5 || field == 7 || field == 9 || field == 10 || field == 11;
 }
 
-struct Field {
-  uint64_t number = 0;
-  std::string_view whole; ///< with its tag
-  std::string_view bytes; ///< of a message, a text or packed elements
-  bool has_bytes = false;
-};
-
-/// Walks over the fields of one message. Nothing is copied.
-class Fields {
-public:
-  explicit Fields(std::string_view bytes) : rest_(bytes) {}
-
-  /// False: the message has ended, or is damaged (see ok()).
-  bool next(Field &field) {
-    if (rest_.empty())
-      return false;
-    const char *begin = rest_.data();
-    uint64_t tag = 0;
-    ok_ = varint(tag) && value(tag & 7, field);
-    field.number = tag >> 3;
-    field.whole = {begin, static_cast<size_t>(rest_.data() - begin)};
-    return ok_ = ok_ && field.number != 0;
-  }
-  bool ok() const { return ok_; }
-
-private:
-  bool varint(uint64_t &value) {
-    value = 0;
-    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<uint8_t>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80)
-        return true;
-    }
-    return false;
-  }
-
-  bool value(uint64_t wire_type, Field &field) {
-    field.bytes = {};
-    field.has_bytes = wire_type == 2;
-    uint64_t size = 0;
-    if (wire_type == 0)
-      return varint(size);
-    if (wire_type == 1 || wire_type == 5)
-      size = wire_type == 1 ? 8 : 4;
-    else if (wire_type != 2 || !varint(size)) // groups are no part of ONNX
-      return false;
-    if (size > rest_.size())
-      return false;
-    field.bytes = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return true;
-  }
-
-  std::string_view rest_;
-  bool ok_ = true;
-};
-
-void append_varint(std::string &out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7)
-    out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-void append_field(std::string &out, uint64_t number, std::string_view bytes) {
-  append_varint(out, number << 3 | 2);
-  append_varint(out, bytes.size());
-  out += bytes;
-}
-
 class Filter {
 public:
   explicit Filter(std::string_view file) : file_(file) {}
@@ -152,25 +83,25 @@ public:
           absl::StrCat("it has more than ", kMostMessages, " nodes, attributes and tensors"));
     if (kind == Kind::Tensor)
       return tensor(bytes, out);
-    Fields fields(bytes);
-    Field field;
-    while (fields.next(field)) {
-      const Kind child = field.has_bytes ? kind_of(kind, field.number) : Kind::Kept;
+    WireMessage field(bytes);
+    while (field.next()) {
+      const Kind child =
+          field.type() == WireType::Bytes ? kind_of(kind, field.number()) : Kind::Kept;
       if (child == Kind::Dropped)
         continue;
       if (child == Kind::Kept) {
-        out += field.whole;
+        out += field.field();
       } else {
         std::string inner;
-        if (absl::Status status = message(child, field.bytes, nesting + 1, inner); !status.ok())
+        if (absl::Status status = message(child, field.bytes(), nesting + 1, inner); !status.ok())
           return status;
-        append_field(out, field.number, inner);
+        append_field(out, field.number(), inner);
       }
       if (out.size() > kMostStructure)
         return absl::ResourceExhaustedError(
             absl::StrCat("it holds more than ", kMostStructure >> 20, " MiB beside its weights"));
     }
-    return fields.ok() ? absl::OkStatus() : damaged(bytes);
+    return field.ok() ? absl::OkStatus() : damaged(bytes);
   }
 
 private:
@@ -186,38 +117,37 @@ private:
 
   absl::Status tensor(std::string_view bytes, std::string &out) {
     int data_fields = 0;
-    Field field, large;
-    for (Fields fields(bytes); fields.next(field);)
-      if (holds_data(field.number) && ++data_fields && field.bytes.size() >= kReferencedBytes)
-        large = field;
-    if (data_fields != 1 || !large.has_bytes)
-      large = {};
-    Fields fields(bytes);
-    while (fields.next(field)) {
-      if (field.number == 13 && is_inline_entry(field.bytes))
-        return damaged(field.bytes);
-      if (field.has_bytes && kind_of(Kind::Tensor, field.number) == Kind::Dropped)
+    uint64_t large = 0; // the number of a field that becomes a reference
+    for (WireMessage field(bytes); field.next();)
+      if (holds_data(field.number()) && ++data_fields && field.bytes().size() >= kReferencedBytes)
+        large = field.number();
+    if (data_fields != 1)
+      large = 0;
+    WireMessage field(bytes);
+    while (field.next()) {
+      if (field.number() == 13 && is_inline_entry(field.bytes()))
+        return damaged(field.bytes());
+      if (field.type() == WireType::Bytes && kind_of(Kind::Tensor, field.number()) == Kind::Dropped)
         continue;
-      if (large.has_bytes && field.number == large.number) {
+      if (field.number() == large) {
         std::string entry;
         append_field(entry, 1, kInlineKey);
         append_field(
             entry, 2,
-            absl::StrCat(field.number, " ", offset_of(field.bytes), " ", field.bytes.size()));
+            absl::StrCat(field.number(), " ", offset_of(field.bytes()), " ", field.bytes().size()));
         append_field(out, 13, entry);
       } else {
-        out += field.whole;
+        out += field.field();
       }
       if (out.size() > kMostStructure)
         return absl::ResourceExhaustedError("it has a tensor whose data are not packed");
     }
-    return fields.ok() ? absl::OkStatus() : damaged(bytes);
+    return field.ok() ? absl::OkStatus() : damaged(bytes);
   }
 
   static bool is_inline_entry(std::string_view entry) {
-    Field field;
-    for (Fields fields(entry); fields.next(field);)
-      if (field.number == 1 && field.bytes.starts_with(kInlineKey[0]))
+    for (WireMessage field(entry); field.next();)
+      if (field.number() == 1 && field.bytes().starts_with(kInlineKey[0]))
         return true;
     return false;
   }

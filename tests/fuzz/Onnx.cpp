@@ -1,6 +1,7 @@
 // An ONNX model: the file, its graph, the shapes of all values, and what quern check says of it.
 // The mutator changes fields of the messages, so that what it makes is read beyond the first of
 // them.
+#include "frontends/WireFormat.h"
 #include "frontends/onnx/CheckModel.h"
 #include "tests/fuzz/Fuzz.h"
 
@@ -13,79 +14,58 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 
 namespace {
 
-/// A field of a message of the wire format. Bytes that read as a message are its fields.
+using quern::append_field;
+using quern::append_varint;
+using quern::WireMessage;
+using quern::WireType;
+
+/// A field of a message. Bytes that read as a message are its fields.
 struct Field {
   uint64_t number = 0;
-  unsigned wire_type = 0;
+  WireType type = WireType::Varint;
   uint64_t varint = 0;
   std::string bytes;
   std::vector<Field> fields;
   bool is_message = false;
 };
 
-bool take_varint(std::string_view &bytes, uint64_t &value) {
-  value = 0;
-  for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto byte = static_cast<uint8_t>(bytes.front());
-    bytes.remove_prefix(1);
-    value |= uint64_t{byte & 0x7fu} << shift;
-    if (byte < 0x80)
-      return true;
-  }
-  return false;
-}
-
 bool parse(std::string_view bytes, int depth, std::vector<Field> &fields) {
   constexpr int kDeepest = 24;
+  constexpr uint64_t kMostNumber = 64;
   if (depth > kDeepest)
     return false;
-  while (!bytes.empty()) {
-    Field field;
-    uint64_t tag = 0, size = 0;
-    if (!take_varint(bytes, tag) || tag >> 3 == 0 || tag >> 3 > 64)
+  WireMessage message(bytes);
+  while (message.next()) {
+    if (message.number() > kMostNumber)
       return false;
-    field.number = tag >> 3;
-    field.wire_type = tag & 7;
-    if (field.wire_type == 0) {
-      if (!take_varint(bytes, field.varint))
-        return false;
-    } else {
-      size = field.wire_type == 1 ? 8 : 4;
-      if (field.wire_type != 1 && field.wire_type != 5 &&
-          (field.wire_type != 2 || !take_varint(bytes, size)))
-        return false;
-      if (size > bytes.size())
-        return false;
-      field.bytes = bytes.substr(0, size);
-      bytes.remove_prefix(size);
-      if (field.wire_type == 2 && size >= 2) {
-        field.is_message = parse(field.bytes, depth + 1, field.fields);
-        if (!field.is_message)
-          field.fields.clear();
-      }
-    }
-    fields.push_back(std::move(field));
+    Field &field = fields.emplace_back();
+    field.number = message.number();
+    field.type = message.type();
+    field.bytes = message.bytes();
+    if (field.type == WireType::Varint)
+      field.varint = message.varint();
+    else if (field.type != WireType::Bytes)
+      field.bytes = message.field().substr(message.field().size() -
+                                           (field.type == WireType::Fixed64 ? 8 : 4));
+    else if (field.bytes.size() >= 2)
+      field.is_message = parse(field.bytes, depth + 1, field.fields);
+    if (!field.is_message)
+      field.fields.clear();
   }
-  return true;
-}
-
-void append_varint(std::string &out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7)
-    out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
+  return message.ok();
 }
 
 std::string text_of(const std::vector<Field> &fields) {
   std::string out;
   for (const Field &field : fields) {
-    append_varint(out, field.number << 3 | field.wire_type);
-    if (field.wire_type == 0) {
-      append_varint(out, field.varint);
+    const std::string bytes = field.is_message ? text_of(field.fields) : field.bytes;
+    if (field.type == WireType::Bytes) {
+      append_field(out, field.number, bytes);
       continue;
     }
-    const std::string bytes = field.is_message ? text_of(field.fields) : field.bytes;
-    if (field.wire_type == 2)
-      append_varint(out, bytes.size());
+    append_varint(out, field.number << 3 | static_cast<uint64_t>(field.type));
+    if (field.type == WireType::Varint)
+      append_varint(out, field.varint);
     out += bytes;
   }
   return out;
@@ -116,18 +96,18 @@ void mutate_value(Field &field, std::mt19937 &random) {
                                           UINT64_MAX,
                                           UINT64_MAX - 1,
                                           uint64_t{1} << 63};
-  if (field.wire_type == 0) {
+  if (field.type == WireType::Varint) {
     field.varint =
         random() % 2 ? kNumbers[random() % std::size(kNumbers)] : field.varint + random() % 5 - 2;
     return;
   }
   std::string bytes = field.is_message ? text_of(field.fields) : field.bytes;
-  const size_t most = bytes.size() + (field.wire_type == 2 ? 16 : 0);
+  const size_t most = bytes.size() + (field.type == WireType::Bytes ? 16 : 0);
   const size_t was = bytes.size();
   bytes.resize(most);
   const size_t size =
       LLVMFuzzerMutate(reinterpret_cast<uint8_t *>(bytes.data()), was, std::max<size_t>(most, 1));
-  if (field.wire_type == 2)
+  if (field.type == WireType::Bytes)
     bytes.resize(std::min(size, most));
   field.bytes = std::move(bytes);
   field.is_message = false;
