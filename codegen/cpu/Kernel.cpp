@@ -50,6 +50,8 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateRoute;
   case Anchor::expert_linear:
     return &Kernel::generateExpertLinear;
+  case Anchor::generic:
+    return &Kernel::generateGeneric;
   }
   llvm_unreachable("an anchor without a generator");
 }

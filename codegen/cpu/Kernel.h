@@ -97,6 +97,7 @@ public:
   mlir::LogicalResult generateRoute();
   mlir::LogicalResult generateExpertLinear();
   mlir::LogicalResult generateRows();
+  mlir::LogicalResult generateGeneric();
 
 private:
   llvm::DenseMap<mlir::Value, Value> pointers;

@@ -43,6 +43,8 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateScan;
   case Anchor::long_conv:
     return &Kernel::generateLongConv;
+  case Anchor::generic:
+    return &Kernel::generateGeneric;
   }
   llvm_unreachable("an anchor without a generator");
 }

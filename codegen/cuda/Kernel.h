@@ -165,6 +165,7 @@ public:
   mlir::LogicalResult generateRoute();
   mlir::LogicalResult generateExpertLinear();
   mlir::LogicalResult generateRows();
+  mlir::LogicalResult generateGeneric();
 
 private:
   struct Parameter {

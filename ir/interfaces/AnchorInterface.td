@@ -5,13 +5,13 @@
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 
-// Each but `rows` is the name of an op of class Quern_AnchorOp.
+// Each but `rows` and `generic` is the name of an op of class Quern_AnchorOp.
 def Quern_Anchor : I32EnumAttr<"Anchor", "what the loops of a fused region are built around", [
     I32EnumAttrCase<"rows", 0>, I32EnumAttrCase<"linear", 1>, I32EnumAttrCase<"attention", 2>,
     I32EnumAttrCase<"kv_append", 3>, I32EnumAttrCase<"linear_recurrence", 4>, I32EnumAttrCase<"causal_conv1d", 5>,
     I32EnumAttrCase<"embedding", 6>, I32EnumAttrCase<"route", 7>, I32EnumAttrCase<"expert_linear", 8>,
     I32EnumAttrCase<"block_linear", 9>, I32EnumAttrCase<"token_shift", 10>, I32EnumAttrCase<"scan", 11>,
-    I32EnumAttrCase<"long_conv", 12>]> {
+    I32EnumAttrCase<"long_conv", 12>, I32EnumAttrCase<"generic", 13>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }

@@ -10,6 +10,7 @@ template <typename Op> class Elementwise : public mlir::OpTrait::TraitBase<Op, E
 template <typename Op> class RowWise : public mlir::OpTrait::TraitBase<Op, RowWise> {};
 template <typename Op> class View : public mlir::OpTrait::TraitBase<Op, View> {};
 template <typename Op> class Reference : public mlir::OpTrait::TraitBase<Op, Reference> {};
+template <typename Op> class General : public mlir::OpTrait::TraitBase<Op, General> {};
 template <typename Op> class Structure : public mlir::OpTrait::TraitBase<Op, Structure> {};
 } // namespace quern
 

@@ -22,6 +22,9 @@ def Quern_RowWise : Quern_FusionTrait<"RowWise">;
 def Quern_View : Quern_FusionTrait<"View">;
 // Names a weight or a state: never inside a region, always one of its inputs.
 def Quern_Reference : Quern_FusionTrait<"Reference">;
+// An op on tensors of any rank and element type, or a number that such ops are given: it lies in a region of anchor `generic`, as
+// the ops of linalg, tensor and arith do that stand beside it.
+def Quern_General : Quern_FusionTrait<"General">;
 // Declares, holds or ends other ops and computes nothing itself.
 def Quern_Structure : Quern_FusionTrait<"Structure">;
 

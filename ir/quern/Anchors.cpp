@@ -33,11 +33,28 @@ AnchorFacts rowsFacts() {
           .rowParts = kWholeRow};
 }
 
+/// General tensor programs: regions are built whole, and nothing is counted or joined.
+AnchorFacts genericFacts() {
+  return {.prologue = Joins::nothing,
+          .epilogue = Joins::nothing,
+          .state = {},
+          .matrix = {},
+          .flops = {},
+          .partials = {},
+          .rowParts = {}};
+}
+
 template <class Region> AnchorOpInterface anchorOpOf(Region region) {
   for (auto op : region.getBody().front().template getOps<AnchorOpInterface>())
     if (op.anchor() == region.getAnchor())
       return op;
   return {};
+}
+
+template <class Region> AnchorFacts factsOf(Region region) {
+  if (AnchorOpInterface op = anchorOpOf(region))
+    return op.facts();
+  return region.getAnchor() == Anchor::generic ? genericFacts() : rowsFacts();
 }
 
 } // namespace
@@ -178,14 +195,8 @@ AnchorFacts EmbeddingOp::facts() {
 AnchorOpInterface FusedOp::anchorOp() { return anchorOpOf(*this); }
 AnchorOpInterface KernelOp::anchorOp() { return anchorOpOf(*this); }
 
-AnchorFacts FusedOp::anchorFacts() {
-  AnchorOpInterface op = anchorOp();
-  return op ? op.facts() : rowsFacts();
-}
-AnchorFacts KernelOp::anchorFacts() {
-  AnchorOpInterface op = anchorOp();
-  return op ? op.facts() : rowsFacts();
-}
+AnchorFacts FusedOp::anchorFacts() { return factsOf(*this); }
+AnchorFacts KernelOp::anchorFacts() { return factsOf(*this); }
 
 bool quern::joins(Joins which, Operation *op) {
   switch (which) {

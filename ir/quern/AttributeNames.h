@@ -18,6 +18,16 @@ inline constexpr llvm::StringLiteral kModelHidden = "hidden";
 inline constexpr llvm::StringLiteral kModelLayers = "layers";
 inline constexpr llvm::StringLiteral kModelSynthetic = "synthetic"; ///< there where weights are
 
+/// The sizes that a caller of an entry chooses, each with the greatest that it may have: a
+/// dictionary, name to i64. They are counted in its order.
+inline constexpr llvm::StringLiteral kSizes = "quern.sizes";
+/// Of an entry: what has to be equal when it is called, [["past + s", "t", "the node that demands
+/// it"], ...].
+inline constexpr llvm::StringLiteral kEqualSizes = "quern.equal_sizes";
+
+/// Of an entry's argument or result: the element type that callers know it by, where it is not that
+/// of the tensor ("u8": signless numbers stand for it).
+inline constexpr llvm::StringLiteral kElement = "quern.element";
 /// Of an entry's argument or result: what its author calls it.
 inline constexpr llvm::StringLiteral kName = "quern.name";
 

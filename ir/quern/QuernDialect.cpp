@@ -20,10 +20,10 @@ namespace quern {
 namespace {
 /// The parts in fusion (FusionTraits.td, AnchorInterface.td) that an op may play.
 template <class Op>
-constexpr int kParts =
-    Op::template hasTrait<AnchorOpInterface::Trait>() + Op::template hasTrait<Elementwise>() +
-    Op::template hasTrait<RowWise>() + Op::template hasTrait<View>() +
-    Op::template hasTrait<Reference>() + Op::template hasTrait<Structure>();
+constexpr int kParts = Op::template hasTrait<AnchorOpInterface::Trait>() +
+                       Op::template hasTrait<Elementwise>() + Op::template hasTrait<RowWise>() +
+                       Op::template hasTrait<View>() + Op::template hasTrait<Reference>() +
+                       Op::template hasTrait<General>() + Op::template hasTrait<Structure>();
 template <class Op> struct HasOnePart {
   static_assert(kParts<Op> == 1, "an op of the dialect is an anchor or has one of the traits of "
                                  "FusionTraits.td");

@@ -14,8 +14,10 @@ class Quern_Attr<string name, string mnemonic_> : AttrDef<Quern_Dialect, name> {
 def Quern_DimsAttr : Quern_Attr<"Dims", "dims"> {
   let summary = "names of a tensor type's dynamic dimensions, in order";
   let description = [{
-    The encoding of an activation's tensor type: `tensor<?x576xf32, #quern.dims<"T">>` has T rows.
-    T is the step's tokens, B its sequences, R the tokens whose outputs are wanted.
+    The encoding of a tensor type: `tensor<?x576xf32, #quern.dims<"T">>` has T rows.
+    T is the step's tokens, B its sequences, R the tokens whose outputs are wanted. Any other name is an expression over the sizes that
+    the module's `quern.sizes` bounds, as ir/symbols/Dim.h writes it: `tensor<?x?x64xf32, #quern.dims<"b", "past + s">>`. Equal texts are
+    equal sizes.
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
   let assemblyFormat = "`<` $names `>`";
@@ -122,6 +124,7 @@ def Quern_Q8Rows : Type<CPred<"::mlir::isa<::quern::Q8RowsType>($_self)">, "int8
 def Quern_Rows : Type<CPred<"::quern::isRows($_self)">, "activation rows, tensor<?xNxf32, #quern.dims<S>>", "::mlir::RankedTensorType">;
 def Quern_Indices : Type<CPred<"::quern::isIndices($_self)">, "indices, tensor<?xi32, #quern.dims<S>>", "::mlir::RankedTensorType">;
 def Quern_Choices : Type<CPred<"::quern::isChoices($_self)">, "numbers of experts, tensor<?xkxi32, #quern.dims<S>>", "::mlir::RankedTensorType">;
+def Quern_Float32Tensor : Type<CPred<"::mlir::isa<::mlir::RankedTensorType>($_self) && ::mlir::cast<::mlir::RankedTensorType>($_self).hasStaticShape() && ::mlir::cast<::mlir::RankedTensorType>($_self).getElementType().isF32()">, "fixed tensor of float32", "::mlir::RankedTensorType">;
 def Quern_LinearInput : AnyTypeOf<[Quern_Rows, Quern_Q8Rows]>;
 def Quern_RowsOrWeight : AnyTypeOf<[Quern_Rows, Quern_Weight]>;
 

@@ -13,7 +13,7 @@ LogicalResult FusedOp::verify() {
     return emitOpError("C1: block arguments have the inputs' types");
   if (body.getTerminator()->getOperandTypes() != getResultTypes())
     return emitOpError("C2: the yield has the results' types");
-  if (getAnchor() != Anchor::rows) {
+  if (getAnchor() != Anchor::rows && getAnchor() != Anchor::generic) {
     auto anchors = llvm::count_if(body.getOps<AnchorOpInterface>(),
                                   [&](AnchorOpInterface op) { return op.anchor() == getAnchor(); });
     if (anchors != 1)

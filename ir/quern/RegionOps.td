@@ -25,10 +25,11 @@ def Quern_FusedOp : Quern_Op<"fused", [Quern_Structure, IsolatedFromAbove, Singl
   let description = [{
     What becomes one kernel. Everything it uses, weights and state included, is an input, so that regions of
     equal text share a kernel. `anchor` names the op the loops are built around, one that has AnchorOpInterface, or is
-    `rows`: row by row, around no op.
+    `rows`: row by row, around no op; or `generic`: tensors of any rank and element type, element by element. Such a region holds
+    ops of linalg, tensor, arith and math, and those of GeneralOps.td.
 
     Constraints: C1: block arguments have the inputs' types. C2: the yield has the results' types. C3: the body holds exactly
-    one op of the anchor's name, where that is not rows.
+    one op of the anchor's name, where that is neither rows nor generic.
 
     ```mlir
     %y = quern.fused linear (%x, %w) : (tensor<?x64xf32, #quern.dims<"T">>, !quern.weight<96x64, "f32">) -> tensor<?x96xf32, #quern.dims<"T">> {
@@ -45,9 +46,9 @@ def Quern_FusedOp : Quern_Op<"fused", [Quern_Structure, IsolatedFromAbove, Singl
   let assemblyFormat = "`` $anchor `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The op of the region's anchor; null where that is rows.
+    /// The op of the region's anchor; null where that is rows or generic.
     ::quern::AnchorOpInterface anchorOp();
-    /// That op's answers, or those of rows.
+    /// That op's answers, or those of rows or generic.
     ::quern::AnchorFacts anchorFacts();
   }];
 }
@@ -73,9 +74,9 @@ def Quern_KernelOp : Quern_Op<"kernel", [Quern_Structure, IsolatedFromAbove, Fun
     ::mlir::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::mlir::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
-    /// The op of the kernel's anchor; null where that is rows.
+    /// The op of the kernel's anchor; null where that is rows or generic.
     ::quern::AnchorOpInterface anchorOp();
-    /// That op's answers, or those of rows.
+    /// That op's answers, or those of rows or generic.
     ::quern::AnchorFacts anchorFacts();
   }];
 }

@@ -37,6 +37,7 @@ AnchorTraits cpuTraits(Anchor anchor) {
   case Anchor::token_shift:
   case Anchor::scan:
   case Anchor::long_conv:
+  case Anchor::generic:
     return {};
   }
   llvm_unreachable("an anchor that the cpu has no traits for");

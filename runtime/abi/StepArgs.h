@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 5
+#define QUERN_ABI_VERSION 6
 
 // Positions a page of kv state holds.
 #define QUERN_KV_PAGE 64
@@ -95,6 +95,9 @@ typedef struct QuernStepArgs {
   /// Null, or [num_workers], in a bucket of one token whose only result has one row: that row's
   /// largest column is left here, and the row need not be written.
   QuernArgmax *argmax;
+  /// Of an entry whose caller chooses sizes: their values, in the order of the module's
+  /// `quern.sizes`.
+  const int64_t *dims;
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);
