@@ -5,6 +5,7 @@
 #include "passes/order/Passes.h"
 #include "passes/plan/Passes.h"
 #include "passes/quantize/Passes.h"
+#include "passes/raise/Passes.h"
 #include "passes/schedule/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -34,6 +35,7 @@ static bool isOn(llvm::StringRef fusion, const PipelineOptions &options) {
   return !llvm::is_contained(off, fusion) && !llvm::is_contained(off, "all");
 }
 
+static void buildRaise(OpPassManager &pm, const PipelineOptions &) { buildRaisePhase(pm); }
 static void buildNormalize(OpPassManager &pm, const PipelineOptions &) { buildNormalizePhase(pm); }
 static void buildFuse(OpPassManager &pm, const PipelineOptions &options) {
   buildFusePhase(pm, [&](llvm::StringRef fusion) { return isOn(fusion, options); });
@@ -50,6 +52,7 @@ static void buildOrder(OpPassManager &pm, const PipelineOptions &) { buildOrderP
 
 static constexpr PhaseInfo kPhases[] = {
     {Phase::import, "import", "the model as its author wrote it, in the dialect's ops", nullptr},
+    {Phase::raise, "raise", "what a general program means is said in the model's own ops", buildRaise},
     {Phase::normalize, "normalize",
      "symbols agree; dead and duplicate code is gone; references to weights and states come first",
      buildNormalize},

@@ -15,7 +15,7 @@ class OpPassManager;
 
 namespace quern {
 
-enum class Phase { import, normalize, fuse, quantize, schedule, plan, order, emit };
+enum class Phase { import, raise, normalize, fuse, quantize, schedule, plan, order, emit };
 
 struct PhaseInfo {
   Phase phase;

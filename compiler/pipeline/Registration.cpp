@@ -4,6 +4,7 @@
 #include "passes/normalize/Passes.h"
 #include "passes/order/Passes.h"
 #include "passes/plan/Passes.h"
+#include "passes/raise/Passes.h"
 #include "passes/quantize/Passes.h"
 #include "passes/schedule/Passes.h"
 
@@ -38,13 +39,15 @@ struct ToFlags : CommonFlags<ToFlags> {
   Option<Phase> to{
       *this, "phase", llvm::cl::desc("the phase to end with"), llvm::cl::init(Phase::order),
       llvm::cl::values(
-          clEnumValN(Phase::normalize, "normalize", ""), clEnumValN(Phase::fuse, "fuse", ""),
+          clEnumValN(Phase::raise, "raise", ""), clEnumValN(Phase::normalize, "normalize", ""),
+          clEnumValN(Phase::fuse, "fuse", ""),
           clEnumValN(Phase::quantize, "quantize", ""), clEnumValN(Phase::schedule, "schedule", ""),
           clEnumValN(Phase::plan, "plan", ""), clEnumValN(Phase::order, "order", ""))};
 };
 } // namespace
 
 void registerPipelines() {
+  registerRaisePasses();
   registerNormalizePasses();
   registerFusePasses();
   registerQuantizePasses();

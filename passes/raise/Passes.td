@@ -1,0 +1,41 @@
+// Passes of the raise phase.
+#ifndef QUERN_PASSES_RAISE_PASSES_TD
+#define QUERN_PASSES_RAISE_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def RaiseBiases : Pass<"quern-raise-biases", "::mlir::ModuleOp"> {
+  let summary = "a vector that is added to a linear's result becomes its bias";
+  let description = [{
+    Looks through changes of shape that leave columns alone. The linear has no bias yet, and nothing else reads it.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "biases found">];
+}
+
+def RaiseNorms : Pass<"quern-raise-norms", "::mlir::ModuleOp"> {
+  let summary = "programs that normalize rows become layer_norm and rms_norm";
+  let description = [{
+    Takes pieces of a general program that compute a tensor of float32 from one of its shape, from sums over its last dimension and from up to two
+    vectors, whatever ops they are written in, and asks what they compute by computing it: rows of normal numbers, of several
+    scales, so that eps shows. A piece that agrees with layer_norm or rms_norm, with an eps that is a constant of the piece, is one.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "norms found">,
+    Statistic<"numMissed", "missed", "pieces that look like a norm and are none">,
+  ];
+}
+
+def RaiseElementwise : Pass<"quern-raise-elementwise", "::mlir::ModuleOp"> {
+  let summary = "elementwise programs beside model ops become the dialect's own";
+  let description = [{
+    Pieces of one or two tensors of float32 and at most one vector, which a model op reads or whose operand one computes. What a piece is, is asked
+    by computing it on a range of numbers: a function of `quern.unary`, a `binary`, a `scale`, a `gated_act`. The largest piece
+    that is something is taken, so that an activation in nine nodes is one op, and joins the region of its linear.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "ops found">];
+}
+
+#endif // QUERN_PASSES_RAISE_PASSES_TD

@@ -1,0 +1,18 @@
+// The order of the raise phase.
+#include "passes/raise/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+namespace quern {
+
+void buildRaisePhase(mlir::OpPassManager &pm) {
+  // Exporters compute the same mask, and the same table, in every layer.
+  pm.addPass(mlir::createCSEPass());
+  pm.addPass(createRaiseBiases());
+  pm.addPass(createRaiseNorms());
+  // Last: what is left between the others.
+  pm.addPass(createRaiseElementwise());
+}
+
+} // namespace quern

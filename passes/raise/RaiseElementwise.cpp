@@ -1,0 +1,93 @@
+// --quern-raise-elementwise: pointwise pieces beside model ops.
+#include "passes/analysis/Entries.h"
+#include "passes/analysis/Remarks.h"
+#include "passes/raise/Meaning.h"
+#include "passes/raise/Passes.h"
+#include "passes/raise/Rows.h"
+
+using namespace mlir;
+
+namespace quern {
+#define GEN_PASS_DEF_RAISEELEMENTWISE
+#include "passes/raise/Passes.h.inc"
+
+namespace {
+using namespace raise;
+constexpr RemarkSource kRemarks{"raise", "raise-elementwise"};
+
+/// A gelu by tanh is of eight nodes.
+constexpr size_t kMostOps = 40;
+
+struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
+  void runOnOperation() override {
+    for (func::FuncOp entry : entriesOf(getOperation())) {
+      Block &block = entry.getBody().front();
+      // What is raised may be the neighbour that another piece lacked.
+      for (bool again = true; again;) {
+        again = false;
+        for (Operation *op = &block.back(), *before; op; op = before) {
+          before = op->getPrevNode();
+          if (isPointwise(op) && !op->use_empty() && rowsOfTensor(op->getResult(0).getType()))
+            again |= raise(op);
+        }
+        eraseDead(block);
+      }
+    }
+  }
+
+  bool raise(Operation *root) {
+    std::optional<Meaning> found;
+    size_t ops = 0;
+    Piece piece(root);
+    do {
+      if (!meetsModelOp(root->getResult(0)) &&
+          llvm::none_of(piece.leaves(), [](Value leaf) { return meetsModelOp(leaf); }))
+        continue;
+      if (auto meaning = meaningOf(piece); meaning && canSay(*meaning)) {
+        found = meaning;
+        ops = piece.ops().size();
+      }
+    } while (piece.ops().size() < kMostOps && piece.grow(isPointwise));
+    if (!found)
+      return false;
+    replace(root, *found, ops);
+    return true;
+  }
+
+  static bool canSay(const Meaning &meaning) {
+    OpBuilder none(meaning.first.getContext());
+    return !meaning.vector() || isWeight(meaning.second);
+  }
+
+  void replace(Operation *root, const Meaning &meaning, size_t ops) {
+    OpBuilder builder(root);
+    const Location loc = root->getLoc();
+    Value x = asRows(builder, loc, meaning.first), y;
+    if (meaning.second)
+      y = meaning.vector() ? weightOf(builder, meaning.second)
+                           : asRows(builder, loc, meaning.second);
+    Value result = x;
+    switch (meaning.kind) {
+    case Meaning::Kind::Same:
+      break;
+    case Meaning::Kind::Scale:
+      result = ScaleOp::create(builder, loc, x, static_cast<float>(meaning.factor));
+      break;
+    case Meaning::Kind::Unary:
+      result = UnaryOp::create(builder, loc, x.getType(), meaning.unary, x);
+      break;
+    case Meaning::Kind::Binary:
+      result = BinaryOp::create(builder, loc, x.getType(), meaning.binary, x, y);
+      break;
+    case Meaning::Kind::Gated:
+      result = GatedActOp::create(builder, loc, x.getType(), meaning.unary, x, y);
+      break;
+    }
+    kRemarks.hit(root) << say("{0} ops are one", ops);
+    ++numRaised;
+    root->getResult(0).replaceAllUsesWith(
+        asTensor(builder, loc, result, root->getResult(0).getType()));
+  }
+};
+} // namespace
+} // namespace quern

@@ -1,0 +1,132 @@
+#include "passes/raise/Rows.h"
+
+#include "ir/symbols/Dim.h"
+#include "passes/analysis/Entries.h"
+#include "passes/analysis/GeneralOps.h"
+
+using namespace mlir;
+
+namespace quern::raise {
+
+RankedTensorType rowsOfTensor(Type type) {
+  if (isRows(type))
+    return cast<RankedTensorType>(type);
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.getElementType().isF32() || tensor.getRank() < 2 ||
+      tensor.isDynamicDim(tensor.getRank() - 1))
+    return {};
+  auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
+  symbols::Dim rows(1);
+  size_t next = 0;
+  for (int64_t size : tensor.getShape().drop_back()) {
+    if (!ShapedType::isDynamic(size)) {
+      rows *= symbols::Dim(size);
+      continue;
+    }
+    if (!dims || next >= dims.getNames().size())
+      return {};
+    const auto dim = symbols::parse_dim(dims.getNames()[next++].str());
+    if (!dim.ok())
+      return {};
+    rows *= *dim;
+  }
+  if (!rows.valid())
+    return {};
+  return rowsType(type.getContext(), rows.text(), tensor.getShape().back());
+}
+
+static Value reshaped(OpBuilder &builder, Location loc, Value value, Type type) {
+  value = behindReshapes(value);
+  if (value.getType() == type)
+    return value;
+  return ReshapeOp::create(builder, loc, type, value);
+}
+
+Value asRows(OpBuilder &builder, Location loc, Value value) {
+  return reshaped(builder, loc, value, rowsOfTensor(value.getType()));
+}
+
+Value asTensor(OpBuilder &builder, Location loc, Value rows, Type type) {
+  return reshaped(builder, loc, rows, type);
+}
+
+Value behindReshapes(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getInput();
+  return value;
+}
+
+bool isModelOp(Operation *op) {
+  return op && isa<QuernDialect>(op->getDialect()) && !isGeneral(op) && !isReference(op);
+}
+
+static bool modelOpReads(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    return isModelOp(user) || (isa<ReshapeOp>(user) && modelOpReads(user->getResult(0)));
+  });
+}
+
+bool meetsModelOp(Value value) {
+  return isModelOp(behindReshapes(value).getDefiningOp()) || modelOpReads(value);
+}
+
+bool isVector(Value value, RankedTensorType of) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.hasStaticShape() && of.getRank() > 0 && type.getRank() > 0 &&
+         type.getShape().back() == of.getShape().back() &&
+         type.getNumElements() == type.getShape().back();
+}
+
+bool isPointwise(Operation *op) {
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+  if (!generic || generic.getNumReductionLoops() != 0 || generic->getNumResults() != 1)
+    return false;
+  auto type = cast<RankedTensorType>(generic.getResult(0).getType());
+  if (!type.getElementType().isF32() || !generic.getIndexingMapsArray().back().isIdentity())
+    return false;
+  const bool reads = generic
+                         .walk([](Operation *inner) {
+                           return isa<linalg::IndexOp, tensor::ExtractOp>(inner)
+                                      ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+                         })
+                         .wasInterrupted();
+  if (reads)
+    return false;
+  for (OpOperand *input : generic.getDpsInputOperands()) {
+    auto read = dyn_cast<RankedTensorType>(input->get().getType());
+    if (!read || !read.getElementType().isF32())
+      return false;
+    const AffineMap map = generic.getMatchingIndexingMap(input);
+    const bool single = read.hasStaticShape() && read.getNumElements() == 1;
+    if (!single && !isVector(input->get(), type) && !(map.isIdentity() && read == type))
+      return false;
+  }
+  return true;
+}
+
+bool isWeight(Value vector) {
+  return static_cast<bool>(behindReshapes(vector).getDefiningOp<WeightTensorOp>());
+}
+
+Value weightOf(OpBuilder &builder, Value vector) {
+  auto tensor = behindReshapes(vector).getDefiningOp<WeightTensorOp>();
+  if (!tensor)
+    return {};
+  Value weight = tensor.getWeight();
+  const auto type = cast<WeightType>(weight.getType());
+  if (type.getShape().size() == 1)
+    return weight;
+  const int64_t numbers = tensor.getType().getNumElements();
+  return WeightReshapeOp::create(
+      builder, weight.getLoc(),
+      WeightType::get(type.getContext(), {numbers}, type.getFormat()), weight);
+}
+
+void eraseDead(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+} // namespace quern::raise

@@ -1,0 +1,48 @@
+// Tensors of any rank as rows of their last dimension, in which model ops see them.
+#ifndef QUERN_PASSES_RAISE_ROWS_H
+#define QUERN_PASSES_RAISE_ROWS_H
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Builders.h"
+
+namespace quern::raise {
+
+/// The type of its rows; null unless it is of float32, of rank 2 or more, and its last dimension is
+/// fixed.
+mlir::RankedTensorType rowsOfTensor(mlir::Type type);
+
+/// The value as rows, and rows as a value of `type`: a reshape, or nothing where it is that
+/// already.
+mlir::Value asRows(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value);
+mlir::Value asTensor(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value rows,
+                     mlir::Type type);
+
+/// What is under another shape: the operand of the outermost of a chain of reshapes.
+mlir::Value behindReshapes(mlir::Value value);
+
+/// Whether the op is one of the model's own, that works on rows.
+bool isModelOp(mlir::Operation *op);
+
+/// Whether a model op made the value, or reads it, whatever its shape.
+bool meetsModelOp(mlir::Value value);
+
+/// An op all of whose loops are parallel, that has one result of float32 and reads, element by
+/// element: tensors of the result's shape, vectors along its last dimension, and single numbers.
+bool isPointwise(mlir::Operation *op);
+
+/// Whether `value`, which a pointwise op reads, is a vector along the last dimension of its result.
+bool isVector(mlir::Value value, mlir::RankedTensorType of);
+
+/// Whether the vector is the numbers of a weight.
+bool isWeight(mlir::Value vector);
+/// That weight, of one dimension; null if it is something else.
+mlir::Value weightOf(mlir::OpBuilder &builder, mlir::Value vector);
+
+/// Erases ops that nothing reads, readers first.
+void eraseDead(mlir::Block &block);
+
+} // namespace quern::raise
+
+#endif // QUERN_PASSES_RAISE_ROWS_H
