@@ -13,7 +13,7 @@ namespace quern::raise {
 /// left[.., m, k] * right[.., n, k], dimensions of the operands in any order. Numbers of loops.
 struct Product {
   mlir::linalg::GenericOp op;
-  llvm::SmallVector<unsigned> outer;
+  llvm::SmallVector<unsigned> outer{};
   unsigned m = 0, n = 0, k = 0;
 
   mlir::Value left() { return op.getInputs()[0]; }

@@ -71,7 +71,8 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     case Meaning::Kind::Same:
       break;
     case Meaning::Kind::Scale:
-      result = ScaleOp::create(builder, loc, x, static_cast<float>(meaning.factor));
+      result = ScaleOp::create(builder, loc, x.getType(), x,
+                               builder.getF32FloatAttr(static_cast<float>(meaning.factor)));
       break;
     case Meaning::Kind::Unary:
       result = UnaryOp::create(builder, loc, x.getType(), meaning.unary, x);
