@@ -52,7 +52,8 @@ static void buildOrder(OpPassManager &pm, const PipelineOptions &) { buildOrderP
 
 static constexpr PhaseInfo kPhases[] = {
     {Phase::import, "import", "the model as its author wrote it, in the dialect's ops", nullptr},
-    {Phase::raise, "raise", "what a general program means is said in the model's own ops", buildRaise},
+    {Phase::raise, "raise", "what a general program means is said in the model's own ops",
+     buildRaise},
     {Phase::normalize, "normalize",
      "symbols agree; dead and duplicate code is gone; references to weights and states come first",
      buildNormalize},

@@ -4,8 +4,8 @@
 #include "passes/normalize/Passes.h"
 #include "passes/order/Passes.h"
 #include "passes/plan/Passes.h"
-#include "passes/raise/Passes.h"
 #include "passes/quantize/Passes.h"
+#include "passes/raise/Passes.h"
 #include "passes/schedule/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -40,9 +40,9 @@ struct ToFlags : CommonFlags<ToFlags> {
       *this, "phase", llvm::cl::desc("the phase to end with"), llvm::cl::init(Phase::order),
       llvm::cl::values(
           clEnumValN(Phase::raise, "raise", ""), clEnumValN(Phase::normalize, "normalize", ""),
-          clEnumValN(Phase::fuse, "fuse", ""),
-          clEnumValN(Phase::quantize, "quantize", ""), clEnumValN(Phase::schedule, "schedule", ""),
-          clEnumValN(Phase::plan, "plan", ""), clEnumValN(Phase::order, "order", ""))};
+          clEnumValN(Phase::fuse, "fuse", ""), clEnumValN(Phase::quantize, "quantize", ""),
+          clEnumValN(Phase::schedule, "schedule", ""), clEnumValN(Phase::plan, "plan", ""),
+          clEnumValN(Phase::order, "order", ""))};
 };
 } // namespace
 

@@ -26,7 +26,7 @@ struct InlineData {
 };
 
 /// A field of at least so many bytes becomes a reference.
-inline constexpr uint64_t kReferencedBytes = 1024;
+inline constexpr uint64_t kReferencedBytes = 64;
 
 /// The messages of a file without its large data: TensorProtos have, in the place of such a field,
 /// an entry in external_data that inline_data reads. Bounded: at most kMostStructure bytes, of at

@@ -12,11 +12,11 @@ namespace quern::raise {
 namespace {
 
 constexpr UnaryKind kUnary[] = {
-    UnaryKind::relu,      UnaryKind::gelu_erf,  UnaryKind::gelu_tanh,   UnaryKind::silu,
-    UnaryKind::sigmoid,   UnaryKind::tanh,      UnaryKind::quick_gelu,  UnaryKind::softplus,
-    UnaryKind::exp,       UnaryKind::relu2,     UnaryKind::mish,        UnaryKind::relu6,
-    UnaryKind::leaky_relu, UnaryKind::hardswish, UnaryKind::gelu_10,    UnaryKind::abs,
-    UnaryKind::log_sigmoid, UnaryKind::sin,      UnaryKind::cos};
+    UnaryKind::relu,        UnaryKind::gelu_erf,  UnaryKind::gelu_tanh,  UnaryKind::silu,
+    UnaryKind::sigmoid,     UnaryKind::tanh,      UnaryKind::quick_gelu, UnaryKind::softplus,
+    UnaryKind::exp,         UnaryKind::relu2,     UnaryKind::mish,       UnaryKind::relu6,
+    UnaryKind::leaky_relu,  UnaryKind::hardswish, UnaryKind::gelu_10,    UnaryKind::abs,
+    UnaryKind::log_sigmoid, UnaryKind::sin,       UnaryKind::cos};
 
 double binary(BinaryKind kind, double a, double b) {
   switch (kind) {

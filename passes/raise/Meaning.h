@@ -13,11 +13,11 @@ namespace quern::raise {
 struct Meaning {
   enum class Kind { Same, Scale, Unary, Binary, Gated };
   Kind kind;
-  mlir::Value first;           ///< a tensor of the root's shape; of gated, the gate
-  mlir::Value second{};        ///< another, or a vector
-  UnaryKind unary{};           ///< of unary and gated
-  BinaryKind binary{};         ///< of binary
-  double factor = 1;           ///< of scale
+  mlir::Value first;    ///< a tensor of the root's shape; of gated, the gate
+  mlir::Value second{}; ///< another, or a vector
+  UnaryKind unary{};    ///< of unary and gated
+  BinaryKind binary{};  ///< of binary
+  double factor = 1;    ///< of scale
   bool vector() const { return second && second.getType() != first.getType(); }
 };
 

@@ -96,7 +96,8 @@ absl::StatusOr<Function> Function::of(const Piece &piece) {
   std::map<std::string, int64_t> sizes;
   auto symbols = root->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
   SmallVector<NamedAttribute> bounds;
-  SmallVector<Type> types = llvm::map_to_vector(piece.leaves(), [](Value v) { return v.getType(); });
+  SmallVector<Type> types =
+      llvm::map_to_vector(piece.leaves(), [](Value v) { return v.getType(); });
   if (symbols)
     for (NamedAttribute symbol : symbols) {
       constexpr int64_t kSizes[] = {2, 3, 5, 7, 4, 6};
@@ -148,9 +149,9 @@ absl::StatusOr<Function> Function::of(const Piece &piece) {
   llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   for (Operation *op : ops)
     builder.clone(*op, mapping);
-  func::ReturnOp::create(builder, root->getLoc(),
-                         llvm::map_to_vector(root->getResults(),
-                                             [&](Value v) { return mapping.lookup(v); }));
+  func::ReturnOp::create(
+      builder, root->getLoc(),
+      llvm::map_to_vector(root->getResults(), [&](Value v) { return mapping.lookup(v); }));
   return function;
 }
 

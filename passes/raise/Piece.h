@@ -1,5 +1,5 @@
-// A piece of a general program: what lies between some values and one that is computed of them. What it
-// means is asked by running it, so that no spelling of an exporter is looked for.
+// A piece of a general program: what lies between some values and one that is computed of them.
+// What it means is asked by running it, so that no spelling of an exporter is looked for.
 #ifndef QUERN_PASSES_RAISE_PIECE_H
 #define QUERN_PASSES_RAISE_PIECE_H
 

@@ -136,10 +136,9 @@ Value permuted(OpBuilder &builder, Location loc, Value value, ArrayRef<unsigned>
   const AffineMap maps[] = {AffineMap::getPermutationMap(loops, builder.getContext()),
                             builder.getMultiDimIdentityMap(rank)};
   const SmallVector<utils::IteratorType> parallel(rank, utils::IteratorType::parallel);
-  auto moved = linalg::GenericOp::create(builder, loc, result, value, empty, maps, parallel,
-                                         [](OpBuilder &b, Location at, ValueRange args) {
-                                           linalg::YieldOp::create(b, at, args[0]);
-                                         });
+  auto moved = linalg::GenericOp::create(
+      builder, loc, result, value, empty, maps, parallel,
+      [](OpBuilder &b, Location at, ValueRange args) { linalg::YieldOp::create(b, at, args[0]); });
   return moved.getResult(0);
 }
 

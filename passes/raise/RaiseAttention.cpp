@@ -1,12 +1,11 @@
 // --quern-raise-attention: a product, a softmax and a product are attention among rows.
+#include "ir/symbols/Dim.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/Remarks.h"
 #include "passes/raise/Meaning.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Product.h"
 #include "passes/raise/Rows.h"
-
-#include "ir/symbols/Dim.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -247,7 +246,8 @@ private:
       if (!isPointwise(op) || !value.hasOneUse())
         return value;
       auto meaning = meaningOf(Piece(op));
-      if (!meaning || (meaning->kind != Meaning::Kind::Scale && meaning->kind != Meaning::Kind::Same))
+      if (!meaning ||
+          (meaning->kind != Meaning::Kind::Scale && meaning->kind != Meaning::Kind::Same))
         return value;
       factor *= meaning->factor;
       value = meaning->first;
@@ -304,12 +304,11 @@ private:
                                                   : symbols::Dim(dim.size);
     }
     auto op = AttentionRowsOp::create(
-        builder, loc, made, queryRows, keyRows, valueRows, /*batch=*/Value(), /*bias=*/Value(), mask,
-        builder.getI64IntegerAttr(heads), builder.getI64IntegerAttr(heads),
+        builder, loc, made, queryRows, keyRows, valueRows, /*batch=*/Value(), /*bias=*/Value(),
+        mask, builder.getI64IntegerAttr(heads), builder.getI64IntegerAttr(heads),
         builder.getF32FloatAttr(static_cast<float>(factor)), builder.getI64IntegerAttr(0),
-        builder.getI64IntegerAttr(0), UnitAttr(), builder.getF32FloatAttr(0),
-        DenseI32ArrayAttr(), builder.getStringAttr(sequences.text()),
-        nan_is_zero ? builder.getUnitAttr() : UnitAttr());
+        builder.getI64IntegerAttr(0), UnitAttr(), builder.getF32FloatAttr(0), DenseI32ArrayAttr(),
+        builder.getStringAttr(sequences.text()), nan_is_zero ? builder.getUnitAttr() : UnitAttr());
     giveBack(op.getResult(), valueOuter, heads);
     kRemarks.hit(softmax) << say("attention of {0} heads{1}", heads, mask ? ", masked" : "");
     return true;

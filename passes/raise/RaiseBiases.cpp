@@ -45,10 +45,10 @@ struct RaiseBiasesPass : impl::RaiseBiasesBase<RaiseBiasesPass> {
     if (!linear)
       return;
     const auto meaning = meaningOf(Piece(add));
-    if (!meaning || meaning->kind != Meaning::Kind::Binary ||
-        meaning->binary != BinaryKind::add || !meaning->vector() ||
-        linearBehind(meaning->first) != linear ||
-        colsOf(linear.getType()) != cast<RankedTensorType>(add.getResult(0).getType()).getShape().back())
+    if (!meaning || meaning->kind != Meaning::Kind::Binary || meaning->binary != BinaryKind::add ||
+        !meaning->vector() || linearBehind(meaning->first) != linear ||
+        colsOf(linear.getType()) !=
+            cast<RankedTensorType>(add.getResult(0).getType()).getShape().back())
       return;
     OpBuilder builder(add);
     Value bias = weightOf(builder, meaning->second);

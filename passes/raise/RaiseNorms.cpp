@@ -117,7 +117,8 @@ private:
     std::vector<double> &numbers = given[input].floats;
     for (size_t i = 0; i < numbers.size(); ++i) {
       constexpr double kScales[] = {1, 1e-3, 30, 1e-5};
-      numbers[i] = static_cast<float>((numbers[i] + 0.5) * kScales[i / static_cast<size_t>(cols) % 4]);
+      numbers[i] =
+          static_cast<float>((numbers[i] + 0.5) * kScales[i / static_cast<size_t>(cols) % 4]);
     }
     auto copy = given;
     auto output = function->run(std::move(copy));
@@ -156,6 +157,7 @@ struct RaiseNormsPass : impl::RaiseNormsBase<RaiseNormsPass> {
     for (func::FuncOp entry : entriesOf(getOperation())) {
       // Last first: a norm ends with its bias.
       Block &block = entry.getBody().front();
+      taken.clear();
       for (Operation *op = &block.back(), *before; op; op = before) {
         before = op->getPrevNode();
         if (mayBePart(op) && !isa<ReshapeOp>(op) && rowsOfTensor(op->getResult(0).getType()) &&
@@ -167,20 +169,20 @@ struct RaiseNormsPass : impl::RaiseNormsBase<RaiseNormsPass> {
   }
 
   void raise(Operation *root) {
-    if (root->use_empty())
+    if (root->use_empty() || taken.contains(root))
       return;
+    // The largest piece that is one: what centres a layer norm's rows lies before an rms_norm.
+    std::optional<std::pair<Piece, Norm>> largest;
     Piece piece(root);
     bool looked = false;
-    while (piece.ops().size() < kMostOps) {
+    do {
       NormFinder finder(piece);
-      if (auto norm = finder.find()) {
-        if (replace(piece, *norm))
-          return;
-      }
+      if (auto norm = finder.find())
+        largest.emplace(piece, *norm);
       looked |= finder.looked;
-      if (!piece.grow(mayBePart))
-        break;
-    }
+    } while (piece.ops().size() < kMostOps && piece.grow(mayBePart));
+    if (largest && replace(largest->first, largest->second))
+      return;
     if (looked) {
       kRemarks.miss(root) << say("sums over rows, but neither layer_norm nor rms_norm of them");
       ++numMissed;
@@ -208,8 +210,11 @@ struct RaiseNormsPass : impl::RaiseNormsBase<RaiseNormsPass> {
     ++numRaised;
     root->getResult(0).replaceAllUsesWith(
         asTensor(builder, root->getLoc(), result, root->getResult(0).getType()));
+    taken.insert_range(piece.ops());
     return true;
   }
+
+  llvm::DenseSet<Operation *> taken; ///< parts of norms that are found
 };
 } // namespace
 } // namespace quern

@@ -118,9 +118,9 @@ Value weightOf(OpBuilder &builder, Value vector) {
   if (type.getShape().size() == 1)
     return weight;
   const int64_t numbers = tensor.getType().getNumElements();
-  return WeightReshapeOp::create(
-      builder, weight.getLoc(),
-      WeightType::get(type.getContext(), {numbers}, type.getFormat()), weight);
+  return WeightReshapeOp::create(builder, weight.getLoc(),
+                                 WeightType::get(type.getContext(), {numbers}, type.getFormat()),
+                                 weight);
 }
 
 void eraseDead(Block &block) {

@@ -12,8 +12,8 @@
 namespace quern::onnx {
 namespace {
 
-/// Floats beyond this are weights, by reference.
-constexpr uint64_t kWeightBytes = 4096;
+/// As many floats, and more, are a weight, by reference: the vectors of norms, and biases, are.
+constexpr int64_t kFewestOfWeight = 8;
 /// And other constants are not more than this.
 constexpr int64_t kMostBytes = 1 << 20;
 
@@ -96,7 +96,7 @@ mlir::Value GraphLowering::weight(ValueId id) {
 
 Array GraphLowering::constant(ValueId id, const Tensor &tensor) {
   Shape shape(tensor.shape.begin(), tensor.shape.end());
-  if (is_weight(id) && tensor.raw_bytes() > kWeightBytes) {
+  if (is_weight(id) && tensor.elements() >= kFewestOfWeight) {
     const mlir::Value decoded = WeightTensorOp::create(
         builder_, arrays_.writer().loc, arrays_.type_of(ElementType::Float32, shape), weight(id));
     return arrays_.cast({decoded, ElementType::Float32, shape}, tensor.type);
