@@ -128,7 +128,8 @@ std::optional<Meaning> meaningOf(const Piece &piece) {
     first[i] = static_cast<float>(kNumbers[i]);
   const std::vector<reference::Tensor> kept = given;
   auto result = function->run(std::move(given));
-  if (!result.ok() || result->floats.size() != first.size() || first.empty())
+  if (!result.ok() || result->floats.size() != kept[tensors[0]].floats.size() ||
+      result->floats.empty())
     return std::nullopt;
 
   Samples samples{.first = kept[tensors[0]].floats, .second = {}, .result = result->floats};
