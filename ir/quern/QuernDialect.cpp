@@ -1,6 +1,11 @@
 // Registration, types and attributes of the quern dialect.
 #include "ir/quern/QuernDialect.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -37,6 +42,10 @@ static_assert(kHaveOnePart<
 } // namespace
 
 void QuernDialect::initialize() {
+  // What general tensor programs are written in beside it.
+  getContext()
+      ->loadDialect<arith::ArithDialect, linalg::LinalgDialect, math::MathDialect, scf::SCFDialect,
+                    tensor::TensorDialect>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "ir/quern/QuernAttrs.cpp.inc"

@@ -8,6 +8,20 @@ include "mlir/Pass/PassBase.td"
 class JoinOption : Option<"join", "join", "bool", /*default=*/"true",
                           "let other ops join the regions; off, each has its anchor alone">;
 
+def FuseGeneric : Pass<"quern-fuse-generic", "::mlir::ModuleOp"> {
+  let summary = "cut general tensor programs into regions of one result each";
+  let description = [{
+    A region has a root, an op of linalg or tensor whose results are written to memory, and what it reads, element by element on demand, up to
+    other roots. Roots are: what the entry returns or a model op reads; every reduction; and what computes something (moves
+    elements by more than an index) and would be computed again, because several regions read it or one reads an element several times.
+
+    Where a model op reads a tensor as rows, these are what is written, and others read them through a reshape.
+
+    Not optional: code is generated of regions.
+  }];
+  let statistics = [Statistic<"numRegions", "regions", "regions made">];
+}
+
 def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"> {
   let summary = "make one linear of those that read the same input";
   let description = [{

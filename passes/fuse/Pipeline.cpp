@@ -6,7 +6,8 @@
 namespace quern {
 
 void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::StringRef)> isOn) {
-  // First, so that a gated activation finds its gate and its up in one linear.
+  pm.addPass(createFuseGeneric());
+  // Before other regions, so that a gated activation finds its gate and its up in one linear.
   if (isOn("merge-sibling-linears"))
     pm.addPass(createMergeSiblingLinears());
   if (isOn("merge-sibling-experts"))

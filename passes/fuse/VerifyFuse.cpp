@@ -1,5 +1,6 @@
 // --quern-verify-fuse: what holds after the fuse phase.
 #include "passes/analysis/Entries.h"
+#include "passes/analysis/GeneralOps.h"
 #include "passes/fuse/Passes.h"
 
 using namespace mlir;
@@ -22,7 +23,16 @@ LogicalResult verifyRows(FusedOp fused) {
   return success();
 }
 
+LogicalResult verifyGeneric(FusedOp fused) {
+  for (Operation &op : fused.getBody().front().without_terminator())
+    if (!isGeneral(&op))
+      return op.emitOpError("is not legal in a region of anchor generic");
+  return success();
+}
+
 LogicalResult verifyRegion(FusedOp fused) {
+  if (fused.getAnchor() == Anchor::generic)
+    return verifyGeneric(fused);
   const AnchorFacts facts = fused.anchorFacts();
   AnchorOpInterface anchor = fused.anchorOp();
   bool anchored = false;

@@ -1,0 +1,20 @@
+#include "passes/analysis/GeneralOps.h"
+
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace quern {
+
+bool isGeneral(mlir::Operation *op) {
+  return op->hasTrait<General>() ||
+         mlir::isa_and_nonnull<mlir::linalg::LinalgDialect, mlir::tensor::TensorDialect,
+                               mlir::arith::ArithDialect, mlir::math::MathDialect,
+                               mlir::scf::SCFDialect>(op->getDialect());
+}
+
+} // namespace quern
