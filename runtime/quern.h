@@ -209,7 +209,9 @@ typedef enum QuernType {
   QUERN_F8E5M2 = 19,
   QUERN_F8E5M2FNUZ = 20,
   QUERN_F8E8M0 = 21,
-  QUERN_F4E2M1 = 22
+  QUERN_F4E2M1 = 22,
+  QUERN_F6E2M3 = 23,
+  QUERN_F6E3M2 = 24
 } QuernType;
 
 /* What an entry takes or gives. A dimension of -1 is symbolic: `symbols` says what it is, "" for

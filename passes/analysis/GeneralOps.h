@@ -1,14 +1,19 @@
-// Which ops are general: those of upstream's dialects and of ir/quern/GeneralOps.td, on tensors of any
-// rank and element type.
+// Which ops are general: those of upstream's dialects and of ir/quern/GeneralOps.td, on tensors of
+// any rank and element type.
 #ifndef QUERN_PASSES_ANALYSIS_GENERALOPS_H
 #define QUERN_PASSES_ANALYSIS_GENERALOPS_H
 
 #include "mlir/IR/Operation.h"
+#include "mlir/IR/Value.h"
 
 namespace quern {
 
-/// Whether the op may stand in an entry before fuse, and lies in a region of anchor generic after it.
+/// Whether the op may stand in an entry before fuse, and lies in a region of anchor generic after
+/// it.
 bool isGeneral(mlir::Operation *op);
+
+/// Whether the value is written by what computes it: not an argument, a constant, or a weight.
+bool isComputed(mlir::Value value);
 
 } // namespace quern
 

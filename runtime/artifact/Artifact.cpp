@@ -92,6 +92,8 @@ uint64_t element_bytes(ElementType type) {
   case ElementType::f8e5m2fnuz:
   case ElementType::f8e8m0:
   case ElementType::f4e2m1:
+  case ElementType::f6e2m3:
+  case ElementType::f6e3m2:
     return 1;
   }
   return 0;

@@ -92,8 +92,7 @@ std::string_view mistake_in(const SizeExpression *expression, uint32_t num_sizes
   return depth == 1 ? "" : "it leaves more than one number";
 }
 
-absl::StatusOr<int64_t> value_of(const SizeExpression &expression,
-                                 std::span<const int64_t> sizes) {
+absl::StatusOr<int64_t> value_of(const SizeExpression &expression, std::span<const int64_t> sizes) {
   std::array<int64_t, kMostSizeStack> stack;
   size_t top = 0;
   for (const SizeStep *step : items(expression.steps())) {

@@ -14,7 +14,7 @@ namespace {
 // As kMaxBytes: generous, and small enough.
 constexpr uint32_t kMaxTokens = 1u << 20; // of a step
 constexpr uint32_t kMaxSeqs = 1u << 16;   // of a step
-constexpr uint32_t kMaxEntries = 256; // and buckets of an entry: what bounds the walks below
+constexpr uint32_t kMaxEntries = 256;     // and buckets of an entry: what bounds the walks below
 constexpr uint32_t kMaxKvGroups = 256;
 
 std::string str(const flatbuffers::String *s) { return std::string(text(s)); }

@@ -98,8 +98,10 @@ absl::Status check_sizes(const Entry &entry, const std::string &where) {
     for (const SizeExpression *dim : items(input->dims()))
       if (!mistake_in(dim, sizes.size()).empty())
         continue; // of a fixed dimension
-      else if (const auto size = plain_size(*dim))
-        bound[*size] = true;
+      else
+        for (const SizeStep *step : items(dim->steps()))
+          if (step->op() == SizeOp::size)
+            bound[static_cast<size_t>(step->value())] = true;
   for (uint32_t i = 0; i < sizes.size(); ++i) {
     const std::string_view name = text(sizes[i]->name());
     if (name.empty() || is_step_symbol(name) || sizes[i]->most() > kMostSize)

@@ -25,7 +25,7 @@ bool is_aligned(const flatbuffers::Vector<int64_t> *shape);
 /// Types, shapes and symbolic dimensions of the entry's inputs and outputs.
 absl::Status check_tensors(const Entry &entry, const std::string &where);
 
-/// The sizes that its caller chooses: each is what some input's dimension says, its name is not one
+/// The sizes that its caller chooses: each is in the dimension of some input, its name is not one
 /// of T, B and R, and what has to be equal is an expression over them. The entry then has one
 /// bucket of each target, of a step of one token.
 absl::Status check_sizes(const Entry &entry, const std::string &where);

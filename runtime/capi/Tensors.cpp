@@ -12,7 +12,7 @@ using quern::capi::guarded;
 using quern::session::Tensor;
 
 static_assert(static_cast<int>(ElementType::f64) == QUERN_F64 &&
-              static_cast<int>(ElementType::MAX) == QUERN_F4E2M1 &&
+              static_cast<int>(ElementType::MAX) == QUERN_F6E3M2 &&
               static_cast<int>(ElementType::bf16) == QUERN_BF16 &&
               static_cast<int>(ElementType::u64) == QUERN_U64 &&
               static_cast<int>(ElementType::u2) == QUERN_U2 &&
@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<Tensor>> from_c(const QuernTensor *tensors, size_t co
   std::vector<Tensor> result;
   for (size_t i = 0; i < count; ++i) {
     const QuernTensor &t = tensors[i];
-    if (t.rank < 0 || t.rank > QUERN_MAX_RANK || t.type < 0 || t.type > QUERN_F4E2M1)
+    if (t.rank < 0 || t.rank > QUERN_MAX_RANK || t.type < 0 || t.type > QUERN_F6E3M2)
       return absl::InvalidArgumentError(
           absl::StrCat("tensor ", i, " has no possible type or rank"));
     result.push_back(

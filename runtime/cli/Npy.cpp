@@ -127,8 +127,7 @@ absl::StatusOr<NpyArray> read_npy(const std::string &path, std::optional<Element
   const std::optional<NpyDescr> known = parse_descr(descr, wanted);
   if (!known)
     return refuse(path, absl::StrCat("its elements are ", std::string(quoted.substr(0, 5)),
-                                     ", which no tensor has",
-                                     wanted ? " that is asked for" : "",
+                                     ", which no tensor has", wanted ? " that is asked for" : "",
                                      "\nhint: convert it: x.astype('float32')"));
   array.type = known->type;
   const std::string_view fortran = value_of(header, "'fortran_order'");

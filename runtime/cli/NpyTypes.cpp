@@ -52,6 +52,8 @@ constexpr SmallFloat kSmallFloats[] = {
     {ElementType::f8e5m2, 5, 2, 15, SmallFloat::ieee},
     {ElementType::f8e5m2fnuz, 5, 2, 16, SmallFloat::nan_is_minus_zero},
     {ElementType::f4e2m1, 2, 1, 1, SmallFloat::finite},
+    {ElementType::f6e2m3, 2, 3, 1, SmallFloat::finite},
+    {ElementType::f6e3m2, 3, 2, 3, SmallFloat::finite},
 };
 
 const SmallFloat *small_float(ElementType type) {
@@ -73,12 +75,12 @@ float value_of(const SmallFloat &format, uint8_t byte) {
       (format.specials == SmallFloat::one_nan_each_sign && all_ones) ||
       (format.specials == SmallFloat::nan_is_minus_zero && negative && magnitude == 0))
     return std::numeric_limits<float>::quiet_NaN();
-  float value = format.specials == SmallFloat::ieee && top
-                    ? std::numeric_limits<float>::infinity()
-                : exponent == 0
-                    ? std::ldexp(static_cast<float>(mantissa), 1 - format.bias - format.mantissa_bits)
-                    : std::ldexp(static_cast<float>(mantissa + (1 << format.mantissa_bits)),
-                                 exponent - format.bias - format.mantissa_bits);
+  float value =
+      format.specials == SmallFloat::ieee && top ? std::numeric_limits<float>::infinity()
+      : exponent == 0
+          ? std::ldexp(static_cast<float>(mantissa), 1 - format.bias - format.mantissa_bits)
+          : std::ldexp(static_cast<float>(mantissa + (1 << format.mantissa_bits)),
+                       exponent - format.bias - format.mantissa_bits);
   return negative ? -value : value;
 }
 
@@ -115,7 +117,8 @@ std::optional<std::vector<uint8_t>> narrowed(ElementType type, const std::vector
     if (type == ElementType::bf16) {
       if (bits & 0xffff)
         return std::nullopt;
-      narrow.insert(narrow.end(), {static_cast<uint8_t>(bits >> 16), static_cast<uint8_t>(bits >> 24)});
+      narrow.insert(narrow.end(),
+                    {static_cast<uint8_t>(bits >> 16), static_cast<uint8_t>(bits >> 24)});
     } else if (const auto code = codes.find(bits); code != codes.end()) {
       narrow.push_back(code->second);
     } else {
@@ -127,7 +130,8 @@ std::optional<std::vector<uint8_t>> narrowed(ElementType type, const std::vector
 
 absl::Status no_number_of(ElementType type) {
   return absl::InvalidArgumentError(absl::StrCat("it has a number that no ",
-                                                 EnumNameElementType(type), " is, so that it would "
+                                                 EnumNameElementType(type),
+                                                 " is, so that it would "
                                                  "have to be rounded\nhint: round it before"));
 }
 

@@ -5,13 +5,15 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <optional>
+
 namespace quern::session {
 namespace {
 
 using artifact::items;
 using artifact::SizeExpression;
-using artifact::text;
 using artifact::TensorDesc;
+using artifact::text;
 
 std::string str(const flatbuffers::String *string) { return std::string(text(string)); }
 
@@ -65,6 +67,42 @@ public:
     return absl::OkStatus();
   }
 
+  /// Sizes that no input has alone: what the one size without a value has to be, for an expression
+  /// that grows evenly with it to be the dimension that was given.
+  void solve(const TensorDesc &wanted, const Tensor &given) {
+    const auto dims = items(wanted.dims());
+    for (uint32_t i = 0; i < dims.size(); ++i) {
+      const std::optional<size_t> size = only_unbound(*dims[i]);
+      if (!size)
+        continue;
+      std::vector<int64_t> sizes = call_.dims;
+      sizes[*size] = 0;
+      const auto at_0 = artifact::value_of(*dims[i], sizes);
+      sizes[*size] = 1;
+      const auto at_1 = artifact::value_of(*dims[i], sizes);
+      if (!at_0.ok() || !at_1.ok())
+        continue;
+      const __int128 each = static_cast<__int128>(*at_1) - *at_0;
+      const __int128 rest = static_cast<__int128>(given.shape[i]) - *at_0;
+      // Whether the expression then gives it, check_expressions sees.
+      if (each == 0 || rest / each < 0 || rest / each > items(entry_.sizes())[*size]->most())
+        continue;
+      call_.dims[*size] = static_cast<int64_t>(rest / each);
+      from_[*size] = str(wanted.name());
+    }
+  }
+
+  absl::Status check_bound() const {
+    for (uint32_t i = 0; i < call_.dims.size(); ++i)
+      if (call_.dims[i] == -1)
+        return absl::InvalidArgumentError(absl::StrCat(
+            "the inputs' shapes leave open what the size '", str(items(entry_.sizes())[i]->name()),
+            "' is, or ask for more than ", items(entry_.sizes())[i]->most(),
+            "\nhint: other inputs, or compile with a greater --dim ",
+            str(items(entry_.sizes())[i]->name()), "=MAX"));
+    return absl::OkStatus();
+  }
+
   /// Dimensions that are expressions, once every size has a value.
   absl::Status check_expressions(const TensorDesc &wanted, const Tensor &given) const {
     const auto dims = items(wanted.dims());
@@ -73,8 +111,8 @@ public:
         continue;
       const auto value = artifact::value_of(*dims[i], call_.dims);
       if (!value.ok())
-        return absl::InvalidArgumentError(absl::StrCat("input '", str(wanted.name()), "': ",
-                                                       value.status().message(), values_text()));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "input '", str(wanted.name()), "': ", value.status().message(), values_text()));
       if (*value != given.shape[i])
         return mismatch(wanted, given,
                         absl::StrCat(": ", str(dims[i]->text()), " is ", *value, values_text()));
@@ -92,9 +130,9 @@ public:
         return absl::StrCat(str(of.text()), " (",
                             value.ok() ? absl::StrCat(*value) : "which has no value", ")");
       };
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", str(equal->because()), "' needs ", side(*equal->left(), left),
-                       " to be equal to ", side(*equal->right(), right), values_text()));
+      return absl::InvalidArgumentError(absl::StrCat("'", str(equal->because()), "' needs ",
+                                                     side(*equal->left(), left), " to be equal to ",
+                                                     side(*equal->right(), right), values_text()));
     }
     return absl::OkStatus();
   }
@@ -102,13 +140,25 @@ public:
   CallShape take() { return std::move(call_); }
 
 private:
+  /// The size that has no value, if the expression reads one such and no other.
+  std::optional<size_t> only_unbound(const SizeExpression &dim) const {
+    std::optional<size_t> found;
+    for (const artifact::SizeStep *step : items(dim.steps())) {
+      const auto size = static_cast<size_t>(step->value());
+      if (step->op() != artifact::SizeOp::size || call_.dims[size] != -1)
+        continue;
+      if (found && *found != size)
+        return std::nullopt;
+      found = size;
+    }
+    return found;
+  }
+
   absl::Status bind_dim(const TensorDesc &wanted, const Tensor &given, uint32_t i) {
     const int64_t dim = given.shape[i];
     if (call_.dims.empty()) {
       const std::string_view symbol = text(items(wanted.symbols())[i]);
-      int64_t &value = symbol == "T"   ? call_.tokens
-                       : symbol == "B" ? call_.seqs
-                                       : call_.rows;
+      int64_t &value = symbol == "T" ? call_.tokens : symbol == "B" ? call_.seqs : call_.rows;
       if (value != -1 && value != dim)
         return mismatch(wanted, given);
       value = dim;
@@ -174,10 +224,10 @@ absl::StatusOr<int64_t> output_dim(const TensorDesc &output, uint32_t i, const C
   if (!value.ok())
     return wrong(absl::StrCat("where ", value.status().message()));
   if (*value < 0 || static_cast<uint64_t>(*value) > dim.most())
-    return wrong(absl::StrCat("where ", str(dim.text()), " is ", *value,
-                              *value < 0 ? ", less than 0"
-                                         : absl::StrCat(", more than the ", dim.most(),
-                                                        " that were planned for")));
+    return wrong(absl::StrCat(
+        "where ", str(dim.text()), " is ", *value,
+        *value < 0 ? ", less than 0"
+                   : absl::StrCat(", more than the ", dim.most(), " that were planned for")));
   return *value;
 }
 
@@ -197,6 +247,10 @@ absl::StatusOr<CallShape> bind_inputs(const artifact::Entry &entry,
   for (uint32_t i = 0; i < wanted.size(); ++i)
     if (absl::Status status = binder.bind(*wanted[i], inputs[i]); !status.ok())
       return status;
+  for (uint32_t i = 0; i < wanted.size(); ++i)
+    binder.solve(*wanted[i], inputs[i]);
+  if (absl::Status status = binder.check_bound(); !status.ok())
+    return status;
   for (uint32_t i = 0; i < wanted.size(); ++i)
     if (absl::Status status = binder.check_expressions(*wanted[i], inputs[i]); !status.ok())
       return status;

@@ -56,8 +56,9 @@ TEST(Npy, WritesTheFormat) {
 // A .npy file with that header's entries and data, as numpy.save writes it.
 std::string npy_file(const std::string &descr, bool fortran, const std::string &shape,
                      const std::vector<uint8_t> &data) {
-  std::string header = "{'descr': '" + descr + "', 'fortran_order': " +
-                       (fortran ? "True" : "False") + ", 'shape': " + shape + ", }";
+  std::string header = "{'descr': '" + descr +
+                       "', 'fortran_order': " + (fortran ? "True" : "False") +
+                       ", 'shape': " + shape + ", }";
   header.resize(117, ' ');
   header += '\n';
   std::string bytes("\x93NUMPY\x01\x00\x76\x00", 10);
@@ -110,8 +111,7 @@ TEST(Npy, ReadsWhatNumpyLacks) {
   EXPECT_THAT(bytes("|u1", ElementType::u4, {15, 0}), ElementsAre(15, 0));
   const auto refused = [](const std::string &descr, std::optional<ElementType> wanted,
                           std::vector<uint8_t> data) {
-    return std::string(
-        read_npy(npy_file(descr, false, "(1,)", data), wanted).status().message());
+    return std::string(read_npy(npy_file(descr, false, "(1,)", data), wanted).status().message());
   };
   EXPECT_THAT(refused("|i1", ElementType::i4, {8}), HasSubstr("a number that no i4 is"));
   EXPECT_THAT(refused("|u1", ElementType::u2, {4}), HasSubstr("a number that no u2 is"));
@@ -147,9 +147,15 @@ TEST(Npy, WritesWhatNumpyLacks) {
               ElementsAre(5.877471754111438e-39f, 1, 2));
   EXPECT_THAT(floats_of(written(ElementType::f4e2m1, {0, 1, 2, 3, 4, 5, 6, 7, 9, 15})),
               ElementsAre(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -6));
-  for (const auto &[type, code] :
-       {std::pair{ElementType::f8e4m3fn, 0x7f}, {ElementType::f8e4m3fnuz, 0x80},
-        {ElementType::f8e5m2, 0x7d}, {ElementType::f8e5m2fnuz, 0x80}, {ElementType::f8e8m0, 0xff}})
+  EXPECT_THAT(floats_of(written(ElementType::f6e2m3, {1, 8, 0x1f, 0x3f})),
+              ElementsAre(0.125, 1, 7.5, -7.5));
+  EXPECT_THAT(floats_of(written(ElementType::f6e3m2, {1, 8, 0x1f, 0x3f})),
+              ElementsAre(0.0625, 0.5, 28, -28));
+  for (const auto &[type, code] : {std::pair{ElementType::f8e4m3fn, 0x7f},
+                                   {ElementType::f8e4m3fnuz, 0x80},
+                                   {ElementType::f8e5m2, 0x7d},
+                                   {ElementType::f8e5m2fnuz, 0x80},
+                                   {ElementType::f8e8m0, 0xff}})
     EXPECT_TRUE(std::isnan(floats_of(written(type, {static_cast<uint8_t>(code)}))[0]));
   const NpyArray four = written(ElementType::i4, {0xf8, 0xff, 7});
   EXPECT_EQ(four.type, ElementType::i8);

@@ -146,8 +146,7 @@ Offset<Entry> make_main_entry(FlatBufferBuilder &b, const FakeOptions &options) 
 }
 
 Offset<SizeExpression> make_expression(FlatBufferBuilder &b, const FakeExpression &expression) {
-  return CreateSizeExpressionDirect(b, expression.text.c_str(), &expression.steps,
-                                    expression.most);
+  return CreateSizeExpressionDirect(b, expression.text.c_str(), &expression.steps, expression.most);
 }
 
 // A dimension: a number, or an expression.

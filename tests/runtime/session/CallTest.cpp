@@ -130,6 +130,27 @@ TEST(Call, NamesWhatDoesNotAgree) {
   EXPECT_THAT(refused(*engine, small), HasSubstr("does not fit in its 79 bytes"));
 }
 
+// Tests that a size that no input has alone is found where a dimension grows evenly with it.
+TEST(Call, SolvesForSizes) {
+  const auto sized_by = [](std::vector<artifact::SizeStep> steps) {
+    return open_sized({}, [steps](FakeSizes &sizes) { sizes.t = {"2*t + s", steps, 200}; });
+  };
+  using enum artifact::SizeOp;
+  constexpr auto kSize = artifact::SizeOp::size;
+  auto engine = sized_by({{2, number}, {2, kSize}, {0, multiply}, {1, kSize}, {0, add}});
+  Inputs inputs(2, 5, 11, 7);
+  const auto message = refused(*engine, inputs); // t is 3, so 2*t + s is not s
+  EXPECT_THAT(message, HasSubstr("'/layer.0/Add' needs s (5) to be equal to 2*t + s (11), where b "
+                                 "is 2, s is 5, t is 3"));
+  EXPECT_THAT(refused(*engine, Inputs(2, 5, 10, 7)), // t is no whole number
+              HasSubstr("input 'mask' must have shape [b, 2*t + s], not [2, 10]: 2*t + s is 9"));
+  EXPECT_THAT(refused(*engine, Inputs(2, 5, 3, 7)),
+              HasSubstr("leave open what the size 't' is, or ask for more than 100"));
+  EXPECT_EQ(refused(*engine, Inputs(2, 5, 5, 7)), "");        // t is 0
+  engine = sized_by({{2, kSize}, {2, kSize}, {0, multiply}}); // t*t
+  EXPECT_THAT(refused(*engine, Inputs(2, 5, 5, 7)), HasSubstr("not [2, 5]: 2*t + s is 25"));
+}
+
 // Tests that a size beyond the greatest says how to compile for it.
 TEST(Call, NamesSizesThatAreTooGreat) {
   auto engine = open_sized();
@@ -145,7 +166,10 @@ TEST(Call, OutputsAreWithinWhatWasPlanned) {
               HasSubstr("output 'y' has shape [b*s, 3], where b*s is 10, more than the 9"));
   engine = open_sized({}, [](FakeSizes &sizes) {
     using enum artifact::SizeOp;
-    sizes.half.steps = {{3, number}, {1, artifact::SizeOp::size}, {-5, number}, {0, add},
+    sizes.half.steps = {{3, number},
+                        {1, artifact::SizeOp::size},
+                        {-5, number},
+                        {0, add},
                         {0, floordiv}}; // 3 / (s - 5)
   });
   EXPECT_THAT(refused(*engine, Inputs(2, 5, 5, 7)), HasSubstr("it divides by 0"));
