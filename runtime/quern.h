@@ -193,11 +193,31 @@ typedef enum QuernType {
   QUERN_I8 = 5,
   QUERN_U8 = 6,
   QUERN_BOOL = 7,
-  QUERN_F64 = 8
+  QUERN_F64 = 8,
+  QUERN_I16 = 9,
+  QUERN_U16 = 10,
+  QUERN_U32 = 11,
+  QUERN_U64 = 12,
+  /* From here on a byte an element. An input's is the number as an int8_t or uint8_t has it; of a
+   * result's only the low bits count. */
+  QUERN_I4 = 13,
+  QUERN_U4 = 14,
+  QUERN_I2 = 15,
+  QUERN_U2 = 16,
+  QUERN_F8E4M3FN = 17,
+  QUERN_F8E4M3FNUZ = 18,
+  QUERN_F8E5M2 = 19,
+  QUERN_F8E5M2FNUZ = 20,
+  QUERN_F8E8M0 = 21,
+  QUERN_F4E2M1 = 22,
+  QUERN_F6E2M3 = 23,
+  QUERN_F6E3M2 = 24
 } QuernType;
 
-/* What an entry takes or gives. A dimension of -1 is symbolic: T, B or R in `symbols`; ""
- * elsewhere. */
+/* What an entry takes or gives. A dimension of -1 is symbolic: `symbols` says what it is, "" for
+ * the others. In an entry whose caller chooses sizes that is an expression over their names ("b",
+ * "past + s"): an input's dimension that is a name alone gives that size its value, others have to
+ * be what their expression gives. Elsewhere it is T, B or R. */
 typedef struct QuernTensorInfo {
   const char *name;
   int32_t type; /* QuernType */
@@ -224,12 +244,19 @@ QUERN_API QuernStatus quern_input_info(const QuernModel *model, size_t entry, si
 QUERN_API QuernStatus quern_output_info(const QuernModel *model, size_t entry, size_t output,
                                         QuernTensorInfo *info);
 
+/* A size that the caller of an entry chooses, and the greatest that the model was compiled for.
+ * QUERN_NOT_FOUND behind the last one, of which `index` 0 is the first. */
+QUERN_API QuernStatus quern_size_info(const QuernModel *model, size_t entry, size_t index,
+                                      const char **name, uint64_t *most);
+
 /* Fills type, rank, shape and bytes of the entry's outputs for inputs of these shapes; `outputs`
- * has room for quern_num_outputs. Data is left alone. */
+ * has room for quern_num_outputs. Data is left alone. QUERN_INVALID_ARGUMENT names the input that
+ * has another type or shape than it must, or a size beyond the greatest. */
 QUERN_API QuernStatus quern_output_shapes(const QuernModel *model, size_t entry,
                                           const QuernTensor *inputs, size_t num_inputs,
                                           QuernTensor *outputs);
-/* Runs the entry: inputs and outputs in its order, outputs shaped as quern_output_shapes says. */
+/* Runs the entry: inputs and outputs in its order, outputs shaped as quern_output_shapes says. All
+ * that it computes in was taken when the model was opened. */
 QUERN_API QuernStatus quern_call(QuernModel *model, size_t entry, const QuernTensor *inputs,
                                  size_t num_inputs, const QuernTensor *outputs, size_t num_outputs);
 

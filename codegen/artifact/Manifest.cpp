@@ -1,6 +1,7 @@
 #include "codegen/artifact/Manifest.h"
 
 #include "codegen/artifact/Plan.h"
+#include "codegen/artifact/Signatures.h"
 #include "codegen/artifact/Weights.h"
 #include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
@@ -67,9 +68,12 @@ public:
     manifest.add_source(source);
     manifest.add_source_hash(extras_.source_hash);
     manifest.add_synthetic(model.contains(attrs::kModelSynthetic));
-    manifest.add_context(static_cast<uint32_t>(extras_.context));
-    manifest.add_max_tokens(static_cast<uint32_t>(extras_.max_tokens));
-    manifest.add_max_seqs(static_cast<uint32_t>(extras_.max_seqs));
+    // No step, no tokens.
+    const bool steps =
+        llvm::any_of(buckets, [](const PlannedBucket &bucket) { return !bucket.shape.sized; });
+    manifest.add_context(steps ? static_cast<uint32_t>(extras_.context) : 0);
+    manifest.add_max_tokens(steps ? static_cast<uint32_t>(extras_.max_tokens) : 0);
+    manifest.add_max_seqs(steps ? static_cast<uint32_t>(extras_.max_seqs) : 0);
     manifest.add_vocab(vocab ? static_cast<uint32_t>(vocab.getInt()) : 0);
     manifest.add_sections(section_table);
     manifest.add_entries(*entry_table);
@@ -126,6 +130,10 @@ private:
     Offsets<Entry> table;
     for (const std::string &name : names) {
       mlir::func::FuncOp func = signature[name];
+      const bool sized = func->hasAttr(attrs::kSized);
+      const symbols::Maxima maxima = sizesOf(func);
+      // Without a size, what is said of dimensions is nothing.
+      const symbols::Maxima *sizes = sized && !maxima.empty() ? &maxima : nullptr;
       Offsets<TensorDesc> inputs;
       Offsets<TensorDesc> outputs;
       for (mlir::BlockArgument argument : func.getArguments()) {
@@ -133,23 +141,37 @@ private:
         if (mlir::isa<BatchType>(argument.getType()) ||
             (isIndices(argument.getType()) && rowsOf(argument.getType()) == "R"))
           continue;
-        auto desc = tensor(argument_name(argument), argument.getType());
+        auto desc = tensor_desc(
+            fbb_, argument_name(argument), argument.getType(),
+            func.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), attrs::kElement),
+            sizes);
         if (!desc.ok())
           return desc.status();
         inputs.push_back(*desc);
       }
       for (unsigned i = 0; i < func.getNumResults(); ++i) {
         auto label = func.getResultAttrOfType<mlir::StringAttr>(i, attrs::kName);
-        auto desc = tensor(label            ? label.str()
-                           : name == "step" ? "logits"
-                                            : absl::StrCat("output", i),
-                           func.getResultTypes()[i]);
+        auto desc =
+            tensor_desc(fbb_,
+                        label            ? label.str()
+                        : name == "step" ? "logits"
+                                         : absl::StrCat("output", i),
+                        func.getResultTypes()[i],
+                        func.getResultAttrOfType<mlir::StringAttr>(i, attrs::kElement), sizes);
         if (!desc.ok())
           return desc.status();
         outputs.push_back(*desc);
       }
+      Offsets<Size> chosen;
+      if (sizes)
+        for (const auto &[size, most] : maxima)
+          chosen.push_back(CreateSize(fbb_, fbb_.CreateString(size), static_cast<uint64_t>(most)));
+      auto equal = equal_sizes(fbb_, func, maxima);
+      if (!equal.ok())
+        return equal.status();
       table.push_back(CreateEntry(fbb_, fbb_.CreateString(name), fbb_.CreateVector(inputs),
-                                  fbb_.CreateVector(outputs), fbb_.CreateVector(by_entry[name])));
+                                  fbb_.CreateVector(outputs), fbb_.CreateVector(by_entry[name]),
+                                  fbb_.CreateVector(chosen), *equal));
     }
     return fbb_.CreateVector(table);
   }
@@ -161,50 +183,6 @@ private:
     if (isIndices(argument.getType()) && rowsOf(argument.getType()) == "T")
       return "tokens";
     return absl::StrCat("input", argument.getArgNumber());
-  }
-
-  absl::StatusOr<flatbuffers::Offset<TensorDesc>> tensor(const std::string &name, mlir::Type type) {
-    auto ranked = mlir::dyn_cast<mlir::RankedTensorType>(type);
-    if (!ranked)
-      return absl::InternalError(absl::StrCat("'", name, "' of an entry is no tensor"));
-    std::vector<int64_t> shape;
-    std::vector<std::string> symbols;
-    auto dims = mlir::dyn_cast_or_null<DimsAttr>(ranked.getEncoding());
-    size_t next = 0;
-    for (const int64_t dim : ranked.getShape()) {
-      const bool dynamic = mlir::ShapedType::isDynamic(dim);
-      shape.push_back(dynamic ? -1 : dim);
-      symbols.push_back(dynamic && dims && next < dims.getNames().size()
-                            ? dims.getNames()[next++].str()
-                            : std::string());
-    }
-    auto element = element_type(ranked.getElementType());
-    if (!element)
-      return absl::InternalError(absl::StrCat("'", name, "' has elements no entry can have"));
-    return CreateTensorDesc(fbb_, fbb_.CreateString(name), *element, fbb_.CreateVector(shape),
-                            fbb_.CreateVectorOfStrings(symbols));
-  }
-
-  static std::optional<ElementType> element_type(mlir::Type type) {
-    if (type.isF32())
-      return ElementType::f32;
-    if (type.isF64())
-      return ElementType::f64;
-    if (type.isF16())
-      return ElementType::f16;
-    if (type.isBF16())
-      return ElementType::bf16;
-    if (type.isInteger(1))
-      return ElementType::boolean;
-    if (type.isUnsignedInteger(8))
-      return ElementType::u8;
-    if (type.isInteger(8))
-      return ElementType::i8;
-    if (type.isInteger(32))
-      return ElementType::i32;
-    if (type.isInteger(64))
-      return ElementType::i64;
-    return std::nullopt;
   }
 
   flatbuffers::Offset<Bucket> bucket(const PlannedBucket &planned) {
@@ -245,7 +223,7 @@ private:
     const Flops flops = kernel.anchorFacts().flops;
     const WeightBytes weights = weight_bytes(planned, kernel);
     const bool wanted =
-        planned->getNumResults() > 0 && rowsOf(planned->getResult(0).getType()) == "R";
+        planned->getNumResults() > 0 && is_counted_by(planned->getResult(0).getType(), "R");
     std::vector<uint32_t> states;
     for (mlir::Value input : planned.getInputs())
       if (auto ref = input.getDefiningOp<StateRefOp>())
@@ -345,6 +323,14 @@ private:
           return a.shape.max_tokens < b.shape.max_tokens;
         });
     return flops_per_token(*smallest, symbols_);
+  }
+
+  // Whether the type's rows are.
+  static bool is_counted_by(mlir::Type type, llvm::StringRef symbol) {
+    if (mlir::isa<Q8RowsType>(type))
+      return rowsOf(type) == symbol;
+    llvm::ArrayRef<mlir::StringAttr> names = dimNames(type);
+    return !names.empty() && names.front() == symbol;
   }
 
   static std::string target_of(mlir::Operation *op) { return target::of(op).name.str(); }

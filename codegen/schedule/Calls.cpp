@@ -16,7 +16,8 @@ FailureOr<std::vector<Call>> callsOf(func::FuncOp bucket, const SymbolTable &sym
 }
 
 bool isSingle(func::FuncOp bucket) {
-  return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1;
+  return bucket->getAttrOfType<IntegerAttr>(attrs::kMaxTokens).getInt() == 1 &&
+         !bucket->hasAttr(attrs::kSized);
 }
 
 Form formOf(func::FuncOp bucket, const Call &call) {

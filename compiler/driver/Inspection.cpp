@@ -47,6 +47,22 @@ Json tensors(const flatbuffers::Vector<flatbuffers::Offset<artifact::TensorDesc>
   return out;
 }
 
+Json sizes(const artifact::Entry &entry) {
+  Json out = Json::array();
+  for (const artifact::Size *size : items(entry.sizes()))
+    out.push_back({{"name", text(size->name())}, {"most", size->most()}});
+  return out;
+}
+
+Json equal_sizes(const artifact::Entry &entry) {
+  Json out = Json::array();
+  for (const artifact::EqualSizes *equal : items(entry.equal()))
+    out.push_back({{"left", text(equal->left()->text())},
+                   {"right", text(equal->right()->text())},
+                   {"because", text(equal->because())}});
+  return out;
+}
+
 Json buckets(const artifact::Entry &entry) {
   Json out = Json::array();
   for (const artifact::Bucket *bucket : items(entry.buckets())) {
@@ -76,6 +92,8 @@ Json entries(const Manifest &manifest) {
     out.push_back({{"name", text(entry->name())},
                    {"inputs", tensors(entry->inputs())},
                    {"outputs", tensors(entry->outputs())},
+                   {"sizes", sizes(*entry)},
+                   {"equal", equal_sizes(*entry)},
                    {"buckets", buckets(*entry)}});
   return out;
 }

@@ -22,6 +22,10 @@
 namespace quern::driver {
 namespace {
 
+// An arena that is worth a look at what it is for, and how many buffers of it are named.
+constexpr uint64_t kLargeArena = uint64_t{256} << 20;
+constexpr size_t kLargestNamed = 3;
+
 // Whether `model` is a config.json without weights beside it: its sizes are known all the same.
 bool is_config_alone(const std::string &model) {
   namespace fs = std::filesystem;
@@ -72,6 +76,9 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     sizes.ctx = manifest.context();
     sizes.slots = slots;
     sizes.checkpoints = checkpoints;
+    sizes.entry_sizes = entry_sizes(manifest, flags.import_options().dims);
+    if (sizes.model.arena >= kLargeArena)
+      sizes.largest = largest_buffers(manifest, sizes.target, kLargestNamed);
   }
   return all;
 }

@@ -31,6 +31,13 @@ std::string tensor_text(const artifact::TensorDesc &tensor) {
   return out + "]";
 }
 
+// What a step of the bucket has, at most; nothing where there are no tokens.
+std::string limits_of(const artifact::Bucket &bucket, bool tokens) {
+  return !tokens ? ""
+                 : "up to " + std::to_string(bucket.max_tokens()) + " tokens of " +
+                       std::to_string(bucket.max_seqs()) + " sequences, ";
+}
+
 void print_overview(const artifact::Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
   print("model", std::string(text(manifest.source())) + ", " +
@@ -41,10 +48,11 @@ void print_overview(const artifact::Artifact &artifact) {
   for (const flatbuffers::String *flag : items(manifest.flags()))
     flags += (flags.empty() ? "" : " ") + flag->str();
   print("flags", flags);
-  print("limits", "context " + std::to_string(manifest.context()) + ", " +
-                      std::to_string(manifest.max_tokens()) + " tokens and " +
-                      std::to_string(manifest.max_seqs()) + " sequences a step, vocabulary " +
-                      std::to_string(manifest.vocab()));
+  if (manifest.max_tokens() != 0)
+    print("limits", "context " + std::to_string(manifest.context()) + ", " +
+                        std::to_string(manifest.max_tokens()) + " tokens and " +
+                        std::to_string(manifest.max_seqs()) + " sequences a step, vocabulary " +
+                        std::to_string(manifest.vocab()));
   print("tokenizer",
         artifact.tokenizer().empty() ? "none" : session::human_bytes(artifact.tokenizer().size()));
   for (const artifact::Variant *variant : items(manifest.variants())) {
@@ -64,13 +72,19 @@ void print_overview(const artifact::Artifact &artifact) {
     for (uint32_t i = 0; i < items(entry->outputs()).size(); ++i)
       line += (i ? ", " : "") + tensor_text(*items(entry->outputs())[i]);
     print("entry", line + ")");
+    for (const artifact::Size *size : items(entry->sizes()))
+      print("  size",
+            std::string(text(size->name())) + ": at most " + std::to_string(size->most()));
+    for (const artifact::EqualSizes *equal : items(entry->equal()))
+      print("  equal", std::string(text(equal->left()->text())) + " and " +
+                           std::string(text(equal->right()->text())) + ", says " +
+                           std::string(text(equal->because())));
     for (const artifact::Bucket *bucket : items(entry->buckets()))
-      print("  bucket", std::string(text(bucket->target())) + " " +
-                            std::string(text(bucket->name())) + ": up to " +
-                            std::to_string(bucket->max_tokens()) + " tokens of " +
-                            std::to_string(bucket->max_seqs()) + " sequences, " +
-                            std::to_string(items(bucket->dispatches()).size()) +
-                            " dispatches, arena " + session::human_bytes(bucket->arena()));
+      print("  bucket",
+            std::string(text(bucket->target())) + " " + std::string(text(bucket->name())) + ": " +
+                limits_of(*bucket, manifest.max_tokens() != 0 && items(entry->sizes()).empty()) +
+                std::to_string(items(bucket->dispatches()).size()) + " dispatches, arena " +
+                session::human_bytes(bucket->arena()));
   }
 }
 

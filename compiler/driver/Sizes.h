@@ -2,6 +2,7 @@
 #ifndef QUERN_COMPILER_DRIVER_SIZES_H
 #define QUERN_COMPILER_DRIVER_SIZES_H
 
+#include "compiler/driver/EntrySizes.h"
 #include "runtime/session/Memory.h"
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace quern::driver {
 
@@ -18,7 +20,9 @@ struct Sizes {
   uint64_t arena_bound = 0; ///< bytes alive at once in the bucket with the largest arena
   uint64_t ctx = 0;         ///< positions a slot can hold
   uint64_t slots = 1;
-  uint64_t checkpoints = 0; ///< the budget of checkpoints, in bytes
+  uint64_t checkpoints = 0;             ///< the budget of checkpoints, in bytes
+  std::vector<EntrySize> entry_sizes{}; ///< that callers of entries choose
+  std::vector<LargeBuffer> largest{};   ///< of the arena, where these make it large
 };
 
 /// INTERFACE's object: target, weights, arena, arena_bound, state_per_slot, state_per_token, slots,
@@ -26,7 +30,8 @@ struct Sizes {
 /// spacing, recomputed: how many tokens before an edit are computed again at most, null where there
 /// is no bound but the edit's position}; and `kv_groups`, each {layers, window, page_bytes,
 /// pages_per_slot}. A slot's state is state_per_slot (of fixed size, and in the groups that have a
-/// window) and state_per_token for each of `ctx` tokens, rounded up to a page of 64.
+/// window) and state_per_token for each of `ctx` tokens, rounded up to a page of 64. Where callers
+/// choose sizes, `sizes`, each {name, most, default}, and `largest`, each {name, bytes}.
 nlohmann::ordered_json to_json(const Sizes &sizes);
 
 /// The first target's object; where there are several, with all of them as `targets`.

@@ -37,6 +37,9 @@ inline constexpr llvm::StringLiteral kBucket = "quern.bucket";
 inline constexpr llvm::StringLiteral kMaxTokens = "quern.max_tokens";
 inline constexpr llvm::StringLiteral kMaxSeqs = "quern.max_seqs";
 inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
+/// There where the entry's caller chooses sizes, and a step is no number of tokens: the three above
+/// are 1 then.
+inline constexpr llvm::StringLiteral kSized = "quern.sized";
 // And once planned.
 inline constexpr llvm::StringLiteral kArena = "quern.arena";
 inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";

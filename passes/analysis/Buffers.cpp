@@ -14,12 +14,17 @@ bool isKnownSymbol(StringRef symbol) { return symbol == "T" || symbol == "B" || 
 int64_t BucketShape::most(StringRef symbol) const {
   if (symbol == "R")
     return max_rows;
-  return symbol == "B" ? max_seqs : max_tokens;
+  if (isKnownSymbol(symbol))
+    return symbol == "B" ? max_seqs : max_tokens;
+  const std::optional<symbols::Dim> dim = dimOf(symbol, sizes);
+  return dim ? mostOf(*dim, sizes) : kTooMany;
 }
 
 FailureOr<BucketShape> bucketShape(func::FuncOp bucket) {
   BucketShape shape;
   shape.target = &target::of(bucket);
+  shape.sized = bucket->hasAttr(attrs::kSized);
+  shape.sizes = sizesOf(bucket);
   for (auto [name, field] :
        {std::pair(attrs::kMaxTokens, &shape.max_tokens),
         std::pair(attrs::kMaxSeqs, &shape.max_seqs), std::pair(attrs::kMaxRows, &shape.max_rows)}) {
@@ -39,7 +44,26 @@ int64_t rowBytes(Type type, const target::Target &target) {
 }
 
 int64_t bufferBytes(Type type, const BucketShape &shape) {
-  return llvm::alignTo(shape.most(rowsOf(type)) * rowBytes(type, *shape.target), kBufferAlignment);
+  __int128 bytes = 1;
+  auto times = [&](int64_t count) { bytes = std::min<__int128>(bytes * count, kTooMany); };
+  if (isa<Q8RowsType>(type)) {
+    times(shape.most(rowsOf(type)));
+    times(rowBytes(type, *shape.target));
+  } else {
+    auto tensor = cast<RankedTensorType>(type);
+    times(elementBytes(tensor.getElementType()));
+    ArrayRef<StringAttr> names = dimNames(type);
+    for (int64_t dim : tensor.getShape()) {
+      if (!ShapedType::isDynamic(dim)) {
+        times(dim);
+        continue;
+      }
+      times(names.empty() ? kTooMany : shape.most(names.front()));
+      names = names.drop_front(names.empty() ? 0 : 1);
+    }
+  }
+  // An empty tensor has a place of its own all the same.
+  return llvm::alignTo(std::max<int64_t>(static_cast<int64_t>(bytes), 1), kBufferAlignment);
 }
 
 static int64_t count(ArrayRef<int64_t> shape) {
@@ -85,7 +109,7 @@ int64_t scratchBytes(KernelOp kernel, bool single) {
 }
 
 int64_t scratchBytes(DispatchOp dispatch, const BucketShape &shape) {
-  if (shape.max_tokens != 1) // before its kernel is looked for
+  if (!shape.single()) // before its kernel is looked for
     return 0;
   return scratchBytes(
       SymbolTable::lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr()), true);

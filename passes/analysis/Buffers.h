@@ -3,6 +3,7 @@
 #define QUERN_PASSES_ANALYSIS_BUFFERS_H
 
 #include "passes/analysis/Entries.h"
+#include "passes/analysis/Sizes.h"
 #include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
 
@@ -21,8 +22,12 @@ struct BucketShape {
   int64_t max_tokens = 0;
   int64_t max_seqs = 0;
   int64_t max_rows = 0;
+  bool sized = false;    ///< its entry's caller chooses sizes
+  symbols::Maxima sizes; ///< of the module, with their greatest values
 
-  /// The most rows the symbol counts in this bucket (T, B or R).
+  /// A step is one token of one sequence.
+  bool single() const { return max_tokens == 1 && !sized; }
+  /// The most that the symbol T, B or R, or an expression over the sizes, counts in this bucket.
   int64_t most(llvm::StringRef symbol) const;
 };
 
@@ -35,7 +40,8 @@ bool isKnownSymbol(llvm::StringRef symbol);
 /// Bytes of a row of the type (rows or q8_rows).
 int64_t rowBytes(mlir::Type type, const target::Target &target);
 
-/// Bytes of a buffer that holds any step of the bucket, a multiple of kBufferAlignment.
+/// Bytes of a buffer that holds any step of the bucket, a multiple of kBufferAlignment; kTooMany
+/// where they are as many or more.
 int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
 
 /// Bytes of a packed weight: its panels, or plain rows of float32.

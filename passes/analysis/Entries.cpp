@@ -1,5 +1,7 @@
 #include "passes/analysis/Entries.h"
 
+#include "passes/analysis/GeneralOps.h"
+
 using namespace mlir;
 
 namespace quern {
@@ -24,10 +26,10 @@ LogicalResult verifyEntryForm(func::FuncOp func) {
   if (!func.getBody().hasOneBlock())
     return func.emitError("an entry has one block; control flow is not supported here");
   for (Operation &op : func.getBody().front()) {
-    if (isa<func::ReturnOp>(op) || isa<QuernDialect>(op.getDialect()))
+    if (isa<func::ReturnOp>(op) || isa<QuernDialect>(op.getDialect()) || isGeneral(&op))
       continue;
-    return op.emitOpError(
-        "is no op of the quern dialect: a frontend must raise it before this phase");
+    return op.emitOpError("is no op of the quern dialect, nor one of general tensor programs: a "
+                          "frontend must raise it before this phase");
   }
   return success();
 }

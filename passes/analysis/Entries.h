@@ -17,7 +17,8 @@ llvm::SmallVector<mlir::func::FuncOp> entriesOf(mlir::ModuleOp module);
 /// The functions that are buckets.
 llvm::SmallVector<mlir::func::FuncOp> bucketsOf(mlir::ModuleOp module);
 
-/// Diagnoses what no phase allows in an entry: several blocks, ops of another dialect.
+/// Diagnoses what no phase allows in an entry: several blocks, ops that are neither the
+/// dialect's nor general.
 llvm::LogicalResult verifyEntryForm(mlir::func::FuncOp func);
 
 /// Whether `op` names a weight or state (quern::Reference).

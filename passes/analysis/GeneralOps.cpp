@@ -17,4 +17,10 @@ bool isGeneral(mlir::Operation *op) {
                                mlir::scf::SCFDialect>(op->getDialect());
 }
 
+bool isComputed(mlir::Value value) {
+  mlir::Operation *op = value.getDefiningOp();
+  return op && !op->hasTrait<Reference>() &&
+         !mlir::isa<mlir::arith::ConstantOp, mlir::tensor::EmptyOp, WeightTensorOp>(op);
+}
+
 } // namespace quern

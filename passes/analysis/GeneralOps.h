@@ -4,12 +4,16 @@
 #define QUERN_PASSES_ANALYSIS_GENERALOPS_H
 
 #include "mlir/IR/Operation.h"
+#include "mlir/IR/Value.h"
 
 namespace quern {
 
 /// Whether the op may stand in an entry before fuse, and lies in a region of anchor generic after
 /// it.
 bool isGeneral(mlir::Operation *op);
+
+/// Whether the value is written by what computes it: not an argument, a constant, or a weight.
+bool isComputed(mlir::Value value);
 
 } // namespace quern
 

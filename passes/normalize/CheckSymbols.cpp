@@ -1,9 +1,12 @@
 // --quern-check-symbols: rows of different symbols never meet in one op, and targets are known.
 #include "passes/analysis/Buffers.h"
+#include "passes/analysis/GeneralOps.h"
 #include "passes/normalize/Passes.h"
 #include "passes/target/Target.h"
 
 #include "llvm/ADT/StringExtras.h"
+
+#include <set>
 
 using namespace mlir;
 
@@ -20,8 +23,8 @@ StringRef symbolOf(Type type) {
 }
 
 LogicalResult checkOp(Operation &op) {
-  // Its operands' symbols differ: that is what it is for.
-  if (isa<GatherRowsOp>(op))
+  // Its operands' symbols differ: that is what it is for. General ops have their own rules.
+  if (isa<GatherRowsOp>(op) || isGeneral(&op))
     return success();
   StringRef expected;
   if (llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<BatchType>(type); }))
@@ -64,13 +67,64 @@ LogicalResult checkTargets(ModuleOp module) {
   return success();
 }
 
+/// Dimensions are T, B, R or expressions over the module's sizes, one name for each that is not
+/// fixed.
+LogicalResult checkDims(Type type, const symbols::Maxima &sizes,
+                        llvm::function_ref<InFlightDiagnostic()> error) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return success();
+  ArrayRef<StringAttr> names = dimNames(type);
+  if (names.size() != static_cast<size_t>(tensor.getNumDynamicDims()))
+    return error() << "has type " << type << ": each dimension that is not fixed has a name in it";
+  for (StringAttr name : names)
+    if (!isKnownSymbol(name.getValue()) && !dimOf(name.getValue(), sizes))
+      return error() << "has a dimension '" << name.getValue()
+                     << "', which is not T, B or R, nor an expression over the module's "
+                     << attrs::kSizes;
+  return success();
+}
+
+LogicalResult checkDims(func::FuncOp entry, const symbols::Maxima &sizes) {
+  for (Type type : llvm::concat<const Type>(entry.getArgumentTypes(), entry.getResultTypes()))
+    if (failed(checkDims(type, sizes, [&] { return entry.emitError("the entry "); })))
+      return failure();
+  bool ok = true;
+  for (Operation &op : entry.getOps())
+    for (Type type : op.getResultTypes())
+      ok &= succeeded(checkDims(type, sizes, [&] { return op.emitOpError(); }));
+  return success(ok);
+}
+
+/// Every size is in the dimension of some input: else no call could say it.
+LogicalResult checkSizesAreSaid(func::FuncOp entry, const symbols::Maxima &sizes) {
+  if (!takesSizes(entry))
+    return success();
+  std::set<std::string> said;
+  for (Type type : entry.getArgumentTypes())
+    for (StringAttr name : dimNames(type))
+      if (std::optional<symbols::Dim> dim = dimOf(name.getValue(), sizes))
+        said.merge(dim->symbols());
+  for (const auto &[size, most] : sizes) {
+    if (!said.contains(size))
+      return entry.emitError("no input has a dimension with the size '")
+             << size << "' in it, so that no call could say it";
+    if (most < 0 || most > kTooMany)
+      return entry.emitError("the size '") << size << "' cannot be at most " << most;
+  }
+  return success();
+}
+
 struct CheckSymbolsPass : impl::CheckSymbolsBase<CheckSymbolsPass> {
   void runOnOperation() override {
     bool ok = succeeded(checkTargets(getOperation()));
-    for (func::FuncOp entry : entriesOf(getOperation()))
+    const symbols::Maxima sizes = sizesOf(getOperation());
+    for (func::FuncOp entry : entriesOf(getOperation())) {
+      ok &= succeeded(checkDims(entry, sizes)) && succeeded(checkSizesAreSaid(entry, sizes));
       for (Operation &op : entry.getOps())
         if (isa<QuernDialect>(op.getDialect()))
           ok &= succeeded(checkOp(op)); // all of them in one go
+    }
     if (!ok)
       return signalPassFailure();
     markAllAnalysesPreserved();

@@ -11,10 +11,36 @@ def CheckSymbols : Pass<"quern-check-symbols", "::mlir::ModuleOp"> {
     sequences, R for the tokens whose outputs are wanted. Only `quern.gather_rows` goes from one to
     another. Ops that read the batch or a state work on its tokens, T.
 
-    An op that mixes symbols is an error that names it, its operands and their symbols.
+    An op that mixes symbols is an error that names it, its operands and their symbols. General ops (of linalg and the like) mix
+    them.
+
+    Each dimension that is not fixed has a name in its type: T, B, R, or an expression over the module's `quern.sizes`. Where an
+    entry's caller chooses sizes, each is in the dimension of an input.
 
     So is a module whose `quern.target`, or one of whose `quern.targets`, is a target that there is not.
   }];
+}
+
+def DecomposeSoftmax : Pass<"quern-decompose-softmax", "::mlir::ModuleOp"> {
+  let summary = "take linalg.softmax apart";
+  let description = [{
+    y = e / sum(e) with e = exp(x - max(x)), as four ops of linalg, in the element's own type. As upstream's decomposition, which would
+    lose the names of dimensions: a NaN makes a row NaN, and so does a row of -infinity alone.
+  }];
+  let statistics = [
+    Statistic<"numDecomposed", "decomposed", "softmaxes taken apart">,
+  ];
+}
+
+def CopyResults : Pass<"quern-copy-results", "::mlir::ModuleOp"> {
+  let summary = "copy what an entry returns and does not compute";
+  let description = [{
+    A result lies in memory of the caller's, which what computes it writes. An argument, a constant or a weight that is returned, or a value
+    that is returned a second time, is copied by a `linalg.generic` that yields its input. Entries with a batch are left alone.
+  }];
+  let statistics = [
+    Statistic<"numCopied", "copied", "results copied">,
+  ];
 }
 
 def Simplify : Pass<"quern-simplify", "::mlir::ModuleOp"> {
@@ -56,9 +82,9 @@ def DropUnused : Pass<"quern-drop-unused", "::mlir::ModuleOp"> {
 def VerifyNormalize : Pass<"quern-verify-normalize", "::mlir::ModuleOp"> {
   let summary = "check what holds after the normalize phase";
   let description = [{
-    - entries are one block of the dialect's ops;
+    - entries are one block of the dialect's ops and of general ones, no `linalg.softmax` among them;
     - there are no fused regions, dispatches or packed weights yet;
-    - dimensions are counted by T, B or R;
+    - dimensions are counted by T, B or R, or by expressions over the module's sizes;
     - references to weights and states come before everything else;
     - every op without effects has a use;
     - every result of an entry is computed, and returned once.

@@ -17,7 +17,7 @@ struct MarkArgmaxPass : impl::MarkArgmaxBase<MarkArgmaxPass> {
       if (failed(shape))
         return signalPassFailure();
       auto returned = bucket.getBody().front().getTerminator()->getOperands();
-      const bool possible = shape->max_tokens == 1 && returned.size() == 1;
+      const bool possible = shape->single() && returned.size() == 1;
       for (auto dispatch : bucket.getOps<DispatchOp>()) {
         dispatch.setArgmax(possible && dispatch.getNumResults() == 1 &&
                            dispatch.getResult(0) == returned.front());

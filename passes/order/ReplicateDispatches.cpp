@@ -27,7 +27,7 @@ struct ReplicateDispatchesPass : impl::ReplicateDispatchesBase<ReplicateDispatch
         bucket.emitError("has no `") << attrs::kArena << "`; the plan phase sets it";
         return signalPassFailure();
       }
-      mark(bucket, symbols, shape->max_tokens == 1, arena.getInt());
+      mark(bucket, symbols, shape->single(), arena.getInt());
     }
   }
 

@@ -68,7 +68,7 @@ private:
       if (access.write && access.space != Access::Space::Own)
         return dispatch.emitOpError("is replicated and writes ")
                << access.where() << ", which all workers share";
-    if (shape.max_tokens != 1)
+    if (!shape.single())
       return dispatch.emitOpError("is replicated in a bucket of more than one token");
     if (!target.traits(kernel.getAnchor()).replicable)
       return dispatch.emitOpError("is replicated, which ")
@@ -129,7 +129,7 @@ private:
   /// The runtime asks for the largest column wherever a step is of one token and gives one row.
   LogicalResult verifyArgmax() {
     auto returned = bucket.getBody().front().getTerminator()->getOperands();
-    const bool single = shape.max_tokens == 1 && returned.size() == 1;
+    const bool single = shape.single() && returned.size() == 1;
     for (const Call &call : calls) {
       DispatchOp dispatch = call.dispatch;
       const bool gives =

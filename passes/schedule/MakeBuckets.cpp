@@ -1,5 +1,6 @@
 // --quern-make-buckets: a schedule for each range of step shapes.
 #include "passes/analysis/Entries.h"
+#include "passes/analysis/Sizes.h"
 #include "passes/schedule/Passes.h"
 #include "passes/target/Target.h"
 
@@ -33,8 +34,11 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
     }
     ArrayRef<target::Bucket> all = target::of(getOperation()).buckets;
     for (func::FuncOp entry : entriesOf(getOperation())) {
-      for (const target::Bucket &bucket : hasBatch(entry) ? all : all.take_back())
-        clone(entry, bucket);
+      if (takesSizes(entry))
+        cloneForSizes(entry);
+      else
+        for (const target::Bucket &bucket : hasBatch(entry) ? all : all.take_back())
+          clone(entry, bucket);
       entry.erase();
     }
   }
@@ -51,16 +55,25 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
     llvm_unreachable("a limit is one of these");
   }
 
-  void clone(func::FuncOp entry, const target::Bucket &bucket) const {
+  static func::FuncOp clone(func::FuncOp entry, StringRef name, int64_t tokens, int64_t seqs) {
     OpBuilder builder(entry);
     func::FuncOp func = entry.clone();
-    func.setName((entry.getName() + "." + bucket.name).str());
+    func.setName((entry.getName() + "." + name).str());
     func->setAttr(attrs::kEntry, entry.getNameAttr());
-    func->setAttr(attrs::kBucket, builder.getStringAttr(bucket.name));
-    func->setAttr(attrs::kMaxTokens, builder.getI64IntegerAttr(most(bucket.tokens)));
-    func->setAttr(attrs::kMaxSeqs, builder.getI64IntegerAttr(most(bucket.seqs)));
-    func->setAttr(attrs::kMaxRows, builder.getI64IntegerAttr(most(bucket.tokens)));
+    func->setAttr(attrs::kBucket, builder.getStringAttr(name));
+    func->setAttr(attrs::kMaxTokens, builder.getI64IntegerAttr(tokens));
+    func->setAttr(attrs::kMaxSeqs, builder.getI64IntegerAttr(seqs));
+    func->setAttr(attrs::kMaxRows, builder.getI64IntegerAttr(tokens));
     builder.insert(func);
+    return func;
+  }
+
+  void clone(func::FuncOp entry, const target::Bucket &bucket) const {
+    clone(entry, bucket.name, most(bucket.tokens), most(bucket.seqs));
+  }
+
+  static void cloneForSizes(func::FuncOp entry) {
+    clone(entry, "main", 1, 1)->setAttr(attrs::kSized, UnitAttr::get(entry.getContext()));
   }
 };
 } // namespace

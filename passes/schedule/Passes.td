@@ -42,7 +42,8 @@ def MakeBuckets : Pass<"quern-make-buckets", "::mlir::ModuleOp"> {
     | prefill | max-tokens | max-seqs |
 
     As many rows (R) are wanted as there are tokens, at most. An entry without a batch (`main` of a plain graph) has no
-    sequences to tell apart and gets `prefill` alone.
+    sequences to tell apart and gets `prefill` alone; one whose caller chooses sizes (no T, B or R in its arguments and
+    results) gets `main`, for all of them.
   }];
   let options = [
     Option<"maxTokens", "max-tokens", "int64_t", "512", "largest step, in tokens of all sequences">,
@@ -56,7 +57,8 @@ def VerifySchedule : Pass<"quern-verify-schedule", "::mlir::ModuleOp"> {
     - every function is a bucket, and holds references, dispatches and the return alone;
     - weights are referred to as packed ones, and each packing is one that its format has, or "rows" of f32;
     - every kernel is dispatched;
-    - the results of a bucket are results of dispatches.
+    - the results of a bucket are results of dispatches;
+    - no buffer, input or result is larger than the runtime takes; the error names the sizes to bound.
   }];
 }
 

@@ -29,9 +29,49 @@ LogicalResult verifyPacked(PackedOp packed) {
   return success();
 }
 
+/// The runtime's limit of an arena, and of a tensor.
+constexpr int64_t kMostBytes = int64_t{1} << 46;
+
+/// The sizes that the type's dimensions depend on, with their greatest values: what to bound.
+std::string sizesIn(Type type, const symbols::Maxima &sizes) {
+  std::string list;
+  for (const auto &[size, most] : sizes)
+    for (StringAttr name : dimNames(type))
+      if (auto dim = dimOf(name.getValue(), sizes); dim && dim->symbols().contains(size)) {
+        list += (list.empty() ? "" : ", ") + size + " = " + std::to_string(most);
+        break;
+      }
+  return list;
+}
+
+LogicalResult verifySize(Type type, const BucketShape &shape, const std::string &what,
+                         llvm::function_ref<InFlightDiagnostic()> error) {
+  if (!isa<RankedTensorType, Q8RowsType>(type) || bufferBytes(type, shape) <= kMostBytes)
+    return success();
+  InFlightDiagnostic diagnostic = error();
+  diagnostic << what << ", " << type << ", is larger than " << (kMostBytes >> 40) << " TiB";
+  if (const std::string sizes = sizesIn(type, shape.sizes); !sizes.empty())
+    diagnostic << " at the greatest sizes, " << sizes << "; bound them: --dim NAME=MAX";
+  return diagnostic;
+}
+
+LogicalResult verifySizes(func::FuncOp bucket, const BucketShape &shape) {
+  for (auto dispatch : bucket.getOps<DispatchOp>())
+    for (Type type : dispatch.getResultTypes())
+      if (failed(verifySize(type, shape, "what '" + dispatch.getLabel().str() + "' computes",
+                            [&] { return dispatch.emitError(); })))
+        return failure();
+  for (auto [index, type] : llvm::enumerate(bucket.getArgumentTypes()))
+    if (failed(verifySize(type, shape, "input " + std::to_string(index),
+                          [&] { return bucket.emitError(); })))
+      return failure();
+  return success();
+}
+
 LogicalResult verifyBucket(func::FuncOp bucket, SymbolTable &symbols,
                            DenseSet<Operation *> &dispatched) {
-  if (failed(bucketShape(bucket)))
+  FailureOr<BucketShape> shape = bucketShape(bucket);
+  if (failed(shape) || failed(verifySizes(bucket, *shape)))
     return failure();
   for (Operation &op : bucket.getBody().front()) {
     if (auto dispatch = dyn_cast<DispatchOp>(op)) {

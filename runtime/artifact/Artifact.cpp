@@ -68,16 +68,32 @@ uint64_t element_bytes(ElementType type) {
   switch (type) {
   case ElementType::f32:
   case ElementType::i32:
+  case ElementType::u32:
     return 4;
   case ElementType::i64:
   case ElementType::f64:
+  case ElementType::u64:
     return 8;
   case ElementType::f16:
   case ElementType::bf16:
+  case ElementType::i16:
+  case ElementType::u16:
     return 2;
   case ElementType::i8:
   case ElementType::u8:
   case ElementType::boolean:
+  case ElementType::i4:
+  case ElementType::u4:
+  case ElementType::i2:
+  case ElementType::u2:
+  case ElementType::f8e4m3fn:
+  case ElementType::f8e4m3fnuz:
+  case ElementType::f8e5m2:
+  case ElementType::f8e5m2fnuz:
+  case ElementType::f8e8m0:
+  case ElementType::f4e2m1:
+  case ElementType::f6e2m3:
+  case ElementType::f6e3m2:
     return 1;
   }
   return 0;

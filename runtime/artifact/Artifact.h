@@ -52,7 +52,8 @@ inline std::string_view text(const flatbuffers::String *string) {
   return string ? std::string_view(string->data(), string->size()) : std::string_view();
 }
 
-/// Bytes of one element of `type`.
+/// Bytes of one element of `type`, as tensors have it in memory: those of less than a byte take
+/// one.
 uint64_t element_bytes(ElementType type);
 
 class Artifact {

@@ -1,6 +1,7 @@
 // What a manifest must hold for the runtime to use its numbers without looking again.
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/MadeWeights.h"
+#include "runtime/artifact/ValidateTensors.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -10,21 +11,13 @@
 namespace quern::artifact {
 namespace {
 
-// Generous, and small enough that sums and products of a few such numbers stay inside 64 bits.
-constexpr uint64_t kMaxBytes = uint64_t{1} << 46;
+// As kMaxBytes: generous, and small enough.
 constexpr uint32_t kMaxTokens = 1u << 20; // of a step
 constexpr uint32_t kMaxSeqs = 1u << 16;   // of a step
-constexpr uint32_t kMaxRank = 16;
-constexpr uint32_t kMaxEntries = 256; // and buckets of an entry: what bounds the walks below
+constexpr uint32_t kMaxEntries = 256;     // and buckets of an entry: what bounds the walks below
 constexpr uint32_t kMaxKvGroups = 256;
 
 std::string str(const flatbuffers::String *s) { return std::string(text(s)); }
-
-absl::Status wrong(std::string where, std::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat("manifest: ", where, ": ", std::string(what),
-                   "\nhint: the file is damaged, or another program wrote it; compile it again"));
-}
 
 // [offset, offset + bytes) inside [0, limit), without overflow.
 bool inside(uint64_t offset, uint64_t bytes, uint64_t limit) {
@@ -38,40 +31,6 @@ bool is_identifier(std::string_view name) {
     if (!(c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
       return false;
   return true;
-}
-
-// FlatBuffers' verifier checks where a vector begins, not that its 8-byte elements lie as the CPU
-// likes.
-bool is_aligned(const flatbuffers::Vector<int64_t> *shape) {
-  return !shape || reinterpret_cast<uintptr_t>(shape->data()) % alignof(int64_t) == 0;
-}
-
-absl::Status check_tensor(const TensorDesc &tensor, const std::string &where) {
-  if (tensor.type() < ElementType::MIN || tensor.type() > ElementType::MAX)
-    return wrong(where, "unknown element type");
-  const auto shape = items(tensor.shape());
-  const auto symbols = items(tensor.symbols());
-  if (shape.size() > kMaxRank || !is_aligned(tensor.shape()))
-    return wrong(where, "too many dimensions, or misplaced ones");
-  if (!symbols.empty() && symbols.size() != shape.size())
-    return wrong(where, "as many symbols as dimensions are needed");
-  uint64_t elements = 1;
-  for (uint32_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == -1) {
-      // The runtime passes generated code T, B and R, so no other symbol can mean anything to it.
-      const std::string_view symbol = symbols.empty() ? "" : text(symbols[i]);
-      if (symbol != "T" && symbol != "B" && symbol != "R")
-        return wrong(where, "a symbolic dimension must be T, B or R");
-      continue;
-    }
-    if (shape[i] < 0)
-      return wrong(where, "negative dimension");
-    const auto dim = static_cast<uint64_t>(shape[i]);
-    if (dim != 0 && elements > kMaxBytes / dim)
-      return wrong(where, "shape too large");
-    elements *= dim;
-  }
-  return absl::OkStatus();
 }
 
 constexpr std::string_view kTargets[] = {"cpu", "cuda"};
@@ -189,6 +148,8 @@ absl::Status check_step(const Manifest &manifest, const Entry &entry) {
     return wrong(where, "impossible vocabulary, context, max_tokens or max_seqs");
   const auto inputs = items(entry.inputs());
   const auto outputs = items(entry.outputs());
+  if (!items(entry.sizes()).empty())
+    return wrong(where, "its caller chooses no sizes");
   if (inputs.size() != 1 || !is_tensor(*inputs[0], ElementType::i32, "T", -1))
     return wrong(where, "its input must be int32 [T]");
   if (outputs.size() != 1 || !is_tensor(*outputs[0], ElementType::f32, "R", manifest.vocab()))
@@ -214,12 +175,8 @@ absl::Status check_entries(const Manifest &manifest) {
     for (uint32_t i = 0; i < e; ++i)
       if (text(entries[i]->name()) == text(entry.name()))
         return wrong(where, "it is there twice");
-    for (const auto *tensors : {entry.inputs(), entry.outputs()})
-      for (const TensorDesc *tensor : items(tensors))
-        if (absl::Status status =
-                check_tensor(*tensor, absl::StrCat(where, " tensor '", str(tensor->name()), "'"));
-            !status.ok())
-          return status;
+    if (absl::Status status = check_tensors(entry, where); !status.ok())
+      return status;
     if (items(entry.buckets()).empty() || items(entry.buckets()).size() > kMaxEntries)
       return wrong(where, "it has no bucket, or too many");
     for (const Bucket *bucket : items(entry.buckets()))
@@ -228,6 +185,8 @@ absl::Status check_entries(const Manifest &manifest) {
           !status.ok())
         return status;
     if (absl::Status status = check_order(manifest, entry, where); !status.ok())
+      return status;
+    if (absl::Status status = check_sizes(entry, where); !status.ok())
       return status;
     if (text(entry.name()) == "step")
       if (absl::Status status = check_step(manifest, entry); !status.ok())

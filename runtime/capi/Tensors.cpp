@@ -12,8 +12,10 @@ using quern::capi::guarded;
 using quern::session::Tensor;
 
 static_assert(static_cast<int>(ElementType::f64) == QUERN_F64 &&
-              static_cast<int>(ElementType::MAX) == QUERN_F64 &&
+              static_cast<int>(ElementType::MAX) == QUERN_F6E3M2 &&
               static_cast<int>(ElementType::bf16) == QUERN_BF16 &&
+              static_cast<int>(ElementType::u64) == QUERN_U64 &&
+              static_cast<int>(ElementType::u2) == QUERN_U2 &&
               static_cast<int>(ElementType::boolean) == QUERN_BOOL);
 
 namespace {
@@ -50,7 +52,7 @@ absl::StatusOr<std::vector<Tensor>> from_c(const QuernTensor *tensors, size_t co
   std::vector<Tensor> result;
   for (size_t i = 0; i < count; ++i) {
     const QuernTensor &t = tensors[i];
-    if (t.rank < 0 || t.rank > QUERN_MAX_RANK || t.type < 0 || t.type > QUERN_F64)
+    if (t.rank < 0 || t.rank > QUERN_MAX_RANK || t.type < 0 || t.type > QUERN_F6E3M2)
       return absl::InvalidArgumentError(
           absl::StrCat("tensor ", i, " has no possible type or rank"));
     result.push_back(
@@ -129,6 +131,22 @@ QuernStatus quern_output_info(const QuernModel *model, size_t entry, size_t outp
   return guarded([&] {
     const quern::artifact::Entry *described = find_entry(model, entry);
     return described ? describe(described->outputs(), output, info) : no_entry(entry);
+  });
+}
+
+QuernStatus quern_size_info(const QuernModel *model, size_t entry, size_t index, const char **name,
+                            uint64_t *most) {
+  return guarded([&]() -> absl::Status {
+    const quern::artifact::Entry *described = find_entry(model, entry);
+    if (!described)
+      return no_entry(entry);
+    const auto sizes = items(described->sizes());
+    if (index >= sizes.size())
+      return absl::NotFoundError(absl::StrCat("the entry has ", sizes.size(), " sizes"));
+    const quern::artifact::Size &size = *sizes[static_cast<uint32_t>(index)];
+    *name = size.name()->c_str(); // validated: it has one
+    *most = size.most();
+    return absl::OkStatus();
   });
 }
 

@@ -43,7 +43,8 @@ absl::StatusOr<std::vector<NpyArray>> read_inputs(const CallOptions &options,
       return absl::InvalidArgumentError(absl::StrCat("--input ", input, ": entry '", options.entry,
                                                      "' has no input '", name, "'\nhint: it has ",
                                                      known));
-    auto array = read_npy(input.substr(equals + 1));
+    auto array = read_npy(input.substr(equals + 1),
+                          items(entry.inputs())[static_cast<uint32_t>(index)]->type());
     if (!array.ok())
       return array.status();
     arrays[index] = *std::move(array);
@@ -74,6 +75,18 @@ absl::StatusOr<std::string> output_path(const std::string &dir, const std::strin
   return path.string();
 }
 
+// What the results take beside the model, before it is taken.
+absl::Status check_results_fit(std::span<const session::Tensor> outputs) {
+  uint64_t bytes = 0;
+  for (const session::Tensor &output : outputs)
+    bytes = output.bytes > UINT64_MAX - bytes ? UINT64_MAX : bytes + output.bytes;
+  if (const uint64_t available = session::available_memory(); bytes > available)
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the results need ", session::human_bytes(bytes), ", and the machine has ",
+                     session::human_bytes(available), "\nhint: smaller inputs"));
+  return absl::OkStatus();
+}
+
 absl::Status call_entry(const CallOptions &options) {
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
@@ -90,6 +103,8 @@ absl::Status call_entry(const CallOptions &options) {
   auto outputs = (*engine)->output_shapes(options.entry, tensors);
   if (!outputs.ok())
     return outputs.status();
+  if (absl::Status status = check_results_fit(*outputs); !status.ok())
+    return status;
   std::vector<NpyArray> results;
   for (session::Tensor &output : *outputs) {
     results.push_back({output.type, output.shape, std::vector<uint8_t>(output.bytes)});
@@ -102,7 +117,7 @@ absl::Status call_entry(const CallOptions &options) {
         output_path(options.output_dir, std::string(text(items(entry->outputs())[i]->name())));
     if (!path.ok())
       return path.status();
-    if (absl::Status status = write_npy(*path, results[i]); !status.ok())
+    if (absl::Status status = write_npy(*path, std::move(results[i])); !status.ok())
       return status;
   }
   return absl::OkStatus();

@@ -1,10 +1,12 @@
 #include "runtime/cli/Npy.h"
 
 #include "runtime/cli/Model.h"
+#include "runtime/cli/NpyTypes.h"
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace quern::cli {
@@ -13,16 +15,6 @@ namespace {
 using artifact::ElementType;
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-
-struct TypeName {
-  ElementType type;
-  std::string_view descr;
-};
-constexpr TypeName kTypes[] = {
-    {ElementType::f32, "<f4"},     {ElementType::i32, "<i4"}, {ElementType::i64, "<i8"},
-    {ElementType::f16, "<f2"},     {ElementType::i8, "|i1"},  {ElementType::u8, "|u1"},
-    {ElementType::boolean, "|b1"}, {ElementType::f64, "<f8"},
-};
 
 absl::Status refuse(const std::string &path, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(what)));
@@ -59,10 +51,6 @@ bool parse_shape(std::string_view text, std::vector<int64_t> *shape) {
 }
 
 std::string header_of(ElementType type, std::span<const int64_t> shape) {
-  std::string_view descr;
-  for (const TypeName &name : kTypes)
-    if (name.type == type)
-      descr = name.descr;
   std::string dims;
   for (int64_t dim : shape)
     absl::StrAppend(&dims, dim, ", ");
@@ -70,7 +58,7 @@ std::string header_of(ElementType type, std::span<const int64_t> shape) {
     dims.resize(dims.size() - 2); // Python writes (2, 3) but (2,)
   else if (shape.size() == 1)
     dims.pop_back();
-  std::string dictionary = absl::StrCat("{'descr': '", std::string(descr),
+  std::string dictionary = absl::StrCat("{'descr': '", std::string(npy_descr(type)),
                                         "', 'fortran_order': False, 'shape': (", dims, "), }");
   // Magic, version and length are 10 bytes; the whole is padded to a multiple of 64.
   dictionary.resize((10 + dictionary.size() + 1 + 63) / 64 * 64 - 10, ' ');
@@ -82,9 +70,40 @@ std::string header_of(ElementType type, std::span<const int64_t> shape) {
   return header + dictionary;
 }
 
+void swap_bytes(NpyArray &array) {
+  const size_t size = artifact::element_bytes(array.type);
+  for (size_t at = 0; at + size <= array.bytes.size(); at += size)
+    std::reverse(array.bytes.begin() + static_cast<ptrdiff_t>(at),
+                 array.bytes.begin() + static_cast<ptrdiff_t>(at + size));
+}
+
+// Of elements with the first dimension innermost.
+void to_row_major(NpyArray &array) {
+  const size_t size = artifact::element_bytes(array.type), rank = array.shape.size();
+  std::vector<uint8_t> result(array.bytes.size());
+  std::vector<int64_t> index(rank), stride(rank);
+  int64_t elements = 1;
+  for (size_t d = 0; d < rank; ++d) {
+    stride[d] = elements;
+    elements *= array.shape[d]; // read_npy has looked at the product
+  }
+  int64_t from = 0;
+  for (size_t to = 0; to < result.size(); to += size) {
+    std::memcpy(&result[to], &array.bytes[static_cast<size_t>(from) * size], size);
+    for (size_t d = rank; d-- > 0;) {
+      from += stride[d];
+      if (++index[d] < array.shape[d])
+        break;
+      from -= stride[d] * array.shape[d];
+      index[d] = 0;
+    }
+  }
+  array.bytes = std::move(result);
+}
+
 } // namespace
 
-absl::StatusOr<NpyArray> read_npy(const std::string &path) {
+absl::StatusOr<NpyArray> read_npy(const std::string &path, std::optional<ElementType> wanted) {
   absl::StatusOr<std::string> file = read_text(path);
   if (!file.ok())
     return file.status();
@@ -102,19 +121,18 @@ absl::StatusOr<NpyArray> read_npy(const std::string &path) {
   const std::string_view data = bytes.substr(start + header_bytes);
 
   NpyArray array;
-  const std::string_view descr = value_of(header, "'descr'");
-  bool known = false;
-  for (const TypeName &name : kTypes)
-    if (descr.size() > 4 && descr.substr(1, 3) == name.descr) {
-      array.type = name.type;
-      known = true;
-    }
+  const std::string_view quoted = value_of(header, "'descr'");
+  const std::string_view descr =
+      quoted.starts_with('\'') ? quoted.substr(1, quoted.find('\'', 1) - 1) : std::string_view();
+  const std::optional<NpyDescr> known = parse_descr(descr, wanted);
   if (!known)
-    return refuse(path,
-                  absl::StrCat("its elements are ", std::string(descr.substr(0, 5)),
-                               ", which no tensor has\nhint: convert it: x.astype('float32')"));
-  if (!value_of(header, "'fortran_order'").starts_with("False"))
-    return refuse(path, "it is in Fortran order\nhint: save numpy.ascontiguousarray(x)");
+    return refuse(path, absl::StrCat("its elements are ", std::string(quoted.substr(0, 5)),
+                                     ", which no tensor has", wanted ? " that is asked for" : "",
+                                     "\nhint: convert it: x.astype('float32')"));
+  array.type = known->type;
+  const std::string_view fortran = value_of(header, "'fortran_order'");
+  if (!fortran.starts_with("True") && !fortran.starts_with("False"))
+    return refuse(path, "its .npy header does not say its order");
   if (!parse_shape(value_of(header, "'shape'"), &array.shape))
     return refuse(path, "its .npy header has no shape");
   uint64_t size = artifact::element_bytes(array.type);
@@ -125,6 +143,14 @@ absl::StatusOr<NpyArray> read_npy(const std::string &path) {
     return absl::DataLossError(
         absl::StrCat(path, ": its shape needs ", size, " bytes, and it has ", data.size()));
   array.bytes.assign(data.begin(), data.end());
+  if (known->swapped)
+    swap_bytes(array);
+  if (fortran.starts_with("True"))
+    to_row_major(array);
+  if (!wanted || written_as(*wanted) == *wanted)
+    return array;
+  if (absl::Status status = to_wanted(*wanted, &array.type, &array.bytes); !status.ok())
+    return refuse(path, std::string(status.message()));
   return array;
 }
 
@@ -141,13 +167,8 @@ NpyWriter::create(const std::string &path, ElementType type, std::span<const int
   return writer;
 }
 
-absl::Status write_npy(const std::string &path, const NpyArray &array) {
-  if (array.type == ElementType::bf16) {
-    NpyArray wide{ElementType::f32, array.shape, std::vector<uint8_t>(array.bytes.size() * 2)};
-    for (size_t i = 0; i + 1 < array.bytes.size(); i += 2) // a bfloat16 is a float32's upper half
-      std::memcpy(&wide.bytes[2 * i + 2], &array.bytes[i], 2);
-    return write_npy(path, wide);
-  }
+absl::Status write_npy(const std::string &path, NpyArray array) {
+  array.bytes = as_written(array.type, std::move(array.bytes));
   auto writer = NpyWriter::create(path, array.type, array.shape);
   if (!writer.ok())
     return writer.status();

@@ -1,5 +1,5 @@
-// NumPy's .npy files (format versions 1 to 3, C order), the plain-tensor currency of the command
-// line. Source: numpy.lib.format, "NPY Format".
+// NumPy's .npy files (format versions 1 to 3), the plain-tensor currency of the command line.
+// Source: numpy.lib.format, "NPY Format".
 #ifndef QUERN_RUNTIME_CLI_NPY_H
 #define QUERN_RUNTIME_CLI_NPY_H
 
@@ -11,22 +11,26 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace quern::cli {
 
-/// A dense row-major array; `bytes` holds its elements, little-endian.
+/// A dense row-major array; `bytes` holds its elements, little-endian, as tensors have them.
 struct NpyArray {
   artifact::ElementType type = artifact::ElementType::f32;
   std::vector<int64_t> shape;
   std::vector<uint8_t> bytes;
 };
 
-/// Errors: the file system's; InvalidArgument for what is not .npy, is in Fortran order or of a
-/// type that tensors do not have; DataLoss where shape and size disagree.
-absl::StatusOr<NpyArray> read_npy(const std::string &path);
+/// In Fortran order or big-endian it is turned round. `wanted` is the type that an entry takes:
+/// where NumPy lacks it, NpyTypes.h says what is read as that.
+/// Errors: the file system's; InvalidArgument for what is not .npy or of a type that tensors do not
+/// have; DataLoss where shape and size disagree.
+absl::StatusOr<NpyArray> read_npy(const std::string &path,
+                                  std::optional<artifact::ElementType> wanted = std::nullopt);
 
 /// Writes an array piece by piece, under a temporary name until it is complete.
 class NpyWriter {
@@ -41,8 +45,8 @@ private:
   std::unique_ptr<artifact::AtomicFile> file_;
 };
 
-/// The whole at once. NumPy has no bfloat16: such tensors are written as float32.
-absl::Status write_npy(const std::string &path, const NpyArray &array);
+/// The whole at once, as written_as(array.type) of NpyTypes.h.
+absl::Status write_npy(const std::string &path, NpyArray array);
 
 } // namespace quern::cli
 

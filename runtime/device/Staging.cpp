@@ -1,6 +1,7 @@
 #include "runtime/device/Staging.h"
 
 #include "runtime/abi/CudaStep.h"
+#include "runtime/artifact/SizeExpression.h"
 
 #include <algorithm>
 #include <limits>
@@ -34,7 +35,24 @@ private:
   uint64_t end_ = 0;
 };
 
+// Of a step that is run, what Engine::call has looked at: its expressions have values, at most
+// `most`.
+uint64_t size_of(const artifact::SizeExpression &dim, const StepShape &step) {
+  if (step.dims.empty())
+    return dim.most();
+  const auto value = artifact::value_of(dim, step.dims);
+  return value.ok() && *value > 0 ? std::min(static_cast<uint64_t>(*value), dim.most()) : 0;
+}
+
 } // namespace
+
+StepShape step_shape(const artifact::Entry &entry, const QuernStepArgs &args) {
+  StepShape shape{static_cast<uint64_t>(args.num_tokens), static_cast<uint64_t>(args.num_seqs),
+                  static_cast<uint64_t>(args.num_rows)};
+  if (args.dims)
+    shape.dims = {args.dims, items(entry.sizes()).size()};
+  return shape;
+}
 
 StepShape largest_step(const artifact::Bucket &bucket) {
   return {bucket.max_tokens(), bucket.max_seqs(), bucket.max_tokens()};
@@ -46,6 +64,10 @@ uint64_t tensor_bytes(const artifact::TensorDesc &tensor, const StepShape &step)
   for (uint32_t d = 0; d < shape.size(); ++d) {
     if (shape[d] >= 0) {
       bytes = times(bytes, static_cast<uint64_t>(shape[d]));
+      continue;
+    }
+    if (!items(tensor.dims()).empty()) {
+      bytes = times(bytes, size_of(*items(tensor.dims())[d], step));
       continue;
     }
     const std::string_view symbol = text(items(tensor.symbols())[d]);

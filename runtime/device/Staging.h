@@ -4,6 +4,7 @@
 #ifndef QUERN_RUNTIME_DEVICE_STAGING_H
 #define QUERN_RUNTIME_DEVICE_STAGING_H
 
+#include "runtime/abi/StepArgs.h"
 #include "runtime/artifact/Artifact.h"
 
 #include <cstdint>
@@ -13,10 +14,13 @@
 
 namespace quern::device {
 
-/// T, B and R of a step, or a bucket's largest.
+/// T, B and R of a step, or a bucket's largest; and the sizes that the entry's caller chose, none
+/// where the greatest are meant.
 struct StepShape {
   uint64_t tokens = 0, seqs = 0, rows = 0;
+  std::span<const int64_t> dims{};
 };
+StepShape step_shape(const artifact::Entry &entry, const QuernStepArgs &args);
 /// The largest step of a bucket. It wants no more rows than it has tokens.
 StepShape largest_step(const artifact::Bucket &bucket);
 

@@ -194,6 +194,8 @@ uint64_t step_that_fits(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, u
 // Why not even a page of context fits, and what to change.
 std::string no_context_hint(const ModelSizes &sizes, uint64_t ctx, uint64_t slots, uint64_t ceiling,
                             uint64_t budget) {
+  if (sizes.max_tokens == 0 && sizes.state_per_slot(ctx) == 0)
+    return "compile with smaller sizes: --dim NAME=MAX; quern plan says which there are";
   std::string hint = absl::StrCat("no context fits: weights, arena",
                                   sizes.staging.results != 0 ? ", code and staging" : " and code",
                                   " alone take ", human_bytes(memory_use(sizes, 0, slots).total));

@@ -366,6 +366,7 @@ void artifact_file(Seeds seeds) {
   seeds.add("language-model", view(fake_artifact()));
   seeds.add("kv-alone", view(fake_artifact({.recurrent = false, .tokenizer = false})));
   seeds.add("main", view(fake_artifact({.main_entry = true})));
+  seeds.add("sized", view(fake_artifact({.sized_entry = true})));
   seeds.add("made", view(fake_artifact({.made = true})));
   // Short PTX, so that the rest of the section is changed often.
   const auto shorten = [](quern::test::FakeCode &code) { code.modules[0].ptx = ".version 7.4"; };

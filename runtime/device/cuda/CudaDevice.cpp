@@ -343,8 +343,7 @@ absl::Status CudaDevice::run_schedule(const Schedule &schedule, const artifact::
 absl::Status CudaDevice::take_results(const Schedule &schedule, const artifact::Entry &entry,
                                       QuernStepArgs &args) {
   const Driver &driver = gpu_->driver();
-  const StepShape shape{static_cast<uint64_t>(args.num_tokens),
-                        static_cast<uint64_t>(args.num_seqs), static_cast<uint64_t>(args.num_rows)};
+  const StepShape shape = step_shape(entry, args);
   const auto outputs = items(entry.outputs());
   auto *pinned = static_cast<uint8_t *>(results_on_host_.get());
   const bool through_pinned = schedule.results().back() <= results_on_host_bytes_;

@@ -30,8 +30,7 @@ template <typename T> void put(uint8_t *to, const T *from, uint64_t count) {
 absl::StatusOr<uint64_t> fill_step(std::span<uint8_t> block, DevicePtr address,
                                    const StepLayout &layout, const artifact::Manifest &manifest,
                                    const artifact::Entry &entry, const QuernStepArgs &args) {
-  const StepShape shape{static_cast<uint64_t>(args.num_tokens),
-                        static_cast<uint64_t>(args.num_seqs), static_cast<uint64_t>(args.num_rows)};
+  const StepShape shape = step_shape(entry, args);
   const uint64_t groups = args.kv ? items(manifest.kv_groups()).size() : 0;
   int64_t stride = 0;
   for (int64_t b = 0; groups != 0 && b < args.num_seqs; ++b)

@@ -1,5 +1,7 @@
 #include "runtime/device/null/NullDevice.h"
 
+#include "runtime/device/Staging.h"
+
 #include <cstdlib>
 #include <cstring>
 
@@ -66,19 +68,9 @@ absl::Status NullDevice::from_host(uint8_t *to, const void *from, uint64_t bytes
 absl::Status NullDevice::run(uint32_t entry, uint32_t, QuernStepArgs &args) {
   const artifact::Entry &described = *artifact_->manifest().entries()->Get(entry);
   const auto outputs = artifact::items(described.outputs());
-  for (uint32_t i = 0; i < outputs.size(); ++i) {
-    uint64_t bytes = artifact::element_bytes(outputs[i]->type());
-    const auto shape = artifact::items(outputs[i]->shape());
-    for (uint32_t d = 0; d < shape.size(); ++d) {
-      const std::string_view symbol =
-          shape[d] < 0 ? artifact::text(outputs[i]->symbols()->Get(d)) : "";
-      bytes *= static_cast<uint64_t>(symbol == "T"   ? args.num_tokens
-                                     : symbol == "B" ? args.num_seqs
-                                     : symbol == "R" ? args.num_rows
-                                                     : shape[d]);
-    }
-    zero(static_cast<uint8_t *>(args.outputs[i]), bytes);
-  }
+  for (uint32_t i = 0; i < outputs.size(); ++i)
+    zero(static_cast<uint8_t *>(args.outputs[i]),
+         tensor_bytes(*outputs[i], step_shape(described, args)));
   return absl::OkStatus();
 }
 

@@ -29,3 +29,50 @@ func.func @f(%batch: !quern.batch) -> !R2 {
   %y = quern.rope_table %batch {inv_freq = array<f32: 1.0>} : !R2
   return %y : !R2
 }
+
+// -----
+
+// Tests that expressions over the module's sizes pass, and general ops mix them.
+!X = tensor<?x8xf32, #quern.dims<"b*s">>
+!Y = tensor<?x?x8xf32, #quern.dims<"b", "s">>
+module attributes {quern.sizes = {b = 4 : i64, s = 8 : i64}} {
+func.func @main(%x: !Y) -> !Y {
+  %rows = quern.reshape %x : !Y -> !X
+  %z = quern.scale %rows {factor = 2.0 : f32} : !X
+  %y = quern.reshape %z : !X -> !Y
+  return %y : !Y
+}
+}
+
+// -----
+
+// Tests that an expression over a size that there is not is refused.
+!X = tensor<?x8xf32, #quern.dims<"2*n">>
+module attributes {quern.sizes = {b = 4 : i64}} {
+// expected-error @+1 {{has a dimension '2*n', which is not T, B or R, nor an expression over the module's quern.sizes}}
+func.func @main(%x: !X, %y: tensor<?xf32, #quern.dims<"b">>) {
+  return
+}
+}
+
+// -----
+
+// Tests that every dimension that is not fixed has a name.
+module attributes {quern.sizes = {b = 4 : i64}} {
+func.func @main(%x: tensor<?xf32, #quern.dims<"b">>) -> tensor<?xf32, #quern.dims<"b">> {
+  %b = quern.size "b"
+  // expected-error @+1 {{has type 'tensor<?xf32>': each dimension that is not fixed has a name in it}}
+  %e = tensor.empty(%b) : tensor<?xf32>
+  return %x : tensor<?xf32, #quern.dims<"b">>
+}
+}
+
+// -----
+
+// Tests that a size that no call could say is refused.
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}} {
+// expected-error @+1 {{no input has a dimension with the size 'n' in it}}
+func.func @main(%x: tensor<?xf32, #quern.dims<"b">>) -> tensor<?xf32, #quern.dims<"b">> {
+  return %x : tensor<?xf32, #quern.dims<"b">>
+}
+}

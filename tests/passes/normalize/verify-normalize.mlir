@@ -15,7 +15,7 @@ func.func @f(%x: !T4) -> !T4 {
 !T4 = tensor<?x4xf32, #quern.dims<"T">>
 func.func private @g(!T4) -> !T4
 func.func @f(%x: !T4) -> !T4 {
-  // expected-error @+1 {{is no op of the quern dialect: a frontend must raise it before this phase}}
+  // expected-error @+1 {{is no op of the quern dialect, nor one of general tensor programs: a frontend must raise it before this phase}}
   %y = func.call @g(%x) : (!T4) -> !T4
   return %y : !T4
 }
@@ -25,7 +25,7 @@ func.func @f(%x: !T4) -> !T4 {
 // Tests that rows of an unknown symbol are refused.
 !S4 = tensor<?x4xf32, #quern.dims<"S">>
 func.func @f(%x: !S4) -> !S4 {
-  // expected-error @+1 {{has rows counted by 'S'; after normalize, rows are counted by T, B or R}}
+  // expected-error @+1 {{has a dimension 'S', which is not T, B or R, nor an expression over the module's quern.sizes}}
   %y = quern.unary exp %x : !S4
   return %y : !S4
 }
@@ -81,4 +81,23 @@ func.func @f(%x: !T4) -> (!T4, !T4) {
   %y = quern.unary silu %x : !T4
   // expected-error @+1 {{result 1 of the entry is returned twice}}
   return %y, %y : !T4, !T4
+}
+
+// -----
+
+// Tests that a softmax is refused: a pass before takes it apart.
+func.func @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  %e = tensor.empty() : tensor<2x3xf32>
+  // expected-error @+1 {{is not legal after normalize; quern-decompose-softmax takes it apart}}
+  %y = linalg.softmax dimension(1) ins(%x : tensor<2x3xf32>) outs(%e : tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %y : tensor<2x3xf32>
+}
+
+// -----
+
+// Tests that a constant is no result.
+func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %c = arith.constant dense<1.0> : tensor<2xf32>
+  // expected-error @+1 {{result 0 of the entry is not computed by it}}
+  return %c : tensor<2xf32>
 }

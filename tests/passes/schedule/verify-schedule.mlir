@@ -103,3 +103,22 @@ func.func @f.decode1(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket
   // expected-error @+1 {{returns what no dispatch computes}}
   return %x : !T4
 }
+
+// -----
+
+// Tests that a buffer too large to count with is refused, with its node and the sizes that it depends on.
+!X = tensor<?x?xf32, #quern.dims<"s", "b*b*b*b*b*b*b">>
+!S = tensor<?x?xf32, #quern.dims<"b", "s">>
+module attributes {quern.sizes = {a = 5 : i64, b = 1000000 : i64, s = 8 : i64}} {
+quern.kernel @k generic (%x: !S) -> !X {
+  %s = quern.size "s"
+  %b = quern.size "b*b*b*b*b*b*b"
+  %y = tensor.empty(%s, %b) : !X
+  quern.yield %y : !X
+}
+func.func @main.main(%x: !S) -> !X attributes {quern.entry = "main", quern.bucket = "main", quern.max_tokens = 1 : i64, quern.max_seqs = 1 : i64, quern.max_rows = 1 : i64, quern.sized} {
+  // expected-error @+1 {{what '/layer.0/Tile' computes, 'tensor<?x?xf32, #quern.dims<"s", "b*b*b*b*b*b*b">>', is larger than 64 TiB at the greatest sizes, b = 1000000, s = 8; bound them: --dim NAME=MAX}}
+  %y = quern.dispatch @k(%x) "/layer.0/Tile" : (!S) -> !X
+  return %y : !X
+}
+}

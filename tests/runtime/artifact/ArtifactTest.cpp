@@ -129,15 +129,17 @@ TEST(Artifact, SurvivesHostileManifests) {
 
 // Tests the same with eight bytes at a time, at random places.
 TEST(Artifact, SurvivesHostileNumbers) {
-  const std::vector<uint8_t> good = fake_artifact();
-  FileHeader header;
-  std::memcpy(&header, good.data(), sizeof header);
   std::mt19937_64 random(7);
-  for (int i = 0; i < 1000; ++i) {
-    std::vector<uint8_t> bad = good;
-    const uint64_t value = random() >> (random() % 64);
-    std::memcpy(&bad[sizeof header + random() % (header.manifest_bytes - 8)], &value, 8);
-    why_refused_resealed(bad);
+  for (const bool sized : {false, true}) {
+    const std::vector<uint8_t> good = fake_artifact({.sized_entry = sized});
+    FileHeader header;
+    std::memcpy(&header, good.data(), sizeof header);
+    for (int i = 0; i < 1000; ++i) {
+      std::vector<uint8_t> bad = good;
+      const uint64_t value = random() >> (random() % 64);
+      std::memcpy(&bad[sizeof header + random() % (header.manifest_bytes - 8)], &value, 8);
+      why_refused_resealed(bad);
+    }
   }
 }
 
@@ -153,6 +155,44 @@ TEST(Artifact, NamesWhatIsWrong) {
   EXPECT_THAT(refused({.prefill_tokens = 15}),
               HasSubstr("no bucket of the target cpu admits 16 tokens"));
   EXPECT_THAT(refused({.symbol = "system; rm"}), HasSubstr("not a function's name"));
+}
+
+// Tests that what is said of sizes can be computed, within bounds, for whatever a caller chooses.
+TEST(Artifact, NamesSizesThatAreWrong) {
+  using enum SizeOp;
+  const auto refused = [](std::function<void(test::FakeSizes &)> change) {
+    return why_refused(
+        write_fake("sizes.quern", {.sized_entry = true, .change_sizes = std::move(change)}));
+  };
+  EXPECT_EQ(refused(nullptr), "");
+  const auto steps = [&](std::vector<SizeStep> wrong) {
+    return refused([&](test::FakeSizes &sizes) { sizes.half.steps = wrong; });
+  };
+  EXPECT_THAT(steps({}), HasSubstr("tensor 'half': a symbolic dimension: it has no steps"));
+  EXPECT_THAT(steps({{0, add}}), HasSubstr("a step has too few operands"));
+  EXPECT_THAT(steps({{0, size}, {0, multiply}}), HasSubstr("a step has too few operands"));
+  EXPECT_THAT(steps({{0, size}, {0, size}}), HasSubstr("it leaves more than one number"));
+  EXPECT_THAT(steps({{3, size}}), HasSubstr("it reads a size that the entry does not have"));
+  EXPECT_THAT(steps({{-1, size}}), HasSubstr("it reads a size that the entry does not have"));
+  EXPECT_THAT(steps({{0, static_cast<SizeOp>(77)}}), HasSubstr("it has an unknown step"));
+  EXPECT_THAT(steps(std::vector<SizeStep>(65, {0, size})), HasSubstr("it needs too large a stack"));
+  EXPECT_THAT(steps(std::vector<SizeStep>(5000, {0, size})), HasSubstr("it has too many steps"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.half.most = uint64_t{1} << 60; }),
+              HasSubstr("shape too large"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.sizes[0].second = uint64_t{1} << 60; }),
+              HasSubstr("an impossible one"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.sizes[1].first = "T"; }),
+              HasSubstr("a size without a name of its own"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.sizes.push_back({"u", 4}); }),
+              HasSubstr("no input says the size 'u'"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.t.steps = {{0, size}, {0, add}}; }),
+              HasSubstr("a step has too few operands"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.b.text = ""; }),
+              HasSubstr("a symbolic dimension without a name"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.max_tokens = 2; }),
+              HasSubstr("its buckets are of tokens"));
+  EXPECT_THAT(refused([](auto &sizes) { sizes.sizes.clear(); }),
+              HasSubstr("as many expressions as dimensions are needed"));
 }
 
 // Tests that everything is for a target that is known, what belongs together for the same, and that

@@ -256,6 +256,31 @@ TEST(Capi, DescribesAndCallsEntries) {
   EXPECT_EQ(quern_call(model.get(), 0, inputs, 2, &output, 1), QUERN_INVALID_ARGUMENT);
 }
 
+// Tests that a caller finds the sizes of an entry, and what becomes of shapes.
+TEST(Capi, DescribesSizes) {
+  const Model model = open({.sized_entry = true});
+  const char *name = nullptr;
+  uint64_t most = 0;
+  ASSERT_EQ(quern_size_info(model.get(), 0, 1, &name, &most), QUERN_OK) << quern_last_error();
+  EXPECT_STREQ(name, "s");
+  EXPECT_EQ(most, 8u);
+  EXPECT_EQ(quern_size_info(model.get(), 0, 3, &name, &most), QUERN_NOT_FOUND);
+  EXPECT_EQ(quern_size_info(model.get(), 1, 0, &name, &most), QUERN_NOT_FOUND);
+  QuernTensorInfo info;
+  ASSERT_EQ(quern_input_info(model.get(), 0, 2, &info), QUERN_OK);
+  EXPECT_EQ(info.shape[0], -1);
+  EXPECT_STREQ(info.symbols[0], "s + 2");
+  const QuernTensor inputs[] = {{QUERN_I64, 2, {2, 5}, nullptr, 80},
+                                {QUERN_BOOL, 2, {2, 5}, nullptr, 10},
+                                {QUERN_F32, 2, {7, 3}, nullptr, 84}};
+  QuernTensor outputs[2] = {};
+  ASSERT_EQ(quern_output_shapes(model.get(), 0, inputs, 3, outputs), QUERN_OK)
+      << quern_last_error();
+  EXPECT_EQ(outputs[0].shape[0], 10);
+  EXPECT_EQ(outputs[1].shape[0], 2);
+  EXPECT_EQ(outputs[1].type, QUERN_BF16);
+}
+
 TEST(Capi, SaysWhatItIs) {
   EXPECT_EQ(quern_api_version(), QUERN_API_VERSION);
   EXPECT_THAT(quern_version(), HasSubstr("commit"));

@@ -262,6 +262,32 @@ TEST(Cli, CallsEntriesWithTensors) {
               HasSubstr("carries state"));
 }
 
+// Tests an entry whose caller chooses sizes: each type of array becomes what the input is, and what
+// NumPy lacks is written as what it has.
+TEST(Cli, CallsEntriesOfSizes) {
+  const std::string model = write_fake("sized.quern", {.sized_entry = true});
+  const std::string ids = test::fresh_path("ids.npy"), mask = test::fresh_path("mask.npy");
+  const std::string tail = test::fresh_path("tail.npy"), out = test::fresh_path("sized");
+  NpyArray array{artifact::ElementType::i64, {1, 2}, std::vector<uint8_t>(16)};
+  array.bytes[0] = 3;
+  array.bytes[8] = 5;
+  ASSERT_TRUE(write_npy(ids, array).ok());
+  ASSERT_TRUE(write_npy(mask, {artifact::ElementType::boolean, {1, 2}, {1, 0}}).ok());
+  NpyArray rows{artifact::ElementType::f32, {4, 3}, std::vector<uint8_t>(48)};
+  const float twos[] = {2, 2, 2};
+  std::memcpy(&rows.bytes[24], twos, sizeof twos);
+  ASSERT_TRUE(write_npy(tail, rows).ok());
+  const Result result = call({"call", "-m", model, "--input", "ids=" + ids, "--input",
+                              "mask=" + mask, "--input", "tail=" + tail, "--output-dir", out});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(floats(out + "/y.npy"), testing::ElementsAre(6, 6, 6, -1, -1, -1));
+  EXPECT_THAT(floats(out + "/half.npy"), testing::ElementsAre(1));
+  ASSERT_TRUE(write_npy(mask, {artifact::ElementType::boolean, {1, 1}, {1}}).ok());
+  EXPECT_THAT(refused({"call", "-m", model, "--input", "ids=" + ids, "--input", "mask=" + mask,
+                       "--input", "tail=" + tail, "--output-dir", out}),
+              HasSubstr("'/layer.0/Add' needs s (2) to be equal to t (1)"));
+}
+
 TEST(Cli, BenchGivesEachRow) {
   const std::string model = write_fake("m.quern");
   const Result result = call({"bench", "-m", model, "-p", "20", "-n", "4", "-d", "0,30", "-r", "2",

@@ -86,6 +86,8 @@ Bytes fake_proof(const FakeOptions &options) {
   return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
 }
 
+bool is_step(const FakeOptions &options) { return !options.main_entry && !options.sized_entry; }
+
 struct Part {
   SectionKind kind;
   std::string name;
@@ -98,7 +100,7 @@ Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, con
   std::vector<uint32_t> states = {0, options.dispatch_state};
   std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(
       b, cuda ? 1 : options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
-      /*position_flops=*/10, options.main_entry ? nullptr : &states)};
+      /*position_flops=*/10, !is_step(options) ? nullptr : &states)};
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
@@ -143,6 +145,51 @@ Offset<Entry> make_main_entry(FlatBufferBuilder &b, const FakeOptions &options) 
   return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets);
 }
 
+Offset<SizeExpression> make_expression(FlatBufferBuilder &b, const FakeExpression &expression) {
+  return CreateSizeExpressionDirect(b, expression.text.c_str(), &expression.steps, expression.most);
+}
+
+// A dimension: a number, or an expression.
+struct FakeDim {
+  int64_t fixed = -1;
+  const FakeExpression *expression = nullptr;
+};
+
+Offset<TensorDesc> make_sized(FlatBufferBuilder &b, const char *name, ElementType type,
+                              const std::vector<FakeDim> &dims) {
+  std::vector<int64_t> shape;
+  std::vector<Offset<flatbuffers::String>> symbols;
+  std::vector<Offset<SizeExpression>> expressions;
+  for (const FakeDim &dim : dims) {
+    shape.push_back(dim.fixed);
+    symbols.push_back(b.CreateString(dim.expression ? dim.expression->text : ""));
+    expressions.push_back(make_expression(b, dim.expression ? *dim.expression : FakeExpression()));
+  }
+  return CreateTensorDescDirect(b, name, type, &shape, &symbols, &expressions);
+}
+
+Offset<Entry> make_sized_entry(FlatBufferBuilder &b, const FakeOptions &options) {
+  FakeSizes sized;
+  if (options.change_sizes)
+    options.change_sizes(sized);
+  const FakeDim three{3, nullptr}, ids_b{-1, &sized.b}, ids_s{-1, &sized.s};
+  std::vector<Offset<TensorDesc>> inputs = {
+      make_sized(b, "ids", ElementType::i64, {ids_b, ids_s}),
+      make_sized(b, "mask", ElementType::boolean, {ids_b, {-1, &sized.t}}),
+      make_sized(b, "tail", ElementType::f32, {{-1, &sized.tail}, three})};
+  std::vector<Offset<TensorDesc>> outputs = {
+      make_sized(b, "y", ElementType::f32, {{-1, &sized.rows}, three}),
+      make_sized(b, "half", ElementType::bf16, {{-1, &sized.half}})};
+  std::vector<Offset<Size>> sizes;
+  for (const auto &[name, most] : sized.sizes)
+    sizes.push_back(CreateSizeDirect(b, name.c_str(), most));
+  std::vector<Offset<EqualSizes>> equal = {CreateEqualSizesDirect(
+      b, make_expression(b, sized.s), make_expression(b, sized.t), "/layer.0/Add")};
+  std::vector<Offset<Bucket>> buckets = {
+      make_bucket(b, options, "main", "quern_main_sized", sized.max_tokens, 1, 64, false)};
+  return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets, &sizes, &equal);
+}
+
 Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
                     const std::vector<uint64_t> &offsets) {
   FlatBufferBuilder b;
@@ -154,8 +201,9 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
                                            padded.size(), parts[i].bytes.size(),
                                            checksum(padded.data(), padded.size())));
   }
-  std::vector<Offset<Entry>> entries = {options.main_entry ? make_main_entry(b, options)
-                                                           : make_step_entry(b, options)};
+  std::vector<Offset<Entry>> entries = {options.sized_entry  ? make_sized_entry(b, options)
+                                        : options.main_entry ? make_main_entry(b, options)
+                                                             : make_step_entry(b, options)};
   std::vector<Offset<Kernel>> kernels = {
       CreateKernelDirect(b, "all", "linear", options.kernel_target.c_str())};
   if (options.cuda)
@@ -163,7 +211,7 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
   std::vector<int64_t> shape = {1, 1, 1};
   std::vector<Offset<State>> states;
   std::vector<Offset<KvGroup>> groups;
-  if (!options.main_entry) {
+  if (is_step(options)) {
     states.push_back(
         CreateStateDirect(b, "kv0", StateKind::kv, &shape, 0, 0, 256, options.state_format));
     states.push_back(
@@ -183,7 +231,7 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
       CreateVariantDirect(b, "x86-64-v3", &features, options.target.c_str())};
   if (options.cuda)
     variants.push_back(CreateVariantDirect(b, "sm_80", nullptr, "cuda"));
-  const bool step = !options.main_entry;
+  const bool step = is_step(options);
   std::vector<MadeWeight> made = fake_made();
   std::vector<KeptWeight> kept = {{kMadeBytes, 8, 0}};
   if (options.change_made)
@@ -226,6 +274,16 @@ std::filesystem::path folder() {
 
 } // namespace
 
+FakeSizes::FakeSizes() {
+  using enum SizeOp;
+  b = {"b", {{0, size}}, 4};
+  s = {"s", {{1, size}}, 8};
+  t = {"t", {{2, size}}, 100};
+  tail = {"s + 2", {{1, size}, {2, number}, {0, add}}, 10};
+  rows = {"b*s", {{0, size}, {1, size}, {0, multiply}}, 32};
+  half = {"floordiv(s, 2)", {{1, size}, {2, number}, {0, floordiv}}, 4};
+}
+
 // Floats in two panels of records of 48 bytes behind 16, each kind with bits of its own: small
 // numbers of both signs.
 std::vector<artifact::MadeWeight> fake_made() {
@@ -247,7 +305,7 @@ std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
     parts.push_back({SectionKind::code, "sm_80", cuda_code(options)});
   if (options.tokenizer)
     parts.push_back({SectionKind::tokenizer, "", fake_tokenizer(options.bos)});
-  if (options.proof && !options.main_entry)
+  if (options.proof && is_step(options))
     parts.push_back({SectionKind::proof, "", fake_proof(options)});
 
   // The manifest's size does not depend on the offsets in it, unless one is 0 (left out).

@@ -15,6 +15,23 @@
 
 namespace quern::test {
 
+// An expression as the manifest has it.
+struct FakeExpression {
+  std::string text;
+  std::vector<artifact::SizeStep> steps;
+  uint64_t most = 0;
+};
+
+// What FakeModel.c's quern_main_sized takes: ids [b, s], mask [b, t], tail [s + 2, 3] -> y [b*s,
+// 3], half [floordiv(s, 2)]; s and t have to be equal.
+struct FakeSizes {
+  std::vector<std::pair<std::string, uint64_t>> sizes = {{"b", 4}, {"s", 8}, {"t", 100}};
+  FakeExpression b, s, t, tail, rows, half;
+  uint32_t max_tokens = 1;
+  std::string symbol = "s"; // of ids, for people
+  FakeSizes();
+};
+
 // What to leave out or change.
 struct FakeOptions {
   uint32_t context = 200;
@@ -25,10 +42,12 @@ struct FakeOptions {
   uint32_t window = 0;   // of the second kv group; 0: it keeps all positions
   bool tokenizer = true;
   bool proof = true;
-  bool wrong_proof = false;                  // one reference logit off by 1
-  bool nan_proof = false;                    // and one not a number, with a note of why
-  bool main_entry = false;                   // entry `main` instead of `step`
-  std::string symbol = "quern_step_prefill"; // of the prefill bucket
+  bool wrong_proof = false; // one reference logit off by 1
+  bool nan_proof = false;   // and one not a number, with a note of why
+  bool main_entry = false;  // entry `main` instead of `step`
+  bool sized_entry = false; // and its caller chooses sizes
+  std::function<void(FakeSizes &)> change_sizes = nullptr; // of that
+  std::string symbol = "quern_step_prefill";               // of the prefill bucket
   std::vector<std::string> features = {"sse4.2"};
   uint32_t abi_version = QUERN_ABI_VERSION;
   uint64_t buffer_offset = 0;  // of the one buffer in the plan

@@ -79,3 +79,22 @@ EXPORT void quern_main_any(const QuernStepArgs *args, int32_t worker, int32_t nu
   for (int64_t i = worker; i < args->num_tokens * 3; i += num_workers)
     y[i] = x[i] * *scale + ((const float *)args->weights)[0];
 }
+
+// y[i, c] = ids[i] * tail[i % s + 2, c] where mask[i], else -1; half[j] = (bfloat16)(b + j)
+EXPORT void quern_main_sized(const QuernStepArgs *args, int32_t worker, int32_t num_workers) {
+  const int64_t b = args->dims[0], s = args->dims[1], t = args->dims[2];
+  const int64_t *ids = args->inputs[0];
+  const uint8_t *mask = args->inputs[1];
+  const float *tail = args->inputs[2];
+  float *y = args->outputs[0];
+  for (int64_t i = worker; i < b * s; i += num_workers)
+    for (int64_t c = 0; c < 3; ++c)
+      y[3 * i + c] = mask[i / s * t + i % s] ? (float)ids[i] * tail[(i % s + 2) * 3 + c] : -1;
+  uint16_t *half = args->outputs[1];
+  for (int64_t j = worker; j < s / 2; j += num_workers) {
+    const float value = (float)(b + j);
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    half[j] = (uint16_t)(bits >> 16);
+  }
+}
