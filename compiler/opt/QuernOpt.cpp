@@ -5,7 +5,12 @@
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/VerifySemantics.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -80,7 +85,8 @@ LogicalResult runOnFile(const std::string &input, const std::string &output,
 int quern::run_quern_opt(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   DialectRegistry registry;
-  registry.insert<QuernDialect, func::FuncDialect>();
+  registry.insert<QuernDialect, func::FuncDialect, arith::ArithDialect, linalg::LinalgDialect,
+                  math::MathDialect, scf::SCFDialect, tensor::TensorDialect>();
   registerTransformsPasses();
   quern::registerPipelines();
 

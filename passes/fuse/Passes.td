@@ -19,6 +19,7 @@ def FuseGeneric : Pass<"quern-fuse-generic", "::mlir::ModuleOp"> {
 
     Not optional: code is generated of regions.
   }];
+  let dependentDialects = ["::quern::QuernDialect"];
   let statistics = [Statistic<"numRegions", "regions", "regions made">];
 }
 

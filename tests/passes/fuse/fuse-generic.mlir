@@ -56,7 +56,7 @@ func.func @main(%x: !T4) -> !T4 {
 // CHECK-LABEL: @main
 // CHECK: %[[E:.*]] = quern.fused generic(%[[X:.*]]) :
 // CHECK: math.exp
-// CHECK: quern.fused generic(%[[E]], %[[X]]) :
+// CHECK: quern.fused generic(%[[X]], %[[E]]) :
 // CHECK-COUNT-2: linalg.generic
 // CHECK: quern.yield
 // CHECK-NEXT: }
