@@ -12,8 +12,9 @@ std::string mapped(const std::string &body, const std::string &size = "?",
                    const std::string &more = "") {
   const std::string type =
       size == "?" ? "tensor<?xi64, #quern.dims<\"a\">>" : "tensor<" + size + "xi64>";
-  const std::string empty = size == "?" ? "%size = quern.size \"a\"\n%e = tensor.empty(%size) : " + type
-                                        : "%e = tensor.empty() : " + type;
+  const std::string empty = size == "?"
+                                ? "%size = quern.size \"a\"\n%e = tensor.empty(%size) : " + type
+                                : "%e = tensor.empty() : " + type;
   return main_text("(%t: " + type + more + ") -> " + type, empty +
                                                                R"(
   %y = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}

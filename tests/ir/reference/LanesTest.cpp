@@ -429,8 +429,10 @@ TEST(LanesTest, EveryOpGivesWhatItsDescriptionSays) {
       CallModule module(case_text(tested, in_body));
       std::vector<Tensor> inputs;
       for (const Column &column : tested.in)
-        inputs.push_back({module.type(column.type), {static_cast<int64_t>(column.count())},
-                          column.floats, column.ints});
+        inputs.push_back({module.type(column.type),
+                          {static_cast<int64_t>(column.count())},
+                          column.floats,
+                          column.ints});
       for (const bool float64 : {false, true}) {
         SCOPED_TRACE(tested.text + (in_body ? " in a body" : " on tensors") +
                      (float64 ? " in float64" : ""));
