@@ -30,11 +30,13 @@ Value genericOp(OpBuilder &builder, Location loc, ValueRange inputs, Value init,
                 ElementBody body) {
   const int64_t rank = cast<RankedTensorType>(inputs.front().getType()).getRank();
   const AffineMap all = builder.getMultiDimIdentityMap(static_cast<unsigned>(rank));
-  SmallVector<AffineMap> maps;
-  for (Value value : llvm::concat<Value>(llvm::to_vector(inputs), SmallVector<Value>{init}))
-    maps.push_back(cast<RankedTensorType>(value.getType()).getRank() == rank
-                       ? all
-                       : all.dropResult(static_cast<unsigned>(reduced)));
+  auto mapOf = [&](Value value) {
+    return cast<RankedTensorType>(value.getType()).getRank() == rank
+               ? all
+               : all.dropResult(static_cast<unsigned>(reduced));
+  };
+  SmallVector<AffineMap> maps = llvm::map_to_vector(inputs, mapOf);
+  maps.push_back(mapOf(init));
   SmallVector<utils::IteratorType> iterators(static_cast<size_t>(rank),
                                              utils::IteratorType::parallel);
   if (maps.back() != all)

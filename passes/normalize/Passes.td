@@ -27,6 +27,7 @@ def DecomposeSoftmax : Pass<"quern-decompose-softmax", "::mlir::ModuleOp"> {
     y = e / sum(e) with e = exp(x - max(x)), as four ops of linalg, in the element's own type. As upstream's decomposition, which would
     lose the names of dimensions: a NaN makes a row NaN, and so does a row of -infinity alone.
   }];
+  let dependentDialects = ["::quern::QuernDialect"];
   let statistics = [
     Statistic<"numDecomposed", "decomposed", "softmaxes taken apart">,
   ];
@@ -38,6 +39,7 @@ def CopyResults : Pass<"quern-copy-results", "::mlir::ModuleOp"> {
     A result lies in memory of the caller's, which what computes it writes. An argument, a constant or a weight that is returned, or a value
     that is returned a second time, is copied by a `linalg.generic` that yields its input. Entries with a batch are left alone.
   }];
+  let dependentDialects = ["::quern::QuernDialect"];
   let statistics = [
     Statistic<"numCopied", "copied", "results copied">,
   ];

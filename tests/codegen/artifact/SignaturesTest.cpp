@@ -99,10 +99,10 @@ module attributes {quern.files = [], quern.model = {family = "onnx"}, quern.size
 )mlir";
 
 struct Module {
-  explicit Module(const std::string &from = "", const std::string &to = "") {
+  explicit Module(const std::vector<std::pair<std::string, std::string>> &changes = {}) {
     context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
     std::string text = kModule;
-    if (!from.empty())
+    for (const auto &[from, to] : changes)
       text.replace(text.find(from), from.size(), to);
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module);
@@ -147,25 +147,44 @@ TEST(Signatures, DescribesEntriesOfSizes) {
   EXPECT_EQ(items(entry.buckets())[0]->max_tokens(), 1u);
 }
 
-// Tests an entry all of whose shapes are fixed: it has no sizes.
+// Tests an entry all of whose shapes are fixed: it has no sizes, and one bucket all the same.
 TEST(Signatures, DescribesEntriesOfFixedShapes) {
-  Module module("quern.sizes = {b = 4 : i64, s = 8 : i64},", "");
-  const auto refused = module.manifest(); // dimensions without sizes
-  ASSERT_TRUE(refused.ok()) << refused.status();
-  EXPECT_THAT(std::string(validate(*GetManifest(refused->data()), 0).message()),
+  Module module({{"tensor<?x?xi64, #quern.dims<\"b\", \"s\">>", "tensor<2x3xi64>"},
+                 {"tensor<?x3xi8, #quern.dims<\"b*s\">>", "tensor<0x3xi8>"},
+                 {"%n = quern.size \"b*s\"", ""},
+                 {"tensor.empty(%n)", "tensor.empty()"},
+                 {"quern.sizes = {b = 4 : i64, s = 8 : i64},", ""},
+                 {", quern.equal_sizes = [[\"2*b\", \"s\", \"/Add\"]]", ""}});
+  const auto bytes = module.manifest();
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const Manifest &manifest = *GetManifest(bytes->data());
+  EXPECT_TRUE(validate(manifest, 0).ok()) << validate(manifest, 0);
+  const Entry &entry = *items(manifest.entries())[0];
+  EXPECT_TRUE(items(entry.sizes()).empty());
+  EXPECT_TRUE(items(items(entry.inputs())[0]->dims()).empty());
+  EXPECT_EQ(items(items(entry.outputs())[0]->shape())[0], 0);
+}
+
+// Tests that dimensions without sizes are refused where the file would be read.
+TEST(Signatures, RefusesDimensionsWithoutSizes) {
+  Module module({{"quern.sizes = {b = 4 : i64, s = 8 : i64},", ""},
+                 {", quern.equal_sizes = [[\"2*b\", \"s\", \"/Add\"]]", ""}});
+  const auto bytes = module.manifest();
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_THAT(std::string(validate(*GetManifest(bytes->data()), 0).message()),
               HasSubstr("must be T, B or R"));
 }
 
 // Tests that what an element is said to be is a type of its size.
 TEST(Signatures, RefusesElementsOfOtherSizes) {
-  Module module("\"u4\"", "\"u16\"");
+  Module module({{"\"u4\"", "\"u16\""}});
   EXPECT_THAT(std::string(module.manifest().status().message()),
               HasSubstr("'out' of an entry: its elements are said to be u16, which no i8 stands"));
 }
 
 // Tests that a dimension that the runtime would not take says what to bound.
 TEST(Signatures, RefusesDimensionsThatAreTooGreat) {
-  Module module("b = 4 : i64, s = 8 : i64", "b = 1000000000000 : i64, s = 1000000000000 : i64");
+  Module module({{"b = 4 : i64, s = 8 : i64", "b = 1000000000000 : i64, s = 1000000000000 : i64"}});
   EXPECT_THAT(
       std::string(module.manifest().status().message()),
       HasSubstr("'b*s' can be more than 70368744177664\nhint: bound the sizes in it: --dim"));
