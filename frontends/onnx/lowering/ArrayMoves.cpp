@@ -78,6 +78,9 @@ Array Arrays::slice(const Array &x, const std::vector<Dim> &offsets, const Shape
   }
   if (whole)
     return x;
+  for (const Dim &dim : shape)
+    if (dim.is(0)) // which would begin behind the last element
+      return empty(x.type, shape);
   return {tensor::ExtractSliceOp::create(w_.b, w_.loc, type_of(x.type, shape), x.value, at, sizes,
                                          strides),
           x.type, shape};
@@ -195,10 +198,9 @@ Array Arrays::softmax(const Array &x, size_t axis) {
   }
   // Halves: sums in float32.
   const Array top = largest(x, {axis}, true);
-  const Array powers = map({x, top}, ElementType::Float32, [](const Scalars &e) {
-    return onnx::exp(onnx::cast(e[0] - e[1], ElementType::Float32));
-  });
-  return cast(div(powers, sum(powers, {axis}, true)), x.type);
+  const Array powers =
+      map({x, top}, x.type, [](const Scalars &e) { return onnx::exp(e[0] - e[1]); });
+  return div(powers, sum(powers, {axis}, true));
 }
 
 } // namespace quern::onnx

@@ -189,7 +189,11 @@ void attention(NodeLowering &node) {
   if (!width && !node.has_attribute("scale"))
     return node.refuse("the width of its heads is not fixed, and it has no scale");
   const double scale = node.number("scale", 1 / std::sqrt(static_cast<double>(width.value_or(1))));
-  Array scores = attention_scores(a, q, k, scale);
+  const bool half = type == ElementType::Float16 || type == ElementType::BFloat16;
+  // Halves are scaled on both sides before they are multiplied, which is where they would overflow.
+  Array scores =
+      half ? attention_scores(a, a.scale(q, std::sqrt(scale)), a.scale(k, std::sqrt(scale)), 1)
+           : attention_scores(a, q, k, scale);
   const double cap = node.number("softcap", 0);
   if (cap > 0)
     scores = a.map({scores}, type, [&](const Scalars &e) { return tanh(e[0] / cap) * cap; });

@@ -85,7 +85,12 @@ void space_to_depth(NodeLowering &node) {
   const Shape &s = x.shape;
   const Array blocks = a.reshape(x, {s[0], s[1], symbols::floordiv(s[2], block), block,
                                      symbols::floordiv(s[3], block), block});
-  node.set(a.reshape(a.transpose(blocks, {0, 3, 5, 1, 2, 4}), node.out_shape()));
+  const std::string mode = node.string("mode", "DCR");
+  if (mode != "DCR" && mode != "CRD")
+    return node.refuse("its mode is neither DCR nor CRD");
+  const std::vector<size_t> order =
+      mode == "DCR" ? std::vector<size_t>{0, 3, 5, 1, 2, 4} : std::vector<size_t>{0, 1, 3, 5, 2, 4};
+  node.set(a.reshape(a.transpose(blocks, order), node.out_shape()));
 }
 
 /// The first elements of a sequence backwards, the rest as they are.

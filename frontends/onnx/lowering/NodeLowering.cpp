@@ -30,11 +30,14 @@ Table table_of(std::initializer_list<std::span<const LoweringRow>> families) {
 
 const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
   static const Table standard =
-      table_of({elementwise_lowerings(), activation_lowerings(), cast_lowerings(),
-                quantization_lowerings(), move_lowerings(), slice_lowerings(), gather_lowerings(),
-                made_lowerings(), reduction_lowerings(), softmax_lowerings(), product_lowerings(),
-                einsum_lowerings(), convolution_lowerings(), pool_lowerings(), norm_lowerings(),
-                loss_lowerings(), attention_lowerings()});
+      table_of({elementwise_lowerings(),  activation_lowerings(), cast_lowerings(),
+                quantization_lowerings(), move_lowerings(),       slice_lowerings(),
+                gather_lowerings(),       made_lowerings(),       reduction_lowerings(),
+                softmax_lowerings(),      product_lowerings(),    einsum_lowerings(),
+                convolution_lowerings(),  pool_lowerings(),       norm_lowerings(),
+                loss_lowerings(),         attention_lowerings(),  recurrence_lowerings(),
+                resample_lowerings(),     grid_lowerings(),       scatter_lowerings(),
+                order_lowerings()});
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;

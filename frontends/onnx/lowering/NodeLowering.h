@@ -115,6 +115,11 @@ std::span<const LoweringRow> pool_lowerings();
 std::span<const LoweringRow> norm_lowerings();
 std::span<const LoweringRow> loss_lowerings();
 std::span<const LoweringRow> attention_lowerings();
+std::span<const LoweringRow> recurrence_lowerings();
+std::span<const LoweringRow> resample_lowerings();
+std::span<const LoweringRow> grid_lowerings();
+std::span<const LoweringRow> scatter_lowerings();
+std::span<const LoweringRow> order_lowerings();
 std::span<const LoweringRow> microsoft_lowerings();
 
 } // namespace quern::onnx
