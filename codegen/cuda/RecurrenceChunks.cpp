@@ -10,7 +10,7 @@ namespace {
 
 /// Of a block's shared memory: so that the smallest GPUs (99 KiB) have room for what prologues
 /// place.
-constexpr int64_t kMostFloats = 22 << 10;
+constexpr int64_t kMostFloats = 23 << 10;
 
 /// What a block computes of a head.
 struct Shape {
@@ -19,10 +19,10 @@ struct Shape {
 
   /// RecurrenceChunks::kFloats of the device library.
   int64_t floats() const {
-    const int64_t rows = llvm::alignTo(keys, 16), stride = rows + 4;
-    const int64_t ofKeys = chunk * stride, ofValues = chunk * (columns + 8);
+    const int64_t rows = llvm::alignTo(keys, 16), stride = rows + 8;
+    const int64_t ofKeys = chunk * stride, ofValues = chunk * (columns + 4);
     const int64_t pairs = chunk * (chunk + 4);
-    return rows * (columns + 8) + std::max(ofKeys, ofValues) + ofKeys + (freely ? 2 * ofKeys : 0) +
+    return rows * (columns + 4) + std::max(ofKeys, ofValues) + ofKeys + (freely ? 2 * ofKeys : 0) +
            (byKey ? ofKeys + rows : 2 * chunk) + ofValues + (freely ? ofValues : 0) +
            (delta ? chunk : 0) + pairs + (freely ? 2 * pairs : 0) + (delta || freely ? pairs : 0) +
            (byKey ? 0 : pairs);
@@ -68,7 +68,7 @@ std::optional<Chunks> Chunks::of(LinearRecurrenceOp scan) {
   const int64_t values = llvm::alignTo(scan.valueDim(), 16);
   // What reads the state before the token is only among the products of each key.
   const bool byKey = kind == DecayKind::key || scan.getA() || scan.getBonus();
-  for (auto [tokens, columns] : {std::pair{32, 64}, {32, 32}, {16, 64}, {16, 32}}) {
+  for (auto [tokens, columns] : {std::pair{32, 64}, {16, 64}, {32, 32}, {16, 32}}) {
     const Chunks chunks{tokens, std::min<int64_t>(values, columns), byKey};
     if (!(byKey && tokens == 32) && shapeOf(scan, chunks).floats() <= kMostFloats)
       return chunks;
@@ -87,7 +87,7 @@ void Chunks::declare(Kernel &kernel) const {
                    ", ", scan.getBonus() ? "true" : "false", ">;");
 }
 
-LogicalResult Chunks::write(Kernel &kernel, const std::string &begin) const {
+LogicalResult Chunks::write(Kernel &kernel, const std::string &slice) const {
   auto scan = cast<LinearRecurrenceOp>(kernel.anchor);
   Text &text = kernel.text;
   HeadColumns columnsOf{scan};
@@ -98,7 +98,12 @@ LogicalResult Chunks::write(Kernel &kernel, const std::string &begin) const {
   const int64_t floats = shapeOf(scan, *this).floats();
   const std::string memory = kernel.shared("float", floats, "chunk");
   text.line("static_assert(Chunks::kFloats == ", floats, ");");
-  text.line("const int begin = ", begin, ";");
+  const int64_t wide = llvm::divideCeil(columns, kSlice); // slices of a block: the first one's
+  if (wide != 1) {
+    text.line("if (", slice, " % ", wide, " != 0)");
+    text.line("  continue;");
+  }
+  text.line("const int begin = ", slice, " * ", kSlice, ";");
   text.line("const Chunks chunks(", memory, ", ", kernel.fixedState(scan.getState(), "seq"),
             " + i64(head) * ", keyDim * valueDim, ", begin);");
   // body() for each token, and each column of it that the block has.
@@ -178,6 +183,7 @@ LogicalResult Chunks::write(Kernel &kernel, const std::string &begin) const {
   text.close();
   text.line("chunks.keep();");
   kernel.sync();
+  text.line("continue;");
   if (!ownOnly)
     return kernel.op.emitError("has an epilogue that reads other columns: the cuda target has no "
                                "code for it");

@@ -23,6 +23,10 @@ struct HeadColumns {
   }
 };
 
+/// Columns of a head that are shared out together where a token comes after the other: a lane's
+/// each.
+inline constexpr int64_t kSlice = 32;
+
 /// How sequences that bring many tokens to a step are computed: some tokens at a time
 /// (codegen/cuda/device/RecurrenceChunks.cuh), by a block for some columns of a head.
 struct Chunks {
@@ -38,9 +42,9 @@ struct Chunks {
   static std::optional<Chunks> of(LinearRecurrenceOp scan);
   /// Declares `using Chunks` in the kernel.
   void declare(Kernel &kernel) const;
-  /// Computes tokens [first, end) of `seq`, of a head's block of columns that begins at column
-  /// `begin`; all int variables of the kernel, or expressions.
-  mlir::LogicalResult write(Kernel &kernel, const std::string &begin) const;
+  /// Computes tokens [first, end) of `seq`, of the columns of `head` that begin with this of its
+  /// slices, which are all ints of the kernel, and continues with what comes next.
+  mlir::LogicalResult write(Kernel &kernel, const std::string &slice) const;
 };
 
 } // namespace quern::cuda

@@ -12,14 +12,14 @@ LogicalResult Kernel::generateRecurrence() {
   const int64_t heads = scan.heads(), keyDim = scan.keyDim(), valueDim = scan.valueDim();
   const auto groups = static_cast<int64_t>(scan.getGroups());
   const int64_t products = scan.products(), reads = scan.reads();
-  constexpr int64_t kLanes = 32, kWarps = 8;
-  const int64_t slices = llvm::divideCeil(valueDim, kLanes);
+  constexpr int64_t kWarps = 8;
+  const int64_t slices = llvm::divideCeil(valueDim, kSlice);
   setWork([=](const BucketShape &of) { return of.max_seqs * heads * slices; });
   include("Recurrence.cuh");
   include("State.cuh");
   if (scan.getRate())
     include("Math.cuh");
-  const std::string parts = this->shared("float", kLanes * kWarps, "parts");
+  const std::string parts = this->shared("float", kSlice * kWarps, "parts");
   const std::optional<Chunks> chunks = single ? std::nullopt : Chunks::of(scan);
   text.line("using Head = Recurrence<", keyDim, ", ", valueDim, ">;");
   if (chunks)
@@ -27,24 +27,16 @@ LogicalResult Kernel::generateRecurrence() {
   text.open("for (int item = worker; item < ", times(count("B"), heads * slices),
             "; item += workers)");
   text.line("const int seq = item / ", heads * slices, ", head = item / ", slices, " % ", heads,
-            ";");
+            ", slice = item % ", slices, ";");
   text.line("const int first = ", index("cu_seqlens", "seq"),
             ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
   if (chunks) {
-    // Several slices are one block's then, that of the first.
-    const int64_t wide = llvm::divideCeil(chunks->columns, kLanes);
     text.open("if (end - first >= ", Chunks::kLeast, ")");
-    if (wide > 1) {
-      text.line("if (item % ", slices, " % ", wide, " != 0)");
-      text.line("  continue;");
-    }
-    if (failed(chunks->write(*this, absl::StrCat("item % ", slices, " * kWarpLanes"))))
+    if (failed(chunks->write(*this, "slice")))
       return failure();
-    text.line("continue;");
     text.close();
   }
-  text.line("const int column = item % ", slices,
-            " * kWarpLanes + lane(); // of the head's values");
+  text.line("const int column = slice * kWarpLanes + lane(); // of the head's values");
   text.line("Head of(", fixedState(scan.getState(), "seq"), " + i64(head) * ", keyDim * valueDim,
             ", column);");
   text.open("for (int token = first; token < end; ++token)");

@@ -38,8 +38,8 @@ class RecurrenceChunks {
 
   // Rows lie so far apart that fragments of them are in different banks.
   static constexpr int kRows = (kKeys + 15) / 16 * 16; ///< of the state: the last ones are 0
-  static constexpr int kKeyStride = kRows + 4;
-  static constexpr int kValueStride = kColumns + 8;
+  static constexpr int kKeyStride = kRows + 8;
+  static constexpr int kValueStride = kColumns + 4;
   static constexpr int kPairStride = kChunk + 4;
 
   // Where what lies, in floats.
@@ -128,13 +128,14 @@ public:
       __syncthreads();
       pair_by_head();
     }
-    if constexpr (kSolves) {
-      find_known();
-      __syncthreads();
-      solve();
-    }
+    float read[kWide][4] = {};
+    read_before(read);
     __syncthreads();
-    read_and_update();
+    if constexpr (kSolves) {
+      solve();
+      __syncthreads();
+    }
+    read_and_update(read);
   }
 
 private:
@@ -150,24 +151,47 @@ private:
       decay(token)[n] = decay_is;
   }
 
+  /// Two inputs of a row.
+  struct Two {
+    float first, second;
+  };
+  QN_DEVICE static Two two(const float *at) {
+    const float2 both = *reinterpret_cast<const float2 *>(at);
+    return {both.x, both.y};
+  }
   /// sums += A B, 16 rows and kTiles * 8 columns of it, over `inputs`, a multiple of 8. a(row,
-  /// input) and b(input, column) are their elements.
+  /// input) and b(input, column) are their elements, and those of the next input. Of eight inputs a
+  /// lane has two that follow each other.
   template <int kTiles, class A, class B>
   QN_DEVICE static void multiply(float (&sums)[kTiles][4], int inputs, A a, B b) {
-    const int row = lane() / 4, column = lane() / 4;
+    multiply_both<kTiles, 1>(&sums, inputs, a, a, b);
+  }
+  /// The same for kOf = 2 matrices of rows, and one of columns.
+  template <int kTiles, int kOf, class A, class Other, class B>
+  QN_DEVICE static void multiply_both(float (*sums)[kTiles][4], int inputs, A a, Other other, B b) {
+    const int at = lane() / 4;
 #pragma unroll 2
-    for (int n = lane() % 4; n < inputs; n += 8) {
-      SplitFloats<4> left;
-      left.set(0, a(row, n));
-      left.set(1, a(row + 8, n));
-      left.set(2, a(row, n + 4));
-      left.set(3, a(row + 8, n + 4));
+    for (int n = lane() % 4 * 2; n < inputs; n += 8) {
+      SplitFloats<4> left[kOf];
+      const auto put = [&](int of, int row, Two inputs) {
+        left[of].set(row, inputs.first);
+        left[of].set(row + 2, inputs.second);
+      };
+      put(0, 0, a(at, n));
+      put(0, 1, a(at + 8, n));
+      if constexpr (kOf == 2) {
+        put(1, 0, other(at, n));
+        put(1, 1, other(at + 8, n));
+      }
 #pragma unroll
       for (int tile = 0; tile < kTiles; ++tile) {
+        const Two inputs = b(n, tile * 8 + at);
         SplitFloats<2> right;
-        right.set(0, b(n, tile * 8 + column));
-        right.set(1, b(n + 4, tile * 8 + column));
-        mma_floats(sums[tile], left, right);
+        right.set(0, inputs.first);
+        right.set(1, inputs.second);
+#pragma unroll
+        for (int of = 0; of < kOf; ++of)
+          mma_floats(sums[of][tile], left[of], right);
       }
     }
   }
@@ -188,21 +212,25 @@ private:
   QN_DEVICE static int own_column() { return warp() % kWarpsOfRow * kWide * 8; }
   QN_DEVICE static bool has_own() { return own_column() < kColumns; }
 
-  /// sums += x S.
-  QN_DEVICE void read_state(float (&sums)[kWide][4], const float *x) const {
-    const float *const from = x + own_row() * kKeyStride;
+  /// Sums of x S, and of y S.
+  template <int kOf>
+  QN_DEVICE void read_state(float (*sums)[kWide][4], const float *x, const float *y) const {
+    const int from = own_row() * kKeyStride;
     const float *const s = memory_ + own_column();
-    multiply(
-        sums, kRows, [&](int i, int n) { return from[i * kKeyStride + n]; },
-        [&](int n, int j) { return s[n * kValueStride + j]; });
+    multiply_both<kWide, kOf>(
+        sums, kRows, [&](int i, int n) { return two(x + from + i * kKeyStride + n); },
+        [&](int i, int n) { return two(y + from + i * kKeyStride + n); },
+        [&](int n, int j) { return Two{s[n * kValueStride + j], s[(n + 1) * kValueStride + j]}; });
   }
   /// sums += M u, M lower triangular, of [tokens][tokens].
   QN_DEVICE void read_tokens(float (&sums)[kWide][4], const float *pairs, const float *u) const {
     const float *const from = pairs + own_row() * kPairStride;
     const float *const values = u + own_column();
     multiply(
-        sums, own_row() + 16, [&](int i, int s) { return from[i * kPairStride + s]; },
-        [&](int s, int j) { return values[s * kValueStride + j]; });
+        sums, own_row() + 16, [&](int i, int s) { return two(from + i * kPairStride + s); },
+        [&](int s, int j) {
+          return Two{values[s * kValueStride + j], values[(s + 1) * kValueStride + j]};
+        });
   }
 
   // ---- A decay a head
@@ -233,8 +261,8 @@ private:
       const float *const right = k(0) + column * kKeyStride;
       float sums[1][4] = {};
       multiply(
-          sums, kRows, [&](int i, int n) { return left[i * kKeyStride + n]; },
-          [&](int n, int s) { return right[s * kKeyStride + n]; });
+          sums, kRows, [&](int i, int n) { return two(left + i * kKeyStride + n); },
+          [&](int n, int s) { return two(right + s * kKeyStride + n); });
       each(sums, [&](int i, int s, float sum) {
         i += row;
         s += column;
@@ -249,8 +277,8 @@ private:
 
   // ---- A decay a key
 
-  /// The sums over all lanes of 16 numbers of each; lane l gets that of number l / 2.
-  template <int kMany = 8> QN_DEVICE static float sum_of_16(float (&parts)[16]) {
+  /// The sums over all lanes of 16 numbers of each, the first; lane l gets that of number l / 2.
+  template <int kMany = 8> QN_DEVICE static float sum_of_16(float (&parts)[17]) {
     const bool upper = (lane() & 2 * kMany) != 0;
 #pragma unroll
     for (int i = 0; i < kMany; ++i) {
@@ -264,58 +292,59 @@ private:
       return parts[0] + __shfl_xor_sync(~0u, parts[0], 1);
   }
 
-  /// What r_i, k_i and a_i read of k_s and b_s: a warp has an early s and a late one.
+  /// What r_i, k_i and a_i read of k_s and b_s. A warp has two of s, an early one and a late one
+  /// that 17 tokens read together, one after the other.
   QN_DEVICE void pair_by_key(const float *bonus) const {
-    for (int half = 0; half < 2; ++half) {
-      const int s = half == 0 ? warp() : kChunk - 1 - warp();
-      float reads_k[16] = {}, reads_b[16] = {}, system[16] = {}, corrected_k[16] = {};
-      for (int n = lane(); n < kKeys; n += kWarpLanes) {
-        float of_k = k(s)[n], of_b = kFreely ? b(s)[n] : 0.0f;
+    const int early = warp(), late = kChunk - 1 - warp(), begin_late = kChunk - warp();
+    // Of place `at` of the 17.
+    const auto reader = [&](int at) {
+      return at < begin_late ? early + at : late + at - begin_late;
+    };
+    float reads_k[17] = {}, reads_b[17] = {}, system[17] = {}, corrected_k[17] = {};
+    for (int n = lane(); n < kKeys; n += kWarpLanes) {
+      float of_k = 0.0f, of_b = 0.0f;
 #pragma unroll
-        for (int i = 0; i < 16; ++i) {
-          if (i < s)
-            continue;
-          const float reader = r(i)[n];
-          if (i > s) {
-            if constexpr (kBonus)
-              reads_k[i] = fma(reader, of_k, reads_k[i]);
-            if constexpr (kFreely) {
-              const float corrector = a(i)[n];
-              corrected_k[i] = fma(corrector, of_k, corrected_k[i]);
-              system[i] = fma(corrector, of_b, system[i]);
-            }
-            const float left = decay(i)[n];
-            of_k *= left;
-            of_b *= left;
-            if constexpr (kDelta)
-              system[i] = fma(k(i)[n], of_k, system[i]);
-          } else if constexpr (kBonus) {
-            reads_k[i] = fma(reader, bonus[n] * of_k, reads_k[i]);
-          }
-          if constexpr (!kBonus)
-            reads_k[i] = fma(reader, of_k, reads_k[i]);
-          if constexpr (kFreely)
-            reads_b[i] = fma(reader, of_b, reads_b[i]);
+      for (int at = 0; at < 17; ++at) {
+        const int i = reader(at);
+        const bool own = at == 0 || at == begin_late; // the token itself
+        const float before_k = of_k, before_b = of_b;
+        const float key = k(i)[n], left = decay(i)[n];
+        of_k = own ? key : of_k * left;
+        if constexpr (kFreely) {
+          of_b = own ? b(i)[n] : of_b * left;
+          corrected_k[at] = fma(a(i)[n], before_k, corrected_k[at]);
+          system[at] = fma(a(i)[n], before_b, system[at]);
+          reads_b[at] = fma(r(i)[n], of_b, reads_b[at]);
         }
-      }
-      const int i = lane() / 2;
-      const auto put = [&](int matrix, float sum) {
-        if (lane() % 2 == 0)
-          memory_[matrix + i * kPairStride + s] = sum;
-      };
-      put(kReadOfK, sum_of_16(reads_k));
-      if constexpr (kFreely) {
-        put(kReadOfB, sum_of_16(reads_b));
-        put(kCorrectedK, sum_of_16(corrected_k));
-      }
-      if constexpr (kSolves) {
-        float sum = sum_of_16(system);
         if constexpr (kDelta)
-          sum *= -*beta(i);
-        if (lane() % 2 == 0)
-          memory_[kSystem + s * kPairStride + i] = sum;
+          system[at] = fma(key, of_k, system[at]);
+        const float read = !kBonus ? of_k : own ? bonus[n] * key : before_k;
+        reads_k[at] = fma(r(i)[n], read, reads_k[at]);
       }
     }
+    // Those of the first 16 places are two lanes' each, the last one is all lanes'.
+    const auto put = [&](float (&parts)[17], bool itself, float *matrix, int of_row, int of_column,
+                         auto by) {
+      const float first = sum_of_16(parts), last = warp_sum(parts[16]); // of all lanes
+      const float sum = lane() == 1 ? last : first;
+      const int at = lane() == 1 ? 16 : lane() / 2;
+      const int i = reader(at), s = at < begin_late ? early : late;
+      if (lane() % 2 == 0 || lane() == 1)
+        matrix[i * of_row + s * of_column] = i != s || itself ? by(i) * sum : 0.0f;
+      // Tokens before s read nothing of it.
+      const int before = lane() < early ? lane() : lane() - early;
+      if (lane() < early + late)
+        matrix[before * of_row + (lane() < early ? early : late) * of_column] = 0.0f;
+    };
+    const auto one = [](int) { return 1.0f; };
+    put(reads_k, true, memory_ + kReadOfK, kPairStride, 1, one);
+    if constexpr (kFreely) {
+      put(reads_b, true, memory_ + kReadOfB, kPairStride, 1, one);
+      put(corrected_k, false, memory_ + kCorrectedK, kPairStride, 1, one);
+      put(system, false, memory_ + kSystem, 1, kPairStride, one);
+    }
+    if constexpr (kDelta)
+      put(system, false, memory_ + kSystem, 1, kPairStride, [&](int i) { return -*beta(i); });
   }
 
   /// r and a become what they read of the state before the chunk, the decay what k reads of it, k
@@ -351,24 +380,33 @@ private:
 
   // ---- What all have
 
-  /// The right side of the system: v becomes beta (v - k (decay S)), or w what a reads.
-  QN_DEVICE void find_known() const {
+  /// What r reads of the state before the chunk, and the right side of the system: v becomes beta
+  /// (v - k (decay S)), or w what a reads.
+  QN_DEVICE void read_before(float (&read)[kWide][4]) const {
+    float sums[2][kWide][4] = {};
     if (!has_own())
       return;
-    float sums[kWide][4] = {};
-    read_state(sums, kFreely ? a(0) : kByKey ? decay(0) : k(0));
+    read_state<kSolves ? 2 : 1>(sums, r(0), kFreely ? a(0) : kByKey ? decay(0) : k(0));
+#pragma unroll
+    for (int tile = 0; tile < kWide; ++tile)
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        read[tile][i] = sums[0][tile][i];
+    if constexpr (!kByKey)
+      each(read, [&](int i, int, float &sum) { sum *= memory_[kSinceStart + own_row() + i]; });
     if constexpr (kFreely)
-      read_tokens(sums, memory_ + kCorrectedK, v(0));
-    each(sums, [&](int i, int j, float sum) {
-      i += own_row();
-      j += own_column();
-      if constexpr (kFreely) {
-        memory_[kW + i * kValueStride + j] = sum;
-      } else if constexpr (kDelta) {
-        const float known = kByKey ? sum : memory_[kSinceStart + i] * sum;
-        v(i)[j] = *beta(i) * (v(i)[j] - known);
-      }
-    });
+      read_tokens(sums[1], memory_ + kCorrectedK, v(0));
+    if constexpr (kSolves)
+      each(sums[1], [&](int i, int j, float sum) {
+        i += own_row();
+        j += own_column();
+        if constexpr (kFreely) {
+          memory_[kW + i * kValueStride + j] = sum;
+        } else {
+          const float known = kByKey ? sum : memory_[kSinceStart + i] * sum;
+          v(i)[j] = *beta(i) * (v(i)[j] - known);
+        }
+      });
   }
 
   /// u, or w, of its right side: a column is a thread's.
@@ -391,25 +429,19 @@ private:
       of[i * kValueStride] = solved[i];
   }
 
-  /// What r reads goes where r was, as soon as nobody needs that any more; the state becomes that
-  /// after the chunk.
-  QN_DEVICE void read_and_update() const {
-    float sums[kWide][4] = {};
+  /// What r reads goes where r was, which nobody needs any more; the state becomes that after the
+  /// chunk.
+  QN_DEVICE void read_and_update(float (&read)[kWide][4]) const {
     if (has_own()) {
-      read_state(sums, r(0));
-      if constexpr (!kByKey)
-        each(sums, [&](int i, int, float &sum) { sum *= memory_[kSinceStart + own_row() + i]; });
-      read_tokens(sums, memory_ + kReadOfK, v(0));
+      read_tokens(read, memory_ + kReadOfK, v(0));
       if constexpr (kFreely)
-        read_tokens(sums, memory_ + kReadOfB, memory_ + kW);
-    }
-    __syncthreads();
-    if (has_own())
-      each(sums, [&](int i, int j, float sum) {
+        read_tokens(read, memory_ + kReadOfB, memory_ + kW);
+      each(read, [&](int i, int j, float sum) {
         memory_[kR + (own_row() + i) * kValueStride + own_column() + j] = sum;
       });
+    }
     // The wider, the seldomer keys are read and split.
-    constexpr int kAcross = kRows >= 16 * kWarps ? kColumns / 8 : 2;
+    constexpr int kAcross = kRows >= 16 * kWarps && kColumns % 32 == 0 ? 4 : 2;
     constexpr int kGroups = kColumns / 8 / kAcross;
     for (int job = warp(); job < kRows / 16 * kGroups; job += kWarps) {
       const int row = job / kGroups * 16, column = job % kGroups * kAcross * 8;
@@ -432,10 +464,10 @@ private:
     multiply(
         sums, kChunk,
         [&](int i, int s) {
-          const float key = y[s * kKeyStride + i];
-          return kByKey ? key : key * factors[s];
+          const Two keys{y[s * kKeyStride + i], y[(s + 1) * kKeyStride + i]};
+          return kByKey ? keys : Two{keys.first * factors[s], keys.second * factors[s + 1]};
         },
-        [&](int s, int j) { return u[s * kValueStride + j]; });
+        [&](int s, int j) { return Two{u[s * kValueStride + j], u[(s + 1) * kValueStride + j]}; });
   }
 
   float *memory_, *state_;

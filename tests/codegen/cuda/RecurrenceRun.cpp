@@ -44,15 +44,14 @@ std::string text(const RecurrenceCase &c, bool integers) {
   const std::string result = rows(c.reads * c.cols());
   return absl::StrCat("quern.kernel @k linear_recurrence (", parameters, ") -> ", result,
                       " {\n  %y = quern.linear_recurrence ", operands, " {groups = ", c.groups,
-                      " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", types,
-                      ") -> ", result, "\n  %z = quern.unary silu %y : ", result,
+                      " : i64, decay_kind = #quern<decay_kind ", c.decay, ">} : (", types, ") -> ",
+                      result, "\n  %z = quern.unary silu %y : ", result,
                       "\n  quern.yield %z : ", result, "\n}\n", integers ? kIntegers : "");
 }
 
 /// Weights, the same in all steps.
 std::vector<float> rates(const RecurrenceCase &c) {
-  std::vector<float> all =
-      random_floats(70, static_cast<size_t>(c.heads * c.keyDim * c.valueDim));
+  std::vector<float> all = random_floats(70, static_cast<size_t>(c.heads * c.keyDim * c.valueDim));
   for (float &x : all)
     x = -0.5f + 0.4f * x;
   return all;
@@ -145,8 +144,8 @@ Recurred loops(const RecurrenceCase &c, const std::vector<int> &lengths) {
   for (size_t seq = 0; seq < lengths.size(); ++seq) {
     const auto start = begin(c, seq);
     std::vector<double> s(start.begin(), start.end());
-    std::vector<float> &results = all.results.emplace_back(
-        static_cast<size_t>(lengths[seq] * c.reads * c.cols()));
+    std::vector<float> &results =
+        all.results.emplace_back(static_cast<size_t>(lengths[seq] * c.reads * c.cols()));
     for (int t = 0; t < lengths[seq]; ++t, ++token)
       for (int h = 0; h < c.heads; ++h)
         for (int j = 0; j < c.valueDim; ++j) {
@@ -164,12 +163,12 @@ Recurred loops(const RecurrenceCase &c, const std::vector<int> &lengths) {
             if (c.corrected)
               u += key(in.a, i) * at(i);
             if (c.bonus)
-              read +=
-                  (at(i) + static_cast<double>(bonus[static_cast<size_t>(h * c.keyDim + i)]) *
-                               key(in.k, i) *
-                               static_cast<double>(
-                                   in.v[static_cast<size_t>(token * c.cols() + h * c.valueDim + j)])) *
-                  key(in.r, i);
+              read += (at(i) +
+                       static_cast<double>(bonus[static_cast<size_t>(h * c.keyDim + i)]) *
+                           key(in.k, i) *
+                           static_cast<double>(
+                               in.v[static_cast<size_t>(token * c.cols() + h * c.valueDim + j)])) *
+                      key(in.r, i);
           }
           for (int i = 0; i < c.keyDim; ++i) {
             const int column = kind == "head"    ? 0
@@ -187,8 +186,8 @@ Recurred loops(const RecurrenceCase &c, const std::vector<int> &lengths) {
               at(i) += key(in.b, i) * u;
           }
           for (int p = 0; p < c.products; ++p) {
-            double value = static_cast<double>(
-                in.v[static_cast<size_t>((token * c.products + p) * c.cols() + h * c.valueDim + j)]);
+            double value = static_cast<double>(in.v[static_cast<size_t>(
+                (token * c.products + p) * c.cols() + h * c.valueDim + j)]);
             if (c.delta) {
               double known = 0;
               for (int i = 0; i < c.keyDim; ++i)
