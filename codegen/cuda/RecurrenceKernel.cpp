@@ -1,7 +1,7 @@
 // Kernels whose anchor is a linear recurrence, which walks a sequence in order: a block takes some
-// columns of a head's state, which stay in its registers over the step's tokens.
-#include "codegen/cuda/Kernel.h"
-#include "codegen/cuda/RowValues.h"
+// columns of a head's state, which stay in its registers over the step's tokens, or in its shared
+// memory where a sequence brings tokens enough to be computed in chunks.
+#include "codegen/cuda/RecurrenceForms.h"
 
 using namespace mlir;
 
@@ -12,51 +12,48 @@ LogicalResult Kernel::generateRecurrence() {
   const int64_t heads = scan.heads(), keyDim = scan.keyDim(), valueDim = scan.valueDim();
   const auto groups = static_cast<int64_t>(scan.getGroups());
   const int64_t products = scan.products(), reads = scan.reads();
-  constexpr int64_t kLanes = 32, kWarps = 8;
-  const int64_t slices = llvm::divideCeil(valueDim, kLanes);
+  constexpr int64_t kWarps = 8;
+  const int64_t slices = llvm::divideCeil(valueDim, kSlice);
   setWork([=](const BucketShape &of) { return of.max_seqs * heads * slices; });
   include("Recurrence.cuh");
   include("State.cuh");
   if (scan.getRate())
     include("Math.cuh");
-  const std::string parts = this->shared("float", kLanes * kWarps, "parts");
+  const std::string parts = this->shared("float", kSlice * kWarps, "parts");
+  const std::optional<Chunks> chunks = single ? std::nullopt : Chunks::of(scan);
   text.line("using Head = Recurrence<", keyDim, ", ", valueDim, ">;");
+  if (chunks)
+    chunks->declare(*this);
   text.open("for (int item = worker; item < ", times(count("B"), heads * slices),
             "; item += workers)");
   text.line("const int seq = item / ", heads * slices, ", head = item / ", slices, " % ", heads,
-            ";");
-  text.line("const int column = item % ", slices,
-            " * kWarpLanes + lane(); // of the head's values");
+            ", slice = item % ", slices, ";");
   text.line("const int first = ", index("cu_seqlens", "seq"),
             ", end = ", single ? "1" : index("cu_seqlens", "seq + 1"), ";");
+  if (chunks) {
+    text.open("if (end - first >= ", Chunks::kLeast, ")");
+    if (failed(chunks->write(*this, "slice")))
+      return failure();
+    text.close();
+  }
+  text.line("const int column = slice * kWarpLanes + lane(); // of the head's values");
   text.line("Head of(", fixedState(scan.getState(), "seq"), " + i64(head) * ", keyDim * valueDim,
             ", column);");
   text.open("for (int token = first; token < end; ++token)");
   {
     SharedScope scope(*this);
     RowValues rows(*this, "token");
-    const std::string valueFrom = absl::StrCat("head * ", valueDim);
+    HeadColumns columns{scan};
     // An item has its own column of the values, whatever else of them is placed.
-    auto ofBlock = [&](int64_t block) {
-      return block ? absl::StrCat(valueFrom, " + ", block * heads * valueDim) : valueFrom;
-    };
-    auto own = [&](int64_t block) { return absl::StrCat(ofBlock(block), " + column"); };
+    auto own = [&](int64_t block) { return columns.values(block) + " + column"; };
     auto decided = [&](const std::string &expression) {
       return absl::StrCat("column < ", valueDim, " ? ", expression, " : 0.0f");
     };
-    // Where those of the head begin, in rows with `of` for each of theirs, which heads may share.
-    auto begin = [&](int64_t of, int64_t theirs, int64_t block = 0) {
-      const int64_t shared = heads / theirs;
-      std::string from = shared == 1 ? "head" : absl::StrCat("head / ", shared);
-      if (of != 1)
-        absl::StrAppend(&from, " * ", of);
-      return block ? absl::StrCat(from, " + ", block * theirs * of) : from;
-    };
     auto keys = [&](mlir::Value value, int64_t block = 0) {
-      return rows.place(value, begin(keyDim, groups, block), keyDim);
+      return rows.place(value, columns.begin(keyDim, groups, block), keyDim);
     };
     auto corrections = [&](mlir::Value value) {
-      return rows.place(value, begin(keyDim, heads / scan.headsThatShare(value, keyDim)), keyDim);
+      return rows.place(value, columns.shared(value, keyDim), keyDim);
     };
     std::vector<std::string> r, k, beta;
     std::vector<RowValues::Element> values;
@@ -65,16 +62,15 @@ LogicalResult Kernel::generateRecurrence() {
     for (int64_t p = 0; p < products; ++p) {
       k.push_back(keys(scan.getK(), p));
       if (scan.getBeta())
-        beta.push_back(
-            absl::StrCat(grouped(rows.place(scan.getBeta(), begin(1, heads, p), 1)), "[0]"));
+        beta.push_back(absl::StrCat(
+            grouped(rows.place(scan.getBeta(), columns.begin(1, heads, p), 1)), "[0]"));
     }
     const std::string a = scan.getA() ? corrections(scan.getA()) : "";
     const std::string b = scan.getB() ? corrections(scan.getB()) : "";
     for (int64_t p = 0; p < products; ++p)
-      values.push_back(rows.reader(scan.getV(), ofBlock(p), valueDim));
+      values.push_back(rows.reader(scan.getV(), columns.values(p), valueDim));
     const int64_t decayCols = scan.decayColumns();
-    const std::string decayFrom =
-        begin(decayCols, heads / scan.headsThatShare(scan.getDecay(), decayCols));
+    const std::string decayFrom = columns.shared(scan.getDecay(), decayCols);
     std::string decay;
     switch (scan.getDecayKind()) {
     case DecayKind::head:
@@ -142,7 +138,7 @@ LogicalResult Kernel::generateRecurrence() {
       });
       std::vector<RowValues::Element> results;
       for (mlir::Value value : yield.getValues())
-        results.push_back(rows.reader(value, ofBlock(q), valueDim));
+        results.push_back(rows.reader(value, columns.values(q), valueDim));
       rows.sync();
       text.open("if (warp() == 0 && column < ", valueDim, ")");
       for (auto [i, element] : llvm::enumerate(results))

@@ -30,7 +30,7 @@ std::vector<LargeBuffer> largest_buffers(const artifact::Manifest &manifest,
       if (!items(entry->sizes()).empty() && text(bucket->target()) == target)
         for (const artifact::Buffer *buffer : items(bucket->buffers()))
           all.push_back({std::string(text(buffer->name())), buffer->size()});
-  std::ranges::stable_sort(all, std::ranges::greater(), &LargeBuffer::bytes);
+  std::ranges::sort(all, std::ranges::greater(), &LargeBuffer::bytes);
   all.resize(std::min(all.size(), count));
   return all;
 }

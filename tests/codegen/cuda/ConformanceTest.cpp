@@ -1,5 +1,6 @@
 // The CPU's conformance table on the device ptx: generated CUDA code against the interpreter, and
 // against itself in chunks and batches, on both architectures; state between devices.
+#include "ir/quern/QuernDialect.h"
 #include "tests/codegen/models/CompiledModel.h"
 #include "tests/codegen/models/Models.h"
 #include "tests/codegen/models/Sequences.h"
@@ -44,6 +45,15 @@ protected:
   /// What logits may differ by in standard deviations where kernels of other forms computed them.
   double tolerance() const { return std::get<1>(GetParam()).exact ? 0.1 : 1e-4; }
 
+  /// Whether recurrences are computed in chunks of tokens.
+  bool inChunks() const {
+    bool found = false;
+    model->module().walk([&](LinearRecurrenceOp scan) {
+      found |= scan.getDecayKind() == DecayKind::head || scan.getDecayKind() == DecayKind::key;
+    });
+    return found && !std::get<1>(GetParam()).exact;
+  }
+
   CompiledModel *model = nullptr;
 };
 
@@ -64,14 +74,20 @@ TEST_P(Conformance, MatchesTheInterpreter) {
 }
 
 // Tests that how a sequence is cut into steps leaves its logits alone: bitwise as long as the same
-// bucket runs them, and else but for the order of float sums.
+// bucket runs them, and else but for the order of float sums. Beside float weights recurrences are
+// computed in chunks where a step brings enough tokens: that is another order of float sums.
 TEST_P(Conformance, StepsDoNotMatter) {
   const auto engine = model->engine(1);
   ASSERT_TRUE(engine);
   const auto tokens = randomTokens(2, 70, model->vocab());
   const auto whole = feed(*engine, tokens, 35); // twice
-  for (size_t chunk : {7, 64})
-    EXPECT_EQ(feed(*engine, tokens, chunk), whole) << "chunks of " << chunk;
+  for (size_t chunk : {7, 64}) {
+    const auto other = feed(*engine, tokens, chunk);
+    if (inChunks())
+      EXPECT_LT(distance(other, doubles(whole)), tolerance()) << "chunks of " << chunk;
+    else
+      EXPECT_EQ(other, whole) << "chunks of " << chunk;
+  }
   for (size_t chunk : {1, 3})
     EXPECT_LT(distance(feed(*engine, tokens, chunk), doubles(whole)), tolerance())
         << "chunks of " << chunk;
