@@ -6,6 +6,7 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -80,6 +81,7 @@ public:
 
   /// Gives every general op a region; the number of regions.
   int64_t run() {
+    takeSlices();
     shareReshapes();
     findRoots();
     for (Operation *root : llvm::reverse(roots))
@@ -92,6 +94,27 @@ public:
   }
 
 private:
+  /// Columns of a merged linear's result that general ops read are a slice in their own terms.
+  void takeSlices() {
+    for (auto slice : llvm::to_vector(block.getOps<SliceOp>())) {
+      if (slice.getGroups() != 1 || llvm::none_of(slice->getUsers(), isGeneral))
+        continue;
+      OpBuilder builder(slice);
+      const Location loc = slice.getLoc();
+      Value rows = SizeOp::create(builder, loc, builder.getIndexType(),
+                                  builder.getStringAttr(rowsOf(slice.getType())));
+      const OpFoldResult offsets[] = {builder.getIndexAttr(0),
+                                      builder.getIndexAttr(static_cast<int64_t>(slice.getOffset()))};
+      const OpFoldResult sizes[] = {rows, builder.getIndexAttr(colsOf(slice.getType()))};
+      const OpFoldResult strides[] = {builder.getIndexAttr(1), builder.getIndexAttr(1)};
+      Value columns = tensor::ExtractSliceOp::create(
+          builder, loc, cast<RankedTensorType>(slice.getType()), slice.getInput(), offsets, sizes,
+          strides);
+      slice.getResult().replaceUsesWithIf(
+          columns, [](OpOperand &use) { return isGeneral(use.getOwner()); });
+    }
+  }
+
   /// What a model op reads under another shape is written in that shape, and what else reads it
   /// looks at it through a reshape, which costs nothing inside a region: nothing is written twice.
   void shareReshapes() {

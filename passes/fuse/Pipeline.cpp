@@ -6,12 +6,12 @@
 namespace quern {
 
 void buildFusePhase(mlir::OpPassManager &pm, llvm::function_ref<bool(llvm::StringRef)> isOn) {
-  pm.addPass(createFuseGeneric());
-  // Before other regions, so that a gated activation finds its gate and its up in one linear.
+  // First, so that a gated activation finds its gate and its up in one linear.
   if (isOn("merge-sibling-linears"))
     pm.addPass(createMergeSiblingLinears());
   if (isOn("merge-sibling-experts"))
     pm.addPass(createMergeSiblingExperts());
+  pm.addPass(createFuseGeneric());
   pm.addPass(createCopyLinearInputs());
   // Anchors that stream the most bytes choose first what follows them. One that is off still gives
   // its anchors regions.
