@@ -78,7 +78,9 @@ private:
 };
 
 void print_remark(const mlir::remark::detail::Remark &remark) {
-  std::fprintf(stderr, "remark: %s\n", remark.getMsg().c_str());
+  const std::string name = sourceName(remark.getLocation());
+  std::fprintf(stderr, "remark: %s%s%s\n", name.c_str(), name.empty() ? "" : ": ",
+               remark.getMsg().c_str());
 }
 
 } // namespace

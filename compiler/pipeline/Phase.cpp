@@ -17,7 +17,8 @@ using mlir::OpPassManager;
 namespace quern {
 
 llvm::ArrayRef<llvm::StringRef> fusions() {
-  static constexpr llvm::StringRef kNames[] = {"merge-sibling-linears",
+  static constexpr llvm::StringRef kNames[] = {"raise",
+                                               "merge-sibling-linears",
                                                "fuse-linear-epilogues",
                                                "fuse-attention-prologues",
                                                "fuse-convolutions",
@@ -35,7 +36,10 @@ static bool isOn(llvm::StringRef fusion, const PipelineOptions &options) {
   return !llvm::is_contained(off, fusion) && !llvm::is_contained(off, "all");
 }
 
-static void buildRaise(OpPassManager &pm, const PipelineOptions &) { buildRaisePhase(pm); }
+static void buildRaise(OpPassManager &pm, const PipelineOptions &options) {
+  if (isOn("raise", options))
+    buildRaisePhase(pm);
+}
 static void buildNormalize(OpPassManager &pm, const PipelineOptions &) { buildNormalizePhase(pm); }
 static void buildFuse(OpPassManager &pm, const PipelineOptions &options) {
   buildFusePhase(pm, [&](llvm::StringRef fusion) { return isOn(fusion, options); });

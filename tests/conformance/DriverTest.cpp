@@ -346,8 +346,8 @@ TEST_F(Driver, EmitDirHasEveryStep) {
     return all;
   }();
   for (const char *name :
-       {"01-import.mlir", "02-normalize.mlir", "03-fuse.mlir", "04-quantize.mlir",
-        "05-schedule.mlir", "06-plan.mlir", "07-order.mlir", ".ll", ".s "})
+       {"01-import.mlir", "02-raise.mlir", "03-normalize.mlir", "04-fuse.mlir", "05-quantize.mlir",
+        "06-schedule.mlir", "07-plan.mlir", "08-order.mlir", ".ll", ".s "})
     EXPECT_THAT(names, HasSubstr(name));
   const auto report = nlohmann::json::parse(folder_.read("report.json"));
   EXPECT_FALSE(report["weights"].empty());

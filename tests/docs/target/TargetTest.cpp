@@ -70,7 +70,7 @@ TEST_F(AddedTarget, IsCompiledForBesideAnother) {
   const auto code = (*artifact)->code("text");
   const std::string text(code.begin(), code.end());
   EXPECT_THAT(text, HasSubstr("step.decode1\n  rows_0\n  embedding_0\n"));
-  EXPECT_EQ(text, folder_.read("d/listing/07-schedule.txt"));
+  EXPECT_EQ(text, folder_.read("d/listing/08-schedule.txt"));
   EXPECT_THAT(quern({"inspect", folder_.path("m.quern")}).out, HasSubstr("listing text: "));
 }
 
