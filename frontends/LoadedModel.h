@@ -2,6 +2,7 @@
 #ifndef QUERN_FRONTENDS_LOADEDMODEL_H
 #define QUERN_FRONTENDS_LOADEDMODEL_H
 
+#include "frontends/EncoderInfo.h"
 #include "frontends/Problem.h"
 #include "frontends/recipe/Recipe.h"
 #include "frontends/recipe/Source.h"
@@ -41,6 +42,7 @@ struct LoadedModel {
   /// How the files store each tensor that they have and Quern reads, whether or not it is as the
   /// recipe wants it.
   recipe::StoredFormats formats;
+  EncoderInfo encoder; ///< where the decoder is one
   std::vector<std::string> notes;
 };
 

@@ -87,6 +87,7 @@ public:
   mlir::LogicalResult generateLinear();
   mlir::LogicalResult generateBlockLinear();
   mlir::LogicalResult generateAttention();
+  mlir::LogicalResult generateAttentionRows();
   mlir::LogicalResult generateKvAppend();
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();

@@ -1,5 +1,5 @@
-// Which ops are general: those of upstream's dialects and of ir/quern/GeneralOps.td, on tensors of any
-// rank and element type.
+// Which ops are general: those of upstream's dialects and of ir/quern/GeneralOps.td, on tensors of
+// any rank and element type.
 #ifndef QUERN_PASSES_ANALYSIS_GENERALOPS_H
 #define QUERN_PASSES_ANALYSIS_GENERALOPS_H
 
@@ -7,7 +7,8 @@
 
 namespace quern {
 
-/// Whether the op may stand in an entry before fuse, and lies in a region of anchor generic after it.
+/// Whether the op may stand in an entry before fuse, and lies in a region of anchor generic after
+/// it.
 bool isGeneral(mlir::Operation *op);
 
 } // namespace quern

@@ -1,9 +1,11 @@
 // --quern-fuse-generic: general tensor programs, cut into regions of one result each.
+#include "passes/analysis/Entries.h"
 #include "passes/analysis/GeneralOps.h"
 #include "passes/analysis/Remarks.h"
 #include "passes/fuse/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 

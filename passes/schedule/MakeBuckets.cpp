@@ -13,8 +13,13 @@ namespace quern {
 
 namespace {
 
-bool hasBatch(func::FuncOp entry) {
-  return llvm::any_of(entry.getArgumentTypes(), [](Type type) { return isa<BatchType>(type); });
+/// Whether there are steps that go on with sequences, a token of each: not with plain tensors, nor
+/// where sequences lie in the step as a whole.
+bool goesOn(func::FuncOp entry) {
+  const bool whole =
+      entry->walk([](AttentionRowsOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  return !whole &&
+         llvm::any_of(entry.getArgumentTypes(), [](Type type) { return isa<BatchType>(type); });
 }
 
 struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
@@ -33,7 +38,7 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
     }
     ArrayRef<target::Bucket> all = target::of(getOperation()).buckets;
     for (func::FuncOp entry : entriesOf(getOperation())) {
-      for (const target::Bucket &bucket : hasBatch(entry) ? all : all.take_back())
+      for (const target::Bucket &bucket : goesOn(entry) ? all : all.take_back())
         clone(entry, bucket);
       entry.erase();
     }

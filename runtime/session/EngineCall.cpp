@@ -105,6 +105,10 @@ absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &ent
 }
 
 absl::Status not_callable(std::string_view entry, const artifact::Artifact &artifact) {
+  if (entry == "encode")
+    return absl::UnimplementedError(
+        "entry 'encode' takes sequences of tokens, which plain tensors do not tell apart\n"
+        "hint: quern-run embed");
   if (entry == "step")
     return absl::UnimplementedError(
         "entry 'step' carries state between calls, so it is not called with plain tensors\n"
@@ -121,7 +125,7 @@ absl::Status not_callable(std::string_view entry, const artifact::Artifact &arti
 absl::StatusOr<std::vector<Tensor>> Engine::output_shapes(std::string_view name,
                                                           std::span<const Tensor> inputs) const {
   const artifact::Entry *entry = artifact_->entry(name);
-  if (!entry || name == "step")
+  if (!entry || name == "step" || name == "encode")
     return not_callable(name, *artifact_);
   auto symbols = bind_inputs(*entry, inputs);
   if (!symbols.ok())

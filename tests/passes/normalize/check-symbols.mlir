@@ -29,3 +29,14 @@ func.func @f(%batch: !quern.batch) -> !R2 {
   %y = quern.rope_table %batch {inv_freq = array<f32: 1.0>} : !R2
   return %y : !R2
 }
+
+// -----
+
+// Tests that pool goes from tokens to sequences.
+!B8 = tensor<?x8xf32, #quern.dims<"B">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+func.func @f(%x: !T8, %batch: !quern.batch) -> !B8 {
+  %y = quern.pool mean %x, %batch : !T8 -> !B8
+  %z = quern.unary tanh %y : !B8
+  return %z : !B8
+}
