@@ -240,6 +240,8 @@ absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &conte
   model.hidden = loaded.decoder.hidden;
   model.layers = static_cast<int64_t>(loaded.decoder.layers.size());
   model.source_hash = hash_ops(*model.module, loaded.weights_hash);
+  model.encodes = loaded.decoder.encoding.has_value();
+  model.encoder = std::move(loaded.encoder);
   model.notes = std::move(loaded.notes);
   return model;
 }

@@ -30,6 +30,8 @@ struct ImportedModel {
   /// Equal for the same weights under the same recipe, whatever the context and the files' names;
   /// different, as good as surely, for any others.
   uint64_t source_hash = 0;
+  bool encodes = false;           ///< its entry is `encode`, not `step`
+  EncoderInfo encoder;            ///< of that
   std::vector<std::string> notes; ///< for the user to read: what is unusual but no problem
 };
 

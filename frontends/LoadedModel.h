@@ -2,6 +2,7 @@
 #ifndef QUERN_FRONTENDS_LOADEDMODEL_H
 #define QUERN_FRONTENDS_LOADEDMODEL_H
 
+#include "frontends/EncoderInfo.h"
 #include "frontends/Problem.h"
 #include "frontends/onnx/CheckModel.h"
 #include "frontends/recipe/Recipe.h"
@@ -43,6 +44,7 @@ struct LoadedModel {
   /// How the files store each tensor that they have and Quern reads, whether or not it is as the
   /// recipe wants it.
   recipe::StoredFormats formats;
+  EncoderInfo encoder; ///< where the decoder is one
   std::vector<std::string> notes;
   /// Of an .onnx file, in the place of a recipe.
   std::shared_ptr<const onnx::CheckedModel> graph;

@@ -61,6 +61,9 @@ public:
     const auto source = fbb_.CreateString(extras_.source);
     const auto family_text = fbb_.CreateString(family ? family.str() : std::string());
 
+    flatbuffers::Offset<Encoder> encoder_table;
+    if (extras_.encoder)
+      encoder_table = encoder(*extras_.encoder);
     ManifestBuilder manifest(fbb_);
     manifest.add_abi_version(QUERN_ABI_VERSION);
     manifest.add_producer(producer);
@@ -90,6 +93,8 @@ public:
       manifest.add_made(made);
       manifest.add_kept(kept);
     }
+    if (extras_.encoder)
+      manifest.add_encoder(encoder_table);
     FinishManifestBuffer(fbb_, manifest.Finish());
     return std::string(reinterpret_cast<const char *>(fbb_.GetBufferPointer()), fbb_.GetSize());
   }
@@ -314,6 +319,15 @@ private:
                                     fbb_.CreateVectorOfStrings(variant.features),
                                     fbb_.CreateString(variant.target)));
     return fbb_.CreateVector(table);
+  }
+
+  flatbuffers::Offset<Encoder> encoder(const ManifestExtras::Encoder &of) {
+    Offsets<Prompt> prompts;
+    for (const auto &[name, text] : of.prompts)
+      prompts.push_back(CreatePrompt(fbb_, fbb_.CreateString(name), fbb_.CreateString(text)));
+    return CreateEncoder(fbb_, static_cast<uint32_t>(of.max_length), fbb_.CreateVector(prompts),
+                         fbb_.CreateString(of.default_prompt),
+                         fbb_.CreateVectorOfStrings(of.labels));
   }
 
   // The bucket that decodes one token is the one with the smallest step.

@@ -10,8 +10,10 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern::artifact {
@@ -44,6 +46,14 @@ struct ManifestExtras {
   uint64_t weights_bytes = 0;
   std::vector<MadeWeight> made;
   std::vector<KeptWeight> kept;
+  /// Of an artifact with an entry `encode`: what its texts are given.
+  struct Encoder {
+    uint64_t max_length = 0;
+    std::vector<std::pair<std::string, std::string>> prompts; ///< name and text
+    std::string default_prompt;
+    std::vector<std::string> labels;
+  };
+  std::optional<Encoder> encoder;
 };
 
 /// The FlatBuffer of an artifact for the targets of these modules, of which check_agreement holds:

@@ -1,6 +1,6 @@
 // Kernels whose anchor is attention over the pages of a kv state.
+#include "codegen/cpu/AttentionTiles.h"
 #include "codegen/cpu/Kernel.h"
-#include "codegen/cpu/RowValues.h"
 #include "passes/analysis/Buffers.h"
 #include "passes/target/BlockScratch.h"
 #include "runtime/abi/StepArgs.h"
@@ -14,59 +14,38 @@ using namespace quern::cpu;
 namespace {
 // Query rows that share each page of keys and values while it is in cache.
 constexpr int64_t kTileRows = 48;
-// The most rows that a microkernel takes at once.
-constexpr int64_t kTallest = 6;
 constexpr int64_t kBlockPages = QUERN_KEY_BLOCK_PAGES;
 
-/// Tokens a tile spans, for `group` query heads a kv head: about kTileRows rows, a multiple of
-/// kTallest where that is possible.
-int64_t tileTokens(int64_t group) {
-  const int64_t most = std::max<int64_t>(1, kTileRows / group);
-  for (int64_t tokens = most; tokens > most / 2; --tokens)
-    if (tokens * group % kTallest == 0)
-      return tokens;
-  return most;
+TileSizes sizesOf(AttentionOp op, bool single) {
+  ArrayRef<int64_t> shape = op.getState().getType().getShape();
+  const auto heads = static_cast<int64_t>(op.getHeads());
+  const int64_t kvHeads = shape[0] * op.headRuns();
+  return {.heads = heads,
+          .kvHeads = kvHeads,
+          .keyDim = shape[1],
+          .valueDim = shape[2],
+          .tokens = single ? 1 : tileTokens(heads / kvHeads, kTileRows),
+          .scale = op.getScale().convertToFloat(),
+          .softcap = op.getSoftcap().convertToFloat()};
 }
 
-/// The online softmax of some rows, as arrays: a sum of values every `stride` floats, a maximum and
-/// a sum of weights every `step`.
-struct RowStates {
-  Pointer<float> values, max, sum;
-  int64_t stride, step;
-};
-
-/// The generator of one attention kernel. Row t * group + g of a tile of tokens and a kv head is
-/// the query of token t and head kvHead * group + g.
-class Attention {
+/// The generator of one attention kernel.
+class Attention : AttentionTiles {
 public:
-  explicit Attention(Kernel &kernel)
-      : kernel(kernel), code(kernel.code), op(cast<AttentionOp>(kernel.anchor)) {
-    ArrayRef<int64_t> shape = op.getState().getType().getShape();
+  explicit Attention(Kernel &kernel) : Attention(kernel, cast<AttentionOp>(kernel.anchor)) {}
+  Attention(Kernel &kernel, AttentionOp op)
+      : AttentionTiles(kernel, op.getQuery(), sizesOf(op, kernel.single)), op(op) {
     runs = op.headRuns();
-    kvHeads = shape[0] * runs;
-    keyDim = shape[1];
-    valueDim = shape[2];
-    heads = op.getHeads();
-    group = heads / kvHeads;
     shared = op.getState().getType().getShared();
     window = op.getWindow();
     format = op.getState().getType().getFormat();
     keyBytes = kvPartBytes(format, keyDim);
     headBytes = kvHeadBytes(op.getState().getType());
-    tokens = kernel.single ? 1 : tileTokens(group);
-    int64_t maxRows = tokens * group;
-    query = code.scratch<float>(maxRows * keyDim);
-    low = code.scratch<int32_t>(maxRows);
-    high = code.scratch<int32_t>(maxRows);
-    scale = code.cf(op.getScale().convertToFloat());
-    softcap = code.cf(op.getSoftcap().convertToFloat());
-    bias = code.null<float>();
     if (shared || (!kernel.single && format != StateFormat::f32))
       pageFloats = code.scratch<float>(QUERN_KV_PAGE * (keyDim + valueDim));
-    if (llvm::any_of(kernel.yield.getOperandTypes(), llvm::IsaPred<Q8RowsType>))
-      finished = code.scratch<float>(maxRows * valueDim);
     if (op.getAlibi()) {
-      bias = code.scratch<float>(maxRows * QUERN_KV_PAGE);
+      bias = code.scratch<float>(tokens * group * QUERN_KV_PAGE);
+      biased = true;
       slopes = code.floats(*op.getAlibi());
     }
   }
@@ -189,41 +168,6 @@ private:
                 });
   }
 
-  RowStates onStack(int64_t rows) {
-    return {code.scratch<float>(rows * valueDim), code.scratch<float>(rows),
-            code.scratch<float>(rows), valueDim, 1};
-  }
-  Pointer<float> valuesAt(const RowStates &states, Value row) {
-    return code.at(states.values, code.mul(row, states.stride));
-  }
-  Pointer<float> maxAt(const RowStates &states, Value row) {
-    return code.at(states.max, code.mul(row, states.step));
-  }
-  Pointer<float> sumAt(const RowStates &states, Value row) {
-    return code.at(states.sum, code.mul(row, states.step));
-  }
-  /// The rows' states from `row` on, as microkernels have them.
-  Pointer<const QkSoftmax> softmaxFrom(const RowStates &states, Value row) {
-    return code.pack<QkSoftmax>({.max = maxAt(states, row),
-                                 .sum = sumAt(states, row),
-                                 .step = code.c(states.step),
-                                 .acc = valuesAt(states, row),
-                                 .acc_stride = code.c(states.stride)});
-  }
-  Value headOf(Value kvHead, Value row) {
-    return code.add(code.mul(kvHead, group), code.rem(row, group));
-  }
-
-  /// Writes a tile's queries to `query`.
-  void readQueries(Value firstToken, Value numTokens, Value kvHead) {
-    code.loop(code.c(0), numTokens, [&](Value t) {
-      RowValues values(kernel, code.add(firstToken, t));
-      Value from = code.mul(kvHead, group * keyDim);
-      auto target = code.at(query, code.mul(t, group * keyDim));
-      values.write(op.getQuery(), from, group * keyDim, target);
-    });
-  }
-
   /// The first page that a token at `start` sees, and one past the last of the tile's.
   std::pair<Value, Value> pagesFrom(Value start, Value numTokens) {
     Value first = code.c(0);
@@ -232,9 +176,6 @@ private:
     return {first, code.ceilDiv(code.add(start, numTokens), QUERN_KV_PAGE)};
   }
 
-  void begin(const RowStates &states, Value row) {
-    code.call("qk_attn_init_row", {softmaxFrom(states, row), code.c(valueDim)});
-  }
   void beginTotals(const RowStates &states, Value kvHead, Value rows) {
     code.loop(code.c(0), rows, [&](Value r) {
       begin(states, r);
@@ -267,14 +208,6 @@ private:
     });
   }
 
-  /// A page's keys and values of a head, and the keys that are read after them.
-  struct HeadPage {
-    StateFormat format;
-    Pointer<const QkKeys> keys;
-    Pointer<const QkValues> values;
-    Pointer<const QkKeys> next;
-  };
-
   void attendPage(const RowStates &states, Value kvHead, Value rows, Value start, Value page,
                   Pointer<const QkKeys> keys, Pointer<const QkKeys> nextKeys) {
     HeadPage stored{format, keys, Pointer<const QkValues>(code.atBytes(keys, code.c(keyBytes))),
@@ -283,44 +216,16 @@ private:
     code.loop(code.c(0), rows, [&](Value r) {
       Value end = code.sub(code.add(code.add(start, code.div(r, group)), 1), pageStart);
       Value begin = window ? code.max(code.c(0), code.add(end, -window)) : code.c(0);
-      code.store(code.toI32(code.min(begin, code.c(QUERN_KV_PAGE))), code.at(low, r));
-      Value stop = code.max(code.c(0), code.min(end, code.c(QUERN_KV_PAGE)));
-      code.store(code.toI32(stop), code.at(high, r));
+      see(r, begin, end);
       if (slopes)
         writeBias(kvHead, r, code.add(start, code.div(r, group)), pageStart);
     });
-    auto tile = [&](Value r, int64_t height) { attendTile(states, stored, r, height); };
-    Value sixes = code.mul(code.div(rows, kTallest), kTallest), left = code.sub(rows, sixes);
-    Value fours = code.mul(code.div(left, 4), 4), last = code.sub(left, fours);
+    Value sixes = code.mul(code.div(rows, kTallest), kTallest);
     if (shared)
       stored = valuesApart(stored);
     Value done = pageFloats && !shared ? attendFloats(states, stored, sixes) : code.c(0);
-    code.loop(done, sixes, code.c(kTallest), [&](Value r) { tile(r, kTallest); });
-    code.when(code.equal(fours, code.c(4)), [&] { tile(sixes, 4); });
-    for (int64_t height : {1, 2, 3})
-      code.when(code.equal(last, code.c(height)), [&] { tile(code.add(sixes, fours), height); });
-  }
-
-  Pointer<const QkPage> packed(const HeadPage &page) {
-    return code.pack<QkPage>({.keys = page.keys,
-                              .values = page.values,
-                              .next_keys = page.next,
-                              .d = code.c(keyDim),
-                              .v = code.c(valueDim)});
-  }
-
-  /// `height` rows from `row` on.
-  void attendTile(const RowStates &states, const HeadPage &page, Value row, int64_t height) {
-    auto queries =
-        code.pack<QkQueries>({.q = code.at(query, code.mul(row, keyDim)),
-                              .stride = code.c(keyDim),
-                              .lo = code.at(low, row),
-                              .hi = code.at(high, row),
-                              .bias = slopes ? code.at(bias, code.mul(row, QUERN_KV_PAGE)) : bias,
-                              .scale = scale,
-                              .softcap = softcap});
-    code.call(("qk_attn_block_" + stringifyStateFormat(page.format) + "_m" + Twine(height)).str(),
-              {queries, packed(page), softmaxFrom(states, row)});
+    tiles(done, sixes, rows,
+          [&](Value r, int64_t height) { attendTile(states, stored, r, height); });
   }
 
   /// The page, of keys alone, as one of floats that has values, too.
@@ -374,52 +279,13 @@ private:
     });
   }
 
-  /// Writes the rows' results, as floats, quantized, or both.
-  void finish(const RowStates &total, Value firstToken, Value kvHead, Value rows) {
-    const int64_t width = group * valueDim, cols = heads * valueDim,
-                  bytes = quern_q8_row_bytes(cols);
-    Value column = code.mul(kvHead, width);
-    auto finishTo = [&](Pointer<float> to, int64_t stride) {
-      code.loop(code.c(0), rows, [&](Value r) {
-        Value at =
-            code.add(code.mul(code.div(r, group), stride), code.mul(code.rem(r, group), valueDim));
-        code.call("qk_attn_finish_row", {softmaxFrom(total, r), code.c(valueDim), code.at(to, at)});
-      });
-    };
-    for (auto [i, value] : llvm::enumerate(kernel.yield.getValues())) {
-      if (!isa<Q8RowsType>(value.getType())) {
-        Value at = code.add(code.mul(firstToken, cols), column);
-        finishTo(code.at(kernel.result(i), at), cols);
-        continue;
-      }
-      finishTo(finished, width);
-      code.call("qk_quantize_columns",
-                {code.pack<QkColumns>(
-                    {.x = finished,
-                     .x_stride = code.c(width),
-                     .rows = code.div(rows, group),
-                     .first = column,
-                     .count = code.c(width),
-                     .k = code.c(cols),
-                     .to = code.atBytes(kernel.result<QkQ8Row>(i), code.mul(firstToken, bytes)),
-                     .to_stride = code.c(bytes)})});
-    }
-  }
-
-  Kernel &kernel;
-  Code &code;
   AttentionOp op;
-  int64_t runs;    ///< that the heads of a kv head are cut into
-  int64_t kvHeads; ///< as many times: each run is worked on as if it had one of its own
-  int64_t keyDim, valueDim, heads, group, window, tokens, keyBytes, headBytes;
+  int64_t runs; ///< that the heads of a kv head are cut into, each as if it had one of its own
+  int64_t window, keyBytes, headBytes;
   bool shared; ///< values are the first columns of the keys
   StateFormat format;
-  Pointer<float> query, bias;
-  Pointer<int32_t> low, high;
-  Value scale, softcap;
   Pointer<const float> slopes;
   Pointer<float> pageFloats; ///< a page's keys and values as floats; null where they are none else
-  Pointer<float> finished;   ///< a tile's results, if they are to be quantized; else null
 };
 } // namespace
 

@@ -32,6 +32,8 @@ Generator quern::cpu::generatorOf(Anchor anchor) {
     return &Kernel::generateBlockLinear;
   case Anchor::attention:
     return &Kernel::generateAttention;
+  case Anchor::attention_rows:
+    return &Kernel::generateAttentionRows;
   case Anchor::kv_append:
     return &Kernel::generateKvAppend;
   case Anchor::linear_recurrence:

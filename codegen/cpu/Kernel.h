@@ -89,6 +89,7 @@ public:
   mlir::LogicalResult generateLinear();
   mlir::LogicalResult generateBlockLinear();
   mlir::LogicalResult generateAttention();
+  mlir::LogicalResult generateAttentionRows();
   mlir::LogicalResult generateKvAppend();
   mlir::LogicalResult generateRecurrence();
   mlir::LogicalResult generateConv();

@@ -91,6 +91,8 @@ void RowValues::compute(mlir::Value value, Value from, int64_t cols, Pointer<flo
     return computeConcat(concat, from, cols, target);
   if (auto sum = dyn_cast_or_null<GroupSumOp>(def))
     return computeGroupSum(sum, from, cols, target);
+  if (auto pool = dyn_cast_or_null<PoolOp>(def))
+    return computePool(pool, from, cols, target);
   if (auto transpose = dyn_cast_or_null<TransposeOp>(def))
     return computeTranspose(transpose, from, cols, target);
   if (isa_and_nonnull<StartsOp>(def)) {
@@ -399,6 +401,42 @@ void RowValues::computeGroupSum(GroupSumOp op, Value from, int64_t cols, Pointer
     Pointer<const float> first = code.at(source, code.mul(g, width));
     code.storeF(code.call("qk_sum", {first, code.c(width)}), target, g);
   });
+}
+
+// The row is a sequence's; tokens are added one after the other, in float32.
+void RowValues::computePool(PoolOp op, Value from, int64_t cols, Pointer<float> target) {
+  Value first = kernel.index(offsetof(QuernStepArgs, cu_seqlens), row);
+  Value end = kernel.index(offsetof(QuernStepArgs, cu_seqlens), code.add(row, 1));
+  auto of = [&](Value token) { return RowValues(kernel, token).place(op.getInput(), from, cols); };
+  auto copy = [&](Value token) {
+    Pointer<const float> x = of(token);
+    code.loop(cols, [&](Value i) { code.storeF(code.loadF(x, i), target, i); });
+  };
+  const PoolKind kind = op.getFn();
+  copy(kind == PoolKind::last ? code.sub(end, code.c(1)) : first);
+  if (kind == PoolKind::first || kind == PoolKind::last)
+    return;
+  code.loop(code.add(first, 1), end, [&](Value token) {
+    Pointer<const float> x = of(token);
+    Value weight = code.toF32(code.add(code.sub(token, first), 1));
+    code.loop(cols, [&](Value i) {
+      Value sum = code.loadF(target, i), next = code.loadF(x, i);
+      if (kind == PoolKind::weighted_mean)
+        next = code.fmul(next, weight);
+      code.storeF(kind == PoolKind::max ? Value(arith::MaximumFOp::create(code.b, sum, next))
+                                        : code.fadd(sum, next),
+                  target, i);
+    });
+  });
+  if (kind == PoolKind::max)
+    return;
+  Value count = code.toF32(code.sub(end, first)), divisor = count;
+  if (kind == PoolKind::root_mean)
+    divisor = code.call("qk_sqrt", {count});
+  if (kind == PoolKind::weighted_mean)
+    divisor = code.fmul(code.fmul(count, code.fadd(count, code.cf(1))), code.cf(0.5f));
+  code.loop(cols,
+            [&](Value i) { code.storeF(code.fdiv(code.loadF(target, i), divisor), target, i); });
 }
 
 void RowValues::computeTranspose(TransposeOp op, Value from, int64_t cols, Pointer<float> target) {

@@ -65,6 +65,7 @@ private:
   void computeRopeTable(RopeTableOp op, Pointer<float> target);
   void computeConcat(ConcatOp op, Value from, int64_t cols, Pointer<float> target);
   void computeTranspose(TransposeOp op, Value from, int64_t cols, Pointer<float> target);
+  void computePool(PoolOp op, Value from, int64_t cols, Pointer<float> target);
   void computeGroupSum(GroupSumOp op, Value from, int64_t cols, Pointer<float> target);
   const Placed *find(mlir::Value value, Value from, int64_t cols) const;
 

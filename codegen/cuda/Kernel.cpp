@@ -45,6 +45,8 @@ Generator generatorOf(Anchor anchor) {
     return &Kernel::generateLongConv;
   case Anchor::generic:
     return &Kernel::generateGeneric;
+  case Anchor::attention_rows:
+    return nullptr;
   }
   llvm_unreachable("an anchor without a generator");
 }

@@ -120,8 +120,9 @@ void check_artifact(const ImportedModel &model, std::span<const mlir::ModuleOp> 
                     const ModelFlags &flags, Collector &to) {
   artifact::ManifestExtras extras;
   extras.context = static_cast<uint64_t>(model.context);
-  extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
-  extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
+  const PipelineOptions pipeline = pipeline_for(model, flags);
+  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
   for (mlir::ModuleOp module : planned) {
     const codegen::Target &target = *codegen::find_target(target::of(module).name);
     for (const codegen::VariantInfo &variant : target.variants())
@@ -144,7 +145,7 @@ bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_u
   std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules;
   for (const std::string &target : targets) {
     modules.push_back(module_for(target, targets, imported));
-    if (mlir::failed(runTo(*modules.back(), Phase::order, flags.pipeline, callbacks))) {
+    if (mlir::failed(runTo(*modules.back(), Phase::order, pipeline_for(model, flags), callbacks))) {
       if (to.size() == before)
         to.add({errors.phase, "the phase failed", ""}, kFault);
       return false;

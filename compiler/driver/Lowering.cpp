@@ -181,6 +181,18 @@ ImportOptions ModelFlags::import_options() const {
   return options;
 }
 
+PipelineOptions pipeline_for(const ImportedModel &model, const ModelFlags &flags) {
+  // Texts are a dozen tokens and more.
+  constexpr int64_t kTokensASequence = 8;
+  PipelineOptions options = flags.pipeline;
+  if (!model.encodes)
+    return options;
+  options.max_tokens = std::max<int64_t>(options.max_tokens, model.context);
+  options.max_seqs = std::max<int64_t>(
+      options.max_seqs, std::min<int64_t>(options.max_tokens, 512) / kTokensASequence);
+  return options;
+}
+
 absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
                               const LoweringOptions &options) {
   Lowered lowered;
@@ -226,7 +238,8 @@ absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
     if (options.begins)
       options.begins(target);
     lowered.modules.push_back(module_for(target, options.targets, *as_imported));
-    if (mlir::failed(runTo(*lowered.modules.back(), options.to, flags.pipeline, callbacks)))
+    if (mlir::failed(runTo(*lowered.modules.back(), options.to, pipeline_for(lowered.model, flags),
+                           callbacks)))
       return diagnostics.error(running);
   }
   return lowered;

@@ -34,6 +34,10 @@ struct ModelFlags {
   ImportOptions import_options() const;
 };
 
+/// The flags' options as they are for the model: an encoder's steps hold its longest text, and more
+/// sequences than a decoder's.
+PipelineOptions pipeline_for(const ImportedModel &model, const ModelFlags &flags);
+
 /// What else happens along the way.
 struct LoweringOptions {
   std::vector<std::string> targets = {"cpu"}; ///< names of targets, at least one

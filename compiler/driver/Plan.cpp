@@ -52,8 +52,9 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     std::fprintf(stderr, "note: %s\n", note.c_str());
   artifact::ManifestExtras extras;
   extras.context = static_cast<uint64_t>(lowered->model.context);
-  extras.max_tokens = static_cast<uint64_t>(flags.pipeline.max_tokens);
-  extras.max_seqs = static_cast<uint64_t>(flags.pipeline.max_seqs);
+  const PipelineOptions pipeline = pipeline_for(lowered->model, flags);
+  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
   const std::vector<mlir::ModuleOp> modules = lowered->list();
   const auto bytes = artifact::build_manifest(modules, extras, {}, {});
   if (!bytes.ok())

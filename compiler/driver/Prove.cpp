@@ -74,11 +74,19 @@ int32_t token(int64_t i, int64_t vocab) {
   return static_cast<int32_t>((z ^ (z >> 31)) % static_cast<uint64_t>(vocab));
 }
 
-bool has_step(mlir::ModuleOp planned) {
-  return std::ranges::any_of(bucketsOf(planned), [](mlir::func::FuncOp bucket) {
-    auto entry = bucket->getAttrOfType<mlir::StringAttr>(attrs::kEntry);
-    return entry && entry.getValue() == "step";
-  });
+/// A bucket of the entry; null: it has none of that name.
+mlir::func::FuncOp bucket_of(mlir::ModuleOp planned, llvm::StringRef name) {
+  for (mlir::func::FuncOp bucket : bucketsOf(planned))
+    if (auto entry = bucket->getAttrOfType<mlir::StringAttr>(attrs::kEntry);
+        entry && entry.getValue() == name)
+      return bucket;
+  return {};
+}
+
+/// Columns of what an encoder gives for a sequence; 0: the model is none.
+int64_t encoded_columns(mlir::ModuleOp planned) {
+  mlir::func::FuncOp bucket = bucket_of(planned, "encode");
+  return bucket ? colsOf(bucket.getResultTypes().front()) : 0;
 }
 
 int64_t model_number(mlir::ModuleOp planned, llvm::StringRef key) {
@@ -107,7 +115,8 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
     }
   }
   const int64_t vocab = model_number(planned, attrs::kModelVocab);
-  if (!has_step(planned) || vocab <= 0)
+  const int64_t encoded = encoded_columns(planned);
+  if ((!bucket_of(planned, "step") && encoded == 0) || vocab <= 0)
     return proof;
   int64_t max_tokens = 1;
   for (mlir::func::FuncOp bucket : bucketsOf(planned))
@@ -120,10 +129,10 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
   for (int64_t i = 0; i < count; ++i)
     logits.tokens.push_back(token(i, vocab));
   for (const int64_t row : {int64_t{0}, count / 2, count - 1})
-    if (logits.rows.empty() || row > logits.rows.back())
+    if (logits.rows.empty() || (encoded == 0 && row > logits.rows.back()))
       logits.rows.push_back(static_cast<int32_t>(row));
-  logits.vocab = static_cast<uint32_t>(vocab);
-  logits.logits.resize(logits.rows.size() * static_cast<size_t>(vocab));
+  logits.vocab = static_cast<uint32_t>(encoded == 0 ? vocab : encoded);
+  logits.logits.resize(logits.rows.size() * logits.vocab);
   logits.tolerance = quantizes_activations(planned) ? kQuantizedTolerance : kFloatTolerance;
   proof.logits.push_back(std::move(logits));
   return proof;
@@ -201,6 +210,15 @@ void note_overflow(const reference::ReferenceState &state, artifact::ProofConten
       " positions have no reference on any machine; the model's weights may be damaged"));
 }
 
+absl::StatusOr<reference::Output> encode(reference::Interpreter &interpreter,
+                                         const reference::Batch &batch,
+                                         reference::ReferenceState &state) {
+  auto results = interpreter.run("encode", batch, state);
+  if (!results.ok())
+    return results.status();
+  return std::move(results->front());
+}
+
 } // namespace
 
 absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
@@ -212,7 +230,8 @@ absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
       return interpreter.status();
     reference::ReferenceState state;
     const reference::Batch batch{.sequences = {{.tokens = vector.tokens}}, .rows = vector.rows};
-    const auto output = (*interpreter)->step(batch, state);
+    const auto output = encoded_columns(planned) == 0 ? (*interpreter)->step(batch, state)
+                                                      : encode(**interpreter, batch, state);
     if (!output.ok())
       return output.status();
     if (output->values.size() != vector.logits.size())

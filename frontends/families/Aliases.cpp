@@ -14,6 +14,8 @@ constexpr Alias kFalcon[] = {{"n_layer", "num_hidden_layers", AliasKind::FirstCo
                              {"n_head", "num_attention_heads", AliasKind::FirstCode},
                              {"n_head_kv", "num_kv_heads", AliasKind::FirstCode},
                              {"n_embed", "hidden_size"}};
+constexpr Alias kDistilBert[] = {
+    {"hidden_size", "dim"}, {"num_attention_heads", "n_heads"}, {"num_hidden_layers", "n_layers"}};
 // GPT-J's too.
 constexpr Alias kGpt2[] = {{"hidden_size", "n_embd"},
                            {"max_position_embeddings", "n_positions"},
@@ -76,6 +78,8 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kGraniteHybrid;
   if (family == "bloom")
     return kBloom;
+  if (family == "distilbert")
+    return kDistilBert;
   if (family == "falcon")
     return kFalcon;
   if (family == "mixtral" || family == "minimax_m2" || family == "qwen3_moe" || family == "gpt_oss")

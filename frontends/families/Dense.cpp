@@ -228,6 +228,8 @@ public:
       a.window = d_.windows[static_cast<size_t>(i_)];
     if (!d_.layer_ropes.empty())
       a.rope = d_.layer_ropes[static_cast<size_t>(i_)];
+    a.both_sides = d_.both_sides;
+    a.bias = d_.distance_bias;
     return a;
   }
 
@@ -249,7 +251,10 @@ public:
     recipe::Sublayer mix{.block = attention(), .scale = d_.residual_scale};
     recipe::Sublayer feed{.block = mlp(), .scale = d_.residual_scale};
     mix.norm.kind = feed.norm.kind = recipe::NormKind::None;
-    if (d_.wiring != Wiring::PostNorm) {
+    if (d_.wiring == Wiring::AfterSum) {
+      mix.after = norm(names_.attention_post, d_.hidden);
+      feed.after = norm(names_.mlp_post, d_.hidden);
+    } else if (d_.wiring != Wiring::PostNorm) {
       mix.norm = norm(names_.attention_norm, d_.hidden);
       if (d_.wiring != Wiring::OneNorm)
         feed.norm = norm(names_.mlp_norm, d_.hidden);
@@ -303,16 +308,28 @@ recipe::Decoder dense_decoder(const ModelReader &model, const Dense &d, const De
                           .context = d.context,
                           .embedding = names.embedding,
                           .embedding_scale = d.embedding_scale,
+                          .embedding_width = d.embedding_width,
                           .ropes = d.ropes,
                           .logit_scale = d.logit_scale,
                           .logit_softcap = d.logit_softcap};
   if (d.position_rows)
     decoder.positions = {names.positions, d.position_rows, d.position_offset};
+  if (d.type_rows)
+    decoder.types = {names.types, d.type_rows};
   if (names.embedding_norm)
-    decoder.embedding_norm = LayerMaker(d, names, 0).norm(names.embedding_norm, d.hidden);
+    decoder.embedding_norm = LayerMaker(d, names, 0).norm(names.embedding_norm, decoder.embedded());
+  if (d.embedding_width)
+    decoder.embedding_projection = {.module = names.embedding_projection,
+                                    .in = d.embedding_width,
+                                    .out = d.hidden,
+                                    .bias = true};
   for (int64_t i = 0; i < d.layers; ++i)
     decoder.layers.push_back(LayerMaker(d, names, i).layer());
-  decoder.final_norm = LayerMaker(d, names, 0).norm(names.final_norm, d.hidden);
+  decoder.final_norm = {.kind = recipe::NormKind::None};
+  if (names.final_norm)
+    decoder.final_norm = LayerMaker(d, names, 0).norm(names.final_norm, d.hidden);
+  if (!names.head)
+    return decoder;
   decoder.head = {.module = head_module(model, d.tied, names.embedding, names.head),
                   .in = d.hidden,
                   .out = d.vocab,

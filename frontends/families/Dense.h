@@ -27,6 +27,9 @@ struct DenseNames {
   const char *attention_post = nullptr, *mlp_post = nullptr;
   const char *positions = nullptr, *embedding_norm = nullptr;
   const char *sinks = nullptr; ///< the tensor; null: there are none
+  // Of encoders, which have no head and need have no last norm.
+  const char *types = nullptr, *embedding_projection = nullptr;
+  const char *distance_bias = nullptr; ///< the tensor
 };
 extern const DenseNames kHfDenseNames; ///< model.layers.*.self_attn.q_proj ...
 
@@ -37,6 +40,7 @@ enum class Wiring {
   Sandwich, ///< both
   Parallel, ///< attention and MLP work on the layer's input, each behind its own norm
   OneNorm,  ///< the same behind one norm
+  AfterSum, ///< a norm of each sum (attention_post, mlp_post), none before: BERT's
 };
 enum class QkNorm {
   None,
@@ -82,6 +86,10 @@ struct Dense {
   bool alibi_bf16 = false;
   double residual_scale = 1, embedding_scale = 1, logit_scale = 1, logit_softcap = 0;
   int64_t position_rows = 0, position_offset = 0; ///< of learned positions; 0: none
+  bool both_sides = false;     ///< an encoder's layers; windows are then those to either side
+  int64_t type_rows = 0;       ///< of tokens' types; 0: they have none
+  int64_t embedding_width = 0; ///< where it is not `hidden`; then projected
+  std::optional<recipe::DistanceBias> distance_bias{}; ///< of all layers; both_sides
 
   void slide(const std::vector<bool> &layers_that_do, int64_t window);
 };

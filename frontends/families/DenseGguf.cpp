@@ -115,10 +115,15 @@ Dense dense_from_gguf(ModelReader &model, const GgufKeys &keys) {
       model.expect_number(key, 0);
   if (!keys.further)
     model.expect_number("nextn_predict_layers", 0);
-  model.expect("attention.causal", true);
+  if (keys.encoder)
+    model.ignore({"attention.causal"}); // which old files do not say
+  else
+    model.expect("attention.causal", true);
   // The order of Q's and K's rows in files from before GGUF, which converters no longer write; and
   // how sentence vectors are made, which is asked of no decoder here.
-  model.ignore({"tensor_data_layout", "pooling_type"});
+  model.ignore({"tensor_data_layout"});
+  if (!keys.encoder)
+    model.ignore({"pooling_type"});
   if (!keys.windows && model.has(kWindow)) {
     const int64_t window =
         model.integer(kWindow, 0, std::numeric_limits<int64_t>::max(), int64_t{0});

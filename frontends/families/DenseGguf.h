@@ -26,6 +26,7 @@ struct GgufKeys {
   bool windows = false; ///< some layers slide: the family calls read_gguf_windows
   bool experts = false; ///< the family calls experts_from_gguf
   bool further = false; ///< the family calls leave_out_further_layers
+  bool encoder = false; ///< every token sees all others
   bool latent = false;  ///< the family calls latent_from_gguf, which says how wide heads are
   /// Layers without attention, for which lists of heads and widths may say 0; empty: none.
   std::vector<bool> recurrent{};

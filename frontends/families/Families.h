@@ -21,6 +21,8 @@ struct Family {
   /// GGUF, as llama.cpp does not have it or calls it by another's name (Mistral is `llama`).
   const char *gguf_architecture;
   recipe::Decoder (*from_gguf)(ModelReader &model);
+  /// Its models are encoders: they may have heads that score texts, and were trained with others.
+  bool encodes = false;
 };
 
 /// The family of that name with an importer for HF (else GGUF) files, or null. HF files have other
@@ -137,6 +139,19 @@ recipe::Decoder mamba2_from_hf(ModelReader &model);
 recipe::Decoder mamba2_from_gguf(ModelReader &model);
 recipe::Decoder mamba_ssm_from_hf(ModelReader &model);
 recipe::Decoder zamba2_from_hf(ModelReader &model);
+
+// Encoders.
+recipe::Decoder bert_from_hf(ModelReader &model);
+recipe::Decoder bert_from_gguf(ModelReader &model);
+recipe::Decoder distilbert_from_hf(ModelReader &model);
+recipe::Decoder electra_from_hf(ModelReader &model);
+recipe::Decoder gemma_embedding_from_gguf(ModelReader &model);
+recipe::Decoder modernbert_from_hf(ModelReader &model);
+recipe::Decoder mpnet_from_hf(ModelReader &model);
+recipe::Decoder nomic_bert_from_hf(ModelReader &model);
+recipe::Decoder nomic_bert_from_gguf(ModelReader &model);
+recipe::Decoder roberta_from_hf(ModelReader &model);
+recipe::Decoder xlm_roberta_from_hf(ModelReader &model);
 
 // flash-linear-attention's.
 recipe::Decoder delta_net_from_hf(ModelReader &model);

@@ -1,8 +1,7 @@
 // Gemma 1, 2 and 3 (text): norms around one, scaled embeddings; since 2 norms after the sublayers
 // too, and windows in most layers; 3 norms queries and keys, and rotates windowed layers by another
-// base.
-#include "frontends/families/Dense.h"
-#include "frontends/families/DenseGguf.h"
+// base, and is an encoder (EmbeddingGemma) where its tokens see to both sides.
+#include "frontends/families/Encoders.h"
 #include "frontends/families/Families.h"
 
 #include <cmath>
@@ -27,22 +26,24 @@ Dense gemma(ModelReader &model, HfKeys keys) {
   d.norm_add_one = true;
   d.embedding_scale = std::sqrt(static_cast<double>(d.hidden));
   d.qkv_bias = d.o_bias = model.boolean("attention_bias", false);
-  model.expect("use_bidirectional_attention", false);
+  d.both_sides = model.boolean("use_bidirectional_attention", false);
   return d;
 }
 
-Dense gemma_gguf(ModelReader &model, const GgufKeys &keys) {
-  Dense d = dense_from_gguf(model, keys);
-  d.activation = "gelu_tanh";
-  d.embedding_scale = std::sqrt(static_cast<double>(d.hidden));
-  return d;
+/// An encoder sees as much to each side as half of what the config calls its window.
+recipe::Decoder gemma3_encoder(ModelReader &model, Dense &d, DenseNames names) {
+  for (int64_t &window : d.windows)
+    window /= 2;
+  names.head = nullptr;
+  recipe::Decoder decoder = dense_decoder(model, d, names);
+  encode(model, decoder, {.dense = "score.dense", .out = "score"});
+  return decoder;
 }
 
-/// query_pre_attn_scalar is not in the files: llama.cpp knows the 27B models, where it is not the
-/// heads' width, by their number of layers.
-void scale_scores(Dense &d, int64_t layers_of_27b) {
-  if (d.layers == layers_of_27b)
-    d.attention_scale = 1 / std::sqrt(static_cast<double>(d.hidden / d.heads));
+/// Of families that Quern has as decoders alone.
+void decodes(ModelReader &model, const Dense &d) {
+  if (d.both_sides)
+    model.problem("use_bidirectional_attention", "Quern has this only as false");
 }
 
 /// The soft-caps are those of a config that does not mention them; 0: none.
@@ -65,6 +66,7 @@ void read_gemma2(ModelReader &model, Dense &d, const std::vector<bool> &slides,
 recipe::Decoder gemma_from_hf(ModelReader &model) {
   Dense d = gemma(model, {.default_kv_heads = 16});
   d.family = "gemma";
+  decodes(model, d);
   // The first releases say gelu, and their code computed the tanh form, as transformers does.
   if (d.activation == "gelu_erf")
     d.activation = "gelu_tanh";
@@ -76,6 +78,7 @@ recipe::Decoder gemma_from_hf(ModelReader &model) {
 recipe::Decoder gemma2_from_hf(ModelReader &model) {
   Dense d = gemma(model, {.activation = "hidden_activation", .default_kv_heads = 4});
   d.family = "gemma2";
+  decodes(model, d);
   model.ignore({"hidden_act"});
   read_gemma2(model, d, read_sliding_layers(model, d.layers, /*pattern=*/2), 50, 30);
   return dense_decoder(model, d, sandwich_names());
@@ -95,40 +98,8 @@ recipe::Decoder gemma3_from_hf(ModelReader &model) {
       model, d.head_dim, d.max_positions, d.context,
       {.theta_key = "rope_local_base_freq", .section = "sliding_attention", .scaled = false}));
   d.layer_ropes.assign(slides.begin(), slides.end()); // rope 1 where a layer slides
-  return dense_decoder(model, d, sandwich_names());
-}
-
-// Converters have added the 1 to the norms' weights.
-
-recipe::Decoder gemma_from_gguf(ModelReader &model) {
-  Dense d = gemma_gguf(model, {});
-  d.family = "gemma";
-  return gguf_decoder(model, d);
-}
-
-recipe::Decoder gemma2_from_gguf(ModelReader &model) {
-  Dense d = gemma_gguf(model, {.windows = true});
-  d.family = "gemma2";
-  d.wiring = Wiring::Sandwich;
-  d.softcap = model.number("attn_logit_softcapping", 1e-3, 1e9, 50.0);
-  d.logit_softcap = model.number("final_logit_softcapping", 1e-3, 1e9, 30.0);
-  const std::vector<bool> slides = read_gguf_windows(model, d, /*pattern=*/2, /*window=*/4096);
-  rotate_sliding_layers(model, d, slides,
-                        {.base_key = kSlidingRopeBase, .base = gguf_rope_base(model)});
-  scale_scores(d, /*layers_of_27b=*/46);
-  return gguf_decoder(model, d);
-}
-
-recipe::Decoder gemma3_from_gguf(ModelReader &model) {
-  Dense d = gemma_gguf(model, {.windows = true});
-  d.family = "gemma3_text";
-  d.wiring = Wiring::Sandwich;
-  d.qk_norm = QkNorm::Head;
-  d.logit_softcap = model.number("final_logit_softcapping", 0, 1e9, 0.0);
-  const std::vector<bool> slides = read_gguf_windows(model, d, /*pattern=*/6);
-  rotate_sliding_layers(model, d, slides, {.base_key = kSlidingRopeBase, .scaled = false});
-  scale_scores(d, /*layers_of_27b=*/62);
-  return gguf_decoder(model, d);
+  return d.both_sides ? gemma3_encoder(model, d, sandwich_names())
+                      : dense_decoder(model, d, sandwich_names());
 }
 
 } // namespace quern

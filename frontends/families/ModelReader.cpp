@@ -39,6 +39,14 @@ absl::StatusOr<std::vector<float>> ModelReader::tensor_values(const std::string 
   return tensors_.values(name);
 }
 
+void ModelReader::pass_over_all(const std::string &prefix, const std::string &what) {
+  const size_t before = taken_.size();
+  for (auto it = tensors_.list.lower_bound(prefix);
+       it != tensors_.list.end() && it->first.starts_with(prefix); ++it)
+    taken_.insert(it->first);
+  if (taken_.size() > before)
+    note(absl::StrCat(prefix, "* is left out: ", what));
+}
 void ModelReader::leave_out(const std::string &prefix) {
   const size_t before = taken_.size();
   for (auto it = tensors_.list.lower_bound(prefix);

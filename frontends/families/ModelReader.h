@@ -111,6 +111,8 @@ public:
   void leave_out_layers(const std::string &prefix, int64_t first, int64_t count);
   /// A tensor that files may have and the model has no use for.
   void pass_over(const std::string &tensor) { taken_.insert(tensor); }
+  /// All whose names begin with `prefix`; a note says `what` they are, if there are any.
+  void pass_over_all(const std::string &prefix, const std::string &what);
   /// Tensors whose values a family took, and those left out.
   const std::set<std::string> &taken() const { return taken_; }
   bool has_tensor(const std::string &name) const { return tensor_shape(name).has_value(); }

@@ -304,6 +304,7 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   reader.read_elsewhere({"general.architecture", "general.type", "general.alignment",
                          "general.name", "tokenizer", "split"});
   model.decoder = family->from_gguf(reader);
+  model.encoder.max_length = model.decoder.context;
   model.formats = tensors.formats();
   reader.check_unread(options.ignored_keys);
   for (std::string &note : reader.take_notes())

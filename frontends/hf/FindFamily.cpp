@@ -31,10 +31,15 @@ constexpr std::string_view kOtherHeads[] = {
     "encodermodel",
 };
 
-bool has_another_head(const std::string &name) {
+/// And what those of encoders may have: they score texts, or were trained with such a head.
+constexpr std::string_view kHeadsOfEncoders[] = {"forsequenceclassification", "formaskedlm"};
+
+bool has_another_head(const Family &family, const std::string &name) {
   const std::string lower = absl::AsciiStrToLower(name);
-  return std::any_of(std::begin(kOtherHeads), std::end(kOtherHeads),
-                     [&](std::string_view part) { return lower.find(part) != std::string::npos; });
+  const auto has = [&](std::string_view part) { return lower.find(part) != std::string::npos; };
+  if (family.encodes && std::ranges::any_of(kHeadsOfEncoders, has))
+    return false;
+  return std::ranges::any_of(kOtherHeads, has);
 }
 
 /// `architectures`: a list, or one name. Empty if it says nothing.
@@ -112,13 +117,17 @@ const Family *find_family(const ConfigJson &config, Problems &problems,
   }
   if (!family || names.empty())
     return family;
-  if (std::all_of(names.begin(), names.end(), has_another_head))
-    problems.add(
-        "architectures",
-        absl::StrCat("the model is a ", absl::StrJoin(names, ", "),
-                     ", which has another "
-                     "head than a language model's"),
-        absl::StrCat("Quern compiles language models of this family, ", family->hf_architecture));
+  if (std::ranges::all_of(names,
+                          [&](const std::string &name) { return has_another_head(*family, name); }))
+    problems.add("architectures",
+                 absl::StrCat("the model is a ", absl::StrJoin(names, ", "),
+                              ", which has another head than ",
+                              family->encodes ? "those that Quern reads" : "a language model's"),
+                 family->encodes ? absl::StrCat("of this family Quern compiles encoders, ",
+                                                family->hf_architecture,
+                                                ", and classes ForSequenceClassification")
+                                 : absl::StrCat("Quern compiles language models of this family, ",
+                                                family->hf_architecture));
   for (const std::string &name : names)
     if (const Family *other = find_hf_architecture(name); other && other != family)
       notes.push_back(absl::StrCat("architectures names ", name,

@@ -10,6 +10,7 @@
 #include "frontends/hf/FindFamily.h"
 #include "frontends/hf/JsonText.h"
 #include "frontends/hf/Safetensors.h"
+#include "frontends/hf/SentenceModules.h"
 #include "frontends/hf/TensorNames.h"
 #include "frontends/hf/TextPart.h"
 #include "frontends/hf/TokenizerJson.h"
@@ -421,6 +422,17 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
                  "take config.json, or quantize_config.json, as it was published with these files");
   }
   model.decoder = family->from_hf(reader);
+  if (model.decoder.encoding) {
+    read_sentence_modules(folder, !have_tensors || options.synthetic.has_value(), model.decoder,
+                          tensors, problems, model.notes);
+    model.encoder = read_encoder_info(folder, *config, model.decoder, problems);
+    reader.ignore({"sentence_transformers", "sbert_ce_default_activation_function"});
+    if (tokenizer.spec && lowers_case(folder)) {
+      text::NormalizerStep lower;
+      lower.kind = text::NormalizerStep::Kind::Lowercase;
+      tokenizer.spec->normalizers.insert(tokenizer.spec->normalizers.begin(), std::move(lower));
+    }
+  }
   for (const char *prefix : {"mtp.", "model.mtp.", "model.mtp_"}) // of Qwens, Nemotron, OLMo, ERNIE
     reader.leave_out(prefix);
   model.formats = tensors.formats();

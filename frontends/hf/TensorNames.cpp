@@ -38,6 +38,10 @@ struct OtherName {
   const char *family, *published, *of_class;
 };
 constexpr OtherName kOtherNames[] = {
+    {"bert", ".LayerNorm.weight", ".LayerNorm.gamma"}, // of TensorFlow's files
+    {"bert", ".LayerNorm.bias", ".LayerNorm.beta"},
+    {"electra", ".LayerNorm.weight", ".LayerNorm.gamma"},
+    {"electra", ".LayerNorm.bias", ".LayerNorm.beta"},
     {"ernie4_5_moe", ".mlp.moe_statics.", ".mlp.gate.moe_statics."},
     {"gpt_neox", "embed_out.", "lm_head."},
     {"granitemoe", ".input_linear.weight", ".experts.gate_up_proj"},

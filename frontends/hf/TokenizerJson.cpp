@@ -78,6 +78,10 @@ void surround(const Config &config, const TokenizerClass &known_class, SpecBuild
       to.spec.prefix_ids);
   put(classifies || flag("add_eos_token"), classifies ? "sep_token" : "eos_token",
       to.spec.suffix_ids);
+  if (classifies && to.spec.pair_ids.empty()) {
+    to.spec.pair_ids = to.spec.suffix_ids;
+    to.spec.pair_types = true;
+  }
 }
 
 } // namespace

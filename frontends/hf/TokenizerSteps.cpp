@@ -294,6 +294,36 @@ void read_unicode_scripts(SpecBuilder &to) {
   add_split(to, std::move(pattern), SplitBehavior::Removed, /*invert=*/true);
 }
 
+/// What stands between two texts, where they are put together as one is: with the same before and
+/// behind. A template that does otherwise is for another task.
+void read_pair(const json &processor, SpecBuilder &to) {
+  std::vector<int32_t> parts[3]; // before, between and behind
+  size_t part = 0;
+  bool second = false; // tokens from the second text on are of type 1
+  for (const json &piece : member(processor, "pair")) {
+    const json &sequence = member(piece, "Sequence");
+    if (sequence.is_object()) {
+      if (part == 2 || text_of(sequence, "id") != (part == 0 ? "A" : "B"))
+        return;
+      second = ++part == 2 && member(sequence, "type_id") == json(1);
+      continue;
+    }
+    const json &token = member(piece, "SpecialToken");
+    const std::string name = text_of(token, "id");
+    for (const json &value :
+         member(member(member(processor, "special_tokens"), name.c_str()), "ids")) {
+      const std::optional<int32_t> id = to.id_of(value);
+      if (!id || (part < 2 && member(token, "type_id") == json(1)))
+        return;
+      parts[part].push_back(*id);
+    }
+  }
+  if (part != 2 || parts[0] != to.spec.prefix_ids || parts[2] != to.spec.suffix_ids)
+    return;
+  to.spec.pair_ids = parts[1];
+  to.spec.pair_types = second;
+}
+
 absl::Status read_template(const json &processor, SpecBuilder &to) {
   const json &special = member(processor, "special_tokens");
   std::vector<int32_t> *ids = &to.spec.prefix_ids;
@@ -317,6 +347,7 @@ absl::Status read_template(const json &processor, SpecBuilder &to) {
       ids->push_back(*id);
     }
   }
+  read_pair(processor, to);
   return absl::OkStatus();
 }
 
@@ -459,6 +490,10 @@ absl::Status read_post_processor(const json &processor, SpecBuilder &to) {
             text::concat("tokenizer.json: post_processor ", type, ": ", key, " is not a token"));
       *ids = {*id};
     }
+    to.spec.pair_types = type == "BertProcessing";
+    to.spec.pair_ids = to.spec.suffix_ids;
+    if (!to.spec.pair_types) // RoBERTa has two of them between texts
+      to.spec.pair_ids.push_back(to.spec.suffix_ids.front());
     return absl::OkStatus();
   }
   return unsupported("post_processor", type);

@@ -175,6 +175,8 @@ Value Writer::operator()(const Attention &a) {
   if (a.norm_after_rope)
     norms();
   at(a.module);
+  if (a.both_sides)
+    return linear(a.o, attention_rows(a, q, k, v));
   Value kv = state((a.state.empty() ? a.module : a.state) + ".kv", StateKind::kv,
                    {a.kv_heads, a.head_dim, a.head_dim});
   KvAppendOp::create(b_, loc_, k, v, batch_, kv);
@@ -210,29 +212,40 @@ Value Writer::operator()(const Mlp &m) {
   return linear(m.down, unary(unary_kind(m.activation), up));
 }
 
-Value Writer::embedded(Value tokens) {
-  at(decoder_.embedding);
-  RankedTensorType rows = rowsType(b_.getContext(), "T", decoder_.hidden);
-  Value x = EmbeddingOp::create(b_, loc_, rows, tokens, weight(decoder_.embedding + ".weight"));
-  x = scale(x, decoder_.embedding_scale);
+Value Writer::looked_up(const std::string &module, Value ids) {
+  at(module);
+  RankedTensorType rows = rowsType(b_.getContext(), "T", decoder_.embedded());
+  return EmbeddingOp::create(b_, loc_, rows, ids, weight(module + ".weight"));
+}
+
+Value Writer::embedded(Value tokens, Value types) {
+  Value x = scale(looked_up(decoder_.embedding, tokens), decoder_.embedding_scale);
   if (const auto &p = decoder_.positions) {
     at(p->module);
     Value ids = PositionsOp::create(b_, loc_, indicesType(b_.getContext(), "T"), batch_,
                                     b_.getI64IntegerAttr(p->offset));
-    Value row = EmbeddingOp::create(b_, loc_, rows, ids, weight(p->module + ".weight"));
+    x = binary(BinaryKind::add, x, looked_up(p->module, ids));
+  }
+  if (const auto &t = decoder_.types; t && types) {
+    x = binary(BinaryKind::add, x, looked_up(t->module, types));
+  } else if (t) { // the one row, for all
+    at(t->module);
+    Value table = weight(t->module + ".weight");
+    Value row = WeightReshapeOp::create(b_, loc_, weight_type(table, {decoder_.embedded()}), table);
     x = binary(BinaryKind::add, x, row);
   }
-  return norm(decoder_.embedding_norm, x);
+  x = norm(decoder_.embedding_norm, x);
+  return decoder_.embedding_projection ? linear(*decoder_.embedding_projection, x) : x;
 }
 
-Value Writer::logits(Value tokens, Value rows) {
+Value Writer::last_rows(Value tokens, Value types) {
   for (const Rope &rope : decoder_.ropes) {
     at("rope");
     auto type = rowsType(b_.getContext(), "T", 2 * static_cast<int64_t>(rope.inv_freq.size()));
     tables_.push_back(RopeTableOp::create(b_, loc_, type, batch_,
                                           b_.getDenseF32ArrayAttr(rope.inv_freq), f32(rope.scale)));
   }
-  const Value embeddings = embedded(tokens);
+  const Value embeddings = embedded(tokens, types);
   Value x = embeddings, aside;
   for (const Layer &layer : decoder_.layers) {
     const Value input = x;
@@ -260,9 +273,14 @@ Value Writer::logits(Value tokens, Value rows) {
       if (sublayer.aside)
         aside = y;
       else
-        x = binary(BinaryKind::add, x, y);
+        x = norm(sublayer.after, binary(BinaryKind::add, x, y));
     }
   }
+  return x;
+}
+
+Value Writer::logits(Value tokens, Value rows) {
+  Value x = last_rows(tokens, Value());
   // Only the rows whose logits are wanted go through the head.
   at(decoder_.final_norm.module);
   x = GatherRowsOp::create(b_, loc_, rowsType(b_.getContext(), "R", decoder_.hidden), x, rows);
@@ -273,8 +291,28 @@ Value Writer::logits(Value tokens, Value rows) {
   return x;
 }
 
-OwningOpRef<ModuleOp> Writer::write() {
+mlir::Block *Writer::begin_entry(llvm::StringRef name, llvm::ArrayRef<mlir::Type> inputs,
+                                 mlir::Type result) {
+  at(name);
+  auto entry = func::FuncOp::create(b_, loc_, name, b_.getFunctionType(inputs, result));
+  // States are declared before the function while its body is written.
+  declarations_.setInsertionPoint(entry);
+  mlir::Block *body = entry.addEntryBlock();
+  b_.setInsertionPointToStart(body);
+  batch_ = body->getArguments().back();
+  return body;
+}
+
+void Writer::write_step() {
   MLIRContext *context = b_.getContext();
+  mlir::Block *body = begin_entry(
+      "step", {indicesType(context, "T"), indicesType(context, "R"), BatchType::get(context)},
+      rowsType(context, "R", decoder_.vocab));
+  Value result = logits(body->getArgument(0), body->getArgument(1));
+  func::ReturnOp::create(b_, loc_, result);
+}
+
+OwningOpRef<ModuleOp> Writer::write() {
   at(decoder_.family);
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc_);
   declarations_.setInsertionPointToStart(module->getBody());
@@ -295,19 +333,11 @@ OwningOpRef<ModuleOp> Writer::write() {
     model.push_back(b_.getNamedAttr(attrs::kModelSynthetic, b_.getUnitAttr()));
   module.get()->setAttr(attrs::kModel, b_.getDictionaryAttr(model));
 
-  at("step");
-  auto type = b_.getFunctionType(
-      {indicesType(context, "T"), indicesType(context, "R"), BatchType::get(context)},
-      rowsType(context, "R", decoder_.vocab));
   b_.setInsertionPointToEnd(module->getBody());
-  auto step = func::FuncOp::create(b_, loc_, "step", type);
-  // States are declared before the function while its body is written.
-  declarations_.setInsertionPoint(step);
-  mlir::Block *body = step.addEntryBlock();
-  b_.setInsertionPointToStart(body);
-  batch_ = body->getArgument(2);
-  Value result = logits(body->getArgument(0), body->getArgument(1));
-  func::ReturnOp::create(b_, loc_, result);
+  if (decoder_.encoding)
+    write_encode();
+  else
+    write_step();
   return module;
 }
 

@@ -11,7 +11,9 @@
 namespace quern::recipe {
 
 /// The model as IR: weights by reference, states, and the entry
-/// `@step(tokens [T], rows [R], batch) -> logits [R, vocab]`. Each op's NameLoc is the model's name
+/// `@step(tokens [T], rows [R], batch) -> logits [R, vocab]`, or of an encoder
+/// `@encode(tokens [T], types [T], batch) -> [B, columns]`, a row for each sequence (without types,
+/// where tokens have but one). Each op's NameLoc is the model's name
 /// for the module it belongs to. `decoder` has passed check(); the module verifies. Loads the
 /// dialects it needs into `context`.
 mlir::OwningOpRef<mlir::ModuleOp> build(const Decoder &decoder, const Source &source,

@@ -79,6 +79,8 @@ public:
       linear(*a.gate);
     if (!a.sinks.empty())
       add(a.sinks, {a.heads}, {0, 1});
+    if (a.bias)
+      add(a.bias->tensor, {a.bias->count, a.heads}, {0, 0.5});
     linear(a.o);
   }
   /// Of a depthwise convolution.
@@ -544,20 +546,34 @@ std::string layer_name(std::string_view name_template, int64_t layer) {
 
 std::vector<Tensor> tensors(const Decoder &decoder) {
   Lister list;
-  list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.hidden},
-           {0, 1 / std::sqrt(double(decoder.hidden))});
+  const Init embedded = {0, 1 / std::sqrt(double(decoder.embedded()))};
+  list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.embedded()}, embedded);
   if (decoder.positions)
-    list.add(decoder.positions->module + ".weight", {decoder.positions->rows, decoder.hidden},
-             {0, 1 / std::sqrt(double(decoder.hidden))});
+    list.add(decoder.positions->module + ".weight", {decoder.positions->rows, decoder.embedded()},
+             embedded);
+  if (decoder.types)
+    list.add(decoder.types->module + ".weight", {decoder.types->rows, decoder.embedded()},
+             embedded);
   list.norm(decoder.embedding_norm);
+  if (decoder.embedding_projection)
+    list.linear(*decoder.embedding_projection);
   for (const Layer &layer : decoder.layers)
     for (const Sublayer &sublayer : layer.sublayers) {
       if (sublayer.input != Input::Shared)
         list.norm(sublayer.norm);
       std::visit(list, sublayer.block);
       list.norm(sublayer.post);
+      list.norm(sublayer.after);
     }
   list.norm(decoder.final_norm);
+  if (decoder.encoding) {
+    for (const Encoding::Stage &stage : decoder.encoding->stages) {
+      if (stage.linear)
+        list.linear(*stage.linear);
+      list.norm(stage.norm);
+    }
+    return list.take();
+  }
   if (!decoder.tied())
     list.linear(decoder.head);
   else

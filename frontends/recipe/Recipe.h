@@ -137,7 +137,15 @@ struct Rope {
 /// In the place of an index into Decoder::ropes: positions are not rotated.
 inline constexpr size_t kNoRope = std::numeric_limits<size_t>::max();
 
-/// Causal softmax attention with grouped kv heads.
+/// Biases of scores by how far a key is from its query: buckets[clamp(distance, -m, m) + m] is the
+/// row of the tensor [count, heads], for 2 m + 1 distances.
+struct DistanceBias {
+  std::string tensor{};
+  int64_t count = 0;
+  std::vector<int32_t> buckets{};
+};
+
+/// Softmax attention with grouped kv heads: causal, or to both sides.
 struct Attention {
   std::string module{};
   std::string state{}; ///< what names its keys and values; empty: `module`, which is used once
@@ -158,6 +166,10 @@ struct Attention {
   bool alibi_bf16 = false;       ///< biases rounded to bfloat16, then scaled (Falcon)
   std::string sinks{};           ///< tensor of a score for each head that no key has; empty: none
   std::optional<Linear> gate{};  ///< the result is multiplied by its sigmoid
+  /// An encoder's: every token sees those behind it too, keys and values are kept by nobody, and a
+  /// query sees `window` keys to each side, and itself.
+  bool both_sides = false;
+  std::optional<DistanceBias> bias{}; ///< where it is both_sides
 };
 
 /// Mamba's selective state space (Gu and Dao, 2023): in_proj gives x and gate z; after the
@@ -532,7 +544,7 @@ enum class Input {
   Joined,   ///< the sum of the stream and that
 };
 
-/// stream = stream + scale * post(block(input_scale * norm(input))).
+/// stream = after(stream + scale * post(block(input_scale * norm(input)))).
 struct Sublayer {
   Norm norm{};
   Block block{};
@@ -541,6 +553,7 @@ struct Sublayer {
   Input input = Input::Stream;
   double input_scale = 1;
   bool aside = false; ///< its result is for the next sublayer, and not added to the stream
+  Norm after{.kind = NormKind::None};
 };
 
 struct Layer {
@@ -554,7 +567,31 @@ struct Positions {
   int64_t offset = 0;
 };
 
-/// A causal language model.
+/// Types of tokens: the row of the table that is a token's type is added to its embedding; of one
+/// row there is but one type.
+struct TokenTypes {
+  std::string module{};
+  int64_t rows = 0;
+};
+
+/// How rows of a sequence become one, as quern.pool has it.
+enum class Pool { Mean, First, Last, Max, RootMean, WeightedMean };
+
+/// What an encoder makes of a sequence: its rows pooled in some ways, side by side, and then taken
+/// through stages.
+struct Encoding {
+  struct Stage {
+    std::optional<Linear> linear{};
+    std::string activation{}; ///< as quern.unary calls it; empty: none
+    Norm norm{.kind = NormKind::None};
+    bool unit = false; ///< the row is divided by its length
+  };
+  std::vector<Pool> pools{};
+  std::vector<Stage> stages{};
+  int64_t labels = 0; ///< the last stage gives as many scores; 0: what it gives is a vector
+};
+
+/// A causal language model, or, with an encoding, an encoder: it has no head then.
 struct Decoder {
   std::string family;
   int64_t vocab = 0;
@@ -562,16 +599,21 @@ struct Decoder {
   int64_t context = 0;   ///< the longest sequence the model's author says it can take
   std::string embedding; ///< module; its weight is [vocab, hidden]
   double embedding_scale = 1;
+  int64_t embedding_width = 0; ///< its columns, where they are not `hidden`; then projected
   std::optional<Positions> positions{};
+  std::optional<TokenTypes> types{};
   Norm embedding_norm{.kind = NormKind::None};
+  std::optional<Linear> embedding_projection{};
   std::vector<Rope> ropes{};
   std::vector<Layer> layers{};
   Norm final_norm{};
   Linear head{}; ///< `head.module` equal to `embedding`: the head is the embedding's weight
   double logit_scale = 1;
   double logit_softcap = 0; ///< of the scaled logits; 0: none
+  std::optional<Encoding> encoding{};
 
   bool tied() const { return head.module == embedding; }
+  int64_t embedded() const { return embedding_width ? embedding_width : hidden; }
 };
 
 /// Module and tensor names with the layer's number in the place of `*`.

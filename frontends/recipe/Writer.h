@@ -1,6 +1,6 @@
 // The class that writes a recipe's IR, whose methods lie in Builder.cpp (the decoder, attention and
-// MLPs), LatentAttention.cpp, LinearAttention.cpp, DeltaNet.cpp, Hgrn.cpp, Hyena.cpp, Lru.cpp,
-// Mamba3.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed size) and
+// MLPs), Encoders.cpp, LatentAttention.cpp, LinearAttention.cpp, DeltaNet.cpp, Hgrn.cpp, Hyena.cpp,
+// Lru.cpp, Mamba3.cpp, Mlstm.cpp, Rwkv.cpp, Mixers.cpp (what else keeps a state of fixed size) and
 // Mixtures.cpp (experts). No one else's.
 #ifndef QUERN_FRONTENDS_RECIPE_WRITER_H
 #define QUERN_FRONTENDS_RECIPE_WRITER_H
@@ -76,7 +76,16 @@ public:
 
 private:
   void declare_weights();
+  /// Begins an entry of one result; the batch is its last input.
+  mlir::Block *begin_entry(llvm::StringRef name, llvm::ArrayRef<mlir::Type> inputs,
+                           mlir::Type result);
+  void write_step();
+  void write_encode();
+  /// The stream behind the last layer. `types` is null where tokens have but one.
+  Value last_rows(Value tokens, Value types);
   Value logits(Value tokens, Value rows);
+  Value pooled(Value x);
+  Value attention_rows(const Attention &a, Value q, Value k, Value v);
 
   // Names.
   void at(llvm::StringRef module) { loc_ = NameLoc::get(b_.getStringAttr(module)); }
@@ -111,7 +120,8 @@ private:
   Value clip(Value x, double bound) {
     return bound == 0 ? x : ClampOp::create(b_, loc_, x.getType(), x, f32(-bound), f32(bound));
   }
-  Value embedded(Value tokens);
+  Value looked_up(const std::string &module, Value ids);
+  Value embedded(Value tokens, Value types);
   Value linear(const Linear &l, Value x);
   Value norm(const Norm &n, Value x);
   Value unary(UnaryKind fn, Value x) { return UnaryOp::create(b_, loc_, x.getType(), fn, x); }

@@ -11,7 +11,7 @@ def Quern_Anchor : I32EnumAttr<"Anchor", "what the loops of a fused region are b
     I32EnumAttrCase<"kv_append", 3>, I32EnumAttrCase<"linear_recurrence", 4>, I32EnumAttrCase<"causal_conv1d", 5>,
     I32EnumAttrCase<"embedding", 6>, I32EnumAttrCase<"route", 7>, I32EnumAttrCase<"expert_linear", 8>,
     I32EnumAttrCase<"block_linear", 9>, I32EnumAttrCase<"token_shift", 10>, I32EnumAttrCase<"scan", 11>,
-    I32EnumAttrCase<"long_conv", 12>, I32EnumAttrCase<"generic", 13>]> {
+    I32EnumAttrCase<"long_conv", 12>, I32EnumAttrCase<"generic", 13>, I32EnumAttrCase<"attention_rows", 14>]> {
   let cppNamespace = "::quern";
   let genSpecializedAttr = 0;
 }

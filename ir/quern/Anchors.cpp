@@ -95,6 +95,18 @@ AnchorFacts AttentionOp::facts() {
       .rowParts = shape[0] * headRuns()};
 }
 
+// As of attention over state, of which there is none here.
+AnchorFacts AttentionRowsOp::facts() {
+  const auto heads = static_cast<int64_t>(getHeads());
+  return {.prologue = Joins::headwise,
+          .epilogue = Joins::nothing,
+          .state = {},
+          .matrix = {},
+          .flops = {.position = 2 * static_cast<uint64_t>(heads * (keyDim() + valueDim()))},
+          .partials = {},
+          .rowParts = static_cast<int64_t>(getKvHeads())};
+}
+
 AnchorFacts KvAppendOp::facts() {
   return {.prologue = Joins::headwise,
           .epilogue = Joins::nothing,

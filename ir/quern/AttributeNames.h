@@ -30,6 +30,8 @@ inline constexpr llvm::StringLiteral kEqualSizes = "quern.equal_sizes";
 inline constexpr llvm::StringLiteral kElement = "quern.element";
 /// Of an entry's argument or result: what its author calls it.
 inline constexpr llvm::StringLiteral kName = "quern.name";
+/// What an entry's argument is called that holds tokens' types (BERT's segments).
+inline constexpr llvm::StringLiteral kTypesName = "types";
 
 // Of a bucket's function, from the schedule phase on.
 inline constexpr llvm::StringLiteral kEntry = "quern.entry";

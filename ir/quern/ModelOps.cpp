@@ -138,6 +138,42 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
+int64_t AttentionRowsOp::keyDim() {
+  return colsOf(getQuery().getType()) / std::max<int64_t>(1, static_cast<int64_t>(getHeads()));
+}
+int64_t AttentionRowsOp::valueDim() {
+  return colsOf(getType()) / std::max<int64_t>(1, static_cast<int64_t>(getHeads()));
+}
+
+LogicalResult AttentionRowsOp::verify() {
+  const auto heads = static_cast<int64_t>(getHeads()), kvHeads = static_cast<int64_t>(getKvHeads());
+  if (heads <= 0 || kvHeads <= 0 || heads % kvHeads)
+    return emitOpError("C1: ") << kvHeads << " kv heads divide the heads";
+  if (colsOf(getQuery().getType()) != heads * keyDim() ||
+      colsOf(getKey().getType()) != kvHeads * keyDim() || colsOf(getType()) != heads * valueDim() ||
+      colsOf(getValue().getType()) != kvHeads * valueDim())
+    return emitOpError("C2: queries and keys have heads of one width, values and the result too");
+  for (Value rows : {Value(getQuery()), Value(getKey()), Value(getValue())})
+    if (rowsOf(rows.getType()) != rowsOf(getType()))
+      return emitOpError("C2: inputs and result have the same rows");
+  if (bool(getBias()) != bool(getBuckets()))
+    return emitOpError("C3: a bias and its buckets are both there, or neither");
+  if (getBias()) {
+    ArrayRef<int64_t> w = shapeOf(getBias());
+    if (w.size() != 2 || w[1] != heads)
+      return emitOpError("C3: the bias is [N, ") << heads << "]";
+    if (getBuckets()->size() % 2 == 0 ||
+        llvm::any_of(*getBuckets(), [&](int32_t i) { return i < 0 || i >= w[0]; }))
+      return emitOpError("C3: buckets are an odd number of rows of the bias");
+  }
+  const auto left = static_cast<int64_t>(getLeft()), right = static_cast<int64_t>(getRight());
+  if (left < 0 || right < 0 || (getCausal() && right != 0))
+    return emitOpError("C4: left and right are not negative, and what is causal has no right");
+  if (!getBatch())
+    return emitOpError("C5: there is a batch");
+  return success();
+}
+
 int64_t LinearRecurrenceOp::products() { return colsOf(getV().getType()) / (heads() * valueDim()); }
 int64_t LinearRecurrenceOp::reads() { return colsOf(getType()) / (heads() * valueDim()); }
 
@@ -366,5 +402,13 @@ LogicalResult GatherRowsOp::verify() {
   if (colsOf(getType()) != colsOf(getInput().getType()) ||
       rowsOf(getType()) != rowsOf(getRows().getType()))
     return emitOpError("C1: the result has the input's columns and a row for each of `rows`");
+  return success();
+}
+
+LogicalResult PoolOp::verify() {
+  if (colsOf(getType()) != colsOf(getInput().getType()) || rowsOf(getInput().getType()) != "T" ||
+      rowsOf(getType()) != "B")
+    return emitOpError("C1: the input counts tokens, the result sequences, and both have the same "
+                       "columns");
   return success();
 }

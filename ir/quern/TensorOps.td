@@ -199,4 +199,29 @@ def Quern_GatherRowsOp : Quern_Op<"gather_rows", [Quern_RowWise, Pure]> {
   let hasVerifier = 1;
 }
 
+def Quern_PoolKind : I32EnumAttr<"PoolKind", "how rows of a sequence become one", [
+    I32EnumAttrCase<"mean", 0>, I32EnumAttrCase<"first", 1>, I32EnumAttrCase<"last", 2>, I32EnumAttrCase<"max", 3>,
+    I32EnumAttrCase<"root_mean", 4>, I32EnumAttrCase<"weighted_mean", 5>]> {
+  let cppNamespace = "::quern";
+  let genSpecializedAttr = 0;
+}
+
+def Quern_PoolOp : Quern_Op<"pool", [Quern_RowWise, Pure]> {
+  let summary = "a row of each sequence, made of its tokens' rows";
+  let description = [{
+    With x[0] to x[n-1] the rows of sequence b, y[b] is: mean, their sum divided by n; first, x[0]; last, x[n-1]; max, the largest of each column;
+    root_mean, their sum divided by sqrt(n); weighted_mean, the sum of (i+1) x[i] divided by n(n+1)/2 (Muennighoff, 2022).
+
+    Constraint C1: x counts tokens, "T", y sequences, "B", and they have the same columns.
+
+    ```mlir
+    %y = quern.pool mean %x, %batch : tensor<?x64xf32, #quern.dims<"T">> -> tensor<?x64xf32, #quern.dims<"B">>
+    ```
+  }];
+  let arguments = (ins EnumAttr<Quern_Dialect, Quern_PoolKind, "pool_kind">:$fn, Quern_Rows:$input, Quern_Batch:$batch);
+  let results = (outs Quern_Rows:$result);
+  let assemblyFormat = "$fn $input `,` $batch attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 #endif // QUERN_IR_QUERN_TENSOROPS_TD

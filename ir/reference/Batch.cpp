@@ -19,8 +19,11 @@ absl::StatusOr<PackedBatch> pack(const Batch &batch) {
     if (!slots.insert(sequence.slot).second)
       return absl::InvalidArgumentError(
           absl::StrCat(who, " is in slot ", sequence.slot, ", which the batch has already"));
+    if (!sequence.types.empty() && sequence.types.size() != sequence.tokens.size())
+      return absl::InvalidArgumentError(absl::StrCat(who, " has a type for each token, or none"));
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
       packed.tokens.push_back(sequence.tokens[i]);
+      packed.types.push_back(sequence.types.empty() ? 0 : sequence.types[i]);
       packed.positions.push_back(sequence.start + static_cast<int64_t>(i));
       packed.token_seq.push_back(packed.num_seqs());
     }

@@ -12,9 +12,10 @@ namespace quern::reference {
 
 /// What one sequence contributes to a step.
 struct Sequence {
-  int64_t slot = 0;            ///< whose state it continues
-  int64_t start = 0;           ///< position of its first token
-  std::vector<int32_t> tokens; ///< at least one
+  int64_t slot = 0;                ///< whose state it continues
+  int64_t start = 0;               ///< position of its first token
+  std::vector<int32_t> tokens;     ///< at least one
+  std::vector<int32_t> types = {}; ///< of each token, where a model knows several; none: all 0
 };
 
 /// A step: sequences packed one after the other, and the packed tokens (indices into all of them,
@@ -29,6 +30,7 @@ struct PackedBatch {
   std::vector<int64_t> slots;      ///< [B]
   std::vector<int64_t> cu_seqlens; ///< [B+1], the first token of each sequence
   std::vector<int32_t> tokens;     ///< [T]
+  std::vector<int32_t> types;      ///< [T]
   std::vector<int64_t> positions;  ///< [T]
   std::vector<int64_t> token_seq;  ///< [T]
   std::vector<int32_t> rows;       ///< [R]

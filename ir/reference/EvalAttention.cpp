@@ -151,6 +151,77 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRowsOp op) {
+  const Rows<S> &query = frame.rows(op.getQuery()), &keys = frame.rows(op.getKey()),
+                &values = frame.rows(op.getValue());
+  const PackedBatch &batch = frame.step.batch;
+  WeightCache::Block bias;
+  if (op.getBias()) {
+    auto elements = frame.elements(op.getBias());
+    if (!elements.ok())
+      return elements.status();
+    bias = *elements;
+  }
+  const int64_t key_dim = op.keyDim(), value_dim = op.valueDim();
+  const auto heads = static_cast<int64_t>(op.getHeads()),
+             kv_heads = static_cast<int64_t>(op.getKvHeads()),
+             left = static_cast<int64_t>(op.getLeft()), right = static_cast<int64_t>(op.getRight());
+  const double scale = op.getScale().convertToFloat(), softcap = op.getSoftcap().convertToFloat();
+  const int64_t farthest = op.getBuckets() ? static_cast<int64_t>(op.getBuckets()->size()) / 2 : 0;
+  Rows<S> y(query.rows, heads * value_dim);
+  std::vector<double> weights, sums(static_cast<size_t>(value_dim));
+  for (int64_t t = 0; t < query.rows; ++t) {
+    const int64_t position = batch.positions[static_cast<size_t>(t)];
+    const auto seq = static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)]);
+    const int64_t start = batch.cu_seqlens[seq], length = batch.cu_seqlens[seq + 1] - start;
+    if (position != t - start)
+      return absl::InvalidArgumentError(
+          "attention among rows sees none but the step's: a sequence begins at position 0");
+    const int64_t first = left > 0 ? std::max<int64_t>(0, position - left) : 0;
+    const int64_t last = op.getCausal() ? position
+                         : right > 0    ? std::min(length - 1, position + right)
+                                        : length - 1;
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t g = h / (heads / kv_heads);
+      const S *q = query[t] + h * key_dim;
+      weights.clear();
+      bool overflows = false;
+      for (int64_t j = first; j <= last; ++j) {
+        const S *key = keys[start + j] + g * key_dim;
+        double score = 0;
+        for (int64_t d = 0; d < key_dim; ++d)
+          score += static_cast<double>(q[d]) * static_cast<double>(key[d]);
+        overflows |= std::isfinite(score) && std::abs(score) > std::numeric_limits<float>::max();
+        score *= scale;
+        if (softcap > 0)
+          score = softcap * std::tanh(score / softcap);
+        if (bias) {
+          const int64_t at = std::clamp(j - position, -farthest, farthest) + farthest;
+          const int64_t bucket = (*op.getBuckets())[static_cast<size_t>(at)];
+          score += (*bias)[static_cast<size_t>(bucket * heads + h)];
+        }
+        weights.push_back(score);
+      }
+      const double largest = *std::max_element(weights.begin(), weights.end());
+      if (overflows || (std::isfinite(largest) && largest < -1e30))
+        frame.note_overflow(op, t, query.rows);
+      double total = 0;
+      for (double &weight : weights)
+        total += weight = std::exp(weight - largest);
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t j = first; j <= last; ++j) {
+        const S *value = values[start + j] + g * value_dim;
+        const double weight = weights[static_cast<size_t>(j - first)] / total;
+        for (int64_t d = 0; d < value_dim; ++d)
+          sums[static_cast<size_t>(d)] += weight * static_cast<double>(value[d]);
+      }
+      std::copy(sums.begin(), sums.end(), y[t] + h * value_dim);
+    }
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 } // namespace
 
 template <class S> void add_attention_evals(EvalTable<S> &table) {
@@ -159,6 +230,7 @@ template <class S> void add_attention_evals(EvalTable<S> &table) {
   table.template add<RopeTableOp, eval_rope_table<S>>();
   table.template add<RopeOp, eval_rope<S>>();
   table.template add<AttentionOp, eval_attention<S>>();
+  table.template add<AttentionRowsOp, eval_attention_rows<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_attention_evals)
 

@@ -208,6 +208,48 @@ template <class S> absl::Status eval_gather_rows(Frame<S> &frame, GatherRowsOp o
   return absl::OkStatus();
 }
 
+template <class S> absl::Status eval_pool(Frame<S> &frame, PoolOp op) {
+  const Rows<S> &x = frame.rows(op.getInput());
+  const PackedBatch &batch = frame.step.batch;
+  Rows<S> y(batch.num_seqs(), x.cols);
+  for (int64_t b = 0; b < y.rows; ++b) {
+    const int64_t first = batch.cu_seqlens[static_cast<size_t>(b)],
+                  end = batch.cu_seqlens[static_cast<size_t>(b) + 1];
+    const auto count = static_cast<double>(end - first);
+    for (int64_t c = 0; c < y.cols; ++c) {
+      double sum = 0, weighted = 0;
+      S largest = x[first][c];
+      for (int64_t t = first; t < end; ++t) {
+        sum += static_cast<double>(x[t][c]);
+        weighted += static_cast<double>(t - first + 1) * static_cast<double>(x[t][c]);
+        largest = std::max(largest, x[t][c]);
+      }
+      switch (op.getFn()) {
+      case PoolKind::mean:
+        y[b][c] = static_cast<S>(sum / count);
+        break;
+      case PoolKind::first:
+        y[b][c] = x[first][c];
+        break;
+      case PoolKind::last:
+        y[b][c] = x[end - 1][c];
+        break;
+      case PoolKind::max:
+        y[b][c] = largest;
+        break;
+      case PoolKind::root_mean:
+        y[b][c] = static_cast<S>(sum / std::sqrt(count));
+        break;
+      case PoolKind::weighted_mean:
+        y[b][c] = static_cast<S>(weighted / (count * (count + 1) / 2));
+        break;
+      }
+    }
+  }
+  frame.set_rows(op.getResult(), std::move(y));
+  return absl::OkStatus();
+}
+
 } // namespace
 
 template <class S> void add_tensor_evals(EvalTable<S> &table) {
@@ -221,6 +263,7 @@ template <class S> void add_tensor_evals(EvalTable<S> &table) {
   table.template add<GroupSumOp, eval_group_sum<S>>();
   table.template add<TransposeOp, eval_transpose<S>>();
   table.template add<GatherRowsOp, eval_gather_rows<S>>();
+  table.template add<PoolOp, eval_pool<S>>();
 }
 QUERN_INSTANTIATE_EVALS(add_tensor_evals)
 

@@ -145,9 +145,13 @@ private:
   absl::StatusOr<std::vector<Value<S>>> bind(mlir::func::FuncOp function,
                                              const PackedBatch &batch) const {
     std::vector<Value<S>> arguments;
-    for (mlir::Type type : function.getArgumentTypes()) {
+    for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+      auto name =
+          function.getArgAttrOfType<mlir::StringAttr>(static_cast<unsigned>(i), attrs::kName);
       if (mlir::isa<BatchType>(type))
         arguments.push_back(BatchHandle());
+      else if (isIndices(type) && name && name.getValue() == attrs::kTypesName)
+        arguments.push_back(std::make_shared<const Indices>(batch.types));
       else if (isIndices(type) && rowsOf(type) == "T")
         arguments.push_back(std::make_shared<const Indices>(batch.tokens));
       else if (isIndices(type) && rowsOf(type) == "R")

@@ -20,8 +20,13 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// Ids below this are in every embedding of the module.
+/// Ids below this are in every embedding of the module, or, where it says how many tokens it knows,
+/// are tokens: tables of positions and of tokens' types may have fewer rows.
 int32_t vocabulary(mlir::ModuleOp module) {
+  if (auto model = module->getAttrOfType<mlir::DictionaryAttr>(attrs::kModel))
+    if (auto known = model.getAs<mlir::IntegerAttr>(attrs::kModelVocab);
+        known && known.getInt() > 0)
+      return static_cast<int32_t>(std::min<int64_t>(known.getInt(), INT32_MAX));
   int64_t vocab = INT32_MAX;
   module.walk([&](EmbeddingOp op) {
     vocab = std::min(vocab, op.getWeight().getType().getShape().front());
@@ -37,6 +42,17 @@ std::set<std::string> entries(mlir::ModuleOp module) {
       names.insert(entry ? entry.str() : function.getName().str());
   }
   return names;
+}
+
+/// Whether sequences lie in a step as a whole: there is no step that goes on with them.
+bool takes_whole_sequences(mlir::ModuleOp module) {
+  return module.walk([](AttentionRowsOp) { return mlir::WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
+bool begins_all(const Batch &batch) {
+  return std::ranges::all_of(batch.sequences,
+                             [](const Sequence &sequence) { return sequence.start == 0; });
 }
 
 /// The scenario as `bucket` runs it with the others' help; nothing if none admits one of its steps.
@@ -224,7 +240,10 @@ absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, const Trials &
   if (!interpreter.ok())
     return interpreter.status();
   Probe probe;
-  const std::vector<Scenario> all = scenarios(seed, vocabulary(module));
+  std::vector<Scenario> all = scenarios(seed, vocabulary(module));
+  if (takes_whole_sequences(module))
+    for (Scenario &scenario : all)
+      std::erase_if(scenario.steps, [](const Batch &batch) { return !begins_all(batch); });
   for (const std::string &entry : entries(module)) {
     if (const auto calls = trials.find(entry); calls != trials.end()) {
       for (const Trial &trial : calls->second) {

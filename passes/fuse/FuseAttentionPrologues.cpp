@@ -20,6 +20,10 @@ struct FuseAttentionProloguesPass : impl::FuseAttentionProloguesBase<FuseAttenti
       for (Operation &op : llvm::make_early_inc_range(entry.getBody().front())) {
         if (auto attention = dyn_cast<AttentionOp>(op)) {
           fuse(attention, {{attention.getQuery(), attention.getState().getType().getShape()[1]}});
+        } else if (auto rows = dyn_cast<AttentionRowsOp>(op)) {
+          fuse(rows, {{rows.getQuery(), rows.keyDim()},
+                      {rows.getKey(), rows.keyDim()},
+                      {rows.getValue(), rows.valueDim()}});
         } else if (auto append = dyn_cast<KvAppendOp>(op)) {
           ArrayRef<int64_t> shape = append.getState().getType().getShape();
           SmallVector<Heads, 2> inputs = {{append.getKeys(), shape[1]}};

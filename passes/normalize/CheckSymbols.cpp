@@ -23,8 +23,8 @@ StringRef symbolOf(Type type) {
 }
 
 LogicalResult checkOp(Operation &op) {
-  // Its operands' symbols differ: that is what it is for. General ops have their own rules.
-  if (isa<GatherRowsOp>(op) || isGeneral(&op))
+  // Their operands' and results' symbols differ: that is what they are for. General ops have their own rules.
+  if (isa<GatherRowsOp, PoolOp>(op) || isGeneral(&op))
     return success();
   StringRef expected;
   if (llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<BatchType>(type); }))

@@ -14,8 +14,13 @@ namespace quern {
 
 namespace {
 
-bool hasBatch(func::FuncOp entry) {
-  return llvm::any_of(entry.getArgumentTypes(), [](Type type) { return isa<BatchType>(type); });
+/// Whether there are steps that go on with sequences, a token of each: not with plain tensors, nor
+/// where sequences lie in the step as a whole.
+bool goesOn(func::FuncOp entry) {
+  const bool whole =
+      entry->walk([](AttentionRowsOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  return !whole &&
+         llvm::any_of(entry.getArgumentTypes(), [](Type type) { return isa<BatchType>(type); });
 }
 
 struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
@@ -37,7 +42,7 @@ struct MakeBucketsPass : impl::MakeBucketsBase<MakeBucketsPass> {
       if (takesSizes(entry))
         cloneForSizes(entry);
       else
-        for (const target::Bucket &bucket : hasBatch(entry) ? all : all.take_back())
+        for (const target::Bucket &bucket : goesOn(entry) ? all : all.take_back())
           clone(entry, bucket);
       entry.erase();
     }

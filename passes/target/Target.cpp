@@ -26,6 +26,7 @@ AnchorTraits cpuTraits(Anchor anchor) {
   case Anchor::expert_linear:
   case Anchor::block_linear:
   case Anchor::attention:
+  case Anchor::attention_rows:
     return {.fetchesWork = true};
   case Anchor::rows:
   case Anchor::route:

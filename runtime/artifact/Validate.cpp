@@ -116,7 +116,7 @@ absl::Status check_bucket(const Bucket &bucket, const Manifest &manifest,
 
 // Every (T, B) that a step can have is admitted by some bucket of the target.
 absl::Status check_step_covered(const Entry &entry, std::string_view target, uint32_t max_tokens,
-                                uint32_t max_seqs) {
+                                uint32_t max_seqs, const std::string &where) {
   for (uint32_t tokens = 1; tokens <= max_tokens; ++tokens) {
     bool admitted = false;
     for (const Bucket *bucket : items(entry.buckets()))
@@ -124,8 +124,8 @@ absl::Status check_step_covered(const Entry &entry, std::string_view target, uin
                   tokens <= bucket->max_tokens() &&
                   bucket->max_seqs() >= std::min(tokens, max_seqs);
     if (!admitted)
-      return wrong("entry 'step'", absl::StrCat("no bucket of the target ", std::string(target),
-                                                " admits ", tokens, " tokens"));
+      return wrong(where, absl::StrCat("no bucket of the target ", std::string(target), " admits ",
+                                       tokens, " tokens"));
   }
   return absl::OkStatus();
 }
@@ -137,15 +137,25 @@ bool is_tensor(const TensorDesc &tensor, ElementType type, std::string_view symb
          text(items(tensor.symbols())[0]) == symbol && (inner < 0 || shape[1] == inner);
 }
 
-// The step entry is called by the session, which knows its signature: tokens [T] -> logits [R,
-// vocab].
-absl::Status check_step(const Manifest &manifest, const Entry &entry) {
-  const std::string where = "entry 'step'";
+absl::Status check_limits(const Manifest &manifest, const Entry &entry, const std::string &where) {
   if (manifest.vocab() == 0 || manifest.vocab() > (1u << 30) || manifest.context() == 0 ||
       manifest.context() > (1u << 30) || manifest.max_tokens() == 0 ||
       manifest.max_tokens() > kMaxTokens || manifest.max_seqs() == 0 ||
       manifest.max_seqs() > kMaxSeqs)
     return wrong(where, "impossible vocabulary, context, max_tokens or max_seqs");
+  for (const std::string_view target : kTargets)
+    if (has_code(manifest, target))
+      if (absl::Status status =
+              check_step_covered(entry, target, manifest.max_tokens(), manifest.max_seqs(), where);
+          !status.ok())
+        return status;
+  return absl::OkStatus();
+}
+
+// The step entry is called by the session, which knows its signature: tokens [T] -> logits [R,
+// vocab].
+absl::Status check_step(const Manifest &manifest, const Entry &entry) {
+  const std::string where = "entry 'step'";
   const auto inputs = items(entry.inputs());
   const auto outputs = items(entry.outputs());
   if (!items(entry.sizes()).empty())
@@ -154,13 +164,31 @@ absl::Status check_step(const Manifest &manifest, const Entry &entry) {
     return wrong(where, "its input must be int32 [T]");
   if (outputs.size() != 1 || !is_tensor(*outputs[0], ElementType::f32, "R", manifest.vocab()))
     return wrong(where, "its output must be float32 [R, vocab]");
-  for (const std::string_view target : kTargets)
-    if (has_code(manifest, target))
-      if (absl::Status status =
-              check_step_covered(entry, target, manifest.max_tokens(), manifest.max_seqs());
-          !status.ok())
-        return status;
-  return absl::OkStatus();
+  return check_limits(manifest, entry, where);
+}
+
+// So is an encoder's: tokens [T], perhaps their types [T] -> a row for each sequence [B, columns].
+absl::Status check_encode(const Manifest &manifest, const Entry &entry) {
+  const std::string where = "entry 'encode'";
+  const auto inputs = items(entry.inputs());
+  const auto outputs = items(entry.outputs());
+  bool fits = inputs.size() == 1 || inputs.size() == 2;
+  for (uint32_t i = 0; fits && i < inputs.size(); ++i)
+    fits = is_tensor(*inputs[i], ElementType::i32, "T", -1);
+  if (!fits)
+    return wrong(where, "its inputs must be int32 [T], one or two");
+  if (outputs.size() != 1)
+    return wrong(where, "it must have one output");
+  const auto shape = items(outputs[0]->shape());
+  const int64_t columns = shape.size() == 2 ? shape[1] : 0;
+  if (columns < 1 || columns > (1 << 30) || !is_tensor(*outputs[0], ElementType::f32, "B", columns))
+    return wrong(where, "its output must be float32 [B, columns]");
+  const Encoder *encoder = manifest.encoder();
+  if (!encoder || encoder->max_length() == 0 || encoder->max_length() > manifest.max_tokens())
+    return wrong(where, "nothing is said of its texts, or they would not fit in a step");
+  if (!items(encoder->labels()).empty() && items(encoder->labels()).size() != columns)
+    return wrong(where, "it has not a label for each column");
+  return check_limits(manifest, entry, where);
 }
 
 absl::Status check_entries(const Manifest &manifest) {
@@ -190,6 +218,9 @@ absl::Status check_entries(const Manifest &manifest) {
       return status;
     if (text(entry.name()) == "step")
       if (absl::Status status = check_step(manifest, entry); !status.ok())
+        return status;
+    if (text(entry.name()) == "encode")
+      if (absl::Status status = check_encode(manifest, entry); !status.ok())
         return status;
   }
   return absl::OkStatus();

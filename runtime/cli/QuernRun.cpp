@@ -18,6 +18,7 @@ constexpr Verb kVerbs[] = {
     {"logits", "logits of every position, as .npy", logits},
     {"tokenize", "text to ids", tokenize},
     {"detokenize", "ids to text", detokenize},
+    {"embed", "an encoder's vectors of texts, or its scores", embed},
     {"call", "run any entry on .npy tensors", call},
     {"bench", "speed, next to what the machine allows", bench},
     {"verify", "replay the artifact's proof on this machine", verify},

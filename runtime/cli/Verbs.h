@@ -11,6 +11,7 @@ int call(Args args);
 int chat(Args args);
 int detokenize(Args args);
 int devices(Args args);
+int embed(Args args);
 int logits(Args args);
 int run(Args args);
 int tokenize(Args args);

@@ -56,24 +56,35 @@ absl::Status check_texts(const artifact::Artifact &artifact, Verified &verified)
   return absl::OkStatus();
 }
 
+absl::Status step(session::Engine &engine, std::span<const int32_t> ids, std::span<float> logits) {
+  auto slot = engine.create_slot();
+  if (!slot.ok())
+    return slot.status();
+  const session::SequenceStep step{*slot, ids, session::Rows::all};
+  if (absl::Status status = engine.step(std::span(&step, 1), logits); !status.ok())
+    return status;
+  return engine.free_slot(*slot);
+}
+
+absl::Status encode(session::Engine &engine, std::span<const int32_t> ids, std::span<float> out) {
+  const session::EncodeSequence sequence{ids};
+  return engine.encode(std::span(&sequence, 1), out);
+}
+
 // One vector: feeds its tokens, and compares the rows it has logits for.
 absl::Status check_vector(session::Engine &engine, const artifact::LogitsVector &vector,
                           uint32_t index, Verified &verified) {
   const auto tokens = items(vector.tokens()), rows = items(vector.rows());
   const auto wanted = items(vector.logits());
-  const uint64_t vocab = engine.vocab();
+  const bool encodes = engine.encoded_columns() != 0;
+  const uint64_t vocab = encodes ? engine.encoded_columns() : engine.vocab();
   if (vector.vocab() != vocab || wanted.size() != uint64_t{rows.size()} * vocab || tokens.empty())
     return absl::DataLossError(
         absl::StrCat("logits vector ", index, " contradicts the model's shape"));
   std::vector<int32_t> ids(vector.tokens()->begin(), vector.tokens()->end());
-  auto slot = engine.create_slot();
-  if (!slot.ok())
-    return slot.status();
   std::vector<float> logits(ids.size() * vocab);
-  const session::SequenceStep step{*slot, ids, session::Rows::all};
-  if (absl::Status status = engine.step(std::span(&step, 1), logits); !status.ok())
-    return status;
-  if (absl::Status status = engine.free_slot(*slot); !status.ok())
+  if (absl::Status status = encodes ? encode(engine, ids, logits) : step(engine, ids, logits);
+      !status.ok())
     return status;
 
   double sum = 0, squares = 0, count = 1;

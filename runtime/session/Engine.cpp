@@ -115,6 +115,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
   if (engine->artifact_->entry("step"))
     if (absl::Status status = engine->set_limits(options); !status.ok())
       return status;
+  if (engine->artifact_->entry("encode")) {
+    engine->max_tokens_ = engine->manifest().max_tokens();
+    engine->max_seqs_ = engine->manifest().max_seqs();
+  }
 
   if (absl::Status status = device::check_device(options.device); !status.ok())
     return status;
@@ -200,9 +204,15 @@ absl::Status Engine::set_limits(const EngineOptions &options) {
 
 void Engine::prepare_step() {
   const auto entries = items(manifest().entries());
-  for (uint32_t i = 0; i < entries.size(); ++i)
+  for (uint32_t i = 0; i < entries.size(); ++i) {
     if (text(entries[i]->name()) == "step")
       step_entry_ = i;
+    if (text(entries[i]->name()) != "encode")
+      continue;
+    encode_entry_ = i;
+    encoded_columns_ = static_cast<uint32_t>(items(items(entries[i]->outputs())[0]->shape())[1]);
+    types_.resize(max_tokens_);
+  }
   tokens_.resize(max_tokens_);
   positions_.resize(max_tokens_);
   token_seq_.resize(max_tokens_);
@@ -287,8 +297,11 @@ absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
                                  std::span<float> logits) const {
   if (vocab_ == 0)
     return absl::FailedPreconditionError(
-        absl::StrCat(artifact_->path(), " is not a language model: it has no entry 'step'\n"
-                                        "hint: quern-run call runs its entries"));
+        absl::StrCat(artifact_->path(),
+                     " is not a language model: it has no entry 'step'\n"
+                     "hint: ",
+                     encoded_columns_ != 0 ? "quern-run embed gives an encoder's vectors"
+                                           : "quern-run call runs its entries"));
   uint64_t rows = 0;
   for (const SequenceStep &sequence : batch) {
     if (!pool_->alive(sequence.slot))

@@ -58,6 +58,13 @@ struct SequenceStep {
   }
 };
 
+/// A sequence that an encoder is given as a whole.
+struct EncodeSequence {
+  std::span<const int32_t> tokens; ///< at least one, each in the vocabulary
+  size_t second =
+      0; ///< from this token on they are of type 1, where the model knows types; 0: none
+};
+
 /// Tokens that both begin with.
 uint64_t shared_prefix(std::span<const int32_t> a, std::span<const int32_t> b);
 
@@ -149,6 +156,16 @@ public:
   /// Errors: InvalidArgument (token, slot, size), OutOfRange (check_room's).
   absl::Status step(std::span<const SequenceStep> batch, std::span<float> logits);
 
+  /// Numbers that encode() gives for a sequence; 0 if the artifact has no `encode` entry.
+  uint32_t encoded_columns() const { return encoded_columns_; }
+  /// The longest sequence that encode() takes: the context, which fits in a step.
+  uint32_t longest_encoded() const;
+  /// Encodes each sequence, in as few device steps as they fit in, in the order given. `out`
+  /// receives float32 [sequences, encoded_columns]. What a sequence gives does not depend on the
+  /// others. Errors: FailedPrecondition (no encoder), InvalidArgument (token, size), OutOfRange
+  /// (too long).
+  absl::Status encode(std::span<const EncodeSequence> batch, std::span<float> out);
+
   /// Advances the slot by a token and returns the likeliest next one, the lowest id among equals:
   /// what step() and a greedy choice give, without writing logits where the model's code can do
   /// without; they go to `logits` (vocab of them) where it cannot.
@@ -182,6 +199,9 @@ private:
   absl::StatusOr<CheckpointSizes> plan_memory(const EngineOptions &options);
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
+  absl::Status check_encoded(std::span<const EncodeSequence> batch, std::span<float> out) const;
+  /// Encodes sequences that fit in a step.
+  absl::Status encode_step(std::span<const EncodeSequence> batch, float *out);
   absl::Status check_distinct(std::span<const SequenceStep> batch);
   /// Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
   /// that is being packed, and its wanted rows after the first `num_rows`.
@@ -203,9 +223,11 @@ private:
   uint64_t ctx_ = 0, slots_ = 0;
   uint32_t vocab_ = 0, max_tokens_ = 0, max_seqs_ = 0;
   uint32_t step_entry_ = 0;
+  uint32_t encode_entry_ = 0, encoded_columns_ = 0;
 
   /// One device step's index arrays, sized by max_tokens and max_seqs when the engine opens.
   std::vector<int32_t> tokens_, positions_, token_seq_, rows_, cu_seqlens_;
+  std::vector<int32_t> types_;                ///< of an encoder's tokens
   std::vector<const int32_t *> block_tables_; ///< max_seqs of each kv group
   std::vector<uint8_t *> fixed_state_;
   std::vector<QuernKvGroup> kv_;

@@ -14,6 +14,10 @@ using artifact::items;
 using artifact::text;
 
 absl::Status not_callable(std::string_view entry, const artifact::Artifact &artifact) {
+  if (entry == "encode")
+    return absl::UnimplementedError(
+        "entry 'encode' takes sequences of tokens, which plain tensors do not tell apart\n"
+        "hint: quern-run embed");
   if (entry == "step")
     return absl::UnimplementedError(
         "entry 'step' carries state between calls, so it is not called with plain tensors\n"
@@ -30,7 +34,7 @@ absl::Status not_callable(std::string_view entry, const artifact::Artifact &arti
 absl::StatusOr<std::vector<Tensor>> Engine::output_shapes(std::string_view name,
                                                           std::span<const Tensor> inputs) const {
   const artifact::Entry *entry = artifact_->entry(name);
-  if (!entry || name == "step")
+  if (!entry || name == "step" || name == "encode")
     return not_callable(name, *artifact_);
   auto shape = bind_inputs(*entry, inputs);
   if (!shape.ok())

@@ -97,7 +97,7 @@ absl::Status check_ids(const TokenizerSpec &spec) {
         return s;
   for (const auto &[field, ids] :
        {std::pair{"prefix id", &spec.prefix_ids}, std::pair{"suffix id", &spec.suffix_ids},
-        std::pair{"eos id", &spec.eos_ids}})
+        std::pair{"pair id", &spec.pair_ids}, std::pair{"eos id", &spec.eos_ids}})
     for (int32_t id : *ids)
       if (absl::Status s = check_id(field, id, n); !s.ok())
         return s;
@@ -293,6 +293,7 @@ std::string serialize(const TokenizerSpec &spec) {
   const auto added_list = builder.CreateVector(added);
   const auto prefix = builder.CreateVector(spec.prefix_ids);
   const auto suffix = builder.CreateVector(spec.suffix_ids);
+  const auto pair = builder.CreateVector(spec.pair_ids);
   const auto eos = builder.CreateVector(spec.eos_ids);
   const auto bos_token = bytes_of(builder, spec.bos_token);
   const auto eos_token = bytes_of(builder, spec.eos_token);
@@ -318,6 +319,8 @@ std::string serialize(const TokenizerSpec &spec) {
   root.add_added_tokens(added_list);
   root.add_prefix_ids(prefix);
   root.add_suffix_ids(suffix);
+  root.add_pair_ids(pair);
+  root.add_pair_types(spec.pair_types);
   root.add_bos_id(spec.bos_id);
   root.add_eos_ids(eos);
   root.add_bos_token(bos_token);
@@ -378,6 +381,8 @@ absl::StatusOr<TokenizerSpec> deserialize(std::string_view bytes) {
                                    token->single_word()});
   spec.prefix_ids = ids_of(in.prefix_ids());
   spec.suffix_ids = ids_of(in.suffix_ids());
+  spec.pair_ids = ids_of(in.pair_ids());
+  spec.pair_types = in.pair_types();
   spec.bos_id = in.bos_id();
   spec.eos_ids = ids_of(in.eos_ids());
   spec.bos_token = string_of(in.bos_token());

@@ -188,9 +188,13 @@ struct TokenizerSpec {
   std::vector<AddedToken> added_tokens;
   std::vector<int32_t> prefix_ids; ///< put before a text (BOS), where EncodeOptions::add_special
   std::vector<int32_t> suffix_ids; ///< put after it (EOS)
-  int32_t bos_id = -1;             ///< -1: none
-  std::vector<int32_t> eos_ids;    ///< any of these ends an answer
-  std::string bos_token;           ///< as chat templates spell them; may be empty
+  /// Put between two texts that are one input (a query and what may answer it); empty: the
+  /// tokenizer puts none together. `pair_types`: tokens behind these are of type 1, not 0.
+  std::vector<int32_t> pair_ids;
+  bool pair_types = false;
+  int32_t bos_id = -1;          ///< -1: none
+  std::vector<int32_t> eos_ids; ///< any of these ends an answer
+  std::string bos_token;        ///< as chat templates spell them; may be empty
   std::string eos_token;
   std::vector<NamedToken> named_tokens; ///< the others that have a name, for templates too
   std::string chat_template;            ///< Jinja source; empty: none

@@ -13,6 +13,7 @@
 #include "codegen/cpu/microkernels/KvPage.h"
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Transpose.h"
 
 namespace quern::micro {
 
@@ -285,10 +286,6 @@ QK_INLINE void values_to_floats(const Stored<T> &values, int64_t v, float *to, A
   }
 }
 
-/// Lane numbers, for shuffles that are computed.
-template <class T, T... Lane> struct Lanes {};
-using AllLanes = __make_integer_seq<Lanes, int, 16>;
-
 /// Writes a page as one of float32.
 template <class T>
 QK_SHARED void to_floats(const void *keys, const void *values, const void *next_keys, int64_t d,
@@ -300,18 +297,6 @@ QK_SHARED void to_floats(const void *keys, const void *values, const void *next_
   Stored<T>::fetch_scales(next_values);
   keys_to_floats(Stored<T>::at(keys, d), d, to, {next.numbers});
   values_to_floats(Stored<T>::at(values, v), v, to + kPage * d, {next_values.numbers});
-}
-
-/// Exchanges, of two rows 2^k apart in a square of 16, what lies above the diagonal of blocks of H.
-template <int H, int... Lane>
-QK_INLINE void exchange(F32x16 &above, F32x16 &below, Lanes<int, Lane...>) {
-  const F32x16 a = above, b = below;
-  above = __builtin_shufflevector(a, b, ((Lane & H) != 0 ? 16 + Lane - H : Lane)...);
-  below = __builtin_shufflevector(a, b, ((Lane & H) != 0 ? 16 + Lane : Lane + H)...);
-}
-template <int H> QK_INLINE void exchange_blocks(F32x16 (&rows)[16]) {
-  QK_UNROLL for (int i = 0; i < 16; ++i) if ((i & H) == 0)
-      exchange<H>(rows[i], rows[i + H], AllLanes());
 }
 
 /// Writes what attention reads of a page whose values are the first v columns of its keys as a page
@@ -335,10 +320,7 @@ QK_SHARED void shared_to_floats(const void *keys, const void *next_keys, int64_t
       const float *at = floats + first * d + 16 * column;
       for (int64_t i = 0; i < width; ++i)
         rows[i] = load<F32x16>(at + 16 * i);
-      exchange_blocks<8>(rows);
-      exchange_blocks<4>(rows);
-      exchange_blocks<2>(rows);
-      exchange_blocks<1>(rows);
+      transpose(rows);
       float *value = values + column * kPage + first * width;
       QK_UNROLL for (int p = 0; p < 16; ++p)
           store_masked(value + p * width, first_lanes(width), rows[p]);

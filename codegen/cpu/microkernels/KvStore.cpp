@@ -6,6 +6,7 @@
 #include "codegen/cpu/microkernels/KvPage.h"
 #include "codegen/cpu/microkernels/MathFunctions.h"
 #include "codegen/cpu/microkernels/Microkernels.h"
+#include "codegen/cpu/microkernels/Transpose.h"
 
 namespace quern::micro {
 
@@ -90,6 +91,36 @@ QK_INLINE void store_value(const float *value, int64_t dim, void *values, int64_
   });
 }
 
+/// The keys of `count` tokens as a page's first: squares of 16 positions and numbers at a time.
+QK_INLINE void pack_keys(const float *rows, int64_t stride, int64_t count, int64_t d, float *keys) {
+  for (int64_t first = 0; first < count; first += 16) {
+    const int64_t many = count - first < 16 ? count - first : 16;
+    for (int64_t column = 0; column < d; column += 16) {
+      const int64_t width = d - column < 16 ? d - column : 16;
+      const Mask16 mask = first_lanes(width);
+      const float *at = rows + first * stride + column;
+      F32x16 square[16];
+      QK_UNROLL for (int p = 0; p < 16; ++p) square[p] =
+          p < many ? load_masked(at + p * stride, mask) : F32x16(0.0f);
+      transpose(square);
+      float *to = keys + first * d + 16 * column;
+      QK_UNROLL for (int i = 0; i < 16; ++i) if (i < width) store(to + 16 * i, square[i]);
+    }
+  }
+}
+
+/// The same of values.
+QK_INLINE void pack_values(const float *rows, int64_t stride, int64_t count, int64_t v,
+                           float *values) {
+  for (int64_t column = 0; column < v; column += 16) {
+    const int64_t width = v - column < 16 ? v - column : 16;
+    const Mask16 mask = first_lanes(width);
+    float *to = values + column * kPage;
+    for (int64_t p = 0; p < count; ++p)
+      store_masked(to + p * width, mask, load_masked(rows + p * stride + column, mask));
+  }
+}
+
 } // namespace quern::micro
 
 using namespace quern::micro;
@@ -104,4 +135,13 @@ QK_BEGIN
     store_value<T>(value, v, values, place);                                                       \
   }
 QK_FOR_EACH_KV_FORMAT(QK_KV_STORE)
+
+QK_KERNEL void qk_pack_keys(const float *rows, int64_t stride, int64_t count, int64_t d,
+                            QkKeys *keys) {
+  pack_keys(rows, stride, count, d, reinterpret_cast<float *>(keys));
+}
+QK_KERNEL void qk_pack_values(const float *rows, int64_t stride, int64_t count, int64_t v,
+                              QkValues *values) {
+  pack_values(rows, stride, count, v, reinterpret_cast<float *>(values));
+}
 QK_END

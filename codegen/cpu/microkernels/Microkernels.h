@@ -437,6 +437,15 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(void, qk_store_key_##NAME, (const float *key, int64_t d, QkKeys *keys, int64_t place))         \
   X(void, qk_store_value_##NAME, (const float *value, int64_t v, QkValues *values, int64_t place))
 
+// qk_pack_{keys,values}: writes the keys (d floats each) or values of `count` <= P tokens, rows
+// `stride` floats apart, as the first positions of a page in float32. What lies behind the last is
+// left as it is, or becomes 0.
+#define QK_PACK_ROWS_(X)                                                                           \
+  X(void, qk_pack_keys,                                                                            \
+    (const float *rows, int64_t stride, int64_t count, int64_t d, QkKeys *keys))                   \
+  X(void, qk_pack_values,                                                                          \
+    (const float *rows, int64_t stride, int64_t count, int64_t v, QkValues *values))
+
 // qk_attn_init_row: the state of a row that has seen nothing: max = -1e30, sum = 0, acc = 0. (A row
 // with an attention sink of logit s starts with max = s, sum = 1 instead.)
 // qk_attn_merge_row: adds to a row's state that of the same row over later positions; one that has
@@ -518,6 +527,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS_, X)                                                  \
   QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED_, X)                                                        \
   QK_FOR_EACH_KV_FORMAT(QK_KV_STORE_, X)                                                           \
+  QK_PACK_ROWS_(X)                                                                                 \
   QK_ATTN_ROWS_(X)                                                                                 \
   QK_RECURRENCES_(X)                                                                               \
   QK_EXPERTS_(X)                                                                                   \

@@ -17,10 +17,10 @@ constexpr int kMostLines = 150; // three generations in two file formats
 
 /// The files that families share.
 const std::set<std::string> kShared = {
-    "Activations.cpp", "Aliases.cpp",    "Dense.cpp",       "DenseGguf.cpp", "Experts.cpp",
-    "ExpertsGguf.cpp", "Families.cpp",   "Fla.cpp",         "Hybrids.cpp",   "HybridsGguf.cpp",
-    "KimiDelta.cpp",   "Latent.cpp",     "ModelReader.cpp", "Rotary.cpp",    "Rwkv.cpp",
-    "Rwkv6Fla.cpp",    "Rwkv7Layers.cpp"};
+    "Activations.cpp", "Aliases.cpp",     "Dense.cpp",      "DenseGguf.cpp",   "Encoders.cpp",
+    "Experts.cpp",     "ExpertsGguf.cpp", "Families.cpp",   "Fla.cpp",         "Hybrids.cpp",
+    "HybridsGguf.cpp", "KimiDelta.cpp",   "Latent.cpp",     "ModelReader.cpp", "Rotary.cpp",
+    "Rwkv.cpp",        "Rwkv6Fla.cpp",    "Rwkv7Layers.cpp"};
 
 TEST(FamilyFiles, HoldRecipesAndNothingElse) {
   const std::filesystem::path folder = QUERN_SOURCE_DIR "/frontends/families";

@@ -44,6 +44,7 @@ func.func @f(%ids: !ids, %x: !T64, %k: !T32, %v: !T16, %d: !T4, %x2: !T128, %d2:
   %b = quern.block_linear %x, %blocks : (!T64, !quern.weight<4x32x16, "f32">) -> !T128
   %t = quern.token_shift %x, %batch, %shift : (!T64, !quern.batch, !quern.state<window, 64x1>) -> !T64
   %h = quern.long_conv %x, %batch, %modes, %poles, %poles, %skip : (!T64, !quern.batch, !quern.state<recurrent, 3x2x64>, !quern.weight<3x2x64, "f32">, !quern.weight<3x2x64, "f32">, !quern.weight<64, "f32">) -> !T64
+  %around = quern.attention_rows %x, %k, %k batch %batch {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (!T64, !T32, !T32, !quern.batch) -> !T64
   %m = quern.scan %x, %batch, %most : (!T64, !quern.batch, !quern.state<recurrent, 1x1x64>) -> !T64 {
   ^bb0(%before: !T64, %in: !T64):
     %larger = quern.binary max %before, %in : !T64, !T64
@@ -70,6 +71,7 @@ TEST_F(Costs, OperationsAreCounted) {
   EXPECT_EQ(found.find(Anchor::linear)->second.flops.row, 2u * 96 * 64);
   EXPECT_EQ(found.find(Anchor::causal_conv1d)->second.flops.row, 2u * 64 * 4);
   EXPECT_EQ(found.find(Anchor::attention)->second.flops.position, 2u * 4 * (16 + 8));
+  EXPECT_EQ(found.find(Anchor::attention_rows)->second.flops.position, 2u * 4 * (16 + 16));
   // A state's product with a pole is four, what is read of it two.
   EXPECT_EQ(found.find(Anchor::long_conv)->second.flops.row, 2u * (6 * 3 + 1) * 64);
   auto recurrence = found.find(Anchor::linear_recurrence);

@@ -141,3 +141,75 @@ func.func @f(%b: !quern.batch) {
   %y = quern.positions %b : tensor<?xi32, #quern.dims<"B">>
   return
 }
+
+// -----
+
+// Tests that attention_rows C1: kv heads divide the heads.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C1: 3 kv heads divide the heads}}
+  %y = quern.attention_rows %q, %k, %v batch %b {heads = 4 : i64, kv_heads = 3 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C2: keys are as wide as queries.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C2: queries and keys have heads of one width, values and the result too}}
+  %y = quern.attention_rows %q, %v, %v batch %b {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C2: inputs and result have the same rows.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C2: inputs and result have the same rows}}
+  %y = quern.attention_rows %q, %k, %v batch %b {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x12xf32, #quern.dims<"R">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C3: a bias has buckets.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C3: a bias and its buckets are both there, or neither}}
+  %y = quern.attention_rows %q, %k, %v batch %b bias %w {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch, !quern.weight<3x4, "f32">) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C3: a bias has a number for each head.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x5, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C3: the bias is [N, 4]}}
+  %y = quern.attention_rows %q, %k, %v batch %b bias %w {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32, buckets = array<i32: 0, 1, 2>} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch, !quern.weight<3x5, "f32">) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C3: buckets are rows of the bias.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C3: buckets are an odd number of rows of the bias}}
+  %y = quern.attention_rows %q, %k, %v batch %b bias %w {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32, buckets = array<i32: 0, 1, 3>} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch, !quern.weight<3x4, "f32">) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C4: what is causal sees nothing behind it.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C4: left and right are not negative, and what is causal has no right}}
+  %y = quern.attention_rows %q, %k, %v batch %b {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32, right = 2 : i64, causal} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}
+
+// -----
+
+// Tests that attention_rows C5: a batch says what rows belong together.
+func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
+  // expected-error @+1 {{'quern.attention_rows' op C5: there is a batch}}
+  %y = quern.attention_rows %q, %k, %v {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>) -> tensor<?x12xf32, #quern.dims<"T">>
+  return
+}

@@ -132,3 +132,12 @@ func.func @f(%x: tensor<?x4xf32, #quern.dims<"T">>) {
   %y = quern.transpose %x {groups = 3 : i64} : tensor<?x4xf32, #quern.dims<"T">>
   return
 }
+
+// -----
+
+// Tests that pool C1: it makes rows of sequences.
+func.func @f(%x: tensor<?x8xf32, #quern.dims<"T">>, %b: !quern.batch) {
+  // expected-error @+1 {{'quern.pool' op C1: the input counts tokens, the result sequences, and both have the same columns}}
+  %y = quern.pool mean %x, %b : tensor<?x8xf32, #quern.dims<"T">> -> tensor<?x8xf32, #quern.dims<"T">>
+  return
+}

@@ -173,3 +173,32 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R12 {
   %y = quern.gather_rows %a, %rows : (!T12, !rows) -> !R12
   return %y : !R12
 }
+
+// -----
+
+// Tests that attention among rows computes ropes of its queries and keys where it reads them; values are read as they are.
+!tokens = tensor<?xi32, #quern.dims<"T">>
+!B4 = tensor<?x4xf32, #quern.dims<"B">>
+!T4 = tensor<?x4xf32, #quern.dims<"T">>
+!T12 = tensor<?x12xf32, #quern.dims<"T">>
+// CHECK-LABEL: @encode
+// CHECK: %[[X:.*]] = quern.embedding
+// CHECK: quern.fused attention_rows(%[[X]],
+// CHECK-COUNT-2: quern.rope
+// CHECK: quern.attention_rows
+// CHECK-NEXT: quern.yield
+// REMARK: [Passed] fuse-attention-prologues | Category:fuse | Remark="quern.rope, quern.rope joined the attention_rows"
+quern.weight @embed : !quern.weight<16x12, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @encode(%tokens: !tokens, %batch: !quern.batch) -> !B4 {
+  %embed = quern.weight_ref @embed : !quern.weight<16x12, "f32">
+  %cs = quern.rope_table %batch {inv_freq = array<f32: 1.0, 0.5>} : !T4
+  %x = quern.embedding %tokens, %embed : (!tokens, !quern.weight<16x12, "f32">) -> !T12
+  %q0 = quern.slice %x {offset = 0 : i64} : !T12 -> !T4
+  %k0 = quern.slice %x {offset = 4 : i64} : !T12 -> !T4
+  %v = quern.slice %x {offset = 8 : i64} : !T12 -> !T4
+  %q = quern.rope %q0, %cs {head_dim = 4 : i64} : (!T4, !T4) -> !T4
+  %k = quern.rope %k0, %cs {head_dim = 4 : i64} : (!T4, !T4) -> !T4
+  %a = quern.attention_rows %q, %k, %v batch %batch {heads = 1 : i64, kv_heads = 1 : i64, scale = 0.5 : f32, left = 2 : i64, right = 2 : i64} : (!T4, !T4, !T4, !quern.batch) -> !T4
+  %p = quern.pool mean %a, %batch : !T4 -> !B4
+  return %p : !B4
+}

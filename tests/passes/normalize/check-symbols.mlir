@@ -76,3 +76,14 @@ func.func @main(%x: tensor<?xf32, #quern.dims<"b">>) -> tensor<?xf32, #quern.dim
   return %x : tensor<?xf32, #quern.dims<"b">>
 }
 }
+
+// -----
+
+// Tests that pool goes from tokens to sequences.
+!B8 = tensor<?x8xf32, #quern.dims<"B">>
+!T8 = tensor<?x8xf32, #quern.dims<"T">>
+func.func @f(%x: !T8, %batch: !quern.batch) -> !B8 {
+  %y = quern.pool mean %x, %batch : !T8 -> !B8
+  %z = quern.unary tanh %y : !B8
+  return %z : !B8
+}
