@@ -5,8 +5,11 @@
 #include "frontends/hf/HfModel.h"
 #include "frontends/hf/WeightFiles.h"
 #include "frontends/onnx/CheckModel.h"
+#include "frontends/onnx/lowering/Lowering.h"
 #include "frontends/recipe/Builder.h"
+#include "ir/quern/QuernDialect.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -82,6 +85,40 @@ std::string find_snapshot(const fs::path &folder) {
   return found.empty() ? "" : found.front();
 }
 
+/// Equal for the same weights, as good as surely: their types, shapes and some of their bytes.
+uint64_t hash_weights(const onnx::Model &model) {
+  constexpr uint64_t kSome = 4096;
+  uint64_t hash = 0;
+  const auto mix = [&](const void *data, size_t size) {
+    hash = XXH3_64bits_withSeed(data, size, hash);
+  };
+  for (const onnx::Value &value : model.values) {
+    if (!value.constant || value.constant->storage != onnx::Storage::File)
+      continue;
+    const onnx::Tensor &tensor = *value.constant;
+    mix(value.name.data(), value.name.size());
+    mix(tensor.shape.data(), tensor.shape.size() * sizeof(int64_t));
+    const uint64_t some = std::min(kSome, tensor.size);
+    for (const uint64_t at : {tensor.offset, tensor.offset + tensor.size - some})
+      if (const auto bytes = model.files[static_cast<size_t>(tensor.file)]->range(at, some);
+          bytes.ok())
+        mix(bytes->data(), bytes->size());
+  }
+  return hash;
+}
+
+LoadedModel load_graph(const std::string &path, const ImportOptions &options, Problems &problems) {
+  LoadedModel model;
+  auto checked = onnx::check_model(path, options.dims, onnx::can_lower, problems);
+  if (!checked)
+    return model;
+  model.notes = checked->notes;
+  if (options.identify)
+    model.weights_hash = hash_weights(checked->model);
+  model.graph = std::make_shared<onnx::CheckedModel>(*std::move(checked));
+  return model;
+}
+
 LoadedModel load(const std::string &path, const ImportOptions &options, Problems &problems) {
   if (options.context && (*options.context < 1 || *options.context > recipe::kMaxContext)) {
     problems.add("-c", absl::StrCat(*options.context, " is not in 1..", recipe::kMaxContext),
@@ -139,9 +176,10 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
   if (absl::EndsWithIgnoreCase(path, ".json"))
     return hf::load_model(path, options, problems);
   if (absl::EndsWithIgnoreCase(path, ".onnx")) {
-    LoadedModel model;
-    model.notes = onnx::check_model(path, options.dims, problems);
-    return model;
+    if (options.context)
+      problems.add("-c", "it is for models of text, and this is a graph",
+                   "--dim NAME=MAX bounds a dimension of a graph");
+    return load_graph(path, options, problems);
   }
   if (absl::EndsWith(path, ".safetensors"))
     problems.add(path, "these are weights alone, which do not say what to do with them",
@@ -174,17 +212,28 @@ uint64_t hash_ops(mlir::ModuleOp module, uint64_t seed) {
 
 namespace {
 
-/// The module of a loaded model and what is known of it; the error is what does not verify.
-absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &context) {
+/// The module of a loaded model and what is known of it; the error is what does not verify. Of a
+/// graph, nodes that are not lowered are problems, and there is no module then.
+absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &context,
+                                    Problems &problems) {
   ImportedModel model;
-  model.module = recipe::build(loaded.decoder, loaded.source, context);
+  if (loaded.graph) {
+    context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
+    model.module = onnx::lower(loaded.graph->model, loaded.graph->inference, loaded.graph->bounds,
+                               context, problems, loaded.notes);
+    model.notes = loaded.notes;
+    if (!model.module)
+      return model;
+  } else {
+    model.module = recipe::build(loaded.decoder, loaded.source, context);
+  }
   std::string why;
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     absl::StrAppend(&why, why.empty() ? "" : "; ", diagnostic.str());
   });
   if (mlir::failed(mlir::verify(*model.module)))
     return absl::InternalError(absl::StrCat("the imported module does not verify: ", why));
-  model.family = loaded.decoder.family;
+  model.family = loaded.graph ? "onnx" : loaded.decoder.family;
   model.tokenizer = std::move(loaded.tokenizer);
   model.vocab = loaded.decoder.vocab;
   model.context = loaded.decoder.context;
@@ -203,7 +252,9 @@ absl::StatusOr<ImportedModel> import_model(const std::string &path, const Import
   LoadedModel loaded = load(path, options, problems);
   if (!problems.empty())
     return problems.status();
-  absl::StatusOr<ImportedModel> model = built(std::move(loaded), context);
+  absl::StatusOr<ImportedModel> model = built(std::move(loaded), context, problems);
+  if (!problems.empty())
+    return problems.status();
   if (!model.ok())
     return absl::Status(model.status().code(),
                         absl::StrCat(path, ": ", std::string(model.status().message())));
@@ -220,11 +271,13 @@ ExaminedModel examine_model(const std::string &path, const ImportOptions &option
   if (sound || (!loaded.decoder.layers.empty() && recipe::make_sound(loaded.decoder))) {
     if (!sound)
       loaded.source = recipe::made_up_like(recipe::tensors(loaded.decoder), loaded.formats);
-    absl::StatusOr<ImportedModel> model = built(std::move(loaded), context);
-    if (model.ok())
+    absl::StatusOr<ImportedModel> model = built(std::move(loaded), context, problems);
+    if (model.ok()) {
+      notes = model->notes;
       examined.model = *std::move(model);
-    else if (sound)
+    } else if (sound) {
       problems.add(path, model.status());
+    }
   }
   examined.model.notes = std::move(notes);
   examined.problems = problems.list();
@@ -233,7 +286,12 @@ ExaminedModel examine_model(const std::string &path, const ImportOptions &option
 
 std::vector<Problem> check_model(const std::string &path, const ImportOptions &options) {
   Problems problems;
-  load(path, options, problems);
+  LoadedModel loaded = load(path, options, problems);
+  if (problems.empty() && loaded.graph) {
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    if (const auto model = built(std::move(loaded), context, problems); !model.ok())
+      problems.add(path, model.status());
+  }
   return problems.list();
 }
 

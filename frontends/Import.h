@@ -1,8 +1,7 @@
 // The compiler's front door: a model's files in, import-phase IR out.
 //
 // A model is a .gguf file (or the first of a split one), a folder with config.json and safetensors,
-// or a config.json alone, whose weights are then made up. An .onnx file is read and checked; no IR
-// is made of it yet.
+// a config.json alone, whose weights are then made up, or an .onnx file.
 #ifndef QUERN_FRONTENDS_IMPORT_H
 #define QUERN_FRONTENDS_IMPORT_H
 

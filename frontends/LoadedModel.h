@@ -3,11 +3,13 @@
 #define QUERN_FRONTENDS_LOADEDMODEL_H
 
 #include "frontends/Problem.h"
+#include "frontends/onnx/CheckModel.h"
 #include "frontends/recipe/Recipe.h"
 #include "frontends/recipe/Source.h"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +44,8 @@ struct LoadedModel {
   /// recipe wants it.
   recipe::StoredFormats formats;
   std::vector<std::string> notes;
+  /// Of an .onnx file, in the place of a recipe.
+  std::shared_ptr<const onnx::CheckedModel> graph;
 };
 
 } // namespace quern

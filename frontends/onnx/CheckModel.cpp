@@ -1,27 +1,18 @@
 #include "frontends/onnx/CheckModel.h"
 
 #include "frontends/onnx/OnnxFile.h"
-#include "frontends/onnx/shapes/Inference.h"
 #include "frontends/onnx/shapes/LiveNodes.h"
-#include "frontends/onnx/shapes/SizeBounds.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <functional>
-#include <optional>
-#include <span>
 
 namespace quern::onnx {
 namespace {
 
-struct Op {
-  std::string_view domain, op;
-};
-
-/// Ops that code is made for, in the order of their names. None yet: the frontend reads and checks.
-constexpr std::span<const Op> kLowered;
+using CanLower = bool (*)(std::string_view domain, std::string_view op);
 
 constexpr char kOtherFiles[] = "compile the model's Hugging Face folder or its GGUF file instead";
 
@@ -75,7 +66,8 @@ std::string hint_for(const Node &node) {
                       "model");
 }
 
-void check_ops(const Model &model, const std::vector<bool> &live, Problems &problems) {
+void check_ops(const Model &model, const std::vector<bool> &live, CanLower can_lower,
+               Problems &problems) {
   ByWhat ops;
   for_each_live(model, live, [&](const Node &node) {
     if (can_lower(node.domain, node.op))
@@ -151,25 +143,20 @@ std::vector<std::string> notes_of(const Model &model, const std::vector<bool> &l
 
 } // namespace
 
-bool can_lower(std::string_view domain, std::string_view op) {
-  return std::ranges::any_of(
-      kLowered, [&](const Op &known) { return known.domain == domain && known.op == op; });
-}
-
-std::vector<std::string> check_model(const std::string &path,
-                                     const std::map<std::string, int64_t> &dims,
-                                     Problems &problems) {
-  const std::optional<Model> model = read_model(path, problems);
+std::optional<CheckedModel> check_model(const std::string &path,
+                                        const std::map<std::string, int64_t> &dims,
+                                        CanLower can_lower, Problems &problems) {
+  std::optional<Model> model = read_model(path, problems);
   if (!model)
-    return {};
-  if (kLowered.empty())
-    problems.add(path, "Quern reads ONNX models and does not make code of them yet", kOtherFiles);
-  const Inference inference = infer(*model, problems);
-  const std::vector<SizeBound> bounds = size_bounds(*model, inference, dims, problems);
-  const std::vector<bool> live = live_nodes(*model, inference);
-  check_types(*model, inference, live, problems);
-  check_ops(*model, live, problems);
-  return notes_of(*model, live, bounds);
+    return std::nullopt;
+  CheckedModel checked{.model = *std::move(model), .inference = {}, .bounds = {}, .notes = {}};
+  checked.inference = infer(checked.model, problems);
+  checked.bounds = size_bounds(checked.model, checked.inference, dims, problems);
+  const std::vector<bool> live = live_nodes(checked.model, checked.inference);
+  check_types(checked.model, checked.inference, live, problems);
+  check_ops(checked.model, live, can_lower, problems);
+  checked.notes = notes_of(checked.model, live, checked.bounds);
+  return checked;
 }
 
 } // namespace quern::onnx

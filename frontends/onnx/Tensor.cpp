@@ -91,7 +91,9 @@ int64_t integer_at(ElementType type, const std::string &bytes, size_t index) {
   }
 }
 
-absl::StatusOr<std::string> checked_raw(const Tensor &tensor, const Files &files, int64_t most) {
+} // namespace
+
+absl::StatusOr<std::string> read_raw(const Tensor &tensor, const Files &files, int64_t most) {
   if (tensor.elements() > most)
     return refuse(tensor, absl::StrCat("it has more than ", most, " elements"));
   auto bytes = raw(tensor, files);
@@ -99,8 +101,6 @@ absl::StatusOr<std::string> checked_raw(const Tensor &tensor, const Files &files
     return refuse(tensor, "it has fewer elements than its shape says");
   return bytes;
 }
-
-} // namespace
 
 std::optional<int64_t> count_elements(std::span<const int64_t> shape) {
   int64_t count = 1;
@@ -128,7 +128,7 @@ absl::StatusOr<std::vector<int64_t>> read_integers(const Tensor &tensor, const F
                                                    int64_t most) {
   if (!is_integer(tensor.type) && tensor.type != ElementType::Bool)
     return refuse(tensor, "integers are wanted");
-  const auto bytes = checked_raw(tensor, files, most);
+  const auto bytes = read_raw(tensor, files, most);
   if (!bytes.ok())
     return bytes.status();
   std::vector<int64_t> values(static_cast<size_t>(tensor.elements()));
@@ -148,7 +148,7 @@ absl::StatusOr<std::vector<double>> read_numbers(const Tensor &tensor, const Fil
   if (tensor.type != ElementType::Float32 && tensor.type != ElementType::Float64 &&
       tensor.type != ElementType::Float16 && tensor.type != ElementType::BFloat16)
     return refuse(tensor, "numbers are wanted");
-  const auto bytes = checked_raw(tensor, files, most);
+  const auto bytes = read_raw(tensor, files, most);
   if (!bytes.ok())
     return bytes.status();
   std::vector<double> values(static_cast<size_t>(tensor.elements()));

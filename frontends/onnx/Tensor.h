@@ -59,6 +59,9 @@ absl::StatusOr<std::vector<int64_t>> read_integers(const Tensor &tensor, const F
 absl::StatusOr<std::vector<double>> read_numbers(const Tensor &tensor, const Files &files,
                                                  int64_t most);
 
+/// The elements of at most `most` as raw bytes, those of under 8 bits packed.
+absl::StatusOr<std::string> read_raw(const Tensor &tensor, const Files &files, int64_t most);
+
 /// "float32 [2, 3]", for messages.
 std::string describe(const Tensor &tensor);
 

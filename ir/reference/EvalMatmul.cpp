@@ -1,14 +1,12 @@
 // Matrix products with weights, and the quantization of their inputs.
 #include "ir/reference/Frame.h"
 #include "ir/reference/Int8.h"
+#include "ir/reference/Parallel.h"
 
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <mutex>
-#include <thread>
 
 namespace quern::reference {
 namespace {
@@ -27,28 +25,6 @@ template <class S> S dot(const S *x, const float *w, int64_t n) {
     for (int64_t lane = 0; lane < width; ++lane)
       sums[lane] += sums[lane + width];
   return sums[0];
-}
-
-/// Runs work(0) .. work(count - 1) on up to `threads` threads until one fails.
-template <class Work> absl::Status parallel(int64_t count, int threads, Work work) {
-  std::atomic<int64_t> next = 0;
-  std::mutex mutex;
-  absl::Status failure;
-  auto run = [&] {
-    for (int64_t i = next++; i < count; i = next++)
-      if (absl::Status status = work(i); !status.ok()) {
-        std::lock_guard lock(mutex);
-        failure.Update(status);
-        next = count;
-      }
-  };
-  std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, count); ++i)
-    others.emplace_back(run);
-  run();
-  for (std::thread &thread : others)
-    thread.join();
-  return failure;
 }
 
 template <class S> absl::Status eval_linear(Frame<S> &frame, LinearOp op) {

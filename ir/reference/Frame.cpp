@@ -6,17 +6,24 @@
 #include <absl/strings/str_cat.h>
 
 namespace quern::reference {
-namespace {
-
-/// `quern.linear (model.layers.3.mlp.up_proj)`: the op and the source's name for it, or for
-/// `named_by`.
-std::string describe(mlir::Operation *op, mlir::Operation *named_by = nullptr) {
+std::string describe(mlir::Operation *op, mlir::Operation *named_by) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   stream << op->getName();
   if (auto named = (named_by ? named_by : op)->getLoc()->findInstanceOf<mlir::NameLoc>())
     stream << " (" << named.getName().getValue() << ")";
   return text;
+}
+
+namespace {
+
+/// Calls `use` with each value of the block that the op, or an op in its regions, reads.
+template <class Use> void for_each_use(mlir::Operation *op, mlir::Block &block, Use use) {
+  op->walk([&](mlir::Operation *inner) {
+    for (mlir::Value operand : inner->getOperands())
+      if (operand.getParentBlock() == &block)
+        use(operand);
+  });
 }
 
 } // namespace
@@ -33,9 +40,66 @@ template <class S> const EvalTable<S> &EvalTable<S>::all() {
     add_scan_evals(table);
     add_tensor_evals(table);
     add_region_evals(table);
+    add_general_evals(table);
+    add_slice_evals(table);
+    add_linalg_evals(table);
+    add_control_evals(table);
     return table;
   }();
   return table;
+}
+
+template <class S> TensorPtr as_tensor(const Value<S> &value, mlir::RankedTensorType type) {
+  if (const auto *tensor = std::get_if<TensorPtr>(&value))
+    return *tensor;
+  Tensor tensor{type.getElementType(), {}, {}, {}};
+  if (const auto *rows = std::get_if<std::shared_ptr<const Rows<S>>>(&value)) {
+    tensor.shape = {(*rows)->rows, (*rows)->cols};
+    tensor.floats.assign((*rows)->data.begin(), (*rows)->data.end());
+  } else {
+    const Indices &indices = *std::get<std::shared_ptr<const Indices>>(value);
+    const auto count = static_cast<int64_t>(indices.size());
+    tensor.shape = {count};
+    if (type.getRank() == 2)
+      tensor.shape = {count / type.getDimSize(1), type.getDimSize(1)};
+    tensor.ints.assign(indices.begin(), indices.end());
+  }
+  return std::make_shared<const Tensor>(std::move(tensor));
+}
+
+template <class S> Value<S> &Frame<S>::slot(mlir::Value value) const {
+  const Frame *frame = this;
+  auto found = values_.find(value);
+  while (found == frame->values_.end()) {
+    frame = frame->outer_;
+    found = frame->values_.find(value);
+  }
+  return found->second;
+}
+
+template <class S> const Rows<S> &Frame<S>::rows(mlir::Value value) const {
+  Value<S> &slot = this->slot(value);
+  if (const auto *tensor = std::get_if<TensorPtr>(&slot)) {
+    Rows<S> rows((*tensor)->shape[0], (*tensor)->shape[1]);
+    for (size_t i = 0; i < rows.data.size(); ++i)
+      rows.data[i] = static_cast<S>((*tensor)->floats[i]);
+    slot = std::make_shared<const Rows<S>>(std::move(rows));
+  }
+  return *std::get<std::shared_ptr<const Rows<S>>>(slot);
+}
+
+template <class S> const Indices &Frame<S>::indices(mlir::Value value) const {
+  Value<S> &slot = this->slot(value);
+  if (const auto *tensor = std::get_if<TensorPtr>(&slot))
+    slot = std::make_shared<const Indices>((*tensor)->ints.begin(), (*tensor)->ints.end());
+  return *std::get<std::shared_ptr<const Indices>>(slot);
+}
+
+template <class S> TensorPtr Frame<S>::tensor(mlir::Value value) const {
+  Value<S> &slot = this->slot(value);
+  if (!std::holds_alternative<TensorPtr>(slot))
+    slot = as_tensor<S>(slot, mlir::cast<mlir::RankedTensorType>(value.getType()));
+  return std::get<TensorPtr>(slot);
 }
 
 template <class S> std::vector<Value<S>> Frame<S>::values_of(mlir::ValueRange values) const {
@@ -50,6 +114,16 @@ template <class S>
 absl::StatusOr<std::vector<Value<S>>> Frame<S>::run(mlir::Region &region,
                                                     std::vector<Value<S>> arguments) const {
   Frame frame(step, std::move(arguments));
+  if (absl::Status status = frame.run_block(region.front()); !status.ok())
+    return status;
+  return std::move(frame.returned);
+}
+
+template <class S>
+absl::StatusOr<std::vector<Value<S>>> Frame<S>::run_within(mlir::Region &region,
+                                                           std::vector<Value<S>> arguments) const {
+  Frame frame(step, std::move(arguments));
+  frame.outer_ = this;
   if (absl::Status status = frame.run_block(region.front()); !status.ok())
     return status;
   return std::move(frame.returned);
@@ -77,9 +151,10 @@ absl::StatusOr<std::vector<Value<S>>> Frame<S>::call(llvm::StringRef symbol,
 
 template <class S>
 void Frame<S>::note_overflow(mlir::Operation *op, int64_t t, int64_t rows) const {
-  // Rows are of all tokens, or of those whose outputs are wanted.
-  const int64_t token =
-      rows == step.batch.num_tokens() ? t : step.batch.rows[static_cast<size_t>(t)];
+  // Rows are of all tokens, or of those whose outputs are wanted; without a batch they are rows.
+  const int64_t token = rows == step.batch.num_tokens() || rows != step.batch.num_rows()
+                            ? t
+                            : step.batch.rows[static_cast<size_t>(t)];
   // A kernel has the name of the first dispatch of it.
   step.state.note_overflow([&] { return describe(op, step.dispatch); }, token);
 }
@@ -90,15 +165,15 @@ template <class S> absl::Status Frame<S>::run_block(mlir::Block &block) {
   // Values are dropped after their last use: a large model's activations would not fit otherwise.
   llvm::DenseMap<mlir::Value, int64_t> uses_left;
   for (mlir::Operation &op : block)
-    for (mlir::Value operand : op.getOperands())
-      ++uses_left[operand];
+    for_each_use(&op, block, [&](mlir::Value operand) { ++uses_left[operand]; });
   arguments.clear();
   for (mlir::Operation &op : block) {
     if (absl::Status status = eval(&op); !status.ok())
       return status;
-    for (mlir::Value operand : op.getOperands())
+    for_each_use(&op, block, [&](mlir::Value operand) {
       if (--uses_left[operand] == 0)
         values_.erase(operand);
+    });
     for (mlir::Value result : op.getResults())
       if (result.use_empty())
         values_.erase(result);
@@ -112,6 +187,10 @@ template <class S> absl::Status Frame<S>::eval(mlir::Operation *op) {
     return absl::UnimplementedError(
         absl::StrCat(describe(op), ": the interpreter has no eval for this op"));
   absl::Status status = eval(*this, op);
+  for (mlir::Value result : op->getResults())
+    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(result.getType()); type && status.ok())
+      if (const auto *tensor = std::get_if<TensorPtr>(&slot(result)))
+        status = step.sizes.check(**tensor, type);
   if (status.ok())
     return status;
   return absl::Status(status.code(),
@@ -122,5 +201,7 @@ template class EvalTable<float>;
 template class EvalTable<double>;
 template class Frame<float>;
 template class Frame<double>;
+template TensorPtr as_tensor<float>(const Value<float> &value, mlir::RankedTensorType type);
+template TensorPtr as_tensor<double>(const Value<double> &value, mlir::RankedTensorType type);
 
 } // namespace quern::reference

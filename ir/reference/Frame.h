@@ -8,8 +8,11 @@
 
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/Batch.h"
+#include "ir/reference/Describe.h"
 #include "ir/reference/ReferenceState.h"
 #include "ir/reference/ReferenceWeight.h"
+#include "ir/reference/Sizes.h"
+#include "ir/reference/Tensor.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
@@ -20,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -48,7 +52,7 @@ struct BatchHandle {};
 
 template <class S>
 using Value = std::variant<std::shared_ptr<const Rows<S>>, std::shared_ptr<const Indices>,
-                           WeightPtr, StateHandle, BatchHandle>;
+                           TensorPtr, WeightPtr, StateHandle, BatchHandle>;
 
 template <class S> class Frame;
 template <class S> using Eval = absl::Status (*)(Frame<S> &, mlir::Operation *);
@@ -64,6 +68,7 @@ public:
       return Fn(frame, mlir::cast<Op>(op));
     };
   }
+  void add(llvm::StringRef name, Eval<S> eval) { evals_[name] = eval; }
   Eval<S> find(llvm::StringRef name) const { return evals_.lookup(name); }
 
 private:
@@ -98,6 +103,7 @@ struct Step {
   mlir::SymbolTableCollection &symbols;
   int threads;
   bool exact_formats;                  ///< Interpreter::Options has it
+  Sizes sizes;                         ///< T, B and R, or what inputs' shapes say
   int calls = 0;                       ///< of symbols, one inside the other
   mlir::Operation *dispatch = nullptr; ///< the one under way, if any
 };
@@ -112,17 +118,16 @@ public:
   /// Of the region or symbol this frame is for: what it was given, what it has returned.
   std::vector<Value<S>> arguments, returned;
 
-  const Rows<S> &rows(mlir::Value value) const {
-    return *std::get<std::shared_ptr<const Rows<S>>>(value_of(value));
-  }
-  const Indices &indices(mlir::Value value) const {
-    return *std::get<std::shared_ptr<const Indices>>(value_of(value));
-  }
+  // Model ops and general ones see the same values, these as tensors, those as rows and indices: a
+  // value is turned into what it is asked for as, and stays it.
+  const Rows<S> &rows(mlir::Value value) const;
+  const Indices &indices(mlir::Value value) const;
+  TensorPtr tensor(mlir::Value value) const;
   const WeightPtr &weight(mlir::Value value) const { return std::get<WeightPtr>(value_of(value)); }
   const std::string &state(mlir::Value value) const {
     return std::get<StateHandle>(value_of(value)).name;
   }
-  const Value<S> &value_of(mlir::Value value) const { return values_.find(value)->second; }
+  const Value<S> &value_of(mlir::Value value) const { return slot(value); }
   std::vector<Value<S>> values_of(mlir::ValueRange values) const;
 
   /// All elements of a small weight (norms, biases, convolutions), row-major.
@@ -134,11 +139,19 @@ public:
   void set_rows(mlir::Value result, Rows<S> rows) {
     set(result, std::make_shared<const Rows<S>>(std::move(rows)));
   }
+  void set_tensor(mlir::Value result, Tensor tensor) {
+    set(result, std::make_shared<const Tensor>(std::move(tensor)));
+  }
+  /// Whether floats are doubles, whatever their type.
+  static constexpr bool kFloat64 = std::is_same_v<S, double>;
 
   /// Runs a region of one block; its values live in a frame of their own, dropped after their last
   /// use.
   absl::StatusOr<std::vector<Value<S>>> run(mlir::Region &region,
                                             std::vector<Value<S>> arguments) const;
+  /// The same of a region whose ops use values of this frame, too.
+  absl::StatusOr<std::vector<Value<S>>> run_within(mlir::Region &region,
+                                                   std::vector<Value<S>> arguments) const;
 
   /// Records that `op` computes the row of token `t` of its `rows` with an intermediate number that
   /// is finite in double and not in float32, which generated code computes it in.
@@ -151,9 +164,15 @@ public:
 private:
   absl::Status run_block(mlir::Block &block);
   absl::Status eval(mlir::Operation *op);
+  Value<S> &slot(mlir::Value value) const;
 
-  llvm::DenseMap<mlir::Value, Value<S>> values_;
+  /// The frame of the region around this one's, if its values are seen here.
+  const Frame *outer_ = nullptr;
+  mutable llvm::DenseMap<mlir::Value, Value<S>> values_;
 };
+
+/// A value of a tensor type as a tensor.
+template <class S> TensorPtr as_tensor(const Value<S> &value, mlir::RankedTensorType type);
 
 /// The registrations of Eval<Family>.cpp.
 template <class S> void add_weight_evals(EvalTable<S> &table);
@@ -165,6 +184,10 @@ template <class S> void add_attention_evals(EvalTable<S> &table);
 template <class S> void add_scan_evals(EvalTable<S> &table);
 template <class S> void add_tensor_evals(EvalTable<S> &table);
 template <class S> void add_region_evals(EvalTable<S> &table);
+template <class S> void add_general_evals(EvalTable<S> &table);
+template <class S> void add_slice_evals(EvalTable<S> &table);
+template <class S> void add_linalg_evals(EvalTable<S> &table);
+template <class S> void add_control_evals(EvalTable<S> &table);
 
 } // namespace quern::reference
 

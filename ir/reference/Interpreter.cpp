@@ -69,7 +69,15 @@ public:
       if (absl::Status status = state.truncate(sequence.slot, sequence.start); !status.ok())
         return status;
 
-    Step step{*packed, state, weights_, module_, symbols_, threads_, exact_formats_};
+    Step step{
+        *packed,
+        state,
+        weights_,
+        module_,
+        symbols_,
+        threads_,
+        exact_formats_,
+        Sizes({{"T", packed->num_tokens()}, {"B", packed->num_seqs()}, {"R", packed->num_rows()}})};
     absl::StatusOr<std::vector<Value<S>>> arguments = bind(*function, *packed);
     if (!arguments.ok())
       return arguments.status();
@@ -79,7 +87,38 @@ public:
       return results.status();
     for (const Sequence &sequence : batch.sequences)
       state.advance(sequence.slot, sequence.start + static_cast<int64_t>(sequence.tokens.size()));
-    return outputs(*results);
+    return outputs(*results, *function);
+  }
+
+  absl::StatusOr<std::vector<Tensor>> call(const std::string &entry,
+                                           std::span<const Tensor> inputs) override {
+    const std::vector<Schedule> found = schedules(module_, entry);
+    if (found.empty())
+      return absl::NotFoundError(absl::StrCat("the module has no entry ", entry));
+    mlir::func::FuncOp function = found.front().function;
+    absl::StatusOr<Sizes> sizes = bind_sizes(function, inputs);
+    if (!sizes.ok())
+      return sizes.status();
+    const PackedBatch no_batch;
+    ReferenceState no_state;
+    Step step{no_batch, no_state, weights_,       module_,
+              symbols_, threads_, exact_formats_, *std::move(sizes)};
+    std::vector<Value<S>> arguments;
+    for (const Tensor &input : inputs)
+      arguments.push_back(std::make_shared<const Tensor>(input));
+    absl::StatusOr<std::vector<Value<S>>> results =
+        Frame<S>(step, {}).run(function.getBody(), std::move(arguments));
+    if (!results.ok())
+      return results.status();
+    std::vector<Tensor> outputs;
+    for (auto [value, type] : llvm::zip_equal(*results, function.getResultTypes())) {
+      auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
+      if (!tensor)
+        return absl::UnimplementedError(absl::StrCat(
+            result_name(function, static_cast<unsigned>(outputs.size())), " is no tensor"));
+      outputs.push_back(*as_tensor<S>(value, tensor));
+    }
+    return outputs;
   }
 
 private:
@@ -121,9 +160,14 @@ private:
     return arguments;
   }
 
-  absl::StatusOr<std::vector<Output>> outputs(const std::vector<Value<S>> &results) const {
+  absl::StatusOr<std::vector<Output>> outputs(const std::vector<Value<S>> &results,
+                                              mlir::func::FuncOp function) const {
     std::vector<Output> outputs;
-    for (const Value<S> &result : results) {
+    for (auto [result, type] : llvm::zip_equal(results, function.getResultTypes())) {
+      if (const auto *tensor = std::get_if<TensorPtr>(&result); tensor && isRows(type)) {
+        outputs.push_back({(*tensor)->shape[0], (*tensor)->shape[1], (*tensor)->floats});
+        continue;
+      }
       const auto *rows = std::get_if<std::shared_ptr<const Rows<S>>>(&result);
       if (!rows)
         return absl::UnimplementedError(

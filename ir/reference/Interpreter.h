@@ -10,12 +10,22 @@
 // 16 interleaved accumulators: that is what keeps it quick, and its error, about sqrt(K/16) half
 // ulps, is of the size of the rounding of its result. In float64 everything is double, from the
 // decoded float weights on.
+//
+// Tensors of general programs hold every float type's numbers as doubles. In float32 an op's result
+// is rounded to its type, float16 and bfloat16 too, from a result that is right in double; in
+// float64 floats of all types keep what double has, so that a program's meaning does not hang on
+// the order of its sums, and only arith.bitcast sees the type's digits. A reduction is added up in
+// double either way, the products of a contraction unrounded, and rounded once when it is done: no
+// order of sums is any closer. Integers are exact, of up to 64 bits. What MLIR calls undefined
+// (dividing by zero) is an error; what it calls poison (a shift too far, a cast that does not fit),
+// which a select may throw away, is some number: Lanes<Family>.cpp say which.
 #ifndef QUERN_IR_REFERENCE_INTERPRETER_H
 #define QUERN_IR_REFERENCE_INTERPRETER_H
 
 #include "ir/reference/Batch.h"
 #include "ir/reference/ReferenceState.h"
 #include "ir/reference/ReferenceWeight.h"
+#include "ir/reference/Tensor.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -24,6 +34,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -100,6 +111,13 @@ public:
   virtual absl::StatusOr<std::vector<Output>> run(const std::string &entry, const Batch &batch,
                                                   ReferenceState &state,
                                                   const std::string &bucket = {}) = 0;
+
+  /// Runs an entry that has no batch: on tensors, to tensors. The sizes that it is written with are
+  /// those of the inputs' shapes. Where it is scheduled, by its first bucket.
+  /// Fails, naming the input and its dimension, on what is not of the input's type, and, naming the
+  /// op, on an index out of range, shapes that disagree, a division by zero, and as run does.
+  virtual absl::StatusOr<std::vector<Tensor>> call(const std::string &entry,
+                                                   std::span<const Tensor> inputs) = 0;
 
   /// The one result of the entry `step`: logits of the batch's rows.
   absl::StatusOr<Output> step(const Batch &batch, ReferenceState &state,

@@ -162,6 +162,5 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t mos
 void quern::fuzz::read(std::string_view bytes) {
   const MemoryFile file(bytes);
   Problems problems;
-  onnx::check_model(file.path(), {{"s", 7}}, problems);
-  require(!problems.empty(), "nothing stands in the way of code for an op");
+  onnx::check_model(file.path(), {{"s", 7}}, onnx::has_rule, problems);
 }

@@ -1,0 +1,238 @@
+// Functions of elements: arithmetic, comparisons, logic, bits.
+#include "frontends/onnx/lowering/NodeLowering.h"
+
+#include <cmath>
+
+namespace quern::onnx {
+namespace {
+
+using Unary = Scalar (*)(const Scalar &);
+using Binary = Scalar (*)(const Scalar &, const Scalar &);
+
+template <Unary function> void unary(NodeLowering &node) {
+  node.set(node.arrays().map({node.in(0)}, node.out_type(), node.out_shape(),
+                             [](const Scalars &e) { return function(e[0]); }));
+}
+
+template <Binary function> void binary(NodeLowering &node) {
+  node.set(node.arrays().map({node.in(0), node.in(1)}, node.out_type(), node.out_shape(),
+                             [](const Scalars &e) { return function(e[0], e[1]); }));
+}
+
+/// From the left, of any number.
+template <Binary function> void many(NodeLowering &node) {
+  node.set(node.arrays().map(node.all(), node.out_type(), node.out_shape(), [](const Scalars &e) {
+    Scalar all = e[0];
+    for (size_t i = 1; i < e.size(); ++i)
+      all = function(all, e[i]);
+    return all;
+  }));
+}
+
+Scalar add(const Scalar &a, const Scalar &b) { return a + b; }
+Scalar subtract(const Scalar &a, const Scalar &b) { return a - b; }
+Scalar multiply(const Scalar &a, const Scalar &b) { return a * b; }
+Scalar divide(const Scalar &a, const Scalar &b) { return a / b; }
+Scalar both(const Scalar &a, const Scalar &b) { return a & b; }
+Scalar either(const Scalar &a, const Scalar &b) { return a | b; }
+Scalar one_of(const Scalar &a, const Scalar &b) { return a ^ b; }
+Scalar greater_than(const Scalar &a, const Scalar &b) { return less(b, a); }
+Scalar at_least(const Scalar &a, const Scalar &b) { return less_equal(b, a); }
+Scalar negative(const Scalar &x) { return -x; }
+Scalar inverted(const Scalar &x) { return !x; }
+Scalar reciprocal(const Scalar &x) { return 1.0 / x; }
+Scalar same(const Scalar &x) { return x; }
+
+void mean_of(NodeLowering &node) {
+  const double count = static_cast<double>(node.inputs());
+  node.set(node.arrays().map(node.all(), node.out_type(), node.out_shape(), [&](const Scalars &e) {
+    Scalar all = e[0];
+    for (size_t i = 1; i < e.size(); ++i)
+      all = all + e[i];
+    return all / count;
+  }));
+}
+
+/// With b's sign, or as C's fmod with a's.
+void modulo(NodeLowering &node) {
+  const bool fmod = node.integer("fmod", 0) != 0;
+  node.set(node.arrays().map(
+      {node.in(0), node.in(1)}, node.out_type(), node.out_shape(), [&](const Scalars &e) {
+        const Scalar left = rest(e[0], e[1]);
+        if (fmod || (!is_float(left.type) && !is_signed(left.type)))
+          return left;
+        const Scalar zero = number_like(left, 0);
+        const Scalar differs = not_equal(left, zero) & (less(left, zero) ^ less(e[1], zero));
+        return select(differs, left + e[1], left);
+      }));
+}
+
+Scalar integer_power(const Scalar &x, const Scalar &exponent) {
+  // Square and multiply; a negative power of what is neither 1 nor -1 is 0.
+  Writer &w = *x.w;
+  const Scalar one = integer_like(x, 1);
+  const Scalar y = cast(exponent, ElementType::Int64);
+  const Scalars found =
+      loop(w, index(w, 0), index(w, 63), {one, x}, [&](const Scalar &bit, const Scalars &now) {
+        Writer &inner = *bit.w;
+        const Scalar amount{&inner, from_index(bit, ElementType::Int64).value, ElementType::Int64};
+        const Scalar shifted = shift_right({&inner, y.value, y.type}, amount);
+        const Scalar odd = equal(shifted & integer_like(shifted, 1), integer_like(shifted, 1));
+        return Scalars{select(odd, now[0] * now[1], now[0]), now[1] * now[1]};
+      });
+  const Scalar zero = integer_like(x, 0), minus = integer_like(x, -1);
+  const Scalar odd = equal(y & integer_like(y, 1), integer_like(y, 1));
+  const Scalar unit =
+      select(equal(x, one), one,
+             select(equal(x, minus) & number(w, ElementType::Bool, is_signed(x.type)),
+                    select(odd, minus, one), zero));
+  return select(less(y, integer_like(y, 0)), unit, found[0]);
+}
+
+void power(NodeLowering &node) {
+  const auto exponent = node.numbers(1);
+  const bool squared = exponent && exponent->size() == 1 && (*exponent)[0] == 2;
+  if (squared && node.out_shape() == node.shape(0))
+    return node.set(node.arrays().map({node.in(0)}, node.out_type(),
+                                      [](const Scalars &e) { return e[0] * e[0]; }));
+  node.set(node.arrays().map(
+      {node.in(0), node.in(1)}, node.out_type(), node.out_shape(), [](const Scalars &e) {
+        const Scalar &x = e[0], &y = e[1];
+        if (is_real(x.type)) {
+          // A wider exponent counts in full.
+          const ElementType wide = y.type == ElementType::Float64 ||
+                                           (!is_float(y.type) && x.type == ElementType::Float64)
+                                       ? ElementType::Float64
+                                       : ElementType::Float32;
+          return x.type == y.type ? pow(x, y) : cast(pow(cast(x, wide), cast(y, wide)), x.type);
+        }
+        if (is_float(y.type))
+          return cast(pow(cast(x, ElementType::Float64), cast(y, ElementType::Float64)), x.type);
+        return integer_power(x, y);
+      }));
+}
+
+void shift(NodeLowering &node) {
+  const bool left = node.string("direction", "") == "LEFT";
+  if (!left && node.string("direction", "") != "RIGHT")
+    return node.refuse("its direction is neither LEFT nor RIGHT");
+  node.set(node.arrays().map(
+      {node.in(0), node.in(1)}, node.out_type(), node.out_shape(),
+      [&](const Scalars &e) { return left ? shift_left(e[0], e[1]) : shift_right(e[0], e[1]); }));
+}
+
+void is_infinite(NodeLowering &node) {
+  const bool up = node.integer("detect_positive", 1) != 0,
+             down = node.integer("detect_negative", 1) != 0;
+  node.set(node.arrays().map({node.in(0)}, ElementType::Bool, [&](const Scalars &e) {
+    const Scalar x = is_small_float(e[0].type) ? cast(e[0], ElementType::Float32) : e[0];
+    const Scalar never = number(*x.w, ElementType::Bool, 0);
+    const Scalar above = up ? equal(x, HUGE_VAL) : never;
+    return down ? above | equal(x, -HUGE_VAL) : above;
+  }));
+}
+
+void is_no_number(NodeLowering &node) {
+  node.set(node.arrays().map({node.in(0)}, ElementType::Bool, [](const Scalars &e) {
+    return is_nan(is_small_float(e[0].type) ? cast(e[0], ElementType::Float32) : e[0]);
+  }));
+}
+
+void where(NodeLowering &node) {
+  node.set(node.arrays().map({node.in(0), node.in(1), node.in(2)}, node.out_type(),
+                             node.out_shape(),
+                             [](const Scalars &e) { return select(e[0], e[1], e[2]); }));
+}
+
+void clip(NodeLowering &node) {
+  std::vector<Array> inputs = {node.in(0)};
+  const bool low = node.has(1), high = node.has(2);
+  for (size_t i = 1; i < 3; ++i)
+    if (node.has(i)) // of one element, whatever its rank
+      inputs.push_back(node.arrays().reshape(node.in(i), {}));
+  node.set(node.arrays().map(inputs, node.out_type(), node.out_shape(), [&](const Scalars &e) {
+    Scalar x = e[0];
+    if (low || node.has_attribute("min"))
+      x = max(x, low ? e[1] : number_like(x, node.number("min", 0)));
+    if (high || node.has_attribute("max"))
+      x = min(x, high ? e.back() : number_like(x, node.number("max", 0)));
+    return x;
+  }));
+}
+
+/// Inputs as they are, and in inference alone.
+void dropout(NodeLowering &node) {
+  if (node.has(2)) {
+    const auto training = node.constants(2);
+    const auto ratio = node.has(1) ? node.numbers(1) : std::vector<double>{0.5};
+    const bool drops = !ratio || ratio->empty() || (*ratio)[0] != 0;
+    if ((!training || training->empty() || (*training)[0] != 0) && drops)
+      return node.refuse("it drops elements at random, as in training",
+                         "export the model for inference (training_mode false)");
+  }
+  node.set(0, node.in(0));
+  if (node.wants(1))
+    node.set(1, node.arrays().filled(ElementType::Bool, node.out_shape(1), 1));
+}
+
+constexpr LoweringRow kRows[] = {
+    {"Add", binary<add>},
+    {"Sub", binary<subtract>},
+    {"Mul", binary<multiply>},
+    {"Div", binary<divide>},
+    {"Mod", modulo},
+    {"Pow", power},
+    {"Sum", many<add>},
+    {"Mean", mean_of},
+    {"Max", many<max>},
+    {"Min", many<min>},
+    {"And", binary<both>},
+    {"Or", binary<either>},
+    {"Xor", binary<one_of>},
+    {"Not", unary<inverted>},
+    {"BitwiseAnd", binary<both>},
+    {"BitwiseOr", binary<either>},
+    {"BitwiseXor", binary<one_of>},
+    {"BitwiseNot", unary<inverted>},
+    {"BitShift", shift},
+    {"Equal", binary<equal>},
+    {"Less", binary<less>},
+    {"LessOrEqual", binary<less_equal>},
+    {"Greater", binary<greater_than>},
+    {"GreaterOrEqual", binary<at_least>},
+    {"IsNaN", is_no_number},
+    {"IsInf", is_infinite},
+    {"Where", where},
+    {"Clip", clip},
+    {"Dropout", dropout},
+    {"Identity", unary<same>},
+    {"Abs", unary<abs>},
+    {"Neg", unary<negative>},
+    {"Sign", unary<sign>},
+    {"Reciprocal", unary<reciprocal>},
+    {"Floor", unary<floor>},
+    {"Ceil", unary<ceil>},
+    {"Round", unary<round_even>},
+    {"Sqrt", unary<sqrt>},
+    {"Exp", unary<exp>},
+    {"Log", unary<log>},
+    {"Erf", unary<erf>},
+    {"Sin", unary<sin>},
+    {"Cos", unary<cos>},
+    {"Tan", unary<tan>},
+    {"Asin", unary<asin>},
+    {"Acos", unary<acos>},
+    {"Atan", unary<atan>},
+    {"Sinh", unary<sinh>},
+    {"Cosh", unary<cosh>},
+    {"Tanh", unary<tanh>},
+    {"Asinh", unary<asinh>},
+    {"Acosh", unary<acosh>},
+    {"Atanh", unary<atanh>},
+};
+
+} // namespace
+
+std::span<const LoweringRow> elementwise_lowerings() { return kRows; }
+
+} // namespace quern::onnx

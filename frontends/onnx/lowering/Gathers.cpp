@@ -1,0 +1,98 @@
+// Elements chosen by indices. An index outside of its axis, which ONNX calls an error, reads the
+// nearest element inside.
+#include "frontends/onnx/lowering/Gathers.h"
+
+#include "frontends/onnx/lowering/NodeLowering.h"
+#include "ir/symbols/Bounds.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace quern::onnx {
+
+Scalar inside(const Scalar &at, const Scalar &size) {
+  const Scalar where = to_index(at);
+  const Scalar front = select(less(where, 0.0), where + size, where);
+  return max(min(front, size - 1.0), 0.0);
+}
+
+Array gather(Arrays &arrays, const Array &x, const Array &indices, size_t axis) {
+  Shape shape(x.shape.begin(), x.shape.begin() + static_cast<ptrdiff_t>(axis));
+  shape.insert(shape.end(), indices.shape.begin(), indices.shape.end());
+  shape.insert(shape.end(), x.shape.begin() + static_cast<ptrdiff_t>(axis) + 1, x.shape.end());
+  const Scalar size = arrays.size_index(x.shape[axis]);
+  const size_t depth = indices.rank();
+  return arrays.generate(x.type, shape, [&](Writer &w, const Scalars &at) {
+    const auto begin = at.begin() + static_cast<ptrdiff_t>(axis);
+    const auto end = begin + static_cast<ptrdiff_t>(depth);
+    Scalars from(at.begin(), begin);
+    from.push_back(inside(Arrays::element(w, indices, {begin, end}), size));
+    from.insert(from.end(), end, at.end());
+    return Arrays::element(w, x, from);
+  });
+}
+
+namespace {
+
+void gather_op(NodeLowering &node) {
+  Arrays &a = node.arrays();
+  const Array x = node.in(0);
+  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const auto which = node.dims(1);
+  if (which && which->size() == 1) {
+    // One that is known is a part.
+    const Dim at = (*which)[0], size = x.shape[axis];
+    const Dim offset = symbols::choose(symbols::less(at, 0), at + size, at);
+    if (offset.valid() && symbols::is_non_negative(offset) &&
+        symbols::is_non_negative(size - offset - 1))
+      return node.set(a.reshape(a.part(x, axis, offset, 1), node.out_shape()));
+  }
+  node.set(gather(a, x, node.in(1), axis));
+}
+
+void gather_elements(NodeLowering &node) {
+  Arrays &a = node.arrays();
+  const Array x = node.in(0), indices = node.in(1);
+  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const Scalar size = a.size_index(x.shape[axis]);
+  node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
+    Scalars from = at;
+    from[axis] = inside(Arrays::element(w, indices, at), size);
+    return Arrays::element(w, x, from);
+  }));
+}
+
+void gather_nd(NodeLowering &node) {
+  Arrays &a = node.arrays();
+  const Array x = node.in(0), indices = node.in(1);
+  const auto batch = static_cast<size_t>(node.integer("batch_dims", 0));
+  const auto depth = indices.shape.back().constant();
+  if (!depth)
+    return node.refuse("how many indices an element has is known only when the model runs");
+  std::vector<Scalar> sizes;
+  for (const Dim &dim : x.shape)
+    sizes.push_back(a.size_index(dim));
+  const size_t lead = indices.rank() - 1;
+  node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
+    Scalars from(at.begin(), at.begin() + static_cast<ptrdiff_t>(batch));
+    Scalars which(at.begin(), at.begin() + static_cast<ptrdiff_t>(lead));
+    which.push_back(index(w, 0));
+    for (int64_t i = 0; i < *depth; ++i) {
+      which.back() = index(w, i);
+      from.push_back(inside(Arrays::element(w, indices, which), sizes[from.size()]));
+    }
+    from.insert(from.end(), at.begin() + static_cast<ptrdiff_t>(lead), at.end());
+    return Arrays::element(w, x, from);
+  }));
+}
+
+constexpr LoweringRow kRows[] = {
+    {"Gather", gather_op},
+    {"GatherElements", gather_elements},
+    {"GatherND", gather_nd},
+};
+
+} // namespace
+
+std::span<const LoweringRow> gather_lowerings() { return kRows; }
+
+} // namespace quern::onnx

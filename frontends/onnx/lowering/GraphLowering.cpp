@@ -1,0 +1,223 @@
+#include "frontends/onnx/lowering/GraphLowering.h"
+
+#include "frontends/onnx/OnnxFile.h"
+#include "frontends/onnx/lowering/Lowering.h"
+#include "frontends/onnx/lowering/NodeLowering.h"
+#include "frontends/onnx/shapes/LiveNodes.h"
+#include "ir/quern/AttributeNames.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Location.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace quern::onnx {
+namespace {
+
+/// What the rows of a step are named by.
+constexpr std::string_view kReserved[] = {"T", "B", "R"};
+
+std::string renamed(const std::string &symbol, const std::vector<SizeBound> &bounds) {
+  std::string name = symbol;
+  while (std::ranges::find(kReserved, name) != std::end(kReserved) ||
+         (name != symbol && std::ranges::find(bounds, name, &SizeBound::symbol) != bounds.end()))
+    name += "_";
+  return name;
+}
+
+} // namespace
+
+GraphLowering::GraphLowering(const Model &model, const Inference &inference,
+                             const std::vector<SizeBound> &bounds, mlir::MLIRContext &context,
+                             Problems &problems, std::vector<std::string> &notes)
+    : model_(model), inference_(inference), bounds_(bounds), problems_(problems), notes_(notes),
+      builder_(&context), declarations_(&context),
+      arrays_(builder_, mlir::UnknownLoc::get(&context)), facts_(inference.facts),
+      arrays_of_(model.values.size()) {
+  for (const SizeBound &bound : bounds)
+    renamed_.emplace(bound.symbol, renamed(bound.symbol, bounds));
+  if (std::ranges::all_of(renamed_, [](const auto &pair) { return pair.first == pair.second; }))
+    return;
+  const auto rename = [&](const Dim &dim) {
+    return symbols::substitute(dim, [&](const std::string &name) -> std::optional<Dim> {
+      const auto found = renamed_.find(name);
+      return found == renamed_.end() ? std::nullopt : std::optional(Dim::symbol(found->second));
+    });
+  };
+  for (Fact &fact : facts_) {
+    if (fact.shape)
+      for (Dim &dim : *fact.shape)
+        dim = rename(dim);
+    if (fact.elements)
+      for (Element &element : *fact.elements)
+        if (Dim *dim = std::get_if<Dim>(&element))
+          *dim = rename(*dim);
+  }
+}
+
+bool GraphLowering::is_sized(const Shape &shape) const {
+  return std::ranges::all_of(shape, [&](const Dim &dim) {
+    return dim.valid() && std::ranges::all_of(dim.symbols(), [&](const std::string &symbol) {
+             return std::ranges::any_of(renamed_,
+                                        [&](const auto &pair) { return pair.second == symbol; });
+           });
+  });
+}
+
+mlir::Location GraphLowering::location(const Node &node) {
+  const auto name = builder_.getStringAttr(node.name);
+  if (node.scope.empty())
+    return mlir::NameLoc::get(name);
+  return mlir::NameLoc::get(name, mlir::NameLoc::get(builder_.getStringAttr(node.scope)));
+}
+
+mlir::DictionaryAttr GraphLowering::attributes(ValueId id) {
+  llvm::SmallVector<mlir::NamedAttribute> list = {
+      builder_.getNamedAttr(attrs::kName, builder_.getStringAttr(model_.value(id).name))};
+  if (const auto element = element_name(fact(id).type))
+    list.push_back(builder_.getNamedAttr(attrs::kElement, builder_.getStringAttr(*element)));
+  return builder_.getDictionaryAttr(list);
+}
+
+void GraphLowering::declare(mlir::ModuleOp module) {
+  llvm::SmallVector<mlir::Attribute> files;
+  for (const auto &file : model_.files)
+    files.push_back(builder_.getStringAttr(file->path()));
+  module->setAttr(attrs::kFiles, builder_.getArrayAttr(files));
+  module->setAttr(attrs::kModel, builder_.getDictionaryAttr({builder_.getNamedAttr(
+                                     attrs::kModelFamily, builder_.getStringAttr("onnx"))}));
+  llvm::SmallVector<mlir::NamedAttribute> sizes;
+  for (const SizeBound &bound : bounds_)
+    sizes.push_back(
+        builder_.getNamedAttr(renamed_.at(bound.symbol), builder_.getI64IntegerAttr(bound.most)));
+  module->setAttr(attrs::kSizes, builder_.getDictionaryAttr(sizes));
+
+  llvm::SmallVector<mlir::Type> inputs, results;
+  for (const ValueId id : model_.graph.inputs)
+    inputs.push_back(arrays_.type_of(fact(id).type, *fact(id).shape));
+  for (const ValueId id : model_.graph.outputs)
+    results.push_back(arrays_.type_of(fact(id).type, *fact(id).shape));
+  builder_.setInsertionPointToEnd(module.getBody());
+  auto main = mlir::func::FuncOp::create(builder_, module.getLoc(), "main",
+                                         builder_.getFunctionType(inputs, results));
+  llvm::SmallVector<mlir::Attribute> equal;
+  for (const Check &check : inference_.checks) {
+    const auto rename = [&](const Dim &dim) {
+      return symbols::substitute(dim, [&](const std::string &name) -> std::optional<Dim> {
+        const auto found = renamed_.find(name);
+        return found == renamed_.end() ? std::nullopt : std::optional(Dim::symbol(found->second));
+      });
+    };
+    // What a symbol that gave way stood for is checked where its input is bound.
+    const Dim a = rename(check.a), b = rename(check.b);
+    if (is_sized({a, b}))
+      equal.push_back(builder_.getStrArrayAttr({a.text(), b.text(), check.node}));
+  }
+  if (!equal.empty())
+    main->setAttr(attrs::kEqualSizes, builder_.getArrayAttr(equal));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    main.setArgAttrs(static_cast<unsigned>(i), attributes(model_.graph.inputs[i]));
+  for (size_t i = 0; i < results.size(); ++i)
+    main.setResultAttrs(static_cast<unsigned>(i), attributes(model_.graph.outputs[i]));
+  mlir::Block *body = main.addEntryBlock();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueId id = model_.graph.inputs[i];
+    set(id, {body->getArgument(static_cast<unsigned>(i)), fact(id).type, *fact(id).shape});
+  }
+  builder_.setInsertionPointToStart(body);
+  declarations_.setInsertionPointToStart(module.getBody());
+}
+
+void GraphLowering::lower_node(const Node &node) {
+  for (const ValueId id : node.inputs)
+    if (id != kNoValue && !is_set(id) && !model_.value(id).constant && !fact(id).is_known() &&
+        !(node.domain.empty() && (node.op == "Shape" || node.op == "Size")))
+      return; // of a node that was refused
+  arrays_.at(location(node));
+  NodeLowering lowering(*this, node);
+  const LoweringRow *row = find_lowering(node.domain, node.op);
+  if (row == nullptr)
+    return lowering.refuse("Quern makes no code for this op");
+  for (size_t i = 0; i < lowering.outputs(); ++i) {
+    if (!lowering.wants(i))
+      continue;
+    const Fact &result = fact(node.outputs[i]);
+    if (!result.shape)
+      return lowering.refuse("the rank of its result is known only when the model runs",
+                             "declare the shape of the result in the file");
+    if (!is_sized(*result.shape))
+      return lowering.refuse(absl::StrCat("its result's shape, ", shape_text(result.shape),
+                                          ", depends on what the model computes"),
+                             "declare the shape of the result in the file, or cut this part off "
+                             "before exporting");
+    if (!stored_type(builder_.getContext(), result.type))
+      return lowering.refuse(
+          absl::StrCat("its result is of ", std::string(element_type_name(result.type))),
+          "Quern computes with tensors of numbers");
+  }
+  for (size_t i = 0; i < lowering.inputs(); ++i)
+    if (lowering.has(i) && (!lowering.fact(i).shape || !is_sized(*lowering.fact(i).shape)))
+      return lowering.refuse(
+          absl::StrCat("the shape of its input ", i, " is known only when the model runs"),
+          "declare the shape of '" + model_.value(node.inputs[i]).name + "' in the file");
+  row->lower(lowering);
+  if (lowering.refused())
+    return;
+  for (size_t i = 0; i < lowering.outputs(); ++i)
+    if (lowering.wants(i) && !lowering.done(i))
+      lowering.refuse(absl::StrCat("its output ", i, " is not lowered"));
+}
+
+void GraphLowering::finish(mlir::ModuleOp module) {
+  llvm::SmallVector<mlir::Value> results;
+  arrays_.at(module.getLoc());
+  for (const ValueId id : model_.graph.outputs) {
+    if (!is_set(id) && !model_.value(id).constant && !fact(id).is_known())
+      return;
+    const Array result = array(id);
+    const auto type = arrays_.type_of(fact(id).type, *fact(id).shape);
+    results.push_back(result.value.getType() == type
+                          ? result.value
+                          : mlir::Value(mlir::tensor::CastOp::create(builder_, module.getLoc(),
+                                                                     type, result.value)));
+  }
+  mlir::func::ReturnOp::create(builder_, module.getLoc(), results);
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> GraphLowering::run() {
+  const size_t before = problems_.size();
+  for (const auto *list : {&model_.graph.inputs, &model_.graph.outputs})
+    for (const ValueId id : *list)
+      if (!fact(id).shape || !is_sized(*fact(id).shape) ||
+          !stored_type(builder_.getContext(), fact(id).type))
+        problems_.add(model_.value(id).name,
+                      absl::StrCat("its shape, ", shape_text(fact(id).shape),
+                                   ", is not known when the model is called"),
+                      "declare the shape in the file, or cut this part off before exporting");
+  if (problems_.size() != before)
+    return {};
+  const auto location = mlir::NameLoc::get(builder_.getStringAttr("main"));
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(location);
+  arrays_.at(location);
+  declare(*module);
+  const std::vector<bool> live = live_nodes(model_, inference_);
+  for (size_t i = 0; i < live.size(); ++i)
+    if (live[i] && problems_.size() < kMostProblems)
+      lower_node(model_.graph.nodes[i]);
+  finish(*module);
+  if (problems_.size() != before)
+    return {};
+  return module;
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> lower(const Model &model, const Inference &inference,
+                                        const std::vector<SizeBound> &bounds,
+                                        mlir::MLIRContext &context, Problems &problems,
+                                        std::vector<std::string> &notes) {
+  return GraphLowering(model, inference, bounds, context, problems, notes).run();
+}
+
+} // namespace quern::onnx

@@ -1,0 +1,75 @@
+// The state of lowering one graph: what each value became, and the module so far.
+#ifndef QUERN_FRONTENDS_ONNX_LOWERING_GRAPHLOWERING_H
+#define QUERN_FRONTENDS_ONNX_LOWERING_GRAPHLOWERING_H
+
+#include "frontends/Problem.h"
+#include "frontends/onnx/lowering/Arrays.h"
+#include "frontends/onnx/shapes/Inference.h"
+#include "frontends/onnx/shapes/SizeBounds.h"
+#include "ir/quern/QuernDialect.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern::onnx {
+
+class GraphLowering {
+public:
+  /// The inference's symbols are renamed where the IR means something else by them.
+  GraphLowering(const Model &model, const Inference &inference,
+                const std::vector<SizeBound> &bounds, mlir::MLIRContext &context,
+                Problems &problems, std::vector<std::string> &notes);
+
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+  const Model &model() const { return model_; }
+  const Fact &fact(ValueId id) const { return facts_[static_cast<size_t>(id)]; }
+  Arrays &arrays() { return arrays_; }
+  Problems &problems() { return problems_; }
+  std::vector<std::string> &notes() { return notes_; }
+
+  /// The value as a tensor: a node's result, an argument, or a constant that is written here.
+  Array array(ValueId id);
+  void set(ValueId id, const Array &array) { arrays_of_[static_cast<size_t>(id)] = array; }
+  bool is_set(ValueId id) const { return arrays_of_[static_cast<size_t>(id)].has_value(); }
+
+  /// A float initializer of a file, as a weight; null where the value is none, or is small.
+  mlir::Value weight(ValueId id);
+  bool is_weight(ValueId id) const;
+
+  /// Whether every symbol of the shape is one that the entry's sizes give.
+  bool is_sized(const Shape &shape) const;
+
+private:
+  void declare(mlir::ModuleOp module);
+  void lower_node(const Node &node);
+  void finish(mlir::ModuleOp module);
+  mlir::Location location(const Node &node);
+  mlir::DictionaryAttr attributes(ValueId id);
+  /// Of a tensor in the file.
+  Array constant(ValueId id, const Tensor &tensor);
+  /// Of elements that are known, some as expressions of sizes.
+  Array known(const Fact &fact);
+
+  const Model &model_;
+  const Inference &inference_;
+  const std::vector<SizeBound> &bounds_;
+  Problems &problems_;
+  std::vector<std::string> &notes_;
+  mlir::OpBuilder builder_;
+  mlir::OpBuilder declarations_;
+  Arrays arrays_;
+  std::vector<Fact> facts_;
+  std::map<std::string, std::string> renamed_; ///< symbols
+  std::vector<std::optional<Array>> arrays_of_;
+  std::map<ValueId, std::string> weights_; ///< that are declared
+};
+
+} // namespace quern::onnx
+
+#endif // QUERN_FRONTENDS_ONNX_LOWERING_GRAPHLOWERING_H
