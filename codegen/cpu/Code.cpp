@@ -19,6 +19,8 @@ static AbiType abiTypeOf(Value value) {
     return abiType<int32_t>();
   if (type.isF32())
     return abiType<float>();
+  if (type.isF64())
+    return abiType<double>();
   if (isa<LLVM::LLVMPointerType>(type))
     return {AbiType::pointer, {}, false};
   return {AbiType::other, type.isIndex() ? "an index" : "of a type that no microkernel takes",
@@ -129,6 +131,8 @@ Value Code::call(llvm::StringRef name, ArrayRef<Argument> arguments) {
       return i64();
     case AbiType::f32:
       return f32();
+    case AbiType::f64:
+      return b.getF64Type();
     case AbiType::pointer:
       return ptr();
     default:

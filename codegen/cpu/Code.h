@@ -146,6 +146,7 @@ public:
   /// An array of constants.
   Pointer<const float> floats(llvm::ArrayRef<float> values);
   Value integers(llvm::ArrayRef<int64_t> values);
+  Value array(Type element, mlir::DenseElementsAttr values);
   /// A field of a QuernStepArgs, by its C name's offset.
   Value field(Value args, size_t offset, Type type) {
     return load(type, atBytes(args, static_cast<int64_t>(offset)));
@@ -182,9 +183,9 @@ public:
   /// The function being written; `scratch` allocates in its entry block.
   mlir::LLVM::LLVMFuncOp function;
 
-private:
-  Value array(Type element, mlir::DenseElementsAttr values);
   Value scratch(Type type, int64_t count);
+
+private:
   template <class T> Type typeOf() {
     if constexpr (std::is_same_v<T, float>)
       return f32();

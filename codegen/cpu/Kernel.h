@@ -73,7 +73,9 @@ public:
   /// Has `other`, an argument of a region inside the body, lie where `operand` does.
   void alias(mlir::Value other, mlir::Value operand) { pointers[other] = pointers.lookup(operand); }
 
-  /// How many rows the symbol counts: T, R or B.
+  /// How many rows the symbol counts: T, R or B; or the value of an expression over the module's
+  /// `quern.sizes`, as types name it (ir/symbols/Dim.h). One that cannot be read is an error on the
+  /// kernel.
   Value count(llvm::StringRef symbol);
   /// Element `index` of one of the int32 arrays in QuernStepArgs, as i64.
   Value index(size_t field, Value index);
@@ -103,6 +105,7 @@ private:
   llvm::DenseMap<mlir::Value, Value> pointers;
   llvm::DenseMap<mlir::Value, std::pair<Value, Value>> states; // group, offset
   llvm::SmallVector<Value> results;
+  bool failedCount = false; ///< an error of `count` was told
 };
 
 } // namespace quern::cpu

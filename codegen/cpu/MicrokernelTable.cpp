@@ -49,6 +49,8 @@ bool isLowered(const llvm::Type *type, const AbiType &abi) {
     return type->isIntegerTy(64);
   case AbiType::f32:
     return type->isFloatTy();
+  case AbiType::f64:
+    return type->isDoubleTy();
   case AbiType::pointer:
     return type->isPointerTy();
   case AbiType::other:
@@ -95,6 +97,8 @@ std::string AbiType::str() const {
     return "int64_t";
   case f32:
     return "float";
+  case f64:
+    return "double";
   case pointer:
     return pointee.empty() ? "a pointer to nobody knows what"
                            : absl::StrCat(constant ? "const " : "", std::string(pointee), " *");

@@ -40,7 +40,7 @@ QK_FOR_EACH_STRUCT(QK_NAME)
 
 /// A type at the boundary. LLVM's pointers are all alike; these know what they point at.
 struct AbiType {
-  enum Kind { none, i32, i64, f32, pointer, other };
+  enum Kind { none, i32, i64, f32, f64, pointer, other };
   Kind kind = none;
   std::string_view pointee; ///< of a pointer: its name, "" if nobody said; of another type: its own
   bool constant = false;    ///< of a pointer: nothing is written through it
@@ -64,6 +64,8 @@ template <class T> constexpr AbiType abiType() {
     return {AbiType::i32, {}, false};
   else if constexpr (std::is_same_v<T, int64_t>)
     return {AbiType::i64, {}, false};
+  else if constexpr (std::is_same_v<T, double>)
+    return {AbiType::f64, {}, false};
   else {
     static_assert(std::is_same_v<T, float>, "no type for microkernels");
     return {AbiType::f32, {}, false};

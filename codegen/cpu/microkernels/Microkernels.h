@@ -340,6 +340,69 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   X(float, qk_sqrt, (float x))                                                                     \
   X(float, qk_rsqrt, (float x))
 
+// ---- Functions of double
+//
+// Branch-free but for erf, erfc and fmod (DoubleFunctions.h). NaN in gives NaN out, and what C's
+// functions make of infinities and zeros holds. Largest errors, found against long double libm, in
+// ulp:
+//   exp, expm1, log, log2, log1p, sin, cos, atan, sqrt's 1.5; exp2 too
+//   log10, tan, asin, acos, sinh, cosh, tanh, asinh, acosh, atanh, atan2, erf, cbrt, rsqrt 3
+//   pow        1 for results within 1e+-20, growing to 8 at the ends of the range
+//   erfc       6 up to 1, 3 beyond, but for what is not normal
+//   fmod       exact
+//   sin, cos, tan: NaN for |x| > 2^50
+// qk_round_to_odd: to the nearest float towards 0, with its last bit set where something is lost,
+// so that what rounds it again, to a shorter type, rounds as if from x.
+// qk_round_bf16_quiet: as qk_round_bf16; a NaN's upper half is one, too.
+#define QK_FOR_EACH_DOUBLE_FUNCTION(X)                                                             \
+  X(exp, exponential)                                                                              \
+  X(exp2, exponential_2)                                                                           \
+  X(expm1, exponential_less_one)                                                                   \
+  X(log, logarithm)                                                                                \
+  X(log2, logarithm_2)                                                                             \
+  X(log10, logarithm_10)                                                                           \
+  X(log1p, logarithm_plus_one)                                                                     \
+  X(tan, tangent)                                                                                  \
+  X(asin, arc_sine)                                                                                \
+  X(acos, arc_cosine)                                                                              \
+  X(atan, arc_tangent)                                                                             \
+  X(sinh, hyperbolic_sine)                                                                         \
+  X(cosh, hyperbolic_cosine)                                                                       \
+  X(tanh, hyperbolic_tangent)                                                                      \
+  X(asinh, area_sine)                                                                              \
+  X(acosh, area_cosine)                                                                            \
+  X(atanh, area_tangent)                                                                           \
+  X(cbrt, cube_root)
+#define QK_DOUBLE_FUNCTIONS_(X)                                                                    \
+  X(double, qk_exp_f64, (double x))                                                                \
+  X(double, qk_exp2_f64, (double x))                                                               \
+  X(double, qk_expm1_f64, (double x))                                                              \
+  X(double, qk_log_f64, (double x))                                                                \
+  X(double, qk_log2_f64, (double x))                                                               \
+  X(double, qk_log10_f64, (double x))                                                              \
+  X(double, qk_log1p_f64, (double x))                                                              \
+  X(double, qk_sin_f64, (double x))                                                                \
+  X(double, qk_cos_f64, (double x))                                                                \
+  X(double, qk_tan_f64, (double x))                                                                \
+  X(double, qk_asin_f64, (double x))                                                               \
+  X(double, qk_acos_f64, (double x))                                                               \
+  X(double, qk_atan_f64, (double x))                                                               \
+  X(double, qk_sinh_f64, (double x))                                                               \
+  X(double, qk_cosh_f64, (double x))                                                               \
+  X(double, qk_tanh_f64, (double x))                                                               \
+  X(double, qk_asinh_f64, (double x))                                                              \
+  X(double, qk_acosh_f64, (double x))                                                              \
+  X(double, qk_atanh_f64, (double x))                                                              \
+  X(double, qk_erf_f64, (double x))                                                                \
+  X(double, qk_erfc_f64, (double x))                                                               \
+  X(double, qk_cbrt_f64, (double x))                                                               \
+  X(double, qk_rsqrt_f64, (double x))                                                              \
+  X(double, qk_pow_f64, (double x, double y))                                                      \
+  X(double, qk_atan2_f64, (double y, double x))                                                    \
+  X(double, qk_fmod_f64, (double x, double y))                                                     \
+  X(float, qk_round_to_odd, (double x))                                                            \
+  X(float, qk_round_bf16_quiet, (float x))
+
 // ---- Attention
 //
 // qk_attn_block_<format>_m<M>, M in {1, 2, 3, 4, 6}: updates the online softmax of M query rows
@@ -450,6 +513,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   QK_AROUND_PRODUCTS_(X)                                                                           \
   QK_REDUCTIONS_(X)                                                                                \
   QK_SCALAR_FUNCTIONS_(X)                                                                          \
+  QK_DOUBLE_FUNCTIONS_(X)                                                                          \
   QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK_, X)                                                        \
   QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS_, X)                                                  \
   QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED_, X)                                                        \
