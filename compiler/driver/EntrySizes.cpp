@@ -30,7 +30,9 @@ std::vector<LargeBuffer> largest_buffers(const artifact::Manifest &manifest,
       if (!items(entry->sizes()).empty() && text(bucket->target()) == target)
         for (const artifact::Buffer *buffer : items(bucket->buffers()))
           all.push_back({std::string(text(buffer->name())), buffer->size()});
-  std::ranges::sort(all, std::ranges::greater(), &LargeBuffer::bytes);
+  std::ranges::sort(all, [](const LargeBuffer &a, const LargeBuffer &b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name;
+  });
   all.resize(std::min(all.size(), count));
   return all;
 }

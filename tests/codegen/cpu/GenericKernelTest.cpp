@@ -1,104 +1,350 @@
-// Tests code of general regions: each op, element type and way to share out against plain C++.
+// Tests code of general regions, op by op, against plain C++: on every variant, by one to three
+// workers, which all have to give the same bits. Numbers are such that sums of them are exact in
+// any order, but where the order is what is tested.
+#include "tests/codegen/cpu/GenericKernels.h"
 #include "tests/codegen/cpu/GenericRun.h"
 #include "tests/support/Variants.h"
 
-#include <absl/strings/str_cat.h>
-#include <absl/strings/str_replace.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <functional>
-#include <limits>
+#include <map>
 #include <random>
 
 namespace quern::test {
 namespace {
 
 const char *const kVariants[] = {"x86-64-v3", "x86-64-v4"};
+constexpr const char *kSizes = "a = 64 : i64, b = 2048 : i64, c = 64 : i64";
 
-/// Small numbers of either sign, none of them 0.
+/// Multiples of a quarter of either sign, or integers, none of them 0.
 template <class T> std::vector<T> numbers(size_t count, uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<T> values(count);
   for (T &value : values) {
-    const double number = static_cast<double>(random() % 64) / 4 + 0.25;
-    const bool negative = random() % 2 && std::is_signed_v<T>;
-    value = static_cast<T>(std::is_floating_point_v<T> ? (negative ? -number : number)
-                                                       : (negative ? -1 - number : 1 + number));
+    const double number = static_cast<double>(random() % 24 + 1) * (random() % 2 ? 1 : -1);
+    value = static_cast<T>(std::is_integral_v<T> ? number : number / 4);
   }
   return values;
 }
 
-std::string generic(const std::string &body) {
-  return absl::StrReplaceAll(body, {{"PAR2", R"(["parallel", "parallel"])"},
-                                    {"PAR1", R"(["parallel"])"},
-                                    {"PAR3", R"(["parallel", "parallel", "parallel"])"},
-                                    {"PR", R"(["parallel", "reduction"])"},
-                                    {"RP", R"(["reduction", "parallel"])"}});
-}
-
-/// Runs a kernel on every variant that there is and by one to three workers, which all have to give
-/// the same bits; the results.
-std::vector<Bytes> runAll(const std::string &text, const std::string &sizes,
-                          const std::vector<Bytes> &inputs, const std::vector<size_t> &results,
-                          const std::vector<int64_t> &dims) {
+/// Runs a kernel of GenericKernels.h; its results.
+std::vector<Bytes> run(const std::string &kernel, const std::vector<Bytes> &inputs,
+                       const std::vector<size_t> &results, const std::vector<int64_t> &sizes) {
+  static std::map<std::string, std::unique_ptr<GenericRun>> compiled;
   std::vector<Bytes> all;
   for (const char *variant : kVariants) {
     if (!whyNotRun(variant).empty())
       continue;
-    auto run = GenericRun::create(generic(text), sizes, variant);
-    if (!run)
-      return {};
+    auto &code = compiled[variant];
+    if (!code)
+      code = GenericRun::create(generic_kernels(), kSizes, variant);
+    if (!code)
+      return std::vector<Bytes>(results.size());
     for (int workers : {1, 2, 3}) {
-      auto made = run->run(inputs, results, dims, workers);
+      auto made = code->run(kernel, inputs, results, sizes, workers);
       if (all.empty())
         all = made;
-      EXPECT_EQ(all, made) << variant << " by " << workers << "\n" << text;
+      EXPECT_EQ(all, made) << kernel << ", " << variant << ", " << workers << " workers";
     }
   }
   return all;
 }
-
-constexpr const char *kAdd = R"(
-#id = affine_map<(d0, d1) -> (d0, d1)>
-#row = affine_map<(d0, d1) -> (d1)>
-!T = tensor<?x?xTYPE, #quern.dims<"a", "b">>
-!R = tensor<?xTYPE, #quern.dims<"b">>
-quern.kernel @k generic (%x: !T, %y: !R) -> (!T) {
-  %a = quern.size "a"
-  %b = quern.size "b"
-  %e = tensor.empty(%a, %b) : !T
-  %r = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = PAR2} ins(%x, %y : !T, !R) outs(%e : !T) {
-  ^bb0(%p: TYPE, %q: TYPE, %o: TYPE):
-    %s = OP %p, %q : TYPE
-    linalg.yield %s : TYPE
-  } -> !T
-  quern.yield %r : !T
-})";
-
 template <class T>
-void expectBroadcast(const std::string &type, const std::string &op,
-                     const std::function<T(T, T)> &function) {
-  for (auto [a, b] : {std::pair(0, 3), {1, 1}, {1, 15}, {3, 16}, {5, 17}, {2, 33}, {3, 1500}}) {
+std::vector<T> run1(const std::string &kernel, const std::vector<Bytes> &inputs, size_t count,
+                    const std::vector<int64_t> &sizes) {
+  return valuesOf<T>(run(kernel, inputs, {count * sizeof(T)}, sizes).front());
+}
+
+/// Sizes a and b of matrices: empty, around the lanes of a vector, more than a run.
+const std::vector<std::pair<int, int>> kShapes = {{0, 3},  {3, 0},  {1, 1},  {1, 15},
+                                                  {3, 16}, {5, 17}, {2, 33}, {3, 1500}};
+
+template <class T> void expectBroadcast(const std::string &type) {
+  for (auto [a, b] : kShapes) {
     const auto x = numbers<T>(a * b, 1), y = numbers<T>(b, 2);
     std::vector<T> want;
     for (int i = 0; i < a; ++i)
       for (int j = 0; j < b; ++j)
-        want.push_back(function(x[i * b + j], y[j]));
-    auto made = runAll(absl::StrReplaceAll(kAdd, {{"TYPE", type}, {"OP", op}}),
-                       "a = 16 : i64, b = 2048 : i64", {bytesOf(x), bytesOf(y)},
-                       {want.size() * sizeof(T)}, {a, b});
-    ASSERT_EQ(made.size(), 1U);
-    EXPECT_EQ(valuesOf<T>(made[0]), want) << op << " " << type << " " << a << "x" << b;
+        want.push_back(static_cast<T>(static_cast<T>(x[i * b + j] * y[j]) + y[j]));
+    EXPECT_EQ(run1<T>("row_" + type, {bytesOf(x), bytesOf(y)}, want.size(), {a, b, 0}), want)
+        << type << " " << a << "x" << b;
+  }
+}
+TEST(GenericKernel, BroadcastsARowOfFloat32) { expectBroadcast<float>("f32"); }
+TEST(GenericKernel, BroadcastsARowOfFloat64) { expectBroadcast<double>("f64"); }
+TEST(GenericKernel, BroadcastsARowOfFloat16) { expectBroadcast<_Float16>("f16"); }
+TEST(GenericKernel, BroadcastsARowOfInt8) { expectBroadcast<int8_t>("i8"); }
+TEST(GenericKernel, BroadcastsARowOfInt16) { expectBroadcast<int16_t>("i16"); }
+TEST(GenericKernel, BroadcastsARowOfInt32) { expectBroadcast<int32_t>("i32"); }
+TEST(GenericKernel, BroadcastsARowOfInt64) { expectBroadcast<int64_t>("i64"); }
+
+uint16_t bf16(double value) { // exact to 8 bits, or rounded to nearest even
+  auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float from_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+// Tests that a bfloat16 is rounded after each operation.
+TEST(GenericKernel, RoundsBFloat16AfterEachOperation) {
+  const int a = 3, b = 17;
+  const auto x = numbers<float>(a * b, 1), y = numbers<float>(b, 2);
+  std::vector<uint16_t> xs, ys, want;
+  for (float value : x)
+    xs.push_back(bf16(value * 1.3));
+  for (float value : y)
+    ys.push_back(bf16(value * 1.7));
+  for (int i = 0; i < a; ++i)
+    for (int j = 0; j < b; ++j)
+      want.push_back(
+          bf16(from_bf16(bf16(from_bf16(xs[i * b + j]) * from_bf16(ys[j]))) + from_bf16(ys[j])));
+  EXPECT_EQ(run1<uint16_t>("row_bf16", {bytesOf(xs), bytesOf(ys)}, want.size(), {a, b, 0}), want);
+}
+
+TEST(GenericKernel, ConvertsBetweenTypes) {
+  // 1 + 2^-11 + 2^-40 is above a tie of float16, which float32 would lose.
+  const std::vector<double> x = {1.5, -2.25, 1 + 0x1p-11 + 0x1p-40, 65504, 1e6, 0x1p-26, NAN};
+  const int b = static_cast<int>(x.size());
+  std::vector<_Float16> halves = run1<_Float16>("f64_f16", {bytesOf(x)}, b, {0, b, 0});
+  for (int i = 0; i + 1 < b; ++i)
+    EXPECT_EQ(static_cast<double>(halves[i]), static_cast<double>(static_cast<_Float16>(x[i])))
+        << x[i];
+  EXPECT_TRUE(std::isnan(static_cast<float>(halves.back())));
+  const auto brains = run1<uint16_t>("f64_bf16", {bytesOf(x)}, b, {0, b, 0});
+  for (int i = 0; i + 1 < b; ++i)
+    EXPECT_EQ(brains[i], bf16(x[i])) << x[i];
+  EXPECT_TRUE(std::isnan(from_bf16(brains.back())));
+  EXPECT_EQ(run1<uint16_t>("f16_bits", {bytesOf(halves)}, b, {0, b, 0})[1],
+            std::bit_cast<uint16_t>(halves[1]));
+  EXPECT_EQ(run1<double>("f16_f64", {bytesOf(halves)}, b, {0, b, 0})[1], -2.25);
+  const std::vector<uint8_t> bools = {0, 1, 1, 0, 1};
+  EXPECT_EQ(run1<float>("bool_f32", {bytesOf(bools)}, 5, {0, 5, 0}),
+            (std::vector<float>{0, 1, 1, 0, 1}));
+  const std::vector<uint8_t> codes = {0x38, 0xb8};
+  EXPECT_EQ(run1<int32_t>("f8_bits", {bytesOf(codes)}, 2, {0, 2, 0}),
+            (std::vector<int32_t>{0x38, 0xb8 - 256}));
+  const std::vector<uint8_t> nibbles = {0x0f, 0x03, 0x08};
+  EXPECT_EQ(run1<int32_t>("i4_i32", {bytesOf(nibbles)}, 3, {0, 3, 0}),
+            (std::vector<int32_t>{-1, 3, -8}));
+}
+
+// Tests that lane i of 16 takes elements i, i+16, ..., and that lanes are combined in a tree.
+TEST(GenericKernel, SumsARowIn16Lanes) {
+  for (auto [a, b] : kShapes) {
+    std::vector<float> x = numbers<float>(a * b, 3), want;
+    for (float &value : x)
+      value *= 1.1f; // the order shows
+    for (int i = 0; i < a; ++i) {
+      float lanes[16] = {};
+      for (int j = 0; j < b; ++j)
+        lanes[j % 16] += x[i * b + j];
+      for (int half = 8; half >= 1; half /= 2)
+        for (int lane = 0; lane < half; ++lane)
+          lanes[lane] += lanes[lane + half];
+      want.push_back(lanes[0]);
+    }
+    EXPECT_EQ(run1<float>("sum_rows", {bytesOf(x)}, a, {a, b, 0}), want) << a << "x" << b;
+    std::vector<float> all(b);
+    for (int i = 0; i < a; ++i)
+      for (int j = 0; j < b; ++j)
+        all[j] += x[i * b + j];
+    EXPECT_EQ(run1<float>("sum_columns", {bytesOf(x)}, b, {a, b, 0}), all) << a << "x" << b;
   }
 }
 
-TEST(GenericKernel, BroadcastsARow) {
-  expectBroadcast<float>("f32", "arith.addf", [](float x, float y) { return x + y; });
+TEST(GenericKernel, ReducesByOtherOperations) {
+  for (auto [a, b] : kShapes) {
+    if (b == 0)
+      continue;
+    const auto x = numbers<float>(a * b, 4);
+    const auto n = numbers<int64_t>(a * b, 5);
+    std::vector<float> most, best;
+    std::vector<int64_t> where, product;
+    float sum = 0;
+    std::vector<uint8_t> bits, all;
+    for (int i = 0; i < a; ++i) {
+      const auto *row = x.data() + i * b;
+      const auto *at = std::max_element(row, row + b);
+      most.push_back(*at);
+      where.push_back(at - row);
+      int64_t times = 1;
+      bool every = true;
+      for (int j = 0; j < b; ++j) {
+        times = static_cast<int64_t>(static_cast<uint64_t>(times) *
+                                     static_cast<uint64_t>(n[i * b + j]));
+        bits.push_back(row[j] > -5.9f);
+        every = every && bits.back();
+        sum += row[j];
+      }
+      product.push_back(times);
+      all.push_back(every);
+    }
+    const std::vector<int64_t> sizes = {a, b, 0};
+    EXPECT_EQ(run1<float>("max_rows", {bytesOf(x)}, a, sizes), most);
+    EXPECT_EQ(run1<int64_t>("product_rows", {bytesOf(n)}, a, sizes), product);
+    EXPECT_EQ(run1<uint8_t>("all_rows", {bytesOf(bits)}, a, sizes), all);
+    EXPECT_EQ(run1<float>("sum_all", {bytesOf(x)}, 1, sizes), std::vector<float>{sum});
+    auto both = run("argmax_rows", {bytesOf(x)}, {a * sizeof(float), a * sizeof(int64_t)}, sizes);
+    EXPECT_EQ(valuesOf<float>(both[0]), most);
+    EXPECT_EQ(valuesOf<int64_t>(both[1]), where);
+  }
 }
-TEST(GenericKernel, ComputesInEveryType) {
-  expectBroadcast<double>("f64", "arith.divf", [](double x, double y) { return x / y; });
-  expectBroadcast<int64_t>("i64", "arith.muli", [](int64_t x, int64_t y) { return x * y; });
+
+TEST(GenericKernel, NormalizesInOneRegion) {
+  const int a = 5, b = 33;
+  const auto x = numbers<float>(a * b, 6);
+  auto made = run1<float>("softmax", {bytesOf(x)}, a * b, {a, b, 0});
+  for (int i = 0; i < a; ++i) {
+    double sum = 0;
+    for (int j = 0; j < b; ++j)
+      sum += std::exp(static_cast<double>(x[i * b + j]));
+    for (int j = 0; j < b; ++j)
+      EXPECT_NEAR(made[i * b + j], std::exp(static_cast<double>(x[i * b + j])) / sum, 1e-6);
+  }
+}
+
+TEST(GenericKernel, SlicesPadsAndConcatenates) {
+  for (auto [a, b] : std::vector<std::pair<int, int>>{{1, 4}, {3, 16}, {5, 17}, {4, 33}}) {
+    const auto x = numbers<float>(a * b, 7), y = numbers<float>(a * b, 8);
+    const std::vector<int64_t> sizes = {a, b, 0};
+    std::vector<float> sliced, padded, across, down, twice;
+    for (int i = 0; i < a; ++i)
+      for (int j = 0; j < b / 2; ++j)
+        sliced.push_back(x[i * b + 1 + 2 * j - (b % 2 == 0 && 0)]);
+    EXPECT_EQ(run1<float>("slice", {bytesOf(x)}, a * (b / 2), sizes), sliced);
+    for (int i = -1; i < a + 2; ++i)
+      for (int j = -3; j < b; ++j)
+        padded.push_back(i < 0 || i >= a || j < 0 ? 9.0f : x[i * b + j]);
+    EXPECT_EQ(run1<float>("pad", {bytesOf(x)}, padded.size(), sizes), padded);
+    for (int i = 0; i < a; ++i) {
+      across.insert(across.end(), x.begin() + i * b, x.begin() + (i + 1) * b);
+      across.insert(across.end(), y.begin() + i * b, y.begin() + (i + 1) * b);
+      across.push_back(7);
+    }
+    EXPECT_EQ(run1<float>("concat_columns", {bytesOf(x), bytesOf(y)}, across.size(), sizes),
+              across);
+    for (float value : across)
+      twice.push_back(value + value);
+    EXPECT_EQ(run1<float>("concat_inside", {bytesOf(x), bytesOf(y)}, twice.size(), sizes), twice);
+    down = x;
+    down.insert(down.end(), y.begin(), y.end());
+    EXPECT_EQ(run1<float>("concat_rows", {bytesOf(x), bytesOf(y)}, down.size(), sizes), down);
+  }
+}
+
+TEST(GenericKernel, MovesElements) {
+  const int a = 5, b = 4, c = 33;
+  const auto x = numbers<float>(a * b * c, 9);
+  std::vector<float> want;
+  for (int j = 0; j < b; ++j)
+    for (int i = 0; i < a; ++i)
+      for (int k = 0; k < c; ++k)
+        want.push_back(x[(i * b + j) * c + k]);
+  EXPECT_EQ(run1<float>("transpose", {bytesOf(x)}, want.size(), {a, b, c}), want);
+  EXPECT_EQ(run1<float>("merge", {bytesOf(x)}, x.size(), {a, b, c}), x);
+  // The heads of rows, transposed back: [a, b*c] as [a, b, c] read as [b, a, c].
+  EXPECT_EQ(run1<float>("heads", {bytesOf(x)}, want.size(), {a, b, c}), want);
+  const std::vector<int64_t> rows = {2, 0, 4, 4};
+  std::vector<float> gathered;
+  for (int64_t row : rows)
+    for (int k = 0; k < c; ++k)
+      gathered.push_back(x[static_cast<size_t>(row * c + k)]);
+  EXPECT_EQ(run1<float>("gather",
+                        {bytesOf(std::vector<float>(x.begin(), x.begin() + a * c)), bytesOf(rows)},
+                        gathered.size(), {a, b, c}),
+            gathered);
+}
+
+TEST(GenericKernel, ReadsConstantsAndIndices) {
+  const int a = 3, b = 4;
+  std::vector<float> want;
+  const float table[] = {0.5, -1, 2, 4};
+  for (int i = 0; i < a; ++i)
+    for (int j = 0; j < b; ++j)
+      want.push_back(table[j] + static_cast<float>(i * 10 + b + 2 * 2));
+  EXPECT_EQ(run1<float>("constants", {}, want.size(), {a, 4, 9}), want);
+  EXPECT_EQ(run1<int64_t>("scalar", {bytesOf(std::vector<int64_t>{41})}, 1, {0, 0, 0}),
+            std::vector<int64_t>{42});
+  const std::vector<float> x = {3, -2, 0, 5};
+  auto both = run("two_results", {bytesOf(x)}, {16, 32}, {0, 4, 0});
+  EXPECT_EQ(valuesOf<float>(both[0]), (std::vector<float>{9, 4, 0, 25}));
+  EXPECT_EQ(valuesOf<int64_t>(both[1]), (std::vector<int64_t>{6, -1, -1, 15}));
+}
+
+TEST(GenericKernel, MultipliesMatrices) {
+  for (auto [a, b, c] :
+       {std::tuple(1, 1, 1), {5, 17, 33}, {64, 288, 16}, {3, 700, 5}, {7, 0, 4}, {17, 16, 61}}) {
+    const auto x = numbers<float>(2 * a * b, 10), y = numbers<float>(2 * b * c, 11);
+    std::vector<float> want, bias(c), transposed(2 * c * b);
+    std::vector<double> xd(x.begin(), x.end()), yd(y.begin(), y.end()), wantd;
+    for (int n = 0; n < 2; ++n)
+      for (int i = 0; i < a; ++i)
+        for (int k = 0; k < c; ++k) {
+          double sum = 0;
+          for (int j = 0; j < b; ++j) {
+            sum += xd[(n * a + i) * b + j] * yd[(n * b + j) * c + k];
+            transposed[(n * c + k) * b + j] = y[(n * b + j) * c + k];
+          }
+          want.push_back(static_cast<float>(sum));
+          wantd.push_back(sum);
+        }
+    const std::vector<int64_t> sizes = {a, b, c};
+    EXPECT_EQ(run1<float>("matmul_f32", {bytesOf(x), bytesOf(y)}, want.size(), sizes), want)
+        << a << " " << b << " " << c;
+    EXPECT_EQ(run1<double>("matmul_f64", {bytesOf(xd), bytesOf(yd)}, want.size(), sizes), wantd);
+    EXPECT_EQ(
+        run1<float>("matmul_transposed", {bytesOf(x), bytesOf(transposed)}, want.size(), sizes),
+        want);
+  }
+}
+
+TEST(GenericKernel, Convolves) {
+  // [2, c, 6, b], padded by one, by [4, c, 3, 3]; and each channel by its own 3x3.
+  for (auto [b, c] : {std::pair(5, 3), {16, 2}, {33, 4}}) {
+    const int rows = 6, from = 2;
+    const auto x = numbers<float>(from * c * rows * b, 12);
+    const auto w = numbers<float>(4 * c * 9, 13);
+    std::vector<float> want, own;
+    auto at = [&, b = b, c = c](int n, int ch, int y, int z) {
+      return y < 0 || y >= rows || z < 0 || z >= b ? 0.0f : x[((n * c + ch) * rows + y) * b + z];
+    };
+    for (int n = 0; n < from; ++n)
+      for (int o = 0; o < 4; ++o)
+        for (int y = 0; y < rows; ++y)
+          for (int z = 0; z < b; ++z) {
+            float sum = 0;
+            for (int ch = 0; ch < c; ++ch)
+              for (int k = 0; k < 9; ++k)
+                sum += at(n, ch, y + k / 3 - 1, z + k % 3 - 1) * w[(o * c + ch) * 9 + k];
+            want.push_back(sum);
+          }
+    for (int n = 0; n < from; ++n)
+      for (int ch = 0; ch < c; ++ch)
+        for (int y = 0; y < rows; ++y)
+          for (int z = 0; z < b; ++z) {
+            float sum = 0;
+            for (int k = 0; k < 9; ++k)
+              sum += at(n, ch, y + k / 3 - 1, z + k % 3 - 1) * w[ch * 9 + k];
+            own.push_back(sum);
+          }
+    EXPECT_EQ(run1<float>("conv", {bytesOf(x), bytesOf(w)}, want.size(), {0, b, c}), want);
+    EXPECT_EQ(run1<float>("conv_depthwise", {bytesOf(x), bytesOf(w)}, own.size(), {0, b, c}), own);
+  }
+}
+
+TEST(GenericKernel, IsRefusedWithAnOpThatHasNoCode) {
+  EXPECT_EQ(GenericRun::refusal(R"(
+quern.kernel @k generic (%x: tensor<4xi32>) -> (tensor<4xi32>) {
+  %e = tensor.empty() : tensor<4xi32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%x : tensor<4xi32>) outs(%e : tensor<4xi32>) {
+  ^bb0(%p: i32, %o: i32):
+    %s = math.ipowi %p, %p : i32
+    linalg.yield %s : i32
+  } -> tensor<4xi32>
+  quern.yield %r : tensor<4xi32>
+})",
+                                kSizes),
+            "the cpu target has no code for 'math.ipowi' in a general region\n");
 }
 
 } // namespace

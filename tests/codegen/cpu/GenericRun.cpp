@@ -20,7 +20,8 @@
 namespace quern::test {
 namespace {
 
-/// A planned module of one bucket that runs the kernel once, on its inputs and results alone.
+/// A planned module with a bucket for each kernel that runs it once, on its inputs and results
+/// alone.
 mlir::OwningOpRef<mlir::ModuleOp> plan(mlir::MLIRContext &context, const std::string &text,
                                        const std::string &sizes) {
   context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
@@ -33,22 +34,25 @@ mlir::OwningOpRef<mlir::ModuleOp> plan(mlir::MLIRContext &context, const std::st
       &context);
   if (!module)
     return module;
-  KernelOp kernel = *module->getOps<KernelOp>().begin();
-  mlir::OpBuilder b(kernel);
-  mlir::Location loc = kernel.getLoc();
-  auto bucket = mlir::func::FuncOp::create(b, loc, "main.main", kernel.getFunctionType());
-  bucket->setAttr(attrs::kEntry, b.getStringAttr("main"));
-  bucket->setAttr(attrs::kBucket, b.getStringAttr("main"));
-  bucket->setAttr(attrs::kMaxTokens, b.getI64IntegerAttr(2));
-  bucket->setAttr(attrs::kArena, b.getI64IntegerAttr(0));
-  bucket->setAttr(attrs::kBarriers, b.getI64IntegerAttr(0));
-  b.setInsertionPointToStart(bucket.addEntryBlock());
-  llvm::SmallVector<int64_t> offsets(kernel.getResultTypes().size(), -1);
-  auto dispatch = DispatchOp::create(
-      b, loc, kernel.getResultTypes(), mlir::FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
-      bucket.getArguments(), b.getStringAttr("k"), b.getDenseI64ArrayAttr(offsets),
-      mlir::IntegerAttr(), mlir::UnitAttr(), mlir::UnitAttr(), mlir::UnitAttr());
-  mlir::func::ReturnOp::create(b, loc, dispatch.getResults());
+  for (KernelOp kernel : llvm::make_early_inc_range(module->getOps<KernelOp>())) {
+    mlir::OpBuilder b(kernel);
+    b.setInsertionPointAfter(kernel);
+    mlir::Location loc = kernel.getLoc();
+    auto bucket = mlir::func::FuncOp::create(b, loc, ("main." + kernel.getSymName()).str(),
+                                             kernel.getFunctionType());
+    bucket->setAttr(attrs::kEntry, b.getStringAttr("main"));
+    bucket->setAttr(attrs::kBucket, kernel.getSymNameAttr());
+    bucket->setAttr(attrs::kMaxTokens, b.getI64IntegerAttr(2));
+    bucket->setAttr(attrs::kArena, b.getI64IntegerAttr(0));
+    bucket->setAttr(attrs::kBarriers, b.getI64IntegerAttr(0));
+    b.setInsertionPointToStart(bucket.addEntryBlock());
+    llvm::SmallVector<int64_t> offsets(kernel.getResultTypes().size(), -1);
+    auto dispatch = DispatchOp::create(
+        b, loc, kernel.getResultTypes(), mlir::FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
+        bucket.getArguments(), b.getStringAttr("k"), b.getDenseI64ArrayAttr(offsets),
+        mlir::IntegerAttr(), mlir::UnitAttr(), mlir::UnitAttr(), mlir::UnitAttr());
+    mlir::func::ReturnOp::create(b, loc, dispatch.getResults());
+  }
   return module;
 }
 
@@ -99,8 +103,6 @@ std::unique_ptr<GenericRun> GenericRun::create(const std::string &text, const st
     return nullptr;
   }
   run->code_ = *std::move(code);
-  run->function_ = run->code_->function("quern_main_main");
-  EXPECT_TRUE(run->function_);
   return run;
 }
 
@@ -118,7 +120,7 @@ std::string GenericRun::refusal(const std::string &text, const std::string &size
   return said;
 }
 
-std::vector<Bytes> GenericRun::run(const std::vector<Bytes> &inputs,
+std::vector<Bytes> GenericRun::run(const std::string &kernel, const std::vector<Bytes> &inputs,
                                    const std::vector<size_t> &results,
                                    const std::vector<int64_t> &sizes, int workers) const {
   constexpr size_t kBehind = 64;
@@ -138,7 +140,7 @@ std::vector<Bytes> GenericRun::run(const std::vector<Bytes> &inputs,
   args.outputs = out.data();
   args.barrier = &barrier;
   args.dims = sizes.data();
-  auto function = reinterpret_cast<QuernBucketFn>(function_);
+  auto function = reinterpret_cast<QuernBucketFn>(code_->function("quern_main_" + kernel));
   {
     std::vector<std::jthread> others;
     for (int worker = 1; worker < workers; ++worker)
@@ -154,15 +156,15 @@ std::vector<Bytes> GenericRun::run(const std::vector<Bytes> &inputs,
   return made;
 }
 
-void GenericRun::run(const std::vector<const void *> &inputs, const std::vector<void *> &results,
-                     const std::vector<int64_t> &sizes) const {
+void GenericRun::run(const std::string &kernel, const std::vector<const void *> &inputs,
+                     const std::vector<void *> &results, const std::vector<int64_t> &sizes) const {
   QuernBarrier barrier{};
   QuernStepArgs args{};
   args.inputs = inputs.data();
   args.outputs = results.data();
   args.barrier = &barrier;
   args.dims = sizes.data();
-  reinterpret_cast<QuernBucketFn>(function_)(&args, 0, 1);
+  reinterpret_cast<QuernBucketFn>(code_->function("quern_main_" + kernel))(&args, 0, 1);
 }
 
 } // namespace quern::test

@@ -1,4 +1,4 @@
-// One general kernel of textual IR, compiled to code of a variant and run on tensors.
+// General kernels of textual IR, compiled to code of a variant and run on tensors.
 #ifndef QUERN_TESTS_CODEGEN_CPU_GENERICRUN_H
 #define QUERN_TESTS_CODEGEN_CPU_GENERICRUN_H
 
@@ -30,23 +30,23 @@ template <class T> std::vector<T> valuesOf(const Bytes &bytes) {
 
 class GenericRun {
 public:
-  /// `text`: a quern.kernel @k, and what it needs; `sizes`: those of the module, "b = 4 : i64".
-  /// Failures end the test.
+  /// `text`: aliases, then quern.kernels; `sizes`: those of the module, "b = 4 : i64". Failures end
+  /// the test.
   static std::unique_ptr<GenericRun> create(const std::string &text, const std::string &sizes,
                                             const std::string &variant);
   /// Why there is no code for it: what is said of a kernel that generate() refuses.
   static std::string refusal(const std::string &text, const std::string &sizes);
 
   /// Results of so many bytes each. What lies behind a result stays as it was, or the test fails.
-  std::vector<Bytes> run(const std::vector<Bytes> &inputs, const std::vector<size_t> &results,
-                         const std::vector<int64_t> &sizes, int workers) const;
+  std::vector<Bytes> run(const std::string &kernel, const std::vector<Bytes> &inputs,
+                         const std::vector<size_t> &results, const std::vector<int64_t> &sizes,
+                         int workers) const;
   /// Runs it once more on one worker, on memory that is there; for measurements.
-  void run(const std::vector<const void *> &inputs, const std::vector<void *> &results,
-           const std::vector<int64_t> &sizes) const;
+  void run(const std::string &kernel, const std::vector<const void *> &inputs,
+           const std::vector<void *> &results, const std::vector<int64_t> &sizes) const;
 
 private:
   std::unique_ptr<device::CodeObject> code_;
-  void *function_ = nullptr;
 };
 
 } // namespace quern::test
