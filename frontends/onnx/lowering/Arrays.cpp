@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 namespace quern::onnx {
 namespace {
@@ -25,6 +26,10 @@ bool contains(const std::vector<size_t> &list, size_t item) {
 } // namespace
 
 mlir::Value Arrays::size(const Dim &dim) {
+  if (!dim.valid()) {
+    demand(dim, Dim::invalid());
+    return size(0);
+  }
   mlir::Value &value = sizes_[dim.text()];
   if (value)
     return value;
@@ -92,13 +97,15 @@ Shape Arrays::without(const Shape &shape, const std::vector<size_t> &axes, bool 
 }
 
 mlir::AffineMap Arrays::broadcast_map(const Shape &from, const Shape &shape) {
-  assert(from.size() <= shape.size() && "a shape broadcasts to one of no fewer dimensions");
   llvm::SmallVector<mlir::AffineExpr> exprs;
-  const size_t skip = shape.size() - from.size();
-  for (size_t i = 0; i < from.size(); ++i)
-    exprs.push_back(from[i].is(1) && !shape[skip + i].is(1)
-                        ? mlir::getAffineConstantExpr(0, context())
-                        : d(skip + i));
+  // Where there are more dimensions than there may be, the op that is written does not verify.
+  const size_t skip = shape.size() >= from.size() ? shape.size() - from.size() : 0;
+  for (size_t i = 0; i < from.size(); ++i) {
+    const bool repeats = from[i].is(1) && (skip + i >= shape.size() || !shape[skip + i].is(1));
+    exprs.push_back(repeats ? mlir::getAffineConstantExpr(0, context()) : d(skip + i));
+    if (!repeats)
+      demand(from[i], skip + i < shape.size() ? shape[skip + i] : Dim::invalid());
+  }
   return mlir::AffineMap::get(static_cast<unsigned>(shape.size()), 0, exprs, context());
 }
 
@@ -237,7 +244,18 @@ Array Arrays::contract(const std::vector<Array> &inputs,
   llvm::SmallVector<mlir::Value> operands;
   llvm::SmallVector<mlir::AffineMap> list;
   const auto count = static_cast<unsigned>(loops);
+  std::vector<std::optional<Dim>> sizes(loops);
+  for (size_t i = 0; i < shape.size() && i < loops; ++i)
+    sizes[i] = shape[i];
   for (size_t i = 0; i < inputs.size(); ++i) {
+    for (size_t k = 0; k < maps[i].size(); ++k)
+      if (const auto loop = llvm::dyn_cast<mlir::AffineDimExpr>(maps[i][k]);
+          loop && loop.getPosition() < loops) {
+        std::optional<Dim> &size = sizes[loop.getPosition()];
+        if (!size)
+          size = inputs[i].shape[k];
+        demand(inputs[i].shape[k], *size);
+      }
     operands.push_back(inputs[i].value);
     list.push_back(mlir::AffineMap::get(count, 0, maps[i], context()));
   }

@@ -16,13 +16,37 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 namespace quern::onnx {
+
+/// A shape, of which a dimension that is not there is invalid: a node whose inputs are of a lower
+/// rank than its op takes is found out when what was written for it is verified.
+struct Sizes : Shape {
+  using Shape::Shape;
+  Sizes() = default;
+  Sizes(Shape shape) : Shape(std::move(shape)) {} // NOLINT(google-explicit-constructor)
+
+  const Dim &operator[](size_t i) const { return i < size() ? Shape::operator[](i) : none(); }
+  Dim &operator[](size_t i) {
+    if (i >= size())
+      resize(i + 1, Dim::invalid());
+    return Shape::operator[](i);
+  }
+  const Dim &back() const { return (*this)[size() - 1]; }
+  Dim &back() { return (*this)[size() == 0 ? 0 : size() - 1]; }
+
+private:
+  static const Dim &none() {
+    static const Dim invalid = Dim::invalid();
+    return invalid;
+  }
+};
 
 struct Array {
   mlir::Value value;
   ElementType type = ElementType::Undefined;
-  Shape shape;
+  Sizes shape;
 
   size_t rank() const { return shape.size(); }
 };
@@ -37,6 +61,15 @@ public:
   Arrays(mlir::OpBuilder &builder, mlir::Location location) : w_{builder, location} {}
 
   void at(mlir::Location location) { w_.loc = location; }
+
+  /// Two sizes that have to be equal for what is written to mean anything, where they are not of
+  /// one form.
+  void demand(const Dim &a, const Dim &b) {
+    if (!(a == b))
+      demands_.emplace_back(a, b);
+  }
+  std::vector<std::pair<Dim, Dim>> take_demands() { return std::exchange(demands_, {}); }
+
   Writer &writer() { return w_; }
   mlir::OpBuilder &b() { return w_.b; }
   mlir::MLIRContext *context() { return w_.b.getContext(); }
@@ -44,6 +77,9 @@ public:
     return mlir::getAffineDimExpr(static_cast<unsigned>(i), context());
   }
   mlir::RankedTensorType type_of(ElementType type, const Shape &shape) {
+    for (const Dim &dim : shape)
+      if (!dim.valid() || dim.constant().value_or(0) < 0)
+        demand(dim, Dim::invalid());
     return tensor_type(context(), type, shape);
   }
 
@@ -126,6 +162,7 @@ private:
 
   Writer w_;
   std::map<std::string, mlir::Value> sizes_;
+  std::vector<std::pair<Dim, Dim>> demands_;
 };
 
 /// Row-major strides of a shape.

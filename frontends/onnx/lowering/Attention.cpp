@@ -126,6 +126,10 @@ std::optional<Array> bias_of(NodeLowering &node, ElementType type, const Shape &
   Shape shape = {scores[2], scores[3]};
   if (node.has(3)) {
     Array mask = node.in(3);
+    if (mask.rank() == 0) {
+      node.refuse("its mask has no dimensions");
+      return std::nullopt;
+    }
     const Dim missing = scores[3] - mask.shape.back();
     if (!missing.is(0)) {
       std::vector<Dim> low(mask.rank(), Dim(0)), high(mask.rank(), Dim(0));
@@ -223,8 +227,8 @@ void attention(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Attention", attention},
-    {"RotaryEmbedding", rotary_embedding},
+    {"Attention", attention, Takes::Reals, 3},
+    {"RotaryEmbedding", rotary_embedding, Takes::Reals, 3},
 };
 
 } // namespace

@@ -180,10 +180,10 @@ void conv_transpose(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Conv", conv},
-    {"ConvInteger", conv_integer},
-    {"QLinearConv", qlinear_conv},
-    {"ConvTranspose", conv_transpose},
+    {"Conv", conv, Takes::Reals, 3},
+    {"ConvInteger", conv_integer, Takes::SmallIntegers, 3},
+    {"QLinearConv", qlinear_conv, Takes::SmallIntegers, 3},
+    {"ConvTranspose", conv_transpose, Takes::Reals, 3},
 };
 
 } // namespace

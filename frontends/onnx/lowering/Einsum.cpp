@@ -104,7 +104,7 @@ void einsum(NodeLowering &node) {
                   to));
 }
 
-constexpr LoweringRow kRows[] = {{"Einsum", einsum}};
+constexpr LoweringRow kRows[] = {{"Einsum", einsum, Takes::Numbers}};
 
 } // namespace
 

@@ -36,7 +36,7 @@ namespace {
 void gather_op(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   const auto which = node.dims(1);
   if (which && which->size() == 1) {
     // One that is known is a part.
@@ -52,8 +52,12 @@ void gather_op(NodeLowering &node) {
 void gather_elements(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0), indices = node.in(1);
-  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   const Scalar size = a.size_index(x.shape[axis]);
+  for (size_t i = 0; i < x.rank(); ++i)
+    if (const auto few = indices.shape[i].constant(), many = x.shape[i].constant();
+        i != axis && !(few && many && *few <= *many))
+      a.demand(indices.shape[i], x.shape[i]);
   node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
     Scalars from = at;
     from[axis] = inside(Arrays::element(w, indices, at), size);
@@ -86,9 +90,9 @@ void gather_nd(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Gather", gather_op},
-    {"GatherElements", gather_elements},
-    {"GatherND", gather_nd},
+    {"Gather", gather_op, Takes::Any, 1},
+    {"GatherElements", gather_elements, Takes::Any, 1},
+    {"GatherND", gather_nd, Takes::Any, 1},
 };
 
 } // namespace

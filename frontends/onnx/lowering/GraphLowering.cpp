@@ -8,11 +8,15 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Verifier.h"
 
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace quern::onnx {
 namespace {
@@ -103,7 +107,6 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   builder_.setInsertionPointToEnd(module.getBody());
   auto main = mlir::func::FuncOp::create(builder_, module.getLoc(), "main",
                                          builder_.getFunctionType(inputs, results));
-  llvm::SmallVector<mlir::Attribute> equal;
   for (const Check &check : inference_.checks) {
     const auto rename = [&](const Dim &dim) {
       return symbols::substitute(dim, [&](const std::string &name) -> std::optional<Dim> {
@@ -114,10 +117,8 @@ void GraphLowering::declare(mlir::ModuleOp module) {
     // What a symbol that gave way stood for is checked where its input is bound.
     const Dim a = rename(check.a), b = rename(check.b);
     if (is_sized({a, b}))
-      equal.push_back(builder_.getStrArrayAttr({a.text(), b.text(), check.node}));
+      equal_.emplace(std::pair(a.text(), b.text()), check.node);
   }
-  if (!equal.empty())
-    main->setAttr(attrs::kEqualSizes, builder_.getArrayAttr(equal));
   for (size_t i = 0; i < inputs.size(); ++i)
     main.setArgAttrs(static_cast<unsigned>(i), attributes(model_.graph.inputs[i]));
   for (size_t i = 0; i < results.size(); ++i)
@@ -131,6 +132,134 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   declarations_.setInsertionPointToStart(module.getBody());
 }
 
+namespace {
+
+constexpr size_t kMostRank = 16;
+
+const char *takes_text(Takes takes) {
+  switch (takes) {
+  case Takes::Numbers:
+    return "numbers";
+  case Takes::Reals:
+    return "floats of 16 bits or more";
+  case Takes::Integers:
+    return "integers";
+  case Takes::SmallIntegers:
+    return "integers of 8 bits";
+  case Takes::Bools:
+    return "bool";
+  case Takes::Any:
+    break;
+  }
+  return "any";
+}
+
+bool are_taken(Takes takes, ElementType type) {
+  switch (takes) {
+  case Takes::Numbers:
+    return is_real(type) || is_integer(type);
+  case Takes::Reals:
+    return is_real(type);
+  case Takes::Integers:
+    return is_integer(type);
+  case Takes::SmallIntegers:
+    return is_integer(type) && element_bits(type) == 8;
+  case Takes::Bools:
+    return type == ElementType::Bool;
+  case Takes::Any:
+    return true;
+  }
+  return true;
+}
+
+/// An element of a constant place that the tensor does not have.
+bool reads_outside(mlir::Operation &op) {
+  return op
+      .walk([](mlir::tensor::ExtractOp extract) {
+        for (auto [size, index] :
+             llvm::zip(extract.getTensor().getType().getShape(), extract.getIndices())) {
+          llvm::APInt at;
+          if (!mlir::ShapedType::isDynamic(size) &&
+              mlir::matchPattern(index, mlir::m_ConstantInt(&at)) &&
+              (at.isNegative() || at.getSExtValue() >= size))
+            return mlir::WalkResult::interrupt();
+        }
+        return mlir::WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+} // namespace
+
+bool GraphLowering::is_lowerable(NodeLowering &lowering) {
+  const auto refuse = [&](std::string what, std::string hint) {
+    lowering.refuse(std::move(what), std::move(hint));
+    return false;
+  };
+  const Node &node = lowering.node();
+  for (size_t i = 0; i < lowering.outputs(); ++i) {
+    if (!lowering.wants(i))
+      continue;
+    const Fact &result = fact(node.outputs[i]);
+    if (!result.shape)
+      return refuse("the rank of its result is known only when the model runs",
+                    "declare the shape of the result in the file");
+    if (!is_sized(*result.shape))
+      return refuse(absl::StrCat("its result's shape, ", shape_text(result.shape),
+                                 ", depends on what the model computes"),
+                    "declare the shape of the result in the file, or cut this part off before "
+                    "exporting");
+    if (!stored_type(builder_.getContext(), result.type))
+      return refuse(absl::StrCat("its result is of ", std::string(element_type_name(result.type))),
+                    "Quern computes with tensors of numbers");
+    if (result.shape->size() > kMostRank)
+      return refuse(absl::StrCat("its result has ", result.shape->size(), " dimensions"),
+                    absl::StrCat("Quern's tensors have up to ", kMostRank));
+  }
+  for (size_t i = 0; i < lowering.inputs(); ++i) {
+    if (!lowering.has(i))
+      continue;
+    const Fact &input = lowering.fact(i);
+    if (!input.shape || !is_sized(*input.shape))
+      return refuse(
+          absl::StrCat("the shape of its input ", i, " is known only when the model runs"),
+          "declare the shape of '" + model_.value(node.inputs[i]).name + "' in the file");
+    if (!stored_type(builder_.getContext(), input.type) || input.shape->size() > kMostRank)
+      return refuse(absl::StrCat("its input ", i, " is no tensor of numbers of up to ", kMostRank,
+                                 " dimensions"),
+                    "cut this part off before exporting");
+  }
+  return true;
+}
+
+void GraphLowering::check(NodeLowering &lowering, mlir::Operation *before) {
+  for (const auto &[a, b] : arrays_.take_demands()) {
+    if (!a.valid() || !b.valid() || (a - b).is_constant())
+      return lowering.refuse(
+          a.valid() && b.valid()
+              ? absl::StrCat("the sizes ", a.text(), " and ", b.text(), " have to be equal")
+              : "its inputs have not the dimensions that it takes",
+          "the model is not as its exporter meant it: export it again");
+    equal_.emplace(std::pair(a.text(), b.text()), lowering.node().name);
+  }
+  std::string why;
+  const mlir::ScopedDiagnosticHandler handler(builder_.getContext(),
+                                              [&](mlir::Diagnostic &diagnostic) {
+                                                if (why.empty())
+                                                  why = diagnostic.str();
+                                              });
+  mlir::Block *block = builder_.getInsertionBlock();
+  auto op = before != nullptr ? std::next(before->getIterator()) : block->begin();
+  for (; op != block->end(); ++op) {
+    if (mlir::failed(mlir::verify(&*op)))
+      return lowering.refuse(absl::StrCat("its inputs and attributes do not fit it (", why, ")"),
+                             "the model is not as its exporter meant it: export it again");
+    if (reads_outside(*op))
+      return lowering.refuse("an input has fewer elements than it takes",
+                             "the model is not as its exporter meant it: export it again");
+  }
+}
+
 void GraphLowering::lower_node(const Node &node) {
   for (const ValueId id : node.inputs)
     if (id != kNoValue && !is_set(id) && !model_.value(id).constant && !fact(id).is_known() &&
@@ -141,31 +270,29 @@ void GraphLowering::lower_node(const Node &node) {
   const LoweringRow *row = find_lowering(node.domain, node.op);
   if (row == nullptr)
     return lowering.refuse("Quern makes no code for this op");
-  for (size_t i = 0; i < lowering.outputs(); ++i) {
-    if (!lowering.wants(i))
-      continue;
-    const Fact &result = fact(node.outputs[i]);
-    if (!result.shape)
-      return lowering.refuse("the rank of its result is known only when the model runs",
-                             "declare the shape of the result in the file");
-    if (!is_sized(*result.shape))
-      return lowering.refuse(absl::StrCat("its result's shape, ", shape_text(result.shape),
-                                          ", depends on what the model computes"),
-                             "declare the shape of the result in the file, or cut this part off "
-                             "before exporting");
-    if (!stored_type(builder_.getContext(), result.type))
-      return lowering.refuse(
-          absl::StrCat("its result is of ", std::string(element_type_name(result.type))),
-          "Quern computes with tensors of numbers");
-  }
-  for (size_t i = 0; i < lowering.inputs(); ++i)
-    if (lowering.has(i) && (!lowering.fact(i).shape || !is_sized(*lowering.fact(i).shape)))
-      return lowering.refuse(
-          absl::StrCat("the shape of its input ", i, " is known only when the model runs"),
-          "declare the shape of '" + model_.value(node.inputs[i]).name + "' in the file");
-  row->lower(lowering);
-  if (lowering.refused())
+  if (!is_lowerable(lowering))
     return;
+  if (lowering.has(0) && !are_taken(row->takes, lowering.type(0)))
+    return lowering.refuse(absl::StrCat("its first input is of ",
+                                        std::string(element_type_name(lowering.type(0))),
+                                        ", and it takes ", takes_text(row->takes)),
+                           "put a Cast before it");
+  if (lowering.rank(0) < row->rank)
+    return lowering.refuse(absl::StrCat("its first input has ", lowering.rank(0),
+                                        " dimensions, and it takes ", row->rank, " or more"),
+                           "the model is not as its exporter meant it: export it again");
+  mlir::Block *block = builder_.getInsertionBlock();
+  mlir::Operation *before = block->empty() ? nullptr : &block->back();
+  row->lower(lowering);
+  if (!lowering.refused())
+    check(lowering, before);
+  arrays_.take_demands();
+  if (lowering.refused()) {
+    for (const ValueId id : node.outputs)
+      if (id != kNoValue)
+        arrays_of_[static_cast<size_t>(id)].reset();
+    return;
+  }
   for (size_t i = 0; i < lowering.outputs(); ++i)
     if (lowering.wants(i) && !lowering.done(i))
       lowering.refuse(absl::StrCat("its output ", i, " is not lowered"));
@@ -185,6 +312,11 @@ void GraphLowering::finish(mlir::ModuleOp module) {
                                                                      type, result.value)));
   }
   mlir::func::ReturnOp::create(builder_, module.getLoc(), results);
+  llvm::SmallVector<mlir::Attribute> equal;
+  for (const auto &[sizes, node] : equal_)
+    equal.push_back(builder_.getStrArrayAttr({sizes.first, sizes.second, node}));
+  if (!equal.empty())
+    module.lookupSymbol("main")->setAttr(attrs::kEqualSizes, builder_.getArrayAttr(equal));
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> GraphLowering::run() {

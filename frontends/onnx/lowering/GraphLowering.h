@@ -18,6 +18,8 @@
 
 namespace quern::onnx {
 
+class NodeLowering;
+
 class GraphLowering {
 public:
   /// The inference's symbols are renamed where the IR means something else by them.
@@ -48,6 +50,10 @@ public:
 private:
   void declare(mlir::ModuleOp module);
   void lower_node(const Node &node);
+  /// Whether op, types and shapes are such as can be lowered; the node is refused if not.
+  bool is_lowerable(NodeLowering &lowering);
+  /// Refuses the node where what was written for it, behind `before`, is not sound.
+  void check(NodeLowering &lowering, mlir::Operation *before);
   void finish(mlir::ModuleOp module);
   mlir::Location location(const Node &node);
   mlir::DictionaryAttr attributes(ValueId id);
@@ -68,6 +74,8 @@ private:
   std::map<std::string, std::string> renamed_; ///< symbols
   std::vector<std::optional<Array>> arrays_of_;
   std::map<ValueId, std::string> weights_; ///< that are declared
+  /// Sizes that have to be equal beside those that the inference demands, with who says so.
+  std::map<std::pair<std::string, std::string>, std::string> equal_;
 };
 
 } // namespace quern::onnx

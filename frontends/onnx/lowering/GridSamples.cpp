@@ -91,6 +91,10 @@ void grid_sample(NodeLowering &node) {
     return node.refuse(absl::StrCat("its padding_mode is '", padding, "'"));
   how.corners = node.integer("align_corners", 0) != 0;
   const size_t n = x.rank() - 2;
+  if (n > 3)
+    return node.refuse("its images are of more than three dimensions");
+  a.demand(grid.shape.back(), static_cast<int64_t>(n));
+  a.demand(grid.shape[0], x.shape[0]);
   for (size_t i = 0; i < n; ++i)
     how.sizes.push_back(a.size_index(x.shape[2 + i]));
   node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
@@ -129,6 +133,8 @@ void affine_grid(NodeLowering &node) {
   const Shape shape = node.out_shape();
   const bool corners = node.integer("align_corners", 0) != 0;
   const size_t n = shape.size() - 2;
+  a.demand(theta.shape[1], static_cast<int64_t>(n));
+  a.demand(theta.shape[2], static_cast<int64_t>(n) + 1);
   std::vector<Scalar> sizes;
   for (size_t i = 0; i < n; ++i)
     sizes.push_back(a.size_index(shape[1 + i]));
@@ -148,8 +154,8 @@ void affine_grid(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"GridSample", grid_sample},
-    {"AffineGrid", affine_grid},
+    {"GridSample", grid_sample, Takes::Reals, 3},
+    {"AffineGrid", affine_grid, Takes::Reals, 3},
 };
 
 } // namespace

@@ -12,6 +12,12 @@ void negative_log_likelihood(NodeLowering &node, const Array &scores) {
   std::optional<Array> weights;
   if (node.has(2))
     weights = node.in(2);
+  if (target.rank() + 1 != scores.rank() || target.rank() == 0)
+    return node.refuse("its labels have not one dimension less than its scores");
+  for (size_t i = 0; i < target.rank(); ++i)
+    a.demand(target.shape[i], scores.shape[i == 0 ? 0 : i + 1]);
+  if (weights)
+    a.demand(weights->shape[0], scores.shape[1]);
   const bool ignores = node.has_attribute("ignore_index");
   const int64_t ignored = node.integer("ignore_index", 0);
   const Scalar classes = a.size_index(scores.shape[1]);
@@ -62,8 +68,8 @@ void cross_entropy(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"NegativeLogLikelihoodLoss", likelihood},
-    {"SoftmaxCrossEntropyLoss", cross_entropy},
+    {"NegativeLogLikelihoodLoss", likelihood, Takes::Reals, 2},
+    {"SoftmaxCrossEntropyLoss", cross_entropy, Takes::Reals, 2},
 };
 
 } // namespace

@@ -55,8 +55,9 @@ void one_hot(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array indices = node.in(0), values = node.in(2);
   const Shape shape = node.out_shape();
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), shape.size());
+  const size_t axis = node.axis(node.integer("axis", -1), shape.size());
   const Scalar depth = a.size_index(shape[axis]);
+  a.demand(values.shape[0], 2);
   if (!node.dims(1) && !node.numbers(1))
     node.note(absl::StrCat("its depth is an input of the run; its result is taken to be ",
                            shape_text(shape), ", as the file says"));
@@ -92,9 +93,15 @@ template <int kind> void window(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Shape", too_long},       {"Size", too_long},           {"ConstantOfShape", constant_of_shape},
-    {"Range", range},          {"EyeLike", eye_like},        {"OneHot", one_hot},
-    {"HannWindow", window<0>}, {"HammingWindow", window<1>}, {"BlackmanWindow", window<2>},
+    {"Shape", too_long},
+    {"Size", too_long},
+    {"ConstantOfShape", constant_of_shape},
+    {"Range", range},
+    {"EyeLike", eye_like, Takes::Any, 2},
+    {"OneHot", one_hot},
+    {"HannWindow", window<0>},
+    {"HammingWindow", window<1>},
+    {"BlackmanWindow", window<2>},
 };
 
 } // namespace

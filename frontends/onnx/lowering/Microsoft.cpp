@@ -49,7 +49,7 @@ void skip_rms_norm(NodeLowering &node) {
 void rms_norm_op(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -1), x.rank());
   const Normed normed = rms_norm(a, x, node.in(1), axis, node.number("epsilon", 1e-5F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(1, normed.inverse);
@@ -309,18 +309,18 @@ void matmul_nbits(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"SkipLayerNormalization", skip_layer_norm},
-    {"SkipSimplifiedLayerNormalization", skip_rms_norm},
-    {"SimplifiedLayerNormalization", rms_norm_op},
-    {"EmbedLayerNormalization", embed_norm},
-    {"Gelu", biased<gelu_erf>},
-    {"BiasGelu", biased<gelu_erf>},
-    {"FastGelu", biased<gelu_tanh>},
-    {"QuickGelu", quick_gelu},
-    {"RotaryEmbedding", rotary_embedding},
-    {"MultiHeadAttention", multi_head_attention},
-    {"Attention", packed_attention},
-    {"MatMulNBits", matmul_nbits},
+    {"SkipLayerNormalization", skip_layer_norm, Takes::Reals, 1},
+    {"SkipSimplifiedLayerNormalization", skip_rms_norm, Takes::Reals, 1},
+    {"SimplifiedLayerNormalization", rms_norm_op, Takes::Reals, 1},
+    {"EmbedLayerNormalization", embed_norm, Takes::Integers, 2},
+    {"Gelu", biased<gelu_erf>, Takes::Reals},
+    {"BiasGelu", biased<gelu_erf>, Takes::Reals},
+    {"FastGelu", biased<gelu_tanh>, Takes::Reals},
+    {"QuickGelu", quick_gelu, Takes::Reals},
+    {"RotaryEmbedding", rotary_embedding, Takes::Reals, 3},
+    {"MultiHeadAttention", multi_head_attention, Takes::Reals, 3},
+    {"Attention", packed_attention, Takes::Reals, 3},
+    {"MatMulNBits", matmul_nbits, Takes::Reals, 1},
 };
 
 } // namespace

@@ -21,7 +21,7 @@ void transpose(NodeLowering &node) {
   std::iota(from.rbegin(), from.rend(), size_t{0});
   if (const auto given = node.integers("perm"))
     for (size_t i = 0; i < given->size(); ++i)
-      from[i] = NodeLowering::axis((*given)[i], from.size());
+      from[i] = node.axis((*given)[i], from.size());
   node.set(node.arrays().transpose(node.in(0), from));
 }
 
@@ -35,7 +35,7 @@ void expand(NodeLowering &node) {
 }
 
 void concat(NodeLowering &node) {
-  const size_t axis = NodeLowering::axis(node.integer("axis", 1), node.rank(0));
+  const size_t axis = node.axis(node.integer("axis", 1), node.rank(0));
   node.set(node.arrays().concat(node.all(), axis, node.out_shape()));
 }
 
@@ -96,8 +96,9 @@ void space_to_depth(NodeLowering &node) {
 /// The first elements of a sequence backwards, the rest as they are.
 void reverse_sequence(NodeLowering &node) {
   const Array x = node.in(0), lengths = node.in(1);
-  const size_t batch = NodeLowering::axis(node.integer("batch_axis", 1), x.rank());
-  const size_t time = NodeLowering::axis(node.integer("time_axis", 0), x.rank());
+  const size_t batch = node.axis(node.integer("batch_axis", 1), x.rank());
+  const size_t time = node.axis(node.integer("time_axis", 0), x.rank());
+  node.arrays().demand(lengths.shape[0], x.shape[batch]);
   node.set(node.arrays().generate(x.type, x.shape, [&](Writer &w, const Scalars &at) {
     const Scalar length = to_index(Arrays::element(w, lengths, {at[batch]}));
     Scalars from = at;
@@ -131,12 +132,12 @@ constexpr LoweringRow kRows[] = {
     {"Unsqueeze", reshape},
     {"Transpose", transpose},
     {"Expand", expand},
-    {"Concat", concat},
+    {"Concat", concat, Takes::Any, 1},
     {"Tile", tile},
-    {"DepthToSpace", depth_to_space},
-    {"SpaceToDepth", space_to_depth},
-    {"ReverseSequence", reverse_sequence},
-    {"Trilu", trilu},
+    {"DepthToSpace", depth_to_space, Takes::Any, 4},
+    {"SpaceToDepth", space_to_depth, Takes::Any, 4},
+    {"ReverseSequence", reverse_sequence, Takes::Any, 2},
+    {"Trilu", trilu, Takes::Any, 2},
 };
 
 } // namespace

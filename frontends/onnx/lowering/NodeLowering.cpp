@@ -9,12 +9,14 @@
 #include <absl/strings/str_cat.h>
 
 #include <unordered_map>
+#include <utility>
 
 namespace quern::onnx {
 namespace {
 
 const Fact kNothing;
-const Shape kNoShape;
+
+constexpr char kWrongGraph[] = "the model is not as its exporter meant it: export it again";
 
 using Table = std::unordered_map<std::string_view, const LoweringRow *>;
 
@@ -56,12 +58,17 @@ const Fact &NodeLowering::fact(size_t i) const {
   return has(i) ? graph_.fact(node_.inputs[i]) : kNothing;
 }
 
-const Shape &NodeLowering::shape(size_t i) const {
+Sizes NodeLowering::shape(size_t i) const {
   const Fact &fact = this->fact(i);
-  return fact.shape ? *fact.shape : kNoShape;
+  return fact.shape ? Sizes(*fact.shape) : Sizes();
 }
 
-Array NodeLowering::in(size_t i) { return graph_.array(node_.inputs[i]); }
+Array NodeLowering::in(size_t i) {
+  if (has(i))
+    return graph_.array(node_.inputs[i]);
+  refuse(absl::StrCat("it has no input ", i, ", which it needs here"), kWrongGraph);
+  return arrays().empty(ElementType::Float32, {});
+}
 
 std::vector<Array> NodeLowering::all() {
   std::vector<Array> list;
@@ -138,7 +145,8 @@ std::string NodeLowering::string(std::string_view name, std::string otherwise) c
 
 ElementType NodeLowering::type_attribute(std::string_view name, ElementType otherwise) const {
   const auto type = find_element_type(integer(name, 0));
-  return type && *type != ElementType::Undefined ? *type : otherwise;
+  return type && (is_float(*type) || is_integer(*type) || *type == ElementType::Bool) ? *type
+                                                                                      : otherwise;
 }
 
 std::optional<std::vector<int64_t>> NodeLowering::attribute_or_input(std::string_view name,
@@ -146,10 +154,12 @@ std::optional<std::vector<int64_t>> NodeLowering::attribute_or_input(std::string
   return has_attribute(name) ? integers(name) : has(input) ? constants(input) : std::nullopt;
 }
 
-ElementType NodeLowering::out_type(size_t i) const { return graph_.fact(node_.outputs[i]).type; }
+ElementType NodeLowering::out_type(size_t i) const {
+  return wants(i) ? graph_.fact(node_.outputs[i]).type : type(0);
+}
 
-const Shape &NodeLowering::out_shape(size_t i) const {
-  return *graph_.fact(node_.outputs[i]).shape;
+Sizes NodeLowering::out_shape(size_t i) const {
+  return wants(i) ? Sizes(*graph_.fact(node_.outputs[i]).shape) : Sizes();
 }
 
 void NodeLowering::set(size_t i, const Array &array) {
@@ -158,6 +168,8 @@ void NodeLowering::set(size_t i, const Array &array) {
   Array result = array;
   result.shape = out_shape(i);
   const auto type = arrays().type_of(out_type(i), result.shape);
+  for (size_t k = 0; k < array.rank(); ++k)
+    arrays().demand(array.shape[k], result.shape[k]);
   if (result.value.getType() != type)
     result.value = mlir::tensor::CastOp::create(arrays().b(), writer().loc, type, result.value);
   graph_.set(node_.outputs[i], result);
@@ -165,8 +177,18 @@ void NodeLowering::set(size_t i, const Array &array) {
 
 bool NodeLowering::done(size_t i) const { return graph_.is_set(node_.outputs[i]); }
 
+size_t NodeLowering::axis(int64_t value, size_t rank) {
+  const auto count = static_cast<int64_t>(rank);
+  if (value >= -count && value < count)
+    return static_cast<size_t>(value < 0 ? value + count : value);
+  if (!refused_)
+    refuse(absl::StrCat("it names axis ", value, " of ", rank), kWrongGraph);
+  return 0;
+}
+
 void NodeLowering::refuse(std::string what, std::string hint) {
-  refused_ = true;
+  if (std::exchange(refused_, true))
+    return; // what follows from it is not said again
   graph_.problems().add(node_.name, absl::StrCat(node_.qualified_op(), ": ", what),
                         hint.empty() ? "compile the model's Hugging Face folder or its GGUF file "
                                        "instead, or export it with other operators"

@@ -32,7 +32,7 @@ public:
   const Fact &fact(size_t i) const;
   ElementType type(size_t i) const { return fact(i).type; }
   /// Empty for an input that is not there.
-  const Shape &shape(size_t i) const;
+  Sizes shape(size_t i) const;
   size_t rank(size_t i) const { return shape(i).size(); }
   Array in(size_t i);
   /// All inputs.
@@ -63,7 +63,7 @@ public:
   size_t outputs() const { return node_.outputs.size(); }
   bool wants(size_t i) const { return i < outputs() && node_.outputs[i] != kNoValue; }
   ElementType out_type(size_t i = 0) const;
-  const Shape &out_shape(size_t i = 0) const;
+  Sizes out_shape(size_t i = 0) const;
   /// The result, brought to the type that was inferred; one that is not wanted is dropped.
   void set(size_t i, const Array &array);
   void set(const Array &array) { set(0, array); }
@@ -77,10 +77,8 @@ public:
   /// Something that is believed of this run, for the user to read.
   void note(std::string what);
 
-  /// Counted from the front. Axes are within the rank: inference said so.
-  static size_t axis(int64_t value, size_t rank) {
-    return static_cast<size_t>(value < 0 ? value + static_cast<int64_t>(rank) : value);
-  }
+  /// Counted from the front; the node is refused, and 0, where there is no such axis.
+  size_t axis(int64_t value, size_t rank);
 
 private:
   GraphLowering &graph_;
@@ -88,9 +86,21 @@ private:
   bool refused_ = false;
 };
 
+/// What its first input's elements may be.
+enum class Takes : uint8_t {
+  Any,
+  Numbers, ///< floats that arithmetic is done in, and integers
+  Reals,   ///< such floats
+  Integers,
+  SmallIntegers, ///< of 8 bits
+  Bools,
+};
+
 struct LoweringRow {
   std::string_view op;
   void (*lower)(NodeLowering &);
+  Takes takes = Takes::Any;
+  size_t rank = 0; ///< that its first input has at least
 };
 
 /// Null for an op that is not lowered.

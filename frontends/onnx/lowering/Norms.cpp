@@ -65,7 +65,7 @@ void set_statistic(NodeLowering &node, size_t output, const Array &value) {
 
 void layer_normalization(NodeLowering &node) {
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -1), x.rank());
   std::optional<Array> bias;
   if (node.has(2))
     bias = node.in(2);
@@ -78,7 +78,7 @@ void layer_normalization(NodeLowering &node) {
 
 void rms_normalization(NodeLowering &node) {
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -1), x.rank());
   const Normed normed = rms_norm(node.arrays(), x, node.in(1), axis, node.number("epsilon", 1e-5F));
   node.set(0, node.arrays().cast(normed.y, node.out_type()));
   set_statistic(node, 1, normed.inverse);
@@ -185,7 +185,7 @@ void mean_variance(NodeLowering &node) {
   const Array x = node.in(0);
   std::vector<size_t> axes;
   for (const int64_t axis : node.integers("axes").value_or(std::vector<int64_t>{0, 2, 3}))
-    axes.push_back(NodeLowering::axis(axis, x.rank()));
+    axes.push_back(node.axis(axis, x.rank()));
   const Array centred = a.sub(x, a.mean(x, axes, true));
   const Array squares = a.map({centred}, x.type, [](const Scalars &e) { return e[0] * e[0]; });
   node.set(a.map({centred, a.mean(squares, axes, true)}, x.type,
@@ -198,7 +198,7 @@ void lp_normalization(NodeLowering &node) {
   const int64_t p = node.integer("p", 2);
   if (p != 1 && p != 2)
     return node.refuse("its p is neither 1 nor 2");
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -1), x.rank());
   const Array powers =
       a.map({x}, x.type, [&](const Scalars &e) { return p == 1 ? abs(e[0]) : e[0] * e[0]; });
   node.set(a.map({x, a.sum(powers, {axis}, true)}, x.type, [&](const Scalars &e) {
@@ -208,15 +208,15 @@ void lp_normalization(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"LayerNormalization", layer_normalization},
-    {"RMSNormalization", rms_normalization},
-    {"SimplifiedLayerNormalization", rms_normalization},
-    {"InstanceNormalization", instance_normalization},
-    {"GroupNormalization", group_normalization},
-    {"BatchNormalization", batch_normalization},
-    {"LRN", lrn},
-    {"MeanVarianceNormalization", mean_variance},
-    {"LpNormalization", lp_normalization},
+    {"LayerNormalization", layer_normalization, Takes::Reals, 1},
+    {"RMSNormalization", rms_normalization, Takes::Reals, 1},
+    {"SimplifiedLayerNormalization", rms_normalization, Takes::Reals, 1},
+    {"InstanceNormalization", instance_normalization, Takes::Reals, 2},
+    {"GroupNormalization", group_normalization, Takes::Reals, 2},
+    {"BatchNormalization", batch_normalization, Takes::Reals, 2},
+    {"LRN", lrn, Takes::Reals, 3},
+    {"MeanVarianceNormalization", mean_variance, Takes::Reals},
+    {"LpNormalization", lp_normalization, Takes::Reals, 1},
 };
 
 } // namespace

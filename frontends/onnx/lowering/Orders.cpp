@@ -31,7 +31,7 @@ Array ranks(Arrays &a, const Array &x, size_t axis, bool largest) {
 void top_k(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", -1), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -1), x.rank());
   const size_t shaped = node.wants(0) ? 0 : 1;
   if (node.has(1) && !node.dims(1))
     node.note("how many it takes is an input of the run, and is taken to be as the file says");
@@ -59,7 +59,7 @@ void top_k(NodeLowering &node) {
   }));
 }
 
-constexpr LoweringRow kRows[] = {{"TopK", top_k}};
+constexpr LoweringRow kRows[] = {{"TopK", top_k, Takes::Numbers, 1}};
 
 } // namespace
 

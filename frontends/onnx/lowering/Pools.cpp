@@ -197,9 +197,12 @@ void global_lp(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"MaxPool", max_pool},         {"AveragePool", average_pool},
-    {"LpPool", lp_pool},           {"GlobalAveragePool", global_average},
-    {"GlobalMaxPool", global_max}, {"GlobalLpPool", global_lp},
+    {"MaxPool", max_pool, Takes::Numbers, 3},
+    {"AveragePool", average_pool, Takes::Reals, 3},
+    {"LpPool", lp_pool, Takes::Reals, 3},
+    {"GlobalAveragePool", global_average, Takes::Reals, 2},
+    {"GlobalMaxPool", global_max, Takes::Reals, 2},
+    {"GlobalLpPool", global_lp, Takes::Reals, 2},
 };
 
 } // namespace

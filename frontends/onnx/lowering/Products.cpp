@@ -100,9 +100,9 @@ void qlinear_matmul(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"MatMul", matmul},
-    {"Gemm", gemm},
-    {"MatMulInteger", matmul_integer},
+    {"MatMul", matmul, Takes::Numbers},
+    {"Gemm", gemm, Takes::Numbers},
+    {"MatMulInteger", matmul_integer, Takes::SmallIntegers},
     {"QLinearMatMul", qlinear_matmul},
 };
 

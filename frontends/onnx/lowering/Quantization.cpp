@@ -40,11 +40,18 @@ Scalar quantized(const Scalar &ratio, const std::optional<Scalar> &zero, Element
 
 namespace {
 
+/// Where there is one scale for all, it names none.
+size_t axis_of(NodeLowering &node, const Array &x) {
+  const Sizes scale = node.shape(1);
+  const bool one = scale.empty() || (scale.size() == 1 && scale[0].is(1));
+  return one ? 0 : node.axis(node.integer("axis", 1), x.rank());
+}
+
 void quantize(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
   const ElementType to = node.out_type();
-  const size_t axis = x.rank() == 0 ? 0 : NodeLowering::axis(node.integer("axis", 1), x.rank());
+  const size_t axis = axis_of(node, x);
   const int64_t block = node.integer("block_size", 0);
   std::vector<Array> inputs = {x, spread(a, node.in(1), x, axis, block)};
   if (node.has(2))
@@ -70,7 +77,7 @@ void quantize(NodeLowering &node) {
 void dequantize(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
-  const size_t axis = x.rank() == 0 ? 0 : NodeLowering::axis(node.integer("axis", 1), x.rank());
+  const size_t axis = axis_of(node, x);
   const int64_t block = node.integer("block_size", 0);
   std::vector<Array> inputs = {x, spread(a, node.in(1), x, axis, block)};
   if (node.has(2))
@@ -110,9 +117,9 @@ void dynamic_quantize(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"QuantizeLinear", quantize},
+    {"QuantizeLinear", quantize, Takes::Numbers},
     {"DequantizeLinear", dequantize},
-    {"DynamicQuantizeLinear", dynamic_quantize},
+    {"DynamicQuantizeLinear", dynamic_quantize, Takes::Reals},
 };
 
 } // namespace

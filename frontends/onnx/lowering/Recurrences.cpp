@@ -109,8 +109,8 @@ void linear_attention(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"CausalConvWithState", causal_conv},
-    {"LinearAttention", linear_attention},
+    {"CausalConvWithState", causal_conv, Takes::Reals, 3},
+    {"LinearAttention", linear_attention, Takes::Reals, 3},
 };
 
 } // namespace

@@ -187,7 +187,7 @@ void reduce(NodeLowering &node) {
     }
   } else if (given && !given->empty()) {
     for (const int64_t axis : *given)
-      axes.push_back(NodeLowering::axis(axis, x.rank()));
+      axes.push_back(node.axis(axis, x.rank()));
   } else if (node.integer("noop_with_empty_axes", 0) == 0) {
     axes.resize(x.rank());
     std::iota(axes.begin(), axes.end(), size_t{0});
@@ -200,7 +200,7 @@ void reduce(NodeLowering &node) {
 
 void arg(NodeLowering &node) {
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   const Array found = place_of_extreme(node.arrays(), x, axis, node.op() == "ArgMax",
                                        node.integer("select_last_index", 0) != 0);
   node.set(node.arrays().reshape(found, node.out_shape()));
@@ -226,8 +226,7 @@ void accumulate(NodeLowering &node) {
     Scalar place = at[0], size = sizes[0];
     for (size_t i = 0; i < at.size(); ++i) {
       if (!axis_value) {
-        is_axis.push_back(
-            number(w, ElementType::Bool, NodeLowering::axis((*axis)[0], at.size()) == i));
+        is_axis.push_back(number(w, ElementType::Bool, node.axis((*axis)[0], at.size()) == i));
       } else {
         const Scalar given = to_index(Arrays::only(w, *axis_value));
         is_axis.push_back(equal(given, static_cast<double>(i)) |
@@ -255,13 +254,20 @@ void accumulate(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"ReduceSum", reduce},    {"ReduceMean", reduce},
-    {"ReduceMax", reduce},    {"ReduceMin", reduce},
-    {"ReduceProd", reduce},   {"ReduceL1", reduce},
-    {"ReduceL2", reduce},     {"ReduceSumSquare", reduce},
-    {"ReduceLogSum", reduce}, {"ReduceLogSumExp", reduce},
-    {"ArgMax", arg},          {"ArgMin", arg},
-    {"CumSum", accumulate},   {"CumProd", accumulate},
+    {"ReduceSum", reduce, Takes::Numbers},
+    {"ReduceMean", reduce, Takes::Numbers},
+    {"ReduceMax", reduce},
+    {"ReduceMin", reduce},
+    {"ReduceProd", reduce, Takes::Numbers},
+    {"ReduceL1", reduce, Takes::Numbers},
+    {"ReduceL2", reduce, Takes::Numbers},
+    {"ReduceSumSquare", reduce, Takes::Numbers},
+    {"ReduceLogSum", reduce, Takes::Numbers},
+    {"ReduceLogSumExp", reduce, Takes::Reals},
+    {"ArgMax", arg, Takes::Numbers, 1},
+    {"ArgMin", arg, Takes::Numbers, 1},
+    {"CumSum", accumulate, Takes::Numbers, 1},
+    {"CumProd", accumulate, Takes::Numbers, 1},
 };
 
 } // namespace

@@ -221,7 +221,7 @@ void resize(NodeLowering &node) {
   std::vector<Axis> all;
   for (const int64_t which : list) {
     Axis axis;
-    axis.axis = NodeLowering::axis(which, x.rank());
+    axis.axis = node.axis(which, x.rank());
     axis.in = x.shape[axis.axis];
     axis.out = out[axis.axis];
     all.push_back(axis);
@@ -268,8 +268,8 @@ void resize(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Resize", resize},
-    {"Upsample", resize},
+    {"Resize", resize, Takes::Numbers},
+    {"Upsample", resize, Takes::Numbers},
 };
 
 } // namespace

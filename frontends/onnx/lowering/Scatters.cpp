@@ -39,11 +39,13 @@ void scatter_elements(NodeLowering &node) {
   if (!combine)
     return;
   const Array x = node.in(0), indices = node.in(1), updates = node.in(2);
-  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   const Scalar size = a.size_index(x.shape[axis]), count = a.size_index(indices.shape[axis]);
   std::vector<Scalar> limits;
-  for (const Dim &dim : indices.shape)
-    limits.push_back(a.size_index(dim));
+  for (size_t i = 0; i < x.rank(); ++i) {
+    limits.push_back(a.size_index(indices.shape[i]));
+    a.demand(updates.shape[i], indices.shape[i]);
+  }
   node.set(a.generate(x.type, x.shape, [&](Writer &w, const Scalars &at) {
     // Other axes may have fewer indices than elements.
     Scalar reached = number(w, ElementType::Bool, 1);
@@ -76,6 +78,8 @@ void scatter_nd(NodeLowering &node) {
   if (!depth)
     return node.refuse("how many indices an element has is known only when the model runs");
   const auto named = static_cast<size_t>(*depth);
+  if (named > x.rank())
+    return node.refuse("its indices are of more dimensions than what they are put in");
   Dim all = 1;
   for (size_t i = 0; i + 1 < indices.rank(); ++i)
     all *= indices.shape[i];
@@ -112,7 +116,7 @@ void scatter_nd(NodeLowering &node) {
 void tensor_scatter(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0), update = node.in(1);
-  const size_t axis = NodeLowering::axis(node.integer("axis", -2), x.rank());
+  const size_t axis = node.axis(node.integer("axis", -2), x.rank());
   const std::string mode = node.string("mode", "linear");
   if (mode != "linear" && mode != "circular")
     return node.refuse(absl::StrCat("its mode is '", mode, "'"));
@@ -120,6 +124,11 @@ void tensor_scatter(NodeLowering &node) {
   if (node.has(2))
     starts = node.in(2);
   const Scalar size = a.size_index(x.shape[axis]), count = a.size_index(update.shape[axis]);
+  for (size_t i = 0; i < x.rank(); ++i)
+    if (i != axis)
+      a.demand(update.shape[i], x.shape[i]);
+  if (starts)
+    a.demand(starts->shape[0], x.shape[0]);
   node.set(a.generate(x.type, x.shape, [&](Writer &w, const Scalars &at) {
     const Scalar start = starts ? to_index(Arrays::element(w, *starts, {at[0]})) : index(w, 0);
     Scalar behind = at[axis] - start;
@@ -188,11 +197,11 @@ void col2im(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"ScatterElements", scatter_elements},
-    {"Scatter", scatter_elements},
-    {"ScatterND", scatter_nd},
-    {"TensorScatter", tensor_scatter},
-    {"Col2Im", col2im},
+    {"ScatterElements", scatter_elements, Takes::Any, 1},
+    {"Scatter", scatter_elements, Takes::Any, 1},
+    {"ScatterND", scatter_nd, Takes::Any, 1},
+    {"TensorScatter", tensor_scatter, Takes::Any, 1},
+    {"Col2Im", col2im, Takes::Numbers, 3},
 };
 
 } // namespace

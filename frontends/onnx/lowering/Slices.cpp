@@ -109,7 +109,7 @@ void slice(NodeLowering &node) {
   std::vector<int64_t> strides(x.rank(), 1);
   bool backwards = false;
   for (size_t i = 0; i < axes->size(); ++i) {
-    const size_t axis = NodeLowering::axis((*axes)[i], x.rank());
+    const size_t axis = node.axis((*axes)[i], x.rank());
     const int64_t step = steps ? (*steps)[i] : 1;
     const Dim size = x.shape[axis], last = step > 0 ? size : size - 1;
     offsets[axis] = clamped((*starts)[i], size, 0, last);
@@ -137,7 +137,7 @@ void slice(NodeLowering &node) {
 
 void split(NodeLowering &node) {
   const Array x = node.in(0);
-  const size_t axis = NodeLowering::axis(node.integer("axis", 0), x.rank());
+  const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   if (!node.has_attribute("split") && node.has(1) && !node.dims(1))
     node.note("the sizes of its parts are an input of the run; they are taken to be as the file "
               "says");
@@ -201,7 +201,7 @@ void pad(NodeLowering &node) {
   if (pads && (!node.has(3) || axes)) {
     std::vector<Dim> low(rank), high(rank);
     for (size_t i = 0; i < pads->size() / 2; ++i) {
-      const size_t axis = axes ? NodeLowering::axis((*axes)[i], rank) : i;
+      const size_t axis = axes ? node.axis((*axes)[i], rank) : i;
       low[axis] = (*pads)[i];
       high[axis] = (*pads)[i + pads->size() / 2];
     }
@@ -289,7 +289,7 @@ void center_crop_pad(NodeLowering &node) {
 
 constexpr LoweringRow kRows[] = {
     {"Slice", slice},
-    {"Split", split},
+    {"Split", split, Takes::Any, 1},
     {"Pad", pad},
     {"CenterCropPad", center_crop_pad},
 };

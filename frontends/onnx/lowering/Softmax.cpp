@@ -14,8 +14,8 @@ struct Along {
 Along along(NodeLowering &node) {
   const Array x = node.in(0);
   if (node.version() >= 13)
-    return {x, NodeLowering::axis(node.integer("axis", -1), x.rank())};
-  const size_t axis = NodeLowering::axis(node.integer("axis", 1), x.rank());
+    return {x, node.axis(node.integer("axis", -1), x.rank())};
+  const size_t axis = node.axis(node.integer("axis", 1), x.rank());
   Dim rows = 1, columns = 1;
   for (size_t i = 0; i < x.rank(); ++i)
     (i < axis ? rows : columns) *= x.shape[i];
@@ -52,9 +52,9 @@ void hardmax(NodeLowering &node) {
 }
 
 constexpr LoweringRow kRows[] = {
-    {"Softmax", softmax},
-    {"LogSoftmax", log_softmax},
-    {"Hardmax", hardmax},
+    {"Softmax", softmax, Takes::Reals},
+    {"LogSoftmax", log_softmax, Takes::Reals},
+    {"Hardmax", hardmax, Takes::Reals},
 };
 
 } // namespace

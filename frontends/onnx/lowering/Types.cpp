@@ -34,8 +34,8 @@ mlir::RankedTensorType tensor_type(mlir::MLIRContext *context, ElementType type,
   llvm::SmallVector<int64_t> sizes;
   llvm::SmallVector<mlir::StringAttr> names;
   for (const Dim &dim : shape)
-    if (const auto size = dim.constant()) {
-      sizes.push_back(*size);
+    if (const auto size = dim.valid() ? dim.constant() : 0; size && *size >= 0) {
+      sizes.push_back(*size); // what is not valid is refused elsewhere
     } else {
       sizes.push_back(mlir::ShapedType::kDynamic);
       names.push_back(mlir::StringAttr::get(context, dim.text()));

@@ -203,7 +203,11 @@ int main(int argc, char **argv) {
   }
   std::ranges::sort(folders);
   std::map<std::string, int> counts;
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   for (const fs::path &folder : folders) {
+    if (std::getenv("PRINT_NAMES") != nullptr) { // the last is the one that ended the program
+      std::fprintf(stderr, "%s\n", folder.filename().c_str());
+    }
     std::string result = run(folder, std::getenv("PRINT_IR") != nullptr);
     ++counts[result.substr(0, result.find(':'))];
     std::ranges::replace(result, '\n', ' ');
