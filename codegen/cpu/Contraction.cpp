@@ -171,11 +171,14 @@ private:
   }
 
   void packPanels(Value from, Value k) {
-    code.loop(code.c(0), many, [&](Value panel) {
-      Value column = code.add(firstColumn, code.mul(panel, kLanes));
-      Value lanes = code.min(code.c(kLanes), code.sub(columns, column));
-      code.loop(code.c(0), k, [&](Value i) {
-        set(of.reduced, code.add(from, i));
+    if (of.runs != 0)
+      return packRuns(from, k);
+    // Neighbours of all panels together: rows of the right side are often pages apart.
+    code.loop(code.c(0), k, [&](Value i) {
+      set(of.reduced, code.add(from, i));
+      code.loop(code.c(0), many, [&](Value panel) {
+        Value column = code.add(firstColumn, code.mul(panel, kLanes));
+        Value lanes = code.min(code.c(kLanes), code.sub(columns, column));
         auto to = code.at(panels, code.mul(code.add(code.mul(panel, block), i), kLanes));
         overLanes(
             lanes,
@@ -186,6 +189,43 @@ private:
             [&](Value lane) { code.storeF(code.cf(0), to, lane); });
       });
     });
+  }
+
+  /// Columns that are neighbours in parts only, a part of a panel at a time.
+  void packRuns(Value from, Value k) {
+    ArrayRef<unsigned> outer = ArrayRef(of.columns).take_front(of.runs);
+    ArrayRef<unsigned> inner = ArrayRef(of.columns).drop_front(of.runs);
+    Value run = count(inner), all = code.mul(many, kLanes);
+    Value end = code.min(all, code.sub(columns, firstColumn));
+    auto at = code.scratch<int64_t>(1);
+    auto next = [&] { return code.load(code.i64(), at); };
+    auto each = [&](Value place, Value length, llvm::function_ref<Value(Value)> value) {
+      Value panel = code.div(place, kLanes), lane = code.rem(place, kLanes);
+      code.loop(code.c(0), k, [&](Value i) {
+        auto to =
+            code.at(panels, code.add(code.mul(code.add(code.mul(panel, block), i), kLanes), lane));
+        set(of.reduced, code.add(from, i));
+        code.rolledLoop(kLanes, [&](Value l) {
+          code.when(code.less(l, length), [&] { code.storeF(value(l), to, l); });
+        });
+      });
+      code.store(code.add(place, length), at);
+    };
+    code.store(code.c(0), at);
+    code.whilst([&] { return code.less(next(), end); },
+                [&] {
+                  Value place = next(), column = code.add(firstColumn, place);
+                  set(outer, code.div(column, run));
+                  Value first = code.rem(column, run);
+                  Value length = code.min(code.sub(run, first), code.sub(end, place));
+                  length = code.min(length, code.sub(code.c(kLanes), code.rem(place, kLanes)));
+                  each(place, length, [&](Value l) {
+                    set(inner, code.add(first, l));
+                    return read(*of.right);
+                  });
+                });
+    code.whilst([&] { return code.less(next(), all); },
+                [&] { each(next(), code.sub(all, next()), [&](Value) { return code.cf(0); }); });
   }
 
   void packRows(Value from, Value k) {
@@ -275,14 +315,12 @@ std::optional<Contraction> quern::cpu::findContraction(Elements &elements, linal
   IndexList extents = elements.extents(op);
   found.columns = {dims.pop_back_val()};
   AffineMap right = op.getMatchingIndexingMap(found.right);
-  while (!dims.empty() && !has(found.left, dims.back())) {
-    SmallVector<unsigned> more = {dims.back()};
-    llvm::append_range(more, found.columns);
-    if (!findRun(elements, *found.right, right, more, extents))
-      break;
-    found.columns = more;
-    dims.pop_back();
-  }
+  while (!dims.empty() && !has(found.left, dims.back()) && has(found.right, dims.back()))
+    found.columns.insert(found.columns.begin(), dims.pop_back_val());
+  while (!findRun(elements, *found.right, right, ArrayRef(found.columns).drop_front(found.runs),
+                  extents) &&
+         found.runs + 1 < found.columns.size())
+    ++found.runs;
   int64_t rows = 1;
   for (unsigned dim : dims) {
     const bool row = has(found.left, dim) && !has(found.right, dim);

@@ -15,6 +15,7 @@ struct Contraction {
   mlir::linalg::GenericOp op;
   mlir::OpOperand *left, *right;
   llvm::SmallVector<unsigned> batch, rows, columns, reduced;
+  size_t runs = 0; ///< the first of `columns` from which on they are neighbours on the right side
 };
 
 /// What the op is, if it is a product that is worth its panels: of at least four rows.
