@@ -5,6 +5,7 @@
 // else its last dimension alone is: contiguous either way, for LLVM's loop vectorizer. Which of it
 // is so is found by writing the loop and looking whether the dimensions' own indices are used.
 #include "codegen/cpu/Body.h"
+#include "codegen/cpu/Contraction.h"
 #include "codegen/cpu/ElementTypes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -110,6 +111,9 @@ private:
         store(target, values[result], elements.operandIndices(op, *init, point));
       }
     };
+    if (auto contraction = findContraction(elements, op))
+      return writeContraction(kernel, elements, *contraction,
+                              [&](ArrayRef<Value> point, Value value) { finish(point, value); });
     if (op.getNumReductionLoops() != 0 && readsColumns(op, first))
       return overRuns(sizes, kColumns, [&](Value from, Value to, At at) {
         auto pointAt = [&](Value i) { return elements.pointOf(op, first, at(i)); };
@@ -240,8 +244,13 @@ private:
         IndexList at = around;
         for (Value index : indices.split(i, inner)) {
           at.push_back(index);
-          if (Operation *def = index.getDefiningOp(); def && index != i)
-            split.insert(def);
+          // What it was computed from, too: a part of them is a number of its own.
+          for (Value from = index; from != i && from.getDefiningOp();) {
+            split.insert(from.getDefiningOp());
+            if (from.getDefiningOp()->getNumOperands() == 0)
+              break;
+            from = from.getDefiningOp()->getOperand(0);
+          }
         }
         return at;
       });
