@@ -85,8 +85,12 @@ Nest nest(llvm::ArrayRef<int64_t> extents, const std::vector<bool> &reductions,
       return size;
     };
     const auto &larger = size(a) > size(b) ? a.strides : b.strides;
-    std::stable_partition(nest.results.begin(), nest.results.end(),
-                          [&](unsigned loop) { return larger[loop] != 0; });
+    std::vector<unsigned> order;
+    for (const bool moves : {true, false})
+      for (const unsigned loop : nest.results)
+        if ((larger[loop] != 0) == moves)
+          order.push_back(loop);
+    nest.results = order;
     return nest;
   }
   llvm::erase(nest.results, *nest.row);
