@@ -163,6 +163,23 @@ TEST(BodyTest, BodiesUseNumbersAndConstantsFromOutside) {
   EXPECT_THAT(module.result({module.ints("i64", {3}, {1, 2, 3})}).ints, ElementsAre(111, 122, 133));
 }
 
+TEST(BodyTest, IndicesAreComputedByMaps) {
+  CallModule module(mapped(R"(%i = linalg.index 0 : index
+  %0 = arith.index_cast %x : i64 to index
+  %1 = affine.apply affine_map<(d0)[s0] -> ((d0 + s0 * 10) floordiv 3 + d0 mod 2)>(%i)[%0]
+  %r = arith.index_cast %1 : index to i64)"));
+  EXPECT_THAT(module.result({module.ints("i64", {4}, {0, 1, -1, 2})}).ints,
+              ElementsAre(0, 4, -3, 8));
+  CallModule divided(mapped(R"(%i = linalg.index 0 : index
+  %0 = arith.index_cast %x : i64 to index
+  %1 = affine.apply affine_map<(d0)[s0] -> (d0 ceildiv s0)>(%i)[%0]
+  %r = arith.index_cast %1 : index to i64)"));
+  EXPECT_THAT(divided.result({divided.ints("i64", {4}, {2, 2, 2, 2})}).ints,
+              ElementsAre(0, 1, 1, 2));
+  EXPECT_THAT(divided.error({divided.ints("i64", {1}, {0})}),
+              HasSubstr("affine.apply: a division by what is not positive"));
+}
+
 TEST(BodyTest, ChoicesAndLoopsAroundTensors) {
   CallModule module(main_text("(%t: tensor<2xi64>, %c: tensor<i1>) -> tensor<2xi64>",
                               R"(%zero = arith.constant 0 : index
