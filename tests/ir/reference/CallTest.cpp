@@ -207,6 +207,19 @@ TEST(CallTest, TrialsAreWithinBounds) {
   }
 }
 
+TEST(CallTest, TrialsDivideByNoZero) {
+  CallModule module(
+      main_text("(%x: tensor<40xi32>, %y: tensor<40xi32>, %m: tensor<40xi1>) -> tensor<40xi32>",
+                R"(%z = arith.divsi %x, %y : tensor<40xi32>
+  return %z : tensor<40xi32>)"));
+  const auto made = trials(module.get(), 1);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const std::vector<Tensor> &inputs = made->at("main").front().inputs;
+  EXPECT_THAT(inputs[1].ints, ::testing::IsSupersetOf({1, 2}));
+  EXPECT_THAT(inputs[2].ints, ::testing::IsSupersetOf({0, 1}));
+  EXPECT_TRUE(module.call(inputs).ok());
+}
+
 TEST(CallTest, SizesThatCannotBeAreAnError) {
   CallModule module(
       R"(module attributes {quern.sizes = {a = 9 : i64}} {
