@@ -19,12 +19,6 @@ void fold(std::vector<T> &to, const std::vector<T> &numbers, const std::vector<i
   }
 }
 
-double maximum(double a, double b) {
-  if (std::isnan(a) || std::isnan(b))
-    return a + b;
-  return a == b ? (std::signbit(a) ? b : a) : std::max(a, b);
-}
-
 } // namespace
 
 bool combines(mlir::Operation *op) {

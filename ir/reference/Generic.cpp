@@ -163,30 +163,30 @@ absl::StatusOr<bool> Generic::run_contraction(const std::vector<Combiner> &combi
       !mlir::isa<arith::MulFOp, arith::MulIOp>(product))
     return false;
   Tensor &y = results_[0];
-  Lanes made[2];
-  const Lanes *factors[2];
+  Tensor made[2];
+  const Tensor *factors[2];
   const Access *accesses[2];
   for (unsigned i = 0; i < 2; ++i) {
     const std::optional<Factor> found = factor(product->getOperand(i));
     if (!found)
       return false;
     accesses[i] = &accesses_[found->input];
+    factors[i] = &accesses[i]->tensor();
+    if (!found->cast)
+      continue;
     const Tensor &tensor = accesses[i]->tensor();
-    made[i] = {tensor.floats, tensor.ints};
-    if (found->cast) {
-      const auto count = static_cast<size_t>(tensor.count());
-      const Lanes before = std::move(made[i]);
-      made[i] = y.is_float() ? Lanes{std::vector<double>(count), {}}
-                             : Lanes{{}, std::vector<int64_t>(count)};
-      const Lanes *in = &before;
-      Lanes *out = &made[i];
-      if (absl::Status status = lane_table().lookup(found->cast->getName().getStringRef())(
-              {found->cast, count, in, out});
-          !status.ok())
-        return status;
-      if (y.is_float() && !options_.float64)
-        round_to(mlir::cast<mlir::FloatType>(y.element), made[i].floats);
-    }
+    const auto count = static_cast<size_t>(tensor.count());
+    const Lanes before{tensor.floats, tensor.ints};
+    Lanes after = y.is_float() ? Lanes{std::vector<double>(count), {}}
+                               : Lanes{{}, std::vector<int64_t>(count)};
+    const Lanes *in = &before;
+    Lanes *out = &after;
+    const LaneFn function = lane_table().lookup(found->cast->getName().getStringRef());
+    if (absl::Status status = function({found->cast, count, in, out}); !status.ok())
+      return status;
+    if (y.is_float() && !options_.float64)
+      round_to(mlir::cast<mlir::FloatType>(y.element), after.floats);
+    made[i] = {y.element, tensor.shape, std::move(after.floats), std::move(after.ints)};
     factors[i] = &made[i];
   }
   const auto view = [](auto *data, const Access &access) {
@@ -198,8 +198,8 @@ absl::StatusOr<bool> Generic::run_contraction(const std::vector<Combiner> &combi
                      view(y.floats.data(), accesses_.back()), options_.threads);
     return true;
   }
-  const auto bits = [](const Lanes &lanes) {
-    return reinterpret_cast<const uint64_t *>(lanes.ints.data());
+  const auto bits = [](const Tensor &tensor) {
+    return reinterpret_cast<const uint64_t *>(tensor.ints.data());
   };
   contract<uint64_t>(extents_, reductions_, view(bits(*factors[0]), *accesses[0]),
                      view(bits(*factors[1]), *accesses[1]),

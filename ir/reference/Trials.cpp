@@ -5,6 +5,8 @@
 #include "ir/reference/Sizes.h"
 #include "ir/symbols/Dim.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -140,7 +142,23 @@ double normal(std::mt19937_64 &random) {
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
 
-absl::StatusOr<Tensor> made_up(mlir::RankedTensorType type, Sizes &sizes, std::mt19937_64 &random) {
+/// Whether an integer that no constant is divides one.
+bool divides(mlir::ModuleOp module) {
+  namespace arith = mlir::arith;
+  return module
+      .walk([](mlir::Operation *op) {
+        const bool divides =
+            mlir::isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+                      arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op) &&
+            !op->getOperand(1).getDefiningOp<arith::ConstantOp>();
+        return divides ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// Integers are `least` or one more.
+absl::StatusOr<Tensor> made_up(mlir::RankedTensorType type, int64_t least, Sizes &sizes,
+                               std::mt19937_64 &random) {
   absl::StatusOr<std::vector<int64_t>> shape = sizes.shape(type);
   if (!shape.ok())
     return shape.status();
@@ -152,13 +170,14 @@ absl::StatusOr<Tensor> made_up(mlir::RankedTensorType type, Sizes &sizes, std::m
   if (tensor->is_float())
     round_to(mlir::cast<mlir::FloatType>(tensor->element), tensor->floats);
   for (int64_t &x : tensor->ints)
-    x = static_cast<int64_t>(random() >> 63);
+    x = static_cast<int64_t>(random() >> 63) + (width_of(tensor->element) == 1 ? 0 : least);
   return tensor;
 }
 
 absl::StatusOr<Trial> trial(mlir::func::FuncOp function, const Values &chosen, uint64_t seed) {
   std::mt19937_64 random(seed);
   Sizes sizes(chosen);
+  const int64_t least = divides(function->getParentOfType<mlir::ModuleOp>()) ? 1 : 0;
   Trial trial;
   trial.name =
       chosen.empty() ? "fixed sizes" : absl::StrJoin(chosen, ", ", absl::PairFormatter(" = "));
@@ -168,7 +187,7 @@ absl::StatusOr<Trial> trial(mlir::func::FuncOp function, const Values &chosen, u
       return absl::UnimplementedError(
           absl::StrCat(argument_name(function, static_cast<unsigned>(trial.inputs.size())),
                        " is neither a tensor nor a batch's"));
-    absl::StatusOr<Tensor> input = made_up(tensor, sizes, random);
+    absl::StatusOr<Tensor> input = made_up(tensor, least, sizes, random);
     if (!input.ok())
       return input.status();
     trial.inputs.push_back(*std::move(input));

@@ -32,7 +32,7 @@ bool takes_batch(mlir::func::FuncOp function);
 /// unlike each other, no greater than they may be, equal where they have to be, and such that no
 /// tensor of the module is empty, if that can be had. Floats are normally distributed; integers and
 /// bools are 0 or 1, which are a mask and whatever else: a program that reads another tensor there
-/// sees to it that no index is out of range.
+/// sees to it that no index is out of range. Where the module divides integers they are 1 or 2.
 /// Fails if there are no such sizes.
 absl::StatusOr<Trials> trials(mlir::ModuleOp module, uint64_t seed);
 

@@ -1,4 +1,6 @@
 // Conditions and loops in bodies, where points part, and around tensors.
+#include "ir/reference/Body.h"
+
 #include "tests/ir/reference/CallModule.h"
 
 namespace quern::reference {
@@ -161,6 +163,57 @@ TEST(BodyTest, BodiesUseNumbersAndConstantsFromOutside) {
   } -> tensor<3xi64>
   return %y : tensor<3xi64>)"));
   EXPECT_THAT(module.result({module.ints("i64", {3}, {1, 2, 3})}).ints, ElementsAre(111, 122, 133));
+}
+
+TEST(BodyTest, WhatABodyReadsIsKeptForIt) {
+  // An op reads it before, and no op but the body's after.
+  CallModule module(main_text("(%t: tensor<3xi64>, %u: tensor<3xi64>) -> tensor<3xi64>",
+                              R"(%d = arith.addi %u, %u : tensor<3xi64>
+  %e = tensor.empty() : tensor<3xi64>
+  %y = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%d : tensor<3xi64>) outs(%e : tensor<3xi64>) {
+  ^bb0(%x: i64, %out: i64):
+    %0 = linalg.index 0 : index
+    %1 = tensor.extract %u[%0] : tensor<3xi64>
+    %2 = arith.muli %1, %x : i64
+    linalg.yield %2 : i64
+  } -> tensor<3xi64>
+  return %y : tensor<3xi64>)"));
+  EXPECT_THAT(
+      module.result({module.ints("i64", {3}, {0, 0, 0}), module.ints("i64", {3}, {1, 2, 3})}).ints,
+      ElementsAre(2, 8, 18));
+}
+
+TEST(BodyTest, EveryOpOfABodyHasAnEval) {
+  for (const char *op :
+       {"arith.addf", "arith.constant", "linalg.index", "linalg.yield", "tensor.yield",
+        "tensor.extract", "scf.if", "scf.for", "scf.yield", "affine.apply"}) {
+    EXPECT_TRUE(in_bodies(op)) << op;
+    EXPECT_TRUE(has_eval(op)) << op;
+  }
+  for (const char *op :
+       {"linalg.generic", "linalg.fill", "linalg.softmax", "tensor.empty", "tensor.extract_slice",
+        "tensor.concat", "tensor.pad", "tensor.splat", "tensor.cast", "tensor.dim"})
+    EXPECT_TRUE(has_eval(op)) << op;
+  EXPECT_FALSE(in_bodies("linalg.generic"));
+  EXPECT_FALSE(in_bodies("tensor.insert"));
+}
+
+TEST(BodyTest, IndicesAreComputedByMaps) {
+  CallModule module(mapped(R"(%i = linalg.index 0 : index
+  %0 = arith.index_cast %x : i64 to index
+  %1 = affine.apply affine_map<(d0)[s0] -> ((d0 + s0 * 10) floordiv 3 + d0 mod 2)>(%i)[%0]
+  %r = arith.index_cast %1 : index to i64)"));
+  EXPECT_THAT(module.result({module.ints("i64", {4}, {0, 1, -1, 2})}).ints,
+              ElementsAre(0, 4, -3, 8));
+  CallModule divided(mapped(R"(%i = linalg.index 0 : index
+  %0 = arith.index_cast %x : i64 to index
+  %1 = affine.apply affine_map<(d0)[s0] -> (d0 ceildiv s0)>(%i)[%0]
+  %r = arith.index_cast %1 : index to i64)"));
+  EXPECT_THAT(divided.result({divided.ints("i64", {4}, {2, 2, 2, 2})}).ints,
+              ElementsAre(0, 1, 1, 2));
+  EXPECT_THAT(divided.error({divided.ints("i64", {1}, {0})}),
+              HasSubstr("affine.apply: a division by what is not positive"));
 }
 
 TEST(BodyTest, ChoicesAndLoopsAroundTensors) {

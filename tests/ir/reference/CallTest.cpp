@@ -58,6 +58,18 @@ TEST(CallTest, SizesThatHaveToBeEqual) {
     EXPECT_EQ(2 * trial.inputs[0].count(), trial.inputs[1].count()) << trial.name;
 }
 
+TEST(CallTest, InputsAreNumbersOfTheirType) {
+  CallModule module(
+      main_text("(%x: tensor<2xi8>, %y: tensor<1xf32>) -> (tensor<2xi32>, tensor<1xf32>)",
+                R"(%z = arith.extui %x : tensor<2xi8> to tensor<2xi32>
+  return %z, %y : tensor<2xi32>, tensor<1xf32>)"));
+  const auto results =
+      module.call({module.ints("i8", {2}, {255, -2}), module.floats("f32", {1}, {0.1})});
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_THAT((*results)[0].ints, ElementsAre(255, 254));
+  EXPECT_EQ((*results)[1].floats[0], static_cast<double>(0.1f));
+}
+
 TEST(CallTest, AnUnknownEntryIsAnError) {
   TestModule module(main_text("() -> tensor<f32>", R"(%y = arith.constant dense<1.0> : tensor<f32>
   return %y : tensor<f32>)"));
@@ -193,6 +205,19 @@ TEST(CallTest, TrialsAreWithinBounds) {
     EXPECT_EQ(inputs[0].floats, again->at("main")[i].inputs[0].floats);
     EXPECT_TRUE(module.call(inputs).ok());
   }
+}
+
+TEST(CallTest, TrialsDivideByNoZero) {
+  CallModule module(
+      main_text("(%x: tensor<40xi32>, %y: tensor<40xi32>, %m: tensor<40xi1>) -> tensor<40xi32>",
+                R"(%z = arith.divsi %x, %y : tensor<40xi32>
+  return %z : tensor<40xi32>)"));
+  const auto made = trials(module.get(), 1);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const std::vector<Tensor> &inputs = made->at("main").front().inputs;
+  EXPECT_THAT(inputs[1].ints, ::testing::IsSupersetOf({1, 2}));
+  EXPECT_THAT(inputs[2].ints, ::testing::IsSupersetOf({0, 1}));
+  EXPECT_TRUE(module.call(inputs).ok());
 }
 
 TEST(CallTest, SizesThatCannotBeAreAnError) {
