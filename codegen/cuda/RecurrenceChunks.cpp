@@ -8,9 +8,9 @@ using namespace mlir;
 namespace quern::cuda {
 namespace {
 
-/// Of a block's shared memory: so that the smallest GPUs (99 KiB) have room for what prologues
-/// place.
-constexpr int64_t kMostFloats = 23 << 10;
+/// Of a block's shared memory, with room left for what prologues place: so that an A100 holds two
+/// blocks (163 KiB), and where no chunk is small enough, that the smallest GPUs (99 KiB) hold one.
+constexpr int64_t kFloatsOfTwo = 19 << 10, kMostFloats = 23 << 10;
 
 /// What a block computes of a head.
 struct Shape {
@@ -70,7 +70,8 @@ std::optional<Chunks> Chunks::of(LinearRecurrenceOp scan) {
   const bool byKey = kind == DecayKind::key || scan.getA() || scan.getBonus();
   for (auto [tokens, columns] : {std::pair{32, 64}, {16, 64}, {32, 32}, {16, 32}}) {
     const Chunks chunks{tokens, std::min<int64_t>(values, columns), byKey};
-    if (!(byKey && tokens == 32) && shapeOf(scan, chunks).floats() <= kMostFloats)
+    const int64_t most = tokens == 16 && columns == 32 ? kMostFloats : kFloatsOfTwo;
+    if (!(byKey && tokens == 32) && shapeOf(scan, chunks).floats() <= most)
       return chunks;
   }
   return std::nullopt;

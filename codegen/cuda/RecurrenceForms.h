@@ -37,8 +37,9 @@ struct Chunks {
   /// one after the other.
   static constexpr int64_t kLeast = 16;
 
-  /// Nothing where tokens come one after the other however many there are. What that depends on is
-  /// decision 0025.
+  /// Nothing where tokens come one after the other however many there are: with integer weights,
+  /// whose bits do not depend on how sequences are cut; and where there is nothing for a product of
+  /// matrices, or no room (docs/decisions/0025-prompts-recur-in-chunks-beside-floats.md).
   static std::optional<Chunks> of(LinearRecurrenceOp scan);
   /// Declares `using Chunks` in the kernel.
   void declare(Kernel &kernel) const;

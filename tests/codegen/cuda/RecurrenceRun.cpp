@@ -75,9 +75,13 @@ struct Inputs {
       return rows_of(sequences, seed, static_cast<size_t>(count), scale, shift);
     };
     r = of(1, c.reads * c.keys());
-    k = of(2, c.products * c.keys(), c.delta ? 0.3f : 1.0f);
+    // What a delta takes away of the state is less than all of it.
+    k = of(2, c.products * c.keys(),
+           c.delta ? 1.5f / std::sqrt(static_cast<float>(c.keyDim)) : 1.0f);
     v = of(3, c.products * c.cols());
-    decay = of(4, c.decayCols(), 0.4f, 0.5f);
+    // So weak that what a chunk begins with is seen behind it; with a rate, it is a step of time.
+    decay =
+        c.rate || c.strong ? of(4, c.decayCols(), 0.4f, 0.5f) : of(4, c.decayCols(), 0.08f, 0.9f);
     if (c.strong)
       for (float &x : decay)
         x = std::pow(x, 20.0f);
