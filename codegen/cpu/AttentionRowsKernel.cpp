@@ -3,12 +3,15 @@
 // with the same tiles.
 //
 // A sequence lies in the step as a whole, from position 0 on, so that pages begin at the same
-// positions whatever else is in the step: a row's sums have one order.
+// positions whatever else is in the step: a row's sums have one order. Which rows are a sequence's
+// the batch says, or, where all are equally long, their number.
 #include "codegen/cpu/AttentionTiles.h"
 #include "codegen/cpu/RowValues.h"
 #include "runtime/abi/StepArgs.h"
 
+#include <array>
 #include <cstddef>
+#include <limits>
 
 using namespace mlir;
 using namespace quern;
@@ -43,9 +46,10 @@ public:
       keyRows = code.scratch<float>(QUERN_KV_PAGE * keyDim);
     if (!stays(op.getValue()))
       valueRows = code.scratch<float>(QUERN_KV_PAGE * valueDim);
-    if (op.getBuckets()) {
+    biased = op.getBuckets() || op.getMask();
+    if (biased)
       bias = code.scratch<float>(tokens * group * QUERN_KV_PAGE);
-      biased = true;
+    if (op.getBuckets()) {
       farthest = static_cast<int64_t>(op.getBuckets()->size()) / 2;
       lines = code.scratch<float>(group * (2 * farthest + 1));
       buckets = code.integers(llvm::to_vector_of<int64_t>(*op.getBuckets()));
@@ -60,23 +64,40 @@ public:
     auto fetched = [&] { return code.load(code.i64(), chunk); };
     code.store(code.c(0), done);
     fetch();
-    code.loop(code.c(0), kernel.count("B"), [&](Value seq) {
-      Value first = kernel.index(offsetof(QuernStepArgs, cu_seqlens), seq);
-      Value end = kernel.index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
-      Value length = code.sub(end, first), before = code.load(code.i64(), done);
-      Value last = code.add(before, code.mul(code.ceilDiv(length, tokens), kvHeads));
+    code.loop(code.c(0), kernel.count(op.getSequences().value_or("B")), [&](Value seq) {
+      const Sequence rows = sequence(seq);
+      Value before = code.load(code.i64(), done);
+      Value last = code.add(before, code.mul(code.ceilDiv(rows.queries, tokens), kvHeads));
       code.store(last, done);
       code.whilst([&] { return code.less(fetched(), last); },
                   [&] {
                     Value item = code.sub(fetched(), before);
                     Value start = code.mul(code.div(item, kvHeads), tokens);
-                    attend(total, first, length, start, code.rem(item, kvHeads));
+                    attend(total, rows, start, code.rem(item, kvHeads));
                     fetch();
                   });
     });
   }
 
 private:
+  /// A sequence's rows: the first query and the first key, and how many there are of each.
+  struct Sequence {
+    Value number, firstQuery, queries, firstKey, keys;
+  };
+
+  Sequence sequence(Value seq) {
+    if (op.getSequences()) {
+      Value sequences = kernel.count(*op.getSequences());
+      Value queries = code.div(kernel.count(rowsOf(op.getQuery().getType())), sequences);
+      Value keys = code.div(kernel.count(rowsOf(op.getKey().getType())), sequences);
+      return {seq, code.mul(seq, queries), queries, code.mul(seq, keys), keys};
+    }
+    Value first = kernel.index(offsetof(QuernStepArgs, cu_seqlens), seq);
+    Value end = kernel.index(offsetof(QuernStepArgs, cu_seqlens), code.add(seq, 1));
+    Value length = code.sub(end, first);
+    return {seq, first, length, first, length};
+  }
+
   /// Whether the rows lie in memory already, at most as columns of others.
   static bool stays(mlir::Value rows) { return !baseOf(rows).getDefiningOp(); }
   static mlir::Value baseOf(mlir::Value rows) {
@@ -86,40 +107,45 @@ private:
     return rows;
   }
 
-  /// The tile that begins at position `start` of the sequence at token `first`, and a kv head.
-  void attend(const RowStates &total, Value first, Value length, Value start, Value kvHead) {
-    Value firstToken = code.add(first, start);
-    Value numTokens = code.min(code.c(tokens), code.sub(length, start));
+  /// The tile that begins at position `start` of the sequence, and a kv head.
+  void attend(const RowStates &total, const Sequence &sequence, Value start, Value kvHead) {
+    Value firstToken = code.add(sequence.firstQuery, start);
+    Value numTokens = code.min(code.c(tokens), code.sub(sequence.queries, start));
     Value rows = code.mul(numTokens, group), stop = code.add(start, numTokens);
     readQueries(firstToken, numTokens, kvHead);
     code.loop(code.c(0), rows, [&](Value r) { begin(total, r); });
-    if (biased)
+    if (op.getBuckets())
       writeLines(kvHead);
-    Value firstPage = code.c(0), seen = length;
+    Value length = sequence.keys, firstPage = code.c(0), seen = length;
     if (left)
       firstPage = code.div(code.max(code.c(0), code.add(start, -left)), QUERN_KV_PAGE);
     if (op.getCausal())
-      seen = stop;
+      seen = code.min(length, stop);
     else if (right)
       seen = code.min(length, code.add(stop, right));
     code.loop(firstPage, code.ceilDiv(seen, QUERN_KV_PAGE), [&](Value page) {
       Value pageStart = code.mul(page, QUERN_KV_PAGE);
-      HeadPage packed = pack(code.add(first, pageStart),
+      HeadPage packed = pack(code.add(sequence.firstKey, pageStart),
                              code.min(code.c(QUERN_KV_PAGE), code.sub(length, pageStart)), kvHead);
       code.loop(code.c(0), rows, [&](Value r) {
-        Value own = code.sub(code.add(start, code.div(r, group)), pageStart);
+        Value position = code.add(start, code.div(r, group));
+        Value own = code.sub(position, pageStart);
         Value all = code.sub(length, pageStart), to = all;
         if (op.getCausal())
-          to = code.add(own, 1);
+          to = code.min(all, code.add(own, 1));
         else if (right)
           to = code.min(all, code.add(own, right + 1));
         see(r, left ? code.max(code.c(0), code.add(own, -left)) : code.c(0), to);
-        if (biased)
+        if (op.getBuckets())
           writeBias(r, own);
+        if (op.getMask())
+          writeMask(r, {sequence.number, headOf(kvHead, r), position, pageStart}, length);
       });
       tiles(code.c(0), code.mul(code.div(rows, kTallest), kTallest), rows,
             [&](Value r, int64_t height) { attendTile(total, packed, r, height); });
     });
+    if (op.getNanIsZero())
+      code.loop(code.c(0), rows, [&](Value r) { zeroIfUnseen(sumAt(total, r)); });
     finish(total, firstToken, kvHead, rows);
   }
 
@@ -173,6 +199,47 @@ private:
       at = code.min(code.max(at, code.c(0)), code.c(2 * farthest));
       code.storeF(code.loadF(line, at), to, i);
     });
+  }
+
+  /// What the mask adds to a row's scores of the page whose first position is at[3]; `length`: the
+  /// keys that there are.
+  void writeMask(Value row, std::array<Value, 4> at, Value length) {
+    const auto type = cast<RankedTensorType>(op.getMask().getType());
+    Value page = at[3], offset = code.c(0);
+    size_t named = 0;
+    for (int64_t dim = 0; dim < 4; ++dim) {
+      const bool one = type.getDimSize(dim) == 1;
+      Value size = type.isDynamicDim(dim)
+                       ? kernel.count(cast<DimsAttr>(type.getEncoding()).getNames()[named++])
+                       : code.c(type.getDimSize(dim));
+      if (!one)
+        offset = code.mul(offset, size);
+      if (!one && dim < 3)
+        offset = code.add(offset, at[static_cast<size_t>(dim)]);
+    }
+    auto line = code.at(kernel.pointer(op.getMask()), offset);
+    auto to = code.at(bias, code.mul(row, QUERN_KV_PAGE));
+    Value last = type.getDimSize(3) == 1 ? code.c(0) : code.sub(length, code.c(1));
+    // A row all of whose scores are as low as a float can be has equal weights, as it has without
+    // the bound; a running maximum begins at -1e30.
+    Value lowest = code.cf(-1e29f);
+    Value infinity = code.cf(-std::numeric_limits<float>::infinity());
+    code.loop(QUERN_KV_PAGE, [&](Value i) {
+      Value added = code.loadF(line, code.min(code.add(page, i), last));
+      Value bounded = arith::MaximumFOp::create(code.b, added, lowest);
+      Value none = arith::CmpFOp::create(code.b, arith::CmpFPredicate::OEQ, added, infinity);
+      added = code.select(none, added, bounded);
+      if (op.getBuckets())
+        added = code.fadd(added, code.loadF(to, i));
+      code.storeF(added, to, i);
+    });
+  }
+
+  /// A sum of no weights at all becomes 1, so that its row is 0.
+  void zeroIfUnseen(Pointer<float> sum) {
+    Value weights = code.loadF(sum, code.c(0));
+    Value none = arith::CmpFOp::create(code.b, arith::CmpFPredicate::OEQ, weights, code.cf(0));
+    code.storeF(code.select(none, code.cf(1), weights), sum, code.c(0));
   }
 
   AttentionRowsOp op;

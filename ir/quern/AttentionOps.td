@@ -114,26 +114,31 @@ def Quern_AttentionRowsOp : Quern_AnchorOp<"attention_rows", [AttrSizedOperandSe
   let summary = "softmax attention among rows of the same step, to both sides: an encoder's";
   let description = [{
     Keys and values are rows of the step and are kept by nobody, so every sequence of the batch lies in the step as a whole, from position
-    0 on. For token t of sequence b at position p and query head h, with kv head g = h / (heads / kv_heads) and j over the
+    0 on. In the place of a batch `sequences` says how many there are: then all have equally many queries, the query's rows by that number,
+    and equally many keys. For token t of sequence b at position p and query head h, with kv head g = h / (heads / kv_heads) and j over the
     positions of b (with `left` w > 0 not before p-w, with `right` w > 0 not after p+w, `causal` not after p):
     s_j = scale * dot(q[t,h], k[b,j,g]); s_j = softcap * tanh(s_j / softcap) where softcap > 0;
     s_j = s_j + bias[buckets[clamp(j - p, -m, m) + m], h] where there is `bias`, `buckets` having 2 m + 1 entries: relative positions in buckets
-    (Raffel et al., 2020).
-    y[t,h] = sum_j softmax(s)_j * v[b,j,g].
+    (Raffel et al., 2020); s_j = s_j + mask[b, h, p, j] where there is `mask`, of which a dimension of one element stands for all.
+    y[t,h] = sum_j softmax(s)_j * v[b,j,g]; with `nan_is_zero` 0 where all of s are -infinity.
 
-    Constraints: C1: kv_heads divides heads. C2: q has heads*D columns, k kv_heads*D, v kv_heads*V and y heads*V, all of the same rows.
+    Constraints: C1: kv_heads divides heads. C2: q has heads*D columns, k kv_heads*D, v kv_heads*V and y heads*V; query and result have the
+    same rows, and key and value, with a batch all of them.
     C3: bias, if there, is [N, heads], and buckets an odd number of entries in [0, N); neither is there without the other. C4: left and right are not
-    negative, and what is causal has no right. C5: there is a batch, which says what rows belong together.
+    negative, and what is causal has no right. C5: there is a batch or `sequences`, which say what rows belong together, and not both.
+    C6: a mask is float32 of four dimensions, beside `sequences`.
 
     ```mlir
     %y = quern.attention_rows %q, %k, %k batch %batch {heads = 4 : i64, kv_heads = 2 : i64, scale = 0.25 : f32, left = 8 : i64, right = 8 : i64} : (tensor<?x64xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, tensor<?x32xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x64xf32, #quern.dims<"T">>
     ```
   }];
   let arguments = (ins Quern_Rows:$query, Quern_Rows:$key, Quern_Rows:$value, Optional<Quern_Batch>:$batch, Optional<Quern_Weight>:$bias,
+                       Optional<AnyRankedTensor>:$mask,
                        I64Attr:$heads, I64Attr:$kv_heads, F32Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$left, DefaultValuedAttr<I64Attr, "0">:$right,
-                       UnitAttr:$causal, DefaultValuedAttr<F32Attr, "0.0f">:$softcap, OptionalAttr<DenseI32ArrayAttr>:$buckets);
+                       UnitAttr:$causal, DefaultValuedAttr<F32Attr, "0.0f">:$softcap, OptionalAttr<DenseI32ArrayAttr>:$buckets,
+                       OptionalAttr<StrAttr>:$sequences, UnitAttr:$nan_is_zero);
   let results = (outs Quern_Rows:$result);
-  let assemblyFormat = "$query `,` $key `,` $value (`batch` $batch^)? (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$query `,` $key `,` $value (`batch` $batch^)? (`bias` $bias^)? (`mask` $mask^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let members = [{
     /// Columns of a head's keys and of its values.

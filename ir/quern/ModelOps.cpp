@@ -153,9 +153,10 @@ LogicalResult AttentionRowsOp::verify() {
       colsOf(getKey().getType()) != kvHeads * keyDim() || colsOf(getType()) != heads * valueDim() ||
       colsOf(getValue().getType()) != kvHeads * valueDim())
     return emitOpError("C2: queries and keys have heads of one width, values and the result too");
-  for (Value rows : {Value(getQuery()), Value(getKey()), Value(getValue())})
-    if (rowsOf(rows.getType()) != rowsOf(getType()))
-      return emitOpError("C2: inputs and result have the same rows");
+  if (rowsOf(getQuery().getType()) != rowsOf(getType()) ||
+      rowsOf(getKey().getType()) != rowsOf(getValue().getType()) ||
+      (getBatch() && rowsOf(getKey().getType()) != rowsOf(getType())))
+    return emitOpError("C2: query and result have the same rows, key and value too");
   if (bool(getBias()) != bool(getBuckets()))
     return emitOpError("C3: a bias and its buckets are both there, or neither");
   if (getBias()) {
@@ -169,8 +170,13 @@ LogicalResult AttentionRowsOp::verify() {
   const auto left = static_cast<int64_t>(getLeft()), right = static_cast<int64_t>(getRight());
   if (left < 0 || right < 0 || (getCausal() && right != 0))
     return emitOpError("C4: left and right are not negative, and what is causal has no right");
-  if (!getBatch())
-    return emitOpError("C5: there is a batch");
+  if (bool(getBatch()) == bool(getSequences()))
+    return emitOpError("C5: there is either a batch or a number of sequences");
+  if (getMask()) {
+    auto mask = cast<RankedTensorType>(getMask().getType());
+    if (!getSequences() || mask.getRank() != 4 || !mask.getElementType().isF32())
+      return emitOpError("C6: a mask is float32 of four dimensions, beside a number of sequences");
+  }
   return success();
 }
 

@@ -1,7 +1,10 @@
 // Attention over kv state, and rotary positions.
 #include "ir/reference/Frame.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -151,10 +154,55 @@ template <class S> absl::Status eval_attention(Frame<S> &frame, AttentionOp op) 
   return absl::OkStatus();
 }
 
+/// The rows of a query's sequence, and which of its queries it is.
+struct Among {
+  int64_t sequence, position; ///< of the query
+  int64_t first, length;      ///< of the keys
+};
+
+/// Which rows belong together: as the batch says, or as many to each of `sequences`.
+template <class S>
+absl::StatusOr<std::vector<Among>> together(Frame<S> &frame, AttentionRowsOp op, int64_t queries,
+                                            int64_t keys) {
+  std::vector<Among> rows;
+  if (op.getSequences()) {
+    const auto sequences = frame.step.sizes.of(*op.getSequences());
+    if (!sequences.ok())
+      return sequences.status();
+    if (queries == 0 && keys == 0)
+      return rows;
+    if (*sequences <= 0 || queries % *sequences != 0 || keys % *sequences != 0)
+      return absl::InvalidArgumentError(absl::StrCat(
+          queries, " queries and ", keys, " keys are not of ", *sequences, " equal sequences"));
+    const int64_t each = queries / *sequences, length = keys / *sequences;
+    for (int64_t t = 0; t < queries; ++t)
+      rows.push_back({t / each, t % each, t / each * length, length});
+    return rows;
+  }
+  const PackedBatch &batch = frame.step.batch;
+  for (int64_t t = 0; t < queries; ++t) {
+    const auto seq = static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)]);
+    const int64_t start = batch.cu_seqlens[seq];
+    if (batch.positions[static_cast<size_t>(t)] != t - start)
+      return absl::InvalidArgumentError(
+          "attention among rows sees none but the step's: a sequence begins at position 0");
+    rows.push_back(
+        {static_cast<int64_t>(seq), t - start, start, batch.cu_seqlens[seq + 1] - start});
+  }
+  return rows;
+}
+
+/// mask[sequence, head, position, key], of which a dimension of one element stands for all.
+double masked(const Tensor &mask, int64_t sequence, int64_t head, int64_t position, int64_t key) {
+  int64_t at = 0;
+  for (auto [size, index] : llvm::zip_equal(mask.shape, std::array{sequence, head, position, key}))
+    at = at * size + (size == 1 ? 0 : index);
+  return mask.floats[static_cast<size_t>(at)];
+}
+
 template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRowsOp op) {
   const Rows<S> &query = frame.rows(op.getQuery()), &keys = frame.rows(op.getKey()),
                 &values = frame.rows(op.getValue());
-  const PackedBatch &batch = frame.step.batch;
   WeightCache::Block bias;
   if (op.getBias()) {
     auto elements = frame.elements(op.getBias());
@@ -162,6 +210,10 @@ template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRo
       return elements.status();
     bias = *elements;
   }
+  const auto rows = together(frame, op, query.rows, keys.rows);
+  if (!rows.ok())
+    return rows.status();
+  const TensorPtr mask = op.getMask() ? frame.tensor(op.getMask()) : nullptr;
   const int64_t key_dim = op.keyDim(), value_dim = op.valueDim();
   const auto heads = static_cast<int64_t>(op.getHeads()),
              kv_heads = static_cast<int64_t>(op.getKvHeads()),
@@ -171,14 +223,9 @@ template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRo
   Rows<S> y(query.rows, heads * value_dim);
   std::vector<double> weights, sums(static_cast<size_t>(value_dim));
   for (int64_t t = 0; t < query.rows; ++t) {
-    const int64_t position = batch.positions[static_cast<size_t>(t)];
-    const auto seq = static_cast<size_t>(batch.token_seq[static_cast<size_t>(t)]);
-    const int64_t start = batch.cu_seqlens[seq], length = batch.cu_seqlens[seq + 1] - start;
-    if (position != t - start)
-      return absl::InvalidArgumentError(
-          "attention among rows sees none but the step's: a sequence begins at position 0");
+    const auto [sequence, position, start, length] = (*rows)[static_cast<size_t>(t)];
     const int64_t first = left > 0 ? std::max<int64_t>(0, position - left) : 0;
-    const int64_t last = op.getCausal() ? position
+    const int64_t last = op.getCausal() ? std::min(length - 1, position)
                          : right > 0    ? std::min(length - 1, position + right)
                                         : length - 1;
     for (int64_t h = 0; h < heads; ++h) {
@@ -200,20 +247,27 @@ template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRo
           const int64_t bucket = (*op.getBuckets())[static_cast<size_t>(at)];
           score += (*bias)[static_cast<size_t>(bucket * heads + h)];
         }
+        // Rounded as scores are in the program that the mask is of: beside a number as large as
+        // masks have, a score is nothing.
+        if (mask)
+          score = static_cast<float>(score + masked(*mask, sequence, h, position, j));
         weights.push_back(score);
       }
-      const double largest = *std::max_element(weights.begin(), weights.end());
-      if (overflows || (std::isfinite(largest) && largest < -1e30))
+      const double largest = weights.empty() ? -std::numeric_limits<double>::infinity()
+                                             : *std::max_element(weights.begin(), weights.end());
+      if (!mask && (overflows || (std::isfinite(largest) && largest < -1e30)))
         frame.note_overflow(op, t, query.rows);
-      double total = 0;
-      for (double &weight : weights)
-        total += weight = std::exp(weight - largest);
       std::fill(sums.begin(), sums.end(), 0.0);
-      for (int64_t j = first; j <= last; ++j) {
-        const S *value = values[start + j] + g * value_dim;
-        const double weight = weights[static_cast<size_t>(j - first)] / total;
-        for (int64_t d = 0; d < value_dim; ++d)
-          sums[static_cast<size_t>(d)] += weight * static_cast<double>(value[d]);
+      if (!(op.getNanIsZero() && std::isinf(largest) && largest < 0)) {
+        double total = 0;
+        for (double &weight : weights)
+          total += weight = std::exp(weight - largest);
+        for (int64_t j = first; j <= last; ++j) {
+          const S *value = values[start + j] + g * value_dim;
+          const double weight = weights[static_cast<size_t>(j - first)] / total;
+          for (int64_t d = 0; d < value_dim; ++d)
+            sums[static_cast<size_t>(d)] += weight * static_cast<double>(value[d]);
+        }
       }
       std::copy(sums.begin(), sums.end(), y[t] + h * value_dim);
     }

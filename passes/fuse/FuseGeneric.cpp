@@ -103,15 +103,15 @@ private:
       const Location loc = slice.getLoc();
       Value rows = SizeOp::create(builder, loc, builder.getIndexType(),
                                   builder.getStringAttr(rowsOf(slice.getType())));
-      const OpFoldResult offsets[] = {builder.getIndexAttr(0),
-                                      builder.getIndexAttr(static_cast<int64_t>(slice.getOffset()))};
+      const OpFoldResult offsets[] = {
+          builder.getIndexAttr(0), builder.getIndexAttr(static_cast<int64_t>(slice.getOffset()))};
       const OpFoldResult sizes[] = {rows, builder.getIndexAttr(colsOf(slice.getType()))};
       const OpFoldResult strides[] = {builder.getIndexAttr(1), builder.getIndexAttr(1)};
-      Value columns = tensor::ExtractSliceOp::create(
-          builder, loc, cast<RankedTensorType>(slice.getType()), slice.getInput(), offsets, sizes,
-          strides);
-      slice.getResult().replaceUsesWithIf(
-          columns, [](OpOperand &use) { return isGeneral(use.getOwner()); });
+      Value columns =
+          tensor::ExtractSliceOp::create(builder, loc, cast<RankedTensorType>(slice.getType()),
+                                         slice.getInput(), offsets, sizes, strides);
+      slice.getResult().replaceUsesWithIf(columns,
+                                          [](OpOperand &use) { return isGeneral(use.getOwner()); });
     }
   }
 

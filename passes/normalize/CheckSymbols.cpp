@@ -23,9 +23,12 @@ StringRef symbolOf(Type type) {
 }
 
 LogicalResult checkOp(Operation &op) {
-  // Their operands' and results' symbols differ: that is what they are for. General ops have their own rules.
+  // Their operands' and results' symbols differ: that is what they are for. General ops have their
+  // own rules.
   if (isa<GatherRowsOp, PoolOp>(op) || isGeneral(&op))
     return success();
+  if (auto attention = dyn_cast<AttentionRowsOp>(op); attention && attention.getSequences())
+    return success(); // its keys are other rows than its queries
   StringRef expected;
   if (llvm::any_of(op.getOperandTypes(), [](Type type) { return isa<BatchType>(type); }))
     expected = "T";

@@ -13,6 +13,20 @@ def RaiseBiases : Pass<"quern-raise-biases", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numRaised", "raised", "biases found">];
 }
 
+def RaiseAttention : Pass<"quern-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "a product, a softmax and a product become attention_rows";
+  let description = [{
+    What is between the first product and the softmax is asked by running it: scores have to be the product times a number
+    plus something, which becomes the mask, one element of each dimension that it does not depend on. What is between the softmax and the second
+    product has to leave its numbers alone. Operands, whatever their dimensions' order, become rows with heads as columns.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "attentions found">,
+    Statistic<"numMissed", "missed", "softmaxes that are not attention's">,
+  ];
+}
+
 def RaiseNorms : Pass<"quern-raise-norms", "::mlir::ModuleOp"> {
   let summary = "programs that normalize rows become layer_norm and rms_norm";
   let description = [{

@@ -10,6 +10,7 @@ void buildRaisePhase(mlir::OpPassManager &pm) {
   // Exporters compute the same mask, and the same table, in every layer.
   pm.addPass(mlir::createCSEPass());
   pm.addPass(createRaiseBiases());
+  pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseNorms());
   // Last: what is left between the others.
   pm.addPass(createRaiseElementwise());

@@ -59,8 +59,8 @@ TEST_F(Driver, TargetsAreSeenWithoutTheirCompilers) {
   EXPECT_THAT(Folder::names(folder_.path("ir")), ElementsAre("01-import.mlir", "cpu", "cuda"));
   for (const char *target : {"cpu", "cuda"})
     EXPECT_THAT(Folder::names(folder_.path("ir/") + target),
-                ElementsAre("01-raise.mlir", "02-normalize.mlir", "03-fuse.mlir", "04-quantize.mlir",
-                            "05-schedule.mlir", "06-plan.mlir"));
+                ElementsAre("01-raise.mlir", "02-normalize.mlir", "03-fuse.mlir",
+                            "04-quantize.mlir", "05-schedule.mlir", "06-plan.mlir"));
   EXPECT_EQ(folder_.names(), (std::vector<std::string>{"config.json", "ir"}));
 }
 

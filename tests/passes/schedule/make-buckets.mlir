@@ -30,14 +30,15 @@ func.func @main(%x: !T4) -> !T4 {
   %y = quern.unary silu %x : !T4
   return %y : !T4
 }
+func.func @encode(%x: !T4, %batch: !quern.batch) -> !T4 {
+  %y = quern.attention_rows %x, %x, %x batch %batch {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f32} : (!T4, !T4, !T4, !quern.batch) -> !T4
+  return %y : !T4
+}
+
 // Tests that an entry whose caller chooses sizes gets one for all of them, which no token is counted in.
 // CHECK: func.func @plain.main({{.*}}quern.bucket = "main", quern.entry = "plain", quern.max_rows = 1 : i64, quern.max_seqs = 1 : i64, quern.max_tokens = 1 : i64, quern.sized}
 // CHECK-NOT: @plain
 func.func @plain(%x: tensor<?x4xf32, #quern.dims<"b*s">>) -> tensor<?x4xf32, #quern.dims<"b*s">> {
   %y = quern.unary silu %x : tensor<?x4xf32, #quern.dims<"b*s">>
   return %y : tensor<?x4xf32, #quern.dims<"b*s">>
-}
-func.func @encode(%x: !T4, %batch: !quern.batch) -> !T4 {
-  %y = quern.attention_rows %x, %x, %x batch %batch {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f32} : (!T4, !T4, !T4, !quern.batch) -> !T4
-  return %y : !T4
 }
