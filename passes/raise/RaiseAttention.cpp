@@ -202,24 +202,32 @@ private:
 
   bool findValues() {
     Value last = softmax.getResult()[0];
-    while (last.hasOneUse()) {
-      Operation *reader = *last.getUsers().begin();
-      if (auto product = productOf(reader)) {
+    while (!last.use_empty()) {
+      // Of several readers the last: the others are parts of what it computes.
+      Operation *reader = nullptr;
+      for (Operation *user : last.getUsers())
+        if (!reader || reader->isBeforeInBlock(user))
+          reader = user;
+      if (auto product = productOf(reader); product && last.hasOneUse()) {
         values = *product;
         transposed = product->op.getInputs()[1] == last;
         return true;
       }
-      if (!isPointwise(reader) || !isIdentity(reader))
+      if (!isParallel(reader) || !isIdentity(reader, last))
         break;
       last = reader->getResult(0);
     }
     return miss("no product alone reads its softmax");
   }
 
-  /// Whether the op gives the numbers of a softmax as they are; 0 for what is none is noted.
-  bool isIdentity(Operation *op) {
+  /// Whether the op gives the numbers of `weights`, a softmax, as they are, and nothing else reads
+  /// these; whether it gives 0 for what is none is noted.
+  bool isIdentity(Operation *op, Value weights) {
     Piece piece(op);
-    if (piece.leaves().size() != 1)
+    while (piece.leaves() != ArrayRef<Value>(weights) || !allReadersIn(weights, piece))
+      if (piece.ops().size() >= kMostOps || piece.leaves().empty() || !piece.grow(isParallel))
+        return false;
+    if (op->getResult(0).getType() != weights.getType())
       return false;
     auto function = Function::of(piece);
     if (!function.ok())
@@ -232,12 +240,16 @@ private:
     const std::vector<double> before = given.floats;
     auto none = given;
     std::ranges::fill(none.floats, std::nan(""));
-    auto after = function->run(std::move(given));
-    auto of_none = function->run(std::move(none));
+    auto after = function->run({std::move(given)});
+    auto of_none = function->run({std::move(none)});
     if (!after.ok() || !of_none.ok() || after->floats != before)
       return false;
     nan_is_zero |= of_none->floats[0] == 0;
     return true;
+  }
+
+  static bool allReadersIn(Value value, const Piece &piece) {
+    return llvm::all_of(value.getUsers(), [&](Operation *user) { return piece.contains(user); });
   }
 
   /// A value without the numbers that all of it is multiplied with, which go into `factor`.
