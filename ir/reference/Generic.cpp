@@ -1,5 +1,6 @@
 #include "ir/reference/Generic.h"
 
+#include "ir/reference/Combiner.h"
 #include "ir/reference/Contraction.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -7,80 +8,11 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace quern::reference {
 namespace {
 
 namespace arith = mlir::arith;
-
-/// Whether the op gives the same whichever way it is put together from many numbers, rounding
-/// apart.
-bool combines(mlir::Operation *op) {
-  return mlir::isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp,
-                   arith::MaxNumFOp, arith::MinNumFOp, arith::AddIOp, arith::MulIOp, arith::MaxSIOp,
-                   arith::MinSIOp, arith::MaxUIOp, arith::MinUIOp, arith::AndIOp, arith::OrIOp,
-                   arith::XOrIOp>(op);
-}
-
-template <class T, class F>
-void fold(std::vector<T> &to, const std::vector<T> &numbers, const std::vector<int64_t> &places,
-          F f) {
-  for (size_t i = 0; i < places.size(); ++i) {
-    T &at = to[static_cast<size_t>(places[i])];
-    at = f(at, numbers[i]);
-  }
-}
-
-double maximum(double a, double b) {
-  if (std::isnan(a) || std::isnan(b))
-    return a + b;
-  return a == b ? (std::signbit(a) ? b : a) : std::max(a, b);
-}
-
-/// Puts the numbers, in their order, to the elements at `places`.
-void combine(mlir::Operation *op, Tensor &to, const Lanes &numbers,
-             const std::vector<int64_t> &places) {
-  using D = double;
-  using I = int64_t;
-  const auto floats = [&](auto f) { fold(to.floats, numbers.floats, places, f); };
-  const auto ints = [&](auto f) { fold(to.ints, numbers.ints, places, f); };
-  const unsigned width = to.is_float() ? 64 : width_of(to.element);
-  if (mlir::isa<arith::AddFOp>(op))
-    floats([](D a, D b) { return a + b; });
-  else if (mlir::isa<arith::MulFOp>(op))
-    floats([](D a, D b) { return a * b; });
-  else if (mlir::isa<arith::MaximumFOp>(op))
-    floats(maximum);
-  else if (mlir::isa<arith::MinimumFOp>(op))
-    floats([](D a, D b) { return -maximum(-a, -b); });
-  else if (mlir::isa<arith::MaxNumFOp>(op))
-    floats([](D a, D b) { return std::fmax(a, b); });
-  else if (mlir::isa<arith::MinNumFOp>(op))
-    floats([](D a, D b) { return std::fmin(a, b); });
-  else if (mlir::isa<arith::AddIOp>(op))
-    ints([width](I a, I b) {
-      return wrapped(static_cast<I>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)), width);
-    });
-  else if (mlir::isa<arith::MulIOp>(op))
-    ints([width](I a, I b) {
-      return wrapped(static_cast<I>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)), width);
-    });
-  else if (mlir::isa<arith::MaxSIOp>(op))
-    ints([width](I a, I b) { return as_signed(a, width) > as_signed(b, width) ? a : b; });
-  else if (mlir::isa<arith::MinSIOp>(op))
-    ints([width](I a, I b) { return as_signed(a, width) < as_signed(b, width) ? a : b; });
-  else if (mlir::isa<arith::MaxUIOp>(op))
-    ints([width](I a, I b) { return as_unsigned(a, width) > as_unsigned(b, width) ? a : b; });
-  else if (mlir::isa<arith::MinUIOp>(op))
-    ints([width](I a, I b) { return as_unsigned(a, width) < as_unsigned(b, width) ? a : b; });
-  else if (mlir::isa<arith::AndIOp>(op))
-    ints([](I a, I b) { return a & b; });
-  else if (mlir::isa<arith::OrIOp>(op))
-    ints([](I a, I b) { return a | b; });
-  else
-    ints([](I a, I b) { return a ^ b; });
-}
 
 template <class T> void copy_strided(const T *from, int64_t step, T *to, int64_t count) {
   if (step == 1)
@@ -231,30 +163,30 @@ absl::StatusOr<bool> Generic::run_contraction(const std::vector<Combiner> &combi
       !mlir::isa<arith::MulFOp, arith::MulIOp>(product))
     return false;
   Tensor &y = results_[0];
-  Lanes made[2];
-  const Lanes *factors[2];
+  Tensor made[2];
+  const Tensor *factors[2];
   const Access *accesses[2];
   for (unsigned i = 0; i < 2; ++i) {
     const std::optional<Factor> found = factor(product->getOperand(i));
     if (!found)
       return false;
     accesses[i] = &accesses_[found->input];
+    factors[i] = &accesses[i]->tensor();
+    if (!found->cast)
+      continue;
     const Tensor &tensor = accesses[i]->tensor();
-    made[i] = {tensor.floats, tensor.ints};
-    if (found->cast) {
-      const auto count = static_cast<size_t>(tensor.count());
-      const Lanes before = std::move(made[i]);
-      made[i] = y.is_float() ? Lanes{std::vector<double>(count), {}}
-                             : Lanes{{}, std::vector<int64_t>(count)};
-      const Lanes *in = &before;
-      Lanes *out = &made[i];
-      if (absl::Status status = lane_table().lookup(found->cast->getName().getStringRef())(
-              {found->cast, count, in, out});
-          !status.ok())
-        return status;
-      if (y.is_float() && !options_.float64)
-        round_to(mlir::cast<mlir::FloatType>(y.element), made[i].floats);
-    }
+    const auto count = static_cast<size_t>(tensor.count());
+    const Lanes before{tensor.floats, tensor.ints};
+    Lanes after = y.is_float() ? Lanes{std::vector<double>(count), {}}
+                               : Lanes{{}, std::vector<int64_t>(count)};
+    const Lanes *in = &before;
+    Lanes *out = &after;
+    const LaneFn function = lane_table().lookup(found->cast->getName().getStringRef());
+    if (absl::Status status = function({found->cast, count, in, out}); !status.ok())
+      return status;
+    if (y.is_float() && !options_.float64)
+      round_to(mlir::cast<mlir::FloatType>(y.element), after.floats);
+    made[i] = {y.element, tensor.shape, std::move(after.floats), std::move(after.ints)};
     factors[i] = &made[i];
   }
   const auto view = [](auto *data, const Access &access) {
@@ -266,8 +198,8 @@ absl::StatusOr<bool> Generic::run_contraction(const std::vector<Combiner> &combi
                      view(y.floats.data(), accesses_.back()), options_.threads);
     return true;
   }
-  const auto bits = [](const Lanes &lanes) {
-    return reinterpret_cast<const uint64_t *>(lanes.ints.data());
+  const auto bits = [](const Tensor &tensor) {
+    return reinterpret_cast<const uint64_t *>(tensor.ints.data());
   };
   contract<uint64_t>(extents_, reductions_, view(bits(*factors[0]), *accesses[0]),
                      view(bits(*factors[1]), *accesses[1]),

@@ -39,6 +39,15 @@ std::vector<Schedule> schedules(mlir::ModuleOp module, const std::string &entry)
   return found;
 }
 
+/// A caller's tensor with numbers as Tensor says: an unsigned 255 of 8 bits is -1.
+template <class S> Tensor kept(Tensor tensor) {
+  if (auto type = mlir::dyn_cast<mlir::FloatType>(tensor.element); type && !Frame<S>::kFloat64)
+    round_to(type, tensor.floats);
+  for (int64_t &number : tensor.ints)
+    number = wrapped(number, width_of(tensor.element));
+  return tensor;
+}
+
 template <class S> class TypedInterpreter final : public Interpreter {
 public:
   TypedInterpreter(mlir::ModuleOp module, Options options,
@@ -105,7 +114,7 @@ public:
               symbols_, threads_, exact_formats_, *std::move(sizes)};
     std::vector<Value<S>> arguments;
     for (const Tensor &input : inputs)
-      arguments.push_back(std::make_shared<const Tensor>(input));
+      arguments.push_back(std::make_shared<const Tensor>(kept<S>(input)));
     absl::StatusOr<std::vector<Value<S>>> results =
         Frame<S>(step, {}).run(function.getBody(), std::move(arguments));
     if (!results.ok())

@@ -113,7 +113,8 @@ public:
                                                   const std::string &bucket = {}) = 0;
 
   /// Runs an entry that has no batch: on tensors, to tensors. The sizes that it is written with are
-  /// those of the inputs' shapes. Where it is scheduled, by its first bucket.
+  /// those of the inputs' shapes. Where it is scheduled, by its first bucket. Inputs' numbers are
+  /// rounded, or wrapped, to what their type holds: an unsigned 255 of 8 bits may be written so.
   /// Fails, naming the input and its dimension, on what is not of the input's type, and, naming the
   /// op, on an index out of range, shapes that disagree, a division by zero, and as run does.
   virtual absl::StatusOr<std::vector<Tensor>> call(const std::string &entry,

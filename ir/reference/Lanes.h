@@ -50,6 +50,9 @@ void add_float_lanes(LaneTable &table);
 void add_cast_lanes(LaneTable &table);
 void add_math_lanes(LaneTable &table);
 
+/// arith.maximumf: -0 is less than +0, and a NaN is the result. minimumf is -maximum(-a, -b).
+double maximum(double a, double b);
+
 /// result = F(operands): floats, read and written as they are.
 template <auto F> absl::Status float_unary(const LaneCall &c) {
   const double *a = c.in[0]->floats.data();

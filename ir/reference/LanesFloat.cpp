@@ -12,14 +12,6 @@ namespace {
 
 using mlir::arith::CmpFPredicate;
 
-/// -0 is less than +0; a NaN is the result.
-double maximum(double a, double b) {
-  if (std::isnan(a) || std::isnan(b))
-    return std::numeric_limits<double>::quiet_NaN();
-  if (a == b)
-    return std::signbit(a) ? b : a;
-  return a > b ? a : b;
-}
 double minimum(double a, double b) { return -maximum(-a, -b); }
 
 template <class F> absl::Status compare(const LaneCall &c, F holds) {
@@ -86,6 +78,14 @@ absl::Status select(const LaneCall &c) {
 }
 
 } // namespace
+
+double maximum(double a, double b) {
+  if (std::isnan(a) || std::isnan(b))
+    return std::numeric_limits<double>::quiet_NaN();
+  if (a == b)
+    return std::signbit(a) ? b : a;
+  return a > b ? a : b;
+}
 
 void add_float_lanes(LaneTable &table) {
   using D = double;

@@ -1,6 +1,8 @@
-// Integer ops of arith and math.
+// Integer ops of arith and math, and affine.apply, which fusion writes into bodies.
 #include "ir/reference/Lanes.h"
+#include "ir/reference/Loops.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -145,6 +147,23 @@ absl::Status ipowi(const LaneCall &c) {
   return absl::OkStatus();
 }
 
+absl::Status affine_apply(const LaneCall &c) {
+  const mlir::AffineMap map = mlir::cast<mlir::affine::AffineApplyOp>(c.op).getAffineMap();
+  std::vector<int64_t> at(c.in.size());
+  for (size_t i = 0; i < c.count; ++i) {
+    for (size_t operand = 0; operand < at.size(); ++operand)
+      at[operand] = c.in[operand]->ints[i];
+    const llvm::ArrayRef<int64_t> operands(at);
+    const std::optional<int64_t> value =
+        affine_value(map.getResult(0), operands.take_front(map.getNumDims()),
+                     operands.drop_front(map.getNumDims()));
+    if (!value)
+      return absl::InvalidArgumentError("a division by what is not positive");
+    c.out[0]->ints[i] = *value;
+  }
+  return absl::OkStatus();
+}
+
 } // namespace
 
 void add_integer_lanes(LaneTable &table) {
@@ -195,6 +214,7 @@ void add_integer_lanes(LaneTable &table) {
   table["math.ctpop"] =
       integer_unary<[](I a, unsigned width) { return std::popcount(as_unsigned(a, width)); }>;
   table["math.ipowi"] = ipowi;
+  table["affine.apply"] = affine_apply;
 }
 
 } // namespace quern::reference

@@ -5,8 +5,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <optional>
-
 namespace quern::reference {
 namespace {
 
@@ -35,16 +33,26 @@ bool flatten(mlir::AffineExpr expr, int64_t by, std::vector<int64_t> &factors, i
   return false;
 }
 
-/// Nothing where the expression divides by a number that is not positive.
-std::optional<int64_t> value_at(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> at) {
+absl::Status outside(int64_t index, size_t dim, const Tensor &tensor) {
+  return absl::OutOfRangeError(absl::StrCat("index ", index, " in dimension ", dim,
+                                            " of a tensor of shape ", shape_text(tensor.shape)));
+}
+
+} // namespace
+
+std::optional<int64_t> affine_value(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> dims,
+                                    llvm::ArrayRef<int64_t> symbols) {
   if (auto dim = mlir::dyn_cast<mlir::AffineDimExpr>(expr))
-    return at[dim.getPosition()];
+    return dims[dim.getPosition()];
+  if (auto symbol = mlir::dyn_cast<mlir::AffineSymbolExpr>(expr))
+    return symbols[symbol.getPosition()];
   if (auto number = mlir::dyn_cast<mlir::AffineConstantExpr>(expr))
     return number.getValue();
   auto both = mlir::dyn_cast<mlir::AffineBinaryOpExpr>(expr);
   if (!both)
     return std::nullopt;
-  const std::optional<int64_t> a = value_at(both.getLHS(), at), b = value_at(both.getRHS(), at);
+  const std::optional<int64_t> a = affine_value(both.getLHS(), dims, symbols),
+                               b = affine_value(both.getRHS(), dims, symbols);
   if (!a || !b)
     return std::nullopt;
   const bool divides =
@@ -67,13 +75,6 @@ std::optional<int64_t> value_at(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> a
     return std::nullopt;
   }
 }
-
-absl::Status outside(int64_t index, size_t dim, const Tensor &tensor) {
-  return absl::OutOfRangeError(absl::StrCat("index ", index, " in dimension ", dim,
-                                            " of a tensor of shape ", shape_text(tensor.shape)));
-}
-
-} // namespace
 
 Points::Points(std::vector<unsigned> loops, llvm::ArrayRef<int64_t> extents)
     : loops_(std::move(loops)) {
@@ -121,7 +122,7 @@ absl::StatusOr<Access> Access::create(TensorPtr tensor, mlir::AffineMap map,
 absl::StatusOr<int64_t> Access::place(llvm::ArrayRef<int64_t> at) const {
   int64_t place = 0;
   for (size_t d = 0; d < tensor_->shape.size(); ++d) {
-    const std::optional<int64_t> index = value_at(map_.getResult(static_cast<unsigned>(d)), at);
+    const std::optional<int64_t> index = affine_value(map_.getResult(static_cast<unsigned>(d)), at);
     if (!index)
       return absl::InvalidArgumentError("a map that divides by what is not positive");
     if (*index < 0 || *index >= tensor_->shape[d])

@@ -12,6 +12,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace quern::reference {
@@ -64,6 +65,11 @@ private:
   std::vector<int64_t> strides_;      ///< by loop
   std::vector<int64_t> tensor_steps_; ///< by dimension of the tensor
 };
+
+/// The expression's value at these dims and symbols; nothing where it divides by a number that is
+/// not positive.
+std::optional<int64_t> affine_value(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> dims,
+                                    llvm::ArrayRef<int64_t> symbols = {});
 
 /// How far each loop runs: as the dimensions say that it alone counts. Fails where two disagree.
 absl::StatusOr<std::vector<int64_t>> extents_of(llvm::ArrayRef<TensorPtr> operands,

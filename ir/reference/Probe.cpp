@@ -2,6 +2,7 @@
 
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
+#include "ir/reference/Sizes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -60,17 +61,97 @@ absl::StatusOr<std::optional<Run>> run(Interpreter &interpreter, const std::stri
   return run;
 }
 
-double deviation(const Run &run) {
+/// The results of a call.
+absl::StatusOr<Run> run(Interpreter &interpreter, const std::string &entry, const Trial &trial,
+                        mlir::ModuleOp module) {
+  absl::StatusOr<std::vector<Tensor>> results = interpreter.call(entry, trial.inputs);
+  if (!results.ok())
+    return results.status();
+  Run run;
+  auto function = module.lookupSymbol<mlir::func::FuncOp>(entry);
+  for (auto [i, result] : llvm::enumerate(*results))
+    run.results.emplace_back(function ? result_name(function, static_cast<unsigned>(i))
+                                      : absl::StrCat("output ", i),
+                             std::move(result));
+  return run;
+}
+
+/// The standard deviation of what `each` calls back with.
+template <class Each> double deviation(Each each) {
   double sum = 0, squares = 0, count = 0;
-  for (const Output &output : run.outputs)
-    for (double value : output.values) {
-      sum += value;
-      squares += value * value;
-      ++count;
-    }
+  each([&](double value) {
+    sum += value;
+    squares += value * value;
+    ++count;
+  });
   const double variance = squares / count - sum / count * (sum / count);
   // Outputs that are all the same are compared absolutely.
   return variance > 0 ? std::sqrt(variance) : 1;
+}
+double deviation(const Run &run) {
+  return deviation([&](auto note) {
+    for (const Output &output : run.outputs)
+      std::for_each(output.values.begin(), output.values.end(), note);
+  });
+}
+/// Of the numbers that are some: a mask's infinities say nothing of the others.
+double deviation(const Tensor &tensor) {
+  return deviation([&](auto note) {
+    for (const double value : tensor.floats)
+      if (std::isfinite(value))
+        note(value);
+  });
+}
+
+/// "[1, 0, 2]", the place of an element.
+std::string place_text(const Tensor &tensor, int64_t element) {
+  std::vector<int64_t> at;
+  for (size_t d = tensor.shape.size(); d-- > 0; element /= tensor.shape[d])
+    at.insert(at.begin(), element % tensor.shape[d]);
+  return shape_text(at);
+}
+
+void compare_results(const Run &before, const Run &after, const std::string &where,
+                     Difference &worst) {
+  const auto differ = [&](double distance, const std::string &detail) {
+    if (distance > worst.largest) {
+      worst.largest = distance;
+      worst.where = absl::StrCat(where, detail);
+    }
+  };
+  const auto lost = [&](const std::string &detail) {
+    worst.rms = kInfinity;
+    differ(kInfinity, detail);
+  };
+  if (before.results.size() != after.results.size())
+    return lost(": the number of results changed");
+  double squares = 0, count = 0;
+  for (size_t i = 0; i < before.results.size(); ++i) {
+    const auto &[name, was] = before.results[i];
+    const Tensor &is = after.results[i].second;
+    const auto at = [&](size_t element) {
+      return absl::StrCat(", ", name, " at ", place_text(was, static_cast<int64_t>(element)), ": ");
+    };
+    if (was.shape != is.shape || was.element != is.element)
+      return lost(absl::StrCat(", ", name, ": the shape or type of the result changed"));
+    for (size_t element = 0; element < was.ints.size(); ++element)
+      if (was.ints[element] != is.ints[element])
+        return lost(absl::StrCat(at(element), was.ints[element], " became ", is.ints[element]));
+    const double unit = deviation(was);
+    for (size_t element = 0; element < was.floats.size(); ++element) {
+      const double x = was.floats[element], y = is.floats[element];
+      ++count;
+      if (x == y || (std::isnan(x) && std::isnan(y)))
+        continue;
+      const double distance =
+          std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
+      squares += distance * distance;
+      if (distance > worst.largest)
+        differ(distance, absl::StrCat(at(element), x, " became ", y));
+    }
+  }
+  if (count > 0)
+    worst.rms = std::max(worst.rms, std::sqrt(squares / count));
 }
 
 void compare_runs(const Run &before, const Run &after, const std::string &where,
@@ -136,7 +217,8 @@ std::vector<Scenario> scenarios(uint64_t seed, int32_t vocab) {
   return result;
 }
 
-absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, bool exact_formats) {
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, const Trials &trials,
+                            bool exact_formats) {
   absl::StatusOr<std::unique_ptr<Interpreter>> interpreter =
       Interpreter::create(module, {.float64 = true, .exact_formats = exact_formats});
   if (!interpreter.ok())
@@ -144,6 +226,17 @@ absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, bool exact_for
   Probe probe;
   const std::vector<Scenario> all = scenarios(seed, vocabulary(module));
   for (const std::string &entry : entries(module)) {
+    if (const auto calls = trials.find(entry); calls != trials.end()) {
+      for (const Trial &trial : calls->second) {
+        absl::StatusOr<Run> done = run(**interpreter, entry, trial, module);
+        if (!done.ok())
+          return absl::Status(done.status().code(),
+                              absl::StrCat("entry ", entry, ", ", trial.name, ": ",
+                                           std::string(done.status().message())));
+        probe[entry][trial.name].push_back(*std::move(done));
+      }
+      continue;
+    }
     const std::vector<Bucket> buckets = (*interpreter)->buckets(entry);
     for (const Scenario &scenario : all)
       for (const Bucket &bucket : buckets) {
@@ -177,7 +270,11 @@ Difference compare(const Probe &before, const Probe &after) {
       if (const auto now = same->second.find(scenario); now != same->second.end())
         for (const Run &run : now->second) {
           compared = true;
-          compare_runs(runs.front(), run, absl::StrCat("entry ", entry, ", ", scenario), worst);
+          const std::string where = absl::StrCat("entry ", entry, ", ", scenario);
+          if (runs.front().results.empty() && run.results.empty())
+            compare_runs(runs.front(), run, where, worst);
+          else
+            compare_results(runs.front(), run, where, worst);
         }
     if (!compared)
       lost(absl::StrCat("entry ", entry, " admits none of the batches it did"));

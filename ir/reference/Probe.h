@@ -3,6 +3,7 @@
 #define QUERN_IR_REFERENCE_PROBE_H
 
 #include "ir/reference/Interpreter.h"
+#include "ir/reference/Trials.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern::reference {
@@ -26,25 +28,29 @@ struct Scenario {
 /// from step to step.
 std::vector<Scenario> scenarios(uint64_t seed, int32_t vocab);
 
-/// The outputs of every step of a scenario, as one bucket ran it.
+/// The outputs of every step of a scenario, as one bucket ran it, or the results of a trial.
 struct Run {
   std::string bucket; ///< empty: the entry is not scheduled
   std::vector<Output> outputs;
+  std::vector<std::pair<std::string, Tensor>> results = {}; ///< and what callers call them
 };
 
-/// Entry -> scenario's name -> its runs.
+/// Entry -> scenario's or trial's name -> its runs.
 using Probe = std::map<std::string, std::map<std::string, std::vector<Run>>>;
 
-/// Runs every entry of the module on every scenario in float64, and where it is scheduled by every
-/// bucket: steps that a bucket does not admit go to the first that does, and a scenario that has a
-/// step which no bucket admits is left out. Fails if the module has an entry that no scenario fits.
+/// Runs every entry of the module in float64. One that takes a batch: on every scenario, and where
+/// it is scheduled by every bucket; steps that a bucket does not admit go to the first that does,
+/// and a scenario that has a step which no bucket admits is left out. Any other: on its trials.
+/// Fails if the module has an entry that no scenario or trial fits.
 /// `exact_formats` as Interpreter::Options has it.
-absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, bool exact_formats = false);
+absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, const Trials &trials,
+                            bool exact_formats = false);
 
 /// How far two probes are apart, and where.
 struct Difference {
-  /// The largest distance of two numbers, in standard deviations of what the scenario gave before.
-  /// Infinite where one is not finite, or shapes, entries or scenarios do not match.
+  /// The largest distance of two numbers, in standard deviations of what the scenario, or a result
+  /// of a trial, gave before. Infinite where one is not finite, integers are not the same, or
+  /// shapes, entries or scenarios do not match.
   double largest = 0;
   /// The largest root mean square distance of a run.
   double rms = 0;

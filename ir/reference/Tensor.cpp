@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -30,12 +32,15 @@ struct Ieee {
   double beyond; ///< from here on, numbers are infinite
 
   double operator()(double x) const {
-    if (x == 0 || !std::isfinite(x))
-      return x;
-    const int exponent = std::max(std::ilogb(x), least_exponent);
-    const double unit = std::ldexp(1.0, exponent - precision + 1);
-    const double y = std::nearbyint(x / unit) * unit;
-    return std::abs(y) >= beyond ? std::copysign(std::numeric_limits<double>::infinity(), x) : y;
+    if (!(std::abs(x) < beyond))
+      return std::isnan(x) ? x : std::copysign(std::numeric_limits<double>::infinity(), x);
+    const auto bits = std::bit_cast<uint64_t>(x);
+    const int exponent = std::max(static_cast<int>(bits >> 52 & 0x7ff) - 1023, least_exponent);
+    // A number so large that a double has no digits below the type's last: the addition rounds.
+    const auto large = std::bit_cast<double>(
+        (static_cast<uint64_t>(exponent - precision + 1 + 52 + 1023) << 52) + (uint64_t{1} << 51));
+    const double y = std::copysign(x + large - large, x);
+    return std::abs(y) < beyond ? y : std::copysign(std::numeric_limits<double>::infinity(), x);
   }
 };
 

@@ -71,12 +71,22 @@ public:
 private:
   /// Nothing, and an error, if the module cannot be run.
   std::optional<Probe> run(mlir::ModuleOp module, mlir::Pass *pass, const char *when, bool exact) {
-    absl::StatusOr<Probe> now = probe(module, options_.seed, exact);
-    if (now.ok())
-      return *std::move(now);
-    fail(module) << "the module cannot be run " << when << " pass " << name_of(pass) << ": "
-                 << std::string(now.status().message());
-    return std::nullopt;
+    const auto cannot = [&](const absl::Status &status) {
+      fail(module) << "the module cannot be run " << when << " pass " << name_of(pass) << ": "
+                   << std::string(status.message());
+      return std::nullopt;
+    };
+    // The same calls after every pass: sizes are chosen by what the module has at first.
+    if (!trials_) {
+      absl::StatusOr<Trials> made = trials(module, options_.seed);
+      if (!made.ok())
+        return cannot(made.status());
+      trials_ = *std::move(made);
+    }
+    absl::StatusOr<Probe> now = probe(module, options_.seed, *trials_, exact);
+    if (!now.ok())
+      return cannot(now.status());
+    return *std::move(now);
   }
 
   void fail(mlir::ModuleOp module, mlir::Pass *pass, const std::string &where, double moved,
@@ -101,6 +111,7 @@ private:
 
   const VerifySemanticsOptions options_;
   std::shared_ptr<bool> failed_;
+  std::optional<Trials> trials_;
   std::optional<Probe> before_;
   std::optional<Probe> exact_before_; ///< of a lossy pass, with formats that round nothing
 };

@@ -12,7 +12,7 @@
 namespace quern::reference {
 
 struct VerifySemanticsOptions {
-  /// Of the tokens of the trial batches (Probe.h).
+  /// Of the tokens of the trial batches (Probe.h) and the inputs of trial calls (Trials.h).
   uint64_t seed = 1;
   /// How far any output may move in a pass, in standard deviations of the outputs. The module is
   /// run in float64, so reordered sums stay far below; what passes fold into float32 weights and

@@ -3,6 +3,7 @@
 #include "compiler/opt/QuernOpt.h"
 #include "ir/quern/QuernDialect.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Pass/Pass.h"
@@ -28,9 +29,11 @@ struct PlantBug : PassWrapper<PlantBug, OperationPass<ModuleOp>> {
       getOperation().walk(
           [&](quern::RmsNormOp op) { op.setEpsAttr(builder.getF32FloatAttr(0.5f)); });
     else if (bug == "swap")
-      getOperation().walk([&](quern::BinaryOp op) {
-        if (op.getFn() == quern::BinaryKind::sub)
-          op->setOperands({op.getRhs(), op.getLhs()});
+      getOperation().walk([&](Operation *op) {
+        auto binary = dyn_cast<quern::BinaryOp>(op);
+        if ((binary && binary.getFn() == quern::BinaryKind::sub) ||
+            isa<arith::SubFOp, arith::SubIOp>(op))
+          op->setOperands({op->getOperand(1), op->getOperand(0)});
       });
     else if (bug == "window")
       // Shows only in sequences of more than four tokens, so in some batches only across steps.
