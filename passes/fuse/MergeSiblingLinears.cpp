@@ -34,6 +34,9 @@ StringRef obstacle(LinearOp op, LinearOp first) {
     return "its weight has other uses and would be stored twice";
   if (llvm::any_of(op->getUsers(), llvm::IsaPred<RouteOp>))
     return "its logits choose experts, so that its weight keeps a precision of its own";
+  // What general ops read are whole tensors: no slice joins their regions.
+  if (llvm::any_of(op->getUsers(), llvm::IsaPred<FusedOp>))
+    return "a region of general ops reads its rows where they lie by themselves";
   if (colsOf(op.getType()) == 1)
     return "it is one column, and the others would begin inside a panel";
   for (Value weight : {Value(op.getWeight()), Value(op.getBias())})

@@ -32,7 +32,8 @@ def MergeSiblingLinears : Pass<"quern-merge-sibling-linears", "::mlir::ModuleOp"
 
     A weight with other uses (an embedding tied with the output projection) is not merged: it would be stored twice.
     Linears whose only reader is an activation merge only with what the same activation reads (gate and up), since it
-    could not be an epilogue of a linear of which it reads a part.
+    could not be an epilogue of a linear of which it reads a part. What a region of general ops reads stays apart: these read
+    whole tensors.
 
     Optional: nothing after it needs merged linears.
   }];

@@ -119,3 +119,34 @@ func.func @step(%tokens: !tokens, %rows: !rows, %batch: !quern.batch) -> !R16 {
   %r = quern.gather_rows %s2, %rows : (!T16, !rows) -> !R16
   return %r : !R16
 }
+
+// -----
+
+// Tests that linears that general ops read stay apart.
+!X = tensor<?x4xf32, #quern.dims<"n">>
+!Y = tensor<2x?x2xf32, #quern.dims<"n">>
+module attributes {quern.sizes = {n = 8 : i64}} {
+quern.weight @a : !quern.weight<4x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @b : !quern.weight<4x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 8 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+// CHECK-LABEL: @main
+// CHECK-NOT: quern.slice
+// CHECK-COUNT-2: quern.linear
+// REMARK: a region of general ops reads its rows where they lie by themselves
+func.func @main(%x: !X) -> (!Y, !Y) {
+  %a = quern.weight_ref @a : !quern.weight<4x4, "f32">
+  %b = quern.weight_ref @b : !quern.weight<4x4, "f32">
+  %ya = quern.linear %x, %a : (!X, !quern.weight<4x4, "f32">) -> !X
+  %yb = quern.linear %x, %b : (!X, !quern.weight<4x4, "f32">) -> !X
+  %ra = quern.fused generic(%ya) : (!X) -> !Y {
+  ^bb0(%in: !X):
+    %r = quern.reshape %in : !X -> !Y
+    quern.yield %r : !Y
+  }
+  %rb = quern.fused generic(%yb) : (!X) -> !Y {
+  ^bb0(%in: !X):
+    %r = quern.reshape %in : !X -> !Y
+    quern.yield %r : !Y
+  }
+  return %ra, %rb : !Y, !Y
+}
+}

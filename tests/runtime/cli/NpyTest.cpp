@@ -98,6 +98,8 @@ TEST(Npy, ReadsWhatNumpyLacks) {
     const std::string count = std::to_string(data.size() / artifact::element_bytes(wanted));
     auto read = read_npy(npy_file(descr, false, "(" + count + ",)", data), wanted);
     EXPECT_TRUE(read.ok()) << descr << ": " << read.status();
+    if (!read.ok())
+      return std::vector<uint8_t>();
     EXPECT_EQ(read->type, wanted);
     return read->bytes;
   };
@@ -129,10 +131,11 @@ TEST(Npy, WritesWhatNumpyLacks) {
     EXPECT_TRUE(write_npy(path, array).ok());
     auto back = read_npy(path, type);
     EXPECT_TRUE(back.ok()) << back.status();
-    EXPECT_EQ(back->bytes, codes) << EnumNameElementType(type);
+    if (back.ok())
+      EXPECT_EQ(back->bytes, codes) << EnumNameElementType(type);
     auto read = read_npy(path);
     EXPECT_TRUE(read.ok()) << read.status();
-    return *read;
+    return read.ok() ? *read : NpyArray();
   };
   using testing::ElementsAre;
   EXPECT_THAT(floats_of(written(ElementType::f8e4m3fn, {1, 7, 8, 0x0f, 0x7e, 0xfe})),
