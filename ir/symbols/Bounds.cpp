@@ -143,4 +143,45 @@ Interval bounds(const Dim &dim, const Maxima &maxima) {
 
 bool is_non_negative(const Dim &dim) { return non_negative(dim, kMostSteps); }
 
+namespace {
+
+Dim atom_within(const AtomRef &ref, const Maxima &maxima) {
+  const Atom &atom = *ref;
+  if (atom.kind == AtomKind::Symbol)
+    return of_atom(ref);
+  const Dim a = within(atom.a, maxima);
+  const Interval range = bounds(a, maxima);
+  switch (atom.kind) {
+  case AtomKind::Symbol:
+    break;
+  case AtomKind::FloorDiv:
+    return floordiv(a, within(atom.b, maxima));
+  case AtomKind::TruncDiv:
+    return truncdiv(a, within(atom.b, maxima));
+  case AtomKind::Min0:
+    return range.low >= 0 ? Dim(0) : range.high <= 0 ? a : min(0, a);
+  case AtomKind::IsZero:
+    return range.low > 0 || range.high < 0 ? Dim(0) : equal(a, 0);
+  case AtomKind::IsNegative:
+    return range.low >= 0 ? Dim(0) : range.high < 0 ? Dim(1) : less(a, 0);
+  }
+  return of_atom(ref);
+}
+
+} // namespace
+
+Dim within(const Dim &dim, const Maxima &maxima) {
+  if (!dim.valid())
+    return dim;
+  Dim sum = 0;
+  for (const Term &term : dim.terms()) {
+    Dim product = term.coefficient;
+    for (const AtomRef &factor : term.factors)
+      product *= atom_within(factor, maxima);
+    sum += product;
+  }
+  // What grew too long stays as it was.
+  return sum.valid() ? sum : dim;
+}
+
 } // namespace quern::symbols

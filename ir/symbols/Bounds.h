@@ -24,6 +24,10 @@ using Maxima = std::map<std::string, int64_t>;
 /// than need be: each function and term is bounded by itself.
 Interval bounds(const Dim &dim, const Maxima &maxima = {});
 
+/// An expression that has the same values for all sizes within `maxima`, with what they decide
+/// decided: min(128, s) is s where s is at most 128.
+Dim within(const Dim &dim, const Maxima &maxima);
+
 /// Whether the expression is at least 0 for all sizes, as far as can be seen. Sees more than
 /// bounds: s - floordiv(s, 2), and s - min(s, 5).
 bool is_non_negative(const Dim &dim);

@@ -88,7 +88,7 @@ Array Arrays::slice(const Array &x, const std::vector<Dim> &offsets, const Shape
 
 Array Arrays::part(const Array &x, size_t axis, const Dim &offset, const Dim &size) {
   std::vector<Dim> offsets(x.rank(), Dim(0));
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   offsets[axis] = offset;
   shape[axis] = size;
   return slice(x, offsets, shape);
@@ -111,7 +111,7 @@ Array Arrays::concat(const std::vector<Array> &parts, size_t axis, const Shape &
 
 Array Arrays::pad(const Array &x, const std::vector<Dim> &low, const std::vector<Dim> &high,
                   const Scalar &value) {
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   llvm::SmallVector<mlir::OpFoldResult> before, after;
   const auto folded = [&](const Dim &dim) -> mlir::OpFoldResult {
     if (const auto constant = dim.constant())
@@ -138,7 +138,7 @@ Array Arrays::pad(const Array &x, const std::vector<Dim> &low, const std::vector
 }
 
 Array Arrays::unsqueeze(const Array &x, size_t axis) {
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   shape.insert(shape.begin() + static_cast<ptrdiff_t>(axis), 1);
   return reshape(x, shape);
 }
@@ -148,7 +148,7 @@ Array Arrays::matmul(const Array &a, const Array &b) {
   const Shape lead =
       broadcast_shape({a.shape.begin(), a.shape.end() - 2}, {b.shape.begin(), b.shape.end() - 2});
   const size_t outer = lead.size();
-  Shape shape = lead;
+  Sizes shape = lead;
   shape.push_back(a.shape[ra - 2]);
   shape.push_back(b.shape[rb - 1]);
   const auto indices = [&](const Array &x, size_t row, size_t column) {

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 #include <algorithm>
 #include <cassert>
@@ -21,6 +22,17 @@ using mlir::utils::IteratorType;
 
 bool contains(const std::vector<size_t> &list, size_t item) {
   return std::ranges::find(list, item) != list.end();
+}
+
+/// The number of a constant of one element; null where it is none.
+mlir::TypedAttr only_number(const Array &x) {
+  for (const Dim &dim : x.shape)
+    if (!dim.is(1))
+      return {};
+  mlir::DenseElementsAttr elements;
+  if (!mlir::matchPattern(x.value, mlir::m_Constant(&elements)) || elements.getNumElements() != 1)
+    return {};
+  return llvm::cast<mlir::TypedAttr>(*elements.getValues<mlir::Attribute>().begin());
 }
 
 } // namespace
@@ -120,9 +132,14 @@ Array Arrays::map(const std::vector<Array> &inputs, ElementType type, const Shap
                   Formula formula) {
   llvm::SmallVector<mlir::Value> operands;
   llvm::SmallVector<mlir::AffineMap> maps;
+  std::vector<mlir::TypedAttr> constants;
   for (const Array &input : inputs) {
+    constants.push_back(only_number(input));
+    const mlir::AffineMap map = broadcast_map(input.shape, shape);
+    if (constants.back())
+      continue; // is written into the body
     operands.push_back(input.value);
-    maps.push_back(broadcast_map(input.shape, shape));
+    maps.push_back(map);
   }
   const Array into = empty(type, shape);
   const auto rank = static_cast<unsigned>(shape.size());
@@ -132,8 +149,13 @@ Array Arrays::map(const std::vector<Array> &inputs, ElementType type, const Shap
       maps, llvm::SmallVector<IteratorType>(rank, IteratorType::parallel),
       [&](mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange args) {
         Scalars elements;
+        unsigned next = 0;
         for (size_t i = 0; i < inputs.size(); ++i)
-          elements.push_back({&w_, args[static_cast<unsigned>(i)], inputs[i].type});
+          elements.push_back(
+              {&w_,
+               constants[i] ? mlir::Value(mlir::arith::ConstantOp::create(b, loc, constants[i]))
+                            : args[next++],
+               inputs[i].type});
         linalg::YieldOp::create(b, loc, formula(elements).value);
       });
   return {op.getResult(0), type, shape};
@@ -166,6 +188,8 @@ Scalar Arrays::element(Writer &w, const Array &x, const Scalars &indices) {
 }
 
 Scalar Arrays::only(Writer &w, const Array &x) {
+  if (const mlir::TypedAttr number = only_number(x))
+    return {&w, mlir::arith::ConstantOp::create(w.b, w.loc, number), x.type};
   return element(w, x, Scalars(x.rank(), index(w, 0)));
 }
 

@@ -29,7 +29,7 @@ Array grouped_product(Arrays &a, const Array &x, const Array &y, bool y_is_turne
   const auto next = [&](const Scalar &sum, const Scalars &e) {
     return sum + cast(e[0], type) * cast(e[1], type);
   };
-  const Shape shape = {x.shape[0], x.shape[1], x.shape[2], n};
+  const Sizes shape = {x.shape[0], x.shape[1], x.shape[2], n};
   if (x.shape[1] == y.shape[1]) {
     // Loops: batch, head, m, n; c.
     const std::vector<mlir::AffineExpr> right =
@@ -68,7 +68,7 @@ Array rotated(Arrays &a, const Array &x, const Array &cos, const Array &sin,
   const Dim width = rotation.width != 0 ? Dim(rotation.width) : whole;
   const Dim half = symbols::floordiv(width, 2);
   const Array c = a.unsqueeze(cos, 1), s = a.unsqueeze(sin, 1);
-  Shape shape = heads.shape;
+  Sizes shape = heads.shape;
   shape[3] = half;
   const auto every = [&](int64_t first) { // first, first + 2, ...
     return a.slice(heads, {0, 0, 0, first}, shape, {1, 1, 1, 2});
@@ -79,11 +79,11 @@ Array rotated(Arrays &a, const Array &x, const Array &cos, const Array &sin,
                            [](const Scalars &e) { return e[0] * e[1] - e[2] * e[3]; });
   const Array imaginary = a.map({x1, s, x2, c}, x.type, shape,
                                 [](const Scalars &e) { return e[0] * e[1] + e[2] * e[3]; });
-  Shape turned = heads.shape;
+  Sizes turned = heads.shape;
   turned[3] = width;
   Array y;
   if (rotation.interleaved) {
-    Shape pairs = shape;
+    Sizes pairs = shape;
     pairs.push_back(2);
     y = a.reshape(a.concat({a.unsqueeze(real, 4), a.unsqueeze(imaginary, 4)}, 4, pairs), turned);
   } else {
@@ -123,7 +123,7 @@ std::optional<Array> bias_of(NodeLowering &node, ElementType type, const Shape &
   if (!masks_rows && !causal)
     return std::nullopt;
   std::vector<Array> inputs;
-  Shape shape = {scores[2], scores[3]};
+  Sizes shape = {scores[2], scores[3]};
   if (node.has(3)) {
     Array mask = node.in(3);
     if (mask.rank() == 0) {
@@ -180,7 +180,7 @@ void attention(NodeLowering &node) {
   const ElementType type = q.type;
   if (node.has(4)) {
     const auto behind = [&](const Array &past, const Array &now) {
-      Shape shape = now.shape;
+      Sizes shape = now.shape;
       shape[2] = past.shape[2] + now.shape[2];
       return a.concat({past, now}, 2, shape);
     };
@@ -206,6 +206,8 @@ void attention(NodeLowering &node) {
     node.set(3, scores);
   bool masks_rows = false;
   const auto bias = bias_of(node, type, scores.shape, masks_rows);
+  if (node.refused())
+    return;
   if (bias)
     scores = a.add(scores, *bias);
   if (mode == 2)

@@ -52,6 +52,20 @@ absl::StatusOr<mlir::DenseElementsAttr> elements_of(const Tensor &tensor, const 
       type, llvm::ArrayRef(bytes->data(), static_cast<size_t>(tensor.raw_bytes())));
 }
 
+/// Null where the element depends on sizes.
+mlir::Attribute constant_attribute(mlir::Type type, const Element &element) {
+  const auto *dim = std::get_if<Dim>(&element);
+  const auto whole = dim != nullptr ? dim->constant() : std::nullopt;
+  if (dim != nullptr && !whole)
+    return {};
+  const double number = whole ? static_cast<double>(*whole) : std::get<double>(element);
+  if (llvm::isa<mlir::FloatType>(type))
+    return mlir::FloatAttr::get(type, number);
+  const auto bits = static_cast<uint64_t>(whole ? *whole : static_cast<int64_t>(number));
+  return mlir::IntegerAttr::get(type, llvm::APInt(type.getIntOrFloatBitWidth(), bits,
+                                                  /*isSigned=*/false, /*implicitTrunc=*/true));
+}
+
 bool is_weight_type(ElementType type) {
   return type == ElementType::Float32 || type == ElementType::Float16 ||
          type == ElementType::BFloat16;
@@ -95,7 +109,7 @@ mlir::Value GraphLowering::weight(ValueId id) {
 }
 
 Array GraphLowering::constant(ValueId id, const Tensor &tensor) {
-  Shape shape(tensor.shape.begin(), tensor.shape.end());
+  Sizes shape(tensor.shape.begin(), tensor.shape.end());
   if (is_weight(id) && tensor.elements() >= kFewestOfWeight) {
     const mlir::Value decoded = WeightTensorOp::create(
         builder_, arrays_.writer().loc, arrays_.type_of(ElementType::Float32, shape), weight(id));
@@ -128,6 +142,15 @@ Array GraphLowering::constant(ValueId id, const Tensor &tensor) {
 Array GraphLowering::known(const Fact &fact) {
   const Shape &shape = *fact.shape;
   const Elements &elements = *fact.elements;
+  const auto type = arrays_.type_of(fact.type, shape);
+  llvm::SmallVector<mlir::Attribute> constants;
+  for (const Element &element : elements)
+    if (const auto value = constant_attribute(type.getElementType(), element))
+      constants.push_back(value);
+  if (constants.size() == elements.size())
+    return {mlir::arith::ConstantOp::create(builder_, arrays_.writer().loc,
+                                            mlir::DenseElementsAttr::get(type, constants)),
+            fact.type, shape};
   const auto constant = [&](Writer &w, const Element &element) {
     if (const auto *dim = std::get_if<Dim>(&element))
       return dim->is_constant() ? integer(w, fact.type, *dim->constant())
@@ -141,8 +164,6 @@ Array GraphLowering::known(const Fact &fact) {
     if (const auto *dim = std::get_if<Dim>(&element); dim != nullptr && !dim->is_constant())
       arrays_.size(*dim);
   return arrays_.generate(fact.type, shape, [&](Writer &w, const Scalars &at) {
-    if (elements.empty())
-      return number(w, fact.type, 0);
     Scalar flat = index(w, 0);
     for (size_t i = 0; i < at.size(); ++i)
       flat = flat + at[i] * static_cast<double>(*strides[i].constant());

@@ -17,10 +17,10 @@ Array convolve(NodeLowering &node, const Array &x, const Array &w, const Shape &
   const bool grouped = groups != 1;
   const Dim channels = w.shape[1], filters = symbols::floordiv(w.shape[0], groups);
   if (grouped) {
-    Shape split = {x.shape[0], groups, channels};
+    Sizes split = {x.shape[0], groups, channels};
     split.insert(split.end(), in.shape.begin() + 2, in.shape.end());
     in = a.reshape(in, split);
-    Shape kernels = {groups, filters, channels};
+    Sizes kernels = {groups, filters, channels};
     kernels.insert(kernels.end(), w.shape.begin() + 2, w.shape.end());
     kernel = a.reshape(w, kernels);
   }
@@ -28,7 +28,7 @@ Array convolve(NodeLowering &node, const Array &x, const Array &w, const Shape &
   const size_t group = 1, filter = grouped ? 2 : 1, place = filter + 1, channel = place + n,
                tap = channel + 1;
   std::vector<mlir::AffineExpr> in_map = {a.d(0)}, kernel_map;
-  Shape shape = {x.shape[0]};
+  Sizes shape = {x.shape[0]};
   if (grouped) {
     in_map.push_back(a.d(group));
     kernel_map.push_back(a.d(group));
@@ -58,7 +58,7 @@ Array by_channel(Arrays &a, const Array &x, size_t rank) {
     return x;
   if (x.shape[0].is(1))
     return a.reshape(x, {});
-  Shape shape(rank - 1, Dim(1));
+  Sizes shape(rank - 1, Dim(1));
   shape[0] = x.shape[0];
   return a.reshape(x, shape);
 }
@@ -82,7 +82,7 @@ Array centred(Arrays &a, const Array &x, const Array *zero) {
   if (by.rank() == 1 && by.shape[0].is(1))
     by = a.reshape(by, {});
   if (by.rank() == 1) {
-    Shape shape(x.rank(), Dim(1));
+    Sizes shape(x.rank(), Dim(1));
     shape[0] = by.shape[0];
     by = a.reshape(by, shape);
   }
@@ -136,7 +136,7 @@ void conv_transpose(NodeLowering &node) {
       window.low[i] = mode == "SAME_UPPER" ? half : symbols::max(total, 0) - half;
     }
   const Dim channels = symbols::floordiv(x.shape[1], groups), filters = w.shape[1];
-  Shape split = {x.shape[0], groups, channels}, kernels = {groups, channels, filters},
+  Sizes split = {x.shape[0], groups, channels}, kernels = {groups, channels, filters},
         shape = {x.shape[0], groups, filters};
   split.insert(split.end(), in.begin(), in.end());
   kernels.insert(kernels.end(), w.shape.begin() + 2, w.shape.end());

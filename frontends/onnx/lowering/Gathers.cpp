@@ -16,7 +16,7 @@ Scalar inside(const Scalar &at, const Scalar &size) {
 }
 
 Array gather(Arrays &arrays, const Array &x, const Array &indices, size_t axis) {
-  Shape shape(x.shape.begin(), x.shape.begin() + static_cast<ptrdiff_t>(axis));
+  Sizes shape(x.shape.begin(), x.shape.begin() + static_cast<ptrdiff_t>(axis));
   shape.insert(shape.end(), indices.shape.begin(), indices.shape.end());
   shape.insert(shape.end(), x.shape.begin() + static_cast<ptrdiff_t>(axis) + 1, x.shape.end());
   const Scalar size = arrays.size_index(x.shape[axis]);

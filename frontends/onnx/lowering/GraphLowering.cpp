@@ -43,23 +43,28 @@ GraphLowering::GraphLowering(const Model &model, const Inference &inference,
       arrays_of_(model.values.size()) {
   for (const SizeBound &bound : bounds)
     renamed_.emplace(bound.symbol, renamed(bound.symbol, bounds));
-  if (std::ranges::all_of(renamed_, [](const auto &pair) { return pair.first == pair.second; }))
-    return;
-  const auto rename = [&](const Dim &dim) {
-    return symbols::substitute(dim, [&](const std::string &name) -> std::optional<Dim> {
-      const auto found = renamed_.find(name);
-      return found == renamed_.end() ? std::nullopt : std::optional(Dim::symbol(found->second));
-    });
-  };
+  limits_ = maxima(bounds);
+  for (const SizeBound &bound : bounds)
+    limits_of_ir_.emplace(renamed_.at(bound.symbol), bound.most);
   for (Fact &fact : facts_) {
     if (fact.shape)
       for (Dim &dim : *fact.shape)
-        dim = rename(dim);
+        dim = settled(dim);
     if (fact.elements)
       for (Element &element : *fact.elements)
         if (Dim *dim = std::get_if<Dim>(&element))
-          *dim = rename(*dim);
+          *dim = settled(*dim);
   }
+}
+
+Dim GraphLowering::settled(const Dim &dim) const {
+  return symbols::substitute(symbols::within(dim, limits_),
+                             [&](const std::string &name) -> std::optional<Dim> {
+                               const auto found = renamed_.find(name);
+                               return found == renamed_.end() || found->second == name
+                                          ? std::nullopt
+                                          : std::optional(Dim::symbol(found->second));
+                             });
 }
 
 bool GraphLowering::is_sized(const Shape &shape) const {
@@ -108,16 +113,11 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   auto main = mlir::func::FuncOp::create(builder_, module.getLoc(), "main",
                                          builder_.getFunctionType(inputs, results));
   for (const Check &check : inference_.checks) {
-    const auto rename = [&](const Dim &dim) {
-      return symbols::substitute(dim, [&](const std::string &name) -> std::optional<Dim> {
-        const auto found = renamed_.find(name);
-        return found == renamed_.end() ? std::nullopt : std::optional(Dim::symbol(found->second));
-      });
-    };
     // What a symbol that gave way stood for is checked where its input is bound.
-    const Dim a = rename(check.a), b = rename(check.b);
-    if (is_sized({a, b}))
-      equal_.emplace(std::pair(a.text(), b.text()), check.node);
+    const Dim a = settled(check.a), b = settled(check.b);
+    if (!(a == b) && is_sized({a, b}))
+      if (!equal_.contains({b.text(), a.text()}))
+        equal_.emplace(std::pair(a.text(), b.text()), check.node);
   }
   for (size_t i = 0; i < inputs.size(); ++i)
     main.setArgAttrs(static_cast<unsigned>(i), attributes(model_.graph.inputs[i]));
@@ -233,14 +233,19 @@ bool GraphLowering::is_lowerable(NodeLowering &lowering) {
 }
 
 void GraphLowering::check(NodeLowering &lowering, mlir::Operation *before) {
-  for (const auto &[a, b] : arrays_.take_demands()) {
+  for (const auto &[first, second] : arrays_.take_demands()) {
+    // Formulas that the lowering made itself may be longer than they need to be.
+    const Dim a = symbols::within(first, limits_of_ir_), b = symbols::within(second, limits_of_ir_);
+    if (a == b)
+      continue;
     if (!a.valid() || !b.valid() || (a - b).is_constant())
       return lowering.refuse(
           a.valid() && b.valid()
               ? absl::StrCat("the sizes ", a.text(), " and ", b.text(), " have to be equal")
               : "its inputs have not the dimensions that it takes",
           "the model is not as its exporter meant it: export it again");
-    equal_.emplace(std::pair(a.text(), b.text()), lowering.node().name);
+    if (!equal_.contains({b.text(), a.text()}))
+      equal_.emplace(std::pair(a.text(), b.text()), lowering.node().name);
   }
   std::string why;
   const mlir::ScopedDiagnosticHandler handler(builder_.getContext(),

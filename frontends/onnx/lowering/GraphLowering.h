@@ -44,6 +44,10 @@ public:
   mlir::Value weight(ValueId id);
   bool is_weight(ValueId id) const;
 
+  /// An expression of the inference's as the IR has it: symbols renamed, and what the sizes' bounds
+  /// decide decided.
+  Dim settled(const Dim &dim) const;
+
   /// Whether every symbol of the shape is one that the entry's sizes give.
   bool is_sized(const Shape &shape) const;
 
@@ -72,6 +76,8 @@ private:
   Arrays arrays_;
   std::vector<Fact> facts_;
   std::map<std::string, std::string> renamed_; ///< symbols
+  symbols::Maxima limits_;                     ///< by the names of the inference
+  symbols::Maxima limits_of_ir_;               ///< by those of the IR
   std::vector<std::optional<Array>> arrays_of_;
   std::map<ValueId, std::string> weights_; ///< that are declared
   /// Sizes that have to be equal beside those that the inference demands, with who says so.

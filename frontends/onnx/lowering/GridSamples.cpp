@@ -130,7 +130,7 @@ void grid_sample(NodeLowering &node) {
 void affine_grid(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array theta = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   const bool corners = node.integer("align_corners", 0) != 0;
   const size_t n = shape.size() - 2;
   a.demand(theta.shape[1], static_cast<int64_t>(n));

@@ -32,14 +32,18 @@ void constant_of_shape(NodeLowering &node) {
 
 void range(NodeLowering &node) {
   const Array start = node.in(0), delta = node.in(2);
+  const auto first_known = node.numbers(0), step_known = node.numbers(2);
+  const bool from_zero = first_known && (*first_known)[0] == 0;
+  const bool by_one = step_known && (*step_known)[0] == 1;
   if (!node.numbers(0) || !node.numbers(1) || !node.numbers(2))
     if (!node.dims(0) || !node.dims(1) || !node.dims(2))
       node.note(absl::StrCat("how far it goes is an input of the run; its result is taken to be ",
                              shape_text(node.out_shape()), ", as the file says"));
   node.set(
       node.arrays().generate(node.out_type(), node.out_shape(), [&](Writer &w, const Scalars &at) {
-        const Scalar first = Arrays::only(w, start), step = Arrays::only(w, delta);
-        return first + from_index(at[0], first.type) * step;
+        const Scalar place = from_index(at[0], start.type);
+        const Scalar far = by_one ? place : place * Arrays::only(w, delta);
+        return from_zero ? far : Arrays::only(w, start) + far;
       }));
 }
 
@@ -54,7 +58,7 @@ void eye_like(NodeLowering &node) {
 void one_hot(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array indices = node.in(0), values = node.in(2);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   const size_t axis = node.axis(node.integer("axis", -1), shape.size());
   const Scalar depth = a.size_index(shape[axis]);
   a.demand(values.shape[0], 2);

@@ -64,7 +64,7 @@ void embed_norm(NodeLowering &node) {
   if (node.has(8)) {
     places = gather(a, positions, node.in(8), 0);
   } else {
-    Shape shape = {ids.shape[1], positions.shape[1]};
+    Sizes shape = {ids.shape[1], positions.shape[1]};
     places = a.slice(positions, {0, 0}, shape);
   }
   std::optional<Array> segments;
@@ -162,7 +162,7 @@ Array attend(NodeLowering &node, const Array &q, const Array &k, const Array &v,
   if (masks.mask || masks.causal) {
     const double filtered = node.number("mask_filter_value", -10000);
     const Scalar past = a.size_index(masks.past);
-    const Shape shape = scores.shape;
+    const Sizes shape = scores.shape;
     scores = a.map({scores}, scores.type, shape, [&](const Scalars &e) {
       Writer &w = a.writer();
       Scalars at;
@@ -181,7 +181,7 @@ Array attend(NodeLowering &node, const Array &q, const Array &k, const Array &v,
 }
 
 Array behind(Arrays &a, const Array &past, const Array &now) {
-  Shape shape = now.shape;
+  Sizes shape = now.shape;
   shape[2] = past.shape[2] + now.shape[2];
   return a.concat({past, now}, 2, shape);
 }

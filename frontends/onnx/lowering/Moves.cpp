@@ -41,7 +41,7 @@ void concat(NodeLowering &node) {
 
 void tile(NodeLowering &node) {
   const Array x = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   if (!node.dims(1))
     node.note(absl::StrCat("how often it repeats is an input of the run; its result is taken to "
                            "be ",

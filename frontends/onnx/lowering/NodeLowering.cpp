@@ -110,7 +110,7 @@ std::optional<Array> NodeLowering::linear(const Array &x, size_t weight, bool up
   const mlir::Value in = ReshapeOp::create(b, loc, rows_of(inner), x.value);
   const mlir::Value out = LinearOp::create(
       b, loc, rows_of(outer), in, w, bias ? graph_.weight(node_.inputs[*bias]) : mlir::Value());
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   shape.back() = outer;
   return Array{ReshapeOp::create(b, loc, arrays().type_of(x.type, shape), out), x.type, shape};
 }

@@ -86,7 +86,7 @@ void rms_normalization(NodeLowering &node) {
 
 /// One number a channel, where it broadcasts with [n, channels, ...].
 Array by_channel(Arrays &a, const Array &x, size_t rank) {
-  Shape shape(rank - 1, Dim(1));
+  Sizes shape(rank - 1, Dim(1));
   shape[0] = x.shape[0];
   return a.reshape(x, shape);
 }

@@ -103,7 +103,7 @@ void max_pool(NodeLowering &node) {
   if (!window)
     return;
   const Array x = node.in(0);
-  const Shape shape = node.out_shape(node.wants(0) ? 0 : 1);
+  const Sizes shape = node.out_shape(node.wants(0) ? 0 : 1);
   const double least = least_of(x.type);
   const Array in = padded(a, x, *window, spatial(shape), least);
   const Array most = over_windows(a, in, *window, shape, x.type, least,
@@ -119,7 +119,7 @@ void average_pool(NodeLowering &node) {
   if (!window)
     return;
   const Array x = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   const bool half = x.type == ElementType::Float16 || x.type == ElementType::BFloat16;
   const ElementType type = half ? ElementType::Float32 : x.type;
   const Array sums =
@@ -156,7 +156,7 @@ void lp_pool(NodeLowering &node) {
   if (!window)
     return;
   const Array x = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   const auto p = static_cast<double>(node.integer("p", 2));
   const Array sums = over_windows(
       a, padded(a, x, *window, spatial(shape), 0), *window, shape, x.type, 0,

@@ -19,7 +19,7 @@ Array spread(Arrays &arrays, const Array &scale, const Array &x, size_t axis, in
     });
   }
   if (scale.rank() == 1) {
-    Shape shape(x.rank(), Dim(1));
+    Sizes shape(x.rank(), Dim(1));
     if (scale.shape[0].is(1))
       return arrays.reshape(scale, shape);
     shape[axis] = scale.shape[0];

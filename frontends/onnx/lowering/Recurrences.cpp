@@ -23,7 +23,7 @@ void causal_conv(NodeLowering &node) {
   if (activation != "none" && activation != "silu" && activation != "swish")
     return node.refuse(absl::StrCat("its activation is '", activation, "'"));
   const Dim before = weight.shape[2] - 1;
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   shape[2] = x.shape[2] + before;
   const Array padded =
       node.has(3) ? a.concat({node.in(3), x}, 2, shape) : a.pad(x, {0, 0, before}, {0, 0, 0}, 0.0);
@@ -101,7 +101,7 @@ void linear_attention(NodeLowering &node) {
                   [](const Scalars &e) { return e[0] + e[1] * e[2]; });
     outputs.push_back(attention_values(a, at(q, t, false), state));
   }
-  const Shape shape = {q.shape[0], heads, q.shape[2], v.shape[3]};
+  const Sizes shape = {q.shape[0], heads, q.shape[2], v.shape[3]};
   const Array y = a.scale(a.concat(outputs, 2, shape), scale);
   node.set(0, a.cast(join_heads(a, y), node.out_type()));
   if (node.wants(1))

@@ -13,7 +13,7 @@ namespace quern::onnx {
 Array place_of_extreme(Arrays &arrays, const Array &x, size_t axis, bool largest, bool last) {
   const Array extreme =
       largest ? arrays.largest(x, {axis}, false) : arrays.smallest(x, {axis}, false);
-  const Shape shape = extreme.shape;
+  const Sizes shape = extreme.shape;
   const size_t reduced = shape.size();
   std::vector<mlir::AffineExpr> in, out;
   for (size_t i = 0, next = 0; i < x.rank(); ++i)
@@ -118,7 +118,7 @@ std::vector<std::vector<size_t>> candidates(const Shape &in, const Shape &out, s
 /// x with what is reduced, by whichever of the sets the run names, as its last dimension.
 Array gathered(Arrays &a, const Array &x, const Array &axes,
                const std::vector<std::vector<size_t>> &sets) {
-  Shape shape = Arrays::without(x.shape, sets[0], false);
+  Sizes shape = Arrays::without(x.shape, sets[0], false);
   const size_t outer = shape.size();
   Dim all = 1;
   for (const size_t axis : sets[0])

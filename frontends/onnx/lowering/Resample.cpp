@@ -120,7 +120,7 @@ Array along(NodeLowering &node, const Array &x, const Resampling &how, const Axi
   const double support = is_cubic ? 2 : 1;
   const auto first = static_cast<int64_t>(std::floor(-support / narrow)) + 1;
   const int64_t last = 1 - first; // of taps, counted from the place's floor
-  Shape shape = x.shape;
+  Sizes shape = x.shape;
   shape[axis.axis] = axis.out;
   const Scalar in = a.size_index(axis.in), out = a.size_index(axis.out);
   return a.generate(x.type, shape, [&](Writer &w, const Scalars &at) {

@@ -85,7 +85,7 @@ void scatter_nd(NodeLowering &node) {
     all *= indices.shape[i];
   // One row of indices for each update.
   const Array rows = a.reshape(indices, {all, *depth});
-  Shape flat = {all};
+  Sizes flat = {all};
   flat.insert(flat.end(), x.shape.begin() + *depth, x.shape.end());
   const Array puts = a.reshape(updates, flat);
   const Scalar count = a.size_index(all);
@@ -150,11 +150,11 @@ void col2im(NodeLowering &node) {
   const auto block = node.constants(2);
   if (!block)
     return node.refuse_unknown(2, "the shape of its blocks");
-  const Shape shape = node.out_shape(), image = spatial(shape);
+  const Sizes shape = node.out_shape(), image = spatial(shape);
   const size_t n = block->size();
   const Window window = read_window(node, {block->begin(), block->end()}, image, image);
   // [batch, channels, taps ..., places ...]
-  Shape split = {x.shape[0], shape[1]};
+  Sizes split = {x.shape[0], shape[1]};
   std::vector<Dim> places;
   for (size_t i = 0; i < n; ++i)
     split.push_back(window.kernel[i]);

@@ -104,7 +104,7 @@ void slice(NodeLowering &node) {
     std::iota(axes->begin(), axes->end(), 0);
   }
   const Array x = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   std::vector<Dim> offsets(x.rank(), Dim(0));
   std::vector<int64_t> strides(x.rank(), 1);
   bool backwards = false;
@@ -187,7 +187,7 @@ void pad(NodeLowering &node) {
     return node.refuse(absl::StrCat("it pads by mode '", mode, "'"));
   const Array x = node.in(0);
   const size_t rank = x.rank();
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   // The border's value: an attribute before version 11, then an input.
   const bool given = node.has(2);
   const Array value = given ? a.reshape(node.in(2), {}) : a.scalar(x.type, node.number("value", 0));
@@ -208,7 +208,7 @@ void pad(NodeLowering &node) {
     const bool constant_value = !given || node.numbers(2);
     if (border == Border::Constant && constant_value) {
       std::vector<Dim> offsets(rank), before(rank), after(rank);
-      Shape kept = x.shape;
+      Sizes kept = x.shape;
       bool fixed = true;
       for (size_t i = 0; i < rank; ++i) {
         // A negative border cuts off.
@@ -270,7 +270,7 @@ void pad(NodeLowering &node) {
 void center_crop_pad(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
-  const Shape shape = node.out_shape();
+  const Sizes shape = node.out_shape();
   std::vector<Dim> offsets, low, high;
   Shape kept;
   for (size_t i = 0; i < x.rank(); ++i) {

@@ -32,7 +32,7 @@ Window read_window(const NodeLowering &node, const std::vector<Dim> &kernel, con
 Array padded(Arrays &arrays, const Array &x, const Window &window, const Shape &out, double value) {
   std::vector<Dim> low(x.rank(), Dim(0)), high(x.rank(), Dim(0));
   std::vector<Dim> offsets(x.rank(), Dim(0));
-  Shape kept = x.shape;
+  Sizes kept = x.shape;
   for (size_t i = 0; i < window.kernel.size(); ++i) {
     const Dim reach = Dim(window.dilations[i]) * (window.kernel[i] - 1) + 1;
     low[i + 2] = symbols::max(window.low[i], 0);
