@@ -35,7 +35,8 @@ private:
 };
 
 /// An op of the math dialect, or a remainder of floats, on values of float32 or float64, or of
-/// integers; null if there is no code for it. What is of 16 bits is not rounded yet.
+/// integers; null if there is no code for it. What is of 16 bits is not rounded yet, and float32 or
+/// float64.
 Value writeMath(Code &code, mlir::Operation *op, llvm::ArrayRef<Value> operands);
 
 } // namespace quern::cpu

@@ -103,5 +103,10 @@ Value quern::cpu::writeMath(Code &code, Operation *op, ArrayRef<Value> operands)
   SmallVector<Value> wide = llvm::map_to_vector(operands, [&](Value value) -> Value {
     return arith::ExtFOp::create(code.b, code.b.getF64Type(), value);
   });
-  return arith::TruncFOp::create(code.b, type, call(name, wide));
+  Value value = call(name, wide);
+  // What is of 16 bits is rounded from float64 at once: as two roundings LLVM would take them for
+  // one, for which it calls a library.
+  if (!op->getResult(0).getType().isF32())
+    return value;
+  return arith::TruncFOp::create(code.b, type, value);
 }

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 
 namespace quern::test {
 namespace {
@@ -331,6 +332,73 @@ TEST(GenericKernel, Convolves) {
     EXPECT_EQ(run1<float>("conv_depthwise", {bytesOf(x), bytesOf(w)}, own.size(), {0, b, c}), own);
   }
 }
+
+/// The functions of one number, and what C has for them.
+const std::pair<const char *, double (*)(double)> kFunctions[] = {
+    {"exp", std::exp},
+    {"log", std::log},
+    {"log1p", std::log1p},
+    {"expm1", std::expm1},
+    {"sin", std::sin},
+    {"cos", std::cos},
+    {"tan", std::tan},
+    {"asin", std::asin},
+    {"acos", std::acos},
+    {"atan", std::atan},
+    {"sinh", std::sinh},
+    {"cosh", std::cosh},
+    {"tanh", std::tanh},
+    {"asinh", std::asinh},
+    {"acosh", std::acosh},
+    {"atanh", std::atanh},
+    {"erf", std::erf},
+    {"sqrt", std::sqrt},
+    {"floor", std::floor},
+    {"ceil", std::ceil},
+    {"trunc", std::trunc},
+    {"round", std::round},
+    {"absf", std::fabs},
+    {"roundeven", std::nearbyint},
+    {"rsqrt", [](double x) { return 1 / std::sqrt(x); }},
+    {"powf", [](double x) { return std::pow(x, x); }},
+    {"remf", [](double x) { return std::fmod(x, 0.75); }}};
+
+// Tests that each function is what it is called, to a few units of the type's last place.
+template <class T> void expectFunctions(const std::string &type, double unit) {
+  std::vector<double> x = {0.25, -0.5, 0.75, 1, -1.5, 2.5, -3.25, 10, 0.0078125};
+  x.resize(19, 1.25);
+  std::vector<T> given;
+  for (double value : x) {
+    if constexpr (std::is_same_v<T, uint16_t>)
+      given.push_back(bf16(value));
+    else
+      given.push_back(static_cast<T>(value));
+  }
+  for (const auto &[name, function] : kFunctions) {
+    if (unit > 0x1p-23 &&
+        !std::set<std::string>{"exp", "sinh", "floor", "absf", "remf"}.contains(name))
+      continue;
+    const auto got =
+        run1<T>(std::string(name) + "_" + type, {bytesOf(given)}, x.size(), {0, 19, 0});
+    for (size_t i = 0; i < x.size(); ++i) {
+      double value;
+      if constexpr (std::is_same_v<T, uint16_t>)
+        value = from_bf16(got[i]);
+      else
+        value = static_cast<double>(got[i]);
+      const double want = function(x[i]);
+      if (std::isnan(want))
+        EXPECT_TRUE(std::isnan(value)) << name << "(" << x[i] << ")";
+      else if (std::abs(want) < 30000)
+        EXPECT_NEAR(value, want, std::abs(want) * 4 * unit + 1e-300)
+            << type << " " << name << "(" << x[i] << ")";
+    }
+  }
+}
+TEST(GenericKernel, HasTheFunctionsOfFloat32) { expectFunctions<float>("f32", 0x1p-23); }
+TEST(GenericKernel, HasTheFunctionsOfFloat64) { expectFunctions<double>("f64", 0x1p-52); }
+TEST(GenericKernel, HasTheFunctionsOfFloat16) { expectFunctions<_Float16>("f16", 0x1p-10); }
+TEST(GenericKernel, HasTheFunctionsOfBFloat16) { expectFunctions<uint16_t>("bf16", 0x1p-7); }
 
 TEST(GenericKernel, IsRefusedWithAnOpThatHasNoCode) {
   EXPECT_EQ(GenericRun::refusal(R"(

@@ -6,7 +6,9 @@
 
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <tuple>
+#include <utility>
 
 namespace quern::test {
 namespace {
@@ -113,6 +115,42 @@ quern.kernel @NAME generic (%x: tensor<2x?x?xTYPE, #quern.dims<"a", "b">>, %y: R
                              {{"NAME", name}, {"TYPE", type}, {"MAP", map}, {"RIGHT", right}});
 }
 
+// Ops of one number.
+constexpr std::pair<const char *, const char *> kMathOps[] = {
+#define QUERN_MATH(NAME) {#NAME, "%r = math." #NAME " %p : TYPE"}
+    QUERN_MATH(exp),
+    QUERN_MATH(log),
+    QUERN_MATH(log1p),
+    QUERN_MATH(expm1),
+    QUERN_MATH(sin),
+    QUERN_MATH(cos),
+    QUERN_MATH(tan),
+    QUERN_MATH(asin),
+    QUERN_MATH(acos),
+    QUERN_MATH(atan),
+    QUERN_MATH(sinh),
+    QUERN_MATH(cosh),
+    QUERN_MATH(tanh),
+    QUERN_MATH(asinh),
+    QUERN_MATH(acosh),
+    QUERN_MATH(atanh),
+    QUERN_MATH(erf),
+    QUERN_MATH(sqrt),
+    QUERN_MATH(rsqrt),
+    QUERN_MATH(floor),
+    QUERN_MATH(ceil),
+    QUERN_MATH(trunc),
+    QUERN_MATH(round),
+    QUERN_MATH(roundeven),
+    QUERN_MATH(absf),
+#undef QUERN_MATH
+    {"powf", "%r = math.powf %p, %p : TYPE"},
+    {"remf", "%t = arith.constant 0.75 : TYPE\n %r = arith.remf %p, %t : TYPE"},
+};
+
+/// Those of them that are tried in 16 bits: of each way to compute them, one.
+const std::set<std::string> kShortMathOps = {"exp", "sinh", "floor", "absf", "remf"};
+
 /// The kernels that are written out.
 std::string others() {
   std::ifstream file(QUERN_SOURCE_DIR "/tests/codegen/cpu/generic_kernels.txt");
@@ -135,6 +173,11 @@ std::string generic_kernels() {
       convert("f8_bits", "f8E4M3FN", "i32",
               "%c = arith.bitcast %p : f8E4M3FN to i8\n %r = arith.extsi %c : i8 to i32"),
       convert("i4_i32", "i4", "i32", "%r = arith.extsi %p : i4 to i32"));
+  for (const std::string type : {"f32", "f64", "f16", "bf16"})
+    for (const auto &[name, op] : kMathOps)
+      if (type == "f32" || type == "f64" || kShortMathOps.contains(name))
+        absl::StrAppend(&text, convert(absl::StrCat(name, "_", type), type, type,
+                                       absl::StrReplaceAll(op, {{"TYPE", type}})));
   const std::string pr = R"(["parallel", "reduction"])", rp = R"(["reduction", "parallel"])",
                     rr = R"(["reduction", "reduction"])";
   const std::string a = "%a = quern.size \"a\"\n  %e = tensor.empty(%a) : ",
