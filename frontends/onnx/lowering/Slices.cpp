@@ -54,7 +54,7 @@ std::optional<size_t> length_of(const NodeLowering &node, size_t input) {
 /// Where it begins and how it steps is read when the model runs; how long it is the file says.
 void slice_at_run_time(NodeLowering &node) {
   const auto count = length_of(node, 1);
-  if (!count)
+  if (!count || *count > node.rank(0))
     return node.refuse_unknown(1, "where the slice begins");
   node.note(absl::StrCat("where it begins and ends are inputs of the run; its result is taken to "
                          "be ",
@@ -241,7 +241,7 @@ void pad(NodeLowering &node) {
     }));
   }
   const auto count = length_of(node, 1);
-  if (!count)
+  if (!count || *count > 2 * rank)
     return node.refuse_unknown(1, "how much it pads");
   node.note(absl::StrCat("how much it pads is an input of the run; its result is taken to be ",
                          shape_text(shape), ", as the file says"));

@@ -1,0 +1,265 @@
+#include "frontends/onnx/lowering/Lowering.h"
+
+#include "frontends/onnx/shapes/Rules.h"
+#include "ir/quern/QuernDialect.h"
+#include "ir/reference/Interpreter.h"
+#include "tests/frontends/onnx/Reading.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+namespace quern::onnx {
+namespace {
+
+using namespace test;
+using reference::Tensor;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// A model, lowered.
+class Lowered {
+public:
+  explicit Lowered(const ModelProto &proto, const std::map<std::string, int64_t> &dims = {}) {
+    context_.loadDialect<QuernDialect, mlir::func::FuncDialect>();
+    model_ = read_sound(proto);
+    const Inference inference = infer(model_, problems_);
+    const auto bounds = size_bounds(model_, inference, dims, problems_);
+    EXPECT_TRUE(problems_.empty()) << text_of(problems_);
+    module_ = lower(model_, inference, bounds, context_, problems_, notes_);
+    if (module_) {
+      EXPECT_TRUE(mlir::succeeded(mlir::verify(*module_)));
+    }
+  }
+
+  std::string problems() const { return text_of(problems_); }
+  const std::vector<std::string> &notes() const { return notes_; }
+
+  std::string text() {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    if (module_)
+      module_->print(stream, mlir::OpPrintingFlags().enableDebugInfo());
+    return text;
+  }
+
+  /// The first result for these inputs.
+  Tensor call(const std::vector<Tensor> &inputs) {
+    EXPECT_EQ(problems(), "");
+    if (!module_)
+      return {};
+    auto interpreter = reference::Interpreter::create(*module_);
+    EXPECT_TRUE(interpreter.ok());
+    auto results = (*interpreter)->call("main", inputs);
+    EXPECT_TRUE(results.ok()) << results.status();
+    return results.ok() ? std::move(results->front()) : Tensor{};
+  }
+
+  Tensor floats(std::vector<int64_t> shape, std::vector<double> values) {
+    return {mlir::Float32Type::get(&context_), std::move(shape), std::move(values), {}};
+  }
+  Tensor ints(unsigned bits, std::vector<int64_t> shape, std::vector<int64_t> values) {
+    return {mlir::IntegerType::get(&context_, bits), std::move(shape), {}, std::move(values)};
+  }
+
+private:
+  mlir::MLIRContext context_{mlir::MLIRContext::Threading::DISABLED};
+  Problems problems_;
+  std::vector<std::string> notes_;
+  Model model_;
+  mlir::OwningOpRef<mlir::ModuleOp> module_;
+};
+
+/// y = op(a, b).
+ModelProto binary(const std::string &op, const DimTexts &a, const DimTexts &b,
+                  int type = TensorProto::FLOAT) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "a", a, type);
+  add_input(graph, "b", b, type);
+  add_node(graph, op, {"a", "b"}, {"y"});
+  add_output(graph, "y", type);
+  return model;
+}
+
+// Tests that the entry says what callers need: names, sizes with their bounds, element types.
+TEST(Lowering, TheEntryIsDescribed) {
+  Lowered lowered(binary("Add", {"b", 3}, {3}, TensorProto::UINT8), {{"b", 7}});
+  const std::string text = lowered.text();
+  EXPECT_THAT(text, HasSubstr("quern.model = {family = \"onnx\"}"));
+  EXPECT_THAT(text, HasSubstr("quern.sizes = {b = 7 : i64}"));
+  EXPECT_THAT(text, HasSubstr("%arg0: tensor<?x3xi8, #quern.dims<\"b\">> {quern.element = \"u8\", "
+                              "quern.name = \"a\"}"));
+  EXPECT_THAT(text, HasSubstr("-> (tensor<?x3xi8, #quern.dims<\"b\">> {quern.element = \"u8\", "
+                              "quern.name = \"y\"})"));
+  EXPECT_THAT(text, HasSubstr("\"Add_1\""));
+}
+
+// Tests that a step's own sizes are never a graph's.
+TEST(Lowering, StepsNamesAreNotTaken) {
+  const std::string text = Lowered(binary("Add", {"T", "T_"}, {"T", "T_"})).text();
+  EXPECT_THAT(text, HasSubstr("quern.sizes = {T_ = 512 : i64, T__ = 16 : i64}"));
+  EXPECT_THAT(text, HasSubstr("tensor<?x?xf32, #quern.dims<\"T__\", \"T_\">>"));
+}
+
+// Tests that sizes which have to be equal are checked where they are not one symbol.
+TEST(Lowering, DemandsAreChecked) {
+  ModelProto model = binary("Add", {"s"}, {"t"});
+  add_input(*model.mutable_graph(), "c", {"s + t"});
+  add_node(*model.mutable_graph(), "Add", {"y", "c"}, {"z"});
+  add_output(*model.mutable_graph(), "z");
+  EXPECT_THAT(Lowered(model).text(), HasSubstr("quern.equal_sizes = [["));
+}
+
+TEST(Lowering, BroadcastsOverSizesOfTheCall) {
+  Lowered lowered(binary("Sub", {"b", 1, 2}, {"s", 1}));
+  const Tensor y =
+      lowered.call({lowered.floats({2, 1, 2}, {1, 2, 3, 4}), lowered.floats({3, 1}, {0, 10, 20})});
+  EXPECT_THAT(y.shape, ElementsAre(2, 3, 2));
+  EXPECT_THAT(y.floats, ElementsAre(1, 2, -9, -8, -19, -18, 3, 4, -7, -6, -17, -16));
+}
+
+// Tests that no division of integers is one that a machine traps on.
+TEST(Lowering, IntegerDivisionsAreDefined) {
+  const int64_t least = INT32_MIN;
+  Lowered divide(binary("Div", {6}, {6}, TensorProto::INT32));
+  EXPECT_THAT(divide
+                  .call({divide.ints(32, {6}, {7, -7, 7, 5, least, least}),
+                         divide.ints(32, {6}, {2, 2, -2, 0, -1, 1})})
+                  .ints,
+              ElementsAre(3, -3, -3, 0, least, least));
+  Lowered modulo(binary("Mod", {6}, {6}, TensorProto::INT32));
+  EXPECT_THAT(modulo
+                  .call({modulo.ints(32, {6}, {7, -7, 7, 5, least, -6}),
+                         modulo.ints(32, {6}, {3, 3, -3, 0, -1, 3})})
+                  .ints,
+              ElementsAre(1, 2, -2, 0, 0, 0));
+}
+
+TEST(Lowering, PowersOfIntegersAreExact) {
+  Lowered power(binary("Pow", {6}, {6}, TensorProto::INT64));
+  EXPECT_THAT(power
+                  .call({power.ints(64, {6}, {3, -2, 1, -1, 5, 0}),
+                         power.ints(64, {6}, {39, 3, -4, -3, -1, 0})})
+                  .ints,
+              ElementsAre(4052555153018976267, -8, 1, -1, 0, 1));
+}
+
+TEST(Lowering, NaNIsCarriedAndNeverEqual) {
+  const double nan = std::nan("");
+  Lowered most(binary("Max", {3}, {3}));
+  const Tensor y = most.call({most.floats({3}, {nan, 1, 2}), most.floats({3}, {1, nan, 3})});
+  EXPECT_TRUE(std::isnan(y.floats[0]) && std::isnan(y.floats[1]));
+  EXPECT_EQ(y.floats[2], 3);
+  ModelProto equal = binary("Equal", {2}, {2});
+  equal.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      TensorProto::BOOL);
+  Lowered same(equal);
+  EXPECT_THAT(same.call({same.floats({2}, {nan, 0}), same.floats({2}, {nan, -0.0})}).ints,
+              ElementsAre(0, 1));
+}
+
+// Tests that indices count from the end where they are negative and never read outside.
+TEST(Lowering, GatherReadsInside) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {"n", 2});
+  add_input(graph, "i", {4}, TensorProto::INT64);
+  add_node(graph, "Gather", {"x", "i"}, {"y"});
+  add_output(graph, "y");
+  Lowered lowered(model);
+  const Tensor y = lowered.call(
+      {lowered.floats({3, 2}, {0, 1, 2, 3, 4, 5}), lowered.ints(64, {4}, {2, -1, -9, 9})});
+  EXPECT_THAT(y.floats, ElementsAre(4, 5, 4, 5, 0, 1, 4, 5));
+}
+
+// Tests that a product with a matrix of the file is a linear on rows, and others are not.
+TEST(Lowering, ProductsWithWeightsAreLinears) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {"b", "s", 64});
+  add_weight(graph, "w", {64, 32});
+  add_node(graph, "MatMul", {"x", "w"}, {"y"});
+  add_output(graph, "y");
+  const std::string text = Lowered(model).text();
+  EXPECT_THAT(text, HasSubstr("quern.weight @w : !quern.weight<64x32, \"f32\">"));
+  EXPECT_THAT(text, HasSubstr("quern.weight_transpose"));
+  EXPECT_THAT(text, HasSubstr("tensor<?x64xf32, #quern.dims<\"b*s\">>"));
+  EXPECT_THAT(text, HasSubstr("quern.linear"));
+  EXPECT_THAT(Lowered(binary("MatMul", {"b", 64}, {64, 32})).text(),
+              testing::Not(HasSubstr("quern.linear")));
+}
+
+// Tests that what computes shapes leaves nothing behind, and that sizes are what bounds make them.
+TEST(Lowering, ShapesAreGone) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {"b", "s", 8});
+  add_integers(graph, "tail", {2, 4});
+  add_node(graph, "Shape", {"x"}, {"shape"});
+  add_integers(graph, "first", {0, 1});
+  add_node(graph, "Gather", {"shape", "first"}, {"lead"});
+  set_int(add_node(graph, "Concat", {"lead", "tail"}, {"to"}), "axis", 0);
+  add_node(graph, "Reshape", {"x", "to"}, {"y"});
+  add_output(graph, "y");
+  const std::string text = Lowered(model).text();
+  EXPECT_THAT(text, HasSubstr("quern.reshape"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("linalg")));
+  EXPECT_THAT(text, testing::Not(HasSubstr("tensor.extract")));
+}
+
+// Tests that what the run alone tells is refused by the node's name, and what is believed is said.
+TEST(Lowering, RunTimeShapesAreRefusedOrNoted) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {6});
+  add_input(graph, "to", {2}, TensorProto::INT64);
+  add_node(graph, "Reshape", {"x", "to"}, {"y"});
+  add_node(graph, "Relu", {"y"}, {"z"});
+  add_output(graph, "z");
+  EXPECT_THAT(Lowered(model).problems(), HasSubstr("shape, [y.0, y.1], is not known"));
+  auto *shape = graph.mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+  shape->add_dim()->set_dim_value(2);
+  shape->add_dim()->set_dim_value(3);
+  *graph.add_value_info() = graph.output(0);
+  graph.mutable_value_info(0)->set_name("y");
+  Lowered declared(model);
+  EXPECT_EQ(declared.problems(), "");
+  EXPECT_THAT(declared.notes(), ElementsAre(HasSubstr("taken to be [2, 3], as the file says")));
+}
+
+// Tests that every fault is found at once, each under its node's name with what to do.
+TEST(Lowering, RefusalsNameNodes) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {2, 3}, TensorProto::INT8);
+  add_node(graph, "Sin", {"x"}, {"u"});
+  add_input(graph, "f", {2, 3});
+  set_string(add_node(graph, "Pad", {"f", "p"}, {"v"}), "mode", "round");
+  add_integers(graph, "p", {0, 0, 1, 1});
+  add_node(graph, "And", {"f", "f"}, {"w"});
+  for (const char *name : {"u", "v", "w"})
+    add_output(graph, name);
+  const std::string problems = Lowered(model).problems();
+  EXPECT_THAT(problems, HasSubstr("Sin_1: Sin: its first input is of int8, and it takes floats"));
+  EXPECT_THAT(problems, HasSubstr("Pad_2: Pad: it pads by mode 'round'"));
+  EXPECT_THAT(problems, HasSubstr("And_3: And: its first input is of float32, and it takes bool"));
+}
+
+// Tests that an op is lowered only if its shapes can be inferred.
+TEST(Lowering, WhatIsLoweredIsInferred) {
+  for (const char *op : {"Add", "Attention", "Conv", "Resize", "TopK", "Einsum"}) {
+    EXPECT_TRUE(can_lower("", op)) << op;
+    EXPECT_TRUE(has_rule("", op)) << op;
+  }
+  EXPECT_TRUE(can_lower("com.microsoft", "SkipLayerNormalization"));
+  EXPECT_FALSE(can_lower("", "SkipLayerNormalization"));
+  EXPECT_FALSE(can_lower("some.body", "Add"));
+  EXPECT_FALSE(can_lower("", "Loop"));
+}
+
+} // namespace
+} // namespace quern::onnx
