@@ -50,8 +50,8 @@ absl::StatusOr<Probe> probe(mlir::ModuleOp module, uint64_t seed, const Trials &
 struct Difference {
   /// The largest distance of two numbers, in standard deviations of what the scenario, or a result
   /// of a trial, gave before. Infinite where one is not finite, integers are not the same, or
-  /// shapes, entries or scenarios do not match. An integer that was a float so near an edge that the
-  /// order of a sum moves it over it would be no pass's fault; random inputs do not lie there.
+  /// shapes, entries or scenarios do not match. An integer that was a float so near an edge that
+  /// the order of a sum moves it over it would be no pass's fault; random inputs do not lie there.
   double largest = 0;
   /// The largest root mean square distance of a run.
   double rms = 0;
