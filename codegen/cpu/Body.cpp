@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/ElementTypes.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -92,6 +93,18 @@ SmallVector<Value> Body::translate(Operation *op) {
         return one(elements.indices.index(elements.indices.size(type, 0)));
       })
       .Case([&](linalg::IndexOp op) { return one(elements.indices.index(point[op.getDim()])); })
+      .Case([&](affine::AffineApplyOp op) {
+        SmallVector<Value> operands;
+        for (mlir::Value operand : op.getMapOperands())
+          operands.push_back(elements.indices.number(get(operand)));
+        AffineMap map = op.getAffineMap();
+        // Symbols are counted behind the dimensions.
+        SmallVector<AffineExpr> symbols;
+        for (unsigned i = 0; i < map.getNumSymbols(); ++i)
+          symbols.push_back(getAffineDimExpr(map.getNumDims() + i, op.getContext()));
+        AffineExpr result = map.getResult(0).replaceDimsAndSymbols({}, symbols);
+        return one(elements.indices.index(elements.indices.evaluate(result, operands)));
+      })
       .Case([&](tensor::ExtractOp op) {
         IndexList at;
         for (mlir::Value index : op.getIndices())

@@ -65,6 +65,10 @@ Value Elements::element(mlir::Value tensor, ArrayRef<Value> at) {
 }
 
 Value Elements::memory(mlir::Value tensor) {
+  if (bound.count(tensor))
+    return {};
+  if (Operation *def = tensor.getDefiningOp(); isa_and_nonnull<ReshapeOp, tensor::CastOp>(def))
+    return memory(def->getOperand(0));
   if (isa<BlockArgument>(tensor))
     return kernel.pointer(tensor);
   if (auto weight = tensor.getDefiningOp<WeightTensorOp>())

@@ -46,7 +46,7 @@ public:
                            llvm::ArrayRef<Value> point);
 
   /// Where a tensor lies in memory, if it does: an argument, a weight or a constant of several
-  /// values.
+  /// values, or one of these under another shape.
   Value memory(mlir::Value tensor);
   /// Has readers of `tensor` call `element` instead of computing it.
   using Element = std::function<Value(llvm::ArrayRef<Value> at)>;

@@ -230,7 +230,7 @@ private:
   void writeRuns(ArrayRef<Value> sizes, size_t joined, int64_t width, Run run) {
     Indices &indices = elements.indices;
     ArrayRef<Value> outer = sizes.drop_back(joined), inner = sizes.take_back(joined);
-    Value count = indices.product(inner), run_ = indices.constant(width);
+    Value count = indices.product(inner), most = indices.constant(width);
     std::optional<int64_t> known = Indices::known(count);
     Value runs =
         known ? indices.constant(llvm::divideCeil(*known, width)) : code.ceilDiv(count, width);
@@ -238,8 +238,8 @@ private:
         code.share(indices.mul(indices.product(outer), runs), kernel.worker, kernel.workers);
     code.loop(first, end, [&](Value item) {
       IndexList around = indices.split(indices.div(item, runs), outer);
-      Value from = indices.mul(indices.rem(item, runs), run_);
-      Value to = known && *known <= width ? count : code.min(code.add(from, run_), count);
+      Value from = indices.mul(indices.rem(item, runs), most);
+      Value to = known && *known <= width ? count : code.min(code.add(from, most), count);
       run(from, to, [&](Value i) {
         IndexList at = around;
         for (Value index : indices.split(i, inner)) {

@@ -184,6 +184,20 @@ IndexList Indices::split(Value number, ArrayRef<Value> sizes) {
   return at;
 }
 
+Value Indices::floorDiv(Value l, Value r) {
+  Value quotient = arith::DivSIOp::create(code.b, l, r);
+  Value over = code.less(l, code.mul(quotient, r));
+  return code.select(over, code.sub(quotient, code.c(1)), quotient);
+}
+
+/// Whether an expression of dimensions, which are not negative, is seen not to be negative either.
+static bool isNotNegative(AffineExpr expression) {
+  if (auto value = dyn_cast<AffineConstantExpr>(expression))
+    return value.getValue() >= 0;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expression);
+  return !binary || (isNotNegative(binary.getLHS()) && isNotNegative(binary.getRHS()));
+}
+
 Value Indices::evaluate(AffineExpr expression, ArrayRef<Value> dims) {
   if (auto dim = dyn_cast<AffineDimExpr>(expression))
     return dims[dim.getPosition()];
@@ -197,11 +211,12 @@ Value Indices::evaluate(AffineExpr expression, ArrayRef<Value> dims) {
   case AffineExprKind::Mul:
     return mul(l, r);
   case AffineExprKind::FloorDiv:
-    return div(l, r);
+    return isNotNegative(binary) ? div(l, r) : floorDiv(l, r);
   case AffineExprKind::CeilDiv:
-    return div(add(l, sub(r, constant(1))), r);
+    return isNotNegative(binary) ? div(add(l, sub(r, constant(1))), r)
+                                 : floorDiv(add(l, sub(r, constant(1))), r);
   case AffineExprKind::Mod:
-    return rem(l, r);
+    return isNotNegative(binary) ? rem(l, r) : sub(l, mul(floorDiv(l, r), r));
   default:
     llvm_unreachable("the kinds of binary expressions");
   }

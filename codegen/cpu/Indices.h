@@ -32,6 +32,8 @@ public:
   /// Of what is not negative, by what is positive.
   Value div(Value l, Value r);
   Value rem(Value l, Value r);
+  /// Rounded down, of anything by what is positive.
+  Value floorDiv(Value l, Value r);
 
   /// A dimension of a tensor's type, and all of them.
   Value size(mlir::RankedTensorType type, int64_t dim);
@@ -43,7 +45,7 @@ public:
   Value linear(llvm::ArrayRef<Value> at, llvm::ArrayRef<Value> sizes);
   /// The indices of element `number` in row-major order.
   IndexList split(Value number, llvm::ArrayRef<Value> sizes);
-  /// An affine expression of indices. What it divides is not negative.
+  /// An affine expression of indices.
   Value evaluate(mlir::AffineExpr expression, llvm::ArrayRef<Value> dims);
 
   /// Whether the value may be used where code is being written.

@@ -6,6 +6,8 @@
 #include "codegen/cpu/Body.h"
 #include "codegen/cpu/ElementTypes.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::cpu;
@@ -31,7 +33,7 @@ public:
     join();
     if (findCombiner())
       return {inLanes(init.front())};
-    return sequential(loops.size(), init);
+    return sequential(init);
   }
 
 private:
@@ -99,7 +101,7 @@ private:
                          });
   }
 
-  SmallVector<Value> sequential(size_t, ValueRange init) {
+  SmallVector<Value> sequential(ValueRange init) {
     return nest(0, 0, init, [&](ValueRange carried) {
       Body body(elements, op, point);
       for (auto [argument, value] : llvm::zip_equal(op.getRegionOutputArgs(), carried))
@@ -120,7 +122,7 @@ private:
     BlockArgument carried = op.getRegionOutputArgs().front();
     combiner = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
     if (!combiner || combiner->getNumOperands() != 2 || !carried.hasOneUse() ||
-        !combiner->getBlock()->getParentOp() || combiner->getBlock() != op.getBody())
+        combiner->getBlock() != op.getBody())
       return false;
     Type type = combiner->getResult(0).getType();
     if (!type.isF32() && !type.isF64())

@@ -333,6 +333,12 @@ TEST(GenericKernel, Convolves) {
   }
 }
 
+TEST(GenericKernel, AppliesAffineMaps) {
+  // (i - 5) floordiv 2 + (i - 5) mod 3 + b
+  EXPECT_EQ(run1<int64_t>("applied", {bytesOf(std::vector<int64_t>(7, 100))}, 7, {0, 7, 0}),
+            (std::vector<int64_t>{105, 107, 105, 107, 108, 107, 108}));
+}
+
 /// The functions of one number, and what C has for them.
 const std::pair<const char *, double (*)(double)> kFunctions[] = {
     {"exp", std::exp},
