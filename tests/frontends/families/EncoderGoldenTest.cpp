@@ -2,6 +2,7 @@
 // tests/frontends/goldens/encoders: all sequences of a golden in one step.
 #include "frontends/Import.h"
 #include "ir/reference/Interpreter.h"
+#include "tests/frontends/families/GgufEncoders.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
 
@@ -17,19 +18,9 @@ namespace {
 
 class EncoderGolden : public testing::TestWithParam<std::string> {};
 
-TEST_P(EncoderGolden, GivesTheSameRows) {
-  const nlohmann::json golden = read_golden(GetParam());
-  ModelFolder folder;
-  folder.write_config(golden["config"]);
-  folder.write_tensors(golden["tensors"]);
-  EXPECT_TRUE(check_model(folder.path()).empty());
-  mlir::MLIRContext context;
-  absl::StatusOr<ImportedModel> model = import_model(folder.path(), {}, context);
-  ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_EQ(model->family, golden["config"]["model_type"]);
-  ASSERT_TRUE(model->encodes);
-
-  auto interpreter = reference::Interpreter::create(*model->module, {.float64 = true});
+/// The golden's sequences in one step are what it says; or that of length 1.
+void expect_rows(mlir::ModuleOp module, const nlohmann::json &golden, bool of_length_1) {
+  auto interpreter = reference::Interpreter::create(module, {.float64 = true});
   ASSERT_TRUE(interpreter.ok()) << interpreter.status();
   reference::Batch batch;
   for (size_t i = 0; i < golden["sequences"].size(); ++i)
@@ -40,21 +31,55 @@ TEST_P(EncoderGolden, GivesTheSameRows) {
   const auto outputs = (*interpreter)->run("encode", batch, state);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   const reference::Output &rows = outputs->front();
-  const auto wanted = golden["rows"].get<std::vector<std::vector<double>>>();
+  auto wanted = golden["rows"].get<std::vector<std::vector<double>>>();
   ASSERT_EQ(rows.rows, static_cast<int64_t>(wanted.size()));
   ASSERT_EQ(rows.cols, static_cast<int64_t>(wanted.front().size()));
-  EXPECT_EQ(static_cast<int64_t>(model->encoder.labels.size()),
-            GetParam().ends_with("-scores") ? rows.cols : 0);
   double squares = 0, worst = 0;
-  for (size_t r = 0; r < wanted.size(); ++r)
+  for (size_t r = 0; r < wanted.size(); ++r) {
+    double length = 0;
+    for (const double x : wanted[r])
+      length += x * x;
     for (size_t c = 0; c < wanted[r].size(); ++c) {
-      squares += wanted[r][c] * wanted[r][c];
-      worst = std::max(worst, std::abs(rows.at(static_cast<int64_t>(r), static_cast<int64_t>(c)) -
-                                       wanted[r][c]));
+      const double want = of_length_1 ? wanted[r][c] / std::sqrt(length) : wanted[r][c];
+      squares += want * want;
+      worst = std::max(
+          worst, std::abs(rows.at(static_cast<int64_t>(r), static_cast<int64_t>(c)) - want));
     }
+  }
   const double size =
       std::sqrt(squares / static_cast<double>(wanted.size() * wanted.front().size()));
   EXPECT_LT(worst, 1e-4 * size);
+}
+
+TEST_P(EncoderGolden, GivesTheSameRows) {
+  const nlohmann::json golden = read_golden(GetParam());
+  ModelFolder folder;
+  folder.write_config(golden["config"]);
+  folder.write_tensors(golden["tensors"]);
+  EXPECT_TRUE(check_model(folder.path()).empty());
+  mlir::MLIRContext context;
+  absl::StatusOr<ImportedModel> model = import_model(folder.path(), {}, context);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->family, golden["config"]["model_type"].get<std::string>());
+  ASSERT_TRUE(model->encodes);
+  expect_rows(*model->module, golden, /*of_length_1=*/false);
+  EXPECT_EQ(model->encoder.labels.size(),
+            GetParam().ends_with("-scores") ? golden["rows"][0].size() : 0);
+}
+
+TEST(EncoderGguf, GivesTheSameRows) {
+  for (const char *name : {"bert", "nomic_bert", "gemma3_text"}) {
+    SCOPED_TRACE(name);
+    const nlohmann::json golden = read_golden(std::string("encoders/") + name);
+    ModelFolder folder;
+    folder.write("m.gguf", encoder_to_gguf(golden).bytes());
+    for (const Problem &problem : check_model(folder.path("m.gguf")))
+      ADD_FAILURE() << problem.where << ": " << problem.what;
+    mlir::MLIRContext context;
+    absl::StatusOr<ImportedModel> model = import_model(folder.path("m.gguf"), {}, context);
+    ASSERT_TRUE(model.ok()) << model.status();
+    expect_rows(*model->module, golden, /*of_length_1=*/true);
+  }
 }
 
 std::string name_of(const testing::TestParamInfo<std::string> &info) {

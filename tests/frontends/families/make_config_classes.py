@@ -17,7 +17,7 @@ FAMILIES = os.path.join(HERE, "..", "..", "..", "frontends", "families", "Famili
 
 def main():
     with open(FAMILIES) as file:
-        rows = re.findall(r'^    \{"(\w+)",\s+"\w+",', file.read(), re.MULTILINE)
+        rows = re.findall(r'^    \{"([\w-]+)",\s+"\w+",', file.read(), re.MULTILINE)
     kinds = {name: CONFIG_MAPPING[name] for name in rows if name in CONFIG_MAPPING}
     os.environ["TRITON_INTERPRET"] = "1"
     import fla.models  # noqa: F401  (registers its classes, some under names that transformers has)

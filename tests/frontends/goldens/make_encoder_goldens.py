@@ -20,7 +20,7 @@ MODERN = dict(BERT, model_type="modernbert", num_hidden_layers=3, global_attn_ev
               bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
 GEMMA = dict(model_type="gemma3_text", vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
              num_attention_heads=6, num_key_value_heads=2, head_dim=8, max_position_embeddings=32, sliding_window=8,
-             layer_types=["sliding_attention", "full_attention"], query_pre_attn_scalar=5, use_bidirectional_attention=True)
+             layer_types=["sliding_attention", "full_attention"], query_pre_attn_scalar=8, use_bidirectional_attention=True)
 
 # The second element says whether the class scores sequences.
 CASES = {
@@ -41,6 +41,7 @@ CASES = {
     "modernbert-scores": (dict(MODERN, classifier_pooling="mean"), True),
     "nomic_bert": (dict(BERT, model_type="nomic_bert"), False),
     "gemma3_text": (GEMMA, False),
+    "gemma3_text-scaled": (dict(GEMMA, query_pre_attn_scalar=5, sliding_window=5), False),
 }
 # Of nomic_bert, whose tensors have other names in files.
 NOMIC = [("layers.", "encoder.layers."), ("embeddings.LayerNorm", "emb_ln"), ("self_attn.o_proj", "attn.out_proj"),
