@@ -27,9 +27,12 @@ Activation find_activation(const std::string &name) {
 
 /// One direction of a layer, with what all its steps share.
 struct Layer {
+  Layer(Arrays &arrays, ElementType type, const Dim &hidden)
+      : a(arrays), type(type), hidden(hidden) {}
+
   Arrays &a;
   ElementType type;
-  Dim hidden = 0;
+  Dim hidden;
   Array inputs;                      ///< W x + Wb of all steps, [steps, batch, gates * hidden]
   Array recurrent;                   ///< [hidden, gates * hidden]
   std::optional<Array> bias, peep;   ///< Rb and P, [n * hidden]
@@ -136,7 +139,7 @@ void recurrent(NodeLowering &node) {
     const auto functions = functions_of(node, d);
     if (!functions)
       return;
-    Layer layer{.a = a, .type = x.type, .hidden = hidden};
+    Layer layer(a, x.type, hidden);
     layer.functions = *functions;
     layer.clip = node.number("clip", 0);
     layer.input_forget = node.integer("input_forget", 0) != 0;
