@@ -37,9 +37,9 @@ const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
                 gather_lowerings(),       made_lowerings(),       reduction_lowerings(),
                 softmax_lowerings(),      product_lowerings(),    einsum_lowerings(),
                 convolution_lowerings(),  pool_lowerings(),       norm_lowerings(),
-                loss_lowerings(),         attention_lowerings(),  recurrence_lowerings(),
-                resample_lowerings(),     grid_lowerings(),       scatter_lowerings(),
-                order_lowerings()});
+                loss_lowerings(),         attention_lowerings(),  linear_recurrence_lowerings(),
+                recurrence_lowerings(),   resample_lowerings(),   grid_lowerings(),
+                scatter_lowerings(),      order_lowerings()});
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;

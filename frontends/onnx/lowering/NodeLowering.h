@@ -125,6 +125,7 @@ std::span<const LoweringRow> pool_lowerings();
 std::span<const LoweringRow> norm_lowerings();
 std::span<const LoweringRow> loss_lowerings();
 std::span<const LoweringRow> attention_lowerings();
+std::span<const LoweringRow> linear_recurrence_lowerings();
 std::span<const LoweringRow> recurrence_lowerings();
 std::span<const LoweringRow> resample_lowerings();
 std::span<const LoweringRow> grid_lowerings();
