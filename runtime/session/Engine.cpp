@@ -230,7 +230,18 @@ void Engine::prepare_step() {
   }
 }
 
-absl::StatusOr<SlotId> Engine::create_slot() { return pool_->create_slot(); }
+absl::Status Engine::no_step() const {
+  return absl::FailedPreconditionError(
+      absl::StrCat(artifact_->path(), " is not a language model: it has no entry 'step'\nhint: ",
+                   encoded_columns_ != 0 ? "quern-run embed gives an encoder's vectors"
+                                         : "quern-run call runs its entries"));
+}
+
+absl::StatusOr<SlotId> Engine::create_slot() {
+  if (vocab_ == 0)
+    return no_step();
+  return pool_->create_slot();
+}
 absl::Status Engine::free_slot(SlotId slot) { return pool_->free_slot(slot); }
 absl::StatusOr<SlotId> Engine::fork(SlotId slot) { return pool_->fork(slot); }
 absl::Status Engine::truncate(SlotId slot, uint64_t length) {
@@ -296,12 +307,7 @@ absl::Status Engine::check_room(SlotId slot, uint64_t tokens) const {
 absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
                                  std::span<float> logits) const {
   if (vocab_ == 0)
-    return absl::FailedPreconditionError(
-        absl::StrCat(artifact_->path(),
-                     " is not a language model: it has no entry 'step'\n"
-                     "hint: ",
-                     encoded_columns_ != 0 ? "quern-run embed gives an encoder's vectors"
-                                           : "quern-run call runs its entries"));
+    return no_step();
   uint64_t rows = 0;
   for (const SequenceStep &sequence : batch) {
     if (!pool_->alive(sequence.slot))

@@ -199,6 +199,8 @@ private:
   absl::StatusOr<CheckpointSizes> plan_memory(const EngineOptions &options);
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
+  /// What is said where there is no entry `step`.
+  absl::Status no_step() const;
   absl::Status check_encoded(std::span<const EncodeSequence> batch, std::span<float> out) const;
   /// Encodes sequences that fit in a step.
   absl::Status encode_step(std::span<const EncodeSequence> batch, float *out);
