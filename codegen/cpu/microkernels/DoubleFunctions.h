@@ -295,21 +295,26 @@ QK_INLINE double power(double x, double y) {
   return y == 0.0 || x == 1.0 ? 1.0 : result;
 }
 
+/// The exponent of a positive number as its bits have it, below the normal ones counted on.
+QK_INLINE int64_t exponent_of(double x) {
+  const uint64_t bits = bits_of(x);
+  const auto field = static_cast<int64_t>(bits >> 52);
+  return field != 0 ? field : 12 - __builtin_clzll(bits | 1);
+}
+
 /// x - n y, exactly, n being x/y rounded towards 0.
 QK_INLINE double remainder(double x, double y) {
   const double a = magnitude(x), b = magnitude(y);
   if (!(a < kInfinity) || !(b > 0.0))
     return kNotANumber;
-  if (a < b)
-    return x;
   double rest = a;
-  // The greatest 2^k b that is not above what is left, halved: each difference is exact.
+  // The greatest 2^k b that is not above what is left: each difference is exact.
   while (rest >= b) {
-    const int64_t ahead =
-        static_cast<int64_t>(bits_of(rest) >> 52) - static_cast<int64_t>(bits_of(b) >> 52);
-    const int64_t k = ahead < 0 ? 0 : ahead > 1000 ? 1000 : ahead;
-    double step = b * two_to(k);
-    step = step > rest ? 0.5 * step : step;
+    const int64_t k = exponent_of(rest) - exponent_of(b);
+    const int64_t first = k < 1000 ? k : 1000, second = k - first < 1000 ? k - first : 1000;
+    const double most = b * two_to(first) * two_to(second);
+    double step = most * two_to(k - first - second);
+    step = step > rest ? most * two_to(k - first - second - 1) : step;
     rest -= step;
   }
   return with_sign_of(rest, x);
