@@ -42,8 +42,8 @@ void expect_rows(mlir::ModuleOp module, const nlohmann::json &golden, bool of_le
     for (size_t c = 0; c < wanted[r].size(); ++c) {
       const double want = of_length_1 ? wanted[r][c] / std::sqrt(length) : wanted[r][c];
       squares += want * want;
-      worst = std::max(
-          worst, std::abs(rows.at(static_cast<int64_t>(r), static_cast<int64_t>(c)) - want));
+      worst = std::max(worst,
+                       std::abs(rows.at(static_cast<int64_t>(r), static_cast<int64_t>(c)) - want));
     }
   }
   const double size =

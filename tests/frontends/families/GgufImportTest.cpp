@@ -159,9 +159,9 @@ INSTANTIATE_TEST_SUITE_P(Converted, GgufGolden, testing::ValuesIn(kConverted),
                          });
 
 TEST(GgufGoldens, CoverEveryArchitecture) {
-  std::set<std::string> covered = {"mistral3",  "nemotron_h", "lfm2moe",    "qwen35moe", "rwkv6",
+  std::set<std::string> covered = {"mistral3", "nemotron_h", "lfm2moe",        "qwen35moe", "rwkv6",
                                    "rwkv7", // below, and EncoderGoldenTest.cpp
-                                   "bert",      "nomic-bert", "gemma-embedding"};
+                                   "bert",     "nomic-bert", "gemma-embedding"};
   for (const char *name : kConverted)
     covered.insert(gguf_architecture(read_golden(name)["config"]["model_type"]));
   EXPECT_THAT(std::vector<std::string>(absl::StrSplit(gguf_family_names(), ", ")),
