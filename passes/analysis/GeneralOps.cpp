@@ -23,4 +23,12 @@ bool isComputed(mlir::Value value) {
          !mlir::isa<mlir::arith::ConstantOp, mlir::tensor::EmptyOp, WeightTensorOp>(op);
 }
 
+void forEachRead(mlir::Operation *op, llvm::function_ref<void(mlir::Value)> visit) {
+  op->walk([&](mlir::Operation *inner) {
+    for (mlir::Value operand : inner->getOperands())
+      if (!op->isAncestor(operand.getParentBlock()->getParentOp()))
+        visit(operand);
+  });
+}
+
 } // namespace quern

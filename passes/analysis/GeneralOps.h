@@ -12,6 +12,9 @@ namespace quern {
 /// it.
 bool isGeneral(mlir::Operation *op);
 
+/// Calls `visit` for each value from outside that an op reads, in its regions too.
+void forEachRead(mlir::Operation *op, llvm::function_ref<void(mlir::Value)> visit);
+
 /// Whether the value is written by what computes it: not an argument, a constant, or a weight.
 bool isComputed(mlir::Value value);
 

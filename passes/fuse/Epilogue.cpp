@@ -108,8 +108,12 @@ void AnchorRegion::takeAround() {
 }
 
 FusedOp AnchorRegion::build() {
-  FusedOp fused = buildRegion(anchor.anchor(), anchor, ops,
-                              facts.staysInPlace() ? anchor.getOperation() : ops.back());
+  Operation *where = anchor;
+  if (!facts.staysInPlace())
+    for (Operation *op : ops)
+      if (where->isBeforeInBlock(op))
+        where = op;
+  FusedOp fused = buildRegion(anchor.anchor(), anchor, ops, where);
   if (ops.size() > 1)
     remarks.hit(fused) << say([&] {
       return companions(fused) + " joined the " + stringifyAnchor(fused.getAnchor()).str();

@@ -66,15 +66,6 @@ bool readsRepeatedly(Operation *user, Value value) {
       .wasInterrupted();
 }
 
-/// The values from outside that an op reads, in its regions too.
-void forEachRead(Operation *op, llvm::function_ref<void(Value)> visit) {
-  op->walk([&](Operation *inner) {
-    for (Value operand : inner->getOperands())
-      if (!op->isAncestor(operand.getParentBlock()->getParentOp()))
-        visit(operand);
-  });
-}
-
 class EntryFuser {
 public:
   explicit EntryFuser(func::FuncOp entry) : block(entry.getBody().front()) {}

@@ -28,15 +28,6 @@ bool isFree(Operation *op) {
           !isa<RankedTensorType>(op->getResult(0).getType()));
 }
 
-/// The values from outside that an op reads, in its regions too.
-void forEachRead(Operation *op, llvm::function_ref<void(Value)> visit) {
-  op->walk([&](Operation *inner) {
-    for (Value operand : inner->getOperands())
-      if (!op->isAncestor(operand.getParentBlock()->getParentOp()))
-        visit(operand);
-  });
-}
-
 } // namespace
 
 Piece::Piece(Operation *root) { add(root); }

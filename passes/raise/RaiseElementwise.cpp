@@ -55,7 +55,6 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
   }
 
   static bool canSay(const Meaning &meaning) {
-    OpBuilder none(meaning.first.getContext());
     return !meaning.vector() || isWeight(meaning.second);
   }
 

@@ -202,3 +202,21 @@ func.func @encode(%tokens: !tokens, %batch: !quern.batch) -> !B4 {
   %p = quern.pool mean %a, %batch : !T4 -> !B4
   return %p : !B4
 }
+
+// -----
+
+// Tests that a region waits for all that its anchor reads, though what joined it stands before.
+!R = tensor<?x32xf32, #quern.dims<"b*s">>
+!M = tensor<?x1x1x?xf32, #quern.dims<"b", "s">>
+// CHECK-LABEL: @main
+// CHECK: %[[K:.*]] = quern.unary
+// CHECK: quern.fused attention_rows(%{{.*}}, %[[K]], %{{.*}}) :
+// CHECK: quern.scale
+module attributes {quern.sizes = {b = 2 : i64, s = 16 : i64}} {
+func.func @main(%x: !R, %m: !M) -> !R {
+  %q = quern.scale %x {factor = 0.5 : f32} : !R
+  %k = quern.unary tanh %x : !R
+  %y = quern.attention_rows %q, %k, %x mask %m {heads = 4 : i64, kv_heads = 4 : i64, scale = 1.0 : f32, sequences = "b"} : (!R, !R, !R, !M) -> !R
+  return %y : !R
+}
+}
