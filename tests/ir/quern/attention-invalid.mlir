@@ -164,7 +164,7 @@ func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.
 
 // Tests that attention_rows C2: inputs and result have the same rows.
 func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
-  // expected-error @+1 {{'quern.attention_rows' op C2: inputs and result have the same rows}}
+  // expected-error @+1 {{'quern.attention_rows' op C2: query and result have the same rows, key and value too}}
   %y = quern.attention_rows %q, %k, %v batch %b {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>, !quern.batch) -> tensor<?x12xf32, #quern.dims<"R">>
   return
 }
@@ -209,7 +209,17 @@ func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.
 
 // Tests that attention_rows C5: a batch says what rows belong together.
 func.func @f(%q: tensor<?x16xf32, #quern.dims<"T">>, %k: tensor<?x8xf32, #quern.dims<"T">>, %v: tensor<?x6xf32, #quern.dims<"T">>, %b: !quern.batch, %w: !quern.weight<3x4, "f32">) {
-  // expected-error @+1 {{'quern.attention_rows' op C5: there is a batch}}
+  // expected-error @+1 {{'quern.attention_rows' op C5: there is either a batch or a number of sequences}}
   %y = quern.attention_rows %q, %k, %v {heads = 4 : i64, kv_heads = 2 : i64, scale = 1.0 : f32} : (tensor<?x16xf32, #quern.dims<"T">>, tensor<?x8xf32, #quern.dims<"T">>, tensor<?x6xf32, #quern.dims<"T">>) -> tensor<?x12xf32, #quern.dims<"T">>
   return
+}
+
+// -----
+
+// Tests that a mask has four dimensions.
+!R = tensor<?x32xf32, #quern.dims<"b*s">>
+func.func @f(%x: !R, %m: tensor<?x?xf32, #quern.dims<"b", "s">>) -> !R {
+  // expected-error @+1 {{'quern.attention_rows' op C6: a mask is float32 of four dimensions, beside a number of sequences}}
+  %y = quern.attention_rows %x, %x, %x mask %m {heads = 4 : i64, kv_heads = 4 : i64, scale = 1.0 : f32, sequences = "b"} : (!R, !R, !R, tensor<?x?xf32, #quern.dims<"b", "s">>) -> !R
+  return %y : !R
 }
