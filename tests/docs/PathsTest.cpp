@@ -101,7 +101,7 @@ TEST(Documents, OfPhasesNameTheirPasses) {
               found(read(room.path() / "Passes.td"), declared))
         << room.path();
   }
-  EXPECT_EQ(rooms, 6u);
+  EXPECT_EQ(rooms, 7u);
 }
 
 /// What the programs read of the environment is told where their flags are.
