@@ -129,7 +129,7 @@ std::optional<Meaning> meaningOf(const Piece &piece) {
   const std::vector<reference::Tensor> kept = given;
   auto result = function->run(std::move(given));
   if (!result.ok() || result->floats.size() != kept[tensors[0]].floats.size() ||
-      result->floats.empty())
+      result->floats.size() < std::size(kNumbers))
     return std::nullopt;
 
   Samples samples{.first = kept[tensors[0]].floats, .second = {}, .result = result->floats};

@@ -28,6 +28,66 @@ bool isFree(Operation *op) {
           !isa<RankedTensorType>(op->getResult(0).getType()));
 }
 
+/// The type's shape under these sizes, of whose dimensions none that has a name is less than 2: a
+/// piece of no elements, or one, computes anything.
+absl::StatusOr<std::vector<int64_t>> shape_of(Type type,
+                                              const std::map<std::string, int64_t> &sizes) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return absl::InvalidArgumentError("a leaf is no tensor");
+  auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
+  std::vector<int64_t> shape(tensor.getShape().begin(), tensor.getShape().end());
+  size_t next = 0;
+  int64_t elements = 1;
+  for (int64_t &size : shape) {
+    if (ShapedType::isDynamic(size)) {
+      if (!dims || next >= dims.getNames().size())
+        return absl::InvalidArgumentError("a leaf has a dimension without a name");
+      const auto dim = symbols::parse_dim(dims.getNames()[next++].str());
+      if (!dim.ok())
+        return dim.status();
+      const auto value = symbols::evaluate(*dim, sizes);
+      if (!value.ok())
+        return value.status();
+      size = *value;
+      if (size < 2 && !dim->is_constant())
+        return absl::OutOfRangeError("a leaf has a dimension of less than two");
+    }
+    constexpr int64_t kMost = int64_t{1} << 22;
+    if (__builtin_mul_overflow(elements, size, &elements) || elements > kMost)
+      return absl::OutOfRangeError("a leaf is too large");
+  }
+  if (elements == 0)
+    return absl::OutOfRangeError("a leaf is empty");
+  return shape;
+}
+
+/// Shapes of all types, under the smallest of some sizes for which they have elements. Each size is
+/// another one, so that no two are taken for each other.
+absl::StatusOr<std::vector<std::vector<int64_t>>> small_shapes(ArrayRef<Type> types,
+                                                               DictionaryAttr symbols) {
+  absl::Status status;
+  for (int64_t factor : {1, 4, 16, 64}) {
+    std::map<std::string, int64_t> sizes;
+    for (NamedAttribute symbol : symbols ? symbols.getValue() : ArrayRef<NamedAttribute>()) {
+      constexpr int64_t kSizes[] = {2, 3, 5, 7, 4, 6};
+      sizes[symbol.getName().str()] = factor * kSizes[sizes.size() % std::size(kSizes)];
+    }
+    std::vector<std::vector<int64_t>> shapes;
+    status = absl::OkStatus();
+    for (Type type : types) {
+      auto shape = shape_of(type, sizes);
+      status = shape.status();
+      if (!status.ok())
+        break;
+      shapes.push_back(*std::move(shape));
+    }
+    if (status.ok())
+      return shapes;
+  }
+  return status;
+}
+
 } // namespace
 
 Piece::Piece(Operation *root) { add(root); }
@@ -83,51 +143,23 @@ absl::StatusOr<Function> Function::of(const Piece &piece) {
   function.module_ = ModuleOp::create(root->getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(function.module_->getBody());
 
-  // Small sizes, each another one, so that no two are taken for each other.
-  std::map<std::string, int64_t> sizes;
   auto symbols = root->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
   SmallVector<NamedAttribute> bounds;
   SmallVector<Type> types =
       llvm::map_to_vector(piece.leaves(), [](Value v) { return v.getType(); });
   if (symbols)
     for (NamedAttribute symbol : symbols) {
-      constexpr int64_t kSizes[] = {2, 3, 5, 7, 4, 6};
-      sizes[symbol.getName().str()] = kSizes[sizes.size() % std::size(kSizes)];
-      bounds.emplace_back(symbol.getName(), builder.getI64IntegerAttr(16));
+      bounds.emplace_back(symbol.getName(), builder.getI64IntegerAttr(INT32_MAX));
       // What gives the size its value, whether or not a leaf has a dimension that is it.
       types.push_back(RankedTensorType::get({ShapedType::kDynamic}, builder.getI1Type(),
                                             DimsAttr::get(context, {symbol.getName()})));
     }
   if (symbols)
     (*function.module_)->setAttr(attrs::kSizes, DictionaryAttr::get(context, bounds));
-  auto shape_of = [&](Type type) -> absl::StatusOr<std::vector<int64_t>> {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor)
-      return absl::InvalidArgumentError("a leaf is no tensor");
-    auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
-    std::vector<int64_t> shape(tensor.getShape().begin(), tensor.getShape().end());
-    size_t next = 0;
-    for (int64_t &size : shape) {
-      if (!ShapedType::isDynamic(size))
-        continue;
-      if (!dims || next >= dims.getNames().size())
-        return absl::InvalidArgumentError("a leaf has a dimension without a name");
-      const auto dim = symbols::parse_dim(dims.getNames()[next++].str());
-      if (!dim.ok())
-        return dim.status();
-      const auto value = symbols::evaluate(*dim, sizes);
-      if (!value.ok())
-        return value.status();
-      size = *value;
-    }
-    return shape;
-  };
-  for (Type type : types) {
-    auto shape = shape_of(type);
-    if (!shape.ok())
-      return shape.status();
-    function.shapes_.push_back(*std::move(shape));
-  }
+  auto shapes = small_shapes(types, symbols);
+  if (!shapes.ok())
+    return shapes.status();
+  function.shapes_ = *std::move(shapes);
 
   auto main = func::FuncOp::create(builder, root->getLoc(), "main",
                                    builder.getFunctionType(types, root->getResultTypes()));

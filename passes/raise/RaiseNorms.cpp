@@ -115,6 +115,8 @@ private:
       given.push_back(normalNumbers(element, function->shape(i), i + 1));
     // Rows of several scales, off centre: eps shows in those of the smallest.
     std::vector<double> &numbers = given[input].floats;
+    if (static_cast<int64_t>(numbers.size()) < 2 * cols)
+      return false;
     for (size_t i = 0; i < numbers.size(); ++i) {
       constexpr double kScales[] = {1, 1e-3, 30, 1e-5};
       numbers[i] =
