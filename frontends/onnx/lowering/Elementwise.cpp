@@ -106,8 +106,14 @@ void power(NodeLowering &node) {
                                        : ElementType::Float32;
           return x.type == y.type ? pow(x, y) : cast(pow(cast(x, wide), cast(y, wide)), x.type);
         }
-        if (is_float(y.type))
-          return cast(pow(cast(x, ElementType::Float64), cast(y, ElementType::Float64)), x.type);
+        if (is_float(y.type)) {
+          // A power that is a whole number, but for the last digits, is that number: 3 to the 6th
+          // is not cut to 728.
+          const Scalar power = pow(cast(x, ElementType::Float64), cast(y, ElementType::Float64));
+          const Scalar whole = round_even(power);
+          const Scalar near = less_equal(abs(power - whole), abs(whole) * 1e-14);
+          return cast(select(near, whole, power), x.type);
+        }
         return integer_power(x, y);
       }));
 }
