@@ -7,6 +7,7 @@
 // the batch says, or, where all are equally long, their number.
 #include "codegen/cpu/AttentionTiles.h"
 #include "codegen/cpu/RowValues.h"
+#include "passes/analysis/Sizes.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <array>
@@ -206,11 +207,10 @@ private:
   void writeMask(Value row, std::array<Value, 4> at, Value length) {
     const auto type = cast<RankedTensorType>(op.getMask().getType());
     Value page = at[3], offset = code.c(0);
-    size_t named = 0;
     for (int64_t dim = 0; dim < 4; ++dim) {
       const bool one = type.getDimSize(dim) == 1;
       Value size = type.isDynamicDim(dim)
-                       ? kernel.count(cast<DimsAttr>(type.getEncoding()).getNames()[named++])
+                       ? kernel.count(dimNames(type)[type.getDynamicDimIndex(dim)])
                        : code.c(type.getDimSize(dim));
       if (!one)
         offset = code.mul(offset, size);

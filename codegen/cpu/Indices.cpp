@@ -1,6 +1,8 @@
 // See Indices.h.
 #include "codegen/cpu/Indices.h"
 
+#include "passes/analysis/Sizes.h"
+
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
@@ -124,8 +126,7 @@ Value Indices::rem(Value l, Value r) {
 Value Indices::size(RankedTensorType type, int64_t dim) {
   if (!type.isDynamicDim(dim))
     return constant(type.getDimSize(dim));
-  auto names = cast<DimsAttr>(type.getEncoding()).getNames();
-  std::string name = names[type.getDynamicDimIndex(dim)].str();
+  std::string name = dimNames(type)[type.getDynamicDimIndex(dim)].str();
   Value &made = symbols[name];
   if (!made)
     made = atEntry([&] { return kernel.count(name); });

@@ -127,6 +127,25 @@ std::string place_text(const Tensor &tensor, int64_t element) {
   return shape_text(at);
 }
 
+/// How far the numbers of a run moved.
+class Moved {
+public:
+  /// How far `y` is from the `x` that it was, in `unit`s; 0 for what stayed no number.
+  double note(double x, double y, double unit) {
+    ++count_;
+    if (x == y || (std::isnan(x) && std::isnan(y)))
+      return 0;
+    const double distance =
+        std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
+    squares_ += distance * distance;
+    return distance;
+  }
+  double rms() const { return count_ > 0 ? std::sqrt(squares_ / count_) : 0; }
+
+private:
+  double squares_ = 0, count_ = 0;
+};
+
 void compare_results(const Run &before, const Run &after, const std::string &where,
                      Difference &worst) {
   const auto differ = [&](double distance, const std::string &detail) {
@@ -141,7 +160,7 @@ void compare_results(const Run &before, const Run &after, const std::string &whe
   };
   if (before.results.size() != after.results.size())
     return lost(": the number of results changed");
-  double squares = 0, count = 0;
+  Moved moved;
   for (size_t i = 0; i < before.results.size(); ++i) {
     const auto &[name, was] = before.results[i];
     const Tensor &is = after.results[i].second;
@@ -156,18 +175,12 @@ void compare_results(const Run &before, const Run &after, const std::string &whe
     const double unit = deviation(was);
     for (size_t element = 0; element < was.floats.size(); ++element) {
       const double x = was.floats[element], y = is.floats[element];
-      ++count;
-      if (x == y || (std::isnan(x) && std::isnan(y)))
-        continue;
-      const double distance =
-          std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
-      squares += distance * distance;
+      const double distance = moved.note(x, y, unit);
       if (distance > worst.largest)
         differ(distance, absl::StrCat(at(element), x, " became ", y));
     }
   }
-  if (count > 0)
-    worst.rms = std::max(worst.rms, std::sqrt(squares / count));
+  worst.rms = std::max(worst.rms, moved.rms());
 }
 
 void compare_runs(const Run &before, const Run &after, const std::string &where,
@@ -184,27 +197,21 @@ void compare_runs(const Run &before, const Run &after, const std::string &where,
   if (before.outputs.size() != after.outputs.size())
     return worse(kInfinity, ": the number of results changed");
   const double unit = deviation(before);
-  double squares = 0, count = 0;
+  Moved moved;
   for (size_t i = 0; i < before.outputs.size(); ++i) {
     const Output &was = before.outputs[i], &is = after.outputs[i];
     if (was.rows != is.rows || was.cols != is.cols)
       return worse(kInfinity, ": the shape of the result changed");
     for (size_t at = 0; at < was.values.size(); ++at) {
       const double x = was.values[at], y = is.values[at];
-      ++count;
-      if (x == y || (std::isnan(x) && std::isnan(y)))
-        continue;
-      const double distance =
-          std::isfinite(x) && std::isfinite(y) ? std::abs(x - y) / unit : kInfinity;
-      squares += distance * distance;
+      const double distance = moved.note(x, y, unit);
       if (distance > worst.largest)
         worse(distance,
               absl::StrCat(", step ", i, ", row ", at / static_cast<size_t>(was.cols), ", column ",
                            at % static_cast<size_t>(was.cols), ": ", x, " became ", y));
     }
   }
-  if (count > 0)
-    worst.rms = std::max(worst.rms, std::sqrt(squares / count));
+  worst.rms = std::max(worst.rms, moved.rms());
 }
 
 } // namespace

@@ -3,8 +3,9 @@
 #include "ir/quern/AttributeNames.h"
 #include "ir/quern/QuernDialect.h"
 #include "ir/reference/Interpreter.h"
-#include "ir/symbols/Dim.h"
+#include "ir/reference/Sizes.h"
 #include "passes/analysis/GeneralOps.h"
+#include "passes/raise/Product.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -28,31 +29,19 @@ bool isFree(Operation *op) {
           !isa<RankedTensorType>(op->getResult(0).getType()));
 }
 
-/// The type's shape under these sizes, of whose dimensions none that has a name is less than 2: a
-/// piece of no elements, or one, computes anything.
-absl::StatusOr<std::vector<int64_t>> shape_of(Type type,
-                                              const std::map<std::string, int64_t> &sizes) {
+/// The type's shape under these sizes, of whose dimensions none that depends on one is less than 2:
+/// a piece of no elements, or one, computes anything.
+absl::StatusOr<std::vector<int64_t>> shape_of(Type type, reference::Sizes &sizes) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return absl::InvalidArgumentError("a leaf is no tensor");
-  auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
-  std::vector<int64_t> shape(tensor.getShape().begin(), tensor.getShape().end());
-  size_t next = 0;
+  auto shape = sizes.shape(tensor);
+  if (!shape.ok())
+    return shape.status();
   int64_t elements = 1;
-  for (int64_t &size : shape) {
-    if (ShapedType::isDynamic(size)) {
-      if (!dims || next >= dims.getNames().size())
-        return absl::InvalidArgumentError("a leaf has a dimension without a name");
-      const auto dim = symbols::parse_dim(dims.getNames()[next++].str());
-      if (!dim.ok())
-        return dim.status();
-      const auto value = symbols::evaluate(*dim, sizes);
-      if (!value.ok())
-        return value.status();
-      size = *value;
-      if (size < 2 && !dim->is_constant())
-        return absl::OutOfRangeError("a leaf has a dimension of less than two");
-    }
+  for (auto [i, size] : llvm::enumerate(*shape)) {
+    if (size < 2 && !countOf(dimOf(tensor, static_cast<unsigned>(i))).is_constant())
+      return absl::OutOfRangeError("a leaf has a dimension of less than two");
     constexpr int64_t kMost = int64_t{1} << 22;
     if (__builtin_mul_overflow(elements, size, &elements) || elements > kMost)
       return absl::OutOfRangeError("a leaf is too large");
@@ -68,11 +57,12 @@ absl::StatusOr<std::vector<std::vector<int64_t>>> small_shapes(ArrayRef<Type> ty
                                                                DictionaryAttr symbols) {
   absl::Status status;
   for (int64_t factor : {1, 4, 16, 64}) {
-    std::map<std::string, int64_t> sizes;
+    std::map<std::string, int64_t> values;
     for (NamedAttribute symbol : symbols ? symbols.getValue() : ArrayRef<NamedAttribute>()) {
       constexpr int64_t kSizes[] = {2, 3, 5, 7, 4, 6};
-      sizes[symbol.getName().str()] = factor * kSizes[sizes.size() % std::size(kSizes)];
+      values[symbol.getName().str()] = factor * kSizes[values.size() % std::size(kSizes)];
     }
+    reference::Sizes sizes(values);
     std::vector<std::vector<int64_t>> shapes;
     status = absl::OkStatus();
     for (Type type : types) {
@@ -123,6 +113,12 @@ bool Piece::grow(llvm::function_ref<bool(Operation *)> may) {
   return latest != nullptr;
 }
 
+SmallVector<Operation *> Piece::inOrder() const {
+  auto ops = llvm::to_vector(ops_);
+  llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ops;
+}
+
 std::vector<double> Piece::constants() const {
   std::vector<double> found;
   for (Operation *op : ops_)
@@ -168,9 +164,7 @@ absl::StatusOr<Function> Function::of(const Piece &piece) {
   IRMapping mapping;
   for (auto [leaf, argument] : llvm::zip(piece.leaves(), body->getArguments()))
     mapping.map(leaf, argument);
-  auto ops = llvm::to_vector(piece.ops());
-  llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
-  for (Operation *op : ops)
+  for (Operation *op : piece.inOrder())
     builder.clone(*op, mapping);
   func::ReturnOp::create(
       builder, root->getLoc(),

@@ -9,20 +9,21 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/SetVector.h"
 
-#include <functional>
 #include <vector>
 
 namespace quern::raise {
 
-/// How a piece grows from its root towards its leaves, the latest leaf first.
+/// It grows from its root towards its leaves, the latest leaf first.
 class Piece {
 public:
   /// The piece that is `root`'s op alone.
   explicit Piece(mlir::Operation *root);
 
   mlir::Operation *root() const { return ops_.front(); }
-  /// Its ops, each before those that it reads.
+  /// Its ops, the root first.
   llvm::ArrayRef<mlir::Operation *> ops() const { return ops_.getArrayRef(); }
+  /// The same as they stand in their block.
+  llvm::SmallVector<mlir::Operation *> inOrder() const;
   bool contains(mlir::Operation *op) const { return op && ops_.contains(op); }
   /// The tensors it reads from outside, in the order in which they were found. Constants and what
   /// only has a shape are inside.
@@ -42,7 +43,7 @@ private:
   llvm::SetVector<mlir::Value> leaves_;
 };
 
-/// A piece as a function. Sizes are small and chosen once (`sizes`).
+/// A piece as a function, of sizes that are small and chosen once.
 class Function {
 public:
   static absl::StatusOr<Function> of(const Piece &piece);

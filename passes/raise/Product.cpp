@@ -1,6 +1,7 @@
 #include "passes/raise/Product.h"
 
 #include "ir/quern/QuernDialect.h"
+#include "passes/analysis/Sizes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -64,12 +65,18 @@ std::optional<Product> productOf(Operation *op) {
 DimSize dimOf(RankedTensorType type, unsigned dim) {
   if (!type.isDynamicDim(dim))
     return {type.getDimSize(dim), {}};
-  unsigned before = 0;
-  for (unsigned i = 0; i < dim; ++i)
-    before += type.isDynamicDim(i);
-  auto dims = dyn_cast_or_null<DimsAttr>(type.getEncoding());
-  return {ShapedType::kDynamic,
-          dims && before < dims.getNames().size() ? dims.getNames()[before] : StringAttr()};
+  const ArrayRef<StringAttr> names = dimNames(type);
+  const unsigned number = type.getDynamicDimIndex(dim);
+  return {ShapedType::kDynamic, number < names.size() ? names[number] : StringAttr()};
+}
+
+symbols::Dim countOf(const DimSize &dim) {
+  if (!ShapedType::isDynamic(dim.size))
+    return dim.size;
+  if (!dim.name)
+    return symbols::Dim::invalid();
+  const auto parsed = symbols::parse_dim(dim.name.str());
+  return parsed.ok() ? *parsed : symbols::Dim::invalid();
 }
 
 RankedTensorType tensorOf(ArrayRef<DimSize> dims, Type element) {

@@ -2,6 +2,8 @@
 #ifndef QUERN_PASSES_RAISE_PRODUCT_H
 #define QUERN_PASSES_RAISE_PRODUCT_H
 
+#include "ir/symbols/Dim.h"
+
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Builders.h"
 
@@ -30,6 +32,8 @@ struct DimSize {
   mlir::StringAttr name;
 };
 DimSize dimOf(mlir::RankedTensorType type, unsigned dim);
+/// The dimension as an expression over sizes.
+symbols::Dim countOf(const DimSize &dim);
 mlir::RankedTensorType tensorOf(llvm::ArrayRef<DimSize> dims, mlir::Type element);
 /// The sizes of a tensor's dimensions that are not fixed, as numbers.
 llvm::SmallVector<mlir::Value> sizesOf(mlir::OpBuilder &builder, mlir::Location loc,

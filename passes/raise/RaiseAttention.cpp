@@ -1,5 +1,4 @@
 // --quern-raise-attention: a product, a softmax and a product are attention among rows.
-#include "ir/symbols/Dim.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/Remarks.h"
 #include "passes/raise/Meaning.h"
@@ -142,10 +141,8 @@ private:
     Value zeros = linalg::FillOp::create(builder, loc, zero, empty).getResult(0);
     IRMapping mapping;
     mapping.map(piece.leaves()[at], zeros);
-    auto ops = llvm::to_vector(piece.ops());
-    llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
     Value whole;
-    for (Operation *op : ops) {
+    for (Operation *op : piece.inOrder()) {
       Operation *copy = builder.clone(*op, mapping);
       if (op == piece.root())
         whole = copy->getResult(0);
@@ -309,12 +306,7 @@ private:
     const RankedTensorType made =
         rowsType(builder.getContext(), rowsOf(queryRows.getType()), colsOf(valueRows.getType()));
     Value mask = scores.bias ? maskOf(scores.bias) : Value();
-    symbols::Dim sequences(1);
-    if (rank > 2) {
-      const DimSize dim = dimOf(shape, 0);
-      sequences = ShapedType::isDynamic(dim.size) ? *symbols::parse_dim(dim.name.str())
-                                                  : symbols::Dim(dim.size);
-    }
+    const symbols::Dim sequences = rank > 2 ? countOf(dimOf(shape, 0)) : symbols::Dim(1);
     auto op = AttentionRowsOp::create(
         builder, loc, made, queryRows, keyRows, valueRows, /*batch=*/Value(), /*bias=*/Value(),
         mask, builder.getI64IntegerAttr(heads), builder.getI64IntegerAttr(heads),

@@ -28,12 +28,7 @@ bool mayBePart(Operation *op) {
         return !isa<FloatType>(cast<RankedTensorType>(type).getElementType());
       }))
     return false;
-  return !generic
-              .walk([](Operation *inner) {
-                return isa<linalg::IndexOp, tensor::ExtractOp>(inner) ? WalkResult::interrupt()
-                                                                      : WalkResult::advance();
-              })
-              .wasInterrupted();
+  return !readsByIndex(generic);
 }
 
 struct Norm {

@@ -1,8 +1,8 @@
 #include "passes/raise/Rows.h"
 
-#include "ir/symbols/Dim.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/GeneralOps.h"
+#include "passes/raise/Product.h"
 
 using namespace mlir;
 
@@ -15,21 +15,9 @@ RankedTensorType rowsOfTensor(Type type) {
   if (!tensor || !tensor.getElementType().isF32() || tensor.getRank() < 2 ||
       tensor.isDynamicDim(tensor.getRank() - 1))
     return {};
-  auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
   symbols::Dim rows(1);
-  size_t next = 0;
-  for (int64_t size : tensor.getShape().drop_back()) {
-    if (!ShapedType::isDynamic(size)) {
-      rows *= symbols::Dim(size);
-      continue;
-    }
-    if (!dims || next >= dims.getNames().size())
-      return {};
-    const auto dim = symbols::parse_dim(dims.getNames()[next++].str());
-    if (!dim.ok())
-      return {};
-    rows *= *dim;
-  }
+  for (unsigned i = 0; i + 1 < tensor.getRank(); ++i)
+    rows *= countOf(dimOf(tensor, i));
   if (!rows.valid())
     return {};
   return rowsType(type.getContext(), rows.text(), tensor.getShape().back());
@@ -77,6 +65,15 @@ bool isVector(Value value, RankedTensorType of) {
          type.getNumElements() == type.getShape().back();
 }
 
+bool readsByIndex(linalg::GenericOp op) {
+  return op
+      .walk([](Operation *inner) {
+        return isa<linalg::IndexOp, tensor::ExtractOp>(inner) ? WalkResult::interrupt()
+                                                              : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 bool isPointwise(Operation *op) {
   auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
   if (!generic || generic.getNumReductionLoops() != 0 || generic->getNumResults() != 1)
@@ -84,14 +81,7 @@ bool isPointwise(Operation *op) {
   auto type = cast<RankedTensorType>(generic.getResult(0).getType());
   if (!type.getElementType().isF32() || !generic.getIndexingMapsArray().back().isIdentity())
     return false;
-  const bool reads = generic
-                         .walk([](Operation *inner) {
-                           return isa<linalg::IndexOp, tensor::ExtractOp>(inner)
-                                      ? WalkResult::interrupt()
-                                      : WalkResult::advance();
-                         })
-                         .wasInterrupted();
-  if (reads)
+  if (readsByIndex(generic))
     return false;
   for (OpOperand *input : generic.getDpsInputOperands()) {
     auto read = dyn_cast<RankedTensorType>(input->get().getType());

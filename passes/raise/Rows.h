@@ -28,6 +28,9 @@ bool isModelOp(mlir::Operation *op);
 /// Whether a model op made the value, or reads it, whatever its shape.
 bool meetsModelOp(mlir::Value value);
 
+/// Whether the op's body reads where an index that it computes says, or computes with indices.
+bool readsByIndex(mlir::linalg::GenericOp op);
+
 /// An op all of whose loops are parallel, that has one result of float32 and reads, element by
 /// element: tensors of the result's shape, vectors along its last dimension, and single numbers.
 bool isPointwise(mlir::Operation *op);

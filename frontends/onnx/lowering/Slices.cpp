@@ -1,5 +1,6 @@
 // Parts of tensors, and tensors with a border.
 #include "frontends/onnx/lowering/NodeLowering.h"
+#include "frontends/onnx/shapes/SliceBounds.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -9,21 +10,6 @@
 
 namespace quern::onnx {
 namespace {
-
-// What exporters write for "to the end".
-constexpr int64_t kBeyond = INT32_MAX;
-
-/// Where a slice begins, counted from the front and within low..high.
-Dim clamped(const Dim &at, const Dim &size, const Dim &low, const Dim &high) {
-  if (const auto constant = at.constant()) {
-    if (*constant >= kBeyond)
-      return high;
-    if (*constant <= -kBeyond)
-      return low;
-  }
-  const Dim from_front = symbols::choose(symbols::less(at, 0), at + size, at);
-  return symbols::max(symbols::min(from_front, high), low);
-}
 
 /// values[k] where axes[k] is `axis`, or as many of them as there are axes from the first on.
 Scalar along(Writer &w, const Array &values, size_t first, const Array *axes, size_t count,
@@ -112,7 +98,7 @@ void slice(NodeLowering &node) {
     const size_t axis = node.axis((*axes)[i], x.rank());
     const int64_t step = steps ? (*steps)[i] : 1;
     const Dim size = x.shape[axis], last = step > 0 ? size : size - 1;
-    offsets[axis] = clamped((*starts)[i], size, 0, last);
+    offsets[axis] = slice_bound((*starts)[i], size, 0, last);
     strides[axis] = step;
     backwards |= step < 0;
   }

@@ -1,6 +1,7 @@
 // Ops that put elements elsewhere and compute nothing.
 #include "frontends/onnx/shapes/Elements.h"
 #include "frontends/onnx/shapes/Rules.h"
+#include "frontends/onnx/shapes/SliceBounds.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -256,21 +257,6 @@ void split(NodeShapes &node) {
   }
 }
 
-// What exporters write for "to the end".
-constexpr int64_t kBeyond = INT32_MAX;
-
-/// Where a slice begins or ends, counted from the front and within low..high.
-Dim clamped(const Dim &at, const Dim &size, const Dim &low, const Dim &high) {
-  if (const auto constant = at.constant()) {
-    if (*constant >= kBeyond)
-      return high;
-    if (*constant <= -kBeyond)
-      return low;
-  }
-  const Dim from_front = symbols::choose(symbols::less(at, 0), at + size, at);
-  return symbols::max(symbols::min(from_front, high), low);
-}
-
 void slice(NodeShapes &node) {
   const Fact in = node.in(0);
   Shape shape = *in.shape;
@@ -320,8 +306,8 @@ void slice(NodeShapes &node) {
       continue;
     }
     const Dim last = step > 0 ? size : size - 1;
-    begins[i] = clamped((*starts)[i], size, 0, last);
-    const Dim end = clamped((*ends)[i], size, step > 0 ? Dim(0) : Dim(-1), last);
+    begins[i] = slice_bound((*starts)[i], size, 0, last);
+    const Dim end = slice_bound((*ends)[i], size, step > 0 ? Dim(0) : Dim(-1), last);
     const Dim length = step > 0 ? end - begins[i] : begins[i] - end;
     shape[list[i]] = symbols::max(symbols::ceildiv(length, step > 0 ? step : -step), 0);
   }

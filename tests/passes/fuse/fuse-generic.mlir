@@ -121,3 +121,32 @@ func.func @main(%x: !N) -> !N {
   return %y : !N
 }
 }
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+!W = tensor<?x32xf32, #quern.dims<"s">>
+!R = tensor<?x16xf32, #quern.dims<"s">>
+
+// Tests that columns of a merged linear, of which general ops read a slice, are cut out inside their regions.
+// CHECK-LABEL: @main
+// CHECK: %[[L:.*]] = quern.linear
+// CHECK: quern.fused generic(%[[L]]) :
+// CHECK: tensor.extract_slice %{{.*}}[0, 16] [%{{.*}}, 16] [1, 1]
+// CHECK: math.exp
+module attributes {quern.sizes = {s = 16 : i64}} {
+quern.weight @w : !quern.weight<32x16, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+func.func @main(%x: !R) -> !R {
+  %w = quern.weight_ref @w : !quern.weight<32x16, "f32">
+  %s = quern.size "s"
+  %e = tensor.empty(%s) : !R
+  %l = quern.linear %x, %w : (!R, !quern.weight<32x16, "f32">) -> !W
+  %c = quern.slice %l {offset = 16 : i64} : !W -> !R
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%c : !R) outs(%e : !R) {
+  ^bb0(%p: f32, %q: f32):
+    %r = math.exp %p : f32
+    linalg.yield %r : f32
+  } -> !R
+  return %y : !R
+}
+}
