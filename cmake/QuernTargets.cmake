@@ -21,15 +21,3 @@ function(quern_flatbuffer name schema)
   add_dependencies(${name} ${name}_header)
   target_include_directories(${name} SYSTEM INTERFACE ${CMAKE_BINARY_DIR})
 endfunction()
-
-# quern_test(NAME SOURCES... DEPENDS libs...): a GoogleTest program, run by CTest as one test.
-function(quern_test name)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
-  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
-  target_compile_definitions(${name} PRIVATE QUERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                             QUERN_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
-endfunction()

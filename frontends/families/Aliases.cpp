@@ -39,8 +39,10 @@ constexpr Alias kStableLm[] = {{"rope_pct", "partial_rotary_factor", AliasKind::
                                {"norm_eps", "layer_norm_eps", AliasKind::PassedOver}};
 constexpr Alias kNumExperts[] = {{"num_experts", "num_local_experts"}};
 constexpr Alias kNumLocalExperts[] = {{"num_local_experts", "num_experts"}};
-constexpr Alias kGlm4Moe[] = {{"num_local_experts", "n_routed_experts"},
-                              {"num_mtp_layers", "num_nextn_predict_layers"}};
+constexpr Alias kDeepSeekV2[] = {{"num_experts", "n_routed_experts"}};
+// DeepSeek-V3's and GLM-4's.
+constexpr Alias kRoutedExperts[] = {{"num_local_experts", "n_routed_experts"},
+                                    {"num_mtp_layers", "num_nextn_predict_layers"}};
 constexpr Alias kNemotronH[] = {{"layer_types", "layers_block_type"},
                                 {"num_local_experts", "n_routed_experts"},
                                 {"mamba_n_groups", "n_groups"},
@@ -86,8 +88,10 @@ std::span<const Alias> hf_aliases(std::string_view family, std::string_view mode
     return kNumExperts;
   if (family == "olmoe" || family == "jamba")
     return kNumLocalExperts;
-  if (family == "glm4_moe")
-    return kGlm4Moe;
+  if (family == "deepseek_v2")
+    return kDeepSeekV2;
+  if (family == "deepseek_v3" || family == "glm4_moe")
+    return kRoutedExperts;
   if (family == "nemotron_h")
     return kNemotronH;
   if (family == "ernie4_5_moe")

@@ -26,6 +26,7 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 const std::string kFolder = QUERN_SOURCE_DIR "/tests/frontends/families/";
 
@@ -70,17 +71,31 @@ protected:
   mlir::MLIRContext context_;
 };
 
-// Tests that a config of transformers' class with every key it has by default is taken.
+// Tests that a config of transformers' class with every key it has by default is taken, but where
+// such a config makes no model in transformers either.
 TEST_F(Config, TakesEveryKeyOfTransformersClasses) {
-  for (const auto &[family, what] : config_classes().items())
-    EXPECT_EQ(shown(problems(what["defaults"])), "") << family;
+  const std::map<std::string, std::string> none = {
+      {"deepseek_v2", "num_experts_per_tok: this key is missing"},
+      {"glm4_moe", "num_attention_heads: 96 heads do not divide hidden_size 4096"}};
+  const json classes = config_classes();
+  EXPECT_GE(classes.size(), 40u);
+  for (const auto &[family, what] : classes.items()) {
+    const std::string said = shown(problems(what["defaults"]));
+    if (const auto why = none.find(family); why != none.end())
+      EXPECT_THAT(said, StartsWith(why->second)) << family;
+    else
+      EXPECT_EQ(said, "") << family;
+  }
 }
 
 // Tests that families read all names that transformers' attribute maps give their keys, and that
 // such a name wins where both are there.
 TEST_F(Config, ReadsAllNamesOfKeys) {
-  for (const auto &[family, what] : config_classes().items())
+  const json classes = config_classes();
+  for (const auto &[family, what] : classes.items())
     for (const auto &[alias, key] : what["attribute_map"].items()) {
+      if (family == "recurrent_gemma" && alias == "layer_types")
+        continue; // of a property that its class works out and that no file can set
       bool known = false;
       for (const Alias &entry : hf_aliases(family))
         known |= entry.alias == alias && entry.key == key.get<std::string>() &&
