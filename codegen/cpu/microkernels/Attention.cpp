@@ -152,40 +152,54 @@ QK_INLINE void score_rows(const float *q, int64_t q_stride, const Stored<T> &key
       score_tile<M, 1>(q, q_stride, keys, p, d, scores, ahead(p + 16));
 }
 
-/// Finishes the scores of a row that sees [lo, hi) and returns their maximum, or `most` if that is
-/// more. Those of the strips concerned that it does not see become -infinity.
-QK_INLINE float finish_scores(float *scores, int lo, int hi, float scale, float softcap,
-                              const float *bias, float most) {
-  F32x16 maximum = F32x16(most);
-  QK_UNROLL for (int at = 0; at < kPage; at += 16) {
-    if (at + 16 <= lo || at >= hi)
-      continue;
-    F32x16 score = load<F32x16>(scores + at) * scale;
-    if (softcap != 0.0f)
-      score = hyperbolic_tangent(score / softcap) * softcap;
-    if (bias)
-      score += load<F32x16>(bias + at);
-    if (at < lo || at + 16 > hi) {
-      const I32x16 position = lane_index() + at;
-      score = ((position >= lo) & (position < hi)) ? score : F32x16(-__builtin_inff());
-    }
-    store(scores + at, score);
-    maximum = Max()(maximum, score);
+/// Does `strip(at)` for each strip of a page; for several rows at once in a loop, whose body is
+/// code enough.
+template <int M, class Strip> QK_INLINE void for_each_strip(Strip strip) {
+  if constexpr (M == 1) {
+    QK_UNROLL for (int at = 0; at < kPage; at += 16) strip(at);
+  } else {
+    QK_LOOP for (int at = 0; at < kPage; at += 16) strip(at);
   }
-  return combine_lanes(maximum, Max());
 }
 
-/// Turns the finished scores of a row that sees [lo, hi) into weights and returns their sum.
-QK_INLINE float weigh(float *scores, int lo, int hi, float maximum) {
-  F32x16 sums = F32x16(0.0f);
-  QK_UNROLL for (int at = 0; at < kPage; at += 16) {
-    if (at + 16 <= lo || at >= hi)
-      continue;
-    const F32x16 weight = exponential_below(load<F32x16>(scores + at) - maximum);
-    store(scores + at, weight);
-    sums += weight;
-  }
-  return combine_lanes(sums, Add());
+/// Finishes the scores of M rows, of which row m sees [from[m], to[m]), and makes maxima[m] their
+/// maximum if that is more. Scores of the strips concerned that a row does not see become
+/// -infinity.
+template <int M>
+QK_INLINE void finish_scores(float (&scores)[M][kPage], const int (&from)[M], const int (&to)[M],
+                             const QkQueries &queries, F32x16 (&maxima)[M]) {
+  for_each_strip<M>([&](int at) __attribute__((always_inline)) {
+    QK_UNROLL for (int m = 0; m < M; ++m) {
+      if (at + 16 <= from[m] || at >= to[m])
+        continue;
+      F32x16 score = load<F32x16>(scores[m] + at) * queries.scale;
+      if (queries.softcap != 0.0f)
+        score = hyperbolic_tangent(score / queries.softcap) * queries.softcap;
+      if (queries.bias)
+        score += load<F32x16>(queries.bias + m * kPage + at);
+      if (at < from[m] || at + 16 > to[m]) {
+        const I32x16 position = lane_index() + at;
+        score = ((position >= from[m]) & (position < to[m])) ? score : F32x16(-__builtin_inff());
+      }
+      store(scores[m] + at, score);
+      maxima[m] = Max()(maxima[m], score);
+    }
+  });
+}
+
+/// Turns the finished scores of M rows into weights and adds them up in lanes.
+template <int M>
+QK_INLINE void weigh(float (&scores)[M][kPage], const int (&from)[M], const int (&to)[M],
+                     const F32x16 &maximum, F32x16 (&sums)[M]) {
+  for_each_strip<M>([&](int at) __attribute__((always_inline)) {
+    QK_UNROLL for (int m = 0; m < M; ++m) {
+      if (at + 16 <= from[m] || at >= to[m])
+        continue;
+      const F32x16 weight = exponential_below(load<F32x16>(scores[m] + at) - maximum[m]);
+      store(scores[m] + at, weight);
+      sums[m] += weight;
+    }
+  });
 }
 
 QK_INLINE void scale_row(float *row, int64_t v, float factor) {
@@ -253,6 +267,15 @@ QK_INLINE void add_values(const float *weights, const Stored<T> &values, int fir
   if (j < v)
     for (int m = 0; m < M; ++m)
       value_edge(weights + m * kPage, values, first, last, j, v - j, acc + m * acc_stride);
+}
+
+/// add_values of one row, apart: most of a step's rows are added together, and so this is not there
+/// once more for each number of rows.
+template <class T>
+QK_SHARED void add_values_alone(const float *weights, const void *values, int first, int last,
+                                int64_t v, float *acc, const void *next) {
+  add_values<1>(weights, Stored<T>::at(values, v), first, last, v, acc, 0,
+                static_cast<const T *>(next));
 }
 
 /// Writes a page's keys as floats, in the same order, and fetches others ahead.
@@ -371,17 +394,22 @@ QK_INLINE void attend(const QkQueries queries, const QkPage page, const QkSoftma
   score_rows<M>(queries.q, queries.stride, keys, page.d, any_lo, any_hi, weights[0],
                 values.numbers);
   // Step by step for all rows, whose chains of dependent operations overlap.
-  F32x16 maximum = {}, correction = {};
+  F32x16 maximum = {}, correction = {}, maxima[M], sums[M];
   QK_UNROLL for (int m = 0; m < M; ++m) {
-    maximum[m] = finish_scores(weights[m], from[m], to[m], queries.scale, queries.softcap,
-                               queries.bias ? queries.bias + m * kPage : nullptr, max(m));
+    maxima[m] = F32x16(max(m));
+    sums[m] = F32x16(0.0f);
+  }
+  finish_scores<M>(weights, from, to, queries, maxima);
+  QK_UNROLL for (int m = 0; m < M; ++m) {
+    maximum[m] = combine_lanes(maxima[m], Max());
     correction[m] = max(m) - maximum[m];
   }
   correction = exponential_below(correction);
+  weigh<M>(weights, from, to, maximum, sums);
   QK_UNROLL for (int m = 0; m < M; ++m) {
     if (from[m] >= to[m])
       continue;
-    const float sum = weigh(weights[m], from[m], to[m], maximum[m]);
+    const float sum = combine_lanes(sums[m], Add());
     max(m) = maximum[m];
     float &total = state.sum[m * state.step];
     total = fma(total, correction[m], sum);
@@ -394,13 +422,16 @@ QK_INLINE void attend(const QkQueries queries, const QkPage page, const QkSoftma
   if constexpr (M == 1) {
     add_values<1>(weights[0], values, from[0], to[0], v, acc, acc_stride, next_keys.numbers);
   } else {
+    const auto alone = [&](int m, int first, int last) __attribute__((always_inline)) {
+      if (first < last)
+        add_values_alone<T>(weights[m], page.values, first, last, v, acc + m * acc_stride,
+                            next_keys.numbers);
+    };
     for (int m = 0; m < M; ++m)
-      add_values<1>(weights[m], values, from[m], to[m] < all_lo ? to[m] : all_lo, v,
-                    acc + m * acc_stride, acc_stride, next_keys.numbers);
+      alone(m, from[m], to[m] < all_lo ? to[m] : all_lo);
     add_values<M>(weights[0], values, all_lo, all_hi, v, acc, acc_stride, next_keys.numbers);
     for (int m = 0; m < M; ++m)
-      add_values<1>(weights[m], values, all_hi > from[m] ? all_hi : from[m], to[m], v,
-                    acc + m * acc_stride, acc_stride, next_keys.numbers);
+      alone(m, all_hi > from[m] ? all_hi : from[m], to[m]);
   }
 }
 

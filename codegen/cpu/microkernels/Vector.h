@@ -17,6 +17,7 @@
 // that are the same for all callers become constants of it. A struct's fields would not.
 #define QK_SHARED static __attribute__((noinline))
 #define QK_UNROLL _Pragma("clang loop unroll(full)")
+#define QK_LOOP _Pragma("clang loop unroll(disable)")
 
 namespace quern::micro {
 
