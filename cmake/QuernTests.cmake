@@ -12,10 +12,11 @@ endfunction()
 quern_test_pch(quern_plain_test_pch test_pch.h)
 quern_test_pch(quern_mlir_test_pch mlir_test_pch.h quern_mlir)
 
-# quern_test(NAME SOURCES... [MLIR] [OPTIMIZED] DEPENDS libs...): a GoogleTest program, run by CTest as one test.
-# MLIR: includes MLIR's headers. OPTIMIZED: computes much itself.
+# quern_test(NAME SOURCES... [MLIR] [OPTIMIZED] [COST N] DEPENDS libs...): a GoogleTest program, run by CTest as one
+# test. MLIR: includes MLIR's headers. OPTIMIZED: computes much itself. COST: how long it takes, in seconds or so; the
+# long ones start first, lest one of them run alone in the end.
 function(quern_test name)
-  cmake_parse_arguments(ARG "MLIR;OPTIMIZED" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "MLIR;OPTIMIZED" "COST" "DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   # -fPIC, like every library and so like the precompiled headers.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests POSITION_INDEPENDENT_CODE OFF)
@@ -39,4 +40,7 @@ function(quern_test name)
     target_precompile_headers(${name} REUSE_FROM quern_plain_test_pch)
   endif()
   add_test(NAME ${name} COMMAND ${name})
+  if(ARG_COST)
+    set_tests_properties(${name} PROPERTIES COST ${ARG_COST})
+  endif()
 endfunction()
