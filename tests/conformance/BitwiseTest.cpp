@@ -24,9 +24,11 @@ protected:
   void SetUp() override {
     folder_.write("config.json", small_llama().dump());
     artifact_ = folder_.path("m.quern");
-    done("quern", {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic",
-                   "3", "--quant", GetParam(), "--max-tokens", "64", "--max-seqs", "4"});
+    done("quern",
+         {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
+          "--quant", GetParam(), "--max-tokens", "64", "--max-seqs", "4", "--variant", "native"});
   }
+  SharedCache cache_;
   Folder folder_;
   std::string artifact_;
 };
@@ -53,8 +55,9 @@ TEST_P(Bitwise, ChunksAndThreadsAndState) {
 // many times over.
 TEST_P(Bitwise, SlidingWindows) {
   folder_.write("config.json", small_ministral().dump());
-  done("quern", {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
-                 "--quant", GetParam(), "--max-tokens", "16", "--max-seqs", "4"});
+  done("quern",
+       {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
+        "--quant", GetParam(), "--max-tokens", "16", "--max-seqs", "4", "--variant", "native"});
   const auto tokens = sequence(1, 400);
   const Logits whole = logits(artifact_, tokens);
   ASSERT_EQ(whole.rows, 400);
@@ -78,9 +81,9 @@ TEST_P(Bitwise, EditsAndPrefixes) {
   for (const auto &config : configs) {
     const std::string family = config["model_type"];
     folder_.write("config.json", config.dump());
-    done("quern",
-         {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic", "3",
-          "--quant", GetParam(), "-c", "512", "--max-tokens", "32", "--max-seqs", "4"});
+    done("quern", {"compile", folder_.path("config.json"), "-o", artifact_, "-q", "--synthetic",
+                   "3", "--quant", GetParam(), "-c", "512", "--max-tokens", "32", "--max-seqs", "4",
+                   "--variant", "native"});
     const auto run = [&](const std::vector<int32_t> &tokens, std::vector<std::string> more) {
       std::vector<std::string> args = {"run",    "-m", artifact_,     "--tokens", joined(tokens),
                                        "-n",     "4",  "--logprobs",  "7",        "--json",
@@ -185,7 +188,8 @@ TEST(Greedy, ChoosesWhatLogitsSay) {
           "compile", folder.path("config.json"),
           "-o",      artifact,
           "-q",      "--synthetic",
-          "5",       "--quant",
+          "5",       "--variant",
+          "native",  "--quant",
           quant,
       };
       if (*without)

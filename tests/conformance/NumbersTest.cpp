@@ -20,11 +20,7 @@ const std::vector<int32_t> kTokens = {3, 1, 4, 1, 5};
 
 class Numbers : public testing::Test {
 protected:
-  // The code does not depend on the numbers: it is made once a test.
-  Numbers() : golden_(read_golden("qwen2")), tensors_(golden_["tensors"]) {
-    setenv("QUERN_CACHE", model_.path("cache").c_str(), /*overwrite=*/1);
-  }
-  ~Numbers() override { setenv("QUERN_CACHE", "off", /*overwrite=*/1); }
+  Numbers() : golden_(read_golden("qwen2")), tensors_(golden_["tensors"]) {}
 
   /// A tensor's numbers, to be changed.
   std::vector<float> numbers(const std::string &name) const {
@@ -55,6 +51,7 @@ protected:
 
   nlohmann::json golden_, tensors_;
   ModelFolder model_;
+  SharedCache cache_; // the code does not depend on the numbers
 };
 
 TEST_F(Numbers, NothingIsSaidOfOrdinaryOnes) {

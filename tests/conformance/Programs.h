@@ -61,6 +61,17 @@ private:
 /// No test writes to the user's cache, or takes code from it that another compiler made.
 inline const bool kNoCache = setenv("QUERN_CACHE", "off", /*overwrite=*/1) == 0;
 
+/// A cache for the tests of one program that compile the same code again, for other numbers or to
+/// look at something else: set up in a fixture's constructor, off again after it.
+class SharedCache {
+public:
+  SharedCache() {
+    static const Folder folder;
+    setenv("QUERN_CACHE", folder.path("cache").c_str(), /*overwrite=*/1);
+  }
+  ~SharedCache() { setenv("QUERN_CACHE", "off", /*overwrite=*/1); }
+};
+
 struct Result {
   int code = -1; ///< -1: a signal
   std::string out, err;

@@ -15,7 +15,9 @@ struct Case {
   const char *format; ///< of the weights that are quantized; f32: their codes are expanded
 };
 
-class Quantized : public testing::TestWithParam<Case> {};
+class Quantized : public testing::TestWithParam<Case> {
+  SharedCache cache_;
+};
 
 TEST_P(Quantized, KeepsItsCodes) {
   const auto golden = read_golden(GetParam().golden);
