@@ -1,57 +1,41 @@
-"""Writes ONNX's own node cases as files that tests/frontends/onnx/NodeCasesMain.cpp reads.
+"""Makes data/node_cases.bin: ONNX's own node cases, those in Quern's scope.
 
-usage: make_node_cases.py FOLDER     needs the package onnx of PyPI (1.23.2)
-A case is a folder: model.onnx, input_N.pb and output_N.pb (TensorProto; no file for an input that is left out), and
-tolerance with its rtol and atol. Cases out of Quern's scope (strings, sequences, optionals, training) are left out.
+usage: make_node_cases.py     needs onnx 1.23.2 and numpy
+Left out are cases of strings, sequences and optionals, of training and of classical learning, and ten that want the numbers of a
+random generator. What of the others does not pass is in node_case_exceptions.txt.
 """
-import os, sys, warnings
+import os, warnings
 
 warnings.filterwarnings("ignore")
-import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
+import node_cases
 
-def in_scope(model):
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+
+
+def in_scope(case):
+    if case.model is None or not case.data_sets:
+        return False
+    if any(word in case.name for word in ("bernoulli", "training_dropout")) and "zero_ratio" not in case.name:
+        return False
     bad = {onnx.TensorProto.STRING, onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128}
-    for value in list(model.graph.input) + list(model.graph.output):
+    for value in list(case.model.graph.input) + list(case.model.graph.output):
         if value.type.WhichOneof("value") != "tensor_type" or value.type.tensor_type.elem_type in bad:
             return False
     domains = ("ai.onnx.preview.training", "ai.onnx.ml")
     ops = ("ImageDecoder", "StringNormalizer", "RegexFullMatch", "Gradient")
-    return not any(node.domain in domains or node.op_type in ops for node in model.graph.node)
+    return not any(node.domain in domains or node.op_type in ops for node in case.model.graph.node)
 
 
-def write(path, name, value, declared):
-    if not isinstance(value, onnx.TensorProto):
-        value = numpy_helper.from_array(np.asarray(value), name)
-    value.name = name
-    with open(path, "wb") as file:
-        file.write(value.SerializeToString())
-
-
-def main(folder):
-    count = 0
-    for case in collect_testcases(None):
-        if case.model is None or not case.data_sets or not in_scope(case.model):
-            continue
-        if any(word in case.name for word in ("bernoulli", "training_dropout")) and "zero_ratio" not in case.name:
-            continue  # they want the numbers of a random generator
-        path = os.path.join(folder, case.name)
-        os.makedirs(path, exist_ok=True)
-        onnx.save(case.model, os.path.join(path, "model.onnx"))
-        inputs, outputs = case.data_sets[0]
-        for i, (value, x) in enumerate(zip(case.model.graph.input, inputs)):
-            if x is not None:
-                write(os.path.join(path, f"input_{i}.pb"), value.name, x, value)
-        for i, (value, y) in enumerate(zip(case.model.graph.output, outputs)):
-            write(os.path.join(path, f"output_{i}.pb"), value.name, y, value)
-        with open(os.path.join(path, "tolerance"), "w") as file:
-            file.write(f"{case.rtol} {case.atol}\n")
-        count += 1
-    print(count, "cases")
+def main():
+    cases = []
+    for case in sorted(filter(in_scope, collect_testcases(None)), key=lambda case: case.name):
+        ((inputs, outputs),) = case.data_sets
+        cases.append((case.name, case.model, inputs, outputs, case.rtol, case.atol))
+    node_cases.write(os.path.join(HERE, "node_cases.bin"), cases)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
