@@ -1,6 +1,7 @@
 #include "frontends/onnx/CheckModel.h"
 
 #include "frontends/onnx/OnnxFile.h"
+#include "frontends/onnx/flatten/Flatten.h"
 #include "frontends/onnx/shapes/LiveNodes.h"
 
 #include <absl/strings/str_cat.h>
@@ -14,7 +15,8 @@ namespace {
 
 using CanLower = bool (*)(std::string_view domain, std::string_view op);
 
-constexpr char kOtherFiles[] = "compile the model's Hugging Face folder or its GGUF file instead";
+constexpr char kCutOff[] = "cut this part off before exporting and do it outside the model, or "
+                           "export it with other operators";
 
 /// Some of what one problem is about: the first names and how many there are.
 struct Found {
@@ -55,7 +57,7 @@ void for_each_live(const Model &model, const std::vector<bool> &live,
 
 std::string hint_for(const Node &node) {
   if (has_rule(node.domain, node.op))
-    return kOtherFiles;
+    return kCutOff;
   if (node.domain.empty())
     return absl::StrCat("ONNX 1.23 has no op of this name: look for it in the exporter's settings, "
                         "or export with operators of version ",
@@ -66,22 +68,22 @@ std::string hint_for(const Node &node) {
                       "model");
 }
 
-void check_ops(const Model &model, const std::vector<bool> &live, CanLower can_lower,
-               Problems &problems) {
+void check_ops(const Model &model, const Inference &inference, const std::vector<bool> &live,
+               CanLower can_lower, Problems &problems) {
   ByWhat ops;
   for_each_live(model, live, [&](const Node &node) {
     if (can_lower(node.domain, node.op))
       return;
-    Found &found = ops[node.qualified_op()];
+    const auto why = why_not_flat(model, inference, node);
+    Found &found = ops[absl::StrCat(node.qualified_op(), ": ",
+                                    why ? why->what : "Quern makes no code for this op")];
     if (found.hint.empty())
-      found.hint = hint_for(node);
+      found.hint = why ? why->hint : hint_for(node);
     found.add(node.name);
   });
   for (const auto &[op, found] : ops)
     if (problems.size() < kMostProblems)
-      problems.add(found.where(),
-                   absl::StrCat(op, ": Quern makes no code for this op", found.others()),
-                   found.hint);
+      problems.add(found.where(), absl::StrCat(op, found.others()), found.hint);
 }
 
 /// What a value's type is called where no code takes it; nothing where it is fine.
@@ -150,11 +152,11 @@ std::optional<CheckedModel> check_model(const std::string &path,
   if (!model)
     return std::nullopt;
   CheckedModel checked{.model = *std::move(model), .inference = {}, .bounds = {}, .notes = {}};
-  checked.inference = infer(checked.model, problems);
+  checked.inference = flatten(checked.model, problems);
   checked.bounds = size_bounds(checked.model, checked.inference, dims, problems);
   const std::vector<bool> live = live_nodes(checked.model, checked.inference);
   check_types(checked.model, checked.inference, live, problems);
-  check_ops(checked.model, live, can_lower, problems);
+  check_ops(checked.model, checked.inference, live, can_lower, problems);
   checked.notes = notes_of(checked.model, live, checked.bounds);
   return checked;
 }

@@ -88,6 +88,18 @@ Array Arrays::integers(const std::vector<int64_t> &values, const Shape &shape) {
   return {mlir::arith::ConstantOp::create(w_.b, w_.loc, elements), ElementType::Int64, shape};
 }
 
+Array Arrays::numbers(ElementType type, const std::vector<double> &values, const Shape &shape) {
+  const auto tensor = type_of(type, shape);
+  if (type == ElementType::Float64)
+    return {mlir::arith::ConstantOp::create(
+                w_.b, w_.loc, mlir::DenseElementsAttr::get(tensor, llvm::ArrayRef(values))),
+            type, shape};
+  const std::vector<float> narrow(values.begin(), values.end());
+  return {mlir::arith::ConstantOp::create(
+              w_.b, w_.loc, mlir::DenseElementsAttr::get(tensor, llvm::ArrayRef(narrow))),
+          type, shape};
+}
+
 Shape Arrays::broadcast_shape(const Shape &a, const Shape &b) {
   const Shape &longer = a.size() >= b.size() ? a : b, &shorter = a.size() >= b.size() ? b : a;
   Shape out = longer;

@@ -93,6 +93,8 @@ public:
   Array filled(ElementType type, const Shape &shape, double value);
   /// Of int64 values, row-major.
   Array integers(const std::vector<int64_t> &values, const Shape &shape);
+  /// Of float32 or float64 values, likewise.
+  Array numbers(ElementType type, const std::vector<double> &values, const Shape &shape);
 
   /// Elementwise over broadcast inputs. The shape is what they broadcast to, or is given.
   Array map(const std::vector<Array> &inputs, ElementType type, Formula formula);

@@ -166,17 +166,35 @@ void clip(NodeLowering &node) {
   }));
 }
 
-/// Inputs as they are, and in inference alone.
+/// Inputs as they are, and in inference alone. Where the run says that elements are dropped, the
+/// result is NaN: nothing that could be taken for one.
 void dropout(NodeLowering &node) {
+  Array x = node.in(0);
   if (node.has(2)) {
     const auto training = node.constants(2);
     const auto ratio = node.has(1) ? node.numbers(1) : std::vector<double>{0.5};
-    const bool drops = !ratio || ratio->empty() || (*ratio)[0] != 0;
-    if ((!training || training->empty() || (*training)[0] != 0) && drops)
-      return node.refuse("it drops elements at random, as in training",
-                         "export the model for inference (training_mode false)");
+    const bool off = training && training->size() == 1 && (*training)[0] == 0;
+    const bool none = ratio && ratio->size() == 1 && (*ratio)[0] == 0;
+    if (!off && !none) {
+      if (training && ratio)
+        return node.refuse("it drops elements at random, as in training",
+                           "export the model for inference (training_mode false)");
+      node.note("how much it drops is an input of the run, and is taken to be nothing; where it is "
+                "something, its result is NaN");
+      std::optional<Array> share;
+      if (node.has(1))
+        share = node.in(1);
+      const Array trains = node.in(2);
+      x = node.arrays().map({x}, x.type, [&](const Scalars &e) {
+        Writer &w = *e[0].w;
+        const Scalar drops = Arrays::only(w, trains);
+        const Scalar some =
+            share ? !equal(Arrays::only(w, *share), 0.0) : number(w, ElementType::Bool, 1);
+        return select(drops & some, number_like(e[0], std::nan("")), e[0]);
+      });
+    }
   }
-  node.set(0, node.in(0));
+  node.set(0, x);
   if (node.wants(1))
     node.set(1, node.arrays().filled(ElementType::Bool, node.out_shape(1), 1));
 }

@@ -39,7 +39,9 @@ const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
                 convolution_lowerings(),  pool_lowerings(),       norm_lowerings(),
                 loss_lowerings(),         attention_lowerings(),  linear_recurrence_lowerings(),
                 recurrence_lowerings(),   resample_lowerings(),   grid_lowerings(),
-                scatter_lowerings(),      order_lowerings()});
+                scatter_lowerings(),      order_lowerings(),      spectrum_lowerings(),
+                region_lowerings(),       matrix_lowerings(),     gram_lowerings(),
+                unpool_lowerings()});
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;
@@ -190,8 +192,8 @@ void NodeLowering::refuse(std::string what, std::string hint) {
   if (std::exchange(refused_, true))
     return; // what follows from it is not said again
   graph_.problems().add(node_.name, absl::StrCat(node_.qualified_op(), ": ", what),
-                        hint.empty() ? "compile the model's Hugging Face folder or its GGUF file "
-                                       "instead, or export it with other operators"
+                        hint.empty() ? "export the model with other operators or settings, or cut "
+                                       "this part off and do it outside the model"
                                      : hint);
 }
 

@@ -131,6 +131,11 @@ std::span<const LoweringRow> resample_lowerings();
 std::span<const LoweringRow> grid_lowerings();
 std::span<const LoweringRow> scatter_lowerings();
 std::span<const LoweringRow> order_lowerings();
+std::span<const LoweringRow> spectrum_lowerings();
+std::span<const LoweringRow> region_lowerings();
+std::span<const LoweringRow> unpool_lowerings();
+std::span<const LoweringRow> matrix_lowerings();
+std::span<const LoweringRow> gram_lowerings();
 std::span<const LoweringRow> microsoft_lowerings();
 
 } // namespace quern::onnx

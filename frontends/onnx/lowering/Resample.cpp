@@ -148,6 +148,46 @@ Array along(NodeLowering &node, const Array &x, const Resampling &how, const Axi
   });
 }
 
+/// The same where the image is smoothed and the run says by how much, or by much: as many taps as
+/// the scale asks for.
+Array along_smoothly(NodeLowering &node, const Array &x, const Resampling &how, const Axis &axis) {
+  Arrays &a = node.arrays();
+  const bool is_cubic = how.mode == "cubic";
+  Sizes shape = x.shape;
+  shape[axis.axis] = axis.out;
+  const Scalar in = a.size_index(axis.in), out = a.size_index(axis.out);
+  return a.generate(x.type, shape, [&](Writer &w, const Scalars &at) {
+    const Scalar place = source(w, how, axis, in, out, at[axis.axis]);
+    const Scalar narrow = min(axis.scale(w), 1.0);
+    const Scalar base = floor(place), ratio = place - base;
+    const Scalar front = to_index(cast(base, ElementType::Int64));
+    const Scalar reach = floor((is_cubic ? -2.0 : -1.0) / narrow) + 1.0;
+    const Scalar first = to_index(cast(reach, ElementType::Int64));
+    const Scalar taps = 2.0 - first * 2.0;
+    const Scalars sums =
+        loop(w, index(w, 0), taps, {number(w, x.type, 0), number(w, ElementType::Float32, 0)},
+             [&](const Scalar &i, const Scalars &now) {
+               const Scalar tap = first + i;
+               const Scalar distance = (real(tap) - ratio) * narrow;
+               Scalar weight = is_cubic ? cubic(distance, how.cubic) : tent(distance);
+               const Scalar index = front + tap;
+               if (how.exclude_outside)
+                 weight = select(less(index, 0.0) | less_equal(in, index), number_like(weight, 0),
+                                 weight);
+               Scalars from = at;
+               from[axis.axis] = max(min(index, in - 1.0), 0.0);
+               return Scalars{now[0] + Arrays::element(*i.w, x, from) * cast(weight, x.type),
+                              now[1] + weight};
+             });
+    const Scalar sum =
+        sums[0] / cast(select(equal(sums[1], 0.0), number_like(sums[1], 1), sums[1]), x.type);
+    return how.places == "tf_crop_and_resize"
+               ? select(less(place, 0.0) | less(real(in) - 1.0, place),
+                        number(w, x.type, how.extrapolated), sum)
+               : sum;
+  });
+}
+
 /// The scale of the k-th of the node's axes.
 void set_scale(NodeLowering &node, Axis &axis, size_t k, bool old, const std::vector<Axis> &all) {
   Arrays &a = node.arrays();
@@ -247,16 +287,14 @@ void resize(NodeLowering &node) {
       axes.push_back(axis);
   if (how.mode == "nearest" || axes.empty())
     return node.set(nearest_all(node, x, how, axes));
-  constexpr double kMostTaps = 128;
-  for (const Axis &axis : axes)
-    if (how.antialias && (!axis.fixed_scale || 4 / *axis.fixed_scale > kMostTaps))
-      return node.refuse("it smooths (antialias) by a scale that is not fixed, or is very small",
-                         "export it without antialias, or with fixed scales");
+  constexpr double kMostTaps = 64; // that are written out
   const ElementType type =
       x.type == ElementType::Float64 ? ElementType::Float64 : ElementType::Float32;
   Array y = a.cast(x, type);
   for (const Axis &axis : axes)
-    y = along(node, y, how, axis);
+    y = how.antialias && (!axis.fixed_scale || 4 / *axis.fixed_scale > kMostTaps)
+            ? along_smoothly(node, y, how, axis)
+            : along(node, y, how, axis);
   if (is_integer(x.type)) { // held in its range
     const int bits = element_bits(x.type);
     const double high = std::ldexp(1.0, is_signed(x.type) ? bits - 1 : bits) - 1;

@@ -143,13 +143,67 @@ void tensor_scatter(NodeLowering &node) {
   }));
 }
 
+/// The same where the run says how large the blocks are: the product of their sides is known.
+void col2im_at_run_time(NodeLowering &node) {
+  Arrays &a = node.arrays();
+  const Array x = node.in(0), block = node.in(2);
+  const Sizes shape = node.out_shape(), image = spatial(shape);
+  const size_t n = image.size();
+  node.note(absl::StrCat("the shape of its blocks is an input of the run; its result is taken to "
+                         "be ",
+                         shape_text(shape), ", as the file says"));
+  a.demand(block.shape[0], static_cast<int64_t>(n));
+  const Window window = read_window(node, std::vector<Dim>(n, Dim(1)), image, image);
+  const Scalar taps = a.size_index(symbols::floordiv(x.shape[1], shape[1])),
+               columns = a.size_index(x.shape[2]);
+  std::vector<Scalar> lows, padded_sizes;
+  for (size_t i = 0; i < n; ++i) {
+    lows.push_back(a.size_index(window.low[i]));
+    padded_sizes.push_back(a.size_index(image[i] + window.low[i] + window.high[i]));
+  }
+  node.set(a.generate(x.type, shape, [&](Writer &w, const Scalars &at) {
+    Scalars sides, places;
+    for (size_t i = 0; i < n; ++i) {
+      const Scalar side =
+          max(to_index(Arrays::element(w, block, {index(w, static_cast<int64_t>(i))})), 1.0);
+      const Scalar reach = (side - 1.0) * static_cast<double>(window.dilations[i]) + 1.0;
+      sides.push_back(side);
+      places.push_back(max(padded_sizes[i] - reach, 0.0) / static_cast<double>(window.strides[i]) +
+                       1.0);
+    }
+    return loop(
+        w, index(w, 0), taps, {number(w, x.type, 0)}, [&](const Scalar &tap, const Scalars &sum) {
+          Writer &inner = *tap.w;
+          Scalars steps(n);
+          Scalar left = tap;
+          for (size_t i = n; i-- > 0;) {
+            steps[i] = rest(left, sides[i]);
+            left = left / sides[i];
+          }
+          Scalar column = index(inner, 0);
+          Scalar reached = number(inner, ElementType::Bool, 1);
+          for (size_t i = 0; i < n; ++i) {
+            const auto stride = static_cast<double>(window.strides[i]);
+            const Scalar far =
+                at[2 + i] + lows[i] - steps[i] * static_cast<double>(window.dilations[i]);
+            const Scalar cell = far / stride;
+            reached = reached & equal(cell * stride, far) & !less(far, 0.0) & less(cell, places[i]);
+            column = column * places[i] + cell;
+          }
+          const Scalar value = Arrays::element(
+              inner, x, {at[0], at[1] * taps + tap, max(min(column, columns - 1.0), 0.0)});
+          return Scalars{sum[0] + select(reached, value, number_like(value, 0))};
+        })[0];
+  }));
+}
+
 /// Columns of windows added up where they came from.
 void col2im(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
   const auto block = node.constants(2);
   if (!block)
-    return node.refuse_unknown(2, "the shape of its blocks");
+    return col2im_at_run_time(node);
   const Sizes shape = node.out_shape(), image = spatial(shape);
   const size_t n = block->size();
   const Window window = read_window(node, {block->begin(), block->end()}, image, image);

@@ -43,11 +43,12 @@ void reduce(NodeShapes &node) {
   bool known = true;
   const auto given = node.attribute_or_input("axes", 1, known);
   if (!known) {
-    // Which axes only a run tells: with them kept, each is as it is or 1.
-    if (!keep)
+    // Which axes only a run tells: with them kept, each is as it is or 1; else as many are left.
+    const auto count = node.rank(1) == 1 ? node.shape(1)[0].constant() : std::nullopt;
+    if (!keep && (!count || *count < 1 || *count > static_cast<int64_t>(in.size())))
       return node.set_type(0, node.type(0));
     Shape shape;
-    for (size_t i = 0; i < in.size(); ++i)
+    for (size_t i = 0; i < in.size() - static_cast<size_t>(keep ? 0 : *count); ++i)
       shape.push_back(node.fresh(0, i));
     return node.set(0, node.type(0), std::move(shape));
   }

@@ -50,6 +50,8 @@ void stft(NodeShapes &node) {
   std::optional<Dim> frame = single(node.dims(3));
   if (!frame && node.has_shape(2) && node.rank(2) == 1)
     frame = node.shape(2)[0];
+  else if (!frame && !node.has(2) && !node.has(3))
+    frame = in[1];
   const bool one_sided = node.integer("onesided", 1) != 0;
   if (step && step->is(0))
     return node.fail("its step is 0");
