@@ -203,8 +203,8 @@ private:
       return miss("the number of its rows is no product of sizes");
 
     const Location loc = softmax.getLoc();
-    const RankedTensorType made =
-        rowsType(builder.getContext(), rowsOf(queryRows.getType()), colsOf(valueRows.getType()));
+    const RankedTensorType made = rowsType(builder.getContext(), rowsOf(queryRows.getType()),
+                                           colsOf(valueRows.getType()) / kvHeads * heads);
     Value mask = scores.bias ? maskOf(scores.bias) : Value();
     const symbols::Dim sequences = rank > 2 ? countOf(dimOf(shape, 0)) : symbols::Dim(1);
     auto op = AttentionRowsOp::create(
