@@ -82,14 +82,16 @@ void AttentionTiles::tiles(Value done, Value sixes, Value rows,
 
 void AttentionTiles::attendTile(const RowStates &states, const HeadPage &page, Value row,
                                 int64_t height) {
-  auto tile =
-      code.pack<QkQueries>({.q = code.at(query, code.mul(row, keyDim)),
-                            .stride = code.c(keyDim),
-                            .lo = code.at(low, row),
-                            .hi = code.at(high, row),
-                            .bias = biased ? code.at(bias, code.mul(row, QUERN_KV_PAGE)) : bias,
-                            .scale = scale,
-                            .softcap = softcap});
+  Pointer<float> added = biased ? code.at(bias, code.mul(row, QUERN_KV_PAGE)) : bias;
+  if (unbiased)
+    added = Pointer<float>(code.select(unbiased, code.null<float>(), added));
+  auto tile = code.pack<QkQueries>({.q = code.at(query, code.mul(row, keyDim)),
+                                    .stride = code.c(keyDim),
+                                    .lo = code.at(low, row),
+                                    .hi = code.at(high, row),
+                                    .bias = added,
+                                    .scale = scale,
+                                    .softcap = softcap});
   code.call(("qk_attn_block_" + stringifyStateFormat(page.format) + "_m" + Twine(height)).str(),
             {tile, packed(page), softmaxFrom(states, row)});
 }

@@ -84,6 +84,7 @@ protected:
   Pointer<float> query;
   Pointer<float> bias; ///< [rows][QUERN_KV_PAGE], or null: what is added to scores
   bool biased = false; ///< `bias` is there
+  Value unbiased;      ///< where there: whether the page's `bias` is all zero and not to be read
   Pointer<int32_t> low, high;
   Value scale, softcap;
   Pointer<float> finished; ///< a tile's results, if they are to be quantized; else null

@@ -120,6 +120,8 @@ def Quern_AttentionRowsOp : Quern_AnchorOp<"attention_rows", [AttrSizedOperandSe
     s_j = scale * dot(q[t,h], k[b,j,g]); s_j = softcap * tanh(s_j / softcap) where softcap > 0;
     s_j = s_j + bias[buckets[clamp(j - p, -m, m) + m], h] where there is `bias`, `buckets` having 2 m + 1 entries: relative positions in buckets
     (Raffel et al., 2020); s_j = s_j + mask[b, h, p, j] where there is `mask`, of which a dimension of one element stands for all.
+    Where a mask of keys alone adds at most -1e28 to all that `left`, `right` and `causal` let p see, j is over all positions after all, and s_j is the
+    lowest float where they keep it from p: a query that is shown nothing has equal weights, as where bounds were part of the mask.
     y[t,h] = sum_j softmax(s)_j * v[b,j,g]; with `nan_is_zero` 0 where all of s are -infinity.
 
     Constraints: C1: kv_heads divides heads. C2: q has heads*D columns, k kv_heads*D, v kv_heads*V and y heads*V; query and result have the

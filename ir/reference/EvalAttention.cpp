@@ -200,6 +200,17 @@ double masked(const Tensor &mask, int64_t sequence, int64_t head, int64_t positi
   return mask.floats[static_cast<size_t>(at)];
 }
 
+/// False where a mask of keys alone hides all that bounds let a query see, but not by -infinity.
+bool shows(AttentionRowsOp op, const Tensor *mask, int64_t sequence, int64_t from, int64_t to) {
+  if (mask == nullptr || mask->shape[1] != 1 || mask->shape[2] != 1 || mask->shape[3] == 1 ||
+      (op.getLeft() == 0 && op.getRight() == 0 && !op.getCausal()))
+    return true;
+  double most = -std::numeric_limits<double>::infinity();
+  for (int64_t j = from; j <= to; ++j)
+    most = std::max(most, masked(*mask, sequence, 0, 0, j));
+  return most > -1e28 || std::isinf(most);
+}
+
 template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRowsOp op) {
   const Rows<S> &query = frame.rows(op.getQuery()), &keys = frame.rows(op.getKey()),
                 &values = frame.rows(op.getValue());
@@ -224,10 +235,12 @@ template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRo
   std::vector<double> weights, sums(static_cast<size_t>(value_dim));
   for (int64_t t = 0; t < query.rows; ++t) {
     const auto [sequence, position, start, length] = (*rows)[static_cast<size_t>(t)];
-    const int64_t first = left > 0 ? std::max<int64_t>(0, position - left) : 0;
-    const int64_t last = op.getCausal() ? std::min(length - 1, position)
-                         : right > 0    ? std::min(length - 1, position + right)
-                                        : length - 1;
+    const int64_t from = left > 0 ? std::max<int64_t>(0, position - left) : 0;
+    const int64_t to = op.getCausal() ? std::min(length - 1, position)
+                       : right > 0    ? std::min(length - 1, position + right)
+                                      : length - 1;
+    const bool shown = shows(op, mask.get(), sequence, from, to);
+    const int64_t first = shown ? from : 0, last = shown ? to : length - 1;
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t g = h / (heads / kv_heads);
       const S *q = query[t] + h * key_dim;
@@ -249,8 +262,12 @@ template <class S> absl::Status eval_attention_rows(Frame<S> &frame, AttentionRo
         }
         // Rounded as scores are in the program that the mask is of: beside a number as large as
         // masks have, a score is nothing.
-        if (mask)
-          score = static_cast<float>(score + masked(*mask, sequence, h, position, j));
+        if (mask) {
+          double added = masked(*mask, sequence, h, position, j);
+          if (j < from || j > to)
+            added = std::min<double>(added, std::numeric_limits<float>::lowest());
+          score = static_cast<float>(score + added);
+        }
         weights.push_back(score);
       }
       const double largest = weights.empty() ? -std::numeric_limits<double>::infinity()

@@ -27,6 +27,22 @@ def RaiseAttention : Pass<"quern-raise-attention", "::mlir::ModuleOp"> {
   ];
 }
 
+def RaiseMasks : Pass<"quern-raise-masks", "::mlir::ModuleOp"> {
+  let summary = "masks of attention_rows that are bounds, or hide keys, become that";
+  let description = [{
+    What computes a mask is run, on inputs of several sizes, and asked of what it is a function. Where it lets a query see what is not
+    behind it, or not farther than some distance, that becomes `causal`, `left` and `right`, so that nothing beyond is computed, and what is left of
+    the mask is one number a key; where that hides the keys at which an input has one value, it is written as a comparison with it
+    (passes/analysis/KeyMasks.h). What is guessed at some sizes is verified at others, up to the greatest that constants of the mask ask for, or that the
+    module allows. A mask that is anything else stays a tensor that is added.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "masks found">,
+    Statistic<"numMissed", "missed", "masks that stay tensors">,
+  ];
+}
+
 def RaiseNorms : Pass<"quern-raise-norms", "::mlir::ModuleOp"> {
   let summary = "programs that normalize rows become layer_norm and rms_norm";
   let description = [{

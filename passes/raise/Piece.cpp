@@ -97,13 +97,20 @@ void Piece::add(Operation *op) {
 }
 
 bool Piece::grow(llvm::function_ref<bool(Operation *)> may) {
+  return growBy([&](Operation *def) {
+    return may(def) && llvm::all_of(def->getUsers(), [&](Operation *user) {
+             return contains(root()->getBlock()->findAncestorOpInBlock(*user));
+           });
+  });
+}
+
+bool Piece::growBehind(llvm::function_ref<bool(Operation *)> may) { return growBy(may); }
+
+bool Piece::growBy(llvm::function_ref<bool(Operation *)> may) {
   Operation *latest = nullptr;
   for (Value leaf : leaves_) {
     Operation *def = leaf.getDefiningOp();
-    if (!def || def->getBlock() != root()->getBlock() || !may(def) ||
-        !llvm::all_of(def->getUsers(), [&](Operation *user) {
-          return contains(root()->getBlock()->findAncestorOpInBlock(*user));
-        }))
+    if (!def || def->getBlock() != root()->getBlock() || !may(def))
       continue;
     if (!latest || latest->isBeforeInBlock(def))
       latest = def;
@@ -133,6 +140,29 @@ std::vector<double> Piece::constants() const {
 }
 
 absl::StatusOr<Function> Function::of(const Piece &piece) {
+  auto symbols =
+      piece.root()->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
+  return make(piece, [&](ArrayRef<Type> types) { return small_shapes(types, symbols); });
+}
+
+absl::StatusOr<Function> Function::of(const Piece &piece,
+                                      const std::map<std::string, int64_t> &values) {
+  return make(piece, [&](ArrayRef<Type> types) -> absl::StatusOr<Shapes> {
+    reference::Sizes sizes(values);
+    Shapes shapes;
+    for (Type type : types) {
+      auto shape = shape_of(type, sizes);
+      if (!shape.ok())
+        return shape.status();
+      shapes.push_back(*std::move(shape));
+    }
+    return shapes;
+  });
+}
+
+absl::StatusOr<Function>
+Function::make(const Piece &piece,
+               llvm::function_ref<absl::StatusOr<Shapes>(ArrayRef<Type>)> shapes_of) {
   Operation *root = piece.root();
   MLIRContext *context = root->getContext();
   Function function;
@@ -152,7 +182,7 @@ absl::StatusOr<Function> Function::of(const Piece &piece) {
     }
   if (symbols)
     (*function.module_)->setAttr(attrs::kSizes, DictionaryAttr::get(context, bounds));
-  auto shapes = small_shapes(types, symbols);
+  auto shapes = shapes_of(types);
   if (!shapes.ok())
     return shapes.status();
   function.shapes_ = *std::move(shapes);

@@ -9,6 +9,8 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <map>
+#include <string>
 #include <vector>
 
 namespace quern::raise {
@@ -32,12 +34,15 @@ public:
   /// Takes in the op of the latest leaf for which `may` holds and that nothing outside reads. False
   /// if there is none.
   bool grow(llvm::function_ref<bool(mlir::Operation *)> may);
+  /// The same of ops that something outside may read too: the piece is looked at, and stays.
+  bool growBehind(llvm::function_ref<bool(mlir::Operation *)> may);
 
   /// The float constants in it.
   std::vector<double> constants() const;
 
 private:
   void add(mlir::Operation *op);
+  bool growBy(llvm::function_ref<bool(mlir::Operation *)> may);
 
   llvm::SetVector<mlir::Operation *> ops_;
   llvm::SetVector<mlir::Value> leaves_;
@@ -47,12 +52,20 @@ private:
 class Function {
 public:
   static absl::StatusOr<Function> of(const Piece &piece);
+  /// Of these sizes.
+  static absl::StatusOr<Function> of(const Piece &piece,
+                                     const std::map<std::string, int64_t> &sizes);
 
   /// The shape that leaf `index` has when the function is run.
   const std::vector<int64_t> &shape(size_t index) const { return shapes_[index]; }
   absl::StatusOr<reference::Tensor> run(std::vector<reference::Tensor> leaves);
 
 private:
+  using Shapes = std::vector<std::vector<int64_t>>;
+  static absl::StatusOr<Function>
+  make(const Piece &piece,
+       llvm::function_ref<absl::StatusOr<Shapes>(llvm::ArrayRef<mlir::Type>)> shapes);
+
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   std::vector<std::vector<int64_t>> shapes_;
 };

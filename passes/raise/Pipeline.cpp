@@ -11,6 +11,7 @@ void buildRaisePhase(mlir::OpPassManager &pm) {
   pm.addPass(mlir::createCSEPass());
   pm.addPass(createRaiseBiases());
   pm.addPass(createRaiseAttention());
+  pm.addPass(createRaiseMasks());
   pm.addPass(createRaiseNorms());
   // Last: what is left between the others.
   pm.addPass(createRaiseElementwise());

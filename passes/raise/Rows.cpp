@@ -4,6 +4,8 @@
 #include "passes/analysis/GeneralOps.h"
 #include "passes/raise/Product.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 
 namespace quern::raise {
@@ -72,6 +74,13 @@ bool readsByIndex(linalg::GenericOp op) {
                                                               : WalkResult::advance();
       })
       .wasInterrupted();
+}
+
+bool isParallel(Operation *op) {
+  if (isa<ReshapeOp, tensor::ExtractSliceOp, tensor::ConcatOp>(op))
+    return true;
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+  return generic && generic.getNumReductionLoops() == 0 && generic->getNumResults() == 1;
 }
 
 bool isPointwise(Operation *op) {

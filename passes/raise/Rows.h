@@ -31,6 +31,10 @@ bool meetsModelOp(mlir::Value value);
 /// Whether the op's body reads where an index that it computes says, or computes with indices.
 bool readsByIndex(mlir::linalg::GenericOp op);
 
+/// An op that computes each element of its one result by itself: a move, or a generic without a
+/// reduction.
+bool isParallel(mlir::Operation *op);
+
 /// An op all of whose loops are parallel, that has one result of float32 and reads, element by
 /// element: tensors of the result's shape, vectors along its last dimension, and single numbers.
 bool isPointwise(mlir::Operation *op);

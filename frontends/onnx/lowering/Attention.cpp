@@ -21,33 +21,32 @@ Array join_heads(Arrays &a, const Array &x) {
 
 namespace {
 
-/// The product of [b, heads, m, c] and [b, kv heads, ...]: heads in groups where there are fewer.
-Array grouped_product(Arrays &a, const Array &x, const Array &y, bool y_is_turned) {
+/// [b, kv heads, ...] as so many heads, each kv head several times in a row.
+Array repeated(Arrays &a, const Array &y, const Dim &heads) {
+  if (y.shape[1] == heads)
+    return y;
+  const Dim each = symbols::floordiv(heads, y.shape[1]);
+  const Array grouped =
+      a.broadcast(a.unsqueeze(y, 2), {y.shape[0], y.shape[1], each, y.shape[2], y.shape[3]});
+  return a.reshape(grouped, {y.shape[0], heads, y.shape[2], y.shape[3]});
+}
+
+/// The product of [b, heads, m, c] and [b, kv heads, ...].
+Array grouped_product(Arrays &a, const Array &x, const Array &given, bool y_is_turned) {
+  const Array y = repeated(a, given, x.shape[1]);
   const Dim n = y.shape[y_is_turned ? 2 : 3];
   const bool half = x.type == ElementType::Float16 || x.type == ElementType::BFloat16;
   const ElementType type = half ? ElementType::Float32 : x.type;
   const auto next = [&](const Scalar &sum, const Scalars &e) {
     return sum + cast(e[0], type) * cast(e[1], type);
   };
-  const Sizes shape = {x.shape[0], x.shape[1], x.shape[2], n};
-  if (x.shape[1] == y.shape[1]) {
-    // Loops: batch, head, m, n; c.
-    const std::vector<mlir::AffineExpr> right =
-        y_is_turned ? std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(3), a.d(4)}
-                    : std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(4), a.d(3)};
-    return a.cast(
-        a.contract({x, y}, {{a.d(0), a.d(1), a.d(2), a.d(4)}, right}, 5, type, shape, 0, next),
-        x.type);
-  }
-  // Loops: batch, kv head, head of its group, m, n; c.
-  const Dim groups = y.shape[1], each = symbols::floordiv(x.shape[1], groups);
-  const Array split = a.reshape(x, {x.shape[0], groups, each, x.shape[2], x.shape[3]});
+  // Loops: batch, head, m, n; c.
   const std::vector<mlir::AffineExpr> right =
-      y_is_turned ? std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(4), a.d(5)}
-                  : std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(5), a.d(4)};
-  const Array product = a.contract({split, y}, {{a.d(0), a.d(1), a.d(2), a.d(3), a.d(5)}, right}, 6,
-                                   type, {x.shape[0], groups, each, x.shape[2], n}, 0, next);
-  return a.cast(a.reshape(product, shape), x.type);
+      y_is_turned ? std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(3), a.d(4)}
+                  : std::vector<mlir::AffineExpr>{a.d(0), a.d(1), a.d(4), a.d(3)};
+  return a.cast(a.contract({x, y}, {{a.d(0), a.d(1), a.d(2), a.d(4)}, right}, 5, type,
+                           {x.shape[0], x.shape[1], x.shape[2], n}, 0, next),
+                x.type);
 }
 
 } // namespace
@@ -216,7 +215,7 @@ void attention(NodeLowering &node) {
   Array p = a.softmax(a.cast(scores, precision), 3);
   if (masks_rows) {
     // A query that sees no key has no probabilities.
-    const Array best = a.largest(*bias, {bias->rank() - 1}, true);
+    const Array best = a.largest(scores, {3}, true);
     p = a.map({best, p}, precision, p.shape, [](const Scalars &e) {
       return select(equal(e[0], -HUGE_VAL), number_like(e[1], 0), e[1]);
     });
