@@ -1,7 +1,9 @@
 #include "frontends/Import.h"
 
+#include "frontends/EncodeEntry.h"
 #include "frontends/ModelFile.h"
 #include "frontends/gguf/GgufModel.h"
+#include "frontends/hf/GraphEncoder.h"
 #include "frontends/hf/HfModel.h"
 #include "frontends/hf/WeightFiles.h"
 #include "frontends/onnx/CheckModel.h"
@@ -116,6 +118,8 @@ LoadedModel load_graph(const std::string &path, const ImportOptions &options, Pr
   if (options.identify)
     model.weights_hash = hash_weights(checked->model);
   model.graph = std::make_shared<onnx::CheckedModel>(*std::move(checked));
+  if (problems.empty())
+    hf::read_graph_encoder(path, model);
   return model;
 }
 
@@ -224,6 +228,8 @@ absl::StatusOr<ImportedModel> built(LoadedModel loaded, mlir::MLIRContext &conte
     model.notes = loaded.notes;
     if (!model.module)
       return model;
+    if (loaded.decoder.encoding)
+      add_encode_entry(*model.module, loaded);
   } else {
     model.module = recipe::build(loaded.decoder, loaded.source, context);
   }

@@ -46,8 +46,10 @@ struct LoadedModel {
   recipe::StoredFormats formats;
   EncoderInfo encoder; ///< where the decoder is one
   std::vector<std::string> notes;
-  /// Of an .onnx file, in the place of a recipe.
+  /// Of an .onnx file, in the place of a recipe. Where it is an encoder of text `decoder` says what
+  /// becomes of its output number `encoded` and, of the sizes, how many tokens there are.
   std::shared_ptr<const onnx::CheckedModel> graph;
+  size_t encoded = 0;
 };
 
 } // namespace quern

@@ -72,8 +72,9 @@ public:
     manifest.add_source_hash(extras_.source_hash);
     manifest.add_synthetic(model.contains(attrs::kModelSynthetic));
     // No step, no tokens.
-    const bool steps =
-        llvm::any_of(buckets, [](const PlannedBucket &bucket) { return !bucket.shape.sized; });
+    const bool steps = extras_.encoder || llvm::any_of(buckets, [](const PlannedBucket &bucket) {
+                         return !bucket.shape.sized;
+                       });
     manifest.add_context(steps ? static_cast<uint32_t>(extras_.context) : 0);
     manifest.add_max_tokens(steps ? static_cast<uint32_t>(extras_.max_tokens) : 0);
     manifest.add_max_seqs(steps ? static_cast<uint32_t>(extras_.max_seqs) : 0);

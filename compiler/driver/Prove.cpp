@@ -210,9 +210,32 @@ void note_overflow(const reference::ReferenceState &state, artifact::ProofConten
       " positions have no reference on any machine; the model's weights may be damaged"));
 }
 
+/// By an entry that takes sequences of one length as plain tensors, of which this is one.
+absl::StatusOr<reference::Output> encode_alone(reference::Interpreter &interpreter,
+                                               mlir::func::FuncOp bucket,
+                                               const std::vector<int32_t> &tokens) {
+  std::vector<reference::Tensor> inputs;
+  for (const mlir::Type type : bucket.getArgumentTypes()) {
+    auto input = reference::Tensor::zeros(mlir::cast<mlir::RankedTensorType>(type).getElementType(),
+                                          {1, static_cast<int64_t>(tokens.size())});
+    if (!input.ok())
+      return input.status();
+    if (inputs.empty()) // the second are types, which are all 0
+      input->ints.assign(tokens.begin(), tokens.end());
+    inputs.push_back(*std::move(input));
+  }
+  auto results = interpreter.call("encode", inputs);
+  if (!results.ok())
+    return results.status();
+  return reference::Output{1, results->front().count(), std::move(results->front().floats)};
+}
+
 absl::StatusOr<reference::Output> encode(reference::Interpreter &interpreter,
-                                         const reference::Batch &batch,
+                                         mlir::ModuleOp planned, const reference::Batch &batch,
                                          reference::ReferenceState &state) {
+  mlir::func::FuncOp bucket = bucket_of(planned, "encode");
+  if (bucket->hasAttr(attrs::kSized))
+    return encode_alone(interpreter, bucket, batch.sequences.front().tokens);
   auto results = interpreter.run("encode", batch, state);
   if (!results.ok())
     return results.status();
@@ -230,8 +253,9 @@ absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
       return interpreter.status();
     reference::ReferenceState state;
     const reference::Batch batch{.sequences = {{.tokens = vector.tokens}}, .rows = vector.rows};
-    const auto output = encoded_columns(planned) == 0 ? (*interpreter)->step(batch, state)
-                                                      : encode(**interpreter, batch, state);
+    const auto output = encoded_columns(planned) == 0
+                            ? (*interpreter)->step(batch, state)
+                            : encode(**interpreter, planned, batch, state);
     if (!output.ok())
       return output.status();
     if (output->values.size() != vector.logits.size())

@@ -5,6 +5,7 @@
 #include "frontends/recipe/Recipe.h"
 #include "frontends/recipe/Source.h"
 
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -18,6 +19,12 @@ namespace quern::recipe {
 /// dialects it needs into `context`.
 mlir::OwningOpRef<mlir::ModuleOp> build(const Decoder &decoder, const Source &source,
                                         mlir::MLIRContext &context);
+
+/// Writes the stages of the encoding at `place`, into a module that has an entry of its own: what
+/// they make of `rows`. `decoder` has nothing else; the module declares its weights, and their
+/// files.
+mlir::Value write_stages(const Decoder &decoder, const Source &source, mlir::ModuleOp module,
+                         mlir::OpBuilder &place, mlir::Value rows);
 
 } // namespace quern::recipe
 

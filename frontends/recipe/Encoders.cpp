@@ -50,8 +50,11 @@ Value Writer::pooled(Value x) {
   llvm::SmallVector<Value> parts;
   for (const Pool pool : encoding.pools)
     parts.push_back(PoolOp::create(b_, loc_, type, kind_of(pool), x, batch_));
-  Value y = parts.size() == 1 ? parts.front() : concat(parts, 1);
-  for (const Encoding::Stage &stage : encoding.stages) {
+  return staged(parts.size() == 1 ? parts.front() : concat(parts, 1));
+}
+
+Value Writer::staged(Value y) {
+  for (const Encoding::Stage &stage : decoder_.encoding->stages) {
     if (stage.linear)
       y = linear(*stage.linear, y);
     if (!stage.activation.empty())
@@ -68,6 +71,28 @@ Value Writer::pooled(Value x) {
     y = scale(y, 1 / std::sqrt(columns));
   }
   return y;
+}
+
+Value Writer::write_stages(ModuleOp module, OpBuilder &place, Value rows) {
+  declarations_.setInsertionPointToStart(module.getBody());
+  declare_weights();
+  b_.setInsertionPoint(place.getInsertionBlock(), place.getInsertionPoint());
+  return staged(rows);
+}
+
+Value write_stages(const Decoder &decoder, const Source &source, ModuleOp module, OpBuilder &place,
+                   Value rows) {
+  // Places number the source's files; the module has others before them.
+  llvm::SmallVector<Attribute> files;
+  if (auto known = module->getAttrOfType<ArrayAttr>(attrs::kFiles))
+    llvm::append_range(files, known);
+  Source numbered = source;
+  for (Place &at : numbered.places)
+    at.file += static_cast<int32_t>(files.size());
+  for (const std::string &file : source.files)
+    files.push_back(place.getStringAttr(file));
+  module->setAttr(attrs::kFiles, place.getArrayAttr(files));
+  return Writer(decoder, numbered, *module.getContext()).write_stages(module, place, rows);
 }
 
 void Writer::write_encode() {

@@ -547,7 +547,8 @@ std::string layer_name(std::string_view name_template, int64_t layer) {
 std::vector<Tensor> tensors(const Decoder &decoder) {
   Lister list;
   const Init embedded = {0, 1 / std::sqrt(double(decoder.embedded()))};
-  list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.embedded()}, embedded);
+  if (!decoder.embedding.empty())
+    list.add(decoder.embedding + ".weight", {decoder.vocab, decoder.embedded()}, embedded);
   if (decoder.positions)
     list.add(decoder.positions->module + ".weight", {decoder.positions->rows, decoder.embedded()},
              embedded);

@@ -51,6 +51,8 @@ public:
       : decoder_(decoder), source_(source), b_(&context) {}
 
   OwningOpRef<ModuleOp> write();
+  /// Declares the weights in the module and writes the encoding's stages at `place`.
+  Value write_stages(ModuleOp module, OpBuilder &place, Value rows);
 
   // Blocks.
   Value operator()(const Attention &a);
@@ -85,6 +87,7 @@ private:
   Value last_rows(Value tokens, Value types);
   Value logits(Value tokens, Value rows);
   Value pooled(Value x);
+  Value staged(Value y);
   Value attention_rows(const Attention &a, Value q, Value k, Value v);
 
   // Names.

@@ -137,12 +137,24 @@ bool is_tensor(const TensorDesc &tensor, ElementType type, std::string_view symb
          text(items(tensor.symbols())[0]) == symbol && (inner < 0 || shape[1] == inner);
 }
 
-absl::Status check_limits(const Manifest &manifest, const Entry &entry, const std::string &where) {
+bool is_integers(const TensorDesc &tensor, ElementType type) {
+  const auto shape = items(tensor.shape());
+  return tensor.type() == type && (type == ElementType::i32 || type == ElementType::i64) &&
+         shape.size() == 2 && (shape[0] == -1 || shape[0] == 1) && shape[1] == -1;
+}
+
+absl::Status check_numbers(const Manifest &manifest, const std::string &where) {
   if (manifest.vocab() == 0 || manifest.vocab() > (1u << 30) || manifest.context() == 0 ||
       manifest.context() > (1u << 30) || manifest.max_tokens() == 0 ||
       manifest.max_tokens() > kMaxTokens || manifest.max_seqs() == 0 ||
       manifest.max_seqs() > kMaxSeqs)
     return wrong(where, "impossible vocabulary, context, max_tokens or max_seqs");
+  return absl::OkStatus();
+}
+
+absl::Status check_limits(const Manifest &manifest, const Entry &entry, const std::string &where) {
+  if (absl::Status status = check_numbers(manifest, where); !status.ok())
+    return status;
   for (const std::string_view target : kTargets)
     if (has_code(manifest, target))
       if (absl::Status status =
@@ -173,22 +185,26 @@ absl::Status check_encode(const Manifest &manifest, const Entry &entry) {
   const auto inputs = items(entry.inputs());
   const auto outputs = items(entry.outputs());
   bool fits = inputs.size() == 1 || inputs.size() == 2;
+  // A graph's takes sequences of one length, as plain tensors [b, s].
+  const bool sized = !items(entry.sizes()).empty();
   for (uint32_t i = 0; fits && i < inputs.size(); ++i)
-    fits = is_tensor(*inputs[i], ElementType::i32, "T", -1);
+    fits = sized ? is_integers(*inputs[i], inputs[0]->type())
+                 : is_tensor(*inputs[i], ElementType::i32, "T", -1);
   if (!fits)
-    return wrong(where, "its inputs must be int32 [T], one or two");
+    return wrong(where, "its inputs must be int32 [T], or integers [b, s], one or two");
   if (outputs.size() != 1)
     return wrong(where, "it must have one output");
   const auto shape = items(outputs[0]->shape());
   const int64_t columns = shape.size() == 2 ? shape[1] : 0;
-  if (columns < 1 || columns > (1 << 30) || !is_tensor(*outputs[0], ElementType::f32, "B", columns))
+  if (columns < 1 || columns > (1 << 30) || outputs[0]->type() != ElementType::f32 ||
+      !(sized || is_tensor(*outputs[0], ElementType::f32, "B", columns)))
     return wrong(where, "its output must be float32 [B, columns]");
   const Encoder *encoder = manifest.encoder();
   if (!encoder || encoder->max_length() == 0 || encoder->max_length() > manifest.max_tokens())
     return wrong(where, "nothing is said of its texts, or they would not fit in a step");
   if (!items(encoder->labels()).empty() && items(encoder->labels()).size() != columns)
     return wrong(where, "it has not a label for each column");
-  return check_limits(manifest, entry, where);
+  return sized ? check_numbers(manifest, where) : check_limits(manifest, entry, where);
 }
 
 absl::Status check_entries(const Manifest &manifest) {

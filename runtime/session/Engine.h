@@ -160,7 +160,8 @@ public:
   uint32_t encoded_columns() const { return encoded_columns_; }
   /// The longest sequence that encode() takes: the context, which fits in a step.
   uint32_t longest_encoded() const;
-  /// Encodes each sequence, in as few device steps as they fit in, in the order given. `out`
+  /// Encodes each sequence, in as few device steps as they fit in, in the order given; of an entry
+  /// that takes sequences of one length at a time (a graph's) neighbours of one length. `out`
   /// receives float32 [sequences, encoded_columns]. What a sequence gives does not depend on the
   /// others. Errors: FailedPrecondition (no encoder), InvalidArgument (token, size), OutOfRange
   /// (too long).
@@ -204,6 +205,9 @@ private:
   absl::Status check_encoded(std::span<const EncodeSequence> batch, std::span<float> out) const;
   /// Encodes sequences that fit in a step.
   absl::Status encode_step(std::span<const EncodeSequence> batch, float *out);
+  /// The same by an entry whose caller chooses sizes: sequences of one length together.
+  absl::Status encode_alike(const artifact::Entry &entry, std::span<const EncodeSequence> batch,
+                            float *out);
   absl::Status check_distinct(std::span<const SequenceStep> batch);
   /// Appends tokens [begin, begin + take) of `s` to its slot, as sequence `seq` of the device step
   /// that is being packed, and its wanted rows after the first `num_rows`.

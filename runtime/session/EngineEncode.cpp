@@ -54,6 +54,9 @@ absl::Status Engine::check_encoded(std::span<const EncodeSequence> batch,
 absl::Status Engine::encode(std::span<const EncodeSequence> batch, std::span<float> out) {
   if (absl::Status status = check_encoded(batch, out); !status.ok())
     return status;
+  const artifact::Entry &entry = *items(manifest().entries())[encode_entry_];
+  if (!items(entry.sizes()).empty())
+    return encode_alike(entry, batch, out.data());
   const size_t most = std::min<size_t>(max_tokens_, kStepTokens);
   for (size_t first = 0; first < batch.size();) {
     size_t end = first, tokens = 0;
@@ -65,6 +68,49 @@ absl::Status Engine::encode(std::span<const EncodeSequence> batch, std::span<flo
         !status.ok())
       return status;
     first = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::encode_alike(const artifact::Entry &entry,
+                                  std::span<const EncodeSequence> batch, float *out) {
+  const auto inputs = items(entry.inputs());
+  const bool wide = inputs[0]->type() == artifact::ElementType::i64;
+  const int64_t most = items(inputs[0]->shape())[0] < 0
+                           ? static_cast<int64_t>(items(inputs[0]->dims())[0]->most())
+                           : 1;
+  for (size_t first = 0, end; first < batch.size(); first = end) {
+    const size_t length = batch[first].tokens.size();
+    const size_t rows = std::min<size_t>(most, std::max<size_t>(kStepTokens / length, 1));
+    end = first + 1;
+    while (end < batch.size() && end - first < rows && batch[end].tokens.size() == length)
+      ++end;
+    std::vector<int64_t> numbers[2];
+    std::vector<Tensor> given;
+    const std::vector<int64_t> shape = {static_cast<int64_t>(end - first),
+                                        static_cast<int64_t>(length)};
+    for (uint32_t i = 0; i < inputs.size(); ++i) {
+      auto *narrow = reinterpret_cast<int32_t *>(
+          (numbers[i].resize((end - first) * length), numbers[i].data()));
+      size_t at = 0;
+      for (const EncodeSequence &sequence : batch.subspan(first, end - first))
+        for (size_t t = 0; t < length; ++t, ++at) {
+          const int32_t number =
+              i == 0 ? sequence.tokens[t] : (sequence.second != 0 && t >= sequence.second ? 1 : 0);
+          if (wide)
+            numbers[i][at] = number;
+          else
+            narrow[at] = number;
+        }
+      given.push_back({inputs[i]->type(), shape, numbers[i].data(), at * (wide ? 8 : 4)});
+    }
+    const uint64_t columns = encoded_columns_;
+    const Tensor result = {artifact::ElementType::f32,
+                           {shape[0], static_cast<int64_t>(columns)},
+                           out + first * columns,
+                           (end - first) * columns * sizeof(float)};
+    if (absl::Status status = call("encode", given, std::span(&result, 1)); !status.ok())
+      return status;
   }
   return absl::OkStatus();
 }

@@ -130,5 +130,36 @@ TEST(KvStore, NumbersBeyondAFormatBecomeItsLargest) {
   }
 }
 
+// Tests that rows become the first positions of a page, that what fills the last sixteen keys is 0,
+// and that nothing else is written: what lies there belongs to the rows before.
+TEST(KvStore, PacksRowsAsAPagesFirst) {
+  Random random(7);
+  constexpr float kBefore = 1e9f;
+  for (const int dim : {1, 16, 24, 48, 100})
+    for (const int count : {1, 15, 16, 17, kPage}) {
+      const int stride = dim + 5;
+      const std::vector<float> rows = random.units(count * stride, 3);
+      std::vector<float> keys(kPage * dim, kBefore), values = keys;
+      for (int place = 0; place < (count + 15) / 16 * 16; ++place)
+        for (int i = 0; i < dim; ++i)
+          keys[key_at(i, place, dim)] = place < count ? rows[place * stride + i] : 0.0f;
+      for (int place = 0; place < count; ++place)
+        for (int i = 0; i < dim; ++i)
+          values[value_at(i, place, dim)] = rows[place * stride + i];
+      for (const Build &build : usable_builds()) {
+        SCOPED_TRACE(std::string(build.name) + " dim " + std::to_string(dim) + " count " +
+                     std::to_string(count));
+        std::vector<float> packed(kPage * dim, kBefore);
+        build.kernels->qk_pack_keys(rows.data(), stride, count, dim,
+                                    reinterpret_cast<QkKeys *>(packed.data()));
+        EXPECT_EQ(packed, keys);
+        packed.assign(kPage * dim, kBefore);
+        build.kernels->qk_pack_values(rows.data(), stride, count, dim,
+                                      reinterpret_cast<QkValues *>(packed.data()));
+        EXPECT_EQ(packed, values);
+      }
+    }
+}
+
 } // namespace
 } // namespace quern::native
