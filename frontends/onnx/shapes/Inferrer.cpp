@@ -18,7 +18,9 @@ constexpr char kWrongGraph[] = "the model is not as its exporter meant it: expor
 
 } // namespace
 
-Inferrer::Inferrer(const Model &model, std::map<std::string, Binding> bindings) : model_(model) {
+Inferrer::Inferrer(const Model &model, std::map<std::string, Binding> bindings,
+                   InputElements elements)
+    : model_(model), elements_(elements) {
   result_.bindings = std::move(bindings);
   result_.facts.resize(model.values.size());
 }
@@ -176,6 +178,23 @@ void Inferrer::set_constant(ValueId id, const Tensor &tensor) {
   }
 }
 
+void Inferrer::name_elements(ValueId input) {
+  constexpr int64_t kMostNamed = 16;
+  Fact &fact = this->fact(input);
+  const auto shape = fact.shape ? constant_shape(*fact.shape) : std::nullopt;
+  const auto count = shape ? count_elements(*shape) : std::nullopt;
+  if (fact.kind != Type::Kind::Tensor || !count || *count > kMostNamed ||
+      (fact.type != ElementType::Int64 && fact.type != ElementType::Int32))
+    return;
+  Elements &elements = fact.elements.emplace();
+  for (int64_t i = 0; i < *count; ++i) {
+    const std::string name = absl::StrCat(model_.value(input).name, "[", i, "]");
+    if (!order_.contains(name))
+      result_.run_time_sizes.push_back({name, input});
+    elements.emplace_back(symbol(name));
+  }
+}
+
 void Inferrer::run() {
   for (size_t i = 0; i < model_.values.size(); ++i)
     if (const auto &constant = model_.values[i].constant)
@@ -186,6 +205,9 @@ void Inferrer::run() {
         input_names_.insert(dim.name);
   for (const ValueId input : model_.graph.inputs)
     fact(input) = declared_fact(model_.value(input));
+  if (elements_ == InputElements::Sizes)
+    for (const ValueId input : model_.graph.inputs)
+      name_elements(input);
   run(model_.graph);
   // What only a run tells is what the file says of the model's results, if it says a size.
   Node results;
@@ -231,10 +253,29 @@ void Inferrer::run_node(const Node &node) {
       take_declared(output);
 }
 
-Inference infer(const Model &model, Problems &problems) {
+std::set<std::string> entry_symbols(const Model &model, const Inference &inference) {
+  std::set<std::string> symbols;
+  for (const ValueId input : model.graph.inputs)
+    if (const Fact &fact = inference.fact(input); fact.shape)
+      for (const Dim &dim : *fact.shape)
+        symbols.merge(dim.symbols());
+  return symbols;
+}
+
+void forget_elements(const Model &model, Inference &inference) {
+  const std::set<std::string> given = entry_symbols(model, inference);
+  for (Fact &fact : inference.facts)
+    if (fact.elements)
+      for (Element &element : *fact.elements)
+        if (const Dim *dim = std::get_if<Dim>(&element);
+            dim != nullptr && !std::ranges::includes(given, dim->symbols()))
+          element = {};
+}
+
+Inference infer(const Model &model, Problems &problems, InputElements elements) {
   std::map<std::string, Binding> bindings;
   for (int round = 1;; ++round) {
-    Inferrer inferrer(model, bindings);
+    Inferrer inferrer(model, bindings, elements);
     inferrer.run();
     if (inferrer.found().empty() || round == kMostRounds) {
       Inference &result = inferrer.result();

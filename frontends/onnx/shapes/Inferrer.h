@@ -13,7 +13,8 @@ namespace quern::onnx {
 class Inferrer {
 public:
   /// `bindings`: what earlier rounds found, to be used from the start.
-  Inferrer(const Model &model, std::map<std::string, Binding> bindings);
+  Inferrer(const Model &model, std::map<std::string, Binding> bindings,
+           InputElements elements = InputElements::Unknown);
 
   void run();
 
@@ -47,8 +48,10 @@ private:
   Dim named(const std::string &name);
   Dim resolved(const Dim &dim) const; ///< with what this round found
   void set_constant(ValueId id, const Tensor &tensor);
+  void name_elements(ValueId input);
 
   const Model &model_;
+  InputElements elements_;
   Inference result_;
   Problems problems_;
   std::map<std::string, Binding> found_;
