@@ -37,19 +37,33 @@ mlir::TypedAttr only_number(const Array &x) {
 
 } // namespace
 
+bool Arrays::is_counted(const Dim &dim) const {
+  return !counted_.empty() && std::ranges::any_of(dim.symbols(), [&](const std::string &symbol) {
+    return counted_.contains(symbol);
+  });
+}
+
 mlir::Value Arrays::size(const Dim &dim) {
   if (!dim.valid()) {
     demand(dim, Dim::invalid());
     return size(0);
   }
+  mlir::OpBuilder::InsertionGuard guard(w_.b);
+  mlir::Block *block = w_.b.getInsertionBlock();
+  mlir::Operation *inside = nullptr;
+  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp())) {
+    inside = block->getParentOp();
+    block = inside->getBlock();
+  }
+  if (is_counted(dim)) { // not before it is
+    if (inside != nullptr)
+      w_.b.setInsertionPoint(inside);
+    return SizeOp::create(w_.b, w_.loc, w_.b.getIndexType(), w_.b.getStringAttr(dim.text()));
+  }
   mlir::Value &value = sizes_[dim.text()];
   if (value)
     return value;
   // At the top of the function, where it is there for all.
-  mlir::OpBuilder::InsertionGuard guard(w_.b);
-  mlir::Block *block = w_.b.getInsertionBlock();
-  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp()))
-    block = block->getParentOp()->getBlock();
   w_.b.setInsertionPointToStart(block);
   if (const auto constant = dim.constant())
     value = mlir::arith::ConstantIndexOp::create(w_.b, w_.loc, *constant);
