@@ -147,23 +147,25 @@ bool is_sized(const Model &model, const Inference &inference) {
   return true;
 }
 
-bool has_integers(const Model &model, const Inference &inference) {
+bool has_integers(const Model &model) {
   return std::ranges::any_of(model.graph.inputs, [&](ValueId input) {
-    const Fact &fact = inference.fact(input);
-    return (fact.type == ElementType::Int64 || fact.type == ElementType::Int32) && fact.shape &&
-           constant_shape(*fact.shape);
+    const auto &declared = model.value(input).declared;
+    return declared &&
+           (declared->element == ElementType::Int64 || declared->element == ElementType::Int32);
   });
 }
 
 } // namespace
 
 Inference flatten(Model &model, Problems &problems) {
-  const Model before = model;
+  std::optional<Model> before;
+  if (has_integers(model))
+    before = model;
   Problems said;
   Inference inference = flatten_with(model, said, InputElements::Unknown);
-  if (has_integers(model, inference) && !is_sized(model, inference)) {
+  if (before && !is_sized(model, inference)) {
     // What inputs say of sizes may follow from the sizes of the results.
-    Model other = before;
+    Model other = *std::move(before);
     Problems none;
     Inference believing = flatten_with(other, none, InputElements::Sizes);
     forget_elements(other, believing);

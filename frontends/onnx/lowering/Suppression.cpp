@@ -1,7 +1,8 @@
 // Boxes that lie on others of a higher score, left out.
 //
 // Boxes are gone through by their scores, 64 at a time: which of 64 stay is one number of as many
-// bits, computed from those in front of it. What is below the score that is asked for costs nothing.
+// bits, computed from those in front of it. What is below the score that is asked for costs
+// nothing.
 #include "frontends/onnx/lowering/NodeLowering.h"
 
 #include <absl/strings/str_cat.h>
@@ -43,8 +44,8 @@ struct Boxes {
       second = second * (b_high - b_low);
     }
     const Scalar either = first + second - shared;
-    const Scalar some = greater(first, 0.0) & greater(second, 0.0) & greater(shared, 0.0) &
-                        greater(either, 0.0);
+    const Scalar some =
+        greater(first, 0.0) & greater(second, 0.0) & greater(shared, 0.0) & greater(either, 0.0);
     return some & less(most, shared / select(some, either, number_like(either, 1)));
   }
 };
@@ -70,48 +71,47 @@ void non_max_suppression(NodeLowering &node) {
     return score_input ? number_it_is & less(Arrays::only(w, *score_input), score) : number_it_is;
   };
   // How many have the score that is asked for, and where each of them is by it.
-  const Array many = a.sum(a.map({scores}, ElementType::Int64,
-                                 [&](const Scalars &e) {
-                                   return cast(counts(*e[0].w, e[0]), ElementType::Int64);
-                                 }),
-                           {2}, false);
-  const Array ranks = a.generate(ElementType::Int64, scores.shape, [&](Writer &w,
-                                                                       const Scalars &at) {
-    const Scalar own = Arrays::element(w, scores, at);
-    const Scalar none = integer(w, ElementType::Int64, n);
-    return if_else(
-        counts(w, own),
-        [&] {
-          const Scalar front =
-              loop(w, index(w, 0), index(w, n), {index(w, 0)},
-                   [&](const Scalar &k, const Scalars &now) {
-                     const Scalar other = Arrays::element(*k.w, scores, {at[0], at[1], k});
-                     const Scalar leads = less(own, other) | (equal(own, other) & less(k, at[2]));
-                     return Scalars{select(leads, now[0] + 1.0, now[0])};
-                   })[0];
-          return Scalars{from_index(front, ElementType::Int64)};
-        },
-        [&] { return Scalars{none}; })[0];
-  });
+  const Array many = a.sum(
+      a.map({scores}, ElementType::Int64,
+            [&](const Scalars &e) { return cast(counts(*e[0].w, e[0]), ElementType::Int64); }),
+      {2}, false);
+  const Array ranks =
+      a.generate(ElementType::Int64, scores.shape, [&](Writer &w, const Scalars &at) {
+        const Scalar own = Arrays::element(w, scores, at);
+        const Scalar none = integer(w, ElementType::Int64, n);
+        return if_else(
+            counts(w, own),
+            [&] {
+              const Scalar front =
+                  loop(w, index(w, 0), index(w, n), {index(w, 0)},
+                       [&](const Scalar &k, const Scalars &now) {
+                         const Scalar other = Arrays::element(*k.w, scores, {at[0], at[1], k});
+                         const Scalar leads =
+                             less(own, other) | (equal(own, other) & less(k, at[2]));
+                         return Scalars{select(leads, now[0] + 1.0, now[0])};
+                       })[0];
+              return Scalars{from_index(front, ElementType::Int64)};
+            },
+            [&] { return Scalars{none}; })[0];
+      });
   const auto count_of = [&](Writer &w, const Scalars &at) {
     return to_index(Arrays::element(w, many, {at[0], at[1]}));
   };
-  const Array order = a.generate(ElementType::Int64, scores.shape, [&](Writer &w,
-                                                                       const Scalars &at) {
-    return if_else(
-        less(at[2], count_of(w, at)),
-        [&] {
-          const Scalar box =
-              loop(w, index(w, 0), index(w, n), {index(w, 0)},
-                   [&](const Scalar &k, const Scalars &now) {
-                     const Scalar rank =
-                         to_index(Arrays::element(*k.w, ranks, {at[0], at[1], k}));
-                     return Scalars{select(equal(rank, at[2]), k, now[0])};
-                   })[0];
-          return Scalars{from_index(box, ElementType::Int64)};
-        },
-        [&] { return Scalars{integer(w, ElementType::Int64, 0)}; })[0];
-  });
+  const Array order =
+      a.generate(ElementType::Int64, scores.shape, [&](Writer &w, const Scalars &at) {
+        return if_else(
+            less(at[2], count_of(w, at)),
+            [&] {
+              const Scalar box = loop(w, index(w, 0), index(w, n), {index(w, 0)},
+                                      [&](const Scalar &k, const Scalars &now) {
+                                        const Scalar rank = to_index(
+                                            Arrays::element(*k.w, ranks, {at[0], at[1], k}));
+                                        return Scalars{select(equal(rank, at[2]), k, now[0])};
+                                      })[0];
+              return Scalars{from_index(box, ElementType::Int64)};
+            },
+            [&] { return Scalars{integer(w, ElementType::Int64, 0)}; })[0];
+      });
   const auto box_at = [&](Writer &w, const Scalars &at, const Scalar &rank) {
     return to_index(Arrays::element(w, order, {at[0], at[1], rank}));
   };
@@ -125,66 +125,63 @@ void non_max_suppression(NodeLowering &node) {
     const Array before = kept;
     const auto first = static_cast<double>(block * kBits);
     kept = a.generate(ElementType::Int64, shape, [&](Writer &w, const Scalars &at) {
-      const Scalar most =
-          overlap_input ? cast(Arrays::only(w, *overlap_input), boxes.all.type)
-                        : number(w, boxes.all.type, 0);
+      const Scalar most = overlap_input ? cast(Arrays::only(w, *overlap_input), boxes.all.type)
+                                        : number(w, boxes.all.type, 0);
       const auto fresh = [&] {
         const Scalar left = max(count_of(w, at) - first, 0.0);
-        return loop(
-            w, index(w, 0), min(left, static_cast<double>(kBits)),
-            {integer(w, ElementType::Int64, 0)}, [&](const Scalar &p, const Scalars &mask) {
-              Writer &outer = *p.w;
-              const Scalar rank = p + first, own = box_at(outer, at, rank);
-              const Scalar covered =
-                  loop(outer, index(outer, 0), rank, {number(outer, ElementType::Bool, 0)},
-                       [&](const Scalar &q, const Scalars &now) {
-                         Writer &inner = *q.w;
-                         const Scalar word_at = q / static_cast<double>(kBits);
-                         const Scalar word = select(
-                             equal(word_at, static_cast<double>(block)), mask[0],
-                             Arrays::element(inner, before, {at[0], at[1], word_at}));
-                         const Scalar stays =
-                             bit(word, rest(q, index(inner, kBits))) & !now[0];
-                         return if_else(
-                             stays,
-                             [&] {
-                               return Scalars{boxes.overlap(inner, at[0], own,
-                                                            box_at(inner, at, q), most)};
-                             },
-                             [&] { return now; });
-                       })[0];
-              const Scalar one = integer(outer, ElementType::Int64, 1);
-              const Scalar added =
-                  mask[0] | shift_left(one, from_index(p, ElementType::Int64));
-              return Scalars{select(covered, mask[0], added)};
-            });
+        return loop(w, index(w, 0), min(left, static_cast<double>(kBits)),
+                    {integer(w, ElementType::Int64, 0)}, [&](const Scalar &p, const Scalars &mask) {
+                      Writer &outer = *p.w;
+                      const Scalar rank = p + first, own = box_at(outer, at, rank);
+                      const Scalar covered = loop(
+                          outer, index(outer, 0), rank, {number(outer, ElementType::Bool, 0)},
+                          [&](const Scalar &q, const Scalars &now) {
+                            Writer &inner = *q.w;
+                            const Scalar word_at = q / static_cast<double>(kBits);
+                            const Scalar word =
+                                select(equal(word_at, static_cast<double>(block)), mask[0],
+                                       Arrays::element(inner, before, {at[0], at[1], word_at}));
+                            const Scalar stays = bit(word, rest(q, index(inner, kBits))) & !now[0];
+                            return if_else(
+                                stays,
+                                [&] {
+                                  return Scalars{
+                                      boxes.overlap(inner, at[0], own, box_at(inner, at, q), most)};
+                                },
+                                [&] { return now; });
+                          })[0];
+                      const Scalar one = integer(outer, ElementType::Int64, 1);
+                      const Scalar added =
+                          mask[0] | shift_left(one, from_index(p, ElementType::Int64));
+                      return Scalars{select(covered, mask[0], added)};
+                    });
       };
       return if_else(equal(at[2], static_cast<double>(block)), fresh,
                      [&] { return Scalars{Arrays::element(w, before, at)}; })[0];
     });
   }
-  const Array chosen = a.generate(ElementType::Bool, scores.shape, [&](Writer &w,
-                                                                       const Scalars &at) {
-    const auto stays = [&](Writer &inner, const Scalar &rank) {
-      const Scalar word = Arrays::element(
-          inner, kept, {at[0], at[1], rank / static_cast<double>(kBits)});
-      return bit(word, rest(rank, index(inner, kBits)));
-    };
-    const Scalar no = number(w, ElementType::Bool, 0);
-    return if_else(
-        less(at[2], count_of(w, at)) & stays(w, at[2]),
-        [&] {
-          // Only so many of a class.
-          if (!most_input)
-            return Scalars{no};
-          const Scalar front =
-              loop(w, index(w, 0), at[2], {index(w, 0)}, [&](const Scalar &k, const Scalars &now) {
-                return Scalars{select(stays(*k.w, k), now[0] + 1.0, now[0])};
-              })[0];
-          return Scalars{less(front, to_index(Arrays::only(w, *most_input)))};
-        },
-        [&] { return Scalars{no}; })[0];
-  });
+  const Array chosen =
+      a.generate(ElementType::Bool, scores.shape, [&](Writer &w, const Scalars &at) {
+        const auto stays = [&](Writer &inner, const Scalar &rank) {
+          const Scalar word =
+              Arrays::element(inner, kept, {at[0], at[1], rank / static_cast<double>(kBits)});
+          return bit(word, rest(rank, index(inner, kBits)));
+        };
+        const Scalar no = number(w, ElementType::Bool, 0);
+        return if_else(
+            less(at[2], count_of(w, at)) & stays(w, at[2]),
+            [&] {
+              // Only so many of a class.
+              if (!most_input)
+                return Scalars{no};
+              const Scalar front = loop(
+                  w, index(w, 0), at[2], {index(w, 0)}, [&](const Scalar &k, const Scalars &now) {
+                    return Scalars{select(stays(*k.w, k), now[0] + 1.0, now[0])};
+                  })[0];
+              return Scalars{less(front, to_index(Arrays::only(w, *most_input)))};
+            },
+            [&] { return Scalars{no}; })[0];
+      });
   const Array places = a.where_true(chosen, node.out_shape()[0]);
   const Scalar class_count = a.size_index(classes);
   node.set(a.generate(ElementType::Int64, node.out_shape(), [&](Writer &w, const Scalars &at) {

@@ -25,8 +25,7 @@ struct Rows {
   Scalar same(Writer &w, const Scalar &a, const Scalar &b) const {
     return loop(w, index(w, 0), length, {number(w, ElementType::Bool, 1)},
                 [&](const Scalar &k, const Scalars &now) {
-                  return Scalars{now[0] &
-                                 same_element(element(*k.w, a, k), element(*k.w, b, k))};
+                  return Scalars{now[0] & same_element(element(*k.w, a, k), element(*k.w, b, k))};
                 })[0];
   }
   /// By the first place in which they differ.
@@ -70,12 +69,11 @@ void unique(NodeLowering &node) {
     };
     const Array ranks = a.generate(ElementType::Int64, {count}, [&](Writer &w, const Scalars &at) {
       const Scalar own = place(w, found, at[0]);
-      const Scalar smaller = loop(w, index(w, 0), size, {index(w, 0)},
-                                  [&](const Scalar &k, const Scalars &now) {
-                                    const Scalar is_smaller =
-                                        rows.before(*k.w, place(*k.w, found, k), own);
-                                    return Scalars{select(is_smaller, now[0] + 1.0, now[0])};
-                                  })[0];
+      const Scalar smaller =
+          loop(w, index(w, 0), size, {index(w, 0)}, [&](const Scalar &k, const Scalars &now) {
+            const Scalar is_smaller = rows.before(*k.w, place(*k.w, found, k), own);
+            return Scalars{select(is_smaller, now[0] + 1.0, now[0])};
+          })[0];
       return from_index(smaller, ElementType::Int64);
     });
     places = a.generate(ElementType::Int64, {count}, [&](Writer &w, const Scalars &at) {
@@ -91,10 +89,9 @@ void unique(NodeLowering &node) {
   const auto place_of = [&](Writer &w, const Scalar &k) {
     return to_index(Arrays::element(w, places, {k}));
   };
-  const Array chosen =
-      a.generate(x.type, {count, length}, [&](Writer &w, const Scalars &at) {
-        return rows.element(w, place_of(w, at[0]), at[1]);
-      });
+  const Array chosen = a.generate(x.type, {count, length}, [&](Writer &w, const Scalars &at) {
+    return rows.element(w, place_of(w, at[0]), at[1]);
+  });
   Sizes split;
   for (size_t i = 0; i < order.size() && i < x.rank(); ++i) {
     split.push_back(i == 0 ? count : x.shape[order[i]]);

@@ -71,7 +71,7 @@ Inference infer(const Model &model, Problems &problems,
 /// Takes what depends on symbols that no input's shape gives out of what is known of elements.
 void forget_elements(const Model &model, Inference &inference);
 
-/// The symbols that the inputs' shapes give.
+/// The symbols that the inputs' shapes give, and those that the model counts.
 std::set<std::string> entry_symbols(const Model &model, const Inference &inference);
 
 /// Whether there is a rule for the op of this domain ("" is ONNX's own).

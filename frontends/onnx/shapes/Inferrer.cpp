@@ -277,6 +277,9 @@ std::set<std::string> entry_symbols(const Model &model, const Inference &inferen
     if (const Fact &fact = inference.fact(input); fact.shape)
       for (const Dim &dim : *fact.shape)
         symbols.merge(dim.symbols());
+  for (const RunTimeSize &size : inference.run_time_sizes)
+    if (size.bound)
+      symbols.insert(size.symbol);
   return symbols;
 }
 
