@@ -48,23 +48,21 @@ mlir::Value Arrays::size(const Dim &dim) {
     demand(dim, Dim::invalid());
     return size(0);
   }
-  mlir::OpBuilder::InsertionGuard guard(w_.b);
-  mlir::Block *block = w_.b.getInsertionBlock();
-  mlir::Operation *inside = nullptr;
-  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp())) {
-    inside = block->getParentOp();
-    block = inside->getBlock();
-  }
-  if (is_counted(dim)) { // not before it is
-    if (inside != nullptr)
-      w_.b.setInsertionPoint(inside);
-    return SizeOp::create(w_.b, w_.loc, w_.b.getIndexType(), w_.b.getStringAttr(dim.text()));
-  }
   mlir::Value &value = sizes_[dim.text()];
   if (value)
     return value;
-  // At the top of the function, where it is there for all.
-  w_.b.setInsertionPointToStart(block);
+  // At the top of the function, where it is there for all; but what is counted is not there before.
+  mlir::OpBuilder::InsertionGuard guard(w_.b);
+  mlir::Block *block = w_.b.getInsertionBlock();
+  mlir::Operation *around = nullptr;
+  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp())) {
+    around = block->getParentOp();
+    block = around->getBlock();
+  }
+  if (!is_counted(dim))
+    w_.b.setInsertionPointToStart(block);
+  else if (around != nullptr)
+    w_.b.setInsertionPoint(around);
   if (const auto constant = dim.constant())
     value = mlir::arith::ConstantIndexOp::create(w_.b, w_.loc, *constant);
   else

@@ -428,8 +428,8 @@ TEST(GenericKernel, ChecksIndices) {
     for (const size_t place : {size_t{0}, size_t{17}, size_t{39}}) {
       std::vector<int64_t> indices(b, -2);
       indices[place] = outside;
-      QuernFault fault;
-      const auto rows = run("gather", {bytesOf(x), bytesOf(indices)},
+      QuernFault fault{};
+      const auto rows = run("checked_gather", {bytesOf(x), bytesOf(indices)},
                             {static_cast<size_t>(b * b) * 4}, {a, b, 0, 0}, &fault);
       EXPECT_EQ(found(fault), at == INT64_MAX ? Found() : Found({{0, at, 3}}))
           << outside << " at " << place;
@@ -439,15 +439,15 @@ TEST(GenericKernel, ChecksIndices) {
   std::vector<float> five = {1, 2, 3, 4, 5};
   for (const int64_t outside : {int64_t{5}, int64_t{-1}, INT64_MIN, INT64_MAX}) {
     std::vector<int64_t> indices = {4, 0, outside, 1, 2, 3};
-    QuernFault fault;
+    QuernFault fault{};
     run("gather_five", {bytesOf(five), bytesOf(indices)}, {24}, {0, 6, 0, 0}, &fault);
     EXPECT_EQ(found(fault), Found({{0, outside, 5}}));
   }
-  QuernFault fault;
-  run("gather", {bytesOf(x), bytesOf(std::vector<int64_t>{0})}, {4}, {0, 1, 0, 0}, &fault);
+  QuernFault fault{};
+  run("checked_gather", {bytesOf(x), bytesOf(std::vector<int64_t>{0})}, {4}, {0, 1, 0, 0}, &fault);
   EXPECT_EQ(found(fault).value_or(std::array<int64_t, 3>{})[2], 0);
   EXPECT_EQ(fault.found, 1u);
-  run("gather", {bytesOf(x), {}}, {0}, {0, 0, 0, 0}, &fault);
+  run("checked_gather", {bytesOf(x), {}}, {0}, {0, 0, 0, 0}, &fault);
   EXPECT_EQ(fault.found, 0u);
   // The size differs from element to element.
   run("gather_below", {bytesOf(five), bytesOf(std::vector<int64_t>{0, 1, 2, 4, 4})}, {20},
@@ -457,7 +457,7 @@ TEST(GenericKernel, ChecksIndices) {
 
 TEST(GenericKernel, ChecksDivisors) {
   std::vector<int32_t> x(33, 12), y(33, 5);
-  QuernFault fault;
+  QuernFault fault{};
   auto got = run("divide", {bytesOf(x), bytesOf(y)}, {132}, {0, 33, 0, 0}, &fault);
   EXPECT_EQ(fault.found, 0u);
   y[32] = 0;
@@ -470,7 +470,7 @@ TEST(GenericKernel, ChecksDivisors) {
 // that another number than the type says is told.
 TEST(GenericKernel, FindsWhereAMaskIsTrue) {
   std::vector<float> x = {0, 1, 2, -1, 0, 3};
-  QuernFault fault;
+  QuernFault fault{};
   std::vector<int64_t> after;
   auto got = run("where", {bytesOf(x)}, {48}, {2, 3, 7, 0}, &fault, &after);
   EXPECT_EQ(fault.found, 0u);

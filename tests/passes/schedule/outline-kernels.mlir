@@ -7,6 +7,7 @@
 // CHECK-NEXT: quern.yield
 // CHECK: quern.kernel @rows_1 rows
 // CHECK-NEXT: quern.unary {{ ?}}exp
+// CHECK: quern.kernel @generic_0 generic
 // CHECK-NOT: quern.kernel
 // CHECK-LABEL: @f
 // CHECK-NEXT: %[[A:.*]] = quern.dispatch @rows_0(%arg0) "layers.0.act"
