@@ -177,6 +177,8 @@ private:
   static bool isRoot(Operation *op, const Use &use) {
     if (!makesTensor(op))
       return false;
+    if (isa<WhereTrueOp>(op)) // whether or not anybody reads it: it sets a size
+      return true;
     if (use.outside || isReduction(op))
       return use.outside || !use.regions.empty();
     return computes(op) && (use.repeated || use.regions.size() > 1);

@@ -142,7 +142,7 @@ absl::Status Engine::encode_step(std::span<const EncodeSequence> batch, float *o
   while (text(buckets[bucket]->target()) != device_->target() ||
          buckets[bucket]->max_tokens() < t || buckets[bucket]->max_seqs() < batch.size())
     ++bucket;
-  return device_->run(encode_entry_, bucket, args);
+  return run(encode_entry_, bucket, args);
 }
 
 } // namespace quern::session

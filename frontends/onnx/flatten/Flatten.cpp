@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/OnnxFile.h"
 #include "frontends/onnx/flatten/Rewriting.h"
+#include "frontends/onnx/shapes/LiveNodes.h"
 #include "frontends/onnx/shapes/Rules.h"
 
 #include <absl/strings/str_cat.h>
@@ -114,10 +115,12 @@ Flattener find_flattener(const Node &node) {
   return found == table.end() || node.outputs.empty() ? nullptr : found->second;
 }
 
-Inference flatten(Model &model, Problems &problems) {
+namespace {
+
+Inference flatten_with(Model &model, Problems &problems, InputElements elements) {
   for (int depth = 0;; ++depth) {
     Problems said;
-    Inference inference = infer(model, said);
+    Inference inference = infer(model, said, elements);
     if (depth == kMostDepth || !Rewriting(model, inference).run()) {
       for (const Problem &problem : said.list())
         if (problems.size() < kMostProblems)
@@ -125,6 +128,58 @@ Inference flatten(Model &model, Problems &problems) {
       return inference;
     }
   }
+}
+
+/// Whether the shape of everything that is computed is one of the sizes that a call gives.
+bool is_sized(const Model &model, const Inference &inference) {
+  const std::set<std::string> given = entry_symbols(model, inference);
+  const std::vector<bool> live = live_nodes(model, inference);
+  for (size_t i = 0; i < live.size(); ++i)
+    for (const ValueId output : model.graph.nodes[i].outputs) {
+      if (!live[i] || output == kNoValue)
+        continue;
+      const Fact &fact = inference.fact(output);
+      if (!fact.shape || !std::ranges::all_of(*fact.shape, [&](const Dim &dim) {
+            return dim.valid() && std::ranges::includes(given, dim.symbols());
+          }))
+        return false;
+    }
+  return true;
+}
+
+bool has_integers(const Model &model) {
+  return std::ranges::any_of(model.graph.inputs, [&](ValueId input) {
+    const auto &declared = model.value(input).declared;
+    return declared &&
+           (declared->element == ElementType::Int64 || declared->element == ElementType::Int32);
+  });
+}
+
+} // namespace
+
+Inference flatten(Model &model, Problems &problems) {
+  std::optional<Model> before;
+  if (has_integers(model))
+    before = model;
+  Problems said;
+  Inference inference = flatten_with(model, said, InputElements::Unknown);
+  if (before && !is_sized(model, inference)) {
+    // What inputs say of sizes may follow from the sizes of the results.
+    Model other = *std::move(before);
+    Problems none;
+    Inference believing = flatten_with(other, none, InputElements::Sizes);
+    forget_elements(other, believing);
+    if (none.empty() && is_sized(other, believing)) {
+      other.notes.push_back("sizes that are an input of the run are taken to be those that the "
+                            "file says of the results");
+      model = std::move(other);
+      return believing;
+    }
+  }
+  for (const Problem &problem : said.list())
+    if (problems.size() < kMostProblems)
+      problems.add(problem.where, problem.what, problem.hint);
+  return inference;
 }
 
 std::optional<NotFlat> why_not_flat(const Model &model, const Inference &inference,

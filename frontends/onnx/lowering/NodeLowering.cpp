@@ -41,7 +41,8 @@ const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
                 recurrence_lowerings(),   resample_lowerings(),   grid_lowerings(),
                 scatter_lowerings(),      order_lowerings(),      spectrum_lowerings(),
                 region_lowerings(),       matrix_lowerings(),     gram_lowerings(),
-                unpool_lowerings()});
+                unpool_lowerings(),       selection_lowerings(),  unique_lowerings(),
+                suppression_lowerings()});
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;

@@ -65,7 +65,7 @@ void roi_align(NodeLowering &node) {
       const Scalar e = cast(Arrays::element(w, rois, {at[0], index(w, which)}), type);
       return half ? e * scale - 0.5 : e * scale;
     };
-    const Scalar image = max(min(to_index(Arrays::element(w, batch, {at[0]})), images - 1.0), 0.0);
+    const Scalar image = check_index(Arrays::element(w, batch, {at[0]}), images, false);
     // Of one axis: where the bin begins, how far apart its samples are, and how many there are.
     const auto axis = [&](int64_t first, const Scalar &bins, const Scalar &bin, Scalar &begin,
                           Scalar &apart) {

@@ -135,25 +135,14 @@ Array of_length(Arrays &a, const Array &x, const Dim &n) {
   return a.pad(a.part(x, 2, 0, kept), {zero, zero, zero}, {zero, zero, n - kept}, 0.0);
 }
 
-/// The whole of a spectrum that a real signal has, from its first half.
-Array mirrored(Arrays &a, const Array &x, const Dim &n) {
-  const Scalar size = a.size_index(n), there = a.size_index(x.shape[2]);
-  return a.generate(x.type, {x.shape[0], 2, n}, [&](Writer &w, const Scalars &at) {
-    const Scalar back = size - at[2];
-    const Scalar from = min(at[2], back);
-    const Scalar inside = less(from, there);
-    const Scalar real = equal(at[1], 0.0);
-    // The first number, and the one in the middle, are real.
-    const Scalar own = equal(at[2], 0.0) | equal(at[2], back);
-    const Scalar safe = max(min(from, there - 1.0), 0.0);
-    const Scalar re = Arrays::element(w, x, {at[0], index(w, 0), safe});
-    const Scalar zero = number_like(re, 0);
-    Scalar im = zero;
-    if (x.shape[1].is(2)) {
-      im = Arrays::element(w, x, {at[0], index(w, 1), safe});
-      im = select(own, zero, select(less(back, at[2]), -im, im));
-    }
-    return select(inside, select(real, re, im), zero);
+/// The half of a spectrum that a real signal has, each number counted as often as it is there: the
+/// real part of what it is the transform of is that signal.
+Array counted(Arrays &a, const Array &x, const Dim &n) {
+  const Scalar size = a.size_index(n);
+  return a.map({x}, x.type, [&](const Scalars &e) {
+    // The first number, and the one in the middle, are there once.
+    const Scalar at = Arrays::place(*e[0].w, 2);
+    return select(equal(at, 0.0) | equal(at + at, size), e[0], e[0] * 2.0);
   });
 }
 
@@ -164,9 +153,10 @@ struct Direction {
 /// The transform over rows [m, c, l], of length n: [m, 2 or 1, size].
 Array spectrum(Arrays &a, const Array &x, const Direction &way, const Dim &n, const Dim &size) {
   const bool to_real = way.inverse && way.one_sided;
-  const Array signal =
-      to_real ? mirrored(a, of_length(a, x, symbols::floordiv(n, 2) + 1), n) : of_length(a, x, n);
-  Array y = transform(a, signal, way.inverse ? 1 : -1);
+  Array signal = x;
+  if (to_real)
+    signal = counted(a, of_length(a, x, symbols::floordiv(n, 2) + 1), n);
+  Array y = transform(a, of_length(a, signal, n), way.inverse ? 1 : -1);
   y = a.part(y, 2, 0, size);
   if (to_real)
     y = a.part(y, 1, 0, 1);

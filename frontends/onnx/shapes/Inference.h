@@ -15,6 +15,7 @@
 #include "frontends/onnx/shapes/Fact.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct Binding {
 struct RunTimeSize {
   std::string symbol;
   ValueId value = kNoValue; ///< whose shape has it
+  /// Where the model counts it while it runs, the most that it can be.
+  std::optional<Dim> bound{};
 };
 
 struct Inference {
@@ -52,9 +55,24 @@ struct Inference {
   const Fact &fact(ValueId id) const { return facts[static_cast<size_t>(id)]; }
 };
 
+/// What the elements of integer inputs are taken for.
+enum class InputElements : uint8_t {
+  Unknown,
+  /// Sizes, symbols called after the input ("size[2]"): what the file declares of the results may
+  /// say what they are.
+  Sizes,
+};
+
 /// Infers all of it. Types, attributes and shapes that no op allows are problems, under the node's
 /// name; what follows from them is not said again.
-Inference infer(const Model &model, Problems &problems);
+Inference infer(const Model &model, Problems &problems,
+                InputElements elements = InputElements::Unknown);
+
+/// Takes what depends on symbols that no input's shape gives out of what is known of elements.
+void forget_elements(const Model &model, Inference &inference);
+
+/// The symbols that the inputs' shapes give, and those that the model counts.
+std::set<std::string> entry_symbols(const Model &model, const Inference &inference);
 
 /// Whether there is a rule for the op of this domain ("" is ONNX's own).
 bool has_rule(std::string_view domain, std::string_view op);

@@ -18,7 +18,9 @@ constexpr char kWrongGraph[] = "the model is not as its exporter meant it: expor
 
 } // namespace
 
-Inferrer::Inferrer(const Model &model, std::map<std::string, Binding> bindings) : model_(model) {
+Inferrer::Inferrer(const Model &model, std::map<std::string, Binding> bindings,
+                   InputElements elements)
+    : model_(model), elements_(elements) {
   result_.bindings = std::move(bindings);
   result_.facts.resize(model.values.size());
 }
@@ -62,7 +64,8 @@ Dim Inferrer::unify(const Dim &first, const Dim &second, const Node &node, std::
   };
   const auto yields = [&](const Dim &dim, const Dim &to) {
     const auto name = dim.symbol_name();
-    return name && !to.symbols().contains(*name);
+    // What a caller chooses is not what the model computes.
+    return name && !to.symbols().contains(*name) && (!is_of_run_time(to) || is_of_run_time(dim));
   };
   const bool a_yields = yields(a, b), b_yields = yields(b, a);
   if (!a_yields && !b_yields) {
@@ -127,6 +130,23 @@ Dim Inferrer::fresh(ValueId value, size_t axis) {
   return symbol(name);
 }
 
+Dim Inferrer::counted(ValueId value, size_t axis, const Dim &bound) {
+  Dim dim = fresh(value, axis);
+  const std::string name = absl::StrCat(model_.value(value).name, ".", axis);
+  // One that something else demands to be another size is checked, not counted.
+  const auto size = std::ranges::find(result_.run_time_sizes, name, &RunTimeSize::symbol);
+  if (dim.symbol_name() == name && size != result_.run_time_sizes.end())
+    size->bound = bound;
+  return dim;
+}
+
+bool Inferrer::is_of_run_time(const Dim &dim) const {
+  const std::set<std::string> symbols = dim.symbols();
+  return std::ranges::any_of(result_.run_time_sizes, [&](const RunTimeSize &size) {
+    return symbols.contains(size.symbol);
+  });
+}
+
 void Inferrer::take_declared(ValueId id) {
   const Value &value = model_.value(id);
   if (!value.declared)
@@ -176,6 +196,23 @@ void Inferrer::set_constant(ValueId id, const Tensor &tensor) {
   }
 }
 
+void Inferrer::name_elements(ValueId input) {
+  constexpr int64_t kMostNamed = 16;
+  Fact &fact = this->fact(input);
+  const auto shape = fact.shape ? constant_shape(*fact.shape) : std::nullopt;
+  const auto count = shape ? count_elements(*shape) : std::nullopt;
+  if (fact.kind != Type::Kind::Tensor || !count || *count > kMostNamed ||
+      (fact.type != ElementType::Int64 && fact.type != ElementType::Int32))
+    return;
+  Elements &elements = fact.elements.emplace();
+  for (int64_t i = 0; i < *count; ++i) {
+    const std::string name = absl::StrCat(model_.value(input).name, "[", i, "]");
+    if (!order_.contains(name))
+      result_.run_time_sizes.push_back({name, input});
+    elements.emplace_back(symbol(name));
+  }
+}
+
 void Inferrer::run() {
   for (size_t i = 0; i < model_.values.size(); ++i)
     if (const auto &constant = model_.values[i].constant)
@@ -186,6 +223,9 @@ void Inferrer::run() {
         input_names_.insert(dim.name);
   for (const ValueId input : model_.graph.inputs)
     fact(input) = declared_fact(model_.value(input));
+  if (elements_ == InputElements::Sizes)
+    for (const ValueId input : model_.graph.inputs)
+      name_elements(input);
   run(model_.graph);
   // What only a run tells is what the file says of the model's results, if it says a size.
   Node results;
@@ -231,10 +271,32 @@ void Inferrer::run_node(const Node &node) {
       take_declared(output);
 }
 
-Inference infer(const Model &model, Problems &problems) {
+std::set<std::string> entry_symbols(const Model &model, const Inference &inference) {
+  std::set<std::string> symbols;
+  for (const ValueId input : model.graph.inputs)
+    if (const Fact &fact = inference.fact(input); fact.shape)
+      for (const Dim &dim : *fact.shape)
+        symbols.merge(dim.symbols());
+  for (const RunTimeSize &size : inference.run_time_sizes)
+    if (size.bound)
+      symbols.insert(size.symbol);
+  return symbols;
+}
+
+void forget_elements(const Model &model, Inference &inference) {
+  const std::set<std::string> given = entry_symbols(model, inference);
+  for (Fact &fact : inference.facts)
+    if (fact.elements)
+      for (Element &element : *fact.elements)
+        if (const Dim *dim = std::get_if<Dim>(&element);
+            dim != nullptr && !std::ranges::includes(given, dim->symbols()))
+          element = {};
+}
+
+Inference infer(const Model &model, Problems &problems, InputElements elements) {
   std::map<std::string, Binding> bindings;
   for (int round = 1;; ++round) {
-    Inferrer inferrer(model, bindings);
+    Inferrer inferrer(model, bindings, elements);
     inferrer.run();
     if (inferrer.found().empty() || round == kMostRounds) {
       Inference &result = inferrer.result();

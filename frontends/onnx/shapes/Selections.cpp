@@ -23,12 +23,13 @@ void top_k(NodeShapes &node) {
 }
 
 void non_zero(NodeShapes &node) {
-  node.set(0, ElementType::Int64, {static_cast<int64_t>(node.rank(0)), node.fresh(0, 1)});
+  node.set(0, ElementType::Int64,
+           {static_cast<int64_t>(node.rank(0)), node.counted(0, 1, product(node.shape(0)))});
 }
 
 void unique(NodeShapes &node) {
   if (!node.has_attribute("axis")) {
-    const Dim count = node.fresh(0, 0);
+    const Dim count = node.counted(0, 0, product(node.shape(0)));
     node.set(0, node.type(0), {count});
     for (size_t i = 1; i < node.outputs(); ++i)
       node.set(i, ElementType::Int64, {i == 2 ? product(node.shape(0)) : count});
@@ -38,7 +39,7 @@ void unique(NodeShapes &node) {
   const size_t axis = node.axis(node.integer("axis", 0), shape.size());
   if (node.failed())
     return;
-  const Dim all = shape[axis], count = node.fresh(0, axis);
+  const Dim all = shape[axis], count = node.counted(0, axis, all);
   shape[axis] = count;
   node.set(0, node.type(0), std::move(shape));
   for (size_t i = 1; i < node.outputs(); ++i)
@@ -46,18 +47,29 @@ void unique(NodeShapes &node) {
 }
 
 void compress(NodeShapes &node) {
+  // A condition may be shorter than what it chooses from; what is beyond it is left out.
+  const Dim conditions = product(node.shape(1));
   if (!node.has_attribute("axis"))
-    return node.set(0, node.type(0), {node.fresh(0, 0)});
+    return node.set(0, node.type(0),
+                    {node.counted(0, 0, symbols::min(conditions, product(node.shape(0))))});
   Shape shape = node.shape(0);
   const size_t axis = node.axis(node.integer("axis", 0), shape.size());
   if (node.failed())
     return;
-  shape[axis] = node.fresh(0, axis);
+  shape[axis] = node.counted(0, axis, symbols::min(conditions, shape[axis]));
   node.set(0, node.type(0), std::move(shape));
 }
 
 void non_max_suppression(NodeShapes &node) {
-  node.set(0, ElementType::Int64, {node.fresh(0, 0), 3});
+  if (!node.want_rank(0, 3) || !node.want_rank(1, 3))
+    return;
+  const Shape &boxes = node.shape(0), &scores = node.shape(1);
+  node.unify(boxes[0], scores[0], "the batches of its boxes and scores");
+  node.unify(boxes[1], scores[2], "the numbers of its boxes and scores");
+  Dim most = boxes[1];
+  if (const auto given = node.dims(2); given && given->size() == 1)
+    most = symbols::min(most, symbols::max((*given)[0], 0));
+  node.set(0, ElementType::Int64, {node.counted(0, 0, scores[0] * scores[1] * most), 3});
 }
 
 void multinomial(NodeShapes &node) {

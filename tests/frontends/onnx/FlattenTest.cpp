@@ -210,6 +210,30 @@ TEST(Flatten, ScansOfALengthThatACallChoosesAreLeft) {
               HasSubstr("how long its sequences are, n, is chosen by a call"));
 }
 
+// Tests that a size which an input says is the one that the file says of the result, where nothing
+// in between has a shape without it.
+TEST(Flatten, SizesOfARunFollowFromResults) {
+  ModelProto model = make_model();
+  GraphProto &g = *model.mutable_graph();
+  add_input(g, "x", {3});
+  add_input(g, "s", {1}, TensorProto::INT64);
+  add_integers(g, "zero", {0});
+  add_node(g, "Shape", {"x"}, {"now"});
+  add_node(g, "Max", {"now", "s"}, {"padded"});
+  add_node(g, "Sub", {"padded", "now"}, {"more"});
+  set_int(add_node(g, "Concat", {"zero", "more"}, {"pads"}), "axis", 0);
+  add_node(g, "Pad", {"x", "pads"}, {"wide"});
+  add_node(g, "Slice", {"wide", "zero", "s"}, {"y"});
+  add_output(g, "y");
+  Problems problems;
+  Model open = read_sound(model);
+  EXPECT_EQ(shape_text(flatten(open, problems).fact(find_value(open, "wide")).shape), "[wide.0]");
+  set_shape(*g.mutable_output(0), {5});
+  Lowered lowered(model);
+  EXPECT_THAT(lowered.call({lowered.floats({3}, {1, 2, 3}), lowered.ints(64, {1}, {5})}).floats,
+              ElementsAre(1, 2, 3, 0, 0));
+}
+
 TEST(Flatten, OptionalsAreWhatIsInThem) {
   ModelProto model = make_model();
   GraphProto &g = *model.mutable_graph();

@@ -59,6 +59,15 @@ public:
     return results.ok() ? std::move(results->front()) : reference::Tensor{};
   }
 
+  /// What a call with these inputs fails with.
+  std::string error(const std::vector<reference::Tensor> &inputs) {
+    EXPECT_EQ(problems(), "");
+    if (!module_)
+      return {};
+    const auto results = (*reference::Interpreter::create(*module_))->call("main", inputs);
+    return results.ok() ? "no error" : std::string(results.status().message());
+  }
+
   reference::Tensor floats(std::vector<int64_t> shape, std::vector<double> values) {
     return {mlir::Float32Type::get(&context_), std::move(shape), std::move(values), {}};
   }

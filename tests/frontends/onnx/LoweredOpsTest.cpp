@@ -247,6 +247,85 @@ TEST(LoweredOps, GramsAreCounted) {
               ElementsAre(1, 2, 2, 0, 2, 2));
 }
 
+// Tests that NaN is one number, the last, and that all results agree.
+TEST(LoweredOps, UniqueNumbersAreSorted) {
+  const double nan = std::nan("");
+  for (const int output : {0, 1, 2, 3}) {
+    ModelProto model = make_model();
+    GraphProto &g = *model.mutable_graph();
+    add_input(g, "x", {7});
+    add_node(g, "Unique", {"x"}, {"y", "first", "back", "times"});
+    const char *names[] = {"y", "first", "back", "times"};
+    add_output(g, names[output], output == 0 ? TensorProto::FLOAT : TensorProto::INT64);
+    Lowered lowered(model);
+    const Tensor got = lowered.call({lowered.floats({7}, {3, nan, 1, 3, nan, -1, 1})});
+    if (output == 0) {
+      ASSERT_THAT(got.shape, ElementsAre(4));
+      EXPECT_THAT((std::vector<double>(got.floats.begin(), got.floats.begin() + 3)),
+                  ElementsAre(-1, 1, 3));
+      EXPECT_TRUE(std::isnan(got.floats[3]));
+    } else if (output == 1) {
+      EXPECT_THAT(got.ints, ElementsAre(5, 2, 0, 1));
+    } else if (output == 2) {
+      EXPECT_THAT(got.ints, ElementsAre(2, 3, 1, 2, 3, 0, 1));
+    } else {
+      EXPECT_THAT(got.ints, ElementsAre(1, 2, 2, 2));
+    }
+  }
+}
+
+// Tests more boxes than one step looks at, against a search of all that stay.
+TEST(LoweredOps, BoxesAreSuppressedInSteps) {
+  constexpr int64_t kBoxes = 150;
+  ModelProto model = make_model();
+  GraphProto &g = *model.mutable_graph();
+  add_input(g, "boxes", {1, kBoxes, 4});
+  add_input(g, "scores", {1, 2, kBoxes});
+  add_input(g, "most", {}, TensorProto::INT64);
+  add_input(g, "overlap", {});
+  add_input(g, "least", {});
+  add_node(g, "NonMaxSuppression", {"boxes", "scores", "most", "overlap", "least"}, {"y"});
+  add_output(g, "y", TensorProto::INT64);
+  Lowered lowered(model);
+  std::vector<double> boxes, scores;
+  for (int i = 0; i < kBoxes; ++i)
+    for (const double side : {0.0, 0.0, 1.0, 1.0})
+      boxes.push_back(side + (i * 37 % 101) * 0.11);
+  for (int i = 0; i < 2 * kBoxes; ++i)
+    scores.push_back((i * 61 % 151) / 151.0);
+  const auto covers = [&](int64_t a, int64_t b) {
+    const double apart =
+        std::fabs(boxes[static_cast<size_t>(4 * a)] - boxes[static_cast<size_t>(4 * b)]);
+    const double side = std::max(0.0, 1 - apart), shared = side * side;
+    return shared / (2 - shared) > 0.4;
+  };
+  for (const size_t most : {200, 9}) {
+    std::vector<int64_t> want;
+    for (int64_t which = 0; which < 2; ++which) {
+      std::vector<int64_t> order, kept;
+      for (int64_t i = 0; i < kBoxes; ++i)
+        if (scores[static_cast<size_t>(which * kBoxes + i)] > 0.2)
+          order.push_back(i);
+      std::ranges::sort(order, [&](int64_t a, int64_t b) {
+        const double x = scores[static_cast<size_t>(which * kBoxes + a)],
+                     y = scores[static_cast<size_t>(which * kBoxes + b)];
+        return x > y || (x == y && a < b);
+      });
+      for (const int64_t i : order)
+        if (kept.size() < most &&
+            std::ranges::none_of(kept, [&](int64_t other) { return covers(i, other); }))
+          kept.push_back(i);
+      for (const int64_t i : kept)
+        want.insert(want.end(), {0, which, i});
+    }
+    const Tensor y =
+        lowered.call({lowered.floats({1, kBoxes, 4}, boxes), lowered.floats({1, 2, kBoxes}, scores),
+                      lowered.ints(64, {}, {static_cast<int64_t>(most)}), lowered.floats({}, {0.4}),
+                      lowered.floats({}, {0.2})});
+    EXPECT_EQ(y.ints, want);
+  }
+}
+
 // Tests that what would be dropped at random is never a number.
 TEST(LoweredOps, DroppedElementsAreNoNumbers) {
   ModelProto model = make_model();
