@@ -307,6 +307,7 @@ int main(int argc, char **argv) {
   if (!exceptions.ok() && !write_list)
     return fail(exceptions.status());
 
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
     std::signal(signal, say_which);
   std::string folder = (std::filesystem::temp_directory_path() / "node-cases-XXXXXX").string();
