@@ -40,9 +40,8 @@ Array sum_of(Arrays &a, const Array &x, std::initializer_list<std::optional<Arra
 void skip_layer_norm(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array sum = sum_of(a, node.in(0), {node.in(1), input_if(node, 4)});
-  const Normed normed =
-      layer_norm(a, sum, widened(a, node.in(2)), widened(a, input_if(node, 3)), sum.rank() - 1,
-                 node.number("epsilon", 1e-12F));
+  const Normed normed = layer_norm(a, sum, widened(a, node.in(2)), widened(a, input_if(node, 3)),
+                                   sum.rank() - 1, node.number("epsilon", 1e-12F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(1, normed.mean);
   node.set(2, normed.inverse);
@@ -65,8 +64,7 @@ void rms_norm_op(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
   const size_t axis = node.axis(node.integer("axis", -1), x.rank());
-  const Normed normed =
-      rms_norm(a, x, widened(a, node.in(1)), axis, node.number("epsilon", 1e-5F));
+  const Normed normed = rms_norm(a, x, widened(a, node.in(1)), axis, node.number("epsilon", 1e-5F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(1, normed.inverse);
 }
@@ -87,9 +85,8 @@ void embed_norm(NodeLowering &node) {
   if (node.has(1) && node.has(4))
     segments = gather(a, node.in(4), node.in(1), 0);
   const Array sum = sum_of(a, words, {places, segments});
-  const Normed normed =
-      layer_norm(a, sum, widened(a, node.in(5)), widened(a, input_if(node, 6)), 2,
-                 node.number("epsilon", 1e-12F));
+  const Normed normed = layer_norm(a, sum, widened(a, node.in(5)), widened(a, input_if(node, 6)), 2,
+                                   node.number("epsilon", 1e-12F));
   node.set(0, a.cast(normed.y, node.out_type()));
   if (node.wants(1)) {
     if (node.has(7))
