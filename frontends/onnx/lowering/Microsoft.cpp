@@ -15,33 +15,47 @@ std::optional<Array> input_if(NodeLowering &node, size_t i) {
   return node.has(i) ? std::optional(node.in(i)) : std::nullopt;
 }
 
+bool is_half(ElementType type) {
+  return type == ElementType::Float16 || type == ElementType::BFloat16;
+}
+
+/// Halves are computed with in float32, as ONNX Runtime does: what an op keeps to itself is not
+/// rounded.
+Array widened(Arrays &a, const Array &x) {
+  return is_half(x.type) ? a.cast(x, ElementType::Float32) : x;
+}
+std::optional<Array> widened(Arrays &a, const std::optional<Array> &x) {
+  return x ? std::optional(widened(a, *x)) : std::nullopt;
+}
+
 Array sum_of(Arrays &a, const Array &x, std::initializer_list<std::optional<Array>> others) {
-  Array sum = x;
+  Array sum = widened(a, x);
   for (const auto &other : others)
     if (other)
-      sum = a.map({sum, *other}, x.type, x.shape, [](const Scalars &e) { return e[0] + e[1]; });
+      sum = a.map({sum, widened(a, *other)}, sum.type, sum.shape,
+                  [](const Scalars &e) { return e[0] + e[1]; });
   return sum;
 }
 
 void skip_layer_norm(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array sum = sum_of(a, node.in(0), {node.in(1), input_if(node, 4)});
-  const Normed normed = layer_norm(a, sum, node.in(2), input_if(node, 3), sum.rank() - 1,
-                                   node.number("epsilon", 1e-12F));
+  const Normed normed = layer_norm(a, sum, widened(a, node.in(2)), widened(a, input_if(node, 3)),
+                                   sum.rank() - 1, node.number("epsilon", 1e-12F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(1, normed.mean);
   node.set(2, normed.inverse);
-  node.set(3, sum);
+  node.set(3, a.cast(sum, node.type(0)));
 }
 
 void skip_rms_norm(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array sum = sum_of(a, node.in(0), {node.in(1), input_if(node, 3)});
   const Normed normed =
-      rms_norm(a, sum, node.in(2), sum.rank() - 1, node.number("epsilon", 1e-12F));
+      rms_norm(a, sum, widened(a, node.in(2)), sum.rank() - 1, node.number("epsilon", 1e-12F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(2, normed.inverse);
-  node.set(3, sum);
+  node.set(3, a.cast(sum, node.type(0)));
   if (node.wants(1))
     node.refuse("it is asked for a mean, and has none", "leave its output 1 out");
 }
@@ -50,7 +64,7 @@ void rms_norm_op(NodeLowering &node) {
   Arrays &a = node.arrays();
   const Array x = node.in(0);
   const size_t axis = node.axis(node.integer("axis", -1), x.rank());
-  const Normed normed = rms_norm(a, x, node.in(1), axis, node.number("epsilon", 1e-5F));
+  const Normed normed = rms_norm(a, x, widened(a, node.in(1)), axis, node.number("epsilon", 1e-5F));
   node.set(0, a.cast(normed.y, node.out_type()));
   node.set(1, normed.inverse);
 }
@@ -71,8 +85,8 @@ void embed_norm(NodeLowering &node) {
   if (node.has(1) && node.has(4))
     segments = gather(a, node.in(4), node.in(1), 0);
   const Array sum = sum_of(a, words, {places, segments});
-  const Normed normed =
-      layer_norm(a, sum, node.in(5), input_if(node, 6), 2, node.number("epsilon", 1e-12F));
+  const Normed normed = layer_norm(a, sum, widened(a, node.in(5)), widened(a, input_if(node, 6)), 2,
+                                   node.number("epsilon", 1e-12F));
   node.set(0, a.cast(normed.y, node.out_type()));
   if (node.wants(1)) {
     if (node.has(7))
@@ -80,22 +94,26 @@ void embed_norm(NodeLowering &node) {
     else
       node.set(1, a.filled(ElementType::Int32, node.out_shape(1), 0));
   }
-  node.set(2, sum);
+  node.set(2, a.cast(sum, words.type));
 }
 
 template <Scalar (*function)(const Scalar &)> void biased(NodeLowering &node) {
   Arrays &a = node.arrays();
-  std::vector<Array> inputs = {node.in(0)};
+  std::vector<Array> inputs = {widened(a, node.in(0))};
   if (node.has(1))
-    inputs.push_back(node.in(1));
-  node.set(a.map(inputs, node.out_type(), node.out_shape(),
-                 [](const Scalars &e) { return function(e.size() > 1 ? e[0] + e[1] : e[0]); }));
+    inputs.push_back(widened(a, node.in(1)));
+  const Array y = a.map(inputs, inputs[0].type, node.out_shape(), [](const Scalars &e) {
+    return function(e.size() > 1 ? e[0] + e[1] : e[0]);
+  });
+  node.set(a.cast(y, node.out_type()));
 }
 
 void quick_gelu(NodeLowering &node) {
   const double alpha = node.number("alpha", 1.702F);
-  node.set(node.arrays().map({node.in(0)}, node.out_type(),
-                             [&](const Scalars &e) { return swish(e[0], alpha); }));
+  Arrays &a = node.arrays();
+  const Array x = widened(a, node.in(0));
+  node.set(a.cast(a.map({x}, x.type, [&](const Scalars &e) { return swish(e[0], alpha); }),
+                  node.out_type()));
 }
 
 void rotary_embedding(NodeLowering &node) {
@@ -157,7 +175,7 @@ Array attend(NodeLowering &node, const Array &q, const Array &k, const Array &v,
     node.refuse("the width of its heads is not fixed, and it has no scale");
   Array scores = attention_scores(a, q, k, scale);
   if (masks.bias)
-    scores = a.map({scores, *masks.bias}, scores.type, scores.shape,
+    scores = a.map({scores, widened(a, *masks.bias)}, scores.type, scores.shape,
                    [](const Scalars &e) { return e[0] + e[1]; });
   if (masks.mask || masks.causal) {
     const double filtered = node.number("mask_filter_value", -10000);
@@ -183,7 +201,7 @@ Array attend(NodeLowering &node, const Array &q, const Array &k, const Array &v,
 Array behind(Arrays &a, const Array &past, const Array &now) {
   Sizes shape = now.shape;
   shape[2] = past.shape[2] + now.shape[2];
-  return a.concat({past, now}, 2, shape);
+  return a.concat({a.cast(past, now.type), now}, 2, shape);
 }
 
 void multi_head_attention(NodeLowering &node) {
@@ -194,9 +212,11 @@ void multi_head_attention(NodeLowering &node) {
   if (node.rank(0) != 3 || !node.has(1) || !node.has(2))
     return node.refuse("its queries, keys and values are packed",
                        "export it with queries, keys and values apart");
-  std::vector<Array> parts = {node.in(0), node.in(1), node.in(2)};
+  std::vector<Array> parts;
+  for (size_t i = 0; i < 3; ++i)
+    parts.push_back(widened(a, node.in(i)));
   if (node.has(3)) {
-    const Array bias = node.in(3);
+    const Array bias = widened(a, node.in(3));
     Dim offset = 0;
     for (Array &part : parts) {
       const Dim width = part.rank() == 3 ? part.shape[2] : part.shape[1] * part.shape[3];
@@ -217,9 +237,9 @@ void multi_head_attention(NodeLowering &node) {
     v = behind(a, node.in(7), v);
     masks.past = node.shape(6)[2];
   }
-  node.set(1, k);
-  node.set(2, v);
-  node.set(0, attend(node, q, k, v, masks));
+  node.set(1, a.cast(k, node.type(0)));
+  node.set(2, a.cast(v, node.type(0)));
+  node.set(0, a.cast(attend(node, q, k, v, masks), node.type(0)));
 }
 
 /// Projections of one weight, then attention.
@@ -230,9 +250,9 @@ void packed_attention(NodeLowering &node) {
     return node.refuse("it appends to a buffer in place, or turns its heads");
   const Array x = node.in(0);
   const auto projected = node.linear(x, 1, false, std::nullopt);
-  Array qkv = projected ? *projected : a.matmul(x, node.in(1));
+  Array qkv = projected ? *projected : a.matmul(widened(a, x), widened(a, node.in(1)));
   if (node.has(2))
-    qkv = a.add(qkv, node.in(2));
+    qkv = a.add(qkv, widened(a, node.in(2)));
   const auto sizes = node.integers("qkv_hidden_sizes");
   const Dim third = symbols::floordiv(qkv.shape[2], 3);
   const Dim q_width = sizes ? Dim((*sizes)[0]) : third, k_width = sizes ? Dim((*sizes)[1]) : third,
@@ -252,9 +272,14 @@ void packed_attention(NodeLowering &node) {
     v = behind(a, a.reshape(a.part(past, 0, 1, 1), half), v);
     masks.past = past.shape[3];
   }
-  if (node.wants(1))
-    node.set(1, a.concat({a.unsqueeze(k, 0), a.unsqueeze(v, 0)}, 0, node.out_shape(1)));
-  node.set(0, attend(node, q, k, v, masks));
+  if (node.wants(1)) {
+    if (!(k.shape[3] == v.shape[3]))
+      return node.refuse("its present has no room for values that are not as wide as keys",
+                         "leave its output 1 out");
+    const Array present = a.concat({a.unsqueeze(k, 0), a.unsqueeze(v, 0)}, 0, node.out_shape(1));
+    node.set(1, a.cast(present, x.type));
+  }
+  node.set(0, a.cast(attend(node, q, k, v, masks), x.type));
 }
 
 /// A weight of 2, 4 or 8 bits a number, in blocks along its inputs with a scale each.

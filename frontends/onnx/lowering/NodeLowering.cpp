@@ -46,7 +46,7 @@ const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;
-  const Table &table = domain.empty() ? standard : microsoft;
+  const Table &table = is_microsoft(domain, op) ? microsoft : standard;
   const auto found = table.find(op);
   return found == table.end() ? nullptr : found->second;
 }

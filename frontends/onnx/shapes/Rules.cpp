@@ -19,6 +19,10 @@ Table table_of(std::initializer_list<std::span<const Rule>> families) {
 
 } // namespace
 
+bool is_microsoft(std::string_view domain, std::string_view op) {
+  return domain == kMicrosoft || (domain.empty() && op == "SimplifiedLayerNormalization");
+}
+
 const Rule *find_rule(std::string_view domain, std::string_view op) {
   static const Table standard =
       table_of({elementwise_rules(), move_rules(), shape_value_rules(), product_rules(),
@@ -28,7 +32,7 @@ const Rule *find_rule(std::string_view domain, std::string_view op) {
   static const Table preview = table_of({preview_rules()});
   if (!domain.empty() && domain != kMicrosoft && domain != kPreview)
     return nullptr;
-  const Table &table = domain.empty() ? standard : domain == kMicrosoft ? microsoft : preview;
+  const Table &table = is_microsoft(domain, op) ? microsoft : domain.empty() ? standard : preview;
   const auto found = table.find(op);
   return found == table.end() ? nullptr : found->second;
 }

@@ -18,6 +18,8 @@ struct Rule {
 };
 
 inline constexpr std::string_view kMicrosoft = "com.microsoft";
+/// Whether the op is ONNX Runtime's own: of com.microsoft, or the one that it has among ONNX's.
+bool is_microsoft(std::string_view domain, std::string_view op);
 inline constexpr std::string_view kPreview = "ai.onnx.preview";
 
 /// The rule for an op, or null.

@@ -169,8 +169,8 @@ std::optional<CaseTensor> tensor_of(const std::vector<std::string> &words, const
         return std::nullopt;
       count *= static_cast<uint64_t>(tensor.shape.back());
     }
-  const std::span<const uint8_t> pool = words[3][0] == 'n'             ? normal
-                                        : words[3][0] == 'u'           ? uniform
+  const std::span<const uint8_t> pool = words[3][0] == 'n'   ? normal
+                                        : words[3][0] == 'u' ? uniform
                                         : tensor.type == ElementType::f32
                                             ? std::span<const uint8_t>(sections.floats)
                                             : std::span<const uint8_t>(sections.others);

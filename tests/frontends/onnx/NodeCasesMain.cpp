@@ -1,6 +1,6 @@
 // onnx_node_cases CASES EXCEPTIONS: compiles each case of a file (NodeCases.h) as `quern compile
-// --variant native` would, calls it, and holds what comes out to the case, and what does not pass to
-// the list of exceptions, both ways: a case that is not in it passes, and one that is in it does
+// --variant native` would, calls it, and holds what comes out to the case, and what does not pass
+// to the list of exceptions, both ways: a case that is not in it passes, and one that is in it does
 // what it says. --write makes the list anew, for a person to read; reasons that it has are kept.
 // --only TEXT takes the cases with that in their names alone, says what each does, and knows no
 // exceptions; --interpret runs them by the interpreter: what passes there is imported well.
@@ -116,6 +116,7 @@ Outcome compile_and_call(const NodeCase &test, const std::string &folder) {
   driver::CompileOptions options;
   options.model = folder + "/model.onnx";
   options.output = folder + "/model.quern";
+  options.cache = folder + "/code"; // cases of other numbers have the same code
   options.targets = native;
   options.jobs = 1;
   options.quiet = true;
@@ -135,8 +136,7 @@ reference::Tensor interpreted(const CaseTensor &given, mlir::Type element) {
     std::memcpy(&code, &given.bytes[i * size], size);
     const auto bits = static_cast<int64_t>(code);
     if (tensor.is_float())
-      tensor.floats.push_back(
-          reference::bits_to_float(mlir::cast<mlir::FloatType>(element), bits));
+      tensor.floats.push_back(reference::bits_to_float(mlir::cast<mlir::FloatType>(element), bits));
     else
       tensor.ints.push_back(reference::wrapped(bits, reference::width_of(element)));
   }
@@ -184,10 +184,9 @@ Outcome interpret(const NodeCase &test, const std::string &folder) {
     const uint64_t size = artifact::element_bytes(want->type);
     for (int64_t k = 0; k < result.count(); ++k) {
       const int64_t bits =
-          result.is_float()
-              ? reference::float_to_bits(mlir::cast<mlir::FloatType>(result.element),
-                                         result.floats[static_cast<size_t>(k)])
-              : result.ints[static_cast<size_t>(k)];
+          result.is_float() ? reference::float_to_bits(mlir::cast<mlir::FloatType>(result.element),
+                                                       result.floats[static_cast<size_t>(k)])
+                            : result.ints[static_cast<size_t>(k)];
       const auto *bytes = reinterpret_cast<const uint8_t *>(&bits);
       made.bytes.insert(made.bytes.end(), bytes, bytes + size);
     }
@@ -226,7 +225,8 @@ absl::StatusOr<Exceptions> read_exceptions(const std::string &path) {
 
 bool write_exceptions(const std::string &path, const Exceptions &exceptions) {
   std::ofstream file(path);
-  file << "# What does not pass, \"NAME: what it does\". Written by onnx_node_cases --write. Behind \"#\" "
+  file << "# What does not pass, \"NAME: what it does\". Written by onnx_node_cases --write. "
+          "Behind \"#\" "
           "a person says why\n# what is wrong or fails is so and may stay so; a refusal says it "
           "itself.\n";
   for (const auto &[name, exception] : exceptions)
@@ -307,6 +307,7 @@ int main(int argc, char **argv) {
   if (!exceptions.ok() && !write_list)
     return fail(exceptions.status());
 
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
     std::signal(signal, say_which);
   std::string folder = (std::filesystem::temp_directory_path() / "node-cases-XXXXXX").string();
