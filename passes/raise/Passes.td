@@ -13,6 +13,20 @@ def RaiseBiases : Pass<"quern-raise-biases", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numRaised", "raised", "biases found">];
 }
 
+def RaiseLinears : Pass<"quern-raise-linears", "::mlir::ModuleOp"> {
+  let summary = "products with a weight become linear, in whatever order their dimensions are";
+  let description = [{
+    A convolution whose windows are one place, a product that a weight is the left side of, one of a weight under a transposition: the weight is a
+    matrix under moves, and its rows are tensors with what is summed over as their last dimension. Dimensions are moved where they lie
+    otherwise; the format of weights (`--quant`) applies to what is a linear.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "linears found">,
+    Statistic<"numMissed", "missed", "products with a weight that are none">,
+  ];
+}
+
 def RaiseAttention : Pass<"quern-raise-attention", "::mlir::ModuleOp"> {
   let summary = "a product, a softmax and a product become attention_rows";
   let description = [{

@@ -9,6 +9,7 @@ namespace quern {
 void buildRaisePhase(mlir::OpPassManager &pm) {
   // Exporters compute the same mask, and the same table, in every layer.
   pm.addPass(mlir::createCSEPass());
+  pm.addPass(createRaiseLinears());
   pm.addPass(createRaiseBiases());
   pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseMasks());

@@ -5,13 +5,12 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
 namespace quern::raise {
-namespace {
 
-/// out + a * b, and nothing else.
 bool isMultiplyAdd(linalg::GenericOp op) {
   Block &body = *op.getBody();
   auto yield = cast<linalg::YieldOp>(body.getTerminator());
@@ -28,14 +27,17 @@ bool isMultiplyAdd(linalg::GenericOp op) {
          (product.getLhs() == b && product.getRhs() == a);
 }
 
-} // namespace
+bool isZero(Value init) {
+  auto fill = init.getDefiningOp<linalg::FillOp>();
+  return fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+}
 
 std::optional<Product> productOf(Operation *op) {
   auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
   if (!generic || generic.getNumDpsInputs() != 2 || generic->getNumResults() != 1 ||
       generic.getNumReductionLoops() != 1 ||
       !cast<RankedTensorType>(generic.getResult(0).getType()).getElementType().isF32() ||
-      !isMultiplyAdd(generic))
+      !isMultiplyAdd(generic) || !isZero(generic.getDpsInits()[0]))
     return std::nullopt;
   const SmallVector<AffineMap> maps = generic.getIndexingMapsArray();
   if (!llvm::all_of(maps, [](AffineMap map) { return map.isProjectedPermutation(); }))

@@ -23,6 +23,11 @@ struct Product {
   mlir::AffineMap map(unsigned operand) { return op.getIndexingMapsArray()[operand]; }
 };
 
+/// Whether the op's body is out + a * b, and nothing else.
+bool isMultiplyAdd(mlir::linalg::GenericOp op);
+/// Whether what sums begin with is 0.
+bool isZero(mlir::Value init);
+
 /// The op as such a product of float32; none if it is something else.
 std::optional<Product> productOf(mlir::Operation *op);
 

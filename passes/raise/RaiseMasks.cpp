@@ -266,11 +266,11 @@ private:
         for (int64_t j = 0; j < trial.keys; ++j) {
           const double own = trial.own(b, j);
           found.hidesKeys |= own != 0;
-          if (trial.queries == 1 || !outside)
+          if (trial.queries == 1)
             continue;
-          if (own <= kHides && own != *outside)
+          if (outside && own <= kHides && own != *outside)
             return fail("its mask hides keys by other numbers than what is far from a query");
-          if (trial.at(b, p, j) != (sees(p, j) ? own : *outside))
+          if (trial.at(b, p, j) != (sees(p, j) ? own : outside.value_or(own)))
             return fail("its mask is no product of a bound and of what hides keys");
         }
     return true;

@@ -75,6 +75,8 @@ private:
       for (auto [i, leaf] : llvm::enumerate(piece.leaves()))
         given.push_back(someNumbers(cast<RankedTensorType>(leaf.getType()).getElementType(),
                                     function->shape(i), 7 * seed + i));
+      for (double &number : given[at].floats)
+        number *= 8;
       const std::vector<double> product_of = given[at].floats;
       const auto leaves = given;
       auto none = given;
@@ -118,11 +120,17 @@ private:
                                                            const std::vector<double> &with,
                                                            const std::vector<double> &without,
                                                            const Piece &piece) {
-    SmallVector<size_t, 2> at;
-    for (size_t i = 0; i < product.size() && at.size() < 2; ++i)
-      if (std::abs(without[i]) < 100 && std::abs(product[i]) > 0.1)
-        at.push_back(i);
-    if (at.empty())
+    // The smallest and the largest, between which a bound would show.
+    std::optional<size_t> least, most;
+    for (size_t i = 0; i < product.size(); ++i) {
+      if (!(std::abs(without[i]) < 100 && std::abs(product[i]) > 0.1))
+        continue;
+      if (!least || std::abs(product[i]) < std::abs(product[*least]))
+        least = i;
+      if (!most || std::abs(product[i]) > std::abs(product[*most]))
+        most = i;
+    }
+    if (!least)
       return {std::nullopt, 0};
     std::vector<double> caps = piece.constants();
     caps.insert(caps.begin(), 0);
@@ -131,8 +139,8 @@ private:
         const double score = with[i] - without[i];
         return (cap > 0 ? cap * std::atanh(score / cap) : score) / product[i];
       };
-      const double first = factor(at.front());
-      if (cap >= 0 && close(first, factor(at.back())))
+      const double first = factor(*least);
+      if (cap >= 0 && close(first, factor(*most)))
         return {first, cap};
     }
     return {std::nullopt, 0};
