@@ -52,8 +52,8 @@ recipe::Decoder gemma3_gguf(ModelReader &model, bool encoder) {
     if (!shape)
       continue;
     if (shape->size() != 2 || shape->back() != width)
-      model.problem(dense + ".weight", absl::StrCat("it does not take the ", width,
-                                                    " columns that it is given"));
+      model.problem(dense + ".weight",
+                    absl::StrCat("it does not take the ", width, " columns that it is given"));
     stages.insert(stages.end() - 1,
                   {.linear = recipe::Linear{.module = dense, .in = width, .out = shape->front()}});
     width = shape->front();

@@ -8,8 +8,7 @@ namespace {
 struct IsEncodable {
   bool operator()(const Attention &a) const {
     // A causal window of one position would be `left` 0, which is none.
-    return a.alibi.empty() && a.sinks.empty() && a.state.empty() &&
-           (a.both_sides || a.window != 1);
+    return a.alibi.empty() && a.sinks.empty() && a.state.empty() && (a.both_sides || a.window != 1);
   }
   bool operator()(const GatedMlp &) const { return true; }
   bool operator()(const Mlp &) const { return true; }

@@ -57,7 +57,8 @@ TEST_P(EncoderGolden, GivesTheSameRows) {
   folder.write_config(golden["config"]);
   folder.write_tensors(golden["tensors"]);
   if (golden.value("causal", false)) { // a language model but for what stands beside it
-    folder.write("modules.json", R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
+    folder.write("modules.json",
+                 R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
                                      {"type": "sentence_transformers.models.Pooling", "path": "p"}])");
     std::filesystem::create_directories(folder.path("p"));
     folder.write("p/config.json", R"({"pooling_mode": "mean"})");
