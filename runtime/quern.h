@@ -244,21 +244,26 @@ QUERN_API QuernStatus quern_input_info(const QuernModel *model, size_t entry, si
 QUERN_API QuernStatus quern_output_info(const QuernModel *model, size_t entry, size_t output,
                                         QuernTensorInfo *info);
 
-/* A size that the caller of an entry chooses, and the greatest that the model was compiled for.
- * QUERN_NOT_FOUND behind the last one, of which `index` 0 is the first. */
+/* A size of an entry, which its caller chooses or the model counts (it is then in no input's
+ * shape), and the greatest that the model was compiled for. QUERN_NOT_FOUND behind the last one, of
+ * which `index` 0 is the first. */
 QUERN_API QuernStatus quern_size_info(const QuernModel *model, size_t entry, size_t index,
                                       const char **name, uint64_t *most);
 
 /* Fills type, rank, shape and bytes of the entry's outputs for inputs of these shapes; `outputs`
- * has room for quern_num_outputs. Data is left alone. QUERN_INVALID_ARGUMENT names the input that
- * has another type or shape than it must, or a size beyond the greatest. */
+ * has room for quern_num_outputs. Where the model counts a size, shape and bytes are the greatest
+ * that they can be. Data is left alone. QUERN_INVALID_ARGUMENT names the input that has another
+ * type or shape than it must, or a size beyond the greatest. */
 QUERN_API QuernStatus quern_output_shapes(const QuernModel *model, size_t entry,
                                           const QuernTensor *inputs, size_t num_inputs,
                                           QuernTensor *outputs);
-/* Runs the entry: inputs and outputs in its order, outputs shaped as quern_output_shapes says. All
- * that it computes in was taken when the model was opened. */
+/* Runs the entry: inputs and outputs in its order, outputs shaped as quern_output_shapes says;
+ * where the model counts a size, their shapes become what they are, dense in that shape, and
+ * `bytes` stays. All that it computes in was taken when the model was opened.
+ * QUERN_INVALID_ARGUMENT also names the node of the model that finds an index out of range or a
+ * division by 0 in what the inputs hold; the outputs are nothing to look at then. */
 QUERN_API QuernStatus quern_call(QuernModel *model, size_t entry, const QuernTensor *inputs,
-                                 size_t num_inputs, const QuernTensor *outputs, size_t num_outputs);
+                                 size_t num_inputs, QuernTensor *outputs, size_t num_outputs);
 
 #ifdef __cplusplus
 }

@@ -168,16 +168,16 @@ private:
           return desc.status();
         outputs.push_back(*desc);
       }
-      Offsets<Size> chosen;
-      if (sizes)
-        for (const auto &[size, most] : maxima)
-          chosen.push_back(CreateSize(fbb_, fbb_.CreateString(size), static_cast<uint64_t>(most)));
+      auto of_entry =
+          entry_sizes(fbb_, sizes ? maxima : symbols::Maxima(), countedSizesOf(module_));
+      if (!of_entry.ok())
+        return of_entry.status();
       auto equal = equal_sizes(fbb_, func, maxima);
       if (!equal.ok())
         return equal.status();
       table.push_back(CreateEntry(fbb_, fbb_.CreateString(name), fbb_.CreateVector(inputs),
                                   fbb_.CreateVector(outputs), fbb_.CreateVector(by_entry[name]),
-                                  fbb_.CreateVector(chosen), *equal));
+                                  *of_entry, *equal));
     }
     return fbb_.CreateVector(table);
   }
@@ -236,7 +236,8 @@ private:
         states.push_back(state_index(ref.getName()));
     return CreateDispatch(fbb_, kernel_index_[kernel], fbb_.CreateString(planned.getLabel().str()),
                           weights.step, wanted, flops.row, flops.position,
-                          fbb_.CreateVector(states), weights.row);
+                          fbb_.CreateVector(states), weights.row,
+                          fault_sites(fbb_, planned, kernel));
   }
 
   // A state's place in the table that states() makes.

@@ -20,10 +20,21 @@ struct ProofContents {
     std::vector<float> logits; ///< [rows, vocab]
     float tolerance = 0;       ///< in standard deviations of `logits`
   };
+  struct Tensor {
+    std::vector<int64_t> shape;
+    std::vector<uint8_t> elements;
+  };
+  struct Call {
+    std::string entry;
+    std::vector<Tensor> inputs;
+    std::vector<Tensor> outputs;
+    float tolerance = 0; ///< in standard deviations of an output
+  };
   std::vector<Text> tokenizer;
   std::vector<Logits> logits;
   /// What the compiler found in the model that no machine is to blame for, a sentence each.
   std::vector<std::string> notes;
+  std::vector<Call> calls;
 };
 
 /// The FlatBuffer (runtime/artifact/proof.fbs).

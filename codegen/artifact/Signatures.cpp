@@ -1,6 +1,7 @@
 #include "codegen/artifact/Signatures.h"
 
 #include "ir/quern/AttributeNames.h"
+#include "passes/analysis/FaultSites.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/SizeExpression.h"
 
@@ -156,6 +157,46 @@ size_expression(flatbuffers::FlatBufferBuilder &builder, llvm::StringRef text,
   const std::vector<SizeStep> steps = size_steps(*dim, sizes);
   return CreateSizeExpression(builder, builder.CreateString(text.str()),
                               builder.CreateVectorOfStructs(steps), static_cast<uint64_t>(most));
+}
+
+absl::StatusOr<flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Size>>>>
+entry_sizes(flatbuffers::FlatBufferBuilder &builder, const symbols::Maxima &sizes,
+            mlir::DictionaryAttr counted) {
+  std::vector<flatbuffers::Offset<Size>> table;
+  for (const auto &[name, most] : sizes) {
+    flatbuffers::Offset<SizeExpression> bound;
+    if (auto text = counted ? counted.getAs<mlir::StringAttr>(name) : mlir::StringAttr()) {
+      auto expression = size_expression(builder, text.getValue(), sizes);
+      if (!expression.ok())
+        return expression.status();
+      bound = *expression;
+    }
+    table.push_back(
+        CreateSize(builder, builder.CreateString(name), static_cast<uint64_t>(most), bound));
+  }
+  return builder.CreateVector(table);
+}
+
+flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<FaultSite>>>
+fault_sites(flatbuffers::FlatBufferBuilder &builder, DispatchOp dispatch, KernelOp kernel) {
+  std::vector<flatbuffers::Offset<FaultSite>> table;
+  auto names = dispatch->getAttrOfType<mlir::ArrayAttr>(attrs::kFaultNames);
+  const symbols::Maxima sizes = sizesOf(kernel);
+  for (auto [i, op] : llvm::enumerate(faultSites(kernel))) {
+    FaultKind kind = FaultKind::divisor;
+    std::string size;
+    if (auto index = mlir::dyn_cast<CheckIndexOp>(op)) {
+      kind = index.getFromEnd() ? FaultKind::index_from_end : FaultKind::index;
+    } else if (auto where = mlir::dyn_cast<WhereTrueOp>(op)) {
+      size = countedSize(where).str();
+      kind = size.empty() ? FaultKind::not_as_many : FaultKind::too_many;
+    }
+    const std::string node =
+        names && i < names.size() ? mlir::cast<mlir::StringAttr>(names[i]).str() : std::string();
+    table.push_back(
+        CreateFaultSite(builder, builder.CreateString(node), kind, builder.CreateString(size)));
+  }
+  return builder.CreateVector(table);
 }
 
 absl::StatusOr<flatbuffers::Offset<TensorDesc>>

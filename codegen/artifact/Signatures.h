@@ -2,6 +2,7 @@
 #ifndef QUERN_CODEGEN_ARTIFACT_SIGNATURES_H
 #define QUERN_CODEGEN_ARTIFACT_SIGNATURES_H
 
+#include "ir/quern/QuernDialect.h"
 #include "passes/analysis/Sizes.h"
 #include "runtime/artifact/manifest_generated.h"
 
@@ -26,6 +27,16 @@ std::vector<SizeStep> size_steps(const symbols::Dim &dim, const symbols::Maxima 
 absl::StatusOr<flatbuffers::Offset<SizeExpression>>
 size_expression(flatbuffers::FlatBufferBuilder &builder, llvm::StringRef text,
                 const symbols::Maxima &sizes);
+
+/// The sizes of an entry: name, greatest value, and of those in `counted`, the module's
+/// `quern.counted_sizes`, the bound.
+absl::StatusOr<flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Size>>>>
+entry_sizes(flatbuffers::FlatBufferBuilder &builder, const symbols::Maxima &sizes,
+            mlir::DictionaryAttr counted);
+
+/// What the kernel of a dispatch can find to be at fault.
+flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<FaultSite>>>
+fault_sites(flatbuffers::FlatBufferBuilder &builder, DispatchOp dispatch, KernelOp kernel);
 
 /// `element`: what `quern.element` says, or null. `sizes`: null in an entry of tokens.
 absl::StatusOr<flatbuffers::Offset<TensorDesc>>

@@ -2,6 +2,7 @@
 #include "codegen/cpu/Body.h"
 
 #include "codegen/cpu/ElementTypes.h"
+#include "codegen/cpu/Faults.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -110,6 +111,14 @@ SmallVector<Value> Body::translate(Operation *op) {
         for (mlir::Value index : op.getIndices())
           at.push_back(elements.indices.number(get(index)));
         return one(elements.element(op.getTensor(), at));
+      })
+      .Case([&](CheckIndexOp op) {
+        Value index = elements.indices.number(get(op.getIndex()));
+        Value size = elements.indices.number(get(op.getSize()));
+        return one(elements.indices.index(elements.kernel.faults().check(op, index, size)));
+      })
+      .Case([&](CheckDivisorOp op) {
+        return one(elements.kernel.faults().check(op, get(op.getDivisor())));
       })
       .Case([&](scf::IfOp op) { return translateIf(op); })
       .Case([&](scf::ForOp op) { return translateFor(op); })

@@ -7,6 +7,7 @@
 #include "codegen/cpu/Body.h"
 #include "codegen/cpu/Contraction.h"
 #include "codegen/cpu/ElementTypes.h"
+#include "codegen/cpu/WhereTrue.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
@@ -45,6 +46,10 @@ public:
         value = def->getOperand(0);
       }
       Target target{value, kernel.result<uint8_t>(i)};
+      if (auto where = value.getDefiningOp<WhereTrueOp>()) {
+        writeWhereTrue(kernel, elements, where, target.memory);
+        continue;
+      }
       if (auto generic = value.getDefiningOp<linalg::GenericOp>())
         groups[generic].push_back(target);
       else

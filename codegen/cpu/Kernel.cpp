@@ -1,7 +1,9 @@
 // See Kernel.h.
 #include "codegen/cpu/Kernel.h"
 
+#include "codegen/cpu/Faults.h"
 #include "passes/analysis/Buffers.h"
+#include "passes/analysis/FaultSites.h"
 #include "runtime/abi/StepArgs.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -68,6 +70,10 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
   bool hasShared = scratchBytes(op, single) != 0;
   if (hasShared)
     types.push_back(code.ptr());
+  const size_t pointersEnd = types.size();
+  const bool hasFaults = !faultSites(op).empty();
+  if (hasFaults)
+    types.push_back(code.i64());
 
   code.b.setInsertionPointToEnd(code.module.getBody());
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.b.getContext()), types);
@@ -77,7 +83,7 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
   Block *entry = code.function.addEntryBlock(code.b);
   for (auto [i, type] : llvm::enumerate(types))
     // What workers share while the kernel runs is written by others.
-    if (isa<LLVM::LLVMPointerType>(type) && i > 0 && !(hasShared && i + 1 == types.size()))
+    if (isa<LLVM::LLVMPointerType>(type) && i > 0 && !(hasShared && i + 1 == pointersEnd))
       code.function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), code.b.getUnitAttr());
   code.b.setInsertionPointToStart(entry);
 
@@ -96,11 +102,15 @@ Kernel::Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form)
   for (size_t i = 0; i < op.getResultTypes().size(); ++i)
     results.push_back(entry->getArgument(next++));
   if (hasShared)
-    shared = Pointer<float>(entry->getArgument(next));
+    shared = Pointer<float>(entry->getArgument(next++));
+  if (hasFaults)
+    own = std::make_unique<Faults>(*this, entry->getArgument(next));
 
   yield = cast<YieldOp>(op.getBody().front().getTerminator());
   anchor = op.anchorOp();
 }
+
+Kernel::~Kernel() = default;
 
 void Kernel::scheduleGuided(Value count, Value chunk, std::function<void(Value, Value)> body) {
   // Fewer chunks would leave more work uneven at the end than they even out.
@@ -130,6 +140,8 @@ void Kernel::scheduleGuided(Value count, Value chunk, std::function<void(Value, 
 LogicalResult Kernel::generate() {
   if (failed((this->*generatorOf(op.getAnchor()))()))
     return failure();
+  if (own)
+    own->reportKept();
   LLVM::ReturnOp::create(code.b, ValueRange{});
   return failure(failedCount);
 }

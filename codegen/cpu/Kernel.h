@@ -3,7 +3,8 @@
 // A kernel becomes `void name(QuernStepArgs *args, i64 worker, i64 workers, operands...,
 // results...)`: rows, q8_rows, indices and weights are pointers, a state is two i64 (kv group,
 // offset in the page or in the slot), the batch is in `args`. Pointers never alias: the plan keeps
-// buffers apart. Attention of a single token has one more, where its workers leave what they found.
+// buffers apart. Attention of a single token has one more, where its workers leave what they found;
+// a kernel that can find faults (Faults.h) has the dispatch's number, last.
 #ifndef QUERN_CODEGEN_CPU_KERNEL_H
 #define QUERN_CODEGEN_CPU_KERNEL_H
 
@@ -13,10 +14,12 @@
 
 #include "llvm/ADT/DenseMap.h"
 
+#include <memory>
 #include <string>
 
 namespace quern::cpu {
 
+class Faults;
 class Kernel;
 
 /// Operands a dispatch passes for a value of this type.
@@ -34,6 +37,7 @@ class Kernel {
 public:
   /// Begins the function `name`.
   Kernel(Code &code, KernelOp op, llvm::StringRef name, Form form);
+  ~Kernel();
 
   /// Writes the body, by the kernel's anchor, and ends the function. Fails with a diagnostic on
   /// what its generator cannot do.
@@ -85,6 +89,9 @@ public:
   /// Address of a fixed-size state of sequence `seq`.
   Value fixedState(mlir::Value state, Value seq);
 
+  /// What says what is at fault: in a kernel that can find something.
+  Faults &faults() { return *own; }
+
   // The generators, by anchor.
   mlir::LogicalResult generateLinear();
   mlir::LogicalResult generateBlockLinear();
@@ -106,7 +113,8 @@ private:
   llvm::DenseMap<mlir::Value, Value> pointers;
   llvm::DenseMap<mlir::Value, std::pair<Value, Value>> states; // group, offset
   llvm::SmallVector<Value> results;
-  bool failedCount = false; ///< an error of `count` was told
+  bool failedCount = false;    ///< an error of `count` was told
+  std::unique_ptr<Faults> own; ///< null where the kernel can find none
 };
 
 } // namespace quern::cpu

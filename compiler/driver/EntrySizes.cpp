@@ -17,7 +17,7 @@ std::vector<EntrySize> entry_sizes(const artifact::Manifest &manifest,
       std::string name(text(size->name()));
       const bool is_default = !given.contains(name);
       if (std::ranges::find(all, name, &EntrySize::name) == all.end())
-        all.push_back({std::move(name), size->most(), is_default});
+        all.push_back({std::move(name), size->most(), is_default, size->bound() != nullptr});
     }
   return all;
 }

@@ -17,6 +17,7 @@ struct EntrySize {
   std::string name;
   uint64_t most = 0;
   bool is_default = false; ///< no --dim said it
+  bool counted = false;    ///< the model counts it, its caller does not choose it
 };
 
 /// Those of all entries, each once. `given`: what --dim said.

@@ -50,7 +50,9 @@ Json tensors(const flatbuffers::Vector<flatbuffers::Offset<artifact::TensorDesc>
 Json sizes(const artifact::Entry &entry) {
   Json out = Json::array();
   for (const artifact::Size *size : items(entry.sizes()))
-    out.push_back({{"name", text(size->name())}, {"most", size->most()}});
+    out.push_back({{"name", text(size->name())},
+                   {"most", size->most()},
+                   {"counted", size->bound() != nullptr}});
   return out;
 }
 
@@ -144,16 +146,17 @@ Json states(const Manifest &manifest) {
 
 Json proof(const artifact::Artifact &artifact) {
   Json logits = Json::array(), notes = Json::array();
-  size_t texts = 0;
+  size_t texts = 0, calls = 0;
   if (const artifact::Proof *proof = artifact.proof()) {
     notes = strings(proof->notes());
     texts = items(proof->tokenizer()).size();
+    calls = items(proof->calls()).size();
     for (const artifact::LogitsVector *v : items(proof->logits()))
       logits.push_back({{"tokens", items(v->tokens()).size()},
                         {"rows", items(v->rows()).size()},
                         {"tolerance", v->tolerance()}});
   }
-  return {{"tokenizer_texts", texts}, {"logits", logits}, {"notes", notes}};
+  return {{"tokenizer_texts", texts}, {"logits", logits}, {"calls", calls}, {"notes", notes}};
 }
 
 // Of the target's bucket with the largest arena.

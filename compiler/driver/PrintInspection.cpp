@@ -73,8 +73,9 @@ void print_overview(const artifact::Artifact &artifact) {
       line += (i ? ", " : "") + tensor_text(*items(entry->outputs())[i]);
     print("entry", line + ")");
     for (const artifact::Size *size : items(entry->sizes()))
-      print("  size",
-            std::string(text(size->name())) + ": at most " + std::to_string(size->most()));
+      print("  size", std::string(text(size->name())) + ": at most " +
+                          std::to_string(size->most()) +
+                          (size->bound() ? ", which the model counts" : ""));
     for (const artifact::EqualSizes *equal : items(entry->equal()))
       print("  equal", std::string(text(equal->left()->text())) + " and " +
                            std::string(text(equal->right()->text())) + ", says " +
@@ -109,6 +110,9 @@ void print_proof(const artifact::Artifact &artifact) {
     print("", "logits of " + std::to_string(items(v->rows()).size()) + " of " +
                   std::to_string(items(v->tokens()).size()) + " tokens, within " +
                   std::to_string(v->tolerance()) + " standard deviations");
+  for (const artifact::CallVector *call : items(proof->calls()))
+    print("", "a call of " + std::string(text(call->entry())) + ", within " +
+                  std::to_string(call->tolerance()) + " standard deviations");
   for (const flatbuffers::String *note : items(proof->notes()))
     print("", "note: " + std::string(text(note)));
 }

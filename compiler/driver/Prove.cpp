@@ -1,5 +1,6 @@
 #include "compiler/driver/Prove.h"
 
+#include "compiler/driver/ProveCalls.h"
 #include "ir/formats/Packing.h"
 #include "ir/reference/Interpreter.h"
 #include "passes/analysis/Entries.h"
@@ -267,7 +268,9 @@ absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
     note_logits(*output, proof);
     note_overflow(state, vector, proof);
   }
-  return absl::OkStatus();
+  return prove_calls(proof, planned, weights,
+                     quantizes_activations(planned) ? kQuantizedTolerance : kFloatTolerance,
+                     threads);
 }
 
 } // namespace quern::driver

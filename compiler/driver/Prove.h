@@ -22,7 +22,8 @@ absl::StatusOr<artifact::ProofContents> draft_proof(mlir::ModuleOp planned,
                                                     const std::string &tokenizer);
 
 /// Runs the reference interpreter on the planned module, with the weights as they were packed. Adds
-/// notes where logits are not finite, and where kv state could not hold what it was given.
+/// notes where logits are not finite, and where kv state could not hold what it was given; and
+/// calls of entries of plain tensors (ProveCalls.h).
 absl::Status fill_logits(artifact::ProofContents &proof, mlir::ModuleOp planned,
                          const artifact::PackedRows &weights, int threads);
 

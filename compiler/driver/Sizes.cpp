@@ -101,8 +101,10 @@ nlohmann::ordered_json to_json(const Sizes &sizes) {
                                  {"total", use.total},
                                  {"kv_groups", kv_groups(sizes)}};
   for (const EntrySize &size : sizes.entry_sizes)
-    json["sizes"].push_back(
-        {{"name", size.name}, {"most", size.most}, {"default", size.is_default}});
+    json["sizes"].push_back({{"name", size.name},
+                             {"most", size.most},
+                             {"default", size.is_default},
+                             {"counted", size.counted}});
   for (const LargeBuffer &buffer : sizes.largest)
     json["largest"].push_back({{"name", buffer.name}, {"bytes", buffer.bytes}});
   return json;
@@ -135,7 +137,9 @@ void print_table(const Sizes &sizes, const char *code_note) {
   row("total", use.total);
   for (const EntrySize &size : sizes.entry_sizes)
     std::printf("%-16s %16" PRIu64 "  %10s  %s\n", size.name.c_str(), size.most, "at most",
-                size.is_default ? ("by default; --dim " + size.name + "=MAX").c_str() : "");
+                size.counted      ? "the model counts it"
+                : size.is_default ? ("by default; --dim " + size.name + "=MAX").c_str()
+                                  : "");
 }
 
 } // namespace quern::driver

@@ -31,7 +31,7 @@ struct Sizes {
 /// is no bound but the edit's position}; and `kv_groups`, each {layers, window, page_bytes,
 /// pages_per_slot}. A slot's state is state_per_slot (of fixed size, and in the groups that have a
 /// window) and state_per_token for each of `ctx` tokens, rounded up to a page of 64. Where callers
-/// choose sizes, `sizes`, each {name, most, default}, and `largest`, each {name, bytes}.
+/// choose sizes, `sizes`, each {name, most, default, counted}, and `largest`, each {name, bytes}.
 nlohmann::ordered_json to_json(const Sizes &sizes);
 
 /// The first target's object; where there are several, with all of them as `targets`.

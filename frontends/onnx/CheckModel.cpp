@@ -137,6 +137,9 @@ std::vector<std::string> notes_of(const Model &model, const std::vector<bool> &l
                      bound.origin == BoundOrigin::Model ? ", where a table of the model ends"
                      : bound.origin == BoundOrigin::Default
                          ? absl::StrCat(" unless --dim ", bound.symbol, "=MAX says otherwise")
+                     : bound.origin == BoundOrigin::Counted
+                         ? absl::StrCat(", which the model counts; --dim ", bound.symbol,
+                                        "=MAX reserves less for it")
                          : ""));
   return notes;
 }

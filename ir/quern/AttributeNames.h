@@ -21,6 +21,9 @@ inline constexpr llvm::StringLiteral kModelSynthetic = "synthetic"; ///< there w
 /// The sizes that a caller of an entry chooses, each with the greatest that it may have: a
 /// dictionary, name to i64. They are counted in its order.
 inline constexpr llvm::StringLiteral kSizes = "quern.sizes";
+/// Of these, what the model counts while it runs (`quern.where_true` does): a dictionary, name to
+/// the text of an expression over sizes that callers choose, which is the most that it can be.
+inline constexpr llvm::StringLiteral kCountedSizes = "quern.counted_sizes";
 /// Of an entry: what has to be equal when it is called, [["past + s", "t", "the node that demands
 /// it"], ...].
 inline constexpr llvm::StringLiteral kEqualSizes = "quern.equal_sizes";
@@ -42,6 +45,11 @@ inline constexpr llvm::StringLiteral kMaxRows = "quern.max_rows";
 /// There where the entry's caller chooses sizes, and a step is no number of tokens: the three above
 /// are 1 then.
 inline constexpr llvm::StringLiteral kSized = "quern.sized";
+
+/// Of a dispatch: the source's names for what may be at fault in its kernel, in the order of
+/// passes/analysis/FaultSites.h.
+inline constexpr llvm::StringLiteral kFaultNames = "quern.fault_names";
+
 // And once planned.
 inline constexpr llvm::StringLiteral kArena = "quern.arena";
 inline constexpr llvm::StringLiteral kArenaBound = "quern.arena_bound";

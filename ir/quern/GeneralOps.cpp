@@ -1,6 +1,8 @@
 // Verifiers and folds of GeneralOps.td.
 #include "ir/quern/QuernDialect.h"
 
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 using namespace quern;
 
@@ -36,4 +38,31 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor) {
     return {};
   getInputMutable().assign(source);
   return getResult();
+}
+
+OpFoldResult CheckIndexOp::fold(FoldAdaptor) {
+  llvm::APInt index, size;
+  if (!matchPattern(getIndex(), m_ConstantInt(&index)) ||
+      !matchPattern(getSize(), m_ConstantInt(&size)))
+    return {};
+  const int64_t most = size.getSExtValue();
+  int64_t at = index.getSExtValue();
+  if (getFromEnd() && at < 0)
+    at += most;
+  // A fault stays, for the call to report.
+  return at >= 0 && at < most ? IntegerAttr::get(getType(), at) : OpFoldResult();
+}
+
+OpFoldResult CheckDivisorOp::fold(FoldAdaptor) {
+  llvm::APInt divisor;
+  return matchPattern(getDivisor(), m_ConstantInt(&divisor)) && !divisor.isZero()
+             ? OpFoldResult(getDivisor())
+             : OpFoldResult();
+}
+
+LogicalResult WhereTrueOp::verify() {
+  auto type = dyn_cast<RankedTensorType>(getType());
+  if (!type || type.getRank() != 1)
+    return emitOpError("C1: the result is of rank 1");
+  return success();
 }

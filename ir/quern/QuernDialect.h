@@ -26,6 +26,11 @@ struct StateResource : public mlir::SideEffects::Resource::Base<StateResource> {
   llvm::StringRef getName() final { return "quern.state"; }
 };
 
+/// The resource that the setting of a counted size is an effect on.
+struct SizeResource : public mlir::SideEffects::Resource::Base<SizeResource> {
+  llvm::StringRef getName() final { return "quern.size"; }
+};
+
 /// tensor<?xNxf32, #quern.dims<S>>: activation rows.
 bool isRows(mlir::Type type);
 /// tensor<?xi32, #quern.dims<S>>: token ids or row numbers.

@@ -42,5 +42,6 @@ class Quern_AnchorOp<string mnemonic, list<Trait> traits = []>
 // Memory effects on state go through this resource, so that ops on different state never commute
 // past one another unless they only read.
 def Quern_StateResource : Resource<"::quern::StateResource">;
+def Quern_SizeResource : Resource<"::quern::SizeResource">;
 
 #endif // QUERN_IR_QUERN_QUERNDIALECT_TD

@@ -1,5 +1,6 @@
 // Numbers and whole tensors: arith and math, what sizes and weights are as tensors, and tensors
 // made of little.
+#include "ir/quern/AttributeNames.h"
 #include "ir/reference/Frame.h"
 #include "ir/reference/Lanes.h"
 
@@ -80,6 +81,45 @@ template <class S> absl::Status eval_size(Frame<S> &frame, SizeOp op) {
   if (size.ok())
     frame.set_tensor(op.getResult(), Tensor::scalar(op.getType(), *size));
   return size.status();
+}
+
+template <class S> absl::Status eval_where_true(Frame<S> &frame, WhereTrueOp op) {
+  const TensorPtr mask = frame.tensor(op.getMask());
+  std::vector<int64_t> found;
+  for (int64_t i = 0; i < mask->count(); ++i)
+    if (mask->ints[static_cast<size_t>(i)] != 0)
+      found.push_back(i);
+  const auto count = static_cast<int64_t>(found.size());
+  auto type = mlir::cast<mlir::RankedTensorType>(op.getType());
+  const std::string name = dim_names(type).front();
+  auto counted =
+      frame.step.module->template getAttrOfType<mlir::DictionaryAttr>(attrs::kCountedSizes);
+  if (auto bound = counted && !name.empty() ? counted.template getAs<mlir::StringAttr>(name)
+                                            : mlir::StringAttr()) {
+    auto most = frame.step.module->template getAttrOfType<mlir::DictionaryAttr>(attrs::kSizes)
+                    .template getAs<mlir::IntegerAttr>(name);
+    const absl::StatusOr<int64_t> limit = frame.step.sizes.of(bound.getValue());
+    if (!limit.ok())
+      return limit.status();
+    if (count > std::min(*limit, most.getInt()))
+      return absl::OutOfRangeError(absl::StrCat(count, " elements are more than the ",
+                                                std::min(*limit, most.getInt()),
+                                                " that there is room for"));
+    frame.step.sizes.set(name, count);
+  } else {
+    const absl::StatusOr<std::vector<int64_t>> shape = frame.step.sizes.shape(type);
+    if (!shape.ok())
+      return shape.status();
+    if (count != shape->front())
+      return absl::OutOfRangeError(
+          absl::StrCat(count, " elements, where there have to be ", shape->front()));
+  }
+  Tensor y;
+  y.element = type.getElementType();
+  y.shape = {count};
+  y.ints = std::move(found);
+  frame.set_tensor(op.getResult(), std::move(y));
+  return absl::OkStatus();
 }
 
 template <class S> absl::Status eval_weight_tensor(Frame<S> &frame, WeightTensorOp op) {
@@ -198,6 +238,7 @@ template <class S> void add_general_evals(EvalTable<S> &table) {
     table.add(entry.getKey(), eval_elementwise<S>);
   table.template add<mlir::arith::ConstantOp, eval_constant<S>>();
   table.template add<SizeOp, eval_size<S>>();
+  table.template add<WhereTrueOp, eval_where_true<S>>();
   table.template add<WeightTensorOp, eval_weight_tensor<S>>();
   table.template add<ReshapeOp, eval_reshape<S>>();
   table.template add<mlir::tensor::EmptyOp, eval_empty<S>>();

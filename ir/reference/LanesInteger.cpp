@@ -1,10 +1,14 @@
 // Integer ops of arith and math, and affine.apply, which fusion writes into bodies.
+#include "ir/quern/QuernDialect.h"
+#include "ir/reference/Describe.h"
 #include "ir/reference/Lanes.h"
 #include "ir/reference/Loops.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <bit>
@@ -164,6 +168,31 @@ absl::Status affine_apply(const LaneCall &c) {
   return absl::OkStatus();
 }
 
+absl::Status check_index(const LaneCall &c) {
+  const int64_t *index = c.in[0]->ints.data(), *size = c.in[1]->ints.data();
+  const bool from_end = mlir::cast<CheckIndexOp>(c.op).getFromEnd();
+  for (size_t i = 0; i < c.count; ++i) {
+    const int64_t at = from_end && index[i] < 0 ? index[i] + size[i] : index[i];
+    if (at < 0 || at >= size[i])
+      return absl::OutOfRangeError(absl::StrCat(
+          describe(c.op), ": index ", index[i],
+          size[i] > 0
+              ? absl::StrCat(" is not within ", from_end ? -size[i] : 0, " to ", size[i] - 1)
+              : " into what has no elements"));
+    c.out[0]->ints[i] = at;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_divisor(const LaneCall &c) {
+  for (size_t i = 0; i < c.count; ++i) {
+    if (c.in[0]->ints[i] == 0)
+      return absl::OutOfRangeError(absl::StrCat(describe(c.op), ": an integer is divided by 0"));
+    c.out[0]->ints[i] = c.in[0]->ints[i];
+  }
+  return absl::OkStatus();
+}
+
 } // namespace
 
 void add_integer_lanes(LaneTable &table) {
@@ -215,6 +244,8 @@ void add_integer_lanes(LaneTable &table) {
       integer_unary<[](I a, unsigned width) { return std::popcount(as_unsigned(a, width)); }>;
   table["math.ipowi"] = ipowi;
   table["affine.apply"] = affine_apply;
+  table["quern.check_index"] = check_index;
+  table["quern.check_divisor"] = check_divisor;
 }
 
 } // namespace quern::reference

@@ -24,6 +24,10 @@ public:
   explicit Sizes(std::map<std::string, int64_t> values) : values_(std::move(values)) {}
 
   const std::map<std::string, int64_t> &values() const { return values_; }
+  void set(const std::string &name, int64_t value) {
+    values_[name] = value;
+    known_.clear();
+  }
   /// The value of an expression of ir/symbols.
   absl::StatusOr<int64_t> of(llvm::StringRef dim);
   /// Fails on a dynamic dimension that has no name.

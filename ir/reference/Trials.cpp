@@ -61,6 +61,9 @@ absl::StatusOr<Demands> demands_of(mlir::func::FuncOp function) {
     for (mlir::NamedAttribute size : sizes)
       if (auto most = mlir::dyn_cast<mlir::IntegerAttr>(size.getValue()))
         demands.most[size.getName().str()] = most.getInt();
+  if (auto counted = module->getAttrOfType<mlir::DictionaryAttr>(attrs::kCountedSizes))
+    for (mlir::NamedAttribute size : counted)
+      demands.most.erase(size.getName().str());
   demands.dims = dims_of(module, demands.most);
   auto equal = function->getAttrOfType<mlir::ArrayAttr>(attrs::kEqualSizes);
   for (mlir::Attribute entry : equal ? equal.getValue() : llvm::ArrayRef<mlir::Attribute>()) {
@@ -203,6 +206,22 @@ bool takes_batch(mlir::func::FuncOp function) {
            return mlir::isa<BatchType>(type) ||
                   (isIndices(type) && (rowsOf(type) == "T" || rowsOf(type) == "R"));
          });
+}
+
+void calm(Trials &trials) {
+  for (auto &[entry, calls] : trials)
+    for (Trial &trial : calls) {
+      int64_t least = 1;
+      const auto is_number = [](const Tensor &tensor) {
+        return !tensor.is_float() && width_of(tensor.element) > 1;
+      };
+      for (const Tensor &tensor : trial.inputs)
+        if (is_number(tensor) && !tensor.ints.empty())
+          least = std::min(least, *std::ranges::min_element(tensor.ints));
+      for (Tensor &tensor : trial.inputs)
+        if (is_number(tensor))
+          std::ranges::fill(tensor.ints, least);
+    }
 }
 
 absl::StatusOr<Trials> trials(mlir::ModuleOp module, uint64_t seed) {

@@ -28,6 +28,10 @@ using Trials = std::map<std::string, std::vector<Trial>>;
 /// Whether an entry is stepped with a batch, and not called with tensors.
 bool takes_batch(mlir::func::FuncOp function);
 
+/// Makes all integers of the calls as small as they may be, for a program that uses some as indices
+/// of what has one element.
+void calm(Trials &trials);
+
 /// Calls of every entry of the module that takes no batch, under two choices of its sizes: small,
 /// unlike each other, no greater than they may be, equal where they have to be, and such that no
 /// tensor of the module is empty, if that can be had. Floats are normally distributed; integers and

@@ -84,6 +84,10 @@ private:
       trials_ = *std::move(made);
     }
     absl::StatusOr<Probe> now = probe(module, options_.seed, *trials_, exact);
+    if (!before_ && absl::IsOutOfRange(now.status())) { // perhaps what they index is small
+      calm(*trials_);
+      now = probe(module, options_.seed, *trials_, exact);
+    }
     if (!now.ok())
       return cannot(now.status());
     return *std::move(now);

@@ -1,5 +1,7 @@
 #include "passes/analysis/Calls.h"
 
+#include "passes/analysis/FaultSites.h"
+
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -78,6 +80,8 @@ private:
     }
     if (std::optional<uint64_t> scratch = dispatch.getScratch())
       call.operands.push_back({Base::Arena, static_cast<int64_t>(*scratch)});
+    if (call.kernel && !faultSites(call.kernel).empty())
+      call.operands.push_back({Base::None, static_cast<int64_t>(calls.size())});
     calls.push_back(std::move(call));
     return success();
   }

@@ -34,8 +34,8 @@ struct Call {
   bool barrier = false;    ///< workers wait for each other before it
   bool replicated = false; ///< every worker runs all of it, on memory of its own
   bool last = false;       ///< its result, one row, is all that the entry gives
-  /// Those of the dispatch's inputs, then of its results, then its scratch memory. A state is two
-  /// numbers, the batch none.
+  /// Those of the dispatch's inputs, then of its results, then its scratch memory, then, where the
+  /// kernel can find faults, the dispatch's number. A state is two numbers, the batch none.
   llvm::SmallVector<Operand, 8> operands;
   DispatchOp dispatch;
 

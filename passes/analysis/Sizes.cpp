@@ -22,6 +22,52 @@ symbols::Maxima sizesOf(Operation *op) {
   return maxima;
 }
 
+DictionaryAttr countedSizesOf(Operation *op) {
+  auto module = dyn_cast<ModuleOp>(op);
+  if (!module)
+    module = op->getParentOfType<ModuleOp>();
+  return module ? module->getAttrOfType<DictionaryAttr>(attrs::kCountedSizes) : DictionaryAttr();
+}
+
+StringRef countedSize(WhereTrueOp op) {
+  const DictionaryAttr counted = countedSizesOf(op);
+  ArrayRef<StringAttr> names = dimNames(op.getType());
+  return counted && !names.empty() && counted.contains(names.front()) ? names.front().getValue()
+                                                                      : StringRef();
+}
+
+CountedUses countedUses(KernelOp kernel) {
+  CountedUses uses;
+  const DictionaryAttr counted = countedSizesOf(kernel);
+  if (!counted || counted.empty())
+    return uses;
+  const symbols::Maxima sizes = sizesOf(kernel);
+  auto add = [&](SmallVectorImpl<unsigned> &to, StringRef name) {
+    const auto place = std::distance(sizes.begin(), sizes.find(name.str()));
+    if (!llvm::is_contained(to, place))
+      to.push_back(static_cast<unsigned>(place));
+  };
+  auto read = [&](StringRef text) {
+    if (const std::optional<symbols::Dim> dim = dimOf(text, sizes))
+      for (const std::string &symbol : dim->symbols())
+        if (counted.contains(symbol))
+          add(uses.read, symbol);
+  };
+  auto readType = [&](Type type) {
+    for (StringAttr name : dimNames(type))
+      read(name.getValue());
+  };
+  llvm::for_each(kernel.getArgumentTypes(), readType);
+  kernel.walk([&](Operation *op) {
+    llvm::for_each(op->getResultTypes(), readType);
+    if (auto size = dyn_cast<SizeOp>(op))
+      read(size.getDim());
+    else if (auto where = dyn_cast<WhereTrueOp>(op); where && !countedSize(where).empty())
+      add(uses.written, countedSize(where));
+  });
+  return uses;
+}
+
 std::optional<symbols::Dim> dimOf(StringRef text, const symbols::Maxima &sizes) {
   const auto dim = symbols::parse_dim(std::string_view(text.data(), text.size()));
   if (!dim.ok() || !dim->valid())

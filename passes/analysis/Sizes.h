@@ -2,6 +2,7 @@
 #ifndef QUERN_PASSES_ANALYSIS_SIZES_H
 #define QUERN_PASSES_ANALYSIS_SIZES_H
 
+#include "ir/quern/QuernDialect.h"
 #include "ir/symbols/Bounds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,6 +17,19 @@ inline constexpr int64_t kTooMany = int64_t{1} << 60;
 
 /// The module's `quern.sizes`: each size and its greatest value.
 symbols::Maxima sizesOf(mlir::Operation *op);
+
+/// The module's `quern.counted_sizes`; null where there are none.
+mlir::DictionaryAttr countedSizesOf(mlir::Operation *op);
+
+/// The counted size that the op gives its value; empty where its result's dimension is none.
+llvm::StringRef countedSize(WhereTrueOp op);
+
+/// Counted sizes by their place in `quern.sizes`: those that a kernel's types and ops mention, and
+/// those that it gives their values.
+struct CountedUses {
+  llvm::SmallVector<unsigned, 2> read, written;
+};
+CountedUses countedUses(KernelOp kernel);
 
 /// The dimension that the text is, if it is an expression over these sizes.
 std::optional<symbols::Dim> dimOf(llvm::StringRef text, const symbols::Maxima &sizes);

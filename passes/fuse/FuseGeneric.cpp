@@ -37,7 +37,7 @@ bool computes(Operation *op) {
   if (!generic)
     return false;
   return llvm::any_of(generic.getBody()->without_terminator(), [](Operation &inner) {
-    return inner.getNumRegions() != 0 ||
+    return inner.getNumRegions() != 0 || isa<CheckIndexOp, CheckDivisorOp>(inner) ||
            (isa<arith::ArithDialect, math::MathDialect>(inner.getDialect()) &&
             llvm::any_of(inner.getResultTypes(), [](Type type) { return !type.isIndex(); }) &&
             !inner.hasTrait<OpTrait::ConstantLike>());
@@ -177,6 +177,8 @@ private:
   static bool isRoot(Operation *op, const Use &use) {
     if (!makesTensor(op))
       return false;
+    if (isa<WhereTrueOp>(op)) // whether or not anybody reads it: it sets a size
+      return true;
     if (use.outside || isReduction(op))
       return use.outside || !use.regions.empty();
     return computes(op) && (use.repeated || use.regions.size() > 1);

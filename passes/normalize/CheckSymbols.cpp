@@ -104,6 +104,9 @@ LogicalResult checkSizesAreSaid(func::FuncOp entry, const symbols::Maxima &sizes
   if (!takesSizes(entry))
     return success();
   std::set<std::string> said;
+  const DictionaryAttr counted = countedSizesOf(entry);
+  for (NamedAttribute size : counted ? counted.getValue() : ArrayRef<NamedAttribute>())
+    said.insert(size.getName().str());
   for (Type type : entry.getArgumentTypes())
     for (StringAttr name : dimNames(type))
       if (std::optional<symbols::Dim> dim = dimOf(name.getValue(), sizes))
@@ -118,12 +121,46 @@ LogicalResult checkSizesAreSaid(func::FuncOp entry, const symbols::Maxima &sizes
   return success();
 }
 
+/// A size that the model counts gets its value once, before anything is of that size.
+LogicalResult checkCounted(func::FuncOp entry, const symbols::Maxima &sizes) {
+  const DictionaryAttr counted = countedSizesOf(entry);
+  if (!counted || counted.empty())
+    return success();
+  std::set<std::string> set;
+  auto check = [&](Operation &op, StringRef text) -> LogicalResult {
+    const std::optional<symbols::Dim> dim = dimOf(text, sizes);
+    for (const std::string &symbol : dim ? dim->symbols() : std::set<std::string>())
+      if (counted.contains(symbol) && !set.contains(symbol))
+        return op.emitOpError("is of the size '") << symbol << "', which nothing has counted yet";
+    return success();
+  };
+  for (Operation &op : entry.getOps()) {
+    if (auto where = dyn_cast<WhereTrueOp>(op); where && !countedSize(where).empty())
+      if (!set.insert(countedSize(where).str()).second)
+        return where.emitOpError("counts the size '")
+               << countedSize(where) << "', which has been counted";
+    const WalkResult result = op.walk([&](Operation *inner) {
+      if (auto size = dyn_cast<SizeOp>(inner); size && failed(check(op, size.getDim())))
+        return WalkResult::interrupt();
+      for (Type type : inner->getResultTypes())
+        for (StringAttr name : dimNames(type))
+          if (failed(check(op, name.getValue())))
+            return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return failure();
+  }
+  return success();
+}
+
 struct CheckSymbolsPass : impl::CheckSymbolsBase<CheckSymbolsPass> {
   void runOnOperation() override {
     bool ok = succeeded(checkTargets(getOperation()));
     const symbols::Maxima sizes = sizesOf(getOperation());
     for (func::FuncOp entry : entriesOf(getOperation())) {
-      ok &= succeeded(checkDims(entry, sizes)) && succeeded(checkSizesAreSaid(entry, sizes));
+      ok &= succeeded(checkDims(entry, sizes)) && succeeded(checkSizesAreSaid(entry, sizes)) &&
+            succeeded(checkCounted(entry, sizes));
       for (Operation &op : entry.getOps())
         if (isa<QuernDialect>(op.getDialect()))
           ok &= succeeded(checkOp(op)); // all of them in one go

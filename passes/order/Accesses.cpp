@@ -53,6 +53,10 @@ public:
       const auto from = static_cast<int64_t>(*dispatch.getScratch());
       add(Space::Arena, 0, from, from + bytes, true);
     }
+    const CountedUses sizes = countedUses(kernel);
+    for (const auto &[which, write] : {std::pair{&sizes.read, false}, {&sizes.written, true}})
+      for (const unsigned size : *which)
+        add(Space::Size, size, 0, 1, write);
     if (target::of(kernel).traits(kernel.getAnchor()).fetchesWork)
       add(Space::Chunks, 0, 0, 1, true);
     return std::move(all);
@@ -97,6 +101,8 @@ private:
 std::string Access::where() const {
   if (space == Space::Chunks)
     return "the count of work that was fetched";
+  if (space == Space::Size)
+    return llvm::formatv("size {0}", index);
   std::string name;
   switch (space) {
   case Space::Arena:
@@ -114,6 +120,7 @@ std::string Access::where() const {
   case Space::Slot:
     name = "a slot";
     break;
+  case Space::Size:
   case Space::Chunks:
     break;
   }

@@ -18,6 +18,7 @@ struct Access {
     Output, ///< the entry's result `index`
     Page,   ///< of kv group `index`
     Slot,   ///< the fixed-size state of a sequence
+    Size,   ///< the size `index` of the entry, which the model counts
     Chunks  ///< the count of chunks of work that were fetched since the last barrier
   };
   Space space;

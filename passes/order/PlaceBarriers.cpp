@@ -27,6 +27,11 @@ public:
   bool conflicts(DispatchOp dispatch) const {
     if (fetching && fetches(dispatch))
       return true;
+    const CountedUses sizes = usesOf(dispatch);
+    const auto isSet = [&](unsigned size) { return llvm::is_contained(set, size); };
+    if (llvm::any_of(sizes.read, isSet) || llvm::any_of(sizes.written, isSet) ||
+        llvm::any_of(sizes.written, [&](unsigned size) { return llvm::is_contained(read, size); }))
+      return true;
     for (mlir::Value input : dispatch.getInputs()) {
       if (written.contains(input))
         return true;
@@ -42,6 +47,9 @@ public:
 
   void add(DispatchOp dispatch) {
     fetching |= fetches(dispatch);
+    const CountedUses sizes = usesOf(dispatch);
+    llvm::append_range(read, sizes.read);
+    llvm::append_range(set, sizes.written);
     if (!dispatch.getReplicated())
       written.insert(dispatch.getResults().begin(), dispatch.getResults().end());
     for (mlir::Value input : dispatch.getInputs()) {
@@ -58,6 +66,10 @@ public:
 private:
   bool fetches(DispatchOp dispatch) const {
     return target->traits(symbols->lookup<KernelOp>(dispatch.getKernel()).getAnchor()).fetchesWork;
+  }
+
+  CountedUses usesOf(DispatchOp dispatch) const {
+    return countedUses(symbols->lookup<KernelOp>(dispatch.getKernel()));
   }
 
   using Range = std::pair<int64_t, int64_t>;
@@ -86,7 +98,8 @@ private:
   const BucketShape *shape;
   const SymbolTable *symbols;
   const target::Target *target;
-  bool fetching = false; // some dispatch's workers fetch work
+  SmallVector<unsigned> read, set; // sizes that the model counts
+  bool fetching = false;           // some dispatch's workers fetch work
   llvm::DenseSet<mlir::Value> written;
   llvm::SmallSet<StringRef, 4> states;
   SmallVector<Range> used;

@@ -1,5 +1,6 @@
 // --quern-outline-kernels: one kernel of all equal regions.
 #include "passes/analysis/Entries.h"
+#include "passes/analysis/FaultSites.h"
 #include "passes/analysis/Remarks.h"
 #include "passes/analysis/SourceNames.h"
 #include "passes/schedule/Passes.h"
@@ -46,6 +47,12 @@ struct OutlineKernelsPass : impl::OutlineKernelsBase<OutlineKernelsPass> {
             llvm::find_if(alike, [&](KernelOp kernel) { return isKernelOf(kernel, fused); });
         KernelOp kernel = found != alike.end() ? *found : KernelOp();
         std::string label = labelOf(fused);
+        // Equal kernels are one; what their ops are called is the dispatch's to say.
+        SmallVector<Attribute> faults =
+            llvm::map_to_vector(faultSites(fused), [&](Operation *op) -> Attribute {
+              const std::string name = sourceName(op->getLoc());
+              return StringAttr::get(&getContext(), name.empty() ? label : name);
+            });
         OpBuilder builder(fused);
         if (!kernel) {
           StringRef anchor = stringifyAnchor(fused.getAnchor());
@@ -56,6 +63,8 @@ struct OutlineKernelsPass : impl::OutlineKernelsBase<OutlineKernelsPass> {
         auto dispatch =
             DispatchOp::create(builder, fused.getLoc(), fused.getResultTypes(), kernel.getSymName(),
                                fused.getInputs(), label, DenseI64ArrayAttr(), IntegerAttr());
+        if (!faults.empty())
+          dispatch->setAttr(attrs::kFaultNames, ArrayAttr::get(&getContext(), faults));
         fused.replaceAllUsesWith(dispatch.getResults());
         fused.erase();
         ++numDispatches;

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define QUERN_ABI_VERSION 6
+#define QUERN_ABI_VERSION 7
 
 // Positions a page of kv state holds.
 #define QUERN_KV_PAGE 64
@@ -50,6 +50,18 @@ typedef struct QuernArgmax {
   int32_t column;
   uint8_t pad[56];
 } QuernArgmax;
+
+/// What went wrong in a step that a model's data decide: an index outside of what it indexes, a
+/// division by 0. All zero when a step begins; the first that finds something writes it and goes on
+/// with numbers that nobody is to see.
+typedef struct QuernFault {
+  uint32_t found;
+  int32_t dispatch; ///< of the bucket, by number
+  int32_t site;     ///< of the dispatch: the manifest's table says what it is
+  int32_t pad;
+  int64_t value; ///< the index, the number of elements
+  int64_t limit; ///< the size, the number that there may be
+} QuernFault;
 
 /// kv state of the layers that keep the same positions (all of them, or those of one window size).
 /// A page holds QUERN_KV_PAGE positions of every layer of the group; a layer finds its part at a
@@ -96,8 +108,10 @@ typedef struct QuernStepArgs {
   /// largest column is left here, and the row need not be written.
   QuernArgmax *argmax;
   /// Of an entry whose caller chooses sizes: their values, in the order of the module's
-  /// `quern.sizes`.
-  const int64_t *dims;
+  /// `quern.sizes`. Those that the model counts are written by the kernel that does, to be read
+  /// after the barrier behind it.
+  int64_t *dims;
+  QuernFault *fault; ///< null: nobody asks
 } QuernStepArgs;
 
 typedef void (*QuernBucketFn)(const QuernStepArgs *args, int32_t worker, int32_t num_workers);

@@ -99,6 +99,9 @@ absl::Status check_bucket(const Bucket &bucket, const Manifest &manifest,
       return wrong(where, "a dispatch of a kernel that is not there");
     if (text(kernels[dispatch->kernel()]->target()) != text(bucket.target()))
       return wrong(where, "a dispatch of a kernel of another target");
+    for (const FaultSite *fault : items(dispatch->faults()))
+      if (fault->kind() < FaultKind::MIN || fault->kind() > FaultKind::MAX)
+        return wrong(where, "a dispatch with an unknown kind of fault");
     for (uint32_t state : items(dispatch->states()))
       if (state >= items(manifest.states()).size())
         return wrong(where, "a dispatch on a state that is not there");

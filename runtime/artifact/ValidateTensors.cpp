@@ -91,6 +91,37 @@ absl::Status check_tensors(const Entry &entry, const std::string &where) {
   return absl::OkStatus();
 }
 
+// Of the sizes, those that the expression reads.
+static void mark_read(const SizeExpression &expression, std::vector<bool> &read) {
+  for (const SizeStep *step : items(expression.steps()))
+    if (step->op() == SizeOp::size)
+      read[static_cast<size_t>(step->value())] = true;
+}
+
+// What the model counts is bounded by what its caller chooses, and nothing that is looked at before
+// a call depends on it.
+static absl::Status check_counted(const Entry &entry, const std::vector<bool> &said,
+                                  const std::string &where) {
+  const auto sizes = items(entry.sizes());
+  std::vector<bool> read(sizes.size());
+  for (const Size *size : sizes)
+    if (size->bound()) {
+      if (const std::string_view mistake = mistake_in(size->bound(), sizes.size());
+          !mistake.empty())
+        return wrong(where, absl::StrCat("a size's bound: ", std::string(mistake)));
+      mark_read(*size->bound(), read);
+    }
+  for (const EqualSizes *equal : items(entry.equal())) {
+    mark_read(*equal->left(), read);
+    mark_read(*equal->right(), read);
+  }
+  for (uint32_t i = 0; i < sizes.size(); ++i)
+    if (sizes[i]->bound() && (said[i] || read[i]))
+      return wrong(where, absl::StrCat("the size '", std::string(text(sizes[i]->name())),
+                                       "' is counted, and has to be known before"));
+  return absl::OkStatus();
+}
+
 absl::Status check_sizes(const Entry &entry, const std::string &where) {
   const auto sizes = items(entry.sizes());
   if (sizes.size() > kMaxSizes || items(entry.equal()).size() > kMaxEqual)
@@ -101,20 +132,20 @@ absl::Status check_sizes(const Entry &entry, const std::string &where) {
       if (!mistake_in(dim, sizes.size()).empty())
         continue; // of a fixed dimension
       else
-        for (const SizeStep *step : items(dim->steps()))
-          if (step->op() == SizeOp::size)
-            bound[static_cast<size_t>(step->value())] = true;
+        mark_read(*dim, bound);
   for (uint32_t i = 0; i < sizes.size(); ++i) {
     const std::string_view name = text(sizes[i]->name());
     if (name.empty() || is_step_symbol(name) || sizes[i]->most() > kMostSize)
       return wrong(where, "a size without a name of its own, or an impossible one");
-    if (!bound[i])
+    if (!bound[i] && !sizes[i]->bound())
       return wrong(where, absl::StrCat("no input says the size '", std::string(name), "'"));
   }
   for (const EqualSizes *equal : items(entry.equal()))
     for (const SizeExpression *side : {equal->left(), equal->right()})
       if (const std::string_view mistake = mistake_in(side, sizes.size()); !mistake.empty())
         return wrong(where, absl::StrCat("what has to be equal: ", std::string(mistake)));
+  if (absl::Status status = check_counted(entry, bound, where); !status.ok())
+    return status;
   if (sizes.empty())
     return absl::OkStatus();
   const auto buckets = items(entry.buckets());

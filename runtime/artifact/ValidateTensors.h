@@ -26,7 +26,8 @@ bool is_aligned(const flatbuffers::Vector<int64_t> *shape);
 absl::Status check_tensors(const Entry &entry, const std::string &where);
 
 /// The sizes that its caller chooses: each is in the dimension of some input, its name is not one
-/// of T, B and R, and what has to be equal is an expression over them. The entry then has one
+/// of T, B and R, and what has to be equal is an expression over them. Those that the model counts
+/// are in none of an input, and bounded by an expression over the others. The entry then has one
 /// bucket of each target, of a step of one token.
 absl::Status check_sizes(const Entry &entry, const std::string &where);
 

@@ -83,7 +83,7 @@ absl::Status shapes(const QuernModel *model, size_t entry, const QuernTensor *in
 }
 
 absl::Status call(QuernModel *model, size_t entry, const QuernTensor *inputs, size_t num_inputs,
-                  const QuernTensor *outputs, size_t num_outputs) {
+                  QuernTensor *outputs, size_t num_outputs) {
   const quern::artifact::Entry *described = find_entry(model, entry);
   if (!described)
     return no_entry(entry);
@@ -92,7 +92,13 @@ absl::Status call(QuernModel *model, size_t entry, const QuernTensor *inputs, si
     return from.status();
   if (!to.ok())
     return to.status();
-  return model->engine->call(quern::artifact::text(described->name()), *from, *to);
+  if (absl::Status status =
+          model->engine->call(quern::artifact::text(described->name()), *from, *to);
+      !status.ok())
+    return status;
+  for (size_t i = 0; i < to->size(); ++i)
+    std::copy((*to)[i].shape.begin(), (*to)[i].shape.end(), outputs[i].shape);
+  return absl::OkStatus();
 }
 
 } // namespace
@@ -156,7 +162,7 @@ QuernStatus quern_output_shapes(const QuernModel *model, size_t entry, const Que
 }
 
 QuernStatus quern_call(QuernModel *model, size_t entry, const QuernTensor *inputs,
-                       size_t num_inputs, const QuernTensor *outputs, size_t num_outputs) {
+                       size_t num_inputs, QuernTensor *outputs, size_t num_outputs) {
   return guarded([&] { return call(model, entry, inputs, num_inputs, outputs, num_outputs); });
 }
 }

@@ -113,6 +113,13 @@ absl::Status call_entry(const CallOptions &options) {
   if (absl::Status status = (*engine)->call(options.entry, tensors, *outputs); !status.ok())
     return status;
   for (uint32_t i = 0; i < results.size(); ++i) {
+    if (results[i].shape != (*outputs)[i].shape) { // the model counted it
+      results[i].shape = (*outputs)[i].shape;
+      uint64_t bytes = artifact::element_bytes(results[i].type);
+      for (const int64_t dim : results[i].shape)
+        bytes *= static_cast<uint64_t>(dim);
+      results[i].bytes.resize(bytes);
+    }
     auto path =
         output_path(options.output_dir, std::string(text(items(entry->outputs())[i]->name())));
     if (!path.ok())

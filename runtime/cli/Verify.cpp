@@ -2,6 +2,7 @@
 #include "runtime/cli/Model.h"
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
+#include "runtime/cli/VerifyCalls.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -24,6 +25,7 @@ struct Verified {
   uint32_t rows = 0;
   uint32_t not_finite = 0; // rows whose reference is, which nothing can be compared with
   double largest = 0;      // difference of a logit, in standard deviations
+  CallsVerified calls;
 };
 
 absl::Status differs(std::string what) {
@@ -138,10 +140,11 @@ absl::Status not_here(const absl::Status &why, const Verified &verified) {
 absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proof,
                           Verified &verified) {
   const auto vectors = items(proof.logits());
-  if (vectors.empty())
+  const auto calls = items(proof.calls());
+  if (vectors.empty() && calls.empty())
     return absl::OkStatus();
   session::EngineOptions options = model.engine();
-  options.needed_ctx = 1;
+  options.needed_ctx = vectors.empty() ? 0 : 1;
   for (const artifact::LogitsVector *vector : vectors)
     options.needed_ctx = std::max<uint64_t>(options.needed_ctx, items(vector->tokens()).size());
   if (options.ctx == 0)
@@ -152,6 +155,11 @@ absl::Status check_logits(const ModelOptions &model, const artifact::Proof &proo
   for (uint32_t i = 0; i < vectors.size(); ++i)
     if (absl::Status status = check_vector(**engine, *vectors[i], i, verified); !status.ok())
       return status;
+  for (const artifact::CallVector *call : calls)
+    if (absl::Status status = check_call(**engine, *call, verified.calls); !status.ok())
+      return status.code() == absl::StatusCode::kFailedPrecondition
+                 ? differs(std::string(status.message()))
+                 : status;
   return absl::OkStatus();
 }
 
@@ -182,7 +190,7 @@ int verify(Args args) {
   bool json = false;
   const Command command{
       "quern-run verify -m FILE",
-      "Checks every byte, then replays tokenizer vectors and reference logits on this\n"
+      "Checks every byte, then replays tokenizer vectors, reference logits and calls on this\n"
       "machine; exits with 1 and the first thing that differs.",
       model.flags() + std::vector<Flag>{{"--json", "", "print one JSON object", &json}},
       "quern-run verify -m model.quern"};
@@ -202,12 +210,19 @@ int verify(Args args) {
                 {"logits_rows", verified->rows},
                 {"logits_rows_not_finite", verified->not_finite},
                 {"notes", verified->notes},
+                {"call_outputs", verified->calls.outputs},
+                {"largest_call_difference_std", verified->calls.largest},
                 {"largest_difference_std", verified->largest}});
   else if (verified->not_finite > 0)
     std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits; %u more have no finite "
                 "reference: the model's own numbers are to blame, not this machine\n",
                 static_cast<unsigned long long>(verified->bytes), verified->texts, verified->rows,
                 verified->not_finite);
+  else if (verified->calls.outputs > 0)
+    std::printf("ok: %llu bytes, %u outputs of calls (largest difference %.2g standard "
+                "deviations)\n",
+                static_cast<unsigned long long>(verified->bytes), verified->calls.outputs,
+                verified->calls.largest);
   else
     std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits (largest difference %.2g "
                 "standard deviations)\n",

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace quern::session {
@@ -92,9 +93,24 @@ public:
     }
   }
 
+  /// Sizes that the model counts are the most that they can be.
+  absl::Status bind_counted() {
+    for (uint32_t i = 0; i < call_.dims.size(); ++i) {
+      const artifact::Size &size = *items(entry_.sizes())[i];
+      if (!size.bound())
+        continue;
+      const auto most = artifact::value_of(*size.bound(), call_.dims);
+      if (!most.ok())
+        return most.status();
+      call_.dims[i] = static_cast<int64_t>(
+          std::min(static_cast<uint64_t>(std::max<int64_t>(*most, 0)), size.most()));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status check_bound() const {
     for (uint32_t i = 0; i < call_.dims.size(); ++i)
-      if (call_.dims[i] == -1)
+      if (call_.dims[i] == -1 && !items(entry_.sizes())[i]->bound())
         return absl::InvalidArgumentError(absl::StrCat(
             "the inputs' shapes leave open what the size '", str(items(entry_.sizes())[i]->name()),
             "' is, or ask for more than ", items(entry_.sizes())[i]->most(),
@@ -194,8 +210,9 @@ private:
   std::string values_text() const {
     std::string list;
     for (uint32_t i = 0; i < call_.dims.size(); ++i)
-      absl::StrAppend(&list, i == 0 ? ", where " : ", ", str(items(entry_.sizes())[i]->name()),
-                      " is ", call_.dims[i]);
+      if (!items(entry_.sizes())[i]->bound())
+        absl::StrAppend(&list, list.empty() ? ", where " : ", ",
+                        str(items(entry_.sizes())[i]->name()), " is ", call_.dims[i]);
     return list;
   }
 
@@ -204,8 +221,20 @@ private:
   std::vector<std::string> from_; ///< of each size, the input that bound it
 };
 
+// Whether the expression reads a size that the model counts, and is not just that.
+bool hangs_on_counted(const artifact::Entry &entry, const SizeExpression &dim) {
+  if (artifact::plain_size(dim))
+    return false;
+  for (const artifact::SizeStep *step : items(dim.steps()))
+    if (step->op() == artifact::SizeOp::size &&
+        items(entry.sizes())[static_cast<uint32_t>(step->value())]->bound())
+      return true;
+  return false;
+}
+
 // The dimension's value; an error if it has none, or more than was planned for.
-absl::StatusOr<int64_t> output_dim(const TensorDesc &output, uint32_t i, const CallShape &call) {
+absl::StatusOr<int64_t> output_dim(const artifact::Entry &entry, const TensorDesc &output,
+                                   uint32_t i, const CallShape &call, bool counted) {
   const auto wrong = [&](std::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat("output '", str(output.name()), "' has shape ",
                                                    shape_text(output), ", ", std::string(what)));
@@ -220,6 +249,8 @@ absl::StatusOr<int64_t> output_dim(const TensorDesc &output, uint32_t i, const C
     return value;
   }
   const SizeExpression &dim = *items(output.dims())[i];
+  if (!counted && hangs_on_counted(entry, dim))
+    return static_cast<int64_t>(dim.most());
   const auto value = artifact::value_of(dim, call.dims);
   if (!value.ok())
     return wrong(absl::StrCat("where ", value.status().message()));
@@ -256,17 +287,19 @@ absl::StatusOr<CallShape> bind_inputs(const artifact::Entry &entry,
       return status;
   if (absl::Status status = binder.check_equal(); !status.ok())
     return status;
+  if (absl::Status status = binder.bind_counted(); !status.ok())
+    return status;
   return binder.take();
 }
 
 absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &entry,
-                                                      const CallShape &call) {
+                                                      const CallShape &call, bool counted) {
   std::vector<Tensor> outputs;
   for (const TensorDesc *desc : items(entry.outputs())) {
     Tensor &output = outputs.emplace_back();
     output.type = desc->type();
     for (uint32_t i = 0; i < items(desc->shape()).size(); ++i) {
-      const auto dim = output_dim(*desc, i, call);
+      const auto dim = output_dim(entry, *desc, i, call, counted);
       if (!dim.ok())
         return dim.status();
       output.shape.push_back(*dim);
@@ -274,6 +307,13 @@ absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &ent
     output.bytes = dense_bytes(output.type, output.shape);
   }
   return outputs;
+}
+
+bool counts_sizes(const artifact::Entry &entry) {
+  for (const artifact::Size *size : items(entry.sizes()))
+    if (size->bound())
+      return true;
+  return false;
 }
 
 } // namespace quern::session

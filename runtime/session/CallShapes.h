@@ -14,7 +14,8 @@
 
 namespace quern::session {
 
-/// The values of T, B and R (-1: no input says), or of the entry's sizes.
+/// The values of T, B and R (-1: no input says), or of the entry's sizes: of one that the model
+/// counts the most that it can be.
 struct CallShape {
   int64_t tokens = -1, seqs = -1, rows = -1;
   std::vector<int64_t> dims;
@@ -24,10 +25,14 @@ struct CallShape {
 /// model that demands what two sizes are not: to be equal.
 absl::StatusOr<CallShape> bind_inputs(const artifact::Entry &entry, std::span<const Tensor> inputs);
 
-/// Type, shape and bytes of each output. Errors: InvalidArgument, for a shape that no input
+/// Type, shape and bytes of each output: the greatest that they can be, or once the sizes that the
+/// model counts are known, what they are. Errors: InvalidArgument, for a shape that no input
 /// determines or that has no value for these sizes.
 absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &entry,
-                                                      const CallShape &call);
+                                                      const CallShape &call, bool counted = false);
+
+/// Whether the model counts some of the entry's sizes.
+bool counts_sizes(const artifact::Entry &entry);
 
 /// "[2, 3]".
 std::string shape_text(std::span<const int64_t> shape);

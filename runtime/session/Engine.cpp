@@ -460,7 +460,7 @@ absl::Status Engine::run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t
   args.argmax = argmax;
   const uint32_t bucket = bucket_index(num_tokens, num_seqs);
   args.ticks = times_ ? ticks_.data() : nullptr;
-  absl::Status status = device_->run(step_entry_, bucket, args);
+  absl::Status status = run(step_entry_, bucket, args);
   if (times_ && status.ok())
     add_times(times_->buckets[bucket]);
   if (status.ok())

@@ -184,12 +184,15 @@ public:
 
   /// Calls an entry of plain tensors. `inputs` are in the entry's order; shapes must match, and
   /// bind the symbols of symbolic dimensions. Outputs: see output_shapes; `outputs` must be of that
-  /// type and shape, in order. Errors: NotFound (entry), InvalidArgument (naming the tensor),
-  /// Unimplemented (`step`: use step()).
+  /// type and shape, in order, and where the model counts sizes get the shapes that they have then.
+  /// Errors: NotFound (entry), InvalidArgument (naming the tensor, or the node that found the
+  /// inputs' values to be at fault: the outputs are nothing to look at then), Unimplemented
+  /// (`step`: use step()).
   absl::Status call(std::string_view entry, std::span<const Tensor> inputs,
-                    std::span<const Tensor> outputs);
+                    std::span<Tensor> outputs);
 
-  /// The outputs of `entry` for inputs of these shapes: type, shape and bytes, without data.
+  /// The outputs of `entry` for inputs of these shapes: type, shape and bytes, without data. Where
+  /// the model counts sizes, the greatest that they can have.
   absl::StatusOr<std::vector<Tensor>> output_shapes(std::string_view entry,
                                                     std::span<const Tensor> inputs) const;
 
@@ -215,6 +218,9 @@ private:
             uint32_t &num_rows);
   /// With the model's weights and arena; the batch is still to be filled in.
   QuernStepArgs step_args(const void *const *inputs, void *const *outputs) const;
+  /// A step on the device. Errors: the device's; InvalidArgument, naming the node, where an index
+  /// or a divisor that it computed was at fault.
+  absl::Status run(uint32_t entry, uint32_t bucket, QuernStepArgs args);
   void add_times(StepTimes::Bucket &bucket);
   /// `argmax`: null, or where the bucket leaves what it finds instead of logits.
   absl::Status run_packed(uint32_t num_seqs, uint32_t num_tokens, uint32_t num_rows, float *logits,

@@ -29,6 +29,41 @@ absl::Status not_callable(std::string_view entry, const artifact::Artifact &arti
                                           "'\nhint: it has ", absl::StrJoin(names, ", ")));
 }
 
+// What the caller is told of a fault.
+absl::Status fault_status(const artifact::FaultSite &site, const QuernFault &fault) {
+  using artifact::FaultKind;
+  const std::string size(text(site.size()));
+  std::string what;
+  switch (site.kind()) {
+  case FaultKind::index:
+  case FaultKind::index_from_end: {
+    const bool from_end = site.kind() == FaultKind::index_from_end;
+    if (fault.limit <= 0) {
+      what = "an index into what has no elements";
+      break;
+    }
+    // Generated code has counted it from the front.
+    what = absl::StrCat("index ", fault.value - (from_end && fault.value < 0 ? fault.limit : 0),
+                        " is not within ", from_end ? -fault.limit : 0, " to ", fault.limit - 1);
+    break;
+  }
+  case FaultKind::divisor:
+    what = "an integer is divided by 0";
+    break;
+  case FaultKind::too_many:
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", std::string(text(site.node())), "': ", fault.value, " elements are more than the ",
+        fault.limit, " that there is room for\nhint: other inputs, or compile with --dim ", size,
+        "=", fault.value));
+  case FaultKind::not_as_many:
+    what = absl::StrCat(fault.value, " elements, where there have to be ", fault.limit);
+    break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", std::string(text(site.node())), "': ", what,
+                   "\nhint: look at the inputs that it is computed from"));
+}
+
 } // namespace
 
 absl::StatusOr<std::vector<Tensor>> Engine::output_shapes(std::string_view name,
@@ -43,7 +78,7 @@ absl::StatusOr<std::vector<Tensor>> Engine::output_shapes(std::string_view name,
 }
 
 absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
-                          std::span<const Tensor> outputs) {
+                          std::span<Tensor> outputs) {
   auto expected = output_shapes(name, inputs);
   if (!expected.ok())
     return expected.status();
@@ -51,13 +86,24 @@ absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
     return absl::InvalidArgumentError(absl::StrCat("entry '", std::string(name), "' gives ",
                                                    expected->size(), " outputs, not ",
                                                    outputs.size()));
+  const artifact::Entry &entry = *artifact_->entry(name);
+  const bool counts = counts_sizes(entry);
   std::vector<const void *> input_data;
   std::vector<void *> output_data;
-  for (const Tensor &input : inputs)
+  std::vector<std::vector<uint8_t>> unread;
+  for (const Tensor &input : inputs) {
     input_data.push_back(input.data);
+    // An index into an axis without elements is at fault, and read as the first all the same.
+    if (std::ranges::find(input.shape, 0) == input.shape.end())
+      continue;
+    uint64_t bytes = artifact::element_bytes(input.type);
+    for (const int64_t dim : input.shape)
+      bytes *= static_cast<uint64_t>(std::max<int64_t>(dim, 1));
+    input_data.back() = unread.emplace_back(bytes).data();
+  }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor &wanted = (*expected)[i];
-    if (outputs[i].type != wanted.type || outputs[i].shape != wanted.shape ||
+    if (outputs[i].type != wanted.type || (!counts && outputs[i].shape != wanted.shape) ||
         outputs[i].bytes < wanted.bytes)
       return absl::InvalidArgumentError(
           absl::StrCat("output ", i, " must be ", EnumNameElementType(wanted.type), " ",
@@ -65,8 +111,7 @@ absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
     output_data.push_back(outputs[i].data);
   }
 
-  const artifact::Entry &entry = *artifact_->entry(name);
-  const CallShape shape = *bind_inputs(entry, inputs);
+  CallShape shape = *bind_inputs(entry, inputs);
   const int64_t num_seqs = shape.seqs >= 0 ? shape.seqs : 1;
   const int64_t num_tokens = shape.tokens >= 0 ? shape.tokens : num_seqs;
   const int64_t num_rows = shape.rows >= 0 ? shape.rows : num_tokens;
@@ -104,11 +149,39 @@ absl::Status Engine::call(std::string_view name, std::span<const Tensor> inputs,
   args.rows = rows.data();
   if (!shape.dims.empty())
     args.dims = shape.dims.data();
+  for (uint32_t i = 0; i < shape.dims.size(); ++i)
+    if (items(entry.sizes())[i]->bound())
+      shape.dims[i] = 0; // until it is counted
   const auto entries = items(manifest().entries());
   uint32_t index = 0;
   while (entries[index] != &entry)
     ++index;
-  return device_->run(index, bucket, args);
+  if (absl::Status status = run(index, bucket, args); !status.ok())
+    return status;
+  if (!counts)
+    return absl::OkStatus();
+  auto counted = shapes_of_outputs(entry, shape, /*counted=*/true);
+  if (!counted.ok())
+    return counted.status();
+  for (size_t i = 0; i < outputs.size(); ++i)
+    outputs[i].shape = std::move((*counted)[i].shape);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::run(uint32_t entry, uint32_t bucket, QuernStepArgs args) {
+  QuernFault fault = {};
+  args.fault = &fault;
+  if (absl::Status status = device_->run(entry, bucket, args); !status.ok())
+    return status;
+  if (fault.found == 0)
+    return absl::OkStatus();
+  const artifact::Bucket &of = *items(items(manifest().entries())[entry]->buckets())[bucket];
+  const auto dispatches = items(of.dispatches());
+  const auto dispatch = static_cast<uint32_t>(fault.dispatch);
+  const auto site = static_cast<uint32_t>(fault.site);
+  if (dispatch >= dispatches.size() || site >= items(dispatches[dispatch]->faults()).size())
+    return absl::InternalError("the code reports a fault that the artifact does not know");
+  return fault_status(*items(dispatches[dispatch]->faults())[site], fault);
 }
 
 } // namespace quern::session

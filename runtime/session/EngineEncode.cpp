@@ -94,7 +94,7 @@ absl::Status Engine::encode_alike(const artifact::Entry &entry,
                   {rows, static_cast<int64_t>(length)},
                   numbers.data() + i * numbers.size() / 2,
                   numbers.size() * 4};
-    const Tensor result = {artifact::ElementType::f32,
+    Tensor result = {artifact::ElementType::f32,
                            {rows, encoded_columns_},
                            out + first * encoded_columns_,
                            (end - first) * encoded_columns_ * sizeof(float)};
@@ -131,7 +131,7 @@ absl::Status Engine::encode_step(std::span<const EncodeSequence> batch, float *o
   while (text(buckets[bucket]->target()) != device_->target() ||
          buckets[bucket]->max_tokens() < t || buckets[bucket]->max_seqs() < batch.size())
     ++bucket;
-  return device_->run(encode_entry_, bucket, args);
+  return run(encode_entry_, bucket, args);
 }
 
 } // namespace quern::session

@@ -37,6 +37,18 @@ QK_KERNEL int64_t qk_next_chunk(const QuernStepArgs *args) {
   return __atomic_fetch_add(&args->barrier->chunks, 1, __ATOMIC_RELAXED);
 }
 
+QK_OUTLINE void qk_report_fault(const QuernStepArgs *args, int64_t dispatch, int64_t site,
+                                int64_t value, int64_t limit) {
+  QuernFault *fault = args->fault;
+  // Whoever reads it waits for all workers first.
+  if (fault == nullptr || __atomic_exchange_n(&fault->found, 1, __ATOMIC_RELAXED) != 0)
+    return;
+  fault->dispatch = static_cast<int32_t>(dispatch);
+  fault->site = static_cast<int32_t>(site);
+  fault->value = value;
+  fault->limit = limit;
+}
+
 // Not inlined: a bucket has hundreds of calls, and a step that nobody times pays a nanosecond for
 // each.
 QK_OUTLINE void qk_note_time(const QuernStepArgs *args, int32_t worker, int64_t dispatch) {

@@ -508,11 +508,14 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // is 1. The barrier starts zeroed and can be used again at once.
 // qk_next_chunk: numbers from 0 on, each given once, to whichever worker asks; from 0 again after
 // a barrier.
-// qk_note_time: worker 0 writes the time stamp counter to args->ticks[dispatch], unless ticks is
-// null.
+// qk_report_fault: leaves what went wrong in args->fault, unless that is null or something is
+// there. qk_note_time: worker 0 writes the time stamp counter to args->ticks[dispatch], unless
+// ticks is null.
 #define QK_WORKERS_(X)                                                                             \
   X(void, qk_barrier, (const QuernStepArgs *args, int32_t worker, int32_t num_workers))            \
   X(int64_t, qk_next_chunk, (const QuernStepArgs *args))                                           \
+  X(void, qk_report_fault,                                                                         \
+    (const QuernStepArgs *args, int64_t dispatch, int64_t site, int64_t value, int64_t limit))     \
   X(void, qk_note_time, (const QuernStepArgs *args, int32_t worker, int64_t dispatch))
 
 // All of them.

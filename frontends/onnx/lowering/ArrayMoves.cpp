@@ -137,6 +137,12 @@ Array Arrays::pad(const Array &x, const std::vector<Dim> &low, const std::vector
   return pad(x, low, high, number(w_, x.type, value));
 }
 
+Array Arrays::where_true(const Array &mask, const Dim &size) {
+  return {WhereTrueOp::create(w_.b, w_.loc, type_of(ElementType::Int64, {size}), mask.value),
+          ElementType::Int64,
+          {size}};
+}
+
 Array Arrays::unsqueeze(const Array &x, size_t axis) {
   Sizes shape = x.shape;
   shape.insert(shape.begin() + static_cast<ptrdiff_t>(axis), 1);

@@ -37,6 +37,12 @@ mlir::TypedAttr only_number(const Array &x) {
 
 } // namespace
 
+bool Arrays::is_counted(const Dim &dim) const {
+  return !counted_.empty() && std::ranges::any_of(dim.symbols(), [&](const std::string &symbol) {
+    return counted_.contains(symbol);
+  });
+}
+
 mlir::Value Arrays::size(const Dim &dim) {
   if (!dim.valid()) {
     demand(dim, Dim::invalid());
@@ -45,12 +51,18 @@ mlir::Value Arrays::size(const Dim &dim) {
   mlir::Value &value = sizes_[dim.text()];
   if (value)
     return value;
-  // At the top of the function, where it is there for all.
+  // At the top of the function, where it is there for all; but what is counted is not there before.
   mlir::OpBuilder::InsertionGuard guard(w_.b);
   mlir::Block *block = w_.b.getInsertionBlock();
-  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp()))
-    block = block->getParentOp()->getBlock();
-  w_.b.setInsertionPointToStart(block);
+  mlir::Operation *around = nullptr;
+  while (!llvm::isa<mlir::FunctionOpInterface>(block->getParentOp())) {
+    around = block->getParentOp();
+    block = around->getBlock();
+  }
+  if (!is_counted(dim))
+    w_.b.setInsertionPointToStart(block);
+  else if (around != nullptr)
+    w_.b.setInsertionPoint(around);
   if (const auto constant = dim.constant())
     value = mlir::arith::ConstantIndexOp::create(w_.b, w_.loc, *constant);
   else

@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -83,6 +84,10 @@ public:
     return tensor_type(context(), type, shape);
   }
 
+  /// Sizes that the model counts while it runs: what is of them is written where it is asked for.
+  void set_counted(std::set<std::string> names) { counted_ = std::move(names); }
+  bool is_counted(const Dim &dim) const;
+
   /// A size as an index; written once for the function.
   mlir::Value size(const Dim &dim);
   Scalar size_index(const Dim &dim) { return {&w_, size(dim), ElementType::Int64}; }
@@ -140,6 +145,9 @@ public:
             const Scalar &value);
   Array pad(const Array &x, const std::vector<Dim> &low, const std::vector<Dim> &high,
             double value);
+  /// The row-major positions where the mask is true, [size]: that size is counted, or has to be
+  /// their number.
+  Array where_true(const Array &mask, const Dim &size);
   /// With an axis of size 1 put in.
   Array unsqueeze(const Array &x, size_t axis);
   /// [..., m, k] by [..., k, n]; leading dimensions broadcast.
@@ -163,6 +171,7 @@ private:
   Writer w_;
   std::map<std::string, mlir::Value> sizes_;
   std::vector<std::pair<Dim, Dim>> demands_;
+  std::set<std::string> counted_;
 };
 
 /// Row-major strides of a shape.

@@ -32,7 +32,9 @@ template <Binary function> void many(NodeLowering &node) {
 Scalar add(const Scalar &a, const Scalar &b) { return a + b; }
 Scalar subtract(const Scalar &a, const Scalar &b) { return a - b; }
 Scalar multiply(const Scalar &a, const Scalar &b) { return a * b; }
-Scalar divide(const Scalar &a, const Scalar &b) { return a / b; }
+Scalar divide(const Scalar &a, const Scalar &b) {
+  return a / (is_float(b.type) ? b : check_divisor(b));
+}
 Scalar both(const Scalar &a, const Scalar &b) { return a & b; }
 Scalar either(const Scalar &a, const Scalar &b) { return a | b; }
 Scalar one_of(const Scalar &a, const Scalar &b) { return a ^ b; }
@@ -58,12 +60,13 @@ void modulo(NodeLowering &node) {
   const bool fmod = node.integer("fmod", 0) != 0;
   node.set(node.arrays().map(
       {node.in(0), node.in(1)}, node.out_type(), node.out_shape(), [&](const Scalars &e) {
-        const Scalar left = rest(e[0], e[1]);
+        const Scalar by = is_float(e[1].type) ? e[1] : check_divisor(e[1]);
+        const Scalar left = rest(e[0], by);
         if (fmod || (!is_float(left.type) && !is_signed(left.type)))
           return left;
         const Scalar zero = number_like(left, 0);
-        const Scalar differs = not_equal(left, zero) & (less(left, zero) ^ less(e[1], zero));
-        return select(differs, left + e[1], left);
+        const Scalar differs = not_equal(left, zero) & (less(left, zero) ^ less(by, zero));
+        return select(differs, left + by, left);
       }));
 }
 

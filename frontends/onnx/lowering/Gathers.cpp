@@ -1,5 +1,4 @@
-// Elements chosen by indices. An index outside of its axis, which ONNX calls an error, reads the
-// nearest element inside.
+// Elements chosen by indices. One outside of its axis fails the call.
 #include "frontends/onnx/lowering/Gathers.h"
 
 #include "frontends/onnx/lowering/NodeLowering.h"
@@ -8,12 +7,6 @@
 #include <absl/strings/str_cat.h>
 
 namespace quern::onnx {
-
-Scalar inside(const Scalar &at, const Scalar &size) {
-  const Scalar where = to_index(at);
-  const Scalar front = select(less(where, 0.0), where + size, where);
-  return max(min(front, size - 1.0), 0.0);
-}
 
 Array gather(Arrays &arrays, const Array &x, const Array &indices, size_t axis) {
   Sizes shape(x.shape.begin(), x.shape.begin() + static_cast<ptrdiff_t>(axis));
@@ -25,7 +18,7 @@ Array gather(Arrays &arrays, const Array &x, const Array &indices, size_t axis) 
     const auto begin = at.begin() + static_cast<ptrdiff_t>(axis);
     const auto end = begin + static_cast<ptrdiff_t>(depth);
     Scalars from(at.begin(), begin);
-    from.push_back(inside(Arrays::element(w, indices, {begin, end}), size));
+    from.push_back(check_index(Arrays::element(w, indices, {begin, end}), size));
     from.insert(from.end(), end, at.end());
     return Arrays::element(w, x, from);
   });
@@ -60,7 +53,7 @@ void gather_elements(NodeLowering &node) {
       a.demand(indices.shape[i], x.shape[i]);
   node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
     Scalars from = at;
-    from[axis] = inside(Arrays::element(w, indices, at), size);
+    from[axis] = check_index(Arrays::element(w, indices, at), size);
     return Arrays::element(w, x, from);
   }));
 }
@@ -82,7 +75,7 @@ void gather_nd(NodeLowering &node) {
     which.push_back(index(w, 0));
     for (int64_t i = 0; i < *depth; ++i) {
       which.back() = index(w, i);
-      from.push_back(inside(Arrays::element(w, indices, which), sizes[from.size()]));
+      from.push_back(check_index(Arrays::element(w, indices, which), sizes[from.size()]));
     }
     from.insert(from.end(), at.begin() + static_cast<ptrdiff_t>(lead), at.end());
     return Arrays::element(w, x, from);

@@ -6,10 +6,8 @@
 
 namespace quern::onnx {
 
-/// An index, negative ones counted from the end, within 0..size-1.
-Scalar inside(const Scalar &at, const Scalar &size);
-
-/// As ONNX's Gather: x's `axis` becomes the dimensions of `indices`.
+/// As ONNX's Gather, which allows no index outside of the axis: x's `axis` becomes the dimensions
+/// of `indices`.
 Array gather(Arrays &arrays, const Array &x, const Array &indices, size_t axis);
 
 } // namespace quern::onnx

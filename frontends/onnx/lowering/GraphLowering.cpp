@@ -103,6 +103,18 @@ void GraphLowering::declare(mlir::ModuleOp module) {
     sizes.push_back(
         builder_.getNamedAttr(renamed_.at(bound.symbol), builder_.getI64IntegerAttr(bound.most)));
   module->setAttr(attrs::kSizes, builder_.getDictionaryAttr(sizes));
+  llvm::SmallVector<mlir::NamedAttribute> counted;
+  std::set<std::string> names;
+  for (const SizeBound &bound : bounds_)
+    if (bound.counted) {
+      const std::string &name = renamed_.at(bound.symbol);
+      counted.push_back(
+          builder_.getNamedAttr(name, builder_.getStringAttr(settled(*bound.counted).text())));
+      names.insert(name);
+    }
+  if (!counted.empty())
+    module->setAttr(attrs::kCountedSizes, builder_.getDictionaryAttr(counted));
+  arrays_.set_counted(std::move(names));
 
   llvm::SmallVector<mlir::Type> inputs, results;
   for (const ValueId id : model_.graph.inputs)
@@ -115,7 +127,12 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   for (const Check &check : inference_.checks) {
     // What a symbol that gave way stood for is checked where its input is bound.
     const Dim a = settled(check.a), b = settled(check.b);
-    if (!(a == b) && is_sized({a, b}))
+    if (!(a == b) && is_sized({a, b}) && (arrays_.is_counted(a) || arrays_.is_counted(b)))
+      problems_.add(check.node,
+                    absl::StrCat("needs ", a.text(), " to be equal to ", b.text(),
+                                 ", and not before it runs is known whether they are"),
+                    "cut this part off before exporting");
+    else if (!(a == b) && is_sized({a, b}))
       if (!equal_.contains({b.text(), a.text()}))
         equal_.emplace(std::pair(a.text(), b.text()), check.node);
   }
@@ -244,6 +261,10 @@ void GraphLowering::check(NodeLowering &lowering, mlir::Operation *before) {
               ? absl::StrCat("the sizes ", a.text(), " and ", b.text(), " have to be equal")
               : "its inputs have not the dimensions that it takes",
           "the model is not as its exporter meant it: export it again");
+    if (arrays_.is_counted(a) || arrays_.is_counted(b))
+      return lowering.refuse(absl::StrCat("needs ", a.text(), " to be equal to ", b.text(),
+                                          ", and not before it runs is known whether they are"),
+                             "cut this part off before exporting");
     if (!equal_.contains({b.text(), a.text()}))
       equal_.emplace(std::pair(a.text(), b.text()), lowering.node().name);
   }

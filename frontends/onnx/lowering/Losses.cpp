@@ -22,9 +22,16 @@ void negative_log_likelihood(NodeLowering &node, const Array &scores) {
   const int64_t ignored = node.integer("ignore_index", 0);
   const Scalar classes = a.size_index(scores.shape[1]);
   const std::string reduction = node.string("reduction", "mean");
+  // What is ignored need not be a class.
+  const auto class_of = [&](const Scalar &label) {
+    return check_index(
+        ignores ? select(equal(label, integer_like(label, ignored)), integer_like(label, 0), label)
+                : label,
+        classes);
+  };
   const auto weight_of = [&](Writer &w, const Scalar &label) {
-    const Scalar weight = weights ? Arrays::element(w, *weights, {inside(label, classes)})
-                                  : number(w, scores.type, 1);
+    const Scalar weight =
+        weights ? Arrays::element(w, *weights, {class_of(label)}) : number(w, scores.type, 1);
     return ignores
                ? select(equal(label, integer_like(label, ignored)), number_like(weight, 0), weight)
                : weight;
@@ -32,7 +39,7 @@ void negative_log_likelihood(NodeLowering &node, const Array &scores) {
   const Array loss = a.generate(scores.type, target.shape, [&](Writer &w, const Scalars &at) {
     const Scalar label = Arrays::element(w, target, at);
     Scalars from = at;
-    from.insert(from.begin() + 1, inside(label, classes));
+    from.insert(from.begin() + 1, class_of(label));
     const Scalar score = Arrays::element(w, scores, from);
     const Scalar weighted = -score * weight_of(w, label);
     return ignores

@@ -99,8 +99,10 @@ void reverse_sequence(NodeLowering &node) {
   const size_t batch = node.axis(node.integer("batch_axis", 1), x.rank());
   const size_t time = node.axis(node.integer("time_axis", 0), x.rank());
   node.arrays().demand(lengths.shape[0], x.shape[batch]);
+  const Scalar lengths_there_are = node.arrays().size_index(x.shape[time] + 1);
   node.set(node.arrays().generate(x.type, x.shape, [&](Writer &w, const Scalars &at) {
-    const Scalar length = to_index(Arrays::element(w, lengths, {at[batch]}));
+    const Scalar length =
+        check_index(Arrays::element(w, lengths, {at[batch]}), lengths_there_are, false);
     Scalars from = at;
     const Scalar back = max(length - at[time] - 1.0, 0.0);
     from[time] = select(less(at[time], length), back, at[time]);

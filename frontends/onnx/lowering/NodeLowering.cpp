@@ -39,7 +39,7 @@ const LoweringRow *find_lowering(std::string_view domain, std::string_view op) {
                 convolution_lowerings(),  pool_lowerings(),       norm_lowerings(),
                 loss_lowerings(),         attention_lowerings(),  linear_recurrence_lowerings(),
                 recurrence_lowerings(),   resample_lowerings(),   grid_lowerings(),
-                scatter_lowerings(),      order_lowerings()});
+                scatter_lowerings(),      order_lowerings(),      selection_lowerings()});
   static const Table microsoft = table_of({microsoft_lowerings()});
   if (!domain.empty() && domain != kMicrosoft)
     return nullptr;

@@ -131,6 +131,7 @@ std::span<const LoweringRow> resample_lowerings();
 std::span<const LoweringRow> grid_lowerings();
 std::span<const LoweringRow> scatter_lowerings();
 std::span<const LoweringRow> order_lowerings();
+std::span<const LoweringRow> selection_lowerings();
 std::span<const LoweringRow> microsoft_lowerings();
 
 } // namespace quern::onnx

@@ -1,8 +1,11 @@
 #include "frontends/onnx/lowering/Scalar.h"
 
+#include "ir/quern/QuernDialect.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
 
 #include <cassert>
 
@@ -250,6 +253,19 @@ Scalar bits_as(const Scalar &x, ElementType to) {
   if (type == x.value.getType())
     return {x.w, x.value, to};
   return {x.w, arith::BitcastOp::create(x.w->b, x.w->loc, type, x.value), to};
+}
+
+Scalar check_index(const Scalar &at, const Scalar &size, bool from_end) {
+  const Scalar where = to_index(at);
+  return where.with(
+      CheckIndexOp::create(where.w->b, where.w->loc, where.value, size.value, from_end));
+}
+
+Scalar check_divisor(const Scalar &x) {
+  llvm::APInt known;
+  if (mlir::matchPattern(x.value, mlir::m_ConstantInt(&known)) && !known.isZero())
+    return x;
+  return x.with(CheckDivisorOp::create(x.w->b, x.w->loc, x.value));
 }
 
 Scalars loop(Writer &w, const Scalar &low, const Scalar &high, const Scalars &values,

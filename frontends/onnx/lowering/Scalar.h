@@ -124,6 +124,11 @@ Scalar cast(const Scalar &x, ElementType to, bool saturate = true);
 /// An integer as an index and back.
 Scalar to_index(const Scalar &x);
 Scalar from_index(const Scalar &x, ElementType to);
+/// The index counted from the front, where it is within 0 to size - 1, or with `from_end` -size to
+/// size - 1; the call fails where it is not.
+Scalar check_index(const Scalar &at, const Scalar &size, bool from_end = true);
+/// The divisor, where it is not 0; the call fails where it is.
+Scalar check_divisor(const Scalar &x);
 /// The bits under another type of the same width.
 Scalar bits_as(const Scalar &x, ElementType to);
 

@@ -61,7 +61,7 @@ void scatter_elements(NodeLowering &node) {
                     from.push_back(in_loop(inner, place));
                   from[axis] = k;
                   const Scalar to =
-                      inside(Arrays::element(inner, indices, from), in_loop(inner, size));
+                      check_index(Arrays::element(inner, indices, from), in_loop(inner, size));
                   const Scalar put = (*combine)(now[0], Arrays::element(inner, updates, from));
                   return Scalars{select(equal(to, in_loop(inner, at[axis])), put, now[0])};
                 })[0];
@@ -100,8 +100,8 @@ void scatter_nd(NodeLowering &node) {
                   for (size_t i = 0; i < named; ++i) {
                     const Scalar given =
                         Arrays::element(inner, rows, {k, index(inner, static_cast<int64_t>(i))});
-                    is_here = is_here &
-                              equal(inside(given, in_loop(inner, sizes[i])), in_loop(inner, at[i]));
+                    is_here = is_here & equal(check_index(given, in_loop(inner, sizes[i])),
+                                              in_loop(inner, at[i]));
                   }
                   Scalars from = {k};
                   for (size_t i = named; i < at.size(); ++i)
@@ -129,8 +129,12 @@ void tensor_scatter(NodeLowering &node) {
       a.demand(update.shape[i], x.shape[i]);
   if (starts)
     a.demand(starts->shape[0], x.shape[0]);
+  // Where all of the new rows fit behind it.
+  const Scalar starts_there_are = a.size_index(x.shape[axis] - update.shape[axis] + 1);
   node.set(a.generate(x.type, x.shape, [&](Writer &w, const Scalars &at) {
-    const Scalar start = starts ? to_index(Arrays::element(w, *starts, {at[0]})) : index(w, 0);
+    Scalar start = starts ? to_index(Arrays::element(w, *starts, {at[0]})) : index(w, 0);
+    if (starts && mode == "linear")
+      start = check_index(start, starts_there_are, false);
     Scalar behind = at[axis] - start;
     if (mode == "circular") {
       const Scalar left = rest(behind, size);

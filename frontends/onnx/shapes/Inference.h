@@ -15,6 +15,7 @@
 #include "frontends/onnx/shapes/Fact.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct Binding {
 struct RunTimeSize {
   std::string symbol;
   ValueId value = kNoValue; ///< whose shape has it
+  /// Where the model counts it while it runs, the most that it can be.
+  std::optional<Dim> bound{};
 };
 
 struct Inference {

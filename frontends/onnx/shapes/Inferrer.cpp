@@ -62,7 +62,8 @@ Dim Inferrer::unify(const Dim &first, const Dim &second, const Node &node, std::
   };
   const auto yields = [&](const Dim &dim, const Dim &to) {
     const auto name = dim.symbol_name();
-    return name && !to.symbols().contains(*name);
+    // What a caller chooses is not what the model computes.
+    return name && !to.symbols().contains(*name) && (!is_of_run_time(to) || is_of_run_time(dim));
   };
   const bool a_yields = yields(a, b), b_yields = yields(b, a);
   if (!a_yields && !b_yields) {
@@ -125,6 +126,23 @@ Dim Inferrer::fresh(ValueId value, size_t axis) {
   if (!order_.contains(name))
     result_.run_time_sizes.push_back({name, value});
   return symbol(name);
+}
+
+Dim Inferrer::counted(ValueId value, size_t axis, const Dim &bound) {
+  Dim dim = fresh(value, axis);
+  const std::string name = absl::StrCat(model_.value(value).name, ".", axis);
+  // One that something else demands to be another size is checked, not counted.
+  const auto size = std::ranges::find(result_.run_time_sizes, name, &RunTimeSize::symbol);
+  if (dim.symbol_name() == name && size != result_.run_time_sizes.end())
+    size->bound = bound;
+  return dim;
+}
+
+bool Inferrer::is_of_run_time(const Dim &dim) const {
+  const std::set<std::string> symbols = dim.symbols();
+  return std::ranges::any_of(result_.run_time_sizes, [&](const RunTimeSize &size) {
+    return symbols.contains(size.symbol);
+  });
 }
 
 void Inferrer::take_declared(ValueId id) {

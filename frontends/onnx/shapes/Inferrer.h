@@ -34,6 +34,7 @@ public:
   /// What the file says of a value: names are symbols.
   Fact declared_fact(const Value &value);
   Dim fresh(ValueId value, size_t axis);
+  Dim counted(ValueId value, size_t axis, const Dim &bound);
   /// The value's declared shape in the place of what a rule could not know.
   void take_declared(ValueId id);
   /// In a graph that may never run, or that is looked at again, problems are not said and nothing
@@ -46,6 +47,8 @@ private:
   /// What a symbol is called with the names of others.
   Dim named(const std::string &name);
   Dim resolved(const Dim &dim) const; ///< with what this round found
+  /// Whether a size in it is known only when the model runs.
+  bool is_of_run_time(const Dim &dim) const;
   void set_constant(ValueId id, const Tensor &tensor);
 
   const Model &model_;

@@ -214,6 +214,11 @@ Dim NodeShapes::fresh(size_t output, size_t axis) {
                        : Dim::symbol(absl::StrCat(node_.name, ".", axis));
 }
 
+Dim NodeShapes::counted(size_t output, size_t axis, const Dim &bound) {
+  return wants(output) ? inferrer_.counted(node_.outputs[output], axis, bound)
+                       : fresh(output, axis);
+}
+
 Dim product(const Shape &shape, size_t begin, size_t end) {
   Dim total = 1;
   for (size_t i = begin; i < end && i < shape.size(); ++i)

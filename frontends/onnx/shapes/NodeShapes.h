@@ -83,6 +83,8 @@ public:
   Shape broadcast(const Shape &a, const Shape &b);
   /// A size that only a run tells, of output `output`.
   Dim fresh(size_t output, size_t axis);
+  /// One that the node counts, of which it is known that it is at most `bound`.
+  Dim counted(size_t output, size_t axis, const Dim &bound);
   Inferrer &inferrer() { return inferrer_; }
 
 private:

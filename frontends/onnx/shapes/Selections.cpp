@@ -23,7 +23,8 @@ void top_k(NodeShapes &node) {
 }
 
 void non_zero(NodeShapes &node) {
-  node.set(0, ElementType::Int64, {static_cast<int64_t>(node.rank(0)), node.fresh(0, 1)});
+  node.set(0, ElementType::Int64,
+           {static_cast<int64_t>(node.rank(0)), node.counted(0, 1, product(node.shape(0)))});
 }
 
 void unique(NodeShapes &node) {
@@ -46,13 +47,16 @@ void unique(NodeShapes &node) {
 }
 
 void compress(NodeShapes &node) {
+  // A condition may be shorter than what it chooses from; what is beyond it is left out.
+  const Dim conditions = product(node.shape(1));
   if (!node.has_attribute("axis"))
-    return node.set(0, node.type(0), {node.fresh(0, 0)});
+    return node.set(0, node.type(0),
+                    {node.counted(0, 0, symbols::min(conditions, product(node.shape(0))))});
   Shape shape = node.shape(0);
   const size_t axis = node.axis(node.integer("axis", 0), shape.size());
   if (node.failed())
     return;
-  shape[axis] = node.fresh(0, axis);
+  shape[axis] = node.counted(0, axis, symbols::min(conditions, shape[axis]));
   node.set(0, node.type(0), std::move(shape));
 }
 

@@ -24,6 +24,45 @@ std::optional<int64_t> last_of(const Check &check, const std::string &symbol) {
   return low;
 }
 
+/// The sizes that the model counts and that shapes are of: one that the file declares is of none.
+std::vector<RunTimeSize> counted_sizes(const Inference &inference) {
+  std::vector<RunTimeSize> counted;
+  for (const RunTimeSize &size : inference.run_time_sizes)
+    if (size.bound && std::ranges::any_of(inference.facts, [&](const Fact &fact) {
+          return fact.shape && std::ranges::any_of(*fact.shape, [&](const Dim &dim) {
+                   return dim.symbols().contains(size.symbol);
+                 });
+        }))
+      counted.push_back(size);
+  return counted;
+}
+
+/// Bounds of what the model counts, once those of what callers choose are known.
+void bound_counted(std::vector<SizeBound> &bounds, const std::vector<RunTimeSize> &counted,
+                   const std::map<std::string, int64_t> &given, Problems &problems) {
+  const symbols::Maxima chosen = maxima(bounds);
+  symbols::Maxima all = chosen;
+  for (const RunTimeSize &size : counted) {
+    const int64_t most = symbols::bounds(*size.bound, all).high;
+    if (!size.bound->valid() || most == symbols::Interval::kNoHigh) {
+      problems.add(size.symbol, "how large it can be is not known before the model runs",
+                   "cut this part off before exporting");
+      continue;
+    }
+    SizeBound bound{size.symbol, most, most, BoundOrigin::Counted, size.bound};
+    const auto names = size.bound->symbols();
+    if (!std::ranges::all_of(names, [&](const auto &name) { return chosen.contains(name); }))
+      bound.counted = Dim(most);
+    if (const auto wanted = given.find(size.symbol);
+        wanted != given.end() && wanted->second < most) {
+      bound.most = wanted->second;
+      bound.origin = BoundOrigin::Given;
+    }
+    all.emplace(bound.symbol, bound.most);
+    bounds.push_back(std::move(bound));
+  }
+}
+
 } // namespace
 
 std::vector<SizeBound> size_bounds(const Model &model, const Inference &inference,
@@ -55,7 +94,12 @@ std::vector<SizeBound> size_bounds(const Model &model, const Inference &inferenc
   std::vector<std::string> names;
   for (const SizeBound &bound : bounds)
     names.push_back(bound.symbol);
+  const std::vector<RunTimeSize> counted = counted_sizes(inference);
+  for (const RunTimeSize &size : counted)
+    names.push_back(size.symbol);
   for (const auto &[name, most] : given) {
+    if (std::ranges::find(counted, name, &RunTimeSize::symbol) != counted.end())
+      continue;
     const auto bound = std::ranges::find(bounds, name, &SizeBound::symbol);
     const std::string where = absl::StrCat("--dim ", name, "=", most);
     if (bound == bounds.end()) {
@@ -70,6 +114,7 @@ std::vector<SizeBound> size_bounds(const Model &model, const Inference &inferenc
       bound->origin = BoundOrigin::Given;
     }
   }
+  bound_counted(bounds, counted, given, problems);
   return bounds;
 }
 

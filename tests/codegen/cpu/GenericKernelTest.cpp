@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 
@@ -17,7 +19,7 @@ namespace quern::test {
 namespace {
 
 const char *const kVariants[] = {"x86-64-v3", "x86-64-v4"};
-constexpr const char *kSizes = "a = 64 : i64, b = 2048 : i64, c = 64 : i64";
+constexpr const char *kSizes = "a = 64 : i64, b = 2048 : i64, c = 64 : i64, n = 20 : i64";
 
 /// Multiples of a quarter of either sign, or integers, none of them 0.
 template <class T> std::vector<T> numbers(size_t count, uint32_t seed) {
@@ -30,9 +32,10 @@ template <class T> std::vector<T> numbers(size_t count, uint32_t seed) {
   return values;
 }
 
-/// Runs a kernel of GenericKernels.h; its results.
+/// Runs a kernel of GenericKernels.h; its results. `fault`, `after`: as GenericRun has them.
 std::vector<Bytes> run(const std::string &kernel, const std::vector<Bytes> &inputs,
-                       const std::vector<size_t> &results, const std::vector<int64_t> &sizes) {
+                       const std::vector<size_t> &results, const std::vector<int64_t> &sizes,
+                       QuernFault *fault = nullptr, std::vector<int64_t> *after = nullptr) {
   static std::map<std::string, std::unique_ptr<GenericRun>> compiled;
   std::vector<Bytes> all;
   for (const char *variant : kVariants) {
@@ -44,7 +47,7 @@ std::vector<Bytes> run(const std::string &kernel, const std::vector<Bytes> &inpu
     if (!code)
       return std::vector<Bytes>(results.size());
     for (int workers : {1, 2, 3}) {
-      auto made = code->run(kernel, inputs, results, sizes, workers);
+      auto made = code->run(kernel, inputs, results, sizes, workers, fault, after);
       if (all.empty())
         all = made;
       EXPECT_EQ(all, made) << kernel << ", " << variant << ", " << workers << " workers";
@@ -405,6 +408,86 @@ TEST(GenericKernel, HasTheFunctionsOfFloat32) { expectFunctions<float>("f32", 0x
 TEST(GenericKernel, HasTheFunctionsOfFloat64) { expectFunctions<double>("f64", 0x1p-52); }
 TEST(GenericKernel, HasTheFunctionsOfFloat16) { expectFunctions<_Float16>("f16", 0x1p-10); }
 TEST(GenericKernel, HasTheFunctionsOfBFloat16) { expectFunctions<uint16_t>("bf16", 0x1p-7); }
+
+// What a kernel is to find at fault: site, value and limit, or nothing.
+using Found = std::optional<std::array<int64_t, 3>>;
+Found found(const QuernFault &fault) {
+  if (fault.found == 0)
+    return std::nullopt;
+  EXPECT_EQ(fault.dispatch, 0);
+  return std::array<int64_t, 3>{fault.site, fault.value, fault.limit};
+}
+
+// Tests that an index outside is told, whichever loop it is in, on every worker's share, and that
+// the others are read as ever; in what has no elements the first is outside, too.
+TEST(GenericKernel, ChecksIndices) {
+  const int64_t a = 3, b = 40;
+  const auto x = numbers<float>(a * b, 1);
+  for (const auto &[outside, at] :
+       {std::pair<int64_t, int64_t>{3, 3}, {-4, -1}, {99, 99}, {2, INT64_MAX}, {-1, INT64_MAX}})
+    for (const size_t place : {size_t{0}, size_t{17}, size_t{39}}) {
+      std::vector<int64_t> indices(b, -2);
+      indices[place] = outside;
+      QuernFault fault{};
+      const auto rows = run("checked_gather", {bytesOf(x), bytesOf(indices)},
+                            {static_cast<size_t>(b * b) * 4}, {a, b, 0, 0}, &fault);
+      EXPECT_EQ(found(fault), at == INT64_MAX ? Found() : Found({{0, at, 3}}))
+          << outside << " at " << place;
+      const auto got = valuesOf<float>(rows.front());
+      EXPECT_EQ(got[static_cast<size_t>((place + 1) % b * b + 5)], x[1 * b + 5]);
+    }
+  std::vector<float> five = {1, 2, 3, 4, 5};
+  for (const int64_t outside : {int64_t{5}, int64_t{-1}, INT64_MIN, INT64_MAX}) {
+    std::vector<int64_t> indices = {4, 0, outside, 1, 2, 3};
+    QuernFault fault{};
+    run("gather_five", {bytesOf(five), bytesOf(indices)}, {24}, {0, 6, 0, 0}, &fault);
+    EXPECT_EQ(found(fault), Found({{0, outside, 5}}));
+  }
+  QuernFault fault{};
+  run("checked_gather", {bytesOf(x), bytesOf(std::vector<int64_t>{0})}, {4}, {0, 1, 0, 0}, &fault);
+  EXPECT_EQ(found(fault).value_or(std::array<int64_t, 3>{})[2], 0);
+  EXPECT_EQ(fault.found, 1u);
+  run("checked_gather", {bytesOf(x), {}}, {0}, {0, 0, 0, 0}, &fault);
+  EXPECT_EQ(fault.found, 0u);
+  // The size differs from element to element.
+  run("gather_below", {bytesOf(five), bytesOf(std::vector<int64_t>{0, 1, 2, 4, 4})}, {20},
+      {0, 5, 0, 0}, &fault);
+  EXPECT_EQ(found(fault), Found({{0, 4, 4}}));
+}
+
+TEST(GenericKernel, ChecksDivisors) {
+  std::vector<int32_t> x(33, 12), y(33, 5);
+  QuernFault fault{};
+  auto got = run("divide", {bytesOf(x), bytesOf(y)}, {132}, {0, 33, 0, 0}, &fault);
+  EXPECT_EQ(fault.found, 0u);
+  y[32] = 0;
+  got = run("divide", {bytesOf(x), bytesOf(y)}, {132}, {0, 33, 0, 0}, &fault);
+  EXPECT_EQ(fault.found, 1u);
+  EXPECT_EQ(valuesOf<int32_t>(got.front())[31], 2);
+}
+
+// Tests that positions are counted into the size that is theirs, up to what there is room for; and
+// that another number than the type says is told.
+TEST(GenericKernel, FindsWhereAMaskIsTrue) {
+  std::vector<float> x = {0, 1, 2, -1, 0, 3};
+  QuernFault fault{};
+  std::vector<int64_t> after;
+  auto got = run("where", {bytesOf(x)}, {48}, {2, 3, 7, 0}, &fault, &after);
+  EXPECT_EQ(fault.found, 0u);
+  EXPECT_EQ(after, (std::vector<int64_t>{2, 3, 7, 3}));
+  auto places = valuesOf<int64_t>(got.front());
+  places.resize(3);
+  EXPECT_EQ(places, (std::vector<int64_t>{1, 2, 5}));
+  run("where", {bytesOf(std::vector<float>(30, 1))}, {160}, {5, 6, 7, 0}, &fault, &after);
+  EXPECT_EQ(found(fault), Found({{0, 30, 20}}));
+  EXPECT_EQ(after[3], 20);
+  for (const uint8_t last : {0, 1}) {
+    std::vector<uint8_t> mask = {1, 0, 1, last};
+    got = run("where_three", {bytesOf(mask)}, {24}, {2, 2, 0, 0}, &fault);
+    EXPECT_EQ(found(fault), last ? Found() : Found({{0, 2, 3}}));
+    EXPECT_EQ(valuesOf<int64_t>(got.front()), (std::vector<int64_t>{0, 2, last ? 3 : 0}));
+  }
+}
 
 TEST(GenericKernel, IsRefusedWithAnOpThatHasNoCode) {
   EXPECT_EQ(GenericRun::refusal(R"(

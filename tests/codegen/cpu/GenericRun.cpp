@@ -29,8 +29,8 @@ mlir::OwningOpRef<mlir::ModuleOp> plan(mlir::MLIRContext &context, const std::st
   const size_t start = text.find("\nquern.");
   auto module = mlir::parseSourceString<mlir::ModuleOp>(
       absl::StrCat(text.substr(0, start),
-                   "\nmodule attributes {quern.target = \"cpu\", quern.sizes = {", sizes, "}} {",
-                   text.substr(start), "\n}"),
+                   "\nmodule attributes {quern.target = \"cpu\", quern.sizes = {", sizes,
+                   "}, quern.counted_sizes = {n = \"a*b\"}} {", text.substr(start), "\n}"),
       &context);
   if (!module)
     return module;
@@ -122,7 +122,8 @@ std::string GenericRun::refusal(const std::string &text, const std::string &size
 
 std::vector<Bytes> GenericRun::run(const std::string &kernel, const std::vector<Bytes> &inputs,
                                    const std::vector<size_t> &results,
-                                   const std::vector<int64_t> &sizes, int workers) const {
+                                   const std::vector<int64_t> &sizes, int workers,
+                                   QuernFault *fault, std::vector<int64_t> *after) const {
   constexpr size_t kBehind = 64;
   constexpr uint8_t kMark = 0xa5;
   std::vector<const void *> in;
@@ -139,7 +140,10 @@ std::vector<Bytes> GenericRun::run(const std::string &kernel, const std::vector<
   args.inputs = in.data();
   args.outputs = out.data();
   args.barrier = &barrier;
-  args.dims = sizes.data();
+  std::vector<int64_t> dims = sizes;
+  args.dims = dims.data();
+  QuernFault found{};
+  args.fault = &found;
   auto function = reinterpret_cast<QuernBucketFn>(code_->function("quern_main_" + kernel));
   {
     std::vector<std::jthread> others;
@@ -147,6 +151,12 @@ std::vector<Bytes> GenericRun::run(const std::string &kernel, const std::vector<
       others.emplace_back([&, worker] { function(&args, worker, workers); });
     function(&args, 0, workers);
   }
+  if (fault)
+    *fault = found;
+  else
+    EXPECT_EQ(found.found, 0u) << kernel << ": fault " << found.value << " of " << found.limit;
+  if (after)
+    *after = dims;
   for (Bytes &result : made) {
     EXPECT_TRUE(std::all_of(result.end() - kBehind, result.end(), [](uint8_t byte) {
       return byte == kMark;
@@ -163,7 +173,8 @@ void GenericRun::run(const std::string &kernel, const std::vector<const void *> 
   args.inputs = inputs.data();
   args.outputs = results.data();
   args.barrier = &barrier;
-  args.dims = sizes.data();
+  std::vector<int64_t> dims = sizes;
+  args.dims = dims.data();
   reinterpret_cast<QuernBucketFn>(code_->function("quern_main_" + kernel))(&args, 0, 1);
 }
 

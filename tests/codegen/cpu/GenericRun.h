@@ -2,6 +2,7 @@
 #ifndef QUERN_TESTS_CODEGEN_CPU_GENERICRUN_H
 #define QUERN_TESTS_CODEGEN_CPU_GENERICRUN_H
 
+#include "runtime/abi/StepArgs.h"
 #include "runtime/device/cpu/CodeObject.h"
 
 #include <cstdint>
@@ -38,9 +39,12 @@ public:
   static std::string refusal(const std::string &text, const std::string &sizes);
 
   /// Results of so many bytes each. What lies behind a result stays as it was, or the test fails.
+  /// Where they are asked for, `fault` is what the kernel found, and `after` the sizes as it left
+  /// them.
   std::vector<Bytes> run(const std::string &kernel, const std::vector<Bytes> &inputs,
                          const std::vector<size_t> &results, const std::vector<int64_t> &sizes,
-                         int workers) const;
+                         int workers, QuernFault *fault = nullptr,
+                         std::vector<int64_t> *after = nullptr) const;
   /// Runs it once more on one worker, on memory that is there; for measurements.
   void run(const std::string &kernel, const std::vector<const void *> &inputs,
            const std::vector<void *> &results, const std::vector<int64_t> &sizes) const;

@@ -2,6 +2,7 @@
 #include "tests/codegen/cpu/Hazards.h"
 
 #include "passes/analysis/Buffers.h"
+#include "passes/analysis/FaultSites.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -118,11 +119,30 @@ private:
                      true,
                      {}});
     }
+    const CountedUses sizes = countedUses(call.kernel);
+    for (const auto &[which, writes] : {std::pair{&sizes.read, false}, {&sizes.written, true}})
+      for (const unsigned size : *which)
+        all.push_back({absl::StrCat("size ", size), 0, 1, writes, {}});
+    if (!faultSites(call.kernel).empty()) {
+      const Operand number = next();
+      if (number.base != Base::None || number.number != dispatchNumber(dispatch))
+        complain("another number than its dispatch's");
+    }
     if (!left.empty())
       complain("too many operands");
     if (fetches(call))
       all.push_back({"chunks", 0, 1, true, {}});
     return all;
+  }
+
+  int64_t dispatchNumber(DispatchOp wanted) {
+    int64_t number = 0;
+    for (auto dispatch : bucket.getOps<DispatchOp>()) {
+      if (dispatch == wanted)
+        break;
+      ++number;
+    }
+    return number;
   }
 
   void read(std::vector<Access> &all, const Operand &operand, mlir::Value value) {

@@ -58,6 +58,15 @@ public:
     return results.ok() ? std::move(results->front()) : Tensor{};
   }
 
+  /// What a call with these inputs fails with.
+  std::string error(const std::vector<Tensor> &inputs) {
+    EXPECT_EQ(problems(), "");
+    if (!module_)
+      return {};
+    const auto results = (*reference::Interpreter::create(*module_))->call("main", inputs);
+    return results.ok() ? "no error" : std::string(results.status().message());
+  }
+
   Tensor floats(std::vector<int64_t> shape, std::vector<double> values) {
     return {mlir::Float32Type::get(&context_), std::move(shape), std::move(values), {}};
   }
@@ -122,21 +131,26 @@ TEST(Lowering, BroadcastsOverSizesOfTheCall) {
   EXPECT_THAT(y.floats, ElementsAre(1, 2, -9, -8, -19, -18, 3, 4, -7, -6, -17, -16));
 }
 
-// Tests that no division of integers is one that a machine traps on.
+// Tests that no division of integers is one that a machine traps on, and that one by 0 is told.
 TEST(Lowering, IntegerDivisionsAreDefined) {
   const int64_t least = INT32_MIN;
   Lowered divide(binary("Div", {6}, {6}, TensorProto::INT32));
   EXPECT_THAT(divide
                   .call({divide.ints(32, {6}, {7, -7, 7, 5, least, least}),
-                         divide.ints(32, {6}, {2, 2, -2, 0, -1, 1})})
+                         divide.ints(32, {6}, {2, 2, -2, 1, -1, 1})})
                   .ints,
-              ElementsAre(3, -3, -3, 0, least, least));
+              ElementsAre(3, -3, -3, 5, least, least));
   Lowered modulo(binary("Mod", {6}, {6}, TensorProto::INT32));
   EXPECT_THAT(modulo
                   .call({modulo.ints(32, {6}, {7, -7, 7, 5, least, -6}),
-                         modulo.ints(32, {6}, {3, 3, -3, 0, -1, 3})})
+                         modulo.ints(32, {6}, {3, 3, -3, 1, -1, 3})})
                   .ints,
               ElementsAre(1, 2, -2, 0, 0, 0));
+  for (const char *op : {"Div", "Mod"}) {
+    Lowered by_0(binary(op, {"n"}, {"n"}, TensorProto::INT64));
+    EXPECT_THAT(by_0.error({by_0.ints(64, {2}, {7, 7}), by_0.ints(64, {2}, {2, 0})}),
+                HasSubstr(std::string("(") + op + "_1): an integer is divided by 0"));
+  }
 }
 
 TEST(Lowering, PowersOfIntegersAreExact) {
@@ -162,7 +176,7 @@ TEST(Lowering, NaNIsCarriedAndNeverEqual) {
               ElementsAre(0, 1));
 }
 
-// Tests that indices count from the end where they are negative and never read outside.
+// Tests that indices count from the end where they are negative, and that others are told.
 TEST(Lowering, GatherReadsInside) {
   ModelProto model = make_model();
   GraphProto &graph = *model.mutable_graph();
@@ -172,8 +186,66 @@ TEST(Lowering, GatherReadsInside) {
   add_output(graph, "y");
   Lowered lowered(model);
   const Tensor y = lowered.call(
-      {lowered.floats({3, 2}, {0, 1, 2, 3, 4, 5}), lowered.ints(64, {4}, {2, -1, -9, 9})});
-  EXPECT_THAT(y.floats, ElementsAre(4, 5, 4, 5, 0, 1, 4, 5));
+      {lowered.floats({3, 2}, {0, 1, 2, 3, 4, 5}), lowered.ints(64, {4}, {2, -1, -3, 0})});
+  EXPECT_THAT(y.floats, ElementsAre(4, 5, 4, 5, 0, 1, 0, 1));
+  for (const int64_t outside : {3, -4})
+    EXPECT_THAT(
+        lowered.error({lowered.floats({3, 2}, {0, 1, 2, 3, 4, 5}),
+                       lowered.ints(64, {4}, {2, -1, outside, 0})}),
+        HasSubstr("(Gather_1): index " + std::to_string(outside) + " is not within -3 to 2"));
+  EXPECT_THAT(lowered.error({lowered.floats({0, 2}, {}), lowered.ints(64, {4}, {0, 0, 0, 0})}),
+              HasSubstr("(Gather_1): index 0 into what has no elements"));
+}
+
+// Tests that what a mask chooses is as long as that, in the result's shape and in what is computed
+// of it; that where the file says how long it is, it has to be; and that less may be reserved for
+// it.
+TEST(Lowering, MasksChoose) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {"a", "b"});
+  add_node(graph, "NonZero", {"x"}, {"at"});
+  add_node(graph, "Add", {"at", "at"}, {"y"});
+  add_output(graph, "y", TensorProto::INT64);
+  Lowered lowered(model);
+  const auto some = [](Lowered &of) { return of.floats({2, 3}, {0, 1, 0, -2, 0, 3}); };
+  const Tensor y = lowered.call({some(lowered)});
+  EXPECT_THAT(y.shape, ElementsAre(2, 3));
+  EXPECT_THAT(y.ints, ElementsAre(0, 2, 2, 2, 0, 4));
+  EXPECT_THAT(lowered.call({lowered.floats({2, 3}, {0, 0, 0, 0, 0, 0})}).shape, ElementsAre(2, 0));
+  const std::string text = lowered.text();
+  EXPECT_THAT(text, HasSubstr("quern.counted_sizes = {at.1 = \"a*b\"}"));
+  EXPECT_THAT(text, HasSubstr("at.1 = 8192 : i64"));
+  Lowered less(model, {{"at.1", 2}});
+  EXPECT_THAT(less.error({some(less)}),
+              HasSubstr("3 elements are more than the 2 that there is room for"));
+  auto *shape = graph.mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+  shape->add_dim()->set_dim_value(2);
+  shape->add_dim()->set_dim_value(4);
+  Lowered declared(model);
+  EXPECT_THAT(declared.error({some(declared)}), HasSubstr("3 elements, where there have to be 4"));
+  EXPECT_THAT(declared.call({declared.floats({2, 2}, {1, 1, 1, 1})}).shape, ElementsAre(2, 4));
+}
+
+// Tests that a condition may be shorter than what it chooses from, and longer.
+TEST(Lowering, CompressTakesShortConditions) {
+  for (const bool axis : {false, true}) {
+    ModelProto model = make_model();
+    GraphProto &graph = *model.mutable_graph();
+    add_input(graph, "x", {2, 3});
+    add_input(graph, "c", {"n"}, TensorProto::BOOL);
+    NodeProto &node = add_node(graph, "Compress", {"x", "c"}, {"y"});
+    if (axis)
+      set_int(node, "axis", 1);
+    add_output(graph, "y");
+    Lowered lowered(model);
+    const Tensor x = lowered.floats({2, 3}, {0, 1, 2, 3, 4, 5});
+    const Tensor y = lowered.call({x, lowered.ints(1, {2}, {0, 1})});
+    EXPECT_THAT(y.floats,
+                axis ? testing::ElementsAreArray({1.0, 4.0}) : testing::ElementsAreArray({1.0}));
+    EXPECT_EQ(lowered.call({x, lowered.ints(1, {9}, {1, 1, 1, 1, 1, 1, 1, 1, 1})}).floats,
+              x.floats);
+  }
 }
 
 // Tests that a product with a matrix of the file is a linear on rows, and others are not.

@@ -150,3 +150,23 @@ func.func @main(%x: !R) -> !R {
   return %y : !R
 }
 }
+
+// -----
+
+// Tests that what counts a size is there whether or not its result is read, and before what is of that size.
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}, quern.counted_sizes = {n = "b"}} {
+// CHECK-LABEL: @main
+// CHECK: quern.fused generic
+// CHECK: quern.where_true
+// CHECK: quern.yield
+// CHECK: quern.fused generic
+// CHECK: quern.size "n"
+func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> !N {
+  %y = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+  %n = quern.size "n"
+  %c = arith.constant 3 : i64
+  %e = tensor.splat %c[%n] : !N
+  return %e : !N
+}
+}

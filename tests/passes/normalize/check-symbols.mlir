@@ -87,3 +87,40 @@ func.func @f(%x: !T8, %batch: !quern.batch) -> !B8 {
   %z = quern.unary tanh %y : !B8
   return %z : !B8
 }
+
+// -----
+
+// Tests that a size that is counted needs no input to say it, but has to be counted before it is used.
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}, quern.counted_sizes = {n = "b"}} {
+func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> !N {
+  %y = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+  %n = quern.size "n"
+  %e = tensor.empty(%n) : !N
+  return %e : !N
+}
+}
+
+// -----
+
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}, quern.counted_sizes = {n = "b"}} {
+func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> !N {
+  // expected-error @+1 {{is of the size 'n', which nothing has counted yet}}
+  %n = quern.size "n + 1"
+  %y = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+  return %y : !N
+}
+}
+
+// -----
+
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}, quern.counted_sizes = {n = "b"}} {
+func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> (!N, !N) {
+  %y = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+  // expected-error @+1 {{counts the size 'n', which has been counted}}
+  %z = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+  return %y, %z : !N, !N
+}
+}

@@ -129,3 +129,35 @@ func.func @unplanned(%x: !T4) -> !T4 attributes {quern.entry = "f", quern.bucket
   %a = quern.dispatch @act(%x) "a" : (!T4) -> !T4
   return %a : !T4
 }
+
+// -----
+
+// Tests that workers wait before what is of a size that the model counts, though it reads nothing that the counting wrote.
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 4 : i64, n = 4 : i64}, quern.counted_sizes = {n = "b"}} {
+quern.kernel @where generic (%m: tensor<4xi1>) -> !N {
+  %y = quern.where_true %m : tensor<4xi1> -> !N
+  quern.yield %y : !N
+}
+quern.kernel @fill generic () -> !N {
+  %n = quern.size "n"
+  %c = arith.constant 3 : i64
+  %y = tensor.splat %c[%n] : !N
+  quern.yield %y : !N
+}
+quern.kernel @other generic () -> tensor<4xi64> {
+  %c = arith.constant 3 : i64
+  %y = tensor.splat %c : tensor<4xi64>
+  quern.yield %y : tensor<4xi64>
+}
+// CHECK-LABEL: func.func @counts
+// CHECK: "a" at [0] :
+// CHECK: "b" at [128] :
+// CHECK: "c" at [-1] barrier :
+func.func @counts(%m: tensor<4xi1>) -> !N attributes {quern.entry = "f", quern.bucket = "counts", quern.max_tokens = 1 : i64, quern.max_seqs = 1 : i64, quern.max_rows = 1 : i64, quern.sized, quern.arena = 256 : i64} {
+  %a = quern.dispatch @where(%m) "a" at [0] : (tensor<4xi1>) -> !N
+  %b = quern.dispatch @other() "b" at [128] : () -> tensor<4xi64>
+  %c = quern.dispatch @fill() "c" at [-1] : () -> !N
+  return %c : !N
+}
+}

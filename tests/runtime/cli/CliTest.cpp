@@ -288,6 +288,25 @@ TEST(Cli, CallsEntriesOfSizes) {
               HasSubstr("'/layer.0/Add' needs s (2) to be equal to t (1)"));
 }
 
+// Tests that calls of the proof are replayed, and that what differs is said.
+TEST(Cli, VerifyReplaysCalls) {
+  const Result good = call({"verify", "-m", write_fake("m.quern", {.sized_entry = true})});
+  ASSERT_EQ(good.code, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("2 outputs of calls"));
+  const Result wrong =
+      call({"verify", "-m", write_fake("m.quern", {.wrong_proof = true, .sized_entry = true})});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("output 'y' is 0.1"));
+  EXPECT_THAT(wrong.err, HasSubstr("do not trust its answers"));
+  const Result counted = call({"verify", "-m", write_fake("m.quern", {.counted_entry = true})});
+  EXPECT_EQ(counted.code, 0) << counted.err;
+  EXPECT_THAT(counted.out, HasSubstr("1 outputs of calls"));
+  const Result other =
+      call({"verify", "-m", write_fake("m.quern", {.wrong_proof = true, .counted_entry = true})});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("output 'kept' has another shape than the reference"));
+}
+
 TEST(Cli, BenchGivesEachRow) {
   const std::string model = write_fake("m.quern");
   const Result result = call({"bench", "-m", model, "-p", "20", "-n", "4", "-d", "0,30", "-r", "2",

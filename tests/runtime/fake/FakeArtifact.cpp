@@ -86,7 +86,48 @@ Bytes fake_proof(const FakeOptions &options) {
   return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
 }
 
-bool is_step(const FakeOptions &options) { return !options.main_entry && !options.sized_entry; }
+bool is_step(const FakeOptions &options) {
+  return !options.main_entry && !options.sized_entry && !options.counted_entry;
+}
+
+// A call of quern_main_sized with b = 1, s = 2.
+Bytes fake_call_proof(const FakeOptions &options) {
+  FlatBufferBuilder builder;
+  const auto tensor = [&](std::vector<int64_t> shape, const auto &values) {
+    Bytes bytes(values.size() * sizeof values[0]);
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    return CreateCallTensorDirect(builder, &shape, &bytes);
+  };
+  std::vector<float> tail(12, 2), y = {6, 6, 6, -1, -1, -1};
+  if (options.wrong_proof)
+    y[4] += 1;
+  const std::vector<Offset<CallTensor>> inputs = {tensor({1, 2}, std::vector<int64_t>{3, 5}),
+                                                  tensor({1, 2}, Bytes{1, 0}),
+                                                  tensor({4, 3}, tail)};
+  const std::vector<Offset<CallTensor>> outputs = {tensor({2, 3}, y),
+                                                   tensor({1}, std::vector<uint16_t>{0x3f80})};
+  const std::vector<Offset<CallVector>> calls = {
+      CreateCallVectorDirect(builder, "main", &inputs, &outputs, 1e-6f)};
+  FinishProofBuffer(builder, CreateProofDirect(builder, nullptr, nullptr, nullptr, &calls));
+  return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+}
+
+// A call of quern_main_counted.
+Bytes fake_counted_proof(const FakeOptions &options) {
+  FlatBufferBuilder builder;
+  const auto tensor = [&](std::vector<int64_t> shape, std::vector<int64_t> values) {
+    Bytes bytes(values.size() * sizeof values[0]);
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    return CreateCallTensorDirect(builder, &shape, &bytes);
+  };
+  const std::vector<Offset<CallTensor>> inputs = {tensor({1, 4}, {0, 7, 0, 8})};
+  const std::vector<Offset<CallTensor>> outputs = {options.wrong_proof ? tensor({1}, {7})
+                                                                       : tensor({2}, {7, 8})};
+  const std::vector<Offset<CallVector>> calls = {
+      CreateCallVectorDirect(builder, "main", &inputs, &outputs, 1e-6f)};
+  FinishProofBuffer(builder, CreateProofDirect(builder, nullptr, nullptr, nullptr, &calls));
+  return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+}
 
 struct Part {
   SectionKind kind;
@@ -98,9 +139,13 @@ Offset<Bucket> make_bucket(FlatBufferBuilder &b, const FakeOptions &options, con
                            const std::string &symbol, uint32_t max_tokens, uint32_t max_seqs,
                            uint64_t arena, bool cuda) {
   std::vector<uint32_t> states = {0, options.dispatch_state};
+  std::vector<Offset<FaultSite>> faults;
+  if (options.counted_entry)
+    faults.push_back(CreateFaultSiteDirect(b, "/table/Gather", options.fault, "n"));
   std::vector<Offset<Dispatch>> dispatches = {CreateDispatchDirect(
       b, cuda ? 1 : options.kernel, "all", 148, /*wanted_rows=*/false, /*row_flops=*/1000,
-      /*position_flops=*/10, !is_step(options) ? nullptr : &states)};
+      /*position_flops=*/10, !is_step(options) ? nullptr : &states, /*row_weight_bytes=*/0,
+      &faults)};
   std::vector<Offset<artifact::Buffer>> buffers = {
       CreateBufferDirect(b, "memory", options.buffer_offset, arena, 0, 0)};
   return CreateBucketDirect(b, name, symbol.c_str(), 1, max_tokens, max_seqs, arena, arena,
@@ -190,6 +235,21 @@ Offset<Entry> make_sized_entry(FlatBufferBuilder &b, const FakeOptions &options)
   return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets, &sizes, &equal);
 }
 
+Offset<Entry> make_counted_entry(FlatBufferBuilder &b, const FakeOptions &options) {
+  const FakeExpression batch{"b", {{0, SizeOp::size}}, 4}, length{"s", {{1, SizeOp::size}}, 8},
+      number{"n", {{2, SizeOp::size}}, 20}, bound{"b*s", options.counted_bound, 32};
+  std::vector<Offset<TensorDesc>> inputs = {
+      make_sized(b, "ids", ElementType::i64, {{-1, &batch}, {-1, &length}})};
+  std::vector<Offset<TensorDesc>> outputs = {
+      make_sized(b, "kept", ElementType::i64, {{-1, &number}})};
+  std::vector<Offset<Size>> sizes = {CreateSizeDirect(b, "b", 4), CreateSizeDirect(b, "s", 8),
+                                     CreateSizeDirect(b, "n", 20, make_expression(b, bound))};
+  std::vector<Offset<EqualSizes>> equal;
+  std::vector<Offset<Bucket>> buckets = {
+      make_bucket(b, options, "main", "quern_main_counted", 1, 1, 64, false)};
+  return CreateEntryDirect(b, "main", &inputs, &outputs, &buckets, &sizes, &equal);
+}
+
 Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
                     const std::vector<uint64_t> &offsets) {
   FlatBufferBuilder b;
@@ -201,9 +261,10 @@ Bytes make_manifest(const FakeOptions &options, const std::vector<Part> &parts,
                                            padded.size(), parts[i].bytes.size(),
                                            checksum(padded.data(), padded.size())));
   }
-  std::vector<Offset<Entry>> entries = {options.sized_entry  ? make_sized_entry(b, options)
-                                        : options.main_entry ? make_main_entry(b, options)
-                                                             : make_step_entry(b, options)};
+  std::vector<Offset<Entry>> entries = {options.counted_entry ? make_counted_entry(b, options)
+                                        : options.sized_entry ? make_sized_entry(b, options)
+                                        : options.main_entry  ? make_main_entry(b, options)
+                                                              : make_step_entry(b, options)};
   std::vector<Offset<Kernel>> kernels = {
       CreateKernelDirect(b, "all", "linear", options.kernel_target.c_str())};
   if (options.cuda)
@@ -307,6 +368,10 @@ std::vector<uint8_t> fake_artifact(const FakeOptions &options) {
     parts.push_back({SectionKind::tokenizer, "", fake_tokenizer(options.bos)});
   if (options.proof && is_step(options))
     parts.push_back({SectionKind::proof, "", fake_proof(options)});
+  if (options.proof && options.sized_entry)
+    parts.push_back({SectionKind::proof, "", fake_call_proof(options)});
+  if (options.proof && options.counted_entry)
+    parts.push_back({SectionKind::proof, "", fake_counted_proof(options)});
 
   // The manifest's size does not depend on the offsets in it, unless one is 0 (left out).
   std::vector<uint64_t> offsets(parts.size(), kPageBytes);

@@ -47,7 +47,14 @@ struct FakeOptions {
   bool main_entry = false;  // entry `main` instead of `step`
   bool sized_entry = false; // and its caller chooses sizes
   std::function<void(FakeSizes &)> change_sizes = nullptr; // of that
-  std::string symbol = "quern_step_prefill";               // of the prefill bucket
+  // Or it is FakeModel.c's quern_main_counted: ids [b, s] -> kept [n], the size that it counts.
+  bool counted_entry = false;
+  artifact::FaultKind fault = artifact::FaultKind::index; // that it finds
+  std::vector<artifact::SizeStep> counted_bound = {       // b*s
+      {0, artifact::SizeOp::size},
+      {1, artifact::SizeOp::size},
+      {0, artifact::SizeOp::multiply}};
+  std::string symbol = "quern_step_prefill"; // of the prefill bucket
   std::vector<std::string> features = {"sse4.2"};
   uint32_t abi_version = QUERN_ABI_VERSION;
   uint64_t buffer_offset = 0;  // of the one buffer in the plan

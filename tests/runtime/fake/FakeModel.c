@@ -98,3 +98,18 @@ EXPORT void quern_main_sized(const QuernStepArgs *args, int32_t worker, int32_t 
     half[j] = (uint16_t)(bits >> 16);
   }
 }
+
+// kept[j] = the ids that are not 0, in order; there are dims[2] of them. One below 0 is at fault.
+EXPORT void quern_main_counted(const QuernStepArgs *args, int32_t worker, int32_t num_workers) {
+  if (worker != 0)
+    return;
+  const int64_t *ids = args->inputs[0];
+  int64_t *kept = args->outputs[0], count = 0;
+  for (int64_t i = 0; i < args->dims[0] * args->dims[1]; ++i) {
+    if (ids[i] != 0)
+      kept[count++] = ids[i];
+    if (ids[i] < 0 && !args->fault->found)
+      *args->fault = (QuernFault){.found = 1, .value = ids[i], .limit = 5};
+  }
+  args->dims[2] = count;
+}

@@ -176,5 +176,73 @@ TEST(Call, OutputsAreWithinWhatWasPlanned) {
   EXPECT_THAT(refused(*engine, Inputs(2, 3, 3, 5)), HasSubstr("less than 0"));
 }
 
+// Calls quern_main_counted; what `outputs` hold then.
+absl::Status call_counted(Engine &engine, std::vector<int64_t> ids, std::vector<Tensor> &outputs,
+                          std::vector<int64_t> &kept) {
+  const std::vector<Tensor> inputs = {{ElementType::i64,
+                                       {2, static_cast<int64_t>(ids.size()) / 2},
+                                       ids.data(),
+                                       ids.size() * sizeof(int64_t)}};
+  auto shapes = engine.output_shapes("main", inputs);
+  EXPECT_TRUE(shapes.ok()) << shapes.status();
+  outputs = *std::move(shapes);
+  kept.assign(outputs[0].bytes / sizeof(int64_t), 99);
+  outputs[0].data = kept.data();
+  return engine.call("main", inputs, outputs);
+}
+
+// Tests that a size that the model counts is at most its bound before a call, or less where that
+// was compiled for, and what it is after it; inputs neither say it nor are asked for it.
+TEST(Call, CountsSizes) {
+  auto engine = *Engine::open(test::write_fake("counted.quern", {.counted_entry = true}), {});
+  std::vector<Tensor> outputs;
+  std::vector<int64_t> kept;
+  EXPECT_EQ(call_counted(*engine, {0, 7, 0, 8, 9, 0}, outputs, kept), absl::OkStatus());
+  EXPECT_THAT(outputs[0].shape, ElementsAre(3));
+  EXPECT_THAT(kept, ElementsAre(7, 8, 9, 99, 99, 99));
+  EXPECT_EQ(call_counted(*engine, {0, 0}, outputs, kept), absl::OkStatus());
+  EXPECT_THAT(outputs[0].shape, ElementsAre(0));
+  EXPECT_EQ(call_counted(*engine, std::vector<int64_t>(16, 1), outputs, kept), absl::OkStatus());
+  EXPECT_THAT(outputs[0].shape, ElementsAre(16));
+  std::vector<int64_t> ids(24);
+  const std::vector<Tensor> large = {{ElementType::i64, {4, 6}, ids.data(), 192}};
+  EXPECT_THAT((*engine->output_shapes("main", large))[0].shape, ElementsAre(20));
+}
+
+// Tests that a fault is told with its node and numbers, and does not stay.
+TEST(Call, TellsFaults) {
+  using artifact::FaultKind;
+  std::vector<Tensor> outputs;
+  std::vector<int64_t> kept;
+  const std::pair<FaultKind, const char *> kinds[] = {
+      {FaultKind::index, "'/table/Gather': index -7 is not within 0 to 4"},
+      {FaultKind::index_from_end, "'/table/Gather': index -12 is not within -5 to 4"},
+      {FaultKind::divisor, "'/table/Gather': an integer is divided by 0"},
+      {FaultKind::too_many, "'/table/Gather': -7 elements are more than the 5 that there is room "
+                            "for\nhint: other inputs, or compile with --dim n=-7"},
+      {FaultKind::not_as_many, "'/table/Gather': -7 elements, where there have to be 5"}};
+  for (const auto &[kind, text] : kinds) {
+    auto engine = *Engine::open(
+        test::write_fake("counted.quern", {.counted_entry = true, .fault = kind}), {});
+    EXPECT_THAT(message(call_counted(*engine, {1, -7}, outputs, kept)), HasSubstr(text));
+    EXPECT_EQ(call_counted(*engine, {1, 7}, outputs, kept), absl::OkStatus());
+  }
+}
+
+// Tests that nothing that is looked at before a call may depend on what is counted in it.
+TEST(Call, RefusesBoundsOfWhatIsCounted) {
+  const auto opened = [](std::vector<artifact::SizeStep> bound) {
+    return message(
+        Engine::open(
+            test::write_fake("counted.quern", {.counted_entry = true, .counted_bound = bound}), {})
+            .status());
+  };
+  using enum artifact::SizeOp;
+  EXPECT_THAT(opened({{2, size}}),
+              HasSubstr("the size 'n' is counted, and has to be known before"));
+  EXPECT_THAT(opened({{3, size}}),
+              HasSubstr("a size's bound: it reads a size that the entry does not have"));
+}
+
 } // namespace
 } // namespace quern::session

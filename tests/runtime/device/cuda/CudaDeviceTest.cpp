@@ -204,7 +204,7 @@ TEST_F(CudaDevice, CallsEntriesOfPlainTensors) {
   float scale = 2;
   const session::Tensor inputs[] = {{artifact::ElementType::f32, {2, 3}, x.data(), 24},
                                     {artifact::ElementType::f32, {}, &scale, 4}};
-  const session::Tensor outputs[] = {{artifact::ElementType::f32, {2, 3}, y.data(), 24}};
+  session::Tensor outputs[] = {{artifact::ElementType::f32, {2, 3}, y.data(), 24}};
   const absl::Status status = (*engine)->call("main", inputs, outputs);
   ASSERT_TRUE(status.ok()) << status;
   for (size_t i = 0; i < 6; ++i)
