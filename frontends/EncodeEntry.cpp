@@ -95,13 +95,19 @@ void add_encode_entry(mlir::ModuleOp module, const LoadedModel &loaded) {
   for (unsigned i = encode.getNumArguments(); i-- > 0;) {
     const auto name = encode.getArgAttrOfType<mlir::StringAttr>(i, attrs::kName).getValue();
     const auto type = mlir::cast<mlir::RankedTensorType>(encode.getArgument(i).getType());
-    if (name == hf::kTokensInput || name == hf::kTypesInput)
-      continue;
     const ElementType element =
         loaded.graph->inference.fact(loaded.graph->model.graph.inputs[i]).type;
-    encode.getArgument(i).replaceAllUsesWith(a.filled(element, shape_of(type), 1).value);
-    (void)encode.eraseArgument(i);
+    mlir::BlockArgument argument = encode.getArgument(i);
+    if (name == hf::kMaskInput) {
+      argument.replaceAllUsesWith(a.filled(element, shape_of(type), 1).value);
+      (void)encode.eraseArgument(i);
+    } else if (element != ElementType::Int64) {
+      argument.setType(a.type_of(ElementType::Int64, shape_of(type)));
+      const Array narrow = a.cast({argument, ElementType::Int64, shape_of(type)}, element);
+      argument.replaceAllUsesExcept(narrow.value, narrow.value.getDefiningOp());
+    }
   }
+  encode.setFunctionType(builder.getFunctionType(body.getArgumentTypes(), encode.getResultTypes()));
 
   builder.setInsertionPoint(ret);
   const mlir::Value output = ret.getOperand(static_cast<unsigned>(loaded.encoded));

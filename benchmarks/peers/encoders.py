@@ -3,10 +3,12 @@
 ONNX Runtime is given the model as torch exports it, and sentences in three ways: one by one, in batches of 32 as they come,
 and sorted by length into batches, which is how sentence-transformers calls it. Its vectors are also the reference that Quern's
 are held to. Texts are tokenized before, for both; what is timed is from ids to vectors. Engines take turns, medians count.
+Quern is given the folder, and the export that ONNX Runtime has, below a copy of the folder.
 """
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -101,19 +103,22 @@ def main():
     as_they_come, by_length = np.arange(len(texts)), np.argsort(lengths, kind="stable")
     with tempfile.TemporaryDirectory() as scratch:
         path = lambda name: os.path.join(scratch, name)
-        export(arguments.folder, path("model.onnx"))
+        shutil.copytree(arguments.folder, path("model"))
+        os.makedirs(path("model/onnx"), exist_ok=True)
+        exported = path("model/onnx/model.onnx")
+        export(arguments.folder, exported)
         with open(path("texts"), "w") as file:
             file.writelines(text + "\n" for text in texts)
-        peer = OnnxRuntime(path("model.onnx"), arguments.threads, tokens, mean)
+        peer = OnnxRuntime(exported, arguments.threads, tokens, mean)
         engines = {"ONNX Runtime, one by one": lambda: peer.run(as_they_come, 1),
                    "ONNX Runtime, batches of 32 as they come": lambda: peer.run(as_they_come, 32),
                    "ONNX Runtime, batches of 32 by length": lambda: peer.run(by_length, 32),
                    "ONNX Runtime, batches of 8 by length": lambda: peer.run(by_length, 8)}
         for quant in arguments.quant.split(","):
-            artifact = path(f"{quant}.quern")
-            subprocess.run([f"{BIN}/quern", "compile", arguments.folder, "-o", artifact, "--variant", "native", "--quant", quant, "-q"],
-                           check=True)
-            engines[f"Quern, {quant}"] = lambda artifact=artifact: quern(artifact, path("texts"), path("o.npy"), arguments.threads)
+            for name, model in (("", arguments.folder), (" of the ONNX file", exported)):
+                artifact = path(f"{quant}{bool(name)}.quern")
+                subprocess.run([f"{BIN}/quern", "compile", model, "-o", artifact, "--variant", "native", "--quant", quant, "-q"], check=True)
+                engines[f"Quern, {quant}{name}"] = lambda artifact=artifact: quern(artifact, path("texts"), path("o.npy"), arguments.threads)
         seconds, rows = {name: [] for name in engines}, {}
         for _ in range(arguments.r):
             for name, run in engines.items():

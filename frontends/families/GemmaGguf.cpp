@@ -4,6 +4,8 @@
 #include "frontends/families/Encoders.h"
 #include "frontends/families/Families.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <cmath>
 
 namespace quern {
@@ -42,6 +44,23 @@ recipe::Decoder gemma3_gguf(ModelReader &model, bool encoder) {
   names.head = nullptr;
   recipe::Decoder decoder = gguf_decoder(model, d, names);
   encode_gguf(model, decoder);
+  // sentence-transformers' two Dense modules, where the converter was told to take them.
+  std::vector<recipe::Encoding::Stage> &stages = decoder.encoding->stages;
+  int64_t width = decoder.hidden;
+  for (const std::string dense : {"dense_2", "dense_3"}) {
+    const auto shape = model.tensor_shape(dense + ".weight");
+    if (!shape)
+      continue;
+    if (shape->size() != 2 || shape->back() != width)
+      model.problem(dense + ".weight",
+                    absl::StrCat("it does not take the ", width, " columns that it is given"));
+    stages.insert(stages.end() - 1,
+                  {.linear = recipe::Linear{.module = dense, .in = width, .out = shape->front()}});
+    width = shape->front();
+  }
+  for (const char *part : {"2", "3"}) // which say what the tensors' shapes do
+    for (const char *side : {"_feat_in", "_feat_out"})
+      model.ignore({std::string("dense_") + part + side});
   return decoder;
 }
 

@@ -3,15 +3,18 @@
 #include "frontends/ModelFile.h"
 #include "frontends/StoredTensors.h"
 #include "frontends/TokenizerNotes.h"
+#include "frontends/families/Encoders.h"
 #include "frontends/families/Families.h"
 #include "frontends/gguf/GgufFile.h"
 #include "frontends/gguf/TokenizerMetadata.h"
+#include "frontends/recipe/Encodable.h"
 
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -304,6 +307,18 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
   reader.read_elsewhere({"general.architecture", "general.type", "general.alignment",
                          "general.name", "tokenizer", "split"});
   model.decoder = family->from_gguf(reader);
+  // A decoder of which vectors are made says how its rows are pooled.
+  constexpr int64_t kLast = 3; // 4 ranks texts
+  const int64_t pooling = reader.integer("pooling_type", std::numeric_limits<int64_t>::min(),
+                                         std::numeric_limits<int64_t>::max(), 0);
+  if (!model.decoder.encoding && pooling > 0 && pooling <= kLast &&
+      recipe::can_encode(model.decoder)) {
+    encode_gguf(reader, model.decoder);
+    for (const char *part : {".weight", ".bias"})
+      tensors.harmless[model.decoder.head.module + part] = "no token is asked for";
+    model.notes.push_back("pooling_type says that vectors are made of its texts: it is compiled as "
+                          "an encoder");
+  }
   model.encoder.max_length = model.decoder.context;
   model.formats = tensors.formats();
   reader.check_unread(options.ignored_keys);

@@ -422,6 +422,8 @@ LoadedModel load_model(const std::string &path, const ImportOptions &options, Pr
                  "take config.json, or quantize_config.json, as it was published with these files");
   }
   model.decoder = family->from_hf(reader);
+  if (!model.decoder.encoding)
+    adopt_language_model(folder, model.decoder, tensors, model.notes);
   if (model.decoder.encoding) {
     read_sentence_modules(folder, !have_tensors || options.synthetic.has_value(), model.decoder,
                           tensors, problems, model.notes);

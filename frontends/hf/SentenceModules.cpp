@@ -2,6 +2,7 @@
 
 #include "frontends/hf/JsonText.h"
 #include "frontends/hf/Safetensors.h"
+#include "frontends/recipe/Encodable.h"
 
 #include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
@@ -233,6 +234,24 @@ void read_sentence_modules(const fs::path &folder, bool made_up, recipe::Decoder
   decoder.encoding->pools = {Pool::Mean};
   notes.push_back("there is no modules.json to say how rows become a vector: their mean is taken, "
                   "as sentence-transformers does, and it is not normalized");
+}
+
+void adopt_language_model(const fs::path &folder, recipe::Decoder &decoder, StoredTensors &tensors,
+                          std::vector<std::string> &notes) {
+  std::error_code error;
+  if (!fs::exists(folder / "modules.json", error) || decoder.layers.empty())
+    return;
+  if (!recipe::can_encode(decoder)) {
+    notes.push_back("modules.json says that it makes vectors of texts, which Quern has for models "
+                    "of attention alone: it is compiled as a language model");
+    return;
+  }
+  decoder.encoding.emplace();
+  if (!decoder.tied())
+    for (const char *part : {".weight", ".bias"})
+      tensors.harmless[decoder.head.module + part] = "no token is asked for";
+  notes.push_back("modules.json says that it makes vectors of texts: it is compiled as an encoder; "
+                  "without that file, as a language model");
 }
 
 EncoderInfo read_encoder_info(const fs::path &folder, const ConfigJson &config,

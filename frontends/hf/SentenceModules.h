@@ -23,6 +23,11 @@ void read_sentence_modules(const std::filesystem::path &folder, bool made_up,
                            recipe::Decoder &decoder, StoredTensors &tensors, Problems &problems,
                            std::vector<std::string> &notes);
 
+/// Makes an encoder of a language model that modules.json stands beside: its last rows become
+/// vectors, and its head is passed over. A note says so, or that its layers cannot.
+void adopt_language_model(const std::filesystem::path &folder, recipe::Decoder &decoder,
+                          StoredTensors &tensors, std::vector<std::string> &notes);
+
 /// Prompts, labels, and where texts are cut.
 EncoderInfo read_encoder_info(const std::filesystem::path &folder, const ConfigJson &config,
                               const recipe::Decoder &decoder, Problems &problems);

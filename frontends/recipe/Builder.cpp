@@ -175,8 +175,15 @@ Value Writer::operator()(const Attention &a) {
   if (a.norm_after_rope)
     norms();
   at(a.module);
-  if (a.both_sides)
-    return linear(a.o, attention_rows(a, q, k, v));
+  const auto gated_by = [&](Value y) {
+    if (!a.gate)
+      return y;
+    Value gate = linear(*a.gate, x_);
+    at(a.module);
+    return gated("sigmoid", gate, y);
+  };
+  if (decoder_.encoding)
+    return linear(a.o, gated_by(attention_rows(a, q, k, v)));
   Value kv = state((a.state.empty() ? a.module : a.state) + ".kv", StateKind::kv,
                    {a.kv_heads, a.head_dim, a.head_dim});
   KvAppendOp::create(b_, loc_, k, v, batch_, kv);
@@ -187,12 +194,7 @@ Value Writer::operator()(const Attention &a) {
       b_, loc_, rows_like(q, a.heads * a.head_dim), q, batch_, kv,
       a.sinks.empty() ? Value() : weight(a.sinks), b_.getI64IntegerAttr(a.heads), f32(a.scale),
       b_.getI64IntegerAttr(a.window), f32(a.softcap), alibi, b_.getBoolAttr(a.alibi_bf16));
-  if (a.gate) {
-    Value gate = linear(*a.gate, x_);
-    at(a.module);
-    y = gated("sigmoid", gate, y);
-  }
-  return linear(a.o, y);
+  return linear(a.o, gated_by(y));
 }
 
 Value Writer::operator()(const GatedMlp &m) {

@@ -11,16 +11,18 @@ namespace quern::recipe {
 using namespace mlir;
 
 Value Writer::attention_rows(const Attention &a, Value q, Value k, Value v) {
+  // A causal window counts the query itself.
+  const int64_t left = a.both_sides ? a.window : std::max<int64_t>(0, a.window - 1);
   DenseI32ArrayAttr buckets;
   if (a.bias)
     buckets = b_.getDenseI32ArrayAttr(a.bias->buckets);
-  return AttentionRowsOp::create(b_, loc_, rows_like(q, a.heads * a.head_dim), q, k, v, batch_,
-                                 a.bias ? weight(a.bias->tensor) : Value(), /*mask=*/Value(),
-                                 b_.getI64IntegerAttr(a.heads), b_.getI64IntegerAttr(a.kv_heads),
-                                 f32(a.scale), b_.getI64IntegerAttr(a.window),
-                                 b_.getI64IntegerAttr(a.window), UnitAttr(), f32(a.softcap),
-                                 buckets, /*sequences=*/StringAttr(),
-                                 /*nan_is_zero=*/UnitAttr());
+  return AttentionRowsOp::create(
+      b_, loc_, rows_like(q, a.heads * a.head_dim), q, k, v, batch_,
+      a.bias ? weight(a.bias->tensor) : Value(), /*mask=*/Value(), b_.getI64IntegerAttr(a.heads),
+      b_.getI64IntegerAttr(a.kv_heads), f32(a.scale), b_.getI64IntegerAttr(left),
+      b_.getI64IntegerAttr(a.both_sides ? left : 0), a.both_sides ? UnitAttr() : b_.getUnitAttr(),
+      f32(a.softcap), buckets, /*sequences=*/StringAttr(),
+      /*nan_is_zero=*/UnitAttr());
 }
 
 namespace {

@@ -37,7 +37,7 @@ bool computes(Operation *op) {
   if (!generic)
     return false;
   return llvm::any_of(generic.getBody()->without_terminator(), [](Operation &inner) {
-    return inner.getNumRegions() != 0 ||
+    return inner.getNumRegions() != 0 || isa<CheckIndexOp, CheckDivisorOp>(inner) ||
            (isa<arith::ArithDialect, math::MathDialect>(inner.getDialect()) &&
             llvm::any_of(inner.getResultTypes(), [](Type type) { return !type.isIndex(); }) &&
             !inner.hasTrait<OpTrait::ConstantLike>());

@@ -140,10 +140,9 @@ bool is_tensor(const TensorDesc &tensor, ElementType type, std::string_view symb
          text(items(tensor.symbols())[0]) == symbol && (inner < 0 || shape[1] == inner);
 }
 
-bool is_integers(const TensorDesc &tensor, ElementType type) {
+bool is_alike(const TensorDesc &tensor) {
   const auto shape = items(tensor.shape());
-  return tensor.type() == type && (type == ElementType::i32 || type == ElementType::i64) &&
-         shape.size() == 2 && (shape[0] == -1 || shape[0] == 1) && shape[1] == -1;
+  return tensor.type() == ElementType::i64 && shape.size() == 2 && shape[1] == -1;
 }
 
 absl::Status check_numbers(const Manifest &manifest, const std::string &where) {
@@ -191,10 +190,9 @@ absl::Status check_encode(const Manifest &manifest, const Entry &entry) {
   // A graph's takes sequences of one length, as plain tensors [b, s].
   const bool sized = !items(entry.sizes()).empty();
   for (uint32_t i = 0; fits && i < inputs.size(); ++i)
-    fits = sized ? is_integers(*inputs[i], inputs[0]->type())
-                 : is_tensor(*inputs[i], ElementType::i32, "T", -1);
+    fits = sized ? is_alike(*inputs[i]) : is_tensor(*inputs[i], ElementType::i32, "T", -1);
   if (!fits)
-    return wrong(where, "its inputs must be int32 [T], or integers [b, s], one or two");
+    return wrong(where, "its inputs must be int32 [T] or int64 [b, s], one or two");
   if (outputs.size() != 1)
     return wrong(where, "it must have one output");
   const auto shape = items(outputs[0]->shape());

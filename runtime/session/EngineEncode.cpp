@@ -75,40 +75,29 @@ absl::Status Engine::encode(std::span<const EncodeSequence> batch, std::span<flo
 absl::Status Engine::encode_alike(const artifact::Entry &entry,
                                   std::span<const EncodeSequence> batch, float *out) {
   const auto inputs = items(entry.inputs());
-  const bool wide = inputs[0]->type() == artifact::ElementType::i64;
-  const int64_t most = items(inputs[0]->shape())[0] < 0
-                           ? static_cast<int64_t>(items(inputs[0]->dims())[0]->most())
-                           : 1;
+  const uint64_t most = items(inputs[0]->shape())[0] < 0 ? items(inputs[0]->dims())[0]->most() : 1;
+  std::vector<int64_t> numbers; // tokens, then their types
+  std::vector<Tensor> given(inputs.size());
   for (size_t first = 0, end; first < batch.size(); first = end) {
     const size_t length = batch[first].tokens.size();
-    const size_t rows = std::min<size_t>(most, std::max<size_t>(kStepTokens / length, 1));
-    end = first + 1;
-    while (end < batch.size() && end - first < rows && batch[end].tokens.size() == length)
-      ++end;
-    std::vector<int64_t> numbers[2];
-    std::vector<Tensor> given;
-    const std::vector<int64_t> shape = {static_cast<int64_t>(end - first),
-                                        static_cast<int64_t>(length)};
-    for (uint32_t i = 0; i < inputs.size(); ++i) {
-      auto *narrow = reinterpret_cast<int32_t *>(
-          (numbers[i].resize((end - first) * length), numbers[i].data()));
-      size_t at = 0;
-      for (const EncodeSequence &sequence : batch.subspan(first, end - first))
-        for (size_t t = 0; t < length; ++t, ++at) {
-          const int32_t number =
-              i == 0 ? sequence.tokens[t] : (sequence.second != 0 && t >= sequence.second ? 1 : 0);
-          if (wide)
-            numbers[i][at] = number;
-          else
-            narrow[at] = number;
-        }
-      given.push_back({inputs[i]->type(), shape, numbers[i].data(), at * (wide ? 8 : 4)});
-    }
-    const uint64_t columns = encoded_columns_;
-    const Tensor result = {artifact::ElementType::f32,
-                           {shape[0], static_cast<int64_t>(columns)},
-                           out + first * columns,
-                           (end - first) * columns * sizeof(float)};
+    const size_t limit = first + std::min<size_t>(most, std::max<size_t>(kStepTokens / length, 1));
+    numbers.clear();
+    for (end = first; end < std::min(limit, batch.size()) && batch[end].tokens.size() == length;
+         ++end)
+      numbers.insert(numbers.end(), batch[end].tokens.begin(), batch[end].tokens.end());
+    for (size_t i = first; i < end; ++i)
+      for (size_t t = 0; t < length; ++t)
+        numbers.push_back(batch[i].second != 0 && t >= batch[i].second);
+    const auto rows = static_cast<int64_t>(end - first);
+    for (size_t i = 0; i < given.size(); ++i)
+      given[i] = {artifact::ElementType::i64,
+                  {rows, static_cast<int64_t>(length)},
+                  numbers.data() + i * numbers.size() / 2,
+                  numbers.size() * 4};
+    Tensor result = {artifact::ElementType::f32,
+                           {rows, encoded_columns_},
+                           out + first * encoded_columns_,
+                           (end - first) * encoded_columns_ * sizeof(float)};
     if (absl::Status status = call("encode", given, std::span(&result, 1)); !status.ok())
       return status;
   }

@@ -167,11 +167,6 @@ TEST_F(Embed, RefusesWhatItCannotDo) {
   done("quern", compile());
   expect_refused(embed({"-p", "a"}));
   EXPECT_THAT(embed({"-p", "a"}).err, HasSubstr("has no tokenizer"));
-
-  folder_.write("config.json", small_llama().dump());
-  done("quern", compile());
-  expect_refused(embed({"-p", "a"}));
-  EXPECT_THAT(embed({"-p", "a"}).err, HasSubstr("is not an encoder"));
 }
 
 } // namespace

@@ -21,6 +21,10 @@ MODERN = dict(BERT, model_type="modernbert", num_hidden_layers=3, global_attn_ev
 GEMMA = dict(model_type="gemma3_text", vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
              num_attention_heads=6, num_key_value_heads=2, head_dim=8, max_position_embeddings=32, sliding_window=8,
              layer_types=["sliding_attention", "full_attention"], query_pre_attn_scalar=8, use_bidirectional_attention=True)
+# Decoders of which vectors are made: causal, and a window of the query and seven keys before it.
+QWEN = dict(model_type="qwen3", vocab_size=23, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=6,
+            num_key_value_heads=2, head_dim=8, max_position_embeddings=32)
+MISTRAL = dict(QWEN, model_type="mistral", sliding_window=8)
 
 # The second element says whether the class scores sequences.
 CASES = {
@@ -40,6 +44,8 @@ CASES = {
     "modernbert-bias": (dict(MODERN, norm_bias=True, attention_bias=True, mlp_bias=True), False),
     "modernbert-scores": (dict(MODERN, classifier_pooling="mean"), True),
     "nomic_bert": (dict(BERT, model_type="nomic_bert"), False),
+    "qwen3": (QWEN, False),
+    "mistral": (MISTRAL, False),
     "gemma3_text": (GEMMA, False),
     "gemma3_text-scaled": (dict(GEMMA, query_pre_attn_scalar=5, sliding_window=5), False),
 }
@@ -65,6 +71,7 @@ def fused(parameters):
 
 def golden(config, scores):
     settings = dict(config)
+    causal = settings["model_type"] in ("qwen3", "mistral")
     cfg = AutoConfig.for_model(settings.pop("model_type"), **settings)
     auto = AutoModelForSequenceClassification if scores else AutoModel
     model = auto.from_config(cfg, dtype=torch.float32, attn_implementation="eager").eval()
@@ -93,7 +100,7 @@ def golden(config, scores):
     written = json.loads(cfg.to_json_string())
     written["architectures"] = [type(model).__name__]
     kept = {k: v for k, v in written.items() if v is not None}
-    return dict(config=kept, tensors=tensors, sequences=sequences, types=types,
+    return dict(config=kept, **(dict(causal=True) if causal else {}), tensors=tensors, sequences=sequences, types=types,
                 rows=[[float(f"{x:.9g}") for x in row] for row in rows])
 
 

@@ -256,6 +256,27 @@ TEST(Capi, DescribesAndCallsEntries) {
   EXPECT_EQ(quern_call(model.get(), 0, inputs, 2, &output, 1), QUERN_INVALID_ARGUMENT);
 }
 
+// Tests that outputs get the shapes that the model counted, time after time in the same memory, and
+// that a fault is an error with the node's name.
+TEST(Capi, CallsWhatCounts) {
+  const Model model = open({.counted_entry = true});
+  int64_t ids[] = {0, 7, 8, 0, 0, 9}, kept[6];
+  const QuernTensor input = {QUERN_I64, 2, {2, 3}, ids, sizeof ids};
+  QuernTensor output = {};
+  ASSERT_EQ(quern_output_shapes(model.get(), 0, &input, 1, &output), QUERN_OK);
+  EXPECT_EQ(output.shape[0], 6);
+  output.data = kept;
+  for (const int64_t count : {3, 2}) {
+    ASSERT_EQ(quern_call(model.get(), 0, &input, 1, &output, 1), QUERN_OK) << quern_last_error();
+    EXPECT_EQ(output.shape[0], count);
+    ids[1] = 0;
+  }
+  EXPECT_EQ(kept[0], 8);
+  ids[5] = -7;
+  EXPECT_EQ(quern_call(model.get(), 0, &input, 1, &output, 1), QUERN_INVALID_ARGUMENT);
+  EXPECT_THAT(quern_last_error(), testing::HasSubstr("'/table/Gather': index -7"));
+}
+
 // Tests that a caller finds the sizes of an entry, and what becomes of shapes.
 TEST(Capi, DescribesSizes) {
   const Model model = open({.sized_entry = true});

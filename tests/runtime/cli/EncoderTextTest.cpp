@@ -2,6 +2,8 @@
 // where both are cut.
 #include "runtime/cli/EncoderText.h"
 
+#include "tests/runtime/cli/Call.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,6 +68,12 @@ TEST_F(EncoderTexts, PairsAreCutFromTheLongerOne) {
   // Of an odd number the longer text keeps one more; of equal ones the second.
   EXPECT_THAT(text("abcde", "wxyz", 9)->tokens, ElementsAre(26, 0, 1, 2, 27, 27, 22, 23, 27));
   EXPECT_THAT(text("abcd", "wxyz", 9)->tokens, ElementsAre(26, 0, 1, 27, 27, 22, 23, 24, 27));
+}
+
+TEST(Embed, RefusesALanguageModel) {
+  const std::string model = test::write_fake("m.quern");
+  EXPECT_THAT(refused({"embed", "-m", model, "-p", "a"}), HasSubstr("is not an encoder"));
+  EXPECT_THAT(refused({"embed", "-m", model, "-p", "a", "-f", "x"}, 2), HasSubstr("both given"));
 }
 
 } // namespace
