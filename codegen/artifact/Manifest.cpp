@@ -381,9 +381,12 @@ absl::Status check_limits(std::span<const mlir::ModuleOp> planned, const Manifes
     return status;
   std::string text(status.message());
   text.resize(std::min(text.find("\nhint: "), text.size()));
+  const auto bounds = planned.front()->getAttrOfType<mlir::DictionaryAttr>(attrs::kSizes);
   return absl::FailedPreconditionError(
-      absl::StrCat("the plan is beyond what quern-run takes: ", text,
-                   "\nhint: a smaller -c, --max-tokens or --max-seqs, or a smaller model"));
+      absl::StrCat("the plan is beyond what quern-run takes: ", text, "\nhint: ",
+                   !bounds          ? "a smaller -c, --max-tokens or --max-seqs, or a smaller model"
+                   : bounds.empty() ? "no machine runs that: take a model whose tensors fit"
+                                    : "bound its sizes: --dim NAME=MAX"));
 }
 
 } // namespace quern::artifact

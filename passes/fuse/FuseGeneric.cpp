@@ -66,6 +66,51 @@ bool readsRepeatedly(Operation *user, Value value) {
       .wasInterrupted();
 }
 
+/// A region computes so many ops at most, each as often as it is asked for at different places: the
+/// time that it takes to make code of one grows with the square, what it reads of one value at two
+/// places doubles with every op that does so again, and generators go as deep as a region is long.
+constexpr size_t kMostOps = 512;
+
+/// What an element of the op costs: its body's ops, functions a few.
+size_t costOf(Operation *op) {
+  if (!makesTensor(op))
+    return 0;
+  size_t cost = 1;
+  if (auto generic = dyn_cast<linalg::GenericOp>(op))
+    generic.getBody()->walk([&](Operation *inner) {
+      if (!inner->hasTrait<OpTrait::ConstantLike>() && !isa<linalg::YieldOp>(inner))
+        cost += isa<math::MathDialect>(inner->getDialect()) ? 4 : 1;
+    });
+  return cost;
+}
+
+/// Where an op is asked for an element: a number for each way to say it.
+using Places = llvm::SmallDenseSet<size_t, 2>;
+
+/// Calls `visit` with every value that the op reads, and what says where beside the op's own place:
+/// nothing where that is the same.
+void forEachPlace(Operation *op, llvm::function_ref<void(Value, size_t)> visit) {
+  size_t number = 0;
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  llvm::DenseSet<Value> operands;
+  for (OpOperand &operand : op->getOpOperands()) {
+    ++number;
+    operands.insert(operand.get());
+    if (generic) {
+      const AffineMap map = generic.getMatchingIndexingMap(&operand);
+      if (map.isProjectedPermutation()) {
+        visit(operand.get(), map.isIdentity() ? 0 : size_t(llvm::hash_combine(map)));
+        continue;
+      }
+    }
+    visit(operand.get(), size_t(llvm::hash_combine(op, number)));
+  }
+  forEachRead(op, [&](Value value) {
+    if (!operands.contains(value))
+      visit(value, size_t(llvm::hash_combine(op, ++number)));
+  });
+}
+
 class EntryFuser {
 public:
   explicit EntryFuser(func::FuncOp entry) : block(entry.getBody().front()) {}
@@ -140,9 +185,9 @@ private:
   }
 
   struct Use {
-    llvm::SmallPtrSet<Operation *, 2> regions; ///< the roots whose regions need the op
-    bool repeated = false;                     ///< an element is asked for several times
-    bool outside = false;                      ///< what is no general op reads it
+    llvm::SmallDenseMap<Operation *, Places, 2> regions; ///< by root, where it needs the op
+    bool repeated = false;                               ///< an element is asked for several times
+    bool outside = false;                                ///< what is no general op reads it
   };
 
   /// Goes through the block backwards, so that an op's readers are known when it is met.
@@ -157,21 +202,38 @@ private:
         continue;
       }
       const Use use = uses.lookup(&op);
-      const bool root = isRoot(&op, use);
+      uses.erase(&op);
+      const bool root = isRoot(&op, use) || (makesTensor(&op) && isTooMuch(&op, use));
       if (root)
         roots.insert(&op);
-      forEachRead(&op, [&](Value value) {
+      const size_t cost = costOf(&op);
+      if (root)
+        costs[&op] = cost;
+      else
+        for (const auto &[region, places] : use.regions)
+          costs[region] += cost * places.size();
+      forEachPlace(&op, [&](Value value, size_t place) {
         Operation *def = value.getDefiningOp();
         if (!def)
           return;
         Use &of = uses[def];
         if (root)
-          of.regions.insert(&op);
+          of.regions[&op].insert(place);
         else
-          of.regions.insert(use.regions.begin(), use.regions.end());
+          for (const auto &[region, places] : use.regions)
+            for (const size_t at : places)
+              of.regions[region].insert(place == 0 ? at : size_t(llvm::hash_combine(at, place)));
         of.repeated |= readsRepeatedly(&op, value) || (!root && use.repeated);
       });
     }
+  }
+
+  /// Whether one of the regions that need the op would be too long with it.
+  bool isTooMuch(Operation *op, const Use &use) const {
+    const size_t cost = costOf(op);
+    return llvm::any_of(use.regions, [&](const auto &needs) {
+      return costs.lookup(needs.first) + cost * needs.second.size() > kMostOps;
+    });
   }
 
   static bool isRoot(Operation *op, const Use &use) {
@@ -228,7 +290,8 @@ private:
   }
 
   Block &block;
-  llvm::SetVector<Operation *> roots; ///< last first
+  llvm::SetVector<Operation *> roots;        ///< last first
+  llvm::DenseMap<Operation *, size_t> costs; ///< of their regions so far
 };
 
 struct FuseGenericPass : impl::FuseGenericBase<FuseGenericPass> {

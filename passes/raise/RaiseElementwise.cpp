@@ -25,23 +25,24 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
       // What is raised may be the neighbour that another piece lacked.
       for (bool again = true; again;) {
         again = false;
+        ModelReads reads(block);
         for (Operation *op = &block.back(), *before; op; op = before) {
           before = op->getPrevNode();
           if (isPointwise(op) && !op->use_empty() && rowsOfTensor(op->getResult(0).getType()))
-            again |= raise(op);
+            again |= raise(op, reads);
         }
         eraseDead(block);
       }
     }
   }
 
-  bool raise(Operation *root) {
+  bool raise(Operation *root, ModelReads &reads) {
     std::optional<Meaning> found;
     size_t ops = 0;
     Piece piece(root);
     do {
-      if (!meetsModelOp(root->getResult(0)) &&
-          llvm::none_of(piece.leaves(), [](Value leaf) { return meetsModelOp(leaf); }))
+      if (!reads.meets(root->getResult(0)) &&
+          llvm::none_of(piece.leaves(), [&](Value leaf) { return reads.meets(leaf); }))
         continue;
       if (auto meaning = meaningOf(piece); meaning && canSay(*meaning)) {
         found = meaning;
@@ -50,7 +51,7 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     } while (piece.ops().size() < kMostOps && piece.grow(isPointwise));
     if (!found)
       return false;
-    replace(root, *found, ops);
+    replace(root, *found, ops, reads);
     return true;
   }
 
@@ -58,7 +59,7 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     return !meaning.vector() || isWeight(meaning.second);
   }
 
-  void replace(Operation *root, const Meaning &meaning, size_t ops) {
+  void replace(Operation *root, const Meaning &meaning, size_t ops, ModelReads &reads) {
     OpBuilder builder(root);
     const Location loc = root->getLoc();
     Value x = asRows(builder, loc, meaning.first), y;
@@ -85,8 +86,13 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     }
     kRemarks.hit(root) << say("{0} ops are one", ops);
     ++numRaised;
-    root->getResult(0).replaceAllUsesWith(
-        asTensor(builder, loc, result, root->getResult(0).getType()));
+    if (meaning.kind != Meaning::Kind::Same)
+      for (Value operand : result.getDefiningOp()->getOperands())
+        reads.add(operand);
+    const Value tensor = asTensor(builder, loc, result, root->getResult(0).getType());
+    if (reads.meets(root->getResult(0)))
+      reads.add(tensor);
+    root->getResult(0).replaceAllUsesWith(tensor);
   }
 };
 } // namespace

@@ -50,14 +50,21 @@ bool isModelOp(Operation *op) {
   return op && isa<QuernDialect>(op->getDialect()) && !isGeneral(op) && !isReference(op);
 }
 
-static bool modelOpReads(Value value) {
-  return llvm::any_of(value.getUsers(), [](Operation *user) {
-    return isModelOp(user) || (isa<ReshapeOp>(user) && modelOpReads(user->getResult(0)));
-  });
+ModelReads::ModelReads(Block &block) {
+  for (Operation &op : block)
+    if (isModelOp(&op))
+      for (Value operand : op.getOperands())
+        add(operand);
 }
 
-bool meetsModelOp(Value value) {
-  return isModelOp(behindReshapes(value).getDefiningOp()) || modelOpReads(value);
+void ModelReads::add(Value value) {
+  values.insert(value);
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    values.insert(value = reshape.getInput());
+}
+
+bool ModelReads::meets(Value value) const {
+  return isModelOp(behindReshapes(value).getDefiningOp()) || values.contains(value);
 }
 
 bool isVector(Value value, RankedTensorType of) {

@@ -25,8 +25,19 @@ mlir::Value behindReshapes(mlir::Value value);
 /// Whether the op is one of the model's own, that works on rows.
 bool isModelOp(mlir::Operation *op);
 
-/// Whether a model op made the value, or reads it, whatever its shape.
-bool meetsModelOp(mlir::Value value);
+/// What the model ops of a block read, so that a value that a whole graph reads is not searched for
+/// them again and again.
+class ModelReads {
+public:
+  explicit ModelReads(mlir::Block &block);
+  /// The op reads the value, whatever its shape.
+  void add(mlir::Value value);
+  /// Whether a model op made the value, or reads it, whatever its shape.
+  bool meets(mlir::Value value) const;
+
+private:
+  llvm::DenseSet<mlir::Value> values;
+};
 
 /// Whether the op's body reads where an index that it computes says, or computes with indices.
 bool readsByIndex(mlir::linalg::GenericOp op);

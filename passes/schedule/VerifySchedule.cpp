@@ -52,6 +52,8 @@ LogicalResult verifySize(Type type, const BucketShape &shape, const std::string 
   diagnostic << what << ", " << type << ", is larger than " << (kMostBytes >> 40) << " TiB";
   if (const std::string sizes = sizesIn(type, shape.sizes); !sizes.empty())
     diagnostic << " at the greatest sizes, " << sizes << "; bound them: --dim NAME=MAX";
+  else
+    diagnostic << "; no machine runs that: take a model whose tensors fit";
   return diagnostic;
 }
 

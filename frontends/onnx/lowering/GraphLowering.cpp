@@ -120,7 +120,9 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   for (const ValueId id : model_.graph.inputs)
     inputs.push_back(arrays_.type_of(fact(id).type, *fact(id).shape));
   for (const ValueId id : model_.graph.outputs)
-    results.push_back(arrays_.type_of(fact(id).type, *fact(id).shape));
+    if (fact(id).shape && is_sized(*fact(id).shape) &&
+        stored_type(builder_.getContext(), fact(id).type))
+      results.push_back(arrays_.type_of(fact(id).type, *fact(id).shape));
   builder_.setInsertionPointToEnd(module.getBody());
   auto main = mlir::func::FuncOp::create(builder_, module.getLoc(), "main",
                                          builder_.getFunctionType(inputs, results));
@@ -138,7 +140,7 @@ void GraphLowering::declare(mlir::ModuleOp module) {
   }
   for (size_t i = 0; i < inputs.size(); ++i)
     main.setArgAttrs(static_cast<unsigned>(i), attributes(model_.graph.inputs[i]));
-  for (size_t i = 0; i < results.size(); ++i)
+  for (size_t i = 0; i < results.size() && results.size() == model_.graph.outputs.size(); ++i)
     main.setResultAttrs(static_cast<unsigned>(i), attributes(model_.graph.outputs[i]));
   mlir::Block *body = main.addEntryBlock();
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -347,14 +349,19 @@ void GraphLowering::finish(mlir::ModuleOp module) {
 
 mlir::OwningOpRef<mlir::ModuleOp> GraphLowering::run() {
   const size_t before = problems_.size();
-  for (const auto *list : {&model_.graph.inputs, &model_.graph.outputs})
-    for (const ValueId id : *list)
-      if (!fact(id).shape || !is_sized(*fact(id).shape) ||
-          !stored_type(builder_.getContext(), fact(id).type))
+  const auto unsized = [&](ValueId id) {
+    return !fact(id).shape || !is_sized(*fact(id).shape) ||
+           !stored_type(builder_.getContext(), fact(id).type);
+  };
+  const auto refuse_unsized = [&](const std::vector<ValueId> &list) {
+    for (const ValueId id : list)
+      if (unsized(id) && problems_.size() < kMostProblems)
         problems_.add(model_.value(id).name,
                       absl::StrCat("its shape, ", shape_text(fact(id).shape),
                                    ", is not known when the model is called"),
                       "declare the shape in the file, or cut this part off before exporting");
+  };
+  refuse_unsized(model_.graph.inputs);
   if (problems_.size() != before)
     return {};
   const auto location = mlir::NameLoc::get(builder_.getStringAttr("main"));
@@ -365,7 +372,11 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphLowering::run() {
   for (size_t i = 0; i < live.size(); ++i)
     if (live[i] && problems_.size() < kMostProblems)
       lower_node(model_.graph.nodes[i]);
-  finish(*module);
+  // Where the shape got lost says more than that it is not there at the end.
+  if (problems_.size() == before)
+    refuse_unsized(model_.graph.outputs);
+  if (problems_.size() == before)
+    finish(*module);
   if (problems_.size() != before)
     return {};
   return module;

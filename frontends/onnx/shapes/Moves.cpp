@@ -447,8 +447,10 @@ void pad(NodeShapes &node) {
 
 void depth_to_space(NodeShapes &node) {
   const int64_t block = node.integer("blocksize", 1);
-  if (!node.want_rank(0, 4) || block < 1)
+  if (!node.want_rank(0, 4))
     return;
+  if (block < 1)
+    return node.fail(absl::StrCat("its blocksize is ", block));
   const Shape &in = node.shape(0);
   const Dim area = Dim(block) * Dim(block);
   if (node.node().op == "DepthToSpace") {

@@ -170,3 +170,74 @@ func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> !N {
   return %e : !N
 }
 }
+
+// -----
+
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+#turn = affine_map<(d0, d1, d2) -> (d1, d2, d0)>
+#swap = affine_map<(d0, d1, d2) -> (d1, d0, d2)>
+!A = tensor<4x4x4xf32>
+
+// Tests that a region ends where what it is asked for at two places each time would be more than a kernel holds: the last op asks the first
+// for 256 elements.
+// CHECK-LABEL: @main
+// CHECK: quern.fused generic(%{{.*}}) :
+// CHECK-COUNT-2: linalg.generic
+// CHECK: quern.yield
+// CHECK: quern.fused generic(%{{.*}}) :
+// CHECK-COUNT-8: linalg.generic
+// CHECK: quern.yield
+func.func @main(%v0: !A) -> !A {
+  %e = tensor.empty() : !A
+  %v1 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v0, %v0 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v2 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v1, %v1 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v3 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v2, %v2 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v4 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v3, %v3 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v5 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v4, %v4 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v6 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v5, %v5 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v7 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v6, %v6 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v8 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v7, %v7 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v9 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v8, %v8 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  %v10 = linalg.generic {indexing_maps = [#turn, #swap, #id], iterator_types = ["parallel", "parallel", "parallel"]} ins(%v9, %v9 : !A, !A) outs(%e : !A) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  } -> !A
+  return %v10 : !A
+}
