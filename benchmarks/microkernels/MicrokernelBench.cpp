@@ -269,9 +269,9 @@ void register_all() {
       kernels->qk_quantize_row(x.data() + m * k, k,
                                as<QkQ8Row>(aligned + m * quern_q8_row_bytes(k)));
     const std::string prefix = std::string(build.name.substr(build.name.rfind('-') + 1)) + "/";
-#define QK_REGISTER(NAME, MAX_CODE, PACKING)                                                       \
+#define QK_REGISTER(NAME, FIELDS)                                                                  \
   register_gemm(prefix + #NAME, kernels->qk_gemm_##NAME##_m1, kernels->qk_gemm_##NAME##_rows,      \
-                PACKING, as<const QkQ8Row>(aligned), quern_q8_row_bytes(k));
+                formats::packings::NAME, as<const QkQ8Row>(aligned), quern_q8_row_bytes(k));
     QK_FOR_EACH_QUANTIZED_PACKING(QK_REGISTER)
 #undef QK_REGISTER
     register_gemm(prefix + "f32", kernels->qk_gemm_f32_m1, kernels->qk_gemm_f32_rows,

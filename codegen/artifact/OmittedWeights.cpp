@@ -9,6 +9,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -71,23 +72,46 @@ Pattern floats(Packing::Kind kind, float mean, float spread) {
   return repeated(random, bits_of(kind, mean) & ~random, width);
 }
 
-// All of them that number.
+// All of them that number, or about it.
 Pattern scales(ScaleType type, float value) {
+  if (type == ScaleType::E8M0)
+    return repeated(0, static_cast<uint64_t>(128 + std::lround(std::log2(value))), 8);
   return type == ScaleType::F16 ? floats(Packing::F16, value, 0) : floats(Packing::F32, value, 0);
 }
 
-// The largest code that is made: of 8 bits some formats have fewer (Packing.h), which kernels may
-// rely on.
-int largest_code(const Packing &packing) {
-  if (packing.bits == 4)
-    return 15;
-  switch (packing.zero_point) {
-  case 128:
-    return 255;
-  case 32:
-    return 63;
+// Mean and deviation of the codes that random bits stand for, less the zero point.
+struct Codes {
+  float mean = 0, deviation = 0;
+};
+Codes codes_of(const Packing &packing) {
+  const int count = packing.stored_codes();
+  Codes codes;
+  for (int stored = 0; stored < count; ++stored)
+    codes.mean += static_cast<float>(packing.code_of(stored) - packing.zero_point);
+  codes.mean /= static_cast<float>(count);
+  for (int stored = 0; stored < count; ++stored) {
+    const float code = static_cast<float>(packing.code_of(stored) - packing.zero_point);
+    codes.deviation += (code - codes.mean) * (code - codes.mean);
+  }
+  codes.deviation = std::sqrt(codes.deviation / static_cast<float>(count));
+  return codes;
+}
+
+// What the integers of two-level scales are made, as stored bytes, and what that means.
+struct Integers {
+  uint64_t bytes = 0;
+  float scale = 1, min = 1;
+};
+Integers integers_of(ScaleType type) {
+  switch (type) {
+  case ScaleType::U4:
+    return {0x88, 8, 8};
+  case ScaleType::I6: // all bits set, in both of its planes
+    return {0xff, 31, 0};
+  case ScaleType::None:
+    return {};
   default:
-    return 31;
+    return {48, 48, 48};
   }
 }
 
@@ -100,41 +124,47 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
     patterns[kCodes] = floats(packing.kind, mean, spread);
     patterns[kScales] = patterns[kMins] = patterns[kCodes];
   } else {
-    const int most = largest_code(packing);
-    // Codes are even in [0, most]: their deviation and their mean.
-    const float deviation = static_cast<float>(most + 1) / std::sqrt(12.0f);
-    const float centre = static_cast<float>(most) / 2 - static_cast<float>(packing.zero_point);
-    const float scale = spread / deviation;
-    const float min = mean - scale * centre;
-    patterns[kCodes] =
-        packing.bits == 4 ? Pattern{~uint64_t{0}, 0} : repeated(static_cast<uint64_t>(most), 0, 8);
+    const Codes codes = codes_of(packing);
+    const float scale = spread / codes.deviation;
+    const float min = mean - scale * codes.mean;
+    patterns[kCodes] = {~uint64_t{0}, 0};
     if (packing.super == 0) {
       patterns[kScales] = scales(packing.scale, scale);
       patterns[kMins] = scales(packing.scale, min);
-    } else {
-      constexpr uint64_t kByte = 48; // scale = super-scale * 48, min = -(super-min * 48)
-      patterns[kScales] = patterns[kMins] = repeated(0, kByte, 8);
-      patterns[kSuperScales] = scales(packing.super_type(), scale / kByte);
-      patterns[kSuperMins] = scales(packing.super_type(), -min / kByte);
+    } else { // scale = super-scale * integer, min = -(super-min * integer)
+      const Integers integers = integers_of(packing.scale);
+      patterns[kScales] = patterns[kMins] = repeated(0, integers.bytes, 8);
+      patterns[kSuperScales] = scales(packing.super_type(), scale / integers.scale);
+      patterns[kSuperMins] = packing.run_code_bytes() != 0 ? patterns[kCodes]
+                             : packing.scale == ScaleType::I6
+                                 ? patterns[kScales]
+                                 : scales(packing.super_type(), -min / integers.min);
     }
   }
   const uint64_t panel =
       packing.is_float() ? 8 : static_cast<uint64_t>(packing.panel_bytes(inputs));
   const auto super = static_cast<uint32_t>(packing.super_bytes());
-  const auto record = packing.is_float() ? 8u : static_cast<uint32_t>(packing.record_bytes());
+  // Where all codes lie in front of runs, records are empty: no word is of one.
+  const auto record = packing.is_float() || packing.record_bytes() == 0
+                          ? 8u
+                          : static_cast<uint32_t>(packing.record_bytes());
   const uint64_t run = packing.super > 0
-                           ? super + static_cast<uint64_t>(packing.super / packing.group) * record
+                           ? super + static_cast<uint64_t>(packing.super / formats::kRecordInputs) *
+                                         static_cast<uint64_t>(packing.record_bytes())
                            : panel;
   std::array<uint64_t, 5> mask{}, bits{};
   for (size_t kind = 0; kind < 5; ++kind) {
     mask[kind] = patterns[kind].mask;
     bits[kind] = patterns[kind].bits;
   }
+  // Behind the super-scales are super-mins or I6 scales, if anything is.
   return MadeWeight(
       offset, bytes, key, panel, run, super,
-      packing.has_min && super != 0 ? static_cast<uint32_t>(packing.super_min_offset()) : super,
+      std::min(super, static_cast<uint32_t>(packing.is_float() ? 0 : packing.super_min_offset())),
       record, packing.is_float() ? record : static_cast<uint32_t>(packing.code_bytes()),
-      packing.has_min ? static_cast<uint32_t>(packing.min_offset()) : record, mask, bits);
+      packing.has_min && !packing.mins_beside_scales() ? static_cast<uint32_t>(packing.min_offset())
+                                                       : record,
+      mask, bits);
 }
 
 absl::StatusOr<OmittedWeights>

@@ -141,7 +141,7 @@ void TensorFinding::add(const TensorFinding &other) {
 void TensorFinding::look(const Format &format, const std::byte *row, int64_t count, int64_t at) {
   // Of blocks, the scales say what is not finite; whether all are zeros is mostly clear with the
   // first row.
-  const bool stored = format.is_stored_float();
+  const bool stored = format.is_float();
   const Scan scan =
       stored ? scan_stored(format, row, count) : Scan{!format.has_finite_scales(row, count), !zero};
   if (stored)

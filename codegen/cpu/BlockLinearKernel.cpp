@@ -2,8 +2,8 @@
 // and multiplies its own columns of the rows.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-#include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/WeightPacking.h"
+#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 using namespace mlir;
@@ -23,7 +23,7 @@ class BlockProduct {
 public:
   BlockProduct(Kernel &kernel, const formats::Packing &packing)
       : kernel(kernel), code(kernel.code), linear(cast<BlockLinearOp>(kernel.anchor)),
-        microkernel("qk_gemm_" + symbolOf(packing)),
+        microkernel("qk_gemm_" + formats::packing_symbol(packing)),
         quantized(isa<Q8RowsType>(linear.getInput().getType())), blocks(shape()[0]),
         outputs(shape()[1]), inputs(shape()[2]), panels(llvm::divideCeil(outputs, kLanes)),
         panelBytes(packing.panel_bytes(inputs)), together(std::min(kCallPanels, panels)),

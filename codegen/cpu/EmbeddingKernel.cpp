@@ -1,8 +1,8 @@
 // Kernels whose anchor looks rows of a table up.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-#include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/WeightPacking.h"
+#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -28,7 +28,7 @@ LogicalResult Kernel::generateEmbedding() {
                     static_cast<int64_t>(positions.getOffset()));
     else
       id = code.toI64(code.load(code.i32(), code.at(pointer<int32_t>(embedding.getIds()), token)));
-    code.call("qk_decode_row_" + symbolOf(*packing),
+    code.call("qk_decode_row_" + formats::packing_symbol(*packing),
               {pointer<QkPanel>(embedding.getWeight()), id, code.c(cols), code.c(panelBytes), row});
     RowValues values(*this, token);
     values.bind(embedding.getResult(),

@@ -8,9 +8,9 @@
 // reads the panels of its experts and no others.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-#include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
 #include "codegen/schedule/WeightPacking.h"
+#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 using namespace mlir;
@@ -34,7 +34,7 @@ class ExpertProduct {
 public:
   ExpertProduct(Kernel &kernel, const formats::Packing &packing, ArrayRef<int64_t> shifts)
       : kernel(kernel), code(kernel.code), expert(cast<ExpertLinearOp>(kernel.anchor)),
-        microkernel("qk_gemm_" + symbolOf(packing)), shifts(shifts),
+        microkernel("qk_gemm_" + formats::packing_symbol(packing)), shifts(shifts),
         quantized(isa<Q8RowsType>(expert.getInput().getType())), inputs(expert.blockInputs()),
         rowBytes(quantized ? quern_q8_row_bytes(inputs) : inputs * 4),
         panelBytes(packing.panel_bytes(inputs)), choices(expert.choices()),

@@ -1,9 +1,9 @@
 // Kernels whose anchor is a matrix product: panels of 16 output columns, shared among the workers.
 #include "codegen/cpu/Kernel.h"
 #include "codegen/cpu/RowValues.h"
-#include "codegen/cpu/WeightPacking.h"
 #include "codegen/schedule/ProductShifts.h"
 #include "codegen/schedule/WeightPacking.h"
+#include "ir/formats/Packing.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <cstddef>
@@ -38,7 +38,7 @@ public:
   /// are its results', and each panel of them needs a panel of the product for each.
   Product(Kernel &kernel, const formats::Packing &packing, ArrayRef<int64_t> shifts)
       : kernel(kernel), code(kernel.code), linear(cast<LinearOp>(kernel.anchor)),
-        microkernel("qk_gemm_" + symbolOf(packing)), shifts(shifts),
+        microkernel("qk_gemm_" + formats::packing_symbol(packing)), shifts(shifts),
         quantized(isa<Q8RowsType>(linear.getInput().getType())),
         inputs(colsOf(linear.getInput().getType())),
         rowBytes(quantized ? quern_q8_row_bytes(inputs) : inputs * 4),

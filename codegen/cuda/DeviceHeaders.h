@@ -13,7 +13,8 @@ struct DeviceHeader {
 };
 
 /// All of codegen/cuda/device; of the headers that the host has too, those that NVRTC can read
-/// (runtime/abi/CudaStep.h, runtime/abi/StepArgs.h, ir/formats/PackingLayout.h); and stdint.h.
+/// (runtime/abi/CudaStep.h, runtime/abi/StepArgs.h, ir/formats/PackingLayout.h,
+/// ir/formats/PackingTable.h); and stdint.h.
 std::span<const DeviceHeader> device_headers();
 
 } // namespace quern::cuda

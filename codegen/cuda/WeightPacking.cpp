@@ -1,8 +1,6 @@
 // See WeightPacking.h.
 #include "codegen/cuda/WeightPacking.h"
 
-#include <absl/strings/str_cat.h>
-
 namespace quern::cuda {
 
 std::string packingText(const formats::Packing &packing) {
@@ -16,11 +14,7 @@ std::string packingText(const formats::Packing &packing) {
   case formats::Packing::Q:
     break;
   }
-  constexpr const char *kScales[] = {"F16", "F32", "U8", "I8"};
-  return absl::StrCat(
-      "packing(", packing.bits, ", ", packing.group, ", ", packing.zero_point, ", ",
-      packing.has_min ? "true" : "false", ", Scale::", kScales[static_cast<int>(packing.scale)],
-      ", ", packing.super == formats::kWholeRow ? "kWholeRow" : absl::StrCat(packing.super), ")");
+  return "packings::" + formats::packing_symbol(packing);
 }
 
 } // namespace quern::cuda

@@ -8,7 +8,7 @@
 
 namespace quern::cuda {
 
-/// The packing as a template's argument: "packing(4, 32, 0, true, Scale::U8, kWholeRow)"
+/// The packing as a template's argument: "packings::q4_g32_z0_min_u8_row"
 /// (device/Packings.cuh).
 std::string packingText(const formats::Packing &packing);
 

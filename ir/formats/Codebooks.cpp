@@ -1,7 +1,6 @@
 // GGUF's formats whose four bits choose from a table of integers: iq4_nl, iq4_xs and mxfp4.
 //
-// The tables' integers are themselves the packed codes, moved by the zero point; so these formats
-// are as exact in a linear packing as the linear ones are.
+// The tables (codebook_table) are the packings' too: what is stored stays the four bits.
 #include "ir/formats/QuantFormat.h"
 
 #include <algorithm>
@@ -10,28 +9,14 @@
 namespace quern::formats {
 namespace {
 
-/// iq4's sixteen values: denser around zero, as weights are.
-constexpr int kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                1,    13,   25,  38,  53,  69,  89,  113};
-
-/// E2M1's values, doubled (OCP Microscaling Formats 1.0); the scale is halved instead.
-constexpr int kE2M1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-/// Replaces `count` indices by what `table` has there, plus `zero_point`.
-void look_up(const int (&table)[16], int zero_point, int count, uint8_t *codes) {
-  for (int i = 0; i < count; ++i)
-    codes[i] = static_cast<uint8_t>(table[codes[i]] + zero_point);
-}
-
 /// [d f16][16 bytes of nibbles]
 class IQ4NL final : public QuantFormat {
 public:
-  IQ4NL() : QuantFormat("iq4_nl", 32, 18, quant_packing(8, 32, 128, false, ScaleType::F16)) {}
+  IQ4NL() : QuantFormat("iq4_nl", 32, 18, packings::iq4_g32_z128_f16) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     scales[0] = load_f16(src);
     unpack_nibbles(src + 2, 16, codes);
-    look_up(kIq4Values, packing().zero_point, 32, codes);
   }
 
 protected:
@@ -43,7 +28,7 @@ protected:
 /// A scale is six bits, less 32, for each 32 elements.
 class IQ4XS final : public QuantFormat {
 public:
-  IQ4XS() : QuantFormat("iq4_xs", 256, 136, quant_packing(8, 32, 128, false, ScaleType::I8, 256)) {}
+  IQ4XS() : QuantFormat("iq4_xs", 256, 136, packings::iq4_g32_z128_i8_s256) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     const unsigned high = load_u16(src + 2);
@@ -53,7 +38,6 @@ public:
       scales[group] = static_cast<float>(sub_scale);
       unpack_nibbles(src + 8 + 16 * group, 16, codes + 32 * group);
     }
-    look_up(kIq4Values, packing().zero_point, 256, codes);
   }
 
   SuperScales super_scales(const std::byte *, const std::byte *src) const override {
@@ -66,16 +50,16 @@ protected:
 
 /// [exponent u8][16 bytes of nibbles]
 ///
-/// The scale is 2^(exponent - 128), which f16 cannot always hold; the packing with f32 scales has
-/// groups of 16, so it is stored twice.
+/// The scale is 2^(exponent - 128): the codes are doubled. Of a block of zeros it says nothing, and
+/// is made the smallest: kernels multiply it with the zero point.
 class MXFP4 final : public QuantFormat {
 public:
-  MXFP4() : QuantFormat("mxfp4", 32, 17, quant_packing(8, 16, 32, false, ScaleType::F32)) {}
+  MXFP4() : QuantFormat("mxfp4", 32, 17, packings::e2m1_g32_z12_e8m0) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
-    scales[0] = scales[1] = half_power(load_u8(src));
     unpack_nibbles(src + 1, 16, codes);
-    look_up(kE2M1Doubled, packing().zero_point, 32, codes);
+    const bool zeros = std::all_of(codes, codes + 32, [](uint8_t code) { return code % 8 == 0; });
+    scales[0] = __builtin_bit_cast(float, e8m0_bits(zeros ? 0 : load_u8(src)));
   }
 
   /// A scale is always a number; from exponent 253 on some codes' values are beyond float32.
@@ -90,12 +74,6 @@ public:
         return false;
     }
     return true;
-  }
-
-private:
-  /// 2^(exponent - 128); the two smallest are subnormal.
-  static float half_power(uint32_t exponent) {
-    return __builtin_bit_cast(float, exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
   }
 };
 

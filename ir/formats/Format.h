@@ -41,7 +41,7 @@
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
 
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -86,11 +86,8 @@ public:
     return header_bytes_ + (n + block_ - 1) / block_ * block_bytes_;
   }
 
-  /// Whether kernels read floats: f32, f16, bf16, and the quantized formats that no packing of
-  /// codes and scales holds exactly (q2_k), which is expanded to f32.
+  /// Whether it is f32, f16 or bf16.
   bool is_float() const { return packing_.is_float(); }
-  /// Whether packing holds the elements as they are stored, not expanded.
-  bool is_stored_float() const { return is_float() && block_ == 1; }
   /// The one packing that holds this format's weights exactly.
   const Packing &packing() const { return packing_; }
 
@@ -107,9 +104,10 @@ public:
   /// promised of `dst` then. What is too small for the format becomes zero.
   virtual absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const;
 
-  /// Takes the block at `src` apart: block() codes (unsigned, with packing().zero_point), and a
-  /// scale and, if packing().has_min, a min for each packing().group elements, as the packing
-  /// stores them, widened to float32. Only if not is_float().
+  /// Takes the block at `src` apart: block() codes as the packing stores them (unsigned; with
+  /// packing().zero_point, or places in packing().codebook), and a scale and, if packing().has_min,
+  /// a min for each packing().group elements, as the packing stores them, widened to float32. Only
+  /// if not is_float().
   virtual void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *mins) const;
   /// The super-scale and super-min of the block at `src` of the row at `row`. Only if
   /// packing().super.

@@ -66,7 +66,7 @@ void pack_nibbles(const Octet *codes, int half, int lane, int zero, std::byte *n
 /// [scale f16][32 int8, -127..127]
 class Int8 final : public QuantFormat {
 public:
-  Int8() : QuantFormat("int8", 32, 34, quant_packing(8, 32, 128, false, ScaleType::F16)) {}
+  Int8() : QuantFormat("int8", 32, 34, packings::q8_g32_z128_f16) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     scales[0] = load_f16(src);
@@ -101,7 +101,7 @@ public:
   Int4(int group, bool symmetric)
       : QuantFormat(absl::StrCat("int4:g", group, symmetric ? ":sym" : ":asym"), group,
                     group / 2 + (symmetric ? 2 : 4),
-                    quant_packing(4, 32, symmetric ? 8 : 0, !symmetric, ScaleType::F16)),
+                    symmetric ? packings::q4_g32_z8_f16 : packings::q4_g32_z0_min_f16),
         symmetric_(symmetric) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
@@ -153,8 +153,7 @@ private:
 /// the eight bits are fine enough for a whole row (docs/decisions/0010-int4-of-two-levels.md).
 class TwoLevelInt4 final : public QuantFormat {
 public:
-  TwoLevelInt4()
-      : QuantFormat("int4", 32, 18, quant_packing(4, 32, 0, true, ScaleType::U8, kWholeRow), 8) {}
+  TwoLevelInt4() : QuantFormat("int4", 32, 18, packings::q4_g32_z0_min_u8_row, 8) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
                     float *mins) const override {
@@ -286,13 +285,8 @@ private:
 /// f32 and whose zero points, times a scale, are mins of more than f16's 11 bits.
 class WideScales final : public QuantFormat {
 public:
-  WideScales(std::string name, int bits, bool symmetric)
-      : QuantFormat(std::move(name), 32, 4 * bits + (symmetric ? 4 : 8),
-                    quant_packing(bits, 32,
-                                  bits == 8   ? 128
-                                  : symmetric ? 8
-                                              : 0,
-                                  !symmetric, ScaleType::F32)) {}
+  WideScales(std::string name, Packing packing)
+      : QuantFormat(std::move(name), 32, 4 * packing.bits + (packing.has_min ? 8 : 4), packing) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
                     float *mins) const override {
@@ -322,9 +316,10 @@ std::span<const Format *const> int_formats() {
   static const Int4 g32_sym(32, true), g32_asym(32, false);
   static const Int4 g64_sym(64, true), g64_asym(64, false);
   static const Int4 g128_sym(128, true), g128_asym(128, false);
-  static const WideScales int8_f32("int8:sym:f32", 8, true), int8_asym("int8:asym:f32", 8, false);
-  static const WideScales int4_f32("int4:g32:sym:f32", 4, true);
-  static const WideScales int4_asym("int4:g32:asym:f32", 4, false);
+  static const WideScales int8_f32("int8:sym:f32", packings::q8_g32_z128_f32);
+  static const WideScales int8_asym("int8:asym:f32", packings::q8_g32_z128_min_f32);
+  static const WideScales int4_f32("int4:g32:sym:f32", packings::q4_g32_z8_f32);
+  static const WideScales int4_asym("int4:g32:asym:f32", packings::q4_g32_z0_min_f32);
   static const Format *const formats[] = {&int8,     &int4,      &g32_sym,  &g32_asym,
                                           &g64_sym,  &g64_asym,  &g128_sym, &g128_asym,
                                           &int8_f32, &int8_asym, &int4_f32, &int4_asym};

@@ -6,23 +6,21 @@ namespace quern::formats {
 namespace {
 
 /// [16 bytes: scale low, min high][64 bytes of bit pairs][d f16][dmin f16]
-///
-/// Mins for each 16 are in no packing (a min meets the activations' sums, which are of 32).
-class Q2K final : public ExpandedFormat {
+class Q2K final : public QuantFormat {
 public:
-  Q2K() : ExpandedFormat("q2_k", 256, 84) {}
+  Q2K() : QuantFormat("q2_k", 256, 84, packings::q2_g16_z0_min_u4_s256) {}
 
-  void expand_block(const std::byte *src, float *values) const override {
-    const float d = load_f16(src + 80);
-    const float dmin = load_f16(src + 82);
-    uint8_t codes[256];
-    unpack_bit_pairs(src + 16, codes);
-    for (int i = 0; i < 256; ++i) {
-      const unsigned packed = load_u8(src + i / 16);
-      const float scale = d * static_cast<float>(packed & 15);
-      const float min = dmin * static_cast<float>(packed >> 4);
-      values[i] = scale * static_cast<float>(codes[i]) - min;
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales,
+                    float *mins) const override {
+    for (int i = 0; i < 16; ++i) {
+      scales[i] = static_cast<float>(load_u8(src + i) & 15);
+      mins[i] = static_cast<float>(load_u8(src + i) >> 4);
     }
+    unpack_bit_pairs(src + 16, codes);
+  }
+
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src + 80), .min = load_f16(src + 82)};
   }
 
 protected:
@@ -31,17 +29,17 @@ protected:
 
 /// [32 bytes of third bits][64 bytes of bit pairs][12 bytes of scales][d f16]
 ///
-/// A code is -4..3. Scales are six bits, less 32: low nibbles in bytes 0-7 (eight low, then eight
-/// high), top bit pairs in bytes 8-11 (four lowest, and so on).
+/// A code is 0..7, less 4. Scales are six bits, less 32: low nibbles in bytes 0-7 (eight low, then
+/// eight high), top bit pairs in bytes 8-11 (four lowest, and so on).
 class Q3K final : public QuantFormat {
 public:
-  Q3K() : QuantFormat("q3_k", 256, 110, quant_packing(8, 16, 32, false, ScaleType::I8, 256)) {}
+  Q3K() : QuantFormat("q3_k", 256, 110, packings::q3_g16_z4_i6_s256) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     unpack_bit_pairs(src + 32, codes);
     for (int i = 0; i < 256; ++i) { // bit g of byte i belongs to element 32*g + i
       const unsigned third = load_u8(src + i % 32) >> (i / 32) & 1;
-      codes[i] = static_cast<uint8_t>((codes[i] | third << 2) - 4 + packing().zero_point);
+      codes[i] = static_cast<uint8_t>(codes[i] | third << 2);
     }
     const std::byte *packed = src + 96;
     for (int i = 0; i < 16; ++i) {
@@ -107,7 +105,7 @@ private:
 /// [128 bytes of low nibbles][64 bytes of high bit pairs][16 int8 scales][d f16]
 class Q6K final : public QuantFormat {
 public:
-  Q6K() : QuantFormat("q6_k", 256, 210, quant_packing(8, 16, 32, false, ScaleType::I8, 256)) {}
+  Q6K() : QuantFormat("q6_k", 256, 210, packings::q6_g16_z32_i8_s256) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     for (int half = 0; half < 2; ++half) {
@@ -135,10 +133,8 @@ protected:
 std::span<const Format *const> k_quant_formats() {
   static const Q2K q2_k;
   static const Q3K q3_k;
-  static const ScaleMinSuperblock q4_k("q4_k", 4, 144,
-                                       quant_packing(4, 32, 0, true, ScaleType::U8, 256));
-  static const ScaleMinSuperblock q5_k("q5_k", 5, 176,
-                                       quant_packing(8, 32, 0, true, ScaleType::U8, 256));
+  static const ScaleMinSuperblock q4_k("q4_k", 4, 144, packings::q4_g32_z0_min_u8_s256);
+  static const ScaleMinSuperblock q5_k("q5_k", 5, 176, packings::q5_g32_z0_min_u8_s256);
   static const Q6K q6_k;
   static const Format *const formats[] = {&q2_k, &q3_k, &q4_k, &q5_k, &q6_k};
   return formats;

@@ -43,11 +43,11 @@ private:
 } // namespace
 
 std::span<const Format *const> legacy_block_formats() {
-  static const LegacyBlock q4_0("q4_0", 4, 18, quant_packing(4, 32, 8, false, ScaleType::F16));
-  static const LegacyBlock q4_1("q4_1", 4, 20, quant_packing(4, 32, 0, true, ScaleType::F16));
-  static const LegacyBlock q5_0("q5_0", 5, 22, quant_packing(8, 32, 16, false, ScaleType::F16));
-  static const LegacyBlock q5_1("q5_1", 5, 24, quant_packing(8, 32, 0, true, ScaleType::F16));
-  static const LegacyBlock q8_0("q8_0", 8, 34, quant_packing(8, 32, 128, false, ScaleType::F16));
+  static const LegacyBlock q4_0("q4_0", 4, 18, packings::q4_g32_z8_f16);
+  static const LegacyBlock q4_1("q4_1", 4, 20, packings::q4_g32_z0_min_f16);
+  static const LegacyBlock q5_0("q5_0", 5, 22, packings::q5_g32_z16_f16);
+  static const LegacyBlock q5_1("q5_1", 5, 24, packings::q5_g32_z0_min_f16);
+  static const LegacyBlock q8_0("q8_0", 8, 34, packings::q8_g32_z128_f16);
   static const Format *const formats[] = {&q4_0, &q4_1, &q5_0, &q5_1, &q8_0};
   return formats;
 }

@@ -1,25 +1,7 @@
 // Packing weights: from a format's rows to the panels kernels read, exactly: codes and scales are
 // moved, never requantized. The layout itself is in PackingLayout.h.
 //
-//   format                         packing
-//   f32, f16, bf16                 f32, f16, bf16
-//   q2_k                           f32                    expanded: no packing of codes is exact
-//   q4_0, int4:*:sym               q4.g32.z8.f16
-//   tq1_0, tq2_0                   q4.g32.z8.f16          codes 7..10
-//   q4_1, int4:*:asym              q4.g32.z0.min.f16
-//   q5_0                           q8.g32.z16.f16
-//   q5_1                           q8.g32.z0.min.f16
-//   q8_0, int8, iq4_nl             q8.g32.z128.f16        iq4_nl: the table's integers, + 128
-//   iq4_xs                         q8.g32.z128.i8.s256    likewise; scales of two levels, as stored
-//   q4_k                           q4.g32.z0.min.u8.s256
-//   q5_k                           q8.g32.z0.min.u8.s256
-//   q3_k, q6_k                     q8.g16.z32.i8.s256     q3_k: codes + 28
-//   int4                           q4.g32.z0.min.u8.row
-//   int4:g32:asym:f32              q4.g32.z0.min.f32
-//   int4:g32:sym:f32               q4.g32.z8.f32
-//   int8:sym:f32                   q8.g32.z128.f32
-//   int8:asym:f32                  q8.g32.z128.min.f32
-//   mxfp4                          q8.g16.z32.f32         its table + 32
+// Float formats keep their type. Which packing a quantized one gets is in PackingTable.h.
 //
 // Groups longer than 32 repeat their scale in each record. So a row decoded by its format and the
 // row unpacked from its panel are the same floats, bit for bit.
@@ -31,7 +13,7 @@
 #define QUERN_IR_FORMATS_PACKING_H
 
 #include "ir/formats/Format.h"
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 
 #include <absl/status/statusor.h>
 
@@ -47,7 +29,14 @@ namespace quern::formats {
 /// inputs that share super-scales (`row`: all) if there are any.
 std::string packing_name(const Packing &packing);
 
-/// The packing of that name; only those some format has are known.
+/// The same as its constant in PackingTable.h has it, and as it stands in the names of
+/// microkernels: q4_g32_z0_min_u8_s256.
+std::string packing_symbol(const Packing &packing);
+
+/// Those of PackingTable.h, in its order.
+std::span<const Packing> quant_packings();
+
+/// The packing of that name.
 absl::StatusOr<Packing> parse_packing(std::string_view name);
 
 /// Packs 16 channels: `rows[lane]` is the encoded row of `inputs` elements in `format`, or null for

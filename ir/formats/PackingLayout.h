@@ -7,20 +7,29 @@
 // Float packings (f32, f16, bf16): a panel holds, for k = 0..K-1, the 16 elements w[16*p + lane][k]
 // in a row.
 //
-// Quantized packings: K is padded to a multiple of 32. A panel is a run of records, one for each
-// group of `group` inputs: [codes][16 scales][16 mins, if has_min], and a weight's value is
+// Quantized packings: K is padded to a multiple of 32. A panel is a run of records, one for each 32
+// inputs, which are one group of 32 or two of 16: [codes][16 scales of each group][16 mins of
+// each], and a weight's value is
 //     scale * (code - zero_point) [+ min]          in float32, each operation rounded on its own.
-//   8 bits: group/4 rows of 64 bytes; byte 4*lane + i of row r is the code of input 4*r + i.
-//   4 bits: group/8 rows of 64 bytes; the low nibbles of row r are the 8-bit row r, the high
-//           nibbles the 8-bit row r + group/8.
-// Padding inputs have code zero_point; with a min they still weigh `min`, so activations must be
-// zero there.
 //
-// Scales may be of two levels: a record's are then bytes (signed if there is no min), and each run
-// of `super` inputs, or the whole panel, begins with its 16 super-scales [and 16 super-mins]:
+// Codes lie in rows of 64 bytes, 16 channels by 4 inputs: byte 4*lane + i of row r is the code of
+// input 4*r + i. A record has eight such rows of bytes. Codes of fewer bits are split into planes:
+// the lowest 4, 2 or 1 bits of all eight rows, then what is left of them, 2 bits or 1.
+//     bits     8    6      5      4    3      2    1
+//     planes   8    4+2    4+1    4    2+1    2    1
+// A plane of w bits is w rows of 64 bytes: stored row s has row s in its lowest w bits, row s + w
+// in the next ones, row s + 2*w above them. So a shift, the same for all bytes, and a mask give a
+// row. What is stored may be the index of a code in a codebook of 16 instead. Or codes are trits,
+// five of them a byte, and lie in front of a run of 256 inputs (CodeLayout). Padding inputs have
+// the code zero_point, where there is one; with a min they still weigh `min`, so activations must
+// be zero there.
+//
+// Scales may be of two levels: a record's are then small integers, and each run of `super` inputs,
+// or the whole panel, begins with its 16 super-scales [and 16 super-mins]:
 //     scale = super_scale * byte        min = -(super_min * byte)
-// rounded to float32, which they need not be where the super-scales are f16.
-// Records are contiguous but for these, panels are contiguous.
+// rounded to float32, which they need not be where the super-scales are f16. Of some packings the
+// super-scale is all there is, and of some the integers of a run lie behind its super-scales
+// (ScaleType). Records are contiguous but for these, panels are contiguous.
 #ifndef QUERN_IR_FORMATS_PACKINGLAYOUT_H
 #define QUERN_IR_FORMATS_PACKINGLAYOUT_H
 
@@ -35,12 +44,75 @@ inline constexpr int kPanelLanes = 16;
 /// K is padded to a multiple of this in quantized packings.
 inline constexpr int kPackedInputs = 32;
 
-/// The type of a record's scales and mins. The bytes are factors of super-scales.
-enum class ScaleType : uint8_t { F16, F32, U8, I8 };
+/// Inputs of a record: those that a pair of activation groups has.
+inline constexpr int kRecordInputs = 32;
 
+/// The type of a record's scales and mins.
+enum class ScaleType : uint8_t {
+  F16,
+  F32,
+  U8,   ///< of two levels: 0..255
+  I8,   ///< of two levels: -128..127; no mins
+  E8M0, ///< 2^(byte - 128); no mins
+  U4,   ///< of two levels: a byte of each channel has its scale, and above it its min, 0..15
+  I6,   ///< of two levels: -32..31, those of a run of 256 inputs (kSixBitBytes); no mins
+  None, ///< the super-scale is the scale
+};
+
+/// Bytes that scales, and as many again that mins, of one group take of a channel in a record.
 constexpr int scale_bytes(ScaleType type) {
-  return type == ScaleType::F16 ? 2 : type == ScaleType::F32 ? 4 : 1;
+  switch (type) {
+  case ScaleType::F16:
+    return 2;
+  case ScaleType::F32:
+    return 4;
+  case ScaleType::U8:
+  case ScaleType::I8:
+  case ScaleType::E8M0:
+  case ScaleType::U4:
+    return 1;
+  case ScaleType::I6:
+  case ScaleType::None:
+    return 0;
+  }
+  return 0;
 }
+
+/// What the I6 scales of a run take, behind its super-scales: 8 rows of 16 bytes, a byte a channel,
+/// whose low nibbles are the low four bits of groups 0 to 7 and whose high ones those of groups 8
+/// to 15; then 4 rows, row i with the two high bits of groups i, 4 + i, 8 + i and 12 + i. 32 is to
+/// be taken off.
+inline constexpr int kSixBitBytes = 12 * kPanelLanes;
+
+/// What stored bits stand for: the code itself, or the place of a code in a table of 16.
+enum class Codebook : uint8_t {
+  None,
+  IQ4,  ///< GGUF's iq4: 16 integers, denser around zero, as weights are
+  E2M1, ///< a float of one mantissa bit, doubled (OCP Microscaling Formats 1.0)
+};
+
+struct CodebookTable {
+  uint8_t codes[16];
+};
+/// The codes of a codebook, the zero point included: 128 of IQ4, 12 of E2M1.
+constexpr CodebookTable codebook_table(Codebook book) {
+  if (book == Codebook::IQ4)
+    return {{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}};
+  return {{12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0}};
+}
+
+/// How codes are stored.
+enum class CodeLayout : uint8_t {
+  Planes, ///< as planes of a record's rows
+  /// Digits to base 3: a byte is a fraction of 256, which tripled moves its next digit over the
+  /// point. Those of a run of 256 inputs are 13 rows of 64 bytes behind its super-scales: row r of
+  /// the run's 64 is digit r / 13 of row r % 13.
+  Trits,
+};
+inline constexpr int kTritRows = 13, kTritsOfByte = 5;
+/// The digit that tripling a fraction moves over the point, and what is left.
+constexpr uint32_t first_digit(uint32_t fraction) { return fraction * 3 >> 8; }
+constexpr uint32_t next_fraction(uint32_t fraction) { return fraction * 3 & 255u; }
 
 /// `super` of a packing whose super-scales are of whole rows.
 inline constexpr int kWholeRow = -1;
@@ -51,12 +123,14 @@ struct Packing {
   enum Kind : uint8_t { F32, F16, BF16, Q };
 
   Kind kind = F32;
-  int bits = 0;       ///< 4 or 8
-  int group = 0;      ///< inputs a record: 16 or 32
+  int bits = 0;       ///< of a stored code: 1 to 6, or 8; 2 of trits
+  int group = 0;      ///< inputs that share a scale: 16 or 32
   int zero_point = 0; ///< the code that means 0 (before `min`)
   bool has_min = false;
   ScaleType scale = ScaleType::F16;
   int super = 0; ///< inputs that share super-scales, a multiple of 32, or kWholeRow; 0: no such
+  Codebook codebook = Codebook::None;
+  CodeLayout layout = CodeLayout::Planes;
 
   constexpr bool operator==(const Packing &) const = default;
 
@@ -64,12 +138,42 @@ struct Packing {
   /// Bytes of an element of a float packing.
   constexpr int element_bytes() const { return kind == F32 ? 4 : 2; }
 
-  /// Offsets inside a record, and its size.
-  constexpr int code_bytes() const { return kPanelLanes * group * bits / 8; }
+  /// The bits of the planes.
+  constexpr int low_bits() const { return bits == 8 ? 8 : bits >= 4 ? 4 : bits >= 2 ? 2 : 1; }
+  constexpr int high_bits() const { return bits - low_bits(); }
+  constexpr int stored_codes() const { return layout == CodeLayout::Trits ? 3 : 1 << bits; }
+  /// The code that stored bits stand for, and the largest there is.
+  constexpr int code_of(int stored) const {
+    return codebook == Codebook::None ? stored : codebook_table(codebook).codes[stored];
+  }
+  constexpr int max_code() const {
+    int most = 0;
+    for (int stored = 0; stored < stored_codes(); ++stored)
+      most = code_of(stored) > most ? code_of(stored) : most;
+    return most;
+  }
+  /// What is stored where there is nothing: the zero point, or as near to it as there is a code.
+  constexpr int stored_zero() const {
+    return codebook == Codebook::None ? zero_point : codebook == Codebook::IQ4 ? 8 : 0;
+  }
+
+  /// Groups of a record, offsets inside it, and its size.
+  constexpr int groups() const { return kRecordInputs / group; }
+  constexpr int code_bytes() const {
+    return layout == CodeLayout::Planes ? kPanelLanes * kRecordInputs * bits / 8 : 0;
+  }
+  /// Bytes of the codes that lie in front of a run, behind its super-scales, and their place there.
+  constexpr int run_code_bytes() const { return layout == CodeLayout::Trits ? 64 * kTritRows : 0; }
+  constexpr int run_code_offset() const { return super_min_offset(); }
   constexpr int scale_offset() const { return code_bytes(); }
-  constexpr int min_offset() const { return code_bytes() + kPanelLanes * scale_bytes(scale); }
+  /// From the scales, or mins, of a group to those of the next.
+  constexpr int group_bytes() const { return kPanelLanes * scale_bytes(scale); }
+  constexpr bool mins_beside_scales() const { return scale == ScaleType::U4; }
+  constexpr int min_offset() const {
+    return code_bytes() + (mins_beside_scales() ? 0 : groups() * group_bytes());
+  }
   constexpr int record_bytes() const {
-    return code_bytes() + (has_min ? 2 : 1) * kPanelLanes * scale_bytes(scale);
+    return code_bytes() + (has_min && !mins_beside_scales() ? 2 : 1) * groups() * group_bytes();
   }
 
   /// The type of super-scales: a row's are few, so they may be float32.
@@ -77,9 +181,13 @@ struct Packing {
     return super == kWholeRow ? ScaleType::F32 : ScaleType::F16;
   }
   constexpr int super_min_offset() const { return kPanelLanes * scale_bytes(super_type()); }
-  /// Bytes of the super-scales (and super-mins) in front of a run of records.
+  /// Where in front of a run its I6 scales lie.
+  constexpr int six_bit_offset() const { return super_min_offset(); }
+  /// Bytes in front of a run of records: super-scales, super-mins, I6 scales.
   constexpr int super_bytes() const {
-    return super == 0 ? 0 : (has_min ? 2 : 1) * kPanelLanes * scale_bytes(super_type());
+    return super == 0 ? 0
+                      : (has_min ? 2 : 1) * kPanelLanes * scale_bytes(super_type()) +
+                            (scale == ScaleType::I6 ? kSixBitBytes : 0) + run_code_bytes();
   }
   /// Runs of inputs that share super-scales.
   constexpr int64_t supers(int64_t inputs) const {
@@ -87,11 +195,13 @@ struct Packing {
   }
   /// Where in a panel the super-scales of record `index` lie.
   constexpr int64_t super_at(int64_t index) const {
-    return super > 0 ? index * group / super * (super_bytes() + super / group * record_bytes()) : 0;
+    return super > 0 ? index * kRecordInputs / super *
+                           (super_bytes() + super / kRecordInputs * record_bytes())
+                     : 0;
   }
   /// Where in a panel record `index` lies.
   constexpr int64_t record_at(int64_t index) const {
-    const int64_t runs = super > 0 ? index * group / super + 1 : 1;
+    const int64_t runs = super > 0 ? index * kRecordInputs / super + 1 : 1;
     return index * record_bytes() + runs * super_bytes();
   }
 
@@ -100,7 +210,7 @@ struct Packing {
     return is_float() ? inputs : (inputs + kPackedInputs - 1) / kPackedInputs * kPackedInputs;
   }
   constexpr int64_t records(int64_t inputs) const {
-    return is_float() ? 0 : padded_inputs(inputs) / group;
+    return is_float() ? 0 : padded_inputs(inputs) / kRecordInputs;
   }
   static constexpr int64_t panels(int64_t channels) {
     return (channels + kPanelLanes - 1) / kPanelLanes;
@@ -117,14 +227,49 @@ struct Packing {
 
 /// A packing of kind Q.
 constexpr Packing quant_packing(int bits, int group, int zero_point, bool has_min, ScaleType scale,
-                                int super = 0) {
+                                int super = 0, Codebook codebook = Codebook::None,
+                                CodeLayout layout = CodeLayout::Planes) {
   return {.kind = Packing::Q,
           .bits = bits,
           .group = group,
           .zero_point = zero_point,
           .has_min = has_min,
           .scale = scale,
-          .super = super};
+          .super = super,
+          .codebook = codebook,
+          .layout = layout};
+}
+
+/// Row `row` of a plane of `bits` bits at bit `to` of each byte, of a word of its stored row
+/// row % bits.
+constexpr uint32_t plane_bits(uint32_t word, int bits, int row, int to) {
+  const int from = row / bits * bits;
+  const uint32_t mask = 0x01010101u * ((1u << bits) - 1u);
+  return from >= to ? word >> (from - to) & mask << to : word << (to - from) & mask << to;
+}
+/// The bits that are stored of inputs 4*row .. 4*row+3 of channel `lane` of a record, a byte each.
+/// `word(at)` is the four bytes of the record from `at` on.
+template <class Word>
+constexpr uint32_t stored_four(const Packing &packing, int row, int lane, Word word) {
+  const int low = packing.low_bits(), high = packing.high_bits();
+  const uint32_t stored = plane_bits(word(64 * (row % low) + 4 * lane), low, row, 0);
+  if (high == 0)
+    return stored;
+  return stored | plane_bits(word(64 * (low + row % high) + 4 * lane), high, row, low);
+}
+/// The codes that four stored ones stand for.
+constexpr uint32_t codes_of_four(const Packing &packing, uint32_t stored) {
+  if (packing.codebook == Codebook::None)
+    return stored;
+  uint32_t codes = 0;
+  for (int at = 0; at < 32; at += 8)
+    codes |= static_cast<uint32_t>(packing.code_of(static_cast<int>(stored >> at & 15u))) << at;
+  return codes;
+}
+
+/// 2^(byte - 128), subnormal for the two smallest.
+constexpr uint32_t e8m0_bits(uint32_t byte) {
+  return byte < 2 ? 0x00200000u << byte : (byte - 1) << 23;
 }
 
 namespace detail {
@@ -132,6 +277,9 @@ inline uint16_t load_u16(const uint8_t *at) { return static_cast<uint16_t>(at[0]
 inline float load_f32(const uint8_t *at) {
   return __builtin_bit_cast(float, uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 |
                                        uint32_t{at[3]} << 24);
+}
+inline uint32_t load_u32(const uint8_t *at) {
+  return uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 | uint32_t{at[3]} << 24;
 }
 inline float load_scale(ScaleType type, const uint8_t *at, int lane) {
   switch (type) {
@@ -143,36 +291,69 @@ inline float load_scale(ScaleType type, const uint8_t *at, int lane) {
     return static_cast<float>(at[lane]);
   case ScaleType::I8:
     return static_cast<float>(static_cast<int8_t>(at[lane]));
+  case ScaleType::E8M0:
+    return __builtin_bit_cast(float, e8m0_bits(at[lane]));
+  case ScaleType::U4:
+    return static_cast<float>(at[lane] & 15);
+  case ScaleType::I6: // not in a record
+  case ScaleType::None:
+    return 1;
   }
   return 0;
 }
+/// The I6 scale of a group of a run, whose scales lie at `at`.
+inline float load_six_bits(const uint8_t *at, int group, int lane) {
+  const int low = at[kPanelLanes * (group % 8) + lane] >> 4 * (group / 8) & 15;
+  const int high = at[kPanelLanes * (8 + group % 4) + lane] >> 2 * (group / 4) & 3;
+  return static_cast<float>((low | high << 4) - 32);
+}
 } // namespace detail
 
-/// The code of input `k` (0..group-1) of channel `lane` in a record.
-inline int packed_code(const Packing &packing, const uint8_t *record, int lane, int k) {
-  const int row = k / 4;
-  const int column = 4 * lane + k % 4;
-  if (packing.bits == 8)
-    return record[64 * row + column];
-  const int rows = packing.group / 8;
-  return row < rows ? record[64 * row + column] & 15 : record[64 * (row - rows) + column] >> 4;
+/// The code of an input of channel `lane` of a panel.
+inline int packed_code(const Packing &packing, const uint8_t *panel, int64_t input, int lane) {
+  const int64_t index = input / kRecordInputs;
+  const auto k = static_cast<int>(input % kRecordInputs);
+  if (packing.layout == CodeLayout::Trits) {
+    const auto row = static_cast<int>(input % packing.super / 4);
+    uint32_t fraction = panel[packing.super_at(index) + packing.run_code_offset() +
+                              64 * (row % kTritRows) + 4 * lane + k % 4];
+    for (int digit = 0; digit < row / kTritRows; ++digit)
+      fraction = next_fraction(fraction);
+    return static_cast<int>(first_digit(fraction));
+  }
+  const uint8_t *record = panel + packing.record_at(index);
+  const uint32_t stored =
+      stored_four(packing, k / 4, lane, [&](int at) { return detail::load_u32(record + at); });
+  return packing.code_of(static_cast<int>(stored >> 8 * (k % 4) & 255u));
 }
 
-/// The scale of record `index` of a panel, for channel `lane`.
-inline float packed_scale(const Packing &packing, const uint8_t *panel, int64_t index, int lane) {
-  const float scale = detail::load_scale(
-      packing.scale, panel + packing.record_at(index) + packing.scale_offset(), lane);
+/// The scale of group `group` of a panel, for channel `lane`.
+inline float packed_scale(const Packing &packing, const uint8_t *panel, int64_t group, int lane) {
+  const int64_t index = group / packing.groups();
+  const auto within = static_cast<int>(group % packing.groups());
+  const uint8_t *super = panel + packing.super_at(index);
+  const float scale =
+      packing.scale == ScaleType::I6
+          ? detail::load_six_bits(super + packing.six_bit_offset(),
+                                  static_cast<int>(group % (packing.super / packing.group)), lane)
+          : detail::load_scale(packing.scale,
+                               panel + packing.record_at(index) + packing.scale_offset() +
+                                   within * packing.group_bytes(),
+                               lane);
   if (packing.super == 0)
     return scale;
-  return detail::load_scale(packing.super_type(), panel + packing.super_at(index), lane) * scale;
+  return detail::load_scale(packing.super_type(), super, lane) * scale;
 }
 
 /// Its min, 0 if the packing has none.
-inline float packed_min(const Packing &packing, const uint8_t *panel, int64_t index, int lane) {
+inline float packed_min(const Packing &packing, const uint8_t *panel, int64_t group, int lane) {
   if (!packing.has_min)
     return 0;
-  const float min = detail::load_scale(
-      packing.scale, panel + packing.record_at(index) + packing.min_offset(), lane);
+  const int64_t index = group / packing.groups();
+  const uint8_t *mins = panel + packing.record_at(index) + packing.min_offset() +
+                        group % packing.groups() * packing.group_bytes();
+  const float min = packing.mins_beside_scales() ? static_cast<float>(mins[lane] >> 4)
+                                                 : detail::load_scale(packing.scale, mins, lane);
   if (packing.super == 0)
     return min;
   const uint8_t *super = panel + packing.super_at(index) + packing.super_min_offset();
@@ -194,14 +375,13 @@ inline void decode_packed_row(const Packing &packing, const void *panel, int lan
     }
     return;
   }
-  for (int64_t index = 0, first = 0; first < inputs; ++index, first += packing.group) {
-    const uint8_t *record = bytes + packing.record_at(index);
-    const float scale = packed_scale(packing, bytes, index, lane);
-    const float min = packed_min(packing, bytes, index, lane);
-    for (int k = 0; k < packing.group && first + k < inputs; ++k) {
-      const int code = packed_code(packing, record, lane, k);
+  for (int64_t first = 0; first < inputs; first += packing.group) {
+    const float scale = packed_scale(packing, bytes, first / packing.group, lane);
+    const float min = packed_min(packing, bytes, first / packing.group, lane);
+    for (int64_t k = first; k < first + packing.group && k < inputs; ++k) {
+      const int code = packed_code(packing, bytes, k, lane);
       const float value = scale * static_cast<float>(code - packing.zero_point);
-      out[first + k] = packing.has_min ? value + min : value;
+      out[k] = packing.has_min ? value + min : value;
     }
   }
 }

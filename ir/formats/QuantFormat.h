@@ -51,6 +51,9 @@ public:
     float scales[kMaxBlock / 16];
     float mins[kMaxBlock / 16];
     const Packing &layout = packing();
+    int values[256];
+    for (int stored = 0; stored < layout.stored_codes(); ++stored)
+      values[stored] = layout.code_of(stored);
     const std::byte *row = src;
     src += header_bytes();
     for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
@@ -66,27 +69,10 @@ public:
       const int count = static_cast<int>(std::min<int64_t>(block(), n - first));
       for (int i = 0; i < count; ++i) {
         const int group = i / layout.group;
-        const float value = scales[group] * static_cast<float>(codes[i] - layout.zero_point);
+        const float value =
+            scales[group] * static_cast<float>(values[codes[i]] - layout.zero_point);
         dst[first + i] = layout.has_min ? value + mins[group] : value;
       }
-    }
-  }
-};
-
-/// A quantized format that no packing of codes holds exactly: kernels read its values, as f32.
-class ExpandedFormat : public Format {
-public:
-  ExpandedFormat(std::string name, int block, int block_bytes)
-      : Format(std::move(name), block, block_bytes, {.kind = Packing::F32}) {}
-
-  /// Decodes the block at `src` to block() values.
-  virtual void expand_block(const std::byte *src, float *values) const = 0;
-
-  void decode_row(const std::byte *src, int64_t n, float *dst) const final {
-    float values[kMaxBlock];
-    for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
-      expand_block(src, values);
-      std::copy_n(values, std::min<int64_t>(block(), n - first), dst + first);
     }
   }
 };

@@ -1,8 +1,8 @@
 // GGUF's ternary super-blocks of 256 with one f16 scale: tq1_0 (five elements a byte) and tq2_0
 // (four).
 //
-// A trit is 0, 1 or 2 and means -1, 0 or 1. tq2_0's two bits can also say 3, which means 2. All fit
-// the codes 7..10 around q4.g32.z8.f16's zero point; the one scale is repeated for each 32.
+// A trit is 0, 1 or 2 and means -1, 0 or 1. tq2_0's two bits can also say 3, which means 2. The
+// scale is the packing's super-scale, which has nothing to multiply.
 #include "ir/formats/QuantFormat.h"
 
 namespace quern::formats {
@@ -10,15 +10,17 @@ namespace {
 
 class Ternary : public QuantFormat {
 public:
-  Ternary(std::string name, int block_bytes)
-      : QuantFormat(std::move(name), 256, block_bytes,
-                    quant_packing(4, 32, 8, false, ScaleType::F16)) {}
+  /// The scale ends a block.
+  Ternary(std::string name, int block_bytes, Packing packing)
+      : QuantFormat(std::move(name), 256, block_bytes, packing) {}
+
+  SuperScales super_scales(const std::byte *, const std::byte *src) const override {
+    return {.scale = load_f16(src + block_bytes() - 2)};
+  }
 
 protected:
-  static uint8_t code_of(unsigned trit) { return static_cast<uint8_t>(trit + 7); }
-  static void repeat_scale(const std::byte *at, float *scales) {
-    std::fill(scales, scales + 8, load_f16(at));
-  }
+  static void no_scales(float *scales) { std::fill(scales, scales + 8, 1.0f); }
+  FloatScales float_scales() const override { return {block_bytes() - 2, 1}; }
 };
 
 /// [32 bytes: elements 0-159][16 bytes: 160-239][4 bytes: 240-255][d f16]
@@ -27,17 +29,14 @@ protected:
 /// over the point. Byte i of a run of w bytes has the elements i, w + i, 2w + i, ...
 class TQ1_0 final : public Ternary {
 public:
-  TQ1_0() : Ternary("tq1_0", 54) {}
+  TQ1_0() : Ternary("tq1_0", 54, packings::t5_g32_z1_s256) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     unpack_run(src, 32, 5, codes);
     unpack_run(src + 32, 16, 5, codes + 160);
     unpack_run(src + 48, 4, 4, codes + 240);
-    repeat_scale(src + 52, scales);
+    no_scales(scales);
   }
-
-protected:
-  FloatScales float_scales() const override { return {52, 1}; }
 
 private:
   static void unpack_run(const std::byte *src, int bytes, int digits, uint8_t *codes) {
@@ -45,7 +44,7 @@ private:
       unsigned fraction = load_u8(src + i);
       for (int digit = 0; digit < digits; ++digit) {
         fraction *= 3;
-        codes[digit * bytes + i] = code_of(fraction >> 8);
+        codes[digit * bytes + i] = static_cast<uint8_t>(fraction >> 8);
         fraction &= 255;
       }
     }
@@ -55,17 +54,12 @@ private:
 /// [64 bytes of bit pairs][d f16]
 class TQ2_0 final : public Ternary {
 public:
-  TQ2_0() : Ternary("tq2_0", 66) {}
+  TQ2_0() : Ternary("tq2_0", 66, packings::q2_g32_z1_s256) {}
 
   void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
     unpack_bit_pairs(src, codes);
-    for (int i = 0; i < 256; ++i)
-      codes[i] = code_of(codes[i]);
-    repeat_scale(src + 64, scales);
+    no_scales(scales);
   }
-
-protected:
-  FloatScales float_scales() const override { return {64, 1}; }
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 // decode_packed_row (PackingLayout.h) says what the values are; here all that lies together is read
 // together, which halves the time that a proof takes.
 #include "ir/formats/Packing.h"
+#include "ir/formats/Planes.h"
 
 #include <algorithm>
 #include <cstring>
@@ -29,37 +30,88 @@ void spread(const std::byte *panel, int from, int to, int64_t inputs, float *out
 
 float same(float value) { return value; }
 
-/// One lane's codes of a record. Four codes that follow one another are four bytes that do.
-void load_codes(const Packing &packing, const uint8_t *record, int lane, uint8_t *codes) {
-  const int rows = packing.group / (packing.bits == 8 ? 4 : 8);
-  for (int row = 0; row < rows; ++row) {
-    uint32_t bytes;
-    std::memcpy(&bytes, record + 64 * row + 4 * lane, sizeof bytes);
-    const uint32_t low = packing.bits == 8 ? bytes : bytes & 0x0f0f0f0f;
-    std::memcpy(codes + 4 * row, &low, sizeof low);
-    if (packing.bits == 8)
-      continue;
-    const uint32_t high = bytes >> 4 & 0x0f0f0f0f;
-    std::memcpy(codes + 4 * (row + rows), &high, sizeof high);
+/// Four trits of each of the bytes of a word, digit `digit` (CodeLayout).
+uint32_t trits(uint32_t fractions, int digit) {
+  constexpr uint32_t kPowers[kTritsOfByte] = {1, 3, 9, 27, 81}; // of 3
+  const uint32_t even = (fractions & 0x00ff00ffu) * kPowers[digit] & 0x00ff00ffu;
+  const uint32_t odd = (fractions >> 8 & 0x00ff00ffu) * kPowers[digit] & 0x00ff00ffu;
+  return (even * 3 >> 8 & 0x00030003u) | (odd * 3 & 0x03000300u);
+}
+/// The codes of one lane of record `index` of a run, whose trits lie at `at`.
+void load_trits(const uint8_t *at, int index, int lane, uint8_t *codes) {
+  for (int i = 0; i < kRecordInputs / 4; ++i) {
+    const int row = index * kRecordInputs / 4 + i;
+    uint32_t fractions;
+    std::memcpy(&fractions, at + 64 * (row % kTritRows) + 4 * lane, sizeof fractions);
+    const uint32_t four = trits(fractions, row / kTritRows);
+    std::memcpy(codes + 4 * i, &four, sizeof four);
   }
 }
 
-void spread_codes(const Packing &packing, const uint8_t *panel, int from, int to, int64_t inputs,
+/// As packed_scale and packed_min, of a group of record `index`, which lies at `record`, in the run
+/// that begins at `run`.
+float scale_of(const Packing &packing, const uint8_t *record, const uint8_t *run, int64_t index,
+               int group, int lane) {
+  float scale;
+  if (packing.scale == ScaleType::I6)
+    scale = detail::load_six_bits(
+        run + packing.six_bit_offset(),
+        static_cast<int>(index % (packing.super / kRecordInputs)) * packing.groups() + group, lane);
+  else
+    scale = detail::load_scale(
+        packing.scale, record + packing.scale_offset() + group * packing.group_bytes(), lane);
+  return packing.super == 0 ? scale : detail::load_scale(packing.super_type(), run, lane) * scale;
+}
+float min_of(const Packing &packing, const uint8_t *record, const uint8_t *run, int group,
+             int lane) {
+  const uint8_t *mins = record + packing.min_offset() + group * packing.group_bytes();
+  const float min = packing.mins_beside_scales() ? static_cast<float>(mins[lane] >> 4)
+                                                 : detail::load_scale(packing.scale, mins, lane);
+  return packing.super == 0
+             ? min
+             : -(detail::load_scale(packing.super_type(), run + packing.super_min_offset(), lane) *
+                 min);
+}
+
+template <int Low, int High>
+void spread_codes(const Packing &of, const uint8_t *panel, int from, int to, int64_t inputs,
                   float *out) {
-  uint8_t codes[kPackedInputs];
-  for (int64_t index = 0, first = 0; first < inputs; ++index, first += packing.group) {
+  const Packing packing = of; // for the compiler, what is written might be its fields
+  const int groups = packing.groups();
+  const float zero_point = static_cast<float>(packing.zero_point);
+  float table[16];
+  for (int stored = 0; packing.codebook != Codebook::None && stored < 16; ++stored)
+    table[stored] = static_cast<float>(packing.code_of(stored)) - zero_point;
+  uint8_t codes[kRecordInputs];
+  float values[kRecordInputs];
+  for (int64_t index = 0, first = 0; first < inputs; ++index, first += kRecordInputs) {
     const uint8_t *record = panel + packing.record_at(index);
-    const auto count = static_cast<int>(std::min<int64_t>(packing.group, inputs - first));
+    const uint8_t *run = panel + packing.super_at(index);
+    const auto count = static_cast<size_t>(std::min<int64_t>(kRecordInputs, inputs - first));
     for (int lane = from; lane < to; ++lane) {
-      load_codes(packing, record, lane, codes);
-      const float scale = packed_scale(packing, panel, index, lane);
-      const float min = packed_min(packing, panel, index, lane);
-      float *values = out + (lane - from) * inputs + first;
-      for (int k = 0; k < count; ++k)
-        values[k] = scale * static_cast<float>(codes[k] - packing.zero_point);
-      if (packing.has_min)
-        for (int k = 0; k < count; ++k)
-          values[k] += min;
+      if (packing.layout == CodeLayout::Trits)
+        load_trits(run + packing.run_code_offset(),
+                   static_cast<int>(index % (packing.super / kRecordInputs)), lane, codes);
+      else
+        load_planes<Low, High>(record, lane, codes);
+      if (packing.codebook == Codebook::None)
+        for (int k = 0; k < kRecordInputs; ++k)
+          values[k] = static_cast<float>(codes[k]) - zero_point;
+      else
+        for (int k = 0; k < kRecordInputs; ++k)
+          values[k] = table[codes[k]];
+      for (int group = 0; group < groups; ++group) {
+        float *of_group = values + group * packing.group;
+        const float scale = scale_of(packing, record, run, index, group, lane);
+        for (int k = 0; k < packing.group; ++k)
+          of_group[k] *= scale;
+        if (packing.has_min) {
+          const float min = min_of(packing, record, run, group, lane);
+          for (int k = 0; k < packing.group; ++k)
+            of_group[k] += min;
+        }
+      }
+      std::memcpy(out + (lane - from) * inputs + first, values, count * sizeof(float));
     }
   }
 }
@@ -74,7 +126,10 @@ void spread_panel(const Packing &packing, const std::byte *panel, int from, int 
   case Packing::BF16:
     return spread<uint16_t, bf16_to_f32>(panel, from, to, inputs, out);
   case Packing::Q:
-    return spread_codes(packing, reinterpret_cast<const uint8_t *>(panel), from, to, inputs, out);
+    return with_planes(packing, [&]<int Low, int High>() {
+      spread_codes<Low, High>(packing, reinterpret_cast<const uint8_t *>(panel), from, to, inputs,
+                              out);
+    });
   }
 }
 

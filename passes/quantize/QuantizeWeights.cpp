@@ -211,18 +211,12 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
     return {};
   }
 
-  /// A format that no packing of codes holds exactly costs memory: say so.
+  /// Codes that no packing holds exactly cost memory: say so.
   static void remarkIfExpanded(Value weight, StringRef format) {
-    const formats::Format *found = formats::find_format(format);
     if (WeightOp coded = expandedCodes(weight, format))
       kRemarks.miss(weight.getDefiningOp())
           << say("'{0}': no packing holds its codes (layout {1}) exactly, so it is packed as f32",
                  weightName(weight), coded.getCoded()->getLayout());
-    if (Operation *op = weight.getDefiningOp();
-        op && found && found->is_float() && !found->is_stored_float())
-      kRemarks.miss(op) << say(
-          "'{0}': no packing of codes holds {1} exactly, so it is packed as f32",
-          weightName(weight), format);
   }
 
   std::string target; ///< the format of matrices; "": their own

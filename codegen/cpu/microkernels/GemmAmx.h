@@ -37,32 +37,35 @@ QK_INLINE int64_t rows_in_tiles(int64_t rows) {
 /// Which tiles hold what: dots of two products and activations of two pairs, in turn; codes of a
 /// block.
 inline constexpr int kDots = 0, kActivations = 2, kCodes = 4, kCodeTiles = 4;
-/// Products of a pair of groups: one for each record of weights.
-template <formats::Packing P> inline constexpr int kProducts = 32 / P.group;
+/// Products of a pair of groups: one for each scale of weights.
+template <formats::Packing P> inline constexpr int kProducts = P.groups();
 /// Pairs of groups in a block.
 template <formats::Packing P> inline constexpr int kTilePairs = kCodeTiles / kProducts<P>;
 
 /// A panel's records for a block. Row r of a pair's tile has inputs r and 16 + r of each channel,
-/// and so both of its groups; where a record has but one of them, the other's place is 0.
-template <formats::Packing P, int MaxCode> struct BlockOfPanel {
+/// and so both of its groups; where they have scales of their own, the other's place is 0.
+template <formats::Packing P> struct BlockOfPanel {
   TileBytes codes[kTilePairs<P>][kProducts<P>];
   alignas(64) float scales[kTilePairs<P>][kProducts<P>][16];
-  alignas(64) float mins[kTilePairs<P>][16];
+  alignas(64) float mins[kTilePairs<P>][kProducts<P>][16];
 
   /// `count` pairs from pair `first` of the panel on.
   QK_INLINE void set(BlockOfPanel &block, const uint8_t *panel, int64_t first, int count) {
     Supers<P> supers;
     Supers<P>::at_panel(supers, panel);
-    const int64_t record = first * kProducts<P>;
-    if constexpr (kRunPairs<P> != 0)
-      Supers<P>::at_run(supers, panel + P.super_at(record));
-    constexpr int kPairBytes = kProducts<P> * P.record_bytes();
-    const uint8_t *at = panel + P.record_at(record);
+    int index = 0; // of a pair in its run
+    if constexpr (kRunPairs<P> != 0) {
+      Supers<P>::at_run(supers, panel + P.super_at(first));
+      index = static_cast<int>(first % kRunPairs<P>);
+    }
+    constexpr int kPairBytes = P.record_bytes();
+    const uint8_t *at = panel + P.record_at(first);
     for (int pair = 0; pair < count; ++pair, at += kPairBytes) {
       QK_UNROLL for (int line = 0; line < kPairBytes; line += 64)
           __builtin_prefetch(at + kTilePairs<P> * kPairBytes + line);
+      const uint8_t *codes = record_codes<P>(at, index + pair, supers);
       QK_UNROLL for (int r = 0; r < 4; ++r) {
-        const U32x16 first_codes = codes_of(at, r), second_codes = codes_of(at, r + 4);
+        const U32x16 first_codes = codes_of(codes, r), second_codes = codes_of(codes, r + 4);
         QK_UNROLL for (int i = 0; i < 4; ++i) {
           const U32x16 inputs = inputs_of(first_codes, second_codes, i);
           if constexpr (kProducts<P> == 1)
@@ -73,23 +76,24 @@ template <formats::Packing P, int MaxCode> struct BlockOfPanel {
           }
         }
       }
-      QK_UNROLL for (int of = 0; of < kProducts<P>; ++of) store(
-          block.scales[pair][of], record_scales<P, 16>(at + of * P.record_bytes(), 0, supers));
-      if constexpr (kHasMin<P>)
-        store(block.mins[pair], record_mins<P, 16>(at, 0, supers));
+      QK_UNROLL for (int of = 0; of < kProducts<P>; ++of) {
+        store(block.scales[pair][of], record_scales<P, 16>(at, index + pair, of, 0, supers));
+        if constexpr (kHasMin<P>)
+          store(block.mins[pair][of], record_mins<P, 16>(at, index + pair, of, 0, supers));
+      }
     }
   }
 
 private:
   /// Four inputs of each channel, as bytes.
-  QK_INLINE U32x16 codes_of(const uint8_t *records, int r) {
-    return __builtin_bit_cast(U32x16, code_row<P, 64>(records, r));
+  QK_INLINE U32x16 codes_of(const uint8_t *codes, int r) {
+    return __builtin_bit_cast(U32x16, code_row<P, 64>(codes, r));
   }
   /// Input i of the four of both groups, as two bfloat16 a channel; without the zero point where
   /// the kernels' dots are.
   QK_INLINE U32x16 inputs_of(U32x16 first, U32x16 second, int i) {
     constexpr int kZero = kZeroPointAsMin<P> ? 0 : P.zero_point;
-    if constexpr (MaxCode < 32) {
+    if constexpr (P.max_code() < 32) {
       alignas(64) static constexpr SmallNumbers kNumbers = SmallNumbers::from(-kZero);
       const U32x16 other = i < 2 ? second << (16 - 8 * i) : second >> (8 * i - 16);
       return look_up((first >> 8 * i & 0xffffu) | (other & 0xffff0000u), kNumbers);
@@ -109,15 +113,21 @@ struct alignas(64) TileDots {
 };
 
 /// Adds a pair's dots to the sums of a tile's rows.
-template <formats::Packing P, int MaxCode>
-QK_INLINE void add_pair(const TileDots *dots, const BlockOfPanel<P, MaxCode> &panel, int index,
+template <formats::Packing P>
+QK_INLINE void add_pair(const TileDots *dots, const BlockOfPanel<P> &panel, int index,
                         const uint8_t *pairs, int64_t stride, F32x16 (&sums)[kTileRows]) {
   QK_UNROLL for (int m = 0; m < kTileRows; ++m) {
     QK_UNROLL for (int of = 0; of < kProducts<P>; ++of)
         add_dots(pairs + m * stride, load<F32x16>(dots[of].rows[m]),
                  load<F32x16>(panel.scales[index][of]), sums[m]);
     if constexpr (kHasMin<P>)
-      add_min(pairs + m * stride, load<F32x16>(panel.mins[index]), sums[m]);
+      QK_UNROLL for (int of = 0; of < kProducts<P>; ++of) {
+        const auto min = load<F32x16>(panel.mins[index][of]);
+        if constexpr (kGroupMins<P>)
+          add_group_min(group_sum(pairs + m * stride, of), min, sums[m]);
+        else
+          add_min(pairs + m * stride, min, sums[m]);
+      }
   }
 }
 
@@ -129,8 +139,8 @@ struct BlockOfRows {
 
 /// Adds a block of `count` pairs to the sums of `rows` rows. The last tile ends with the last row:
 /// what it has in common with the one before is summed again, apart.
-template <formats::Packing P, int MaxCode>
-QK_INLINE void add_block(const BlockOfPanel<P, MaxCode> &panel, const BlockOfRows &x, int64_t rows,
+template <formats::Packing P>
+QK_INLINE void add_block(const BlockOfPanel<P> &panel, const BlockOfRows &x, int64_t rows,
                          int count, float *acc, float (&last_sums)[kTileRows][16]) {
   unrolled<kCodeTiles>([&]<int At>() __attribute__((always_inline)) {
     if (At / kProducts<P> < count)
@@ -168,8 +178,8 @@ QK_INLINE void add_block(const BlockOfPanel<P, MaxCode> &panel, const BlockOfRow
         multiply.template operator()<kNext>(row);
       else if (next <= last)
         multiply.template operator()<0>(next);
-      add_pair<P, MaxCode>(dots, panel, Pair, x.pairs + row * x.stride + Pair * sizeof(QuernQ8Pair),
-                           x.stride, sums);
+      add_pair<P>(dots, panel, Pair, x.pairs + row * x.stride + Pair * sizeof(QuernQ8Pair),
+                  x.stride, sums);
       // Not before: while a tile is waited for, nothing else would begin.
       if (same_rows)
         keep.template operator()<kNext>();
@@ -183,7 +193,7 @@ QK_INLINE void add_block(const BlockOfPanel<P, MaxCode> &panel, const BlockOfRow
 
 /// As qk_gemm_<packing>_rows, for at most kMostPanels panels, and `rows` rows that rows_in_tiles
 /// has given, 16 or more.
-template <formats::Packing P, int MaxCode>
+template <formats::Packing P>
 QK_INLINE void gemm_tiles(const uint8_t *panel, int64_t panel_bytes, int panels, const uint8_t *x,
                           int64_t stride, int64_t k_padded, int64_t rows, float *acc,
                           int64_t acc_stride) {
@@ -193,7 +203,7 @@ QK_INLINE void gemm_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
     config.row_bytes[tile] = 64;
   }
   tile_configure(config);
-  BlockOfPanel<P, MaxCode> weights;
+  BlockOfPanel<P> weights;
   alignas(64) float last_sums[kMostPanels][kTileRows][16] = {};
   for (int at = 0; at < panels; ++at)
     __builtin_memset(acc + at * acc_stride, 0, sizeof(float) * 16 * rows);
@@ -205,8 +215,8 @@ QK_INLINE void gemm_tiles(const uint8_t *panel, int64_t panel_bytes, int panels,
         x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair)),
         x + quern_q8_rows_at(k_padded) + first * static_cast<int64_t>(sizeof(U16x32)), stride};
     for (int at = 0; at < panels; ++at) {
-      BlockOfPanel<P, MaxCode>::set(weights, panel + at * panel_bytes, first, count);
-      add_block<P, MaxCode>(weights, block, rows, count, acc + at * acc_stride, last_sums[at]);
+      BlockOfPanel<P>::set(weights, panel + at * panel_bytes, first, count);
+      add_block<P>(weights, block, rows, count, acc + at * acc_stride, last_sums[at]);
     }
   }
   if (const int64_t remainder = rows % kTileRows; remainder != 0)

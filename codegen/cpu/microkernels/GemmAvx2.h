@@ -1,11 +1,12 @@
 // Many rows of activations times one panel of quantized weights with AVX2, which has 16 registers
 // and no dot product, so that everything but the products of bytes must be rare:
-//  - 4-bit codes are spread to bytes once for all rows, kPairs pairs of groups at a time: 8
+//  - codes of fewer than 8 bits are spread to bytes once for all rows, kPairs pairs of groups at a
+//  time: 8
 //    KiB of codes and the rows' activations for them stay in the first cache;
 //  - a tile of rows by 16 channels shares its loads, the sums of pairs stay in 16 bits as long as
 //    that is exact;
-//  - of 4-bit codes both groups of a pair are summed at once (InterleavedPairAvx2.h), which leaves
-//  less to
+//  - of codes up to 15 both groups of a pair are summed at once (InterleavedPairAvx2.h), which
+//  leaves less to
 //    do when they become floats.
 // What it brought, and what did not help, is in docs/decisions/0009-rows-by-panels-on-avx2.md.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_GEMMAVX2_H
@@ -25,54 +26,68 @@ namespace quern::micro {
 
 /// Whether both groups of a pair are summed at once, from InterleavedPair: where codes must be
 /// spread anyway, and the products of all of them fit into 16 bits (16 * 15*127 = 30480).
-template <formats::Packing P> inline constexpr bool kInterleaved = P.bits == 4;
+template <formats::Packing P>
+inline constexpr bool kInterleaved = P.bits < 8 && P.group == 32 && P.max_code() <= 15;
 
 /// Rows of a tile. Interleaved, six sums of pairs and six of floats, two vectors of codes, a
 /// broadcast and its products are in registers; group after group, eight sums of pairs, and floats
 /// come and go. Where sums must be widened before a group's end nothing fits, and sharing loads
 /// among more rows counts.
-template <formats::Packing P, int MaxCode>
-inline constexpr int kTileRows = kInterleaved<P>                 ? 3
-                                 : kRowsThatFit<P, MaxCode> == 4 ? 4
-                                                                 : 6;
+template <formats::Packing P>
+inline constexpr int kTileRows = kInterleaved<P>        ? 3
+                                 : kRowsThatFit<P> == 4 ? 4
+                                                        : 6;
 
 /// The codes of a block's pairs, as bytes, four inputs of 16 channels in a row.
 template <formats::Packing P> struct BlockCodes {
-  static constexpr bool kSpread = kInterleaved<P>;
+  static constexpr bool kSpread = P.bits < 8;
   /// Pairs that all rows pass over before the next ones: no more than share super-scales.
   static constexpr int kPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
   /// What a pair, and a whole block, takes in a panel; and what a pair takes here.
-  static constexpr int kPanelPairBytes = 32 / P.group * P.record_bytes();
+  static constexpr int kPanelPairBytes = P.record_bytes();
   static constexpr int64_t kPanelBytes = int64_t{kPairs} * kPanelPairBytes;
   static constexpr int kPairBytes = kSpread ? 512 : kPanelPairBytes;
 
-  /// Row r of the pair whose codes begin at `pair`.
-  QK_INLINE const uint8_t *row(const uint8_t *pair, int r) {
-    constexpr int kRows = P.group / 4; // of a record
-    return kSpread ? pair + 64 * r : pair + r / kRows * P.record_bytes() + 64 * (r % kRows);
-  }
-
-  /// Spreads `count` pairs of 4-bit codes from `panel` on to `codes`, two inputs of each group in a
-  /// row.
-  QK_INLINE void spread(const uint8_t *panel, int count, uint8_t *codes) {
-    using Lanes = Vector<uint32_t, 8>; // four inputs of both groups, the first's in the low nibbles
-    for (int at = 0; at < count; ++at, panel += P.record_bytes(), codes += kPairBytes)
-      QK_UNROLL for (int r = 0; r < 4; ++r) QK_UNROLL for (int half = 0; half < 64; half += 32) {
-        const auto stored = load<Lanes>(panel + 64 * r + half);
-        uint8_t *to = codes + 128 * r + half;
-        store(to, low_nibbles(stored, stored << 12));
-        store(to + 64, low_nibbles(stored >> 16, stored >> 4));
+  /// Spreads `count` pairs of codes from `panel` on to `codes`: two inputs of each group in a row,
+  /// or four of one, then signed where the zero point is 128.
+  QK_INLINE void spread(const uint8_t *panel, const Supers<P> &supers, int count, uint8_t *codes) {
+    using Lanes = Vector<uint32_t, 8>;
+    for (int at = 0; at < count; ++at, panel += P.record_bytes(), codes += kPairBytes) {
+      const uint8_t *from = record_codes<P>(panel, at, supers);
+      QK_UNROLL for (int half = 0; half < 64; half += 32) {
+        if constexpr (!kInterleaved<P>)
+          QK_UNROLL for (int r = 0; r < 8; ++r)
+              store(codes + 64 * r + half, code_row<P, 32, kFlip<P>>(from + half, r));
+        else
+          QK_UNROLL for (int r = 0; r < 4; ++r) {
+            uint8_t *to = codes + 128 * r + half;
+            if constexpr (P.bits == 4) { // the first group's are in the low nibbles
+              const auto stored = load<Lanes>(from + 64 * r + half);
+              store(to, low_nibbles(stored, stored << 12));
+              store(to + 64, low_nibbles(stored >> 16, stored >> 4));
+            } else {
+              const auto of_group = [&](int row) __attribute__((always_inline)) {
+                return __builtin_bit_cast(Lanes, code_row<P, 32>(from + half, row));
+              };
+              const Lanes first = of_group(r), second = of_group(r + 4);
+              store(to, lower_and_upper(first, second << 16));
+              store(to + 64, lower_and_upper(first >> 16, second));
+            }
+          }
       }
+    }
   }
 
 private:
-  /// The low nibbles of the lower halves of lanes of a, and of the upper halves of those of b. Left
-  /// to itself, clang shuffles bytes six times for two of these.
+  /// The lower halves of lanes of a, and the upper halves of those of b. Left to itself, clang
+  /// shuffles bytes six times for two of these.
+  QK_INLINE Vector<uint32_t, 8> lower_and_upper(Vector<uint32_t, 8> a, Vector<uint32_t, 8> b) {
+    return __builtin_bit_cast(
+        Vector<uint32_t, 8>,
+        _mm256_blend_epi16(__builtin_bit_cast(__m256i, a), __builtin_bit_cast(__m256i, b), 0xaa));
+  }
   QK_INLINE Vector<uint32_t, 8> low_nibbles(Vector<uint32_t, 8> a, Vector<uint32_t, 8> b) {
-    return __builtin_bit_cast(Vector<uint32_t, 8>,
-                              _mm256_blend_epi16(__builtin_bit_cast(__m256i, a),
-                                                 __builtin_bit_cast(__m256i, b), 0xaa)) &
-           0x0f0f0f0fu;
+    return lower_and_upper(a, b) & 0x0f0f0f0fu;
   }
 };
 
@@ -84,9 +99,9 @@ QK_INLINE void add_products(const uint8_t *codes, int r, const uint8_t *x, int64
   using I16x16 = Vector<int16_t, 16>;
   __m256i w[2];
   QK_UNROLL for (int half = 0; half < 2; ++half) {
-    U8<32> code = load<U8<32>>(BlockCodes<P>::row(codes, r) + 32 * half);
-    if constexpr (P.zero_point == 128)
-      code ^= 0x80;
+    U8<32> code = load<U8<32>>(codes + 64 * r + 32 * half);
+    if constexpr (!BlockCodes<P>::kSpread)
+      code ^= kFlip<P>;
     w[half] = __builtin_bit_cast(__m256i, code);
   }
   QK_UNROLL for (int m = 0; m < M; ++m) {
@@ -105,10 +120,10 @@ QK_INLINE I32<8> sum_words(Vector<int16_t, 16> words, __m256i factors) {
 
 /// The exact dots of a group of 16 inputs, rows 4 * Group .. of the pair at `codes`, for M rows of
 /// activations and 16 channels; without the zero point, unless it is 128.
-template <formats::Packing P, int MaxCode, int Group, int M>
+template <formats::Packing P, int Group, int M>
 QK_INLINE void group_dots(const uint8_t *codes, const uint8_t *x, int64_t stride,
                           I32<8> (&dots)[M][2]) {
-  constexpr int kFit = kRowsThatFit<P, MaxCode>;
+  constexpr int kFit = kRowsThatFit<P>;
   QK_UNROLL for (int first = 0; first < 4; first += kFit) {
     Vector<int16_t, 16> sums[M][2];
     QK_UNROLL for (int r = 0; r < kFit; ++r) {
@@ -149,15 +164,16 @@ struct RowsFrom {
   }
 };
 
-/// Adds a pair to the sums of M rows and 16 channels: `codes` has its codes, `panel` its records.
-template <formats::Packing P, int MaxCode, int M>
-QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
+/// Adds a pair, the `at`th of a run, to the sums of M rows and 16 channels: `codes` has its codes,
+/// `panel` its record.
+template <formats::Packing P, int M>
+QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, int at, const RowsFrom &x,
                         const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
   using F = Vector<float, 8>;
   F of_record[M][2];
   const auto add_group = [&]<int Group>() __attribute__((always_inline)) {
     I32<8> dots[M][2];
-    group_dots<P, MaxCode, Group, M>(codes, x.codes, x.stride, dots);
+    group_dots<P, Group, M>(codes, x.codes, x.stride, dots);
     QK_UNROLL for (int m = 0; m < M; ++m) {
       QK_UNROLL for (int half = 0; half < 2; ++half) {
         if constexpr (kCorrected<P>)
@@ -167,29 +183,37 @@ QK_INLINE void add_pair(const uint8_t *codes, const uint8_t *panel, const RowsFr
     }
     if constexpr (P.group == 16)
       QK_UNROLL for (int half = 0; half < 2; ++half) {
-        const F scale = record_scales<P, 8>(panel + Group * P.record_bytes(), 8 * half, supers);
+        const F scale = record_scales<P, 8>(panel, at, Group, 8 * half, supers);
         QK_UNROLL for (int m = 0; m < M; ++m)
             add_dots(x.pairs + m * x.stride, of_record[m][half], scale, sums[m][half]);
       }
   };
   add_group.template operator()<0>();
   add_group.template operator()<1>();
-  if constexpr (P.group == 32)
-    QK_UNROLL for (int half = 0; half < 2; ++half) {
-      const F scale = record_scales<P, 8>(panel, 8 * half, supers);
+  QK_UNROLL for (int half = 0; half < 2; ++half) {
+    if constexpr (P.group == 32) {
+      const F scale = record_scales<P, 8>(panel, at, 0, 8 * half, supers);
       QK_UNROLL for (int m = 0; m < M; ++m)
           add_dots(x.pairs + m * x.stride, of_record[m][half], scale, sums[m][half]);
-      if constexpr (kHasMin<P>) {
-        const F min = record_mins<P, 8>(panel, 8 * half, supers);
-        QK_UNROLL for (int m = 0; m < M; ++m) add_min(x.pairs + m * x.stride, min, sums[m][half]);
-      }
     }
+    if constexpr (kHasMin<P>)
+      QK_UNROLL for (int group = 0; group < P.groups(); ++group) {
+        const F min = record_mins<P, 8>(panel, at, group, 8 * half, supers);
+        QK_UNROLL for (int m = 0; m < M; ++m) {
+          if constexpr (kGroupMins<P>)
+            add_group_min(group_sum(x.pairs + m * x.stride, group), min, sums[m][half]);
+          else
+            add_min(x.pairs + m * x.stride, min, sums[m][half]);
+        }
+      }
+  }
 }
 
 /// The same to the same bits, its groups summed together.
 template <formats::Packing P, int M>
-QK_INLINE void add_interleaved_pair(const uint8_t *codes, const uint8_t *panel, const RowsFrom &x,
-                                    const Supers<P> &supers, Vector<float, 8> (&sums)[M][2]) {
+QK_INLINE void add_interleaved_pair(const uint8_t *codes, const uint8_t *panel, int at,
+                                    const RowsFrom &x, const Supers<P> &supers,
+                                    Vector<float, 8> (&sums)[M][2]) {
   static_assert(P.group == 32, "both groups have one scale of weights");
   using F = Vector<float, 8>;
   const auto of_row = [&](int m, size_t offset) __attribute__((always_inline)) {
@@ -200,8 +224,8 @@ QK_INLINE void add_interleaved_pair(const uint8_t *codes, const uint8_t *panel, 
     add_products<P, M>(codes, r, x.interleaved + 4 * r, x.stride, r == 0, products);
     pin(products);
   }
-  const F scales[2] = {record_scales<P, 8>(panel, 0, supers),
-                       record_scales<P, 8>(panel, 8, supers)};
+  const F scales[2] = {record_scales<P, 8>(panel, at, 0, 0, supers),
+                       record_scales<P, 8>(panel, at, 0, 8, supers)};
   QK_UNROLL for (int m = 0; m < M; ++m) {
     const auto factors =
         __builtin_bit_cast(__m256i, broadcast4<8>(of_row(m, offsetof(InterleavedPair, factors))));
@@ -212,7 +236,8 @@ QK_INLINE void add_interleaved_pair(const uint8_t *codes, const uint8_t *panel, 
     }
   }
   if constexpr (kHasMin<P>) {
-    const F mins[2] = {record_mins<P, 8>(panel, 0, supers), record_mins<P, 8>(panel, 8, supers)};
+    const F mins[2] = {record_mins<P, 8>(panel, at, 0, 0, supers),
+                       record_mins<P, 8>(panel, at, 0, 8, supers)};
     QK_UNROLL for (int m = 0; m < M; ++m) {
       const auto sum = F(load<float>(of_row(m, offsetof(InterleavedPair, sum))));
       QK_UNROLL for (int half = 0; half < 2; ++half) sums[m][half] =
@@ -228,7 +253,7 @@ struct Turn {
 };
 
 /// Adds `count` pairs to M rows of `acc`.
-template <formats::Packing P, int MaxCode, int M>
+template <formats::Packing P, int M>
 QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
                         const Supers<P> &supers, int count, Turn turn, float *acc) {
   using F = Vector<float, 8>;
@@ -244,9 +269,9 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
           __builtin_prefetch(panel + Block::kPanelBytes + line);
     }
     if constexpr (kInterleaved<P>)
-      add_interleaved_pair<P, M>(codes, panel, x, supers, sums);
+      add_interleaved_pair<P, M>(codes, panel, at, x, supers, sums);
     else
-      add_pair<P, MaxCode, M>(codes, panel, x, supers, sums);
+      add_pair<P, M>(codes, panel, at, x, supers, sums);
     codes += Block::kPairBytes;
     panel += Block::kPanelPairBytes;
     x = RowsFrom::further(x, 0, 1);
@@ -255,7 +280,7 @@ QK_INLINE void add_tile(const uint8_t *codes, const uint8_t *panel, RowsFrom x,
       store(acc + 16 * m + 8 * half, sums[m][half]);
 }
 
-template <formats::Packing P, int MaxCode>
+template <formats::Packing P>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   using Block = BlockCodes<P>;
@@ -263,7 +288,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
   alignas(64) uint8_t spread[Block::kSpread ? kPairs * Block::kPairBytes : 64];
   __builtin_memset(acc, 0, sizeof(float) * 16 * rows);
   const int64_t pairs = k_padded / 32;
-  constexpr int kRows = kTileRows<P, MaxCode>;
+  constexpr int kRows = kTileRows<P>;
   const int tiles = static_cast<int>((rows + kRows - 1) / kRows);
   Supers<P> supers;
   panel = Supers<P>::at_panel(supers, panel);
@@ -272,7 +297,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
     panel = Supers<P>::at_run(supers, panel);
     const uint8_t *codes = panel;
     if constexpr (Block::kSpread) {
-      Block::spread(panel, count, spread);
+      Block::spread(panel, supers, count, spread);
       codes = spread;
     }
     const auto block = RowsFrom::at(x, k_padded, stride, first);
@@ -280,8 +305,8 @@ QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride,
     // would hold the loads up (8 rows of Q4_1 from memory: 127 GOP/s, so 161).
     Turn turn = {1, tiles};
     const auto tile = [&]<int M>(int64_t row) __attribute__((always_inline)) {
-      add_tile<P, MaxCode, M>(codes, panel, RowsFrom::further(block, row, 0), supers, count, turn,
-                              acc + 16 * row);
+      add_tile<P, M>(codes, panel, RowsFrom::further(block, row, 0), supers, count, turn,
+                     acc + 16 * row);
       ++turn.left;
     };
     int64_t row = 0;

@@ -19,18 +19,30 @@ namespace quern::micro {
 /// Pairs of activation groups (32 inputs) whose corrections are computed at once.
 inline constexpr int kPairsAtOnce = 8;
 
-/// -zero_point * code_sum for the groups of up to kPairsAtOnce pairs of a row.
+/// -zero_point * code_sum for the groups of up to kPairsAtOnce pairs of a row; and the groups'
+/// sums, where there is a min for each.
 template <formats::Packing P> struct Corrections {
   int32_t of[kPairsAtOnce][2];
+  float sums[kPairsAtOnce][2];
 
   QK_INLINE void set(Corrections &corrections, const uint8_t *pairs, int count) {
-    if constexpr (!kCorrected<P>)
+    if constexpr (!kCorrected<P> && !kGroupMins<P>)
       return;
     if (count == kPairsAtOnce) {
       const I32x16 a = load<I32x16>(pairs), b = load<I32x16>(pairs + 64); // four pairs each
       const I32<8> sums = __builtin_shufflevector(a, b, 3, 7, 11, 15, 19, 23, 27, 31);
       const auto code_sums = __builtin_bit_cast(Vector<int16_t, 16>, sums);
-      store(corrections.of, I32x16(convert<I32x16>(code_sums) * -P.zero_point));
+      if constexpr (kCorrected<P>)
+        store(corrections.of, I32x16(convert<I32x16>(code_sums) * -P.zero_point));
+      if constexpr (kGroupMins<P>) { // as group_sum
+        const auto x = __builtin_bit_cast(F32x16, a), y = __builtin_bit_cast(F32x16, b);
+        const F32x16 scales =
+            __builtin_shufflevector(x, y, 0, 0, 4, 4, 8, 8, 12, 12, 16, 16, 20, 20, 24, 24, 28, 28);
+        const F32x16 ratios =
+            __builtin_shufflevector(x, y, 1, 1, 5, 5, 9, 9, 13, 13, 17, 17, 21, 21, 25, 25, 29, 29);
+        const F32x16 codes = convert<F32x16>(code_sums);
+        store(corrections.sums, scales * ((lane_index() & 1) == 0 ? codes : ratios * codes));
+      }
       return;
     }
 #pragma clang loop vectorize(disable) unroll(disable)
@@ -38,13 +50,15 @@ template <formats::Packing P> struct Corrections {
       const auto pair = load<QuernQ8Pair>(pairs + at * sizeof(QuernQ8Pair));
       corrections.of[at][0] = pair.code_sum[0] * -P.zero_point;
       corrections.of[at][1] = pair.code_sum[1] * -P.zero_point;
+      for (int group = 0; group < 2; ++group)
+        corrections.sums[at][group] = group_sum(pairs + at * sizeof(QuernQ8Pair), group);
     }
   }
 };
 
-/// Adds pair `at` for kDotLanes channels from `first` on: `panel` has its records (two if they are
-/// of 16 inputs), `codes` and `pair` the activations of M rows, `stride` bytes apart.
-template <formats::Packing P, int MaxCode, int M>
+/// Adds pair `at` of a run for kDotLanes channels from `first` on: `panel` has its record, `codes`
+/// and `pair` the activations of M rows, `stride` bytes apart.
+template <formats::Packing P, int M>
 QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_t *pair,
                         int64_t stride, const Corrections<P> (&corrections)[M],
                         const Supers<P> &supers, int at, int first,
@@ -56,15 +70,14 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
     I dots[kDotGroups][M];
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) QK_UNROLL for (int m = 0; m < M; ++m)
         dots[n][m] = kCorrected<P> ? I(corrections[m].of[at][First + n]) : I(0);
-    integer_dot<P, MaxCode, First, M>(panel + 4 * first, codes, stride, dots);
+    integer_dot<P, First, M>(record_codes<P>(panel, at, supers) + 4 * first, codes, stride, dots);
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) {
       const int group = First + n;
-      constexpr bool kSameRecord = P.group == 32; // for both groups
-      const uint8_t *record = panel + (kSameRecord ? 0 : group * P.record_bytes());
-      const F scale = record_scales<P, kDotLanes>(record, first, supers);
+      constexpr bool kSameScale = P.group == 32; // for both groups
+      const F scale = record_scales<P, kDotLanes>(panel, at, kSameScale ? 0 : group, first, supers);
       QK_UNROLL for (int m = 0; m < M; ++m) {
         take_dot<P>(pair + m * stride, group, convert<F>(dots[n][m]), of_record[m]);
-        if (!kSameRecord || group == 1)
+        if (!kSameScale || group == 1)
           add_dots(pair + m * stride, of_record[m], scale, sums[m]);
       }
     }
@@ -72,20 +85,25 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
   add_groups.template operator()<0>();
   if constexpr (kDotGroups == 1)
     add_groups.template operator()<1>();
-  if constexpr (kHasMin<P>) {
-    static_assert(P.group == 32, "a pair's sum is of one record");
-    const F min = record_mins<P, kDotLanes>(panel, first, supers);
-    QK_UNROLL for (int m = 0; m < M; ++m) add_min(pair + m * stride, min, sums[m]);
-  }
+  if constexpr (kHasMin<P>)
+    QK_UNROLL for (int group = 0; group < P.groups(); ++group) {
+      const F min = record_mins<P, kDotLanes>(panel, at, group, first, supers);
+      QK_UNROLL for (int m = 0; m < M; ++m) {
+        if constexpr (kGroupMins<P>)
+          add_group_min(corrections[m].sums[at][group], min, sums[m]);
+        else
+          add_min(pair + m * stride, min, sums[m]);
+      }
+    }
 }
 
 /// Adds `count` pairs for all channels, in Parts vectors.
-template <formats::Packing P, int MaxCode, int M, int Parts>
+template <formats::Packing P, int M, int Parts>
 QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8_t *pairs,
                          int64_t stride, const Corrections<P> (&corrections)[M],
                          const Supers<P> &supers, int count,
                          Vector<float, kDotLanes> (&total)[Parts][M]) {
-  constexpr int kPairBytes = 32 / P.group * P.record_bytes();
+  constexpr int kPairBytes = P.record_bytes();
   Vector<float, kDotLanes> sums[Parts][M];
   QK_UNROLL for (int part = 0; part < Parts; ++part) QK_UNROLL for (int m = 0; m < M; ++m)
       sums[part][m] = total[part][m];
@@ -93,7 +111,7 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
   for (int at = 0; at < count; ++at) {
     QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
         __builtin_prefetch(panel + kPrefetchAhead + ahead);
-    QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, MaxCode, M>(
+    QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, M>(
         panel, codes, pairs, stride, corrections, supers, at, part * kDotLanes, sums[part]);
     panel += kPairBytes;
     codes += 32;
@@ -103,7 +121,7 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
       total[part][m] = sums[part][m];
 }
 
-template <formats::Packing P, int MaxCode, int M>
+template <formats::Packing P, int M>
 QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                     float *acc) {
   constexpr int kParts = 16 / kDotLanes;
@@ -119,9 +137,8 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
     Corrections<P> corrections[M];
     QK_UNROLL for (int m = 0; m < M; ++m)
         Corrections<P>::set(corrections[m], pair + m * stride, count);
-    add_pairs<P, MaxCode, M, kParts>(panel, x + first * 32, pair, stride, corrections, supers,
-                                     count, sums);
-    panel += kPairsAtOnce * (32 / P.group) * P.record_bytes();
+    add_pairs<P, M, kParts>(panel, x + first * 32, pair, stride, corrections, supers, count, sums);
+    panel += kPairsAtOnce * P.record_bytes();
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part)
       store(acc + m * 16 + part * kDotLanes, sums[part][m]);
@@ -129,20 +146,20 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
 
 #ifdef QK_VNNI
 /// Eight rows at a time, then four, then one.
-template <formats::Packing P, int MaxCode>
+template <formats::Packing P>
 QK_INLINE void gemm_rows(const uint8_t *panel, const uint8_t *x, int64_t stride, int64_t k_padded,
                          int64_t rows, float *acc) {
   int64_t row = 0;
   for (; row + 8 <= rows; row += 8)
-    gemm<P, MaxCode, 8>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
+    gemm<P, 8>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
   for (; row + 4 <= rows; row += 4)
-    gemm<P, MaxCode, 4>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
+    gemm<P, 4>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
   for (; row < rows; ++row)
-    gemm<P, MaxCode, 1>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
+    gemm<P, 1>(panel, x + row * stride, stride, k_padded, acc + 16 * row);
 }
 #endif
 
-template <formats::Packing P, int MaxCode>
+template <formats::Packing P>
 QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t panels,
                            const uint8_t *x, int64_t stride, int64_t k_padded, int64_t rows,
                            float *acc, int64_t acc_stride) {
@@ -150,17 +167,17 @@ QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t pa
 #ifdef QK_AMX
   row = rows_in_tiles(rows);
   for (int64_t at = 0; row != 0 && at < panels; at += kMostPanels)
-    gemm_tiles<P, MaxCode>(panel + at * panel_bytes, panel_bytes,
-                           static_cast<int>(panels - at < kMostPanels ? panels - at : kMostPanels),
-                           x, stride, k_padded, row, acc + at * acc_stride, acc_stride);
+    gemm_tiles<P>(panel + at * panel_bytes, panel_bytes,
+                  static_cast<int>(panels - at < kMostPanels ? panels - at : kMostPanels), x,
+                  stride, k_padded, row, acc + at * acc_stride, acc_stride);
 #endif
   for (int64_t at = 0; at < panels; ++at) {
     const uint8_t *weights = panel + at * panel_bytes;
     float *sums = acc + at * acc_stride + 16 * row;
     if (rows - row == 1)
-      gemm<P, MaxCode, 1>(weights, x + row * stride, stride, k_padded, sums);
+      gemm<P, 1>(weights, x + row * stride, stride, k_padded, sums);
     else
-      gemm_rows<P, MaxCode>(weights, x + row * stride, stride, k_padded, rows - row, sums);
+      gemm_rows<P>(weights, x + row * stride, stride, k_padded, rows - row, sums);
   }
 }
 
@@ -169,15 +186,16 @@ QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t pa
 using namespace quern::micro;
 
 QK_BEGIN
-#define QK_GEMM(NAME, MAX_CODE, PACKING)                                                           \
+#define QK_GEMM(NAME, FIELDS)                                                                      \
   QK_KERNEL void qk_gemm_##NAME##_m1(const QkPanel *panel, const QkQ8Row *x, int64_t k_padded,     \
                                      float *acc) {                                                 \
-    gemm<PACKING, MAX_CODE, 1>(bytes_of(panel), bytes_of(x), 0, k_padded, acc);                    \
+    gemm<quern::formats::packings::NAME, 1>(bytes_of(panel), bytes_of(x), 0, k_padded, acc);       \
   }                                                                                                \
   QK_KERNEL void qk_gemm_##NAME##_rows(const QkQ8Product *product) {                               \
     const QkQ8Product of = *product;                                                               \
-    gemm_panels<PACKING, MAX_CODE>(bytes_of(of.panel), of.panel_bytes, of.panels, bytes_of(of.x),  \
-                                   of.x_stride, of.k, of.rows, of.acc, of.acc_stride);             \
+    gemm_panels<quern::formats::packings::NAME>(bytes_of(of.panel), of.panel_bytes, of.panels,     \
+                                                bytes_of(of.x), of.x_stride, of.k, of.rows,        \
+                                                of.acc, of.acc_stride);                            \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_GEMM)
 QK_END

@@ -26,6 +26,17 @@ QK_INLINE void take_dot(const uint8_t *pair, int group, F dot, F &dots) {
 template <class F> QK_INLINE void add_dots(const uint8_t *pair, F dots, F scale, F &sum) {
   sum = fma(scale, of_pair<F>(pair, offsetof(QuernQ8Pair, scale)) * dots, sum);
 }
+/// Whether a record has a min for each of its two groups: a group's sum is then
+/// scale * (ratio^group * code_sum[group]).
+template <formats::Packing P> inline constexpr bool kGroupMins = kHasMin<P> && P.group == 16;
+QK_INLINE float group_sum(const uint8_t *pair, int group) {
+  const auto of = load<QuernQ8Pair>(pair);
+  const auto codes = static_cast<float>(of.code_sum[group]);
+  return of.scale * (group == 0 ? codes : of.ratio * codes);
+}
+template <class F> QK_INLINE void add_group_min(float group_sum, F min, F &sum) {
+  sum = fma(min, F(group_sum), sum);
+}
 /// After them, where records have a min.
 template <class F> QK_INLINE void add_min(const uint8_t *pair, F min, F &sum) {
   sum = fma(min, of_pair<F>(pair, offsetof(QuernQ8Pair, sum)), sum);

@@ -24,7 +24,7 @@
 #define QUERN_CODEGEN_CPU_MICROKERNELS_MICROKERNELS_H
 
 #include "codegen/cpu/microkernels/UnaryFunctions.h"
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <stdint.h>
@@ -33,28 +33,9 @@
 //
 // Each calls X for its members; those of packings and formats hand on what else they are given.
 //
-// The quantized packings (ir/formats/PackingLayout.h): name, the largest code a panel may hold, and
-// the packing. The code is what keeps AVX2's 16-bit sums exact: a larger one gives wrong sums,
-// nothing worse.
-#define QK_PACKING(BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER)                                       \
-  quern::formats::quant_packing(BITS, GROUP, ZERO, HAS_MIN, quern::formats::ScaleType::SCALE, SUPER)
-#define QK_FOR_EACH_QUANTIZED_PACKING(X, ...)                                                      \
-  X(q4_g32_z8_f16, 15, QK_PACKING(4, 32, 8, false, F16, 0) __VA_OPT__(, ) __VA_ARGS__)             \
-  X(q4_g32_z0_min_f16, 15, QK_PACKING(4, 32, 0, true, F16, 0) __VA_OPT__(, ) __VA_ARGS__)          \
-  X(q4_g32_z0_min_u8_row, 15,                                                                      \
-    QK_PACKING(4, 32, 0, true, U8, quern::formats::kWholeRow) __VA_OPT__(, ) __VA_ARGS__)          \
-  X(q4_g32_z0_min_u8_s256, 15, QK_PACKING(4, 32, 0, true, U8, 256) __VA_OPT__(, ) __VA_ARGS__)     \
-  X(q8_g32_z128_f16, 255, QK_PACKING(8, 32, 128, false, F16, 0) __VA_OPT__(, ) __VA_ARGS__)        \
-  X(q8_g32_z16_f16, 31, QK_PACKING(8, 32, 16, false, F16, 0) __VA_OPT__(, ) __VA_ARGS__)           \
-  X(q8_g32_z0_min_f16, 31, QK_PACKING(8, 32, 0, true, F16, 0) __VA_OPT__(, ) __VA_ARGS__)          \
-  X(q8_g32_z0_min_u8_s256, 31, QK_PACKING(8, 32, 0, true, U8, 256) __VA_OPT__(, ) __VA_ARGS__)     \
-  X(q8_g32_z128_i8_s256, 255, QK_PACKING(8, 32, 128, false, I8, 256) __VA_OPT__(, ) __VA_ARGS__)   \
-  X(q8_g16_z32_i8_s256, 63, QK_PACKING(8, 16, 32, false, I8, 256) __VA_OPT__(, ) __VA_ARGS__)      \
-  X(q4_g32_z0_min_f32, 15, QK_PACKING(4, 32, 0, true, F32, 0) __VA_OPT__(, ) __VA_ARGS__)          \
-  X(q4_g32_z8_f32, 15, QK_PACKING(4, 32, 8, false, F32, 0) __VA_OPT__(, ) __VA_ARGS__)             \
-  X(q8_g32_z128_f32, 255, QK_PACKING(8, 32, 128, false, F32, 0) __VA_OPT__(, ) __VA_ARGS__)        \
-  X(q8_g32_z128_min_f32, 255, QK_PACKING(8, 32, 128, true, F32, 0) __VA_OPT__(, ) __VA_ARGS__)     \
-  X(q8_g16_z32_f32, 63, QK_PACKING(8, 16, 32, false, F32, 0) __VA_OPT__(, ) __VA_ARGS__)
+// The quantized packings: their names, which are those of their constants too, and their fields
+// (ir/formats/PackingTable.h).
+#define QK_FOR_EACH_QUANTIZED_PACKING(X, ...) QUERN_FOR_EACH_PACKING(X __VA_OPT__(, ) __VA_ARGS__)
 
 // The float packings: name and element type.
 #define QK_FOR_EACH_FLOAT_PACKING(X, ...)                                                          \
@@ -258,7 +239,7 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 #define QK_DECODE_ROW_(X, NAME)                                                                    \
   X(void, qk_decode_row_##NAME,                                                                    \
     (const QkPanel *panels, int64_t row, int64_t k, int64_t panel_bytes, float *out))
-#define QK_QUANTIZED_WEIGHTS_(NAME, MAX_CODE, PACKING, X)                                          \
+#define QK_QUANTIZED_WEIGHTS_(NAME, FIELDS, X)                                                     \
   X(void, qk_gemm_##NAME##_m1,                                                                     \
     (const QkPanel *panel, const QkQ8Row *x, int64_t k_padded, float *acc))                        \
   X(void, qk_gemm_##NAME##_rows, (const QkQ8Product *product))                                     \

@@ -267,30 +267,39 @@ QK_SHARED void quantize_columns(const float *x, int64_t x_stride, int64_t rows, 
 /// channel.
 template <formats::Packing P>
 QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out) {
-  constexpr int kRows = P.group / 4;
-  constexpr int kStoredRows = P.code_bytes() / 64;
   Supers<P> supers;
   panel = Supers<P>::at_panel(supers, panel);
-  for (int64_t first = 0; first < k; first += P.group, panel += P.record_bytes()) {
+  int index = 0; // of a record in its run
+  for (int64_t first = 0; first < k; first += 32, ++index, panel += P.record_bytes()) {
     if constexpr (kRunPairs<P> != 0)
-      if (first % P.super == 0)
+      if (first % P.super == 0) {
         panel = Supers<P>::at_run(supers, panel);
-    const float scale = record_scales<P, 1>(panel, lane, supers)[0];
-    float min = 0.0f;
-    if constexpr (P.has_min)
-      min = record_mins<P, 1>(panel, lane, supers)[0];
-    float values[P.group];
-    QK_UNROLL for (int r = 0; r < kRows; ++r) {
-      uint32_t codes = load<uint32_t>(panel + 64 * (r % kStoredRows) + 4 * lane);
-      if constexpr (P.bits == 4)
-        codes = (r < kStoredRows ? codes : codes >> 4) & 0x0f0f0f0fu;
-      QK_UNROLL for (int i = 0; i < 4; ++i) {
-        const int code = static_cast<int>(codes >> 8 * i & 255u) - P.zero_point;
-        const float value = scale * static_cast<float>(code);
-        values[4 * r + i] = P.has_min ? value + min : value;
+        index = 0;
+      }
+    float values[32];
+    QK_UNROLL for (int group = 0; group < P.groups(); ++group) {
+      const float scale = record_scales<P, 1>(panel, index, group, lane, supers)[0];
+      float min = 0.0f;
+      if constexpr (P.has_min)
+        min = record_mins<P, 1>(panel, index, group, lane, supers)[0];
+      QK_UNROLL for (int r = 0; r < P.group / 4; ++r) {
+        const int row = group * P.group / 4 + r;
+        uint32_t codes;
+        if constexpr (kCodesOfRuns<P>)
+          codes = load<uint32_t>(supers.codes[8 * index + row] + 4 * lane);
+        else
+          codes = formats::codes_of_four(
+              P, formats::stored_four(P, row, lane, [&](int at) __attribute__((always_inline)) {
+                return load<uint32_t>(panel + at);
+              }));
+        QK_UNROLL for (int i = 0; i < 4; ++i) {
+          const int code = static_cast<int>(codes >> 8 * i & 255u) - P.zero_point;
+          const float value = scale * static_cast<float>(code);
+          values[4 * row + i] = P.has_min ? value + min : value;
+        }
       }
     }
-    if (first + P.group <= k)
+    if (first + 32 <= k)
       __builtin_memcpy(out + first, values, sizeof values);
     else
       for (int64_t i = first; i < k; ++i)
@@ -313,11 +322,11 @@ QK_KERNEL void qk_quantize_row(const float *x, int64_t k, QkQ8Row *row) {
   quantize_columns(x, 0, 1, 0, k, k, bytes_of(row), 0);
 }
 
-#define QK_DECODE_ROW(NAME, MAX_CODE, PACKING)                                                     \
+#define QK_DECODE_ROW(NAME, FIELDS)                                                                \
   QK_OUTLINE void qk_decode_row_##NAME(const QkPanel *panels, int64_t row, int64_t k,              \
                                        int64_t panel_bytes, float *out) {                          \
-    decode_row<PACKING>(bytes_of(panels) + row / 16 * panel_bytes, static_cast<int>(row % 16), k,  \
-                        out);                                                                      \
+    decode_row<quern::formats::packings::NAME>(bytes_of(panels) + row / 16 * panel_bytes,          \
+                                               static_cast<int>(row % 16), k, out);                \
   }
 QK_FOR_EACH_QUANTIZED_PACKING(QK_DECODE_ROW)
 

@@ -1,9 +1,10 @@
-// Scales and mins of a panel's records, of one level or of two.
+// Scales and mins of a panel's records, of one level or of two, and whatever else lies in front of
+// a run of them.
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_SCALES_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_SCALES_H
 
 #include "codegen/cpu/microkernels/Vector.h"
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 
 namespace quern::micro {
 
@@ -18,7 +19,15 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
     return load_as_float<float, Lanes>(at);
   else if constexpr (Type == ScaleType::U8)
     return load_as_float<uint8_t, Lanes>(at);
-  else
+  else if constexpr (Type == ScaleType::U4)
+    return convert<Vector<float, Lanes>>(load<Vector<uint8_t, Lanes>>(at) & 15);
+  else if constexpr (Type == ScaleType::E8M0) {
+    using Words = Vector<int32_t, Lanes>;
+    const auto bytes = convert<Words>(load<Vector<uint8_t, Lanes>>(at));
+    const Words normal = (bytes - 1) << 23,
+                least = bytes == 0 ? Words(0x00200000) : Words(0x00400000);
+    return __builtin_bit_cast(Vector<float, Lanes>, Words(normal > least ? normal : least));
+  } else
     return load_as_float<int8_t, Lanes>(at);
 }
 
@@ -26,10 +35,19 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
 /// panel has at most one.
 template <formats::Packing P> inline constexpr int kRunPairs = P.super > 0 ? P.super / 32 : 0;
 
+/// Whether codes are made for a run at a time.
+template <formats::Packing P>
+inline constexpr bool kCodesOfRuns = P.layout != formats::CodeLayout::Planes;
+
 /// What the records of a panel are multiplied with: the super-scales of a run, in memory, from
-/// where a multiplication takes them without a register of its own. Not used where there are none.
+/// where a multiplication takes them without a register of its own; and the run's I6 scales, as
+/// bytes. Not used where there are none.
 template <formats::Packing P> struct Supers {
+  static constexpr bool kSixBits = P.scale == formats::ScaleType::I6;
   alignas(64) float scale[16], min[16];
+  alignas(64) int8_t of_groups[kSixBits ? 16 : 1][16];
+  /// The run's codes, a row of 64 bytes of each 4 inputs, where they lie in front of it.
+  alignas(64) uint8_t codes[kCodesOfRuns<P> ? 64 : 1][64];
 
   // At the beginning of a panel, and at that of each run: reads the super-scales that lie there, if
   // any do, and returns what comes after them.
@@ -45,7 +63,36 @@ private:
     store(supers.scale, stored_scales<P.super_type(), 16>(run, 0));
     if constexpr (P.has_min) // min = -(super_min * byte)
       store(supers.min, -stored_scales<P.super_type(), 16>(run + P.super_min_offset(), 0));
+    if constexpr (kSixBits)
+      read_six_bits(supers, run + P.six_bit_offset());
+    if constexpr (P.layout == formats::CodeLayout::Trits)
+      read_trits(supers, run + P.run_code_offset());
     return run + P.super_bytes();
+  }
+  QK_INLINE void read_trits(Supers &supers, const uint8_t *at) {
+    using Bytes = Vector<uint8_t, 64>;
+#pragma clang loop unroll(disable)
+    for (int row = 0; row < formats::kTritRows; ++row) {
+      __builtin_prefetch(at + kPrefetchAhead + 64 * row);
+      auto fraction = load<Bytes>(at + 64 * row);
+      QK_UNROLL for (int digit = 0; digit < formats::kTritsOfByte; ++digit) {
+        // Three times the fraction, over 256: whether it is a third, and two thirds.
+        const auto less = (fraction >= 86) + (fraction >= 171);
+        if (digit * formats::kTritRows + row < 64)
+          store(supers.codes[digit * formats::kTritRows + row], __builtin_bit_cast(Bytes, -less));
+        fraction = fraction + fraction + fraction;
+      }
+    }
+  }
+  /// Four groups in a vector (formats::kSixBitBytes).
+  QK_INLINE void read_six_bits(Supers &supers, const uint8_t *at) {
+    using Bytes = Vector<uint8_t, 64>;
+    const auto high = load<Bytes>(at + 128);
+    QK_UNROLL for (int four = 0; four < 4; ++four) {
+      const auto low = load<Bytes>(at + 64 * (four % 2));
+      const Bytes code = (low >> 4 * (four / 2) & 15) | (high >> 2 * four & 3) << 4;
+      store(supers.of_groups[4 * four], Bytes(code - 32));
+    }
   }
 };
 
@@ -56,28 +103,52 @@ inline constexpr bool kZeroPointAsMin = P.zero_point != 0 && P.zero_point != 128
 /// Whether records have a min, for the kernels.
 template <formats::Packing P> inline constexpr bool kHasMin = P.has_min || kZeroPointAsMin<P>;
 
-/// A record's numbers at `at`, for `Lanes` channels from `first` on, times their super-scales.
+/// Where the rows of codes of a record are, which is the `index`th of its run.
+template <formats::Packing P>
+QK_INLINE const uint8_t *record_codes(const uint8_t *record, int index, const Supers<P> &supers) {
+  return kCodesOfRuns<P> ? supers.codes[kCodesOfRuns<P> ? 8 * index : 0] : record;
+}
+
+/// Numbers of a group as they are stored, for `Lanes` channels from `first` on, times their
+/// super-scales.
 template <formats::Packing P, int Lanes>
-QK_INLINE Vector<float, Lanes> products(const uint8_t *at, int first, const float *supers) {
-  const auto stored = stored_scales<P.scale, Lanes>(at, first);
+QK_INLINE Vector<float, Lanes> products(Vector<float, Lanes> stored, int first,
+                                        const float *supers) {
   if constexpr (P.super == 0)
     return stored;
   else
     return load<Vector<float, Lanes>>(supers + first) * stored;
 }
 
+/// The scales of group `group` of a record, which is the `index`th of its run.
 template <formats::Packing P, int Lanes>
-QK_INLINE Vector<float, Lanes> record_scales(const uint8_t *record, int first,
+QK_INLINE Vector<float, Lanes> record_scales(const uint8_t *record, int index, int group, int first,
                                              const Supers<P> &supers) {
-  return products<P, Lanes>(record + P.scale_offset(), first, supers.scale);
+  using formats::ScaleType;
+  if constexpr (P.scale == ScaleType::None)
+    return load<Vector<float, Lanes>>(supers.scale + first);
+  else if constexpr (P.scale == ScaleType::I6)
+    return products<P, Lanes>(load_as_float<int8_t, Lanes>(
+                                  bytes_of(supers.of_groups[P.groups() * index + group] + first)),
+                              first, supers.scale);
+  else
+    return products<P, Lanes>(
+        stored_scales<P.scale, Lanes>(record + P.scale_offset() + group * P.group_bytes(), first),
+        first, supers.scale);
 }
 template <formats::Packing P, int Lanes>
-QK_INLINE Vector<float, Lanes> record_mins(const uint8_t *record, int first,
+QK_INLINE Vector<float, Lanes> record_mins(const uint8_t *record, int index, int group, int first,
                                            const Supers<P> &supers) {
+  const uint8_t *at = record + P.min_offset() + group * P.group_bytes();
   if constexpr (kZeroPointAsMin<P>)
-    return record_scales<P, Lanes>(record, first, supers) * static_cast<float>(-P.zero_point);
+    return record_scales<P, Lanes>(record, index, group, first, supers) *
+           static_cast<float>(-P.zero_point);
+  else if constexpr (P.mins_beside_scales())
+    return products<P, Lanes>(
+        convert<Vector<float, Lanes>>(load<Vector<uint8_t, Lanes>>(at + first) >> 4), first,
+        supers.min);
   else
-    return products<P, Lanes>(record + P.min_offset(), first, supers.min);
+    return products<P, Lanes>(stored_scales<P.scale, Lanes>(at, first), first, supers.min);
 }
 
 } // namespace quern::micro

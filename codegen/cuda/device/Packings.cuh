@@ -1,9 +1,10 @@
-// Packed weights as kernels read them: ir/formats/PackingLayout.h says how they lie.
+// Packed weights as kernels read them: ir/formats/PackingLayout.h says how they lie, PackingTable.h
+// which there are.
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_PACKINGS_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_PACKINGS_CUH
 
 #include "codegen/cuda/device/Base.cuh"
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 
 namespace quern {
 
@@ -14,11 +15,8 @@ using formats::kWholeRow;
 inline constexpr Packing kF32{.kind = Packing::F32};
 inline constexpr Packing kF16{.kind = Packing::F16};
 inline constexpr Packing kBf16{.kind = Packing::BF16};
-/// A quantized one, as generated code names it.
-constexpr Packing packing(int bits, int group, int zero_point, bool has_min, Scale scale,
-                          int super) {
-  return formats::quant_packing(bits, group, zero_point, has_min, scale, super);
-}
+/// The quantized ones, as generated code names them.
+namespace packings = formats::packings;
 
 /// Output channels of a panel.
 inline constexpr int kLanes = formats::kPanelLanes;
@@ -33,35 +31,91 @@ template <Scale kScale> QN_DEVICE float number(const u8 *at, int index) {
     return __ldg(reinterpret_cast<const float *>(at) + index);
   else if constexpr (kScale == Scale::U8)
     return static_cast<float>(__ldg(at + index));
-  else
+  else if constexpr (kScale == Scale::I8)
     return static_cast<float>(__ldg(reinterpret_cast<const i8 *>(at) + index));
+  else if constexpr (kScale == Scale::E8M0)
+    return __uint_as_float(formats::e8m0_bits(__ldg(at + index)));
+  else if constexpr (kScale == Scale::U4)
+    return static_cast<float>(__ldg(at + index) & 15);
+  else
+    return 1.0f;
+}
+/// As formats::detail::load_six_bits.
+QN_DEVICE float six_bits(const u8 *at, int group, int lane) {
+  const int low = __ldg(at + kLanes * (group % 8) + lane) >> 4 * (group / 8) & 15;
+  const int high = __ldg(at + kLanes * (8 + group % 4) + lane) >> 2 * (group / 4) & 3;
+  return static_cast<float>((low | high << 4) - 32);
 }
 
-/// Four codes of channel `lane`, of inputs [4 * row, 4 * row + 4) of a record.
-template <Packing P> QN_DEVICE u32 codes(const u8 *record, int row, int lane) {
-  constexpr int kStoredRows = P.code_bytes() / 64;
-  const u32 word = __ldg(reinterpret_cast<const u32 *>(record + 64 * (row % kStoredRows)) + lane);
-  if constexpr (P.bits == 8)
-    return word;
-  else
-    return (row < kStoredRows ? word : word >> 4) & 0x0f0f0f0fu;
+constexpr u32 codebook_word(formats::Codebook book, int at) {
+  const formats::CodebookTable table = formats::codebook_table(book);
+  return u32{table.codes[at]} | u32{table.codes[at + 1]} << 8 | u32{table.codes[at + 2]} << 16 |
+         u32{table.codes[at + 3]} << 24;
+}
+/// Four of a codebook's codes for four places of it, a byte each.
+template <formats::Codebook kBook> QN_DEVICE u32 look_up(u32 places) {
+  if constexpr (kBook == formats::Codebook::None)
+    return places;
+  constexpr u32 kFirst = codebook_word(kBook, 0), kSecond = codebook_word(kBook, 4);
+  constexpr u32 kThird = codebook_word(kBook, 8), kFourth = codebook_word(kBook, 12);
+  // The places side by side choose among eight bytes by three bits each, and by the fourth which of
+  // two such choices.
+  const u32 pairs = places | places >> 4;
+  const u32 four = __byte_perm(pairs, 0, 0x4420);
+  const u32 low = __byte_perm(kFirst, kSecond, four & 0x7777u);
+  const u32 high = __byte_perm(kThird, kFourth, four & 0x7777u);
+  return __byte_perm(low, high, (four & 0x8888u) >> 1 | 0x3210u);
+}
+
+/// Digit `digit` of each of four bytes of trits (formats::CodeLayout).
+QN_DEVICE u32 trits(u32 fractions, int digit) {
+  const auto power = static_cast<u32>(0x511b090301u >> 8 * digit & 255u); // of 3
+  const u32 even = (fractions & 0x00ff00ffu) * power & 0x00ff00ffu;
+  const u32 odd = (fractions >> 8 & 0x00ff00ffu) * power & 0x00ff00ffu;
+  return (even * 3 >> 8 & 0x00030003u) | (odd * 3 & 0x03000300u);
+}
+
+/// Four codes of channel `lane`, of inputs [input, input + 4) of a panel, a multiple of 4.
+template <Packing P> QN_DEVICE u32 codes(const u8 *panel, int input, int lane) {
+  const int index = input / formats::kRecordInputs;
+  const auto word = [](const u8 *at) { return __ldg(reinterpret_cast<const u32 *>(at)); };
+  if constexpr (P.layout == formats::CodeLayout::Trits) {
+    const int row = input % P.super / 4;
+    return trits(word(panel + P.super_at(index) + P.run_code_offset() +
+                      64 * (row % formats::kTritRows) + 4 * lane),
+                 row / formats::kTritRows);
+  } else {
+    const u8 *record = panel + P.record_at(index);
+    return look_up<P.codebook>(formats::stored_four(P, input % formats::kRecordInputs / 4, lane,
+                                                    [&](int at) { return word(record + at); }));
+  }
 }
 
 /// As formats::packed_scale and packed_min.
-template <Packing P> QN_DEVICE float scale(const u8 *panel, int index, int lane) {
-  const float of_record = number<P.scale>(panel + P.record_at(index) + P.scale_offset(), lane);
-  if constexpr (P.super == 0)
-    return of_record;
+template <Packing P> QN_DEVICE float scale(const u8 *panel, int group, int lane) {
+  const int index = group / P.groups();
+  const u8 *super = panel + P.super_at(index);
+  float of_group;
+  if constexpr (P.scale == Scale::I6)
+    of_group = six_bits(super + P.six_bit_offset(), group % (P.super / P.group), lane);
   else
-    return number<P.super_type()>(panel + P.super_at(index), lane) * of_record;
-}
-template <Packing P> QN_DEVICE float min(const u8 *panel, int index, int lane) {
-  const float of_record = number<P.scale>(panel + P.record_at(index) + P.min_offset(), lane);
+    of_group = number<P.scale>(
+        panel + P.record_at(index) + P.scale_offset() + group % P.groups() * P.group_bytes(), lane);
   if constexpr (P.super == 0)
-    return of_record;
+    return of_group;
+  else
+    return number<P.super_type()>(super, lane) * of_group;
+}
+template <Packing P> QN_DEVICE float min(const u8 *panel, int group, int lane) {
+  const int index = group / P.groups();
+  const u8 *at = panel + P.record_at(index) + P.min_offset() + group % P.groups() * P.group_bytes();
+  const float of_group = P.mins_beside_scales() ? static_cast<float>(__ldg(at + lane) >> 4)
+                                                : number<P.scale>(at, lane);
+  if constexpr (P.super == 0)
+    return of_group;
   else
     return -(number<P.super_type()>(panel + P.super_at(index) + P.super_min_offset(), lane) *
-             of_record);
+             of_group);
 }
 
 /// An element of a float packing's panel.
@@ -83,12 +137,11 @@ QN_DEVICE float decoded(const u8 *weights, int channel, int input) {
   if constexpr (P.is_float()) {
     return packed::element<P>(panel, input, lane);
   } else {
-    const int index = input / P.group, within = input % P.group;
-    const u32 four = packed::codes<P>(panel + P.record_at(index), within / 4, lane);
-    const int code = static_cast<int>(four >> 8 * (within % 4) & 255u) - P.zero_point;
-    const float value = packed::scale<P>(panel, index, lane) * static_cast<float>(code);
+    const u32 four = packed::codes<P>(panel, input / 4 * 4, lane);
+    const int code = static_cast<int>(four >> 8 * (input % 4) & 255u) - P.zero_point;
+    const float value = packed::scale<P>(panel, input / P.group, lane) * static_cast<float>(code);
     if constexpr (P.has_min)
-      return value + packed::min<P>(panel, index, lane);
+      return value + packed::min<P>(panel, input / P.group, lane);
     return value;
   }
 }

@@ -15,6 +15,7 @@
 // is a float after one subtraction. All that is exact; then, of a pair,
 //   sum = fma(scale_w, scale * (dot_0 + ratio * dot_1), sum)
 //   sum = fma(min_w, the pair's sum, sum)    where there is a min
+// or each group's for itself, where each has a scale;
 // with scale_w and min_w rounded products, where there are super-scales.
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
@@ -37,11 +38,26 @@ template <int kIndex, bool kSigned> QN_DEVICE float float_of_byte(u32 word) {
   return __uint_as_float(bits) - (kSigned ? 8388736.0f : 8388608.0f);
 }
 
+/// Scales of channels 2g and 2g + 1 of group `group` of a run whose I6 scales lie at `at`.
+QN_DEVICE float2 two_six_bits(const u8 *at, int group, int g) {
+  const auto pair = [&](int row) { return u32{reinterpret_cast<const u16 *>(at + 16 * row)[g]}; };
+  const u32 low = pair(group % 8) >> 4 * (group / 8) & 0x0f0fu;
+  const u32 two = low | (pair(8 + group % 4) >> 2 * (group / 4) & 0x0303u) << 4;
+  return {float_of_byte<0, false>(two) - 32.0f, float_of_byte<1, false>(two) - 32.0f};
+}
+
 /// Numbers 2g and 2g + 1 of an array of 16 scales.
 template <Scale kScale> QN_DEVICE float2 two_scales(const u8 *at, int g) {
   if constexpr (kScale == Scale::F16) {
     const u32 two = reinterpret_cast<const u32 *>(at)[g];
     return {float_of_f16(static_cast<u16>(two)), float_of_f16(static_cast<u16>(two >> 16))};
+  } else if constexpr (kScale == Scale::E8M0) {
+    const u32 two = reinterpret_cast<const u16 *>(at)[g];
+    return {__uint_as_float(formats::e8m0_bits(two & 255u)),
+            __uint_as_float(formats::e8m0_bits(two >> 8))};
+  } else if constexpr (kScale == Scale::U4) {
+    const u32 two = reinterpret_cast<const u16 *>(at)[g] & 0x0f0fu;
+    return {float_of_byte<0, false>(two), float_of_byte<1, false>(two)};
   } else if constexpr (kScale == Scale::F32) {
     return reinterpret_cast<const float2 *>(at)[g];
   } else {
@@ -87,12 +103,12 @@ private:
   static constexpr int kCodes = kPairs * 32; // bytes in front of a row's pairs
   static constexpr int kUnitPairs = kShape.unit_pairs();
   static constexpr int kStride = kShape.pair_stride();
-  /// Whether both groups of a pair are in one record.
-  static constexpr bool kOneRecord = P.group == 32;
-  static_assert(kOneRecord || (!P.has_min && P.bits == 8), "a pair's sum is of one record");
+  /// Whether both groups of a pair have one scale.
+  static constexpr bool kOneScale = P.group == 32;
   static_assert(kShape.unit_head_bytes() == 0 || kStride == kShape.pair_bytes());
-  /// How often a code of the second group counts.
-  static constexpr int kSecond = P.bits == 4 ? 16 : 1;
+  /// Whether codes are nibbles, no more: masked, a code of the second group counts 16 times.
+  static constexpr bool kNibbles = P.bits == 4 && P.codebook == formats::Codebook::None;
+  static constexpr int kSecond = kNibbles ? 16 : 1;
 
   /// A lane's sums: of kRounds times 4 / kRounds pairs, two channels, and one or two rows. Computed
   /// together are 1, 2 or 8 rows.
@@ -101,9 +117,10 @@ private:
     static constexpr int kRounds = kTogether == 8 ? 4 : kTogether;
     float of[kRounds][kOwnRows][2] = {};
   };
-  /// The super-scales of the lane's channels.
+  /// The super-scales of the lane's channels; where a unit's I6 scales lie.
   struct Supers {
     float2 scale, min;
+    const u8 *six_bits;
   };
 
   template <int kTogether, int kWidth>
@@ -143,6 +160,7 @@ private:
       supers.scale = streamed::two_scales<P.super_type()>(at, g);
       if constexpr (P.has_min)
         supers.min = streamed::two_scales<P.super_type()>(at + P.super_min_offset(), g);
+      supers.six_bits = at + P.six_bit_offset();
     }
   }
 
@@ -168,7 +186,7 @@ private:
 #pragma unroll
       for (int pair = 0; pair < kCount; ++pair) {
         u32 weights[4];
-        read_codes(records + pair * kStride, weights);
+        read_codes(records + pair * kStride, first + pair, weights);
         float4 numbers[2];
         int dots[2][4];
 #pragma unroll
@@ -184,7 +202,8 @@ private:
 #pragma unroll
         for (int m = 0; m < 2; ++m) {
           const int of_row[4] = {dots[0][m], dots[1][m], dots[0][m + 2], dots[1][m + 2]};
-          add_pair(records + pair * kStride, numbers[m], of_row, supers, sums.of[pair][m]);
+          add_pair(records + pair * kStride, first + pair, numbers[m], of_row, supers,
+                   sums.of[pair][m]);
         }
       }
     } else {
@@ -214,12 +233,13 @@ private:
           if (from + pair >= kCount)
             break;
           u32 weights[4];
-          read_codes(records + (from + pair) * kStride, weights);
+          read_codes(records + (from + pair) * kStride, first + from + pair, weights);
           const u32 own = kAtOnce == 1 || pair == own_pair ? word : 0;
           mma_u8_s8(dots, weights, {group == 0 ? own : 0, group == 0 ? 0 : own});
         }
         if (has_sum)
-          add_pair(records + (from + sum_pair) * kStride, numbers, dots, supers, sums.of[round][0]);
+          add_pair(records + (from + sum_pair) * kStride, first + from + sum_pair, numbers, dots,
+                   supers, sums.of[round][0]);
       }
     }
   }
@@ -233,52 +253,121 @@ private:
                                         (kGroup == 0 ? code_sums << 16 >> 16 : code_sums >> 16);
   }
 
-  /// The lane's codes of a pair, as mma has them: of its two channels in the first group, then in
-  /// the second.
-  QN_DEVICE static void read_codes(const u8 *pair, u32 (&a)[4]) {
-    const int at = 64 * (lane() % 4) + 8 * (lane() / 4);
-    const uint2 first = *reinterpret_cast<const uint2 *>(pair + at);
-    if constexpr (P.bits == 4) {
-      a[0] = first.x & 0x0f0f0f0fu;
-      a[1] = first.y & 0x0f0f0f0fu;
-      a[2] = first.x & 0xf0f0f0f0u;
-      a[3] = first.y & 0xf0f0f0f0u;
-    } else {
-      constexpr int kNext = kOneRecord ? 256 : P.record_bytes();
-      const uint2 second = *reinterpret_cast<const uint2 *>(pair + kNext + at);
+  /// The lane's codes of a pair, the panel's `index`th, as mma has them: of its two channels in the
+  /// first group, then in the second. Its inputs are rows t and t + 4 of the record.
+  QN_DEVICE static void read_codes(const u8 *pair, int index, u32 (&a)[4]) {
+    const int t = lane() % 4;
+    const auto stored = [&](int row) {
+      return *reinterpret_cast<const uint2 *>(pair + 64 * row + 8 * (lane() / 4));
+    };
+    if constexpr (P.layout == formats::CodeLayout::Trits) {
+      // They are in front of the unit's records, which are empty.
+#pragma unroll
+      for (int group = 0; group < 2; ++group) {
+        const int row = index % kUnitPairs * 8 + 4 * group + t;
+        const uint2 both = *reinterpret_cast<const uint2 *>(
+            pair - P.run_code_bytes() + 64 * (row % formats::kTritRows) + 8 * (lane() / 4));
+        a[2 * group] = packed::trits(both.x, row / formats::kTritRows);
+        a[2 * group + 1] = packed::trits(both.y, row / formats::kTritRows);
+      }
+    } else if constexpr (kNibbles) {
+      const uint2 both = stored(t);
+      a[0] = both.x & 0x0f0f0f0fu;
+      a[1] = both.y & 0x0f0f0f0fu;
+      a[2] = both.x & 0xf0f0f0f0u;
+      a[3] = both.y & 0xf0f0f0f0u;
+    } else if constexpr (P.bits == 8) {
+      const uint2 first = stored(t), second = stored(t + 4);
       a[0] = first.x;
       a[1] = first.y;
       a[2] = second.x;
       a[3] = second.y;
+    } else {
+      // A plane of 4 bits has both rows in one byte, one of 2 or 1 four bits apart too.
+      constexpr int kLow = P.low_bits(), kHigh = P.high_bits();
+      constexpr u32 kLowMask = 0x01010101u * ((1u << kLow) - 1u);
+      const uint2 low = stored(t % kLow);
+      const int shift = t / kLow * kLow;
+      a[0] = low.x >> shift & kLowMask;
+      a[1] = low.y >> shift & kLowMask;
+      a[2] = low.x >> (shift + 4) & kLowMask;
+      a[3] = low.y >> (shift + 4) & kLowMask;
+      if constexpr (kHigh != 0) {
+        constexpr u32 kHighMask = 0x01010101u * ((1u << kHigh) - 1u);
+        const uint2 high = stored(kLow + t % kHigh);
+        const int by = t / kHigh * kHigh;
+        a[0] |= (high.x >> by & kHighMask) << kLow;
+        a[1] |= (high.y >> by & kHighMask) << kLow;
+        a[2] |= (high.x >> (by + 4) & kHighMask) << kLow;
+        a[3] |= (high.y >> (by + 4) & kHighMask) << kLow;
+      }
+#pragma unroll
+      for (u32 &four : a)
+        four = packed::look_up<P.codebook>(four);
     }
   }
 
-  /// Adds a pair, of which `dots` are the first channel's two sums and the second's.
-  QN_DEVICE static void add_pair(const u8 *pair, const float4 &numbers, const int (&dots)[4],
-                                 const Supers &supers, float (&sums)[2]) {
+  /// The scales of the lane's channels in group `group` of a pair, which is the panel's `index`th.
+  QN_DEVICE static float2 scales_of(const u8 *pair, int index, int group, const Supers &supers) {
     const int g = lane() / 4;
-    const float scale = numbers.x, ratio = numbers.y * (1.0f / kSecond), sum = numbers.z;
-    const float2 scales =
-        times(supers.scale, streamed::two_scales<P.scale>(pair + P.scale_offset(), g));
-    float2 second{}, mins{};
-    if constexpr (!kOneRecord)
-      second = times(supers.scale,
-                     streamed::two_scales<P.scale>(pair + P.record_bytes() + P.scale_offset(), g));
+    if constexpr (P.scale == Scale::None)
+      return supers.scale;
+    else if constexpr (P.scale == Scale::I6)
+      return times(supers.scale, streamed::two_six_bits(
+                                     supers.six_bits, index % kUnitPairs * P.groups() + group, g));
+    else
+      return times(supers.scale, streamed::two_scales<P.scale>(
+                                     pair + P.scale_offset() + group * P.group_bytes(), g));
+  }
+  /// Their mins; of two levels, what is to be taken off.
+  QN_DEVICE static float2 mins_of(const u8 *pair, int group, const Supers &supers) {
+    const int g = lane() / 4;
+    const u8 *at = pair + P.min_offset() + group * P.group_bytes();
+    if constexpr (P.mins_beside_scales()) {
+      const u32 two = reinterpret_cast<const u16 *>(at)[g] >> 4 & 0x0f0fu;
+      return times(supers.min, {streamed::float_of_byte<0, false>(two),
+                                streamed::float_of_byte<1, false>(two)});
+    } else {
+      return times(supers.min, streamed::two_scales<P.scale>(at, g));
+    }
+  }
+
+  /// Adds a pair, the `index`th of the panel, of which `dots` are the first channel's two sums and
+  /// the second's.
+  QN_DEVICE static void add_pair(const u8 *pair, int index, const float4 &numbers,
+                                 const int (&dots)[4], const Supers &supers, float (&sums)[2]) {
+    const float scale = numbers.x, ratio = numbers.y * (1.0f / kSecond);
+    // What mins are multiplied with: the pair's sum, or each group's.
+    float of_groups[2] = {numbers.z, 0};
+    if constexpr (P.has_min && !kOneScale) {
+      const int code_sums = __float_as_int(numbers.w);
+      of_groups[0] = scale * static_cast<float>(code_sums << 16 >> 16);
+      of_groups[1] = scale * (numbers.y * static_cast<float>(code_sums >> 16));
+    }
+    const float2 scales = scales_of(pair, index, 0, supers);
+    float2 second{}, mins[2] = {};
+    if constexpr (!kOneScale)
+      second = scales_of(pair, index, 1, supers);
     if constexpr (P.has_min)
-      mins = times(supers.min, streamed::two_scales<P.scale>(pair + P.min_offset(), g));
+#pragma unroll
+      for (int group = 0; group < P.groups(); ++group)
+        mins[group] = mins_of(pair, group, supers);
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
       const float dot = streamed::float_of(dots[2 * c]), next = streamed::float_of(dots[2 * c + 1]);
       const float scale_w = c == 0 ? scales.x : scales.y;
-      if constexpr (kOneRecord) {
+      if constexpr (kOneScale) {
         sums[c] = fma(scale_w, scale * fma(ratio, next, dot), sums[c]);
       } else {
         sums[c] = fma(scale_w, scale * dot, sums[c]);
         sums[c] = fma(c == 0 ? second.x : second.y, scale * (ratio * next), sums[c]);
       }
       if constexpr (P.has_min)
-        sums[c] = fma(P.super == 0 ? (c == 0 ? mins.x : mins.y) : -(c == 0 ? mins.x : mins.y), sum,
-                      sums[c]);
+#pragma unroll
+        for (int group = 0; group < P.groups(); ++group) {
+          const float min = c == 0 ? mins[group].x : mins[group].y;
+          sums[c] = fma(P.super == 0 ? min : -min, of_groups[group], sums[c]);
+        }
     }
   }
 

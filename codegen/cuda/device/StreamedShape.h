@@ -7,7 +7,7 @@
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_STREAMEDSHAPE_H
 #define QUERN_CODEGEN_CUDA_DEVICE_STREAMEDSHAPE_H
 
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 #include "runtime/abi/StepArgs.h"
 
 namespace quern {
@@ -52,8 +52,8 @@ struct StreamedShape {
   // four times what a warp loads at once
 
   constexpr int64_t pairs() const { return packing.padded_inputs(inputs) / kPairInputs; }
-  /// Bytes of the records of a pair's inputs.
-  constexpr int pair_bytes() const { return kPairInputs / packing.group * packing.record_bytes(); }
+  /// Bytes of the record of a pair's inputs.
+  constexpr int pair_bytes() const { return packing.record_bytes(); }
   constexpr int unit_pairs() const {
     // Super-scales stand in front of 8 pairs. Else it is the smaller one where warps would have
     // less to do by it, or 8 pairs are so much that a ring of two units takes all shared memory.
@@ -87,7 +87,10 @@ struct StreamedShape {
   // ---- Shared memory of a block: the warps' rings, sums of parts, activations
 
   /// From a pair to the next where a warp holds them: four pairs' scales lie in different banks.
-  constexpr int pair_stride() const { return pair_bytes() + (pair_bytes() % 128 == 0 ? 16 : 0); }
+  /// Where a unit has something in front of it, pairs lie as they are stored.
+  constexpr int pair_stride() const {
+    return pair_bytes() + (pair_bytes() % 128 == 0 && packing.super <= 0 ? 16 : 0);
+  }
   /// Bytes of a unit as a warp holds it, the panel's head in front.
   constexpr int stage_bytes() const {
     return is_integer() ? head_bytes() + unit_head_bytes() + unit_pairs() * pair_stride()

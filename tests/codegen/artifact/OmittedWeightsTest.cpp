@@ -41,16 +41,15 @@ Statistics made_as(const formats::Packing &packing, int64_t channels, int64_t in
 
 // Tests that weights made in each packing have about the mean and the spread that were asked for.
 TEST(OmittedWeights, LookLikeTheModels) {
-  for (const char *name :
-       {"f32", "f16", "bf16", "q4.g32.z8.f16", "q4.g32.z0.min.f16", "q8.g32.z16.f16",
-        "q8.g32.z0.min.f16", "q8.g32.z128.f16", "q8.g32.z128.i8.s256", "q4.g32.z0.min.u8.s256",
-        "q8.g32.z0.min.u8.s256", "q8.g16.z32.i8.s256", "q4.g32.z0.min.u8.row", "q4.g32.z0.min.f32",
-        "q4.g32.z8.f32", "q8.g32.z128.f32", "q8.g32.z128.min.f32", "q8.g16.z32.f32"}) {
-    const auto packing = formats::parse_packing(name);
-    ASSERT_TRUE(packing.ok()) << packing.status();
+  std::vector<formats::Packing> packings = {{.kind = formats::Packing::F32},
+                                            {.kind = formats::Packing::F16},
+                                            {.kind = formats::Packing::BF16}};
+  packings.insert(packings.end(), formats::quant_packings().begin(),
+                  formats::quant_packings().end());
+  for (const formats::Packing &packing : packings) {
     for (const int64_t inputs : {320, 512}) {
-      SCOPED_TRACE(std::string(name) + " " + std::to_string(inputs));
-      const Statistics around_zero = made_as(*packing, 48, inputs, 0, 0.02f);
+      SCOPED_TRACE(formats::packing_name(packing) + " " + std::to_string(inputs));
+      const Statistics around_zero = made_as(packing, 48, inputs, 0, 0.02f);
       EXPECT_TRUE(around_zero.finite);
       EXPECT_NEAR(around_zero.mean, 0, 0.004);
       EXPECT_GT(around_zero.deviation, 0.013);

@@ -4,14 +4,16 @@
 #include "codegen/cpu/microkernels/Native.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/device/StreamedShape.h"
-#include "ir/formats/PackingLayout.h"
+#include "ir/formats/PackingTable.h"
 #include "tests/codegen/cuda/NeedsNvrtc.h"
+#include "tests/ir/formats/RandomPanel.h"
 #include "tests/ptx/Interpreter.h"
 #include "tests/ptx/Memory.h"
 #include "tests/ptx/Watch.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -20,32 +22,31 @@ namespace quern::cuda {
 namespace {
 
 using formats::Packing;
-using formats::ScaleType;
 
 struct NamedPacking {
   const char *name;
   Packing packing;
-  int most; // the largest code
 };
-#define QUERN_NAMED(NAME, MOST, PACKING) {#NAME, PACKING, MOST},
+#define QUERN_NAMED(NAME, FIELDS) {#NAME, formats::packings::NAME},
 const NamedPacking kPackings[] = {
-    QK_FOR_EACH_QUANTIZED_PACKING(QUERN_NAMED){"f32", {.kind = Packing::F32}, 0},
-    {"f16", {.kind = Packing::F16}, 0},
-    {"bf16", {.kind = Packing::BF16}, 0}};
+    QUERN_FOR_EACH_PACKING(QUERN_NAMED){"f32", {.kind = Packing::F32}},
+    {"f16", {.kind = Packing::F16}},
+    {"bf16", {.kind = Packing::BF16}}};
 
-std::string text_of(const Packing &p) {
+const NamedPacking &named(std::string_view name) {
+  return *std::ranges::find(kPackings, name, &NamedPacking::name);
+}
+
+std::string text_of(const NamedPacking &of) {
+  const Packing &p = of.packing;
   if (p.is_float())
     return p.kind == Packing::F32 ? "kF32" : p.kind == Packing::F16 ? "kF16" : "kBf16";
-  constexpr const char *kScales[] = {"F16", "F32", "U8", "I8"};
-  const auto number = [](int64_t value) { return std::to_string(value); };
-  return "packing(" + number(p.bits) + ", " + number(p.group) + ", " + number(p.zero_point) + ", " +
-         number(p.has_min) + ", Scale::" + kScales[static_cast<int>(p.scale)] + ", " +
-         number(p.super) + ")";
+  return std::string("packings::") + of.name;
 }
 
 /// A kernel that is the product and nothing else: y[row][channel], for up to 1 row or 8.
-std::string source(const Packing &packing, int channels, int inputs, int rows) {
-  const std::string type = packing.is_float() ? "StreamedFloatProduct" : "StreamedQ8Product";
+std::string source(const NamedPacking &of, int channels, int inputs, int rows) {
+  const std::string type = of.packing.is_float() ? "StreamedFloatProduct" : "StreamedQ8Product";
   const auto number = [](int64_t value) { return std::to_string(value); };
   const std::string n = number(channels), panels = number(Packing::panels(channels));
   return "#include \"codegen/cuda/device/" + type +
@@ -55,7 +56,7 @@ std::string source(const Packing &packing, int channels, int inputs, int rows) {
          "product(const u8 *weights, const u8 *x, float *y, int rows) {\n"
          "  extern __shared__ __align__(128) u8 shared[];\n"
          "  constexpr StreamedShape kShape = streamed_shape(" +
-         text_of(packing) + ", " + panels + ", " + number(inputs) + ", " + number(rows) +
+         text_of(of) + ", " + panels + ", " + number(inputs) + ", " + number(rows) +
          ");\n"
          "  constexpr int kWidth = kShape.panels * 16, kItems = " +
          panels +
@@ -93,16 +94,6 @@ Weights random_weights(const NamedPacking &named, int channels, int inputs, std:
   Weights weights;
   weights.bytes.resize(p.bytes(channels, inputs));
   std::normal_distribution<float> normal;
-  const auto put = [](uint8_t *at, ScaleType type, float value, uint32_t byte) {
-    if (type == ScaleType::F16) {
-      const uint16_t half = formats::f32_to_f16(value);
-      memcpy(at, &half, 2);
-    } else if (type == ScaleType::F32) {
-      memcpy(at, &value, 4);
-    } else {
-      *at = static_cast<uint8_t>(byte);
-    }
-  };
   for (int64_t panel = 0; panel < Packing::panels(channels); ++panel) {
     uint8_t *at = weights.bytes.data() + panel * p.panel_bytes(inputs);
     for (int64_t i = 0; p.is_float() && i < int64_t{inputs} * 16; ++i) {
@@ -111,19 +102,12 @@ Weights random_weights(const NamedPacking &named, int channels, int inputs, std:
           p.kind == Packing::F16 ? formats::f32_to_f16(value) : formats::f32_to_bf16(value);
       p.kind == Packing::F32 ? memcpy(at + 4 * i, &value, 4) : memcpy(at + 2 * i, &half, 2);
     }
-    for (int64_t r = 0; r < p.records(inputs); ++r) {
-      uint8_t *record = at + p.record_at(r);
-      for (int i = 0; i < p.code_bytes(); ++i)
-        record[i] = static_cast<uint8_t>(p.bits == 4 ? random() : random() % (named.most + 1));
-      for (int i = 0; i < (p.has_min ? 32 : 16); ++i)
-        put(record + p.scale_offset() + i * scale_bytes(p.scale), p.scale,
-            0.01f * static_cast<float>(1 + random() % 100) * (i < 16 ? 1 : -1), random());
+    if (!p.is_float()) {
+      const std::vector<uint8_t> made =
+          formats::random_panel(p, inputs, [&] { return static_cast<uint32_t>(random()); }, false,
+                                {.scale = 1, .min = 1, .super = 0.05f});
+      std::ranges::copy(made, at);
     }
-    for (int64_t s = 0; s < p.supers(inputs); ++s)
-      for (int i = 0; i < (p.has_min ? 32 : 16); ++i)
-        put(at + (p.super > 0 ? p.super_at(s * p.super / p.group) : 0) +
-                i * scale_bytes(p.super_type()),
-            p.super_type(), 1e-3f * static_cast<float>(1 + random() % 50), 0);
   }
   weights.values.resize(size_t(channels) * inputs);
   for (int n = 0; n < channels; ++n)
@@ -266,7 +250,7 @@ std::vector<Compiled> compiled(std::span<const NamedPacking *const> packings, co
   std::vector<std::string> sources;
   for (const NamedPacking *named : packings)
     for (const int rows : {1, 8})
-      sources.push_back(source(named->packing, c.channels, c.inputs, rows));
+      sources.push_back(source(*named, c.channels, c.inputs, rows));
   std::vector<CompileJob> jobs;
   for (const std::string &text : sources)
     jobs.push_back({.name = "product", .source = text, .arch = "sm_80"});
@@ -327,8 +311,8 @@ TEST(StreamedProducts, OfEveryPackingAreExactUpToRounding) {
 
 TEST(StreamedProducts, OfOddShapes) {
   QUERN_NEEDS_NVRTC();
-  const NamedPacking *some[] = {&kPackings[0], &kPackings[3], &kPackings[9],
-                                &kPackings[std::size(kPackings) - 1]};
+  const NamedPacking *some[] = {&named("q4_g32_z8_f16"), &named("q4_g32_z0_min_u8_s256"),
+                                &named("q6_g16_z32_i8_s256"), &named("bf16")};
   for (const Case &c : {Case{1, 1}, Case{16, 32}, Case{33, 97}, Case{8192, 40}}) {
     const std::vector<Compiled> made = compiled(some, c);
     ASSERT_EQ(made.size(), 2 * std::size(some));
@@ -359,7 +343,7 @@ TEST(StreamedProducts, FitIntoTheSharedMemoryOfEveryGpu) {
 
 TEST(StreamedProducts, OfRowsThatSharedMemoryDoesNotHold) {
   QUERN_NEEDS_NVRTC();
-  const NamedPacking *some[] = {&kPackings[1], &kPackings[std::size(kPackings) - 2]};
+  const NamedPacking *some[] = {&named("q4_g32_z0_min_f16"), &named("f16")};
   const Case c{32, 11008};
   const std::vector<Compiled> made = compiled(some, c);
   ASSERT_EQ(made.size(), 2 * std::size(some));
@@ -372,15 +356,15 @@ TEST(StreamedProducts, OfRowsThatSharedMemoryDoesNotHold) {
 
 TEST(StreamedProducts, ANanStaysInItsRow) {
   QUERN_NEEDS_NVRTC();
-  const NamedPacking &named = kPackings[1];
-  const NamedPacking *some[] = {&named};
+  const NamedPacking &of = named("q4_g32_z0_min_f16");
+  const NamedPacking *some[] = {&of};
   const Case c{32, 128};
   const std::vector<Compiled> made = compiled(some, c);
   ASSERT_EQ(made.size(), 2u);
   std::mt19937 random(7);
-  const Weights weights = random_weights(named, c.channels, c.inputs, random);
+  const Weights weights = random_weights(of, c.channels, c.inputs, random);
   Rows x = random_rows(true, 3, c.inputs, random);
-  Product product(named, c.channels, c.inputs, 8, made[1]);
+  Product product(of, c.channels, c.inputs, 8, made[1]);
   const std::vector<float> before = product.run(weights, x, 3, 2);
   const float nan = std::nanf("");
   memcpy(x.bytes.data() + x.stride + c.inputs, &nan, 4); // the scale of row 1's first pair

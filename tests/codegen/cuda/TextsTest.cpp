@@ -119,10 +119,8 @@ TEST(TextsOfAModel, ANormIsPlacedBeforeItIsQuantized) {
 
 TEST(TextsOfAModel, AnEmbeddingIsDecodedWhereItIsStored) {
   const std::string text = textWith(textsOf(test::kLlama, "int4"), "_many", {"decoded<"});
-  EXPECT_THAT(
-      text,
-      HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packing(8, 32, 128, false, Scale::F16, "
-                "0), 96>(weights1, id, i);"));
+  EXPECT_THAT(text, HasSubstr("(result0 + i64(row) * 96)[i] = decoded<packings::q8_g32_z128_f16, "
+                              "96>(weights1, id, i);"));
 }
 
 // The gate and what it gates lie in two tiles of the merged product; their columns' biases a

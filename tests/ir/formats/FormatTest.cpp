@@ -219,7 +219,7 @@ TEST(Format, ScalesThatAreNotFiniteAreFound) {
     std::vector<std::byte> row(static_cast<size_t>(format->row_bytes(n)));
     std::vector<float> decoded(static_cast<size_t>(n));
     int found = 0;
-    for (int i = 0; i < 2000 && !format->is_stored_float(); ++i) {
+    for (int i = 0; i < 2000 && !format->is_float(); ++i) {
       for (std::byte &byte : row)
         byte = static_cast<std::byte>(engine() & 255);
       format->decode_row(row.data(), n, decoded.data());
@@ -233,7 +233,7 @@ TEST(Format, ScalesThatAreNotFiniteAreFound) {
         EXPECT_FALSE(finite) << format->name();
       found += !format->has_finite_scales(row.data(), n);
     }
-    EXPECT_EQ(found > 0, !format->is_stored_float()) << format->name();
+    EXPECT_EQ(found > 0, !format->is_float()) << format->name();
   }
 }
 

@@ -108,10 +108,10 @@ TEST_P(PaddedPackingOf, PaddingInputsHaveTheZeroCode) {
   const std::vector<std::byte> weight = random_weight(format, 16, 40, 9);
   std::vector<std::byte> packed(static_cast<size_t>(packing.bytes(16, 40)));
   pack_weight(format, weight.data(), 16, 40, packed.data());
-  const auto *record = reinterpret_cast<const uint8_t *>(packed.data()) + packing.record_at(1);
+  const auto *panel = reinterpret_cast<const uint8_t *>(packed.data());
   for (int lane = 0; lane < kPanelLanes; ++lane)
-    for (int k = 8; k < 32; ++k)
-      ASSERT_EQ(packed_code(packing, record, lane, k), packing.zero_point);
+    for (int k = 40; k < 64; ++k)
+      ASSERT_EQ(packed_code(packing, panel, k, lane), packing.zero_point);
 }
 
 TEST_P(PackingOf, HasANameThatParses) {
@@ -187,20 +187,39 @@ TEST(Packing, SizesAndNames) {
   EXPECT_EQ(packing("int4").panel_bytes(576), 128 + 18 * 288);
   EXPECT_EQ(packing("int4").record_at(8), 128 + 8 * 288);
   EXPECT_EQ(packing("int4").super_at(8), 0);
-  EXPECT_EQ(packing_name(packing("q6_k")), "q8.g16.z32.i8.s256");
-  EXPECT_EQ(packing("q6_k").record_bytes(), 256 + 16);
-  EXPECT_EQ(packing("q6_k").panel_bytes(256), 32 + 16 * 272);
-  EXPECT_EQ(packing("q3_k"), packing("q6_k"));
-  EXPECT_EQ(packing_name(packing("mxfp4")), "q8.g16.z32.f32");
-  EXPECT_EQ(packing("iq4_nl"), packing("q8_0"));
-  EXPECT_EQ(packing("tq1_0"), packing("q4_0"));
-  EXPECT_EQ(packing("tq2_0"), packing("q4_0"));
-  EXPECT_EQ(packing("q2_k"), packing("f32"));
-  EXPECT_EQ(packing_name(packing("iq4_xs")), "q8.g32.z128.i8.s256");
+  EXPECT_EQ(packing_name(packing("q6_k")), "q6.g16.z32.i8.s256");
+  EXPECT_EQ(packing("q6_k").record_bytes(), 32 * 12 + 2 * 16);
+  EXPECT_EQ(packing("q6_k").panel_bytes(256), 32 + 8 * 416);
+  EXPECT_EQ(packing_name(packing("q3_k")), "q3.g16.z4.i6.s256");
+  EXPECT_EQ(packing_name(packing("q2_k")), "q2.g16.z0.min.u4.s256");
+  EXPECT_EQ(packing_name(packing("mxfp4")), "e2m1.g32.z12.e8m0");
+  EXPECT_EQ(packing_name(packing("iq4_nl")), "iq4.g32.z128.f16");
+  EXPECT_EQ(packing_name(packing("iq4_xs")), "iq4.g32.z128.i8.s256");
+  EXPECT_EQ(packing_name(packing("tq2_0")), "q2.g32.z1.s256");
+  EXPECT_EQ(packing_name(packing("tq1_0")), "t5.g32.z1.s256");
+  EXPECT_EQ(packing("tq1_0").panel_bytes(512), 2 * 16 * 54);
   EXPECT_EQ(packing("bf16").bytes(17, 3), 2 * 16 * 3 * 2);
   EXPECT_EQ(packing("int8").panel_bytes(33), 2 * 544);
   EXPECT_EQ(packing("int4:g128:sym"), packing("q4_0"));
   EXPECT_FALSE(parse_packing("q3.g32.z0.f16").ok());
+}
+
+// Tests that a packed weight takes no more than 1.03 times its format's bytes.
+TEST(Packing, TakesTheFormatsBytes) {
+  for (const Format *format : all_formats()) {
+    if (format->can_encode() && format->block() > 32) // int4's longer groups repeat their scale
+      continue;
+    EXPECT_LE(static_cast<double>(format->packing().bytes(16, 4096)),
+              1.03 * 16 * static_cast<double>(format->row_bytes(4096)))
+        << format->name();
+  }
+}
+
+// Tests that the names of the table are those of what it makes.
+TEST(Packing, NamesAreOfWhatTheyAreMadeOf) {
+#define QUERN_CHECK(NAME, FIELDS) EXPECT_EQ(packing_symbol(packings::NAME), #NAME);
+  QUERN_FOR_EACH_PACKING(QUERN_CHECK)
+#undef QUERN_CHECK
 }
 
 } // namespace

@@ -1,0 +1,72 @@
+// The quantized packings, one a line: its name, and what it is made of (PackingLayout.h).
+// Freestanding.
+//
+// A line here is all that a new packing takes, if it is made of codes, codebooks and scales that
+// there are: formats name it (`packings::q6_g16_z32_i8_s256`), and packing, unpacking, microkernels
+// of every variant, device code and their tests follow from the table. What kinds of codes and
+// scales take is in docs/guides/adding-a-format.md.
+//
+// Bytes are of 256 weights of a channel.
+//
+//   packing                    bytes   formats
+//   q2_g16_z0_min_u4_s256      84      q2_k
+//   q2_g32_z1_s256             66      tq2_0
+//   t5_g32_z1_s256             54      tq1_0
+//   q3_g16_z4_i6_s256          110     q3_k
+//   q4_g32_z8_f16              144     q4_0, int4:*:sym
+//   q4_g32_z0_min_f16          160     q4_1, int4:*:asym
+//   q4_g32_z0_min_u8_s256      148     q4_k
+//   q4_g32_z0_min_u8_row       144     int4
+//   q4_g32_z8_f32              160     int4:g32:sym:f32
+//   q4_g32_z0_min_f32          192     int4:g32:asym:f32
+//   iq4_g32_z128_f16           144     iq4_nl
+//   iq4_g32_z128_i8_s256       138     iq4_xs
+//   e2m1_g32_z12_e8m0          136     mxfp4
+//   q5_g32_z16_f16             176     q5_0
+//   q5_g32_z0_min_f16          192     q5_1
+//   q5_g32_z0_min_u8_s256      180     q5_k
+//   q6_g16_z32_i8_s256         210     q6_k
+//   q8_g32_z128_f16            272     q8_0, int8
+//   q8_g32_z128_f32            288     int8:sym:f32
+//   q8_g32_z128_min_f32        320     int8:asym:f32
+#ifndef QUERN_IR_FORMATS_PACKINGTABLE_H
+#define QUERN_IR_FORMATS_PACKINGTABLE_H
+
+#include "ir/formats/PackingLayout.h"
+
+// X(name, (bits, group, zero point, has_min, scale, super, codebook[, layout]), ...) for each of
+// them: the second makes the packing, which is quern::formats::packings::name; what follows is
+// handed on.
+#define QUERN_FOR_EACH_PACKING(X, ...)                                                             \
+  X(q2_g16_z0_min_u4_s256, (2, 16, 0, true, U4, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \
+  X(q2_g32_z1_s256, (2, 32, 1, false, None, 256, None)__VA_OPT__(, ) __VA_ARGS__)                  \
+  X(t5_g32_z1_s256, (2, 32, 1, false, None, 256, None, Trits)__VA_OPT__(, ) __VA_ARGS__)           \
+  X(q3_g16_z4_i6_s256, (3, 16, 4, false, I6, 256, None)__VA_OPT__(, ) __VA_ARGS__)                 \
+  X(q4_g32_z8_f16, (4, 32, 8, false, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                      \
+  X(q4_g32_z0_min_f16, (4, 32, 0, true, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                   \
+  X(q4_g32_z0_min_u8_s256, (4, 32, 0, true, U8, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \
+  X(q4_g32_z0_min_u8_row, (4, 32, 0, true, U8, kWholeRow, None)__VA_OPT__(, ) __VA_ARGS__)         \
+  X(q4_g32_z8_f32, (4, 32, 8, false, F32, 0, None)__VA_OPT__(, ) __VA_ARGS__)                      \
+  X(q4_g32_z0_min_f32, (4, 32, 0, true, F32, 0, None)__VA_OPT__(, ) __VA_ARGS__)                   \
+  X(iq4_g32_z128_f16, (4, 32, 128, false, F16, 0, IQ4)__VA_OPT__(, ) __VA_ARGS__)                  \
+  X(iq4_g32_z128_i8_s256, (4, 32, 128, false, I8, 256, IQ4)__VA_OPT__(, ) __VA_ARGS__)             \
+  X(e2m1_g32_z12_e8m0, (4, 32, 12, false, E8M0, 0, E2M1)__VA_OPT__(, ) __VA_ARGS__)                \
+  X(q5_g32_z16_f16, (5, 32, 16, false, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                    \
+  X(q5_g32_z0_min_f16, (5, 32, 0, true, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                   \
+  X(q5_g32_z0_min_u8_s256, (5, 32, 0, true, U8, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \
+  X(q6_g16_z32_i8_s256, (6, 16, 32, false, I8, 256, None)__VA_OPT__(, ) __VA_ARGS__)               \
+  X(q8_g32_z128_f16, (8, 32, 128, false, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                  \
+  X(q8_g32_z128_f32, (8, 32, 128, false, F32, 0, None)__VA_OPT__(, ) __VA_ARGS__)                  \
+  X(q8_g32_z128_min_f32, (8, 32, 128, true, F32, 0, None)__VA_OPT__(, ) __VA_ARGS__)
+
+namespace quern::formats::packings {
+#define QUERN_PACKING_OF_(BITS, GROUP, ZERO, HAS_MIN, SCALE, SUPER, CODEBOOK, ...)                 \
+  quant_packing(BITS, GROUP, ZERO, HAS_MIN, ScaleType::SCALE, SUPER,                               \
+                Codebook::CODEBOOK __VA_OPT__(, CodeLayout::) __VA_ARGS__)
+#define QUERN_PACKING_(NAME, FIELDS) inline constexpr Packing NAME = QUERN_PACKING_OF_ FIELDS;
+QUERN_FOR_EACH_PACKING(QUERN_PACKING_)
+#undef QUERN_PACKING_
+#undef QUERN_PACKING_OF_
+} // namespace quern::formats::packings
+
+#endif // QUERN_IR_FORMATS_PACKINGTABLE_H
