@@ -84,8 +84,8 @@ def Quern_CheckDivisorOp : Quern_Op<"check_divisor", [Quern_General, NoMemoryEff
     y = divisor. 0 is a fault, as of `quern.check_index`; y is then another number.
 
     ```mlir
-    %d = arith.constant 3 : i32
-    %y = quern.check_divisor %d : i32
+    %three = arith.constant 3 : i32
+    %y = quern.check_divisor %three : i32
     ```
   }];
   let arguments = (ins AnySignlessInteger:$divisor);

@@ -232,6 +232,67 @@ TEST(CallTest, SizesThatCannotBeAreAnError) {
               HasSubstr("entry main: found no small sizes that its inputs could have"));
 }
 
+// Tests that what data decide to be at fault is an error with the node's name, and nothing else is.
+TEST(CallTest, FaultsAreTold) {
+  CallModule module(
+      main_text(R"((%i: tensor<2xi64>, %d: tensor<i32>) -> (tensor<2xi64>, tensor<i32>))",
+                R"(%five = arith.constant 5 : index
+  %e = tensor.empty() : tensor<2xi64>
+  %y = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} ins(%i : tensor<2xi64>) outs(%e : tensor<2xi64>) {
+  ^bb0(%p: i64, %o: i64):
+    %q = arith.index_cast %p : i64 to index
+    %c = quern.check_index %q, %five from_end loc("/table/Gather")
+    %r = arith.index_cast %c : index to i64
+    linalg.yield %r : i64
+  } -> tensor<2xi64>
+  %f = tensor.empty() : tensor<i32>
+  %z = linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []} ins(%d : tensor<i32>) outs(%f : tensor<i32>) {
+  ^bb0(%p: i32, %o: i32):
+    %c = quern.check_divisor %p : i32 loc("/scale/Div")
+    linalg.yield %c : i32
+  } -> tensor<i32>
+  return %y, %z : tensor<2xi64>, tensor<i32>)"));
+  const auto call = [&](std::vector<int64_t> indices, int64_t divisor) {
+    return module.call(
+        {module.ints("i64", {2}, std::move(indices)), module.ints("i32", {}, {divisor})});
+  };
+  const auto fine = call({-5, 4}, -3);
+  ASSERT_TRUE(fine.ok()) << fine.status();
+  EXPECT_THAT((*fine)[0].ints, ElementsAre(0, 4));
+  EXPECT_THAT((*fine)[1].ints, ElementsAre(-3));
+  for (const int64_t outside : {-6, 5})
+    EXPECT_THAT(
+        call({0, outside}, 1).status().ToString(),
+        HasSubstr("(/table/Gather): index " + std::to_string(outside) + " is not within -5 to 4"));
+  EXPECT_THAT(call({0, 1}, 0).status().ToString(),
+              HasSubstr("(/scale/Div): an integer is divided by 0"));
+}
+
+// Tests that what is counted is a size from there on, up to what there is room for.
+TEST(CallTest, SizesAreCounted) {
+  CallModule module(R"(
+!N = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {b = 9 : i64, n = 3 : i64}, quern.counted_sizes = {n = "b"}} {
+  func.func @main(%m: tensor<?xi1, #quern.dims<"b">>) -> (!N, tensor<?xi1, #quern.dims<"2*n">>) {
+    %y = quern.where_true %m : tensor<?xi1, #quern.dims<"b">> -> !N
+    %n = quern.size "2*n"
+    %t = arith.constant true
+    %z = tensor.splat %t[%n] : tensor<?xi1, #quern.dims<"2*n">>
+    return %y, %z : !N, tensor<?xi1, #quern.dims<"2*n">>
+  }
+})");
+  const auto some = module.call({module.ints("i1", {5}, {0, 1, 0, 0, 1})});
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_THAT((*some)[0].ints, ElementsAre(1, 4));
+  EXPECT_THAT((*some)[1].shape, ElementsAre(4));
+  EXPECT_THAT(module.error({module.ints("i1", {4}, {1, 1, 1, 1})}),
+              HasSubstr("4 elements are more than the 3 that there is room for"));
+  const auto made = trials(module.get(), 1);
+  ASSERT_TRUE(made.ok()) << made.status();
+  for (const Trial &trial : made->at("main"))
+    EXPECT_TRUE(module.call(trial.inputs).ok()) << trial.name;
+}
+
 Probe results(Tensor tensor) {
   Probe probe;
   probe["main"]["b = 2"] = {{"", {}, {{"output y", std::move(tensor)}}}};
