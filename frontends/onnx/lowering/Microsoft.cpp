@@ -118,7 +118,7 @@ void quick_gelu(NodeLowering &node) {
 
 void rotary_embedding(NodeLowering &node) {
   Arrays &a = node.arrays();
-  const Array x = node.in(0), ids = node.in(1);
+  const Array x = widened(a, node.in(0)), ids = node.in(1);
   if (node.number("scale", 1) != 1 || node.integer("is_packed_batching", 0) != 0)
     return node.refuse("its scale is not 1, or its batch is packed");
   Array cos, sin;
@@ -141,9 +141,10 @@ void rotary_embedding(NodeLowering &node) {
     heads = symbols::floordiv(x.shape[2], cos.shape[2] * 2);
   if (heads.is(0) && width != 0)
     return node.refuse("it has no num_heads");
-  node.set(rotated(
-      a, x, cos, sin,
-      {.heads = heads, .width = width, .interleaved = node.integer("interleaved", 0) != 0}));
+  const Rotation rotation = {
+      .heads = heads, .width = width, .interleaved = node.integer("interleaved", 0) != 0};
+  const Array turned = rotated(a, x, widened(a, cos), widened(a, sin), rotation);
+  node.set(a.cast(turned, node.out_type()));
 }
 
 /// How the masks of com.microsoft's attentions come: lengths [b], or 1 where a key is seen,

@@ -295,7 +295,7 @@ int main(int argc, char **argv) {
     else
       files.push_back(flag);
   }
-  if (files.size() != 2 || (write_list && (!only.empty() || by_interpreter))) {
+  if (files.size() != 2 || (write_list && !only.empty())) {
     std::fprintf(stderr,
                  "usage: onnx_node_cases CASES EXCEPTIONS [--write] [--only TEXT] [--interpret]\n");
     return 2;
