@@ -17,8 +17,8 @@ def RaiseLinears : Pass<"quern-raise-linears", "::mlir::ModuleOp"> {
   let summary = "products with a weight become linear, in whatever order their dimensions are";
   let description = [{
     A convolution whose windows are one place, a product that a weight is the left side of, one of a weight under a transposition: the weight is a
-    matrix under moves, and its rows are tensors with what is summed over as their last dimension. Dimensions are moved where they lie
-    otherwise; the format of weights (`--quant`) applies to what is a linear.
+    matrix under moves, and its rows are a tensor with what is summed over as its last dimension, at most under a transposition: an image, whose channels
+    are not last, is convolved where it lies. The format of weights (`--quant`) applies to what is a linear.
   }];
   let dependentDialects = ["::quern::QuernDialect"];
   let statistics = [

@@ -134,6 +134,11 @@ private:
     if (!of)
       return miss("the number of its rows is no product of sizes");
     Value moved = permuted(builder, loc, rows, order);
+    // An image is convolved where it lies: moving it to rows and back takes longer than what a
+    // linear gains (measured: a recogniser of text, 36 ms instead of 31).
+    if (permutationOf(moved.getDefiningOp()))
+      return miss(
+          "what is summed over is not its rows' last dimension, under a transposition either");
     Value in = asTensor(builder, loc, moved, rowsType(builder.getContext(), rowsOf(of), inputs));
     Value out = LinearOp::create(builder, loc, of, in, matrix, /*bias=*/Value());
     Value tensor = asTensor(builder, loc, out, last);

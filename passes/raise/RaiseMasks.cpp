@@ -126,11 +126,9 @@ private:
     auto symbols = mask.getDefiningOp()->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
         attrs::kSizes);
     const std::set<std::string> lengths = countOf(dimOf(type, 3)).symbols();
-    if (lengths.empty() || !symbols)
-      return fail("the number of its keys is fixed");
     std::map<std::string, int64_t> most;
-    int64_t longest = 0;
-    for (NamedAttribute symbol : symbols) {
+    int64_t longest = std::max<int64_t>(0, type.getDimSize(3));
+    for (NamedAttribute symbol : symbols ? symbols.getValue() : ArrayRef<NamedAttribute>()) {
       const int64_t bound = cast<IntegerAttr>(symbol.getValue()).getInt();
       most[symbol.getName().str()] = bound;
       if (lengths.contains(symbol.getName().str()))
