@@ -31,6 +31,7 @@ constexpr const char *kFault =
 class Collector {
 public:
   void add(Problem problem, const char *fallback) {
+    ++said_;
     if (problem.hint.empty())
       problem.hint = fallback;
     if (seen_.emplace(problem.where, problem.what).second)
@@ -47,11 +48,14 @@ public:
     add({std::move(where), std::move(text), std::move(hint)}, fallback);
   }
   size_t size() const { return list_.size(); }
+  /// How many were added, those that were there before too.
+  size_t said() const { return said_; }
   std::vector<Problem> take() { return std::move(list_); }
 
 private:
   std::vector<Problem> list_;
   std::set<std::pair<std::string, std::string>> seen_;
+  size_t said_ = 0;
 };
 
 /// Errors of passes and generators become problems under the model's own names.
@@ -138,7 +142,7 @@ void check_artifact(const ImportedModel &model, std::span<const mlir::ModuleOp> 
 /// `made_up`: see check_packing.
 bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_up,
                 const ModelFlags &flags, const std::vector<std::string> &targets, Collector &to) {
-  const size_t before = to.size();
+  const size_t before = to.said();
   ErrorsAsProblems errors(*imported.getContext(), to);
   PipelineCallbacks callbacks;
   callbacks.before = [&](const PhaseInfo &phase) { errors.phase = phase.name.str(); };
@@ -146,7 +150,7 @@ bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_u
   for (const std::string &target : targets) {
     modules.push_back(module_for(target, targets, imported));
     if (mlir::failed(runTo(*modules.back(), Phase::order, pipeline_for(model, flags), callbacks))) {
-      if (to.size() == before)
+      if (to.said() == before)
         to.add({errors.phase, "the phase failed", ""}, kFault);
       return false;
     }
@@ -159,9 +163,9 @@ bool run_phases(const ImportedModel &model, mlir::ModuleOp imported, bool made_u
   check_artifact(model, planned, flags, to);
   for (mlir::ModuleOp module : planned)
     if (const absl::Status status = codegen::find_target(target::of(module).name)->check(module);
-        !status.ok() && to.size() == before)
+        !status.ok() && to.said() == before)
       to.add({errors.phase, std::string(status.message()), ""}, kFault);
-  return to.size() == before;
+  return to.said() == before;
 }
 
 } // namespace

@@ -19,15 +19,27 @@ template <Binary function> void binary(NodeLowering &node) {
                              [](const Scalars &e) { return function(e[0], e[1]); }));
 }
 
-/// From the left, of any number.
-template <Binary function> void many(NodeLowering &node) {
-  node.set(node.arrays().map(node.all(), node.out_type(), node.out_shape(), [](const Scalars &e) {
+/// From the left, of any number: so many in one body, which generators go into as deep as it is
+/// long.
+template <Binary function> Array folded(NodeLowering &node) {
+  constexpr size_t kMostTogether = 64;
+  std::vector<Array> list = node.all();
+  const auto fold = [](const Scalars &e) {
     Scalar all = e[0];
     for (size_t i = 1; i < e.size(); ++i)
       all = function(all, e[i]);
     return all;
-  }));
+  };
+  while (list.size() > kMostTogether) {
+    const auto end = list.begin() + kMostTogether;
+    *std::prev(end) =
+        node.arrays().map({list.begin(), end}, node.out_type(), node.out_shape(), fold);
+    list.erase(list.begin(), std::prev(end));
+  }
+  return node.arrays().map(list, node.out_type(), node.out_shape(), fold);
 }
+
+template <Binary function> void many(NodeLowering &node) { node.set(folded<function>(node)); }
 
 Scalar add(const Scalar &a, const Scalar &b) { return a + b; }
 Scalar subtract(const Scalar &a, const Scalar &b) { return a - b; }
@@ -47,12 +59,8 @@ Scalar same(const Scalar &x) { return x; }
 
 void mean_of(NodeLowering &node) {
   const double count = static_cast<double>(node.inputs());
-  node.set(node.arrays().map(node.all(), node.out_type(), node.out_shape(), [&](const Scalars &e) {
-    Scalar all = e[0];
-    for (size_t i = 1; i < e.size(); ++i)
-      all = all + e[i];
-    return all / count;
-  }));
+  node.set(node.arrays().map({folded<add>(node)}, node.out_type(), node.out_shape(),
+                             [&](const Scalars &e) { return e[0] / count; }));
 }
 
 /// With b's sign, or as C's fmod with a's.

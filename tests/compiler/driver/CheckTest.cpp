@@ -3,6 +3,7 @@
 #include "tests/frontends/families/GgufConverter.h"
 #include "tests/frontends/families/GoldenFiles.h"
 #include "tests/frontends/families/ModelFolder.h"
+#include "tests/frontends/onnx/OnnxModels.h"
 #include "tests/support/Mutate.h"
 
 #include <gmock/gmock.h>
@@ -192,6 +193,56 @@ TEST_F(Check, SurvivesDamage) {
         }
     EXPECT_GT(i, 20u) << name;
   }
+}
+
+onnx::test::ModelProto elementwise(const onnx::test::DimTexts &shape, const char *op) {
+  onnx::test::ModelProto model = onnx::test::make_model();
+  onnx::test::GraphProto &graph = *model.mutable_graph();
+  onnx::test::add_input(graph, "x", shape);
+  onnx::test::add_node(graph, op, {"x", "x"}, {"y"});
+  onnx::test::add_output(graph, "y");
+  return model;
+}
+
+// What a phase refuses of a graph is said once, with what to do: the look at what comes after it
+// finds the same again, which is no fault of Quern's.
+TEST_F(Check, SaysOnceWhatNoMachineHolds) {
+  folder_.write("m.onnx", elementwise({1 << 24, 1 << 23}, "Add").SerializeAsString());
+  Examination fixed = found(folder_.path("m.onnx"));
+  EXPECT_THAT(fixed.problems, ElementsAre(at("Add_1", "is larger than 64 TiB")));
+  EXPECT_THAT(fixed.problems[0].hint, HasSubstr("take a model whose tensors fit"));
+  folder_.write("m.onnx", elementwise({"n", int64_t{1} << 43}, "Add").SerializeAsString());
+  Examination bounded = found(folder_.path("m.onnx"));
+  EXPECT_THAT(bounded.problems, ElementsAre(at("Add_1", "at the greatest sizes, n = 16")));
+  EXPECT_THAT(bounded.problems[0].hint, HasSubstr("--dim NAME=MAX"));
+}
+
+// What check says of damaged graphs is what stops a compile of them, and nothing is where nothing
+// does.
+TEST_F(Check, SaysOfGraphsWhatACompileSays) {
+  const std::string bytes = elementwise({"n", 3}, "Mul").SerializeAsString();
+  size_t sound = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    ++damaged[i];
+    folder_.write("m.onnx", damaged);
+    const Examination all = found(folder_.path("m.onnx"));
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    std::string text;
+    mlir::ScopedDiagnosticHandler handler(
+        &context, [&](mlir::Diagnostic &diagnostic) { text += diagnostic.str(); });
+    auto model = import_model(folder_.path("m.onnx"), flags_.import_options(), context);
+    if (!model.ok())
+      text = std::string(model.status().message());
+    const bool ok = model.ok() && mlir::succeeded(runTo(*model->module, Phase::order,
+                                                        pipeline_for(*model, flags_)));
+    ASSERT_EQ(ok, all.problems.empty()) << "byte " << i << ": " << text;
+    if (!ok)
+      EXPECT_THAT(text, HasSubstr(all.problems[0].what)) << "byte " << i;
+    sound += ok;
+  }
+  EXPECT_GT(sound, 5u);
+  EXPECT_LT(sound, bytes.size() / 2);
 }
 
 // A plan that the runtime would refuse is refused here.

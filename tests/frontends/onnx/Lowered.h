@@ -39,6 +39,8 @@ public:
   std::string problems() const { return text_of(problems_); }
   const std::vector<std::string> &notes() const { return notes_; }
 
+  mlir::ModuleOp module() { return *module_; }
+
   std::string text() {
     std::string text;
     llvm::raw_string_ostream stream(text);

@@ -3,6 +3,8 @@
 #include "frontends/onnx/shapes/Rules.h"
 #include "tests/frontends/onnx/Lowered.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -236,6 +238,24 @@ TEST(Lowering, RunTimeShapesAreRefusedOrNoted) {
   Lowered declared(model);
   EXPECT_EQ(declared.problems(), "");
   EXPECT_THAT(declared.notes(), ElementsAre(HasSubstr("taken to be [2, 3], as the file says")));
+}
+
+// Tests that no body is as long as a hostile file's list of inputs, and that the sum stays the
+// same.
+TEST(Lowering, ManyInputsAreFoldedInTurns) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {2});
+  add_node(graph, "Mean", std::vector<std::string>(300, "x"), {"y"});
+  add_output(graph, "y");
+  Lowered lowered(model);
+  const Tensor y = lowered.call({lowered.floats({2}, {1, -3})});
+  EXPECT_THAT(y.floats, ElementsAre(1, -3));
+  size_t longest = 0;
+  lowered.module().walk([&](mlir::linalg::GenericOp generic) {
+    longest = std::max(longest, generic.getBody()->getOperations().size());
+  });
+  EXPECT_LT(longest, 70u);
 }
 
 // Tests that every fault is found at once, each under its node's name with what to do.
