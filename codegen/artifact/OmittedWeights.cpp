@@ -79,18 +79,23 @@ Pattern scales(ScaleType type, float value) {
   return type == ScaleType::F16 ? floats(Packing::F16, value, 0) : floats(Packing::F32, value, 0);
 }
 
-// Mean and deviation of the codes that random bits stand for, less the zero point.
+// Codes that are made: which bits are random, and their mean and deviation, less the zero point.
 struct Codes {
+  Pattern pattern;
   float mean = 0, deviation = 0;
 };
 Codes codes_of(const Packing &packing) {
-  const int count = packing.stored_codes();
+  // Of two bits around 1 the lower one is 0: what is left, 0 and 2, is as much above as below.
+  const bool signs =
+      packing.bits == 2 && packing.zero_point == 1 && packing.layout == formats::CodeLayout::Planes;
   Codes codes;
-  for (int stored = 0; stored < count; ++stored)
-    codes.mean += static_cast<float>(packing.code_of(stored) - packing.zero_point);
+  codes.pattern = signs ? repeated(0xaa, 0, 8) : Pattern{~uint64_t{0}, 0};
+  const int step = signs ? 2 : 1, count = packing.stored_codes() / step;
+  for (int i = 0; i < count; ++i)
+    codes.mean += static_cast<float>(packing.code_of(step * i) - packing.zero_point);
   codes.mean /= static_cast<float>(count);
-  for (int stored = 0; stored < count; ++stored) {
-    const float code = static_cast<float>(packing.code_of(stored) - packing.zero_point);
+  for (int i = 0; i < count; ++i) {
+    const auto code = static_cast<float>(packing.code_of(step * i) - packing.zero_point);
     codes.deviation += (code - codes.mean) * (code - codes.mean);
   }
   codes.deviation = std::sqrt(codes.deviation / static_cast<float>(count));
@@ -127,7 +132,7 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
     const Codes codes = codes_of(packing);
     const float scale = spread / codes.deviation;
     const float min = mean - scale * codes.mean;
-    patterns[kCodes] = {~uint64_t{0}, 0};
+    patterns[kCodes] = codes.pattern;
     if (packing.super == 0) {
       patterns[kScales] = scales(packing.scale, scale);
       patterns[kMins] = scales(packing.scale, min);

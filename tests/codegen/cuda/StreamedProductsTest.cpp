@@ -291,7 +291,9 @@ void check(const NamedPacking &named, const Case &c, std::span<const Compiled> m
       const int64_t again =
           panels * (std::min<int64_t>(shape.parts(), shape.units()) - 1) * shape.head_bytes();
       EXPECT_EQ(product.traffic.asked, weights.bytes.size() + again);
-      EXPECT_LE(product.traffic.counting()->kernels().front().worst_conflict, 2u);
+      // Rows of trits that follow one another are not all neighbours.
+      EXPECT_LE(product.traffic.counting()->kernels().front().worst_conflict,
+                named.packing.layout == formats::CodeLayout::Planes ? 2u : 3u);
     }
   }
 }
