@@ -1,4 +1,4 @@
-// Fourier transforms, and the filters that go with them.
+// Fourier transforms.
 //
 // A transform of a fixed length is taken apart by the factors of the length, as Cooley and Tukey
 // do: each part is a product with a small matrix of constants, which is what a CPU is best at. One
@@ -353,48 +353,9 @@ void stft(NodeLowering &node) {
              node.type(0)));
 }
 
-/// Triangles on the scale of what people hear, one a column, from the numbers that the run gives.
-void mel_weights(NodeLowering &node) {
-  Arrays &a = node.arrays();
-  const Array length = node.in(1), rate = node.in(2), low = node.in(3), high = node.in(4);
-  const Sizes shape = node.out_shape();
-  const Scalar bands = a.size_index(shape[1]);
-  const ElementType type = node.out_type();
-  if (!node.dims(0) || !node.dims(1))
-    node.note(absl::StrCat("its sizes are an input of the run; its result is taken to be ",
-                           shape_text(shape), ", as the file says"));
-  const double ten = std::log(10.0);
-  node.set(a.generate(type, shape, [&](Writer &w, const Scalars &at) {
-    const auto real = [&](const Array &x) {
-      return cast(Arrays::only(w, x), ElementType::Float64);
-    };
-    const auto mel = [&](const Scalar &hertz) { return log1p(hertz / 700.0) * (2595 / ten); };
-    const Scalar from = mel(real(low));
-    const Scalar step = (mel(real(high)) - from) / (from_index(bands, ElementType::Float64) + 2.0);
-    const Scalar last = real(length) + 1.0, per_second = real(rate);
-    const auto bin = [&](double beyond) {
-      const Scalar at_mel = (from_index(at[1], ElementType::Float64) + beyond) * step + from;
-      const Scalar hertz = expm1(at_mel * (ten / 2595)) * 700.0;
-      return floor(last * hertz / per_second);
-    };
-    const Scalar left = bin(0), centre = bin(1), right = bin(2);
-    const Scalar place = from_index(at[0], ElementType::Float64);
-    const Scalar rise = centre - left, fall = right - centre;
-    const auto safe = [&](const Scalar &x) { return select(equal(x, 0.0), number_like(x, 1), x); };
-    const Scalar zero = number_like(place, 0);
-    const Scalar flat = select(equal(place, centre), number_like(place, 1), zero);
-    const Scalar rising = select(less_equal(left, place) & less_equal(place, centre),
-                                 (place - left) / safe(rise), zero);
-    const Scalar up = select(equal(rise, 0.0), flat, rising);
-    const Scalar falls = greater(fall, 0.0) & less_equal(centre, place) & less(place, right);
-    return cast(select(falls, (right - place) / safe(fall), up), type);
-  }));
-}
-
 constexpr LoweringRow kRows[] = {
     {"DFT", dft, Takes::Reals, 2},
     {"STFT", stft, Takes::Reals, 2},
-    {"MelWeightMatrix", mel_weights},
 };
 
 } // namespace
