@@ -95,9 +95,9 @@ absl::Status Engine::encode_alike(const artifact::Entry &entry,
                   numbers.data() + i * numbers.size() / 2,
                   numbers.size() * 4};
     Tensor result = {artifact::ElementType::f32,
-                           {rows, encoded_columns_},
-                           out + first * encoded_columns_,
-                           (end - first) * encoded_columns_ * sizeof(float)};
+                     {rows, encoded_columns_},
+                     out + first * encoded_columns_,
+                     (end - first) * encoded_columns_ * sizeof(float)};
     if (absl::Status status = call("encode", given, std::span(&result, 1)); !status.ok())
       return status;
   }

@@ -6,6 +6,8 @@ An error is the largest difference, in standard deviations of what ONNX Runtime 
 where they are more (boxes of a random model are all 0.5). It exits with 1 where Quern refuses a model or is off by more than 1e-3.
 """
 import argparse
+import contextlib
+import io
 import logging
 import os
 import subprocess
@@ -134,7 +136,7 @@ def model_of(name):
     if name in SOUNDS:
         config = AutoConfig.for_model(name, **SOUNDS[name])
         return (First(eager(AutoModel, config).eval(), ["input_values"]), ["input_values"], lambda b, t: dict(input_values=normal(b, t)),
-                {"input_values": {0: "batch", 1: "samples"}}, [(2, 400), (1, 333), (3, 640)])
+                {"input_values": {0: "batch", 1: "samples"}}, [(2, 400), (1, 333), (3, 500)])
     if name in HEADS:
         config = AutoConfig.for_model(name, **HEADS[name], backbone_config=backbone("rt_detr_resnet" if name == "rt_detr" else "resnet"))
         cls = dict(detr=transformers.DetrForObjectDetection, conditional_detr=transformers.ConditionalDetrForObjectDetection, rt_detr=transformers.RTDetrForObjectDetection)[name]
@@ -219,7 +221,7 @@ def compare(name, dynamo, scratch):
     feeds = [make(*size) for size in sizes]
     if not os.path.exists(path):
         try:
-            with torch.no_grad():
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
                 export(module, feeds[0], names, dims, path, dynamo)
         except Exception as error:
             return None, f"torch does not export it: {(str(error) or type(error).__name__).splitlines()[0][:70]}"
