@@ -9,9 +9,25 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 
+#include <optional>
+
 // LLVM's allocators are compiled here with the sanitizer and in its libraries without: what one of
 // them marks as not in use the other would hand out.
 extern "C" const char *__asan_default_options() { return "allow_user_poisoning=0"; }
+
+namespace {
+/// A context for the next input: one that many have had is another's, since it keeps their types.
+mlir::MLIRContext &next_context() {
+  static std::optional<mlir::MLIRContext> context;
+  static int left = 0;
+  if (left-- == 0) {
+    left = 200;
+    context.emplace(mlir::MLIRContext::Threading::DISABLED);
+    context->loadDialect<quern::QuernDialect, mlir::func::FuncDialect>();
+  }
+  return *context;
+}
+} // namespace
 
 void quern::fuzz::read(std::string_view bytes) {
   const MemoryFile file(bytes);
@@ -21,11 +37,9 @@ void quern::fuzz::read(std::string_view bytes) {
     require(!problem.what.empty() && !problem.hint.empty(), "a problem without what to do");
   if (!checked || !problems.empty())
     return;
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  context.loadDialect<QuernDialect, mlir::func::FuncDialect>();
   std::vector<std::string> notes;
-  const auto module =
-      onnx::lower(checked->model, checked->inference, checked->bounds, context, problems, notes);
+  const auto module = onnx::lower(checked->model, checked->inference, checked->bounds,
+                                  next_context(), problems, notes);
   require(module || !problems.empty(), "no IR, and no problem");
   require(!module || mlir::succeeded(mlir::verify(*module)), "the IR does not verify");
 }

@@ -66,8 +66,7 @@ ValueId Rewriting::constant(ElementType type, std::vector<int64_t> shape, std::s
 }
 
 ValueId Rewriting::integers(const std::vector<int64_t> &values, std::vector<int64_t> shape) {
-  std::string bytes(values.size() * sizeof(int64_t), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  std::string bytes(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(int64_t));
   return constant(ElementType::Int64, std::move(shape), std::move(bytes));
 }
 
