@@ -164,11 +164,11 @@ Weights gpt_oss_rest() {
 TEST(Published, GptOssOf20B) {
   const auto p = plan("gpt-oss-20b");
   const uint64_t kv = 8 * 64;
-  // The config says no type for what is not of MXFP4. Of that, 32 numbers are 32 int8 and two
-  // floats.
+  // The config says no type for what is not of MXFP4. Of that, 32 numbers are 32 codes of 4 bits
+  // and the exponent of their scale.
   EXPECT_EQ(kGptOssExperts % 32, 0U);
   auto without = p;
-  without["weights"] = p["weights"].get<uint64_t>() - kGptOssExperts / 32 * (32 + 2 * 4);
+  without["weights"] = p["weights"].get<uint64_t>() - kGptOssExperts / 32 * (16 + 1);
   expect_weights(without, gpt_oss_rest(), kF32);
   // Every second layer slides over 128 positions: pages of 64 for a step's tokens and what the
   // first of them sees, and one more, as they may begin anywhere.
