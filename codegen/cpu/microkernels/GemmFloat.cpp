@@ -38,9 +38,12 @@ QK_INLINE void gemm_lanes(const uint8_t *panel, int64_t panel_bytes, const float
       store(acc + p * acc_stride + m * 16 + first, F(even[m][p] + odd[m][p]));
 }
 
-/// Rows of P panels, in tiles that fit the registers and ask for fewer loads than they have
-/// products: 6 rows by two panels with AVX-512's 32, 3 rows by one with AVX2's 16. What these leave
-/// is done by fours where that leaves no more single rows.
+template <class T> inline constexpr bool kWide = sizeof(T) == 4;
+
+/// Rows of P panels, in tiles that fit the registers. Of float32 they ask for fewer loads than they
+/// have products: 6 rows by two panels with AVX-512's 32 registers, 3 rows by one with AVX2's 16;
+/// what these leave is done by fours where that leaves no more single rows. Of 16 bits, where fewer
+/// conversions count more, 8 rows by a panel, and 4 by half of one.
 template <class T, int P>
 QK_INLINE void gemm_rows(const uint8_t *panel, int64_t panel_bytes, const float *x, int64_t stride,
                          int64_t k, int64_t rows, float *acc, int64_t acc_stride) {
@@ -50,9 +53,10 @@ QK_INLINE void gemm_rows(const uint8_t *panel, int64_t panel_bytes, const float 
     acc += 16 * done;
   };
 #ifdef __AVX512F__
-  while (rows >= 6 && rows != 8 && rows != 9) {
-    gemm_lanes<T, 6, 16, P>(panel, panel_bytes, x, stride, k, acc, acc_stride);
-    go_on(6);
+  constexpr int kTall = kWide<T> ? 6 : 8;
+  while (rows >= kTall && !(kWide<T> && (rows == 8 || rows == 9))) {
+    gemm_lanes<T, kTall, 16, P>(panel, panel_bytes, x, stride, k, acc, acc_stride);
+    go_on(kTall);
   }
   while (rows >= 4) {
     gemm_lanes<T, 4, 16, P>(panel, panel_bytes, x, stride, k, acc, acc_stride);
@@ -60,7 +64,7 @@ QK_INLINE void gemm_rows(const uint8_t *panel, int64_t panel_bytes, const float 
   }
 #else
   static_assert(P == 1);
-  while (rows >= 3 && rows != 4 && rows != 5 && rows != 8) {
+  while (kWide<T> && rows >= 3 && rows != 4 && rows != 5 && rows != 8) {
     gemm_lanes<T, 3, 16>(panel, panel_bytes, x, stride, k, acc, acc_stride);
     go_on(3);
   }
@@ -96,7 +100,7 @@ QK_SHARED void gemm_panels(const uint8_t *panel, int64_t panel_bytes, int64_t pa
 #endif
   int64_t at = 0;
 #ifdef __AVX512F__
-  for (; at + 2 <= panels; at += 2)
+  for (; kWide<T> && at + 2 <= panels; at += 2)
     gemm_rows<T, 2>(panel + at * panel_bytes, panel_bytes, x + row * stride, stride, k, rows - row,
                     acc + at * acc_stride + 16 * row, acc_stride);
 #endif
