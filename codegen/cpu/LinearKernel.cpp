@@ -15,7 +15,7 @@ using namespace quern::cpu;
 namespace {
 
 // Rows that pass over a panel together; their activations stay in the second cache. A multiple of
-// what the microkernels take at once, 4 or 6 (AVX2), 8, or 16 (AMX).
+// what the microkernels take at once: 3, 4, 6, 8, or 16 (AMX).
 constexpr int64_t kRowBlock = 96;
 constexpr int64_t kLanes = 16;
 // Bytes of weights in a chunk of work that a worker fetches: some microseconds. A single row reads
