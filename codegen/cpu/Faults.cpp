@@ -15,7 +15,7 @@ Faults::Faults(Kernel &kernel, Value dispatch)
     sites.try_emplace(op, static_cast<int64_t>(sites.size()));
 }
 
-Value Faults::slotOf(Operation *op, Value limit) {
+Value Faults::slotOf(Operation *op, std::variant<int64_t, Value> limit) {
   Kept &of = kept[op];
   if (!of.slot) {
     of = {code.scratch(code.i64(), 1), limit};
@@ -37,7 +37,7 @@ Value Faults::check(CheckIndexOp op, Value index, Value size) {
     if (known.value_or(0) <= 0) // 0 is no index either then, and would look like none
       wrong = arith::OrIOp::create(
           code.b, at, arith::ExtUIOp::create(code.b, code.i64(), code.equal(size, zero)));
-    Value slot = slotOf(op, size);
+    Value slot = known ? slotOf(op, *known) : slotOf(op, size);
     Value worst = arith::MaxUIOp::create(code.b, code.load(code.i64(), slot),
                                          code.select(within, zero, wrong));
     code.store(worst, slot);
@@ -55,7 +55,7 @@ Value Faults::check(CheckDivisorOp op, Value divisor) {
   Value zero = arith::ConstantOp::create(code.b, code.b.getZeroAttr(divisor.getType()));
   Value one = arith::ConstantOp::create(code.b, code.b.getIntegerAttr(divisor.getType(), 1));
   Value wrong = code.equal(divisor, zero);
-  Value slot = slotOf(op, code.c(0));
+  Value slot = slotOf(op, int64_t{0});
   code.store(arith::OrIOp::create(code.b, code.load(code.i64(), slot),
                                   arith::ExtUIOp::create(code.b, code.i64(), wrong)),
              slot);
@@ -69,9 +69,8 @@ void Faults::report(Operation *op, Value value, Value limit) {
 void Faults::reportKept() {
   for (auto &[op, of] : kept) {
     Value worst = code.load(code.i64(), of.slot);
-    Value limit = of.limit;
-    if (std::optional<int64_t> known = getConstantIntValue(limit))
-      limit = code.c(*known);
+    const int64_t *known = std::get_if<int64_t>(&of.limit);
+    Value limit = known ? code.c(*known) : std::get<Value>(of.limit);
     code.when(arith::CmpIOp::create(code.b, arith::CmpIPredicate::ne, worst, code.c(0)),
               [&, op = op] { report(op, worst, limit); });
   }

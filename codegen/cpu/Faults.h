@@ -11,6 +11,8 @@
 
 #include "llvm/ADT/MapVector.h"
 
+#include <variant>
+
 namespace quern::cpu {
 
 class Faults {
@@ -28,11 +30,13 @@ public:
   void reportKept();
 
 private:
+  /// A limit that is known is kept as a number: where its constant stands may not last, and need
+  /// not be seen at the kernel's end.
   struct Kept {
     Value slot; ///< 0, or the worst value
-    Value limit;
+    std::variant<int64_t, Value> limit;
   };
-  Value slotOf(mlir::Operation *op, Value limit);
+  Value slotOf(mlir::Operation *op, std::variant<int64_t, Value> limit);
 
   Kernel &kernel;
   Code &code;
