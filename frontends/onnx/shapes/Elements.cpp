@@ -93,6 +93,11 @@ void fold_elements(NodeShapes &node, ElementType type,
   const auto sizes = constant_shape(broadcast);
   if (node.failed() || !sizes || count_elements(*sizes).value_or(INT64_MAX) > Fact::kMostElements)
     return;
+  // In a graph that may never run nothing is said of sizes that do not fit.
+  for (const std::vector<int64_t> &shape : shapes)
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (shape[i] != 1 && shape[i] != (*sizes)[sizes->size() - shape.size() + i])
+        return;
   Elements out;
   for_each_index(*sizes, [&](const std::vector<int64_t> &indices) {
     std::vector<Element> args;

@@ -41,6 +41,35 @@ ModelProto choice(bool known, const char *other = "Mul") {
   return model;
 }
 
+// Tests that numbers whose sizes do not fit are said, and not read, in a branch of which it is not
+// known whether it is taken.
+TEST(Flatten, BranchesSayWhatDoesNotFit) {
+  ModelProto model = make_model();
+  GraphProto &g = *model.mutable_graph();
+  add_input(g, "c", {}, TensorProto::BOOL);
+  add_weight(g, "x", {2});
+  NodeProto &node = add_node(g, "If", {"c"}, {"y"});
+  for (const char *name : {"then_branch", "else_branch"}) {
+    GraphProto &branch = set_graph(node, name);
+    for (const auto &[tensor, size] : {std::pair("three", 3), std::pair("none", 0)}) {
+      TensorProto &numbers = *branch.add_initializer();
+      numbers.set_name(tensor);
+      numbers.set_data_type(TensorProto::INT64);
+      numbers.add_dims(size);
+      for (int i = 0; i < size; ++i)
+        numbers.add_int64_data(i);
+    }
+    add_node(branch, "Add", {"three", "none"}, {"sum"});
+    add_node(branch, "Exp", {"x"}, {"grown"});
+    add_output(branch, "grown");
+  }
+  add_output(g, "y");
+  Problems problems;
+  Model sound = read_sound(model);
+  flatten(sound, problems);
+  EXPECT_THAT(text_of(problems), HasSubstr("have the sizes 3 and 0"));
+}
+
 TEST(Flatten, AKnownBranchStandsForItsIf) {
   Lowered lowered(choice(true));
   EXPECT_THAT(lowered.text(), Not(HasSubstr("math.exp")));
