@@ -96,13 +96,16 @@ void note_template(const text::TokenizerSpec &spec, std::vector<std::string> &no
 
 } // namespace
 
-std::vector<std::string> tokenizer_notes(const text::TokenizerSpec &spec, int64_t rows) {
+std::vector<std::string> tokenizer_notes(const text::TokenizerSpec &spec, int64_t rows,
+                                         bool encodes) {
   std::vector<std::string> notes;
   if (rows <= 0)
     return notes;
   note_rows(spec, rows, notes);
-  note_ends(spec, rows, notes);
-  note_template(spec, notes);
+  if (!encodes) {
+    note_ends(spec, rows, notes);
+    note_template(spec, notes);
+  }
   return notes;
 }
 

@@ -126,23 +126,11 @@ LoweringOptions lowering_options(const CompileOptions &options, Phase to, Progre
 }
 
 artifact::ManifestExtras extras(const CompileOptions &options, const ImportedModel &model) {
-  artifact::ManifestExtras extras;
+  artifact::ManifestExtras extras = model_extras(model, options.model_flags);
   extras.producer =
       absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()), ")");
   extras.source = base_name(options.model);
   extras.source_hash = model.source_hash;
-  extras.context = static_cast<uint64_t>(model.context);
-  const PipelineOptions pipeline = pipeline_for(model, options.model_flags);
-  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
-  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
-  if (model.encodes) {
-    auto &encoder = extras.encoder.emplace();
-    encoder.max_length = static_cast<uint64_t>(model.encoder.max_length);
-    for (const EncoderPrompt &prompt : model.encoder.prompts)
-      encoder.prompts.emplace_back(prompt.name, prompt.text);
-    encoder.default_prompt = model.encoder.default_prompt;
-    encoder.labels = model.encoder.labels;
-  }
   extras.flags = options.model_flags.recorded();
   if (options.omit_weights)
     extras.flags.emplace_back("--omit-weights");

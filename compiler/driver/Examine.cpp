@@ -122,11 +122,7 @@ void check_packing(mlir::ModuleOp planned, bool made_up, Collector &to) {
 /// What the artifact's writer and its proof would refuse of a planned model.
 void check_artifact(const ImportedModel &model, std::span<const mlir::ModuleOp> planned,
                     const ModelFlags &flags, Collector &to) {
-  artifact::ManifestExtras extras;
-  extras.context = static_cast<uint64_t>(model.context);
-  const PipelineOptions pipeline = pipeline_for(model, flags);
-  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
-  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
+  artifact::ManifestExtras extras = model_extras(model, flags);
   for (mlir::ModuleOp module : planned) {
     const codegen::Target &target = *codegen::find_target(target::of(module).name);
     for (const codegen::VariantInfo &variant : target.variants())

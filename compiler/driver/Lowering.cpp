@@ -193,6 +193,23 @@ PipelineOptions pipeline_for(const ImportedModel &model, const ModelFlags &flags
   return options;
 }
 
+artifact::ManifestExtras model_extras(const ImportedModel &model, const ModelFlags &flags) {
+  artifact::ManifestExtras extras;
+  extras.context = static_cast<uint64_t>(model.context);
+  const PipelineOptions pipeline = pipeline_for(model, flags);
+  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
+  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
+  if (!model.encodes)
+    return extras;
+  auto &encoder = extras.encoder.emplace();
+  encoder.max_length = static_cast<uint64_t>(model.encoder.max_length);
+  for (const EncoderPrompt &prompt : model.encoder.prompts)
+    encoder.prompts.emplace_back(prompt.name, prompt.text);
+  encoder.default_prompt = model.encoder.default_prompt;
+  encoder.labels = model.encoder.labels;
+  return extras;
+}
+
 absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
                               const LoweringOptions &options) {
   Lowered lowered;

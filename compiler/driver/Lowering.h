@@ -2,6 +2,7 @@
 #ifndef QUERN_COMPILER_DRIVER_LOWERING_H
 #define QUERN_COMPILER_DRIVER_LOWERING_H
 
+#include "codegen/artifact/Manifest.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "frontends/Import.h"
 #include "runtime/cli/Flags.h"
@@ -37,6 +38,10 @@ struct ModelFlags {
 /// The flags' options as they are for the model: an encoder's steps hold its longest text, and more
 /// sequences than a decoder's.
 PipelineOptions pipeline_for(const ImportedModel &model, const ModelFlags &flags);
+
+/// What a manifest says of the model itself: the limits of its steps, and what its texts are given
+/// if it is an encoder.
+artifact::ManifestExtras model_extras(const ImportedModel &model, const ModelFlags &flags);
 
 /// What else happens along the way.
 struct LoweringOptions {

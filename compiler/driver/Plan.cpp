@@ -50,13 +50,8 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     return lowered.status();
   for (const std::string &note : lowered->model.notes)
     std::fprintf(stderr, "note: %s\n", note.c_str());
-  artifact::ManifestExtras extras;
-  extras.context = static_cast<uint64_t>(lowered->model.context);
-  const PipelineOptions pipeline = pipeline_for(lowered->model, flags);
-  extras.max_tokens = static_cast<uint64_t>(pipeline.max_tokens);
-  extras.max_seqs = static_cast<uint64_t>(pipeline.max_seqs);
   const std::vector<mlir::ModuleOp> modules = lowered->list();
-  const auto bytes = artifact::build_manifest(modules, extras, {}, {});
+  const auto bytes = artifact::build_manifest(modules, model_extras(lowered->model, flags), {}, {});
   if (!bytes.ok())
     return bytes.status();
   const artifact::Manifest &manifest = *artifact::GetManifest(bytes->data());

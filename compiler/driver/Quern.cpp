@@ -35,6 +35,7 @@ constexpr cli::Verb kVerbs[] = {
     {"logits", "logits of every position, as .npy (quern-run)", hand_over<"logits">},
     {"tokenize", "text to ids (quern-run)", hand_over<"tokenize">},
     {"detokenize", "ids to text (quern-run)", hand_over<"detokenize">},
+    {"embed", "an encoder's vectors of texts, or its scores (quern-run)", hand_over<"embed">},
     {"call", "run any entry on .npy tensors (quern-run)", hand_over<"call">},
     {"bench", "speed, next to what the machine allows (quern-run)", hand_over<"bench">},
     {"verify", "replay an artifact's proof on this machine (quern-run)", hand_over<"verify">},
@@ -61,10 +62,10 @@ cli::Program quern() {
         absl::StrJoin(target->variants(), ", ",
                       [](std::string *out, const auto &variant) { out->append(variant.name); }),
         ")"));
-  return {"quern", "Compiles language models to one file that runs.", kVerbs,
-          absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()),
-                       "), LLVM ", LLVM_VERSION_STRING,
-                       ", targets: ", absl::StrJoin(targets, ", "))};
+  return {
+      "quern", "Compiles language models, encoders and ONNX graphs to one file that runs.", kVerbs,
+      absl::StrCat("quern ", std::string(version()), " (commit ", std::string(commit()), "), LLVM ",
+                   LLVM_VERSION_STRING, ", targets: ", absl::StrJoin(targets, ", "))};
 }
 
 } // namespace

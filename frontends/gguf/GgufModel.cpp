@@ -243,7 +243,8 @@ void load_tokenizer(const GgufFile &file, LoadedModel &model, Problems &problems
     problems.add("tokenizer", spec.status());
     return;
   }
-  for (std::string &note : tokenizer_notes(*spec, model.decoder.vocab))
+  for (std::string &note :
+       tokenizer_notes(*spec, model.decoder.vocab, model.decoder.encoding.has_value()))
     model.notes.push_back(std::move(note));
   if (static_cast<int64_t>(spec->tokens.size()) < model.decoder.vocab)
     model.notes.push_back(absl::StrCat("the tokenizer has ", spec->tokens.size(),

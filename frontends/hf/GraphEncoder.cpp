@@ -208,7 +208,7 @@ private:
       lower.kind = text::NormalizerStep::Kind::Lowercase;
       spec_.normalizers.insert(spec_.normalizers.begin(), std::move(lower));
     }
-    for (std::string &text : tokenizer_notes(spec_, decoder.vocab))
+    for (std::string &text : tokenizer_notes(spec_, decoder.vocab, /*encodes=*/true))
       found.notes.push_back(std::move(text));
     found.tokenizer = text::serialize(spec_);
     found.source.files = tensors.paths();

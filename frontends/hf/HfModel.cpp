@@ -318,7 +318,8 @@ void note_vocabulary(const FolderTokenizer &tokenizer, LoadedModel &model) {
                           "merges.txt: what needs "
                           "text will refuse");
   else
-    for (std::string &note : tokenizer_notes(*tokenizer.spec, model.decoder.vocab))
+    for (std::string &note :
+         tokenizer_notes(*tokenizer.spec, model.decoder.vocab, model.decoder.encoding.has_value()))
       model.notes.push_back(std::move(note));
 }
 

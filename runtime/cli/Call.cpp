@@ -43,6 +43,9 @@ absl::StatusOr<std::vector<NpyArray>> read_inputs(const CallOptions &options,
       return absl::InvalidArgumentError(absl::StrCat("--input ", input, ": entry '", options.entry,
                                                      "' has no input '", name, "'\nhint: it has ",
                                                      known));
+    if (given[index])
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--input ", input, ": input '", name, "' is given twice\nhint: one file for each input"));
     auto array = read_npy(input.substr(equals + 1),
                           items(entry.inputs())[static_cast<uint32_t>(index)]->type());
     if (!array.ok())
@@ -148,7 +151,7 @@ int call(Args args) {
   if (auto code = first_mistake({options.model.check()}))
     return *code;
   for (const std::string &input : options.inputs)
-    if (input.find('=') == std::string::npos)
+    if (input.find('=') == std::string::npos || input.ends_with('='))
       return wrong_usage(absl::StrCat("--input ", input, " names no file"),
                          "--input NAME=FILE.npy");
   const absl::Status status = call_entry(options);

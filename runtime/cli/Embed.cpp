@@ -141,7 +141,7 @@ absl::StatusOr<std::vector<EncoderText>> encode_texts(const EmbedOptions &option
                      "beginnings"));
   if (cut != 0)
     say(absl::StrCat("note: ", cut, " of ", count, " texts are cut after ", longest,
-                     " tokens, as the model's reference does; the first is text ", first_cut + 1));
+                     " tokens, the most that it takes of one; the first is text ", first_cut + 1));
   return sequences;
 }
 

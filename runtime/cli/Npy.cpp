@@ -109,7 +109,10 @@ absl::StatusOr<NpyArray> read_npy(const std::string &path, std::optional<Element
     return file.status();
   const std::string_view bytes = *file;
   if (bytes.size() < 12 || !bytes.starts_with(kMagic))
-    return refuse(path, "not a .npy file");
+    return refuse(path, bytes.starts_with("PK")
+                            ? "not a .npy file but an archive of some\nhint: numpy.savez and zip "
+                              "make those: save each array by numpy.save"
+                            : "not a .npy file\nhint: numpy.save makes one");
   const auto byte = [&](size_t i) { return static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])); };
   const bool wide = byte(6) >= 2; // versions 2 and 3 have four bytes of header length
   const uint64_t header_bytes =
@@ -126,7 +129,8 @@ absl::StatusOr<NpyArray> read_npy(const std::string &path, std::optional<Element
       quoted.starts_with('\'') ? quoted.substr(1, quoted.find('\'', 1) - 1) : std::string_view();
   const std::optional<NpyDescr> known = parse_descr(descr, wanted);
   if (!known)
-    return refuse(path, absl::StrCat("its elements are ", std::string(quoted.substr(0, 5)),
+    return refuse(path, absl::StrCat("its elements are ",
+                                     std::string(quoted.substr(0, quoted.find_first_of(",}"))),
                                      ", which no tensor has", wanted ? " that is asked for" : "",
                                      "\nhint: convert it: x.astype('float32')"));
   array.type = known->type;

@@ -259,6 +259,20 @@ TEST_F(Check, KnowsTheRuntimesLimits) {
               ElementsAre(at("mamba2", "beyond what quern-run takes: manifest: slot_bytes")));
 }
 
+// Tests that an encoder, whose entry says what its texts are given, passes as it compiles.
+TEST_F(Check, PassesEncoders) {
+  folder_.write_config({{"model_type", "bert"},
+                        {"architectures", {"BertModel"}},
+                        {"vocab_size", 31},
+                        {"hidden_size", 16},
+                        {"intermediate_size", 32},
+                        {"num_hidden_layers", 2},
+                        {"num_attention_heads", 2},
+                        {"max_position_embeddings", 64}});
+  flags_.synthetic = "1";
+  EXPECT_THAT(found().problems, IsEmpty());
+}
+
 // Tests that an ONNX graph is looked at as a whole: what is not there, and what is asked; all of
 // its ops are code.
 TEST_F(Check, LooksAtOnnxGraphs) {

@@ -33,15 +33,16 @@ text::TokenizerSpec chat_tokenizer() {
 }
 
 TEST(TokenizerNotes, NothingWhereAllIsThere) {
-  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 4), IsEmpty());
-  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 100), IsEmpty());
-  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 0), IsEmpty()) << "a problem of another kind";
+  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 4, false), IsEmpty());
+  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 100, false), IsEmpty());
+  EXPECT_THAT(tokenizer_notes(chat_tokenizer(), 0, false), IsEmpty())
+      << "a problem of another kind";
 }
 
 TEST(TokenizerNotes, NamesTokensBeyondTheRows) {
   text::TokenizerSpec spec = chat_tokenizer();
   EXPECT_THAT(
-      tokenizer_notes(spec, 2),
+      tokenizer_notes(spec, 2, false),
       ElementsAre("the tokenizer has 4 tokens and the model 2, which has no rows for "
                   "\"<|im_start|>\" and \"<|im_end|>\"",
                   "the chat template uses \"<|im_start|>\" and \"<|im_end|>\", for which the "
@@ -51,7 +52,7 @@ TEST(TokenizerNotes, NamesTokensBeyondTheRows) {
   spec.eos_ids = {1, 3};
   spec.chat_template = "";
   spec.prefix_ids = {2};
-  EXPECT_THAT(tokenizer_notes(spec, 2),
+  EXPECT_THAT(tokenizer_notes(spec, 2, false),
               ElementsAre(HasSubstr("no rows for"), HasSubstr("what goes before every text"),
                           HasSubstr("\"<|im_end|>\" cannot end an answer")));
 }
@@ -59,20 +60,29 @@ TEST(TokenizerNotes, NamesTokensBeyondTheRows) {
 TEST(TokenizerNotes, SaysThatNothingEndsAnAnswer) {
   text::TokenizerSpec spec = chat_tokenizer();
   spec.eos_ids = {};
-  EXPECT_THAT(tokenizer_notes(spec, 4),
+  EXPECT_THAT(tokenizer_notes(spec, 4, false),
               ElementsAre(AllOf(HasSubstr("no token ends an answer"), HasSubstr("-n"))));
+}
+
+// Tests that of a tokenizer beside an encoder only what concerns texts is said.
+TEST(TokenizerNotes, AsksNoAnswersOfEncoders) {
+  text::TokenizerSpec spec = chat_tokenizer();
+  spec.eos_ids = {};
+  spec.chat_template = "{% for m in messages %}{{ m.content + 1 }}{% endfor %}";
+  EXPECT_THAT(tokenizer_notes(spec, 4, true), IsEmpty());
+  EXPECT_THAT(tokenizer_notes(spec, 3, true), ElementsAre(HasSubstr("no rows for")));
 }
 
 TEST(TokenizerNotes, TriesTheChatTemplate) {
   text::TokenizerSpec spec = chat_tokenizer();
   spec.chat_template = "{{ raise_exception('a system message is needed') }}";
-  EXPECT_THAT(tokenizer_notes(spec, 4), IsEmpty()) << "which is not a failure";
+  EXPECT_THAT(tokenizer_notes(spec, 4, false), IsEmpty()) << "which is not a failure";
   spec.chat_template = "\n{% for m in messages %}{{ m.content + 1 }}{% endfor %}";
-  EXPECT_THAT(tokenizer_notes(spec, 4),
+  EXPECT_THAT(tokenizer_notes(spec, 4, false),
               ElementsAre(AllOf(HasSubstr("the chat template fails on a message"),
                                 HasSubstr("line 2: '+' of str and int"))));
   spec.chat_template = "{{ messages|xyzzy }}";
-  EXPECT_THAT(tokenizer_notes(spec, 4), IsEmpty()) << "said without running it";
+  EXPECT_THAT(tokenizer_notes(spec, 4, false), IsEmpty()) << "said without running it";
 }
 
 } // namespace

@@ -254,6 +254,11 @@ TEST(Cli, CallsEntriesWithTensors) {
                               "--input", "scale=" + scale, "--output-dir", out});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(floats(out + "/y.npy"), testing::ElementsAre(4, 8, 12));
+  EXPECT_THAT(refused({"call", "-m", model, "--input", "x=" + x, "--input", "x=" + scale,
+                       "--output-dir", out}),
+              HasSubstr("input 'x' is given twice"));
+  EXPECT_THAT(call({"call", "-m", model, "--input", "x=", "--output-dir", out}).err,
+              HasSubstr("--input x= names no file"));
   EXPECT_THAT(refused({"call", "-m", model, "--input", "x=" + x, "--output-dir", out}),
               HasSubstr("input 'scale' is not given"));
   EXPECT_THAT(refused({"call", "-m", model, "--input", "z=" + x, "--output-dir", out}),

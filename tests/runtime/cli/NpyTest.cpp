@@ -205,6 +205,9 @@ TEST(Npy, RefusesWhatItCannotRead) {
   EXPECT_THAT(with("(3,)", "(4,)"), HasSubstr("needs 16 bytes"));
   EXPECT_THAT(with("(3,)", "(x,)"), HasSubstr("no shape"));
   EXPECT_FALSE(read_npy("/nonexistent.npy").ok());
+  const std::vector<uint8_t> archive{'P', 'K', 3, 4, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_THAT(std::string(read_npy(test::write_file("x.npz", archive)).status().message()),
+              HasSubstr("save each array by numpy.save"));
 }
 
 } // namespace
