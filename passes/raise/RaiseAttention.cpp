@@ -1,5 +1,6 @@
 // --quern-raise-attention: a product, a softmax and a product are attention among rows.
 #include "passes/analysis/Entries.h"
+#include "passes/analysis/EqualSizes.h"
 #include "passes/analysis/Remarks.h"
 #include "passes/raise/Heads.h"
 #include "passes/raise/Meaning.h"
@@ -202,6 +203,9 @@ private:
     if (!queryRows || !keyRows || !valueRows)
       return miss("the number of its rows is no product of sizes");
 
+    if (!isCountedAsKeys(valueRows, keyRows))
+      return miss("the sizes that count its keys and its values are not known to be equal");
+
     const Location loc = softmax.getLoc();
     const RankedTensorType made = rowsType(builder.getContext(), rowsOf(queryRows.getType()),
                                            colsOf(valueRows.getType()) / kvHeads * heads);
@@ -214,6 +218,8 @@ private:
         builder.getI64IntegerAttr(0), UnitAttr(),
         builder.getF32FloatAttr(static_cast<float>(scores.softcap)), DenseI32ArrayAttr(),
         builder.getStringAttr(sequences.text()), nan_is_zero ? builder.getUnitAttr() : UnitAttr());
+    if (!isAccepted(op, why))
+      return false;
     giveBack(op.getResult(), valueOuter, heads);
     kRemarks.hit(softmax) << say("attention of {0} heads{1}{2}", heads,
                                  kvHeads == heads ? "" : llvm::formatv(" over {0}", kvHeads).str(),
@@ -257,6 +263,20 @@ private:
     dims.push_back({type.getDimSize(type.getRank() - 2) * type.getDimSize(type.getRank() - 1), {}});
     const RankedTensorType flat = rowsOfTensor(tensorOf(dims, type.getElementType()));
     return flat ? asTensor(builder, softmax.getLoc(), moved, flat) : Value();
+  }
+
+  /// Whether there are as many rows of values as of keys; where the entry demands that of sizes of
+  /// other names, values are counted by the keys' then.
+  bool isCountedAsKeys(Value &values, Value keys) {
+    const StringRef own = rowsOf(values.getType()), wanted = rowsOf(keys.getType());
+    if (own == wanted)
+      return true;
+    const auto a = symbols::parse_dim(own.str()), b = symbols::parse_dim(wanted.str());
+    if (!a.ok() || !b.ok() || !areEqual(softmax->getParentOfType<func::FuncOp>(), *a, *b))
+      return false;
+    values = asTensor(builder, softmax.getLoc(), values,
+                      rowsType(builder.getContext(), wanted, colsOf(values.getType())));
+    return true;
   }
 
   /// What is added to scores, of four dimensions.

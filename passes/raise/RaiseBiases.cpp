@@ -56,6 +56,10 @@ struct RaiseBiasesPass : impl::RaiseBiasesBase<RaiseBiasesPass> {
       return;
     auto biased = LinearOp::create(builder, linear.getLoc(), linear.getType(), linear.getInput(),
                                    linear.getWeight(), bias);
+    if (std::string why; !isAccepted(biased, why)) {
+      kRemarks.miss(add) << say("a linear's bias, but {0}", why);
+      return;
+    }
     kRemarks.hit(add) << say("a linear's bias");
     ++numRaised;
     add.getResult(0).replaceAllUsesWith(

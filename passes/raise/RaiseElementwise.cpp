@@ -51,15 +51,14 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     } while (piece.ops().size() < kMostOps && piece.grow(isPointwise));
     if (!found)
       return false;
-    replace(root, *found, ops, reads);
-    return true;
+    return replace(root, *found, ops, reads);
   }
 
   static bool canSay(const Meaning &meaning) {
     return !meaning.vector() || isWeight(meaning.second);
   }
 
-  void replace(Operation *root, const Meaning &meaning, size_t ops, ModelReads &reads) {
+  bool replace(Operation *root, const Meaning &meaning, size_t ops, ModelReads &reads) {
     OpBuilder builder(root);
     const Location loc = root->getLoc();
     Value x = asRows(builder, loc, meaning.first), y;
@@ -84,6 +83,11 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
       result = GatedActOp::create(builder, loc, x.getType(), meaning.unary, x, y);
       break;
     }
+    if (std::string why;
+        meaning.kind != Meaning::Kind::Same && !isAccepted(result.getDefiningOp(), why)) {
+      kRemarks.miss(root) << say("{0} ops are one, but {1}", ops, why);
+      return false;
+    }
     kRemarks.hit(root) << say("{0} ops are one", ops);
     ++numRaised;
     if (meaning.kind != Meaning::Kind::Same)
@@ -93,6 +97,7 @@ struct RaiseElementwisePass : impl::RaiseElementwiseBase<RaiseElementwisePass> {
     if (reads.meets(root->getResult(0)))
       reads.add(tensor);
     root->getResult(0).replaceAllUsesWith(tensor);
+    return true;
   }
 };
 } // namespace

@@ -140,8 +140,10 @@ private:
       return miss(
           "what is summed over is not its rows' last dimension, under a transposition either");
     Value in = asTensor(builder, loc, moved, rowsType(builder.getContext(), rowsOf(of), inputs));
-    Value out = LinearOp::create(builder, loc, of, in, matrix, /*bias=*/Value());
-    Value tensor = asTensor(builder, loc, out, last);
+    auto linear = LinearOp::create(builder, loc, of, in, matrix, /*bias=*/Value());
+    if (!isAccepted(linear, why))
+      return false;
+    Value tensor = asTensor(builder, loc, linear, last);
     SmallVector<unsigned> back;
     unsigned next = 0;
     for (unsigned loop : made)

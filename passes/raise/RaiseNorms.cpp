@@ -202,6 +202,10 @@ struct RaiseNormsPass : impl::RaiseNormsBase<RaiseNormsPass> {
     else
       result = RmsNormOp::create(builder, root->getLoc(), rows.getType(), rows, weight, eps,
                                  builder.getI64IntegerAttr(0), UnitAttr());
+    if (std::string why; !isAccepted(result.getDefiningOp(), why)) {
+      kRemarks.miss(root) << say("a norm, but {0}", why);
+      return false;
+    }
     kRemarks.hit(root) << say("{0} of {1} ops", norm.centered ? "layer_norm" : "rms_norm",
                               piece.ops().size());
     ++numRaised;

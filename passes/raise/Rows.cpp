@@ -5,6 +5,8 @@
 #include "passes/raise/Product.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
 
 using namespace mlir;
 
@@ -38,6 +40,20 @@ Value asRows(OpBuilder &builder, Location loc, Value value) {
 
 Value asTensor(OpBuilder &builder, Location loc, Value rows, Type type) {
   return reshaped(builder, loc, rows, type);
+}
+
+bool isAccepted(Operation *made, std::string &why) {
+  ScopedDiagnosticHandler said(made->getContext(), [&](Diagnostic &diagnostic) {
+    if (why.empty())
+      why = diagnostic.str();
+    return success();
+  });
+  if (succeeded(verify(made)))
+    return true;
+  if (why.empty())
+    why = "the op that it is does not take it";
+  made->erase();
+  return false;
 }
 
 Value behindReshapes(Value value) {

@@ -7,6 +7,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/Builders.h"
 
+#include <string>
+
 namespace quern::raise {
 
 /// The type of its rows; null unless it is of float32, of rank 2 or more, and its last dimension is
@@ -18,6 +20,11 @@ mlir::RankedTensorType rowsOfTensor(mlir::Type type);
 mlir::Value asRows(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value);
 mlir::Value asTensor(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value rows,
                      mlir::Type type);
+
+/// Whether its verifier takes an op that was just made; otherwise the op is gone, and `why` says
+/// what is wrong with it. What a pass finds may break a rule that it did not think of: then the
+/// program stays as it was written.
+bool isAccepted(mlir::Operation *made, std::string &why);
 
 /// What is under another shape: the operand of the outermost of a chain of reshapes.
 mlir::Value behindReshapes(mlir::Value value);

@@ -187,3 +187,90 @@ func.func @main(%q: !Q, %k2: !G, %v2: !G) -> !Q {
   return %pv : !Q
 }
 }
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#q = affine_map<(d0, d1, d2) -> (d0, d2)>
+#k = affine_map<(d0, d1, d2) -> (d1, d2)>
+#v = affine_map<(d0, d1, d2) -> (d2, d1)>
+#s = affine_map<(d0, d1, d2) -> (d0, d1)>
+!Q = tensor<?x8xf32, #quern.dims<"s">>
+!K = tensor<?x8xf32, #quern.dims<"p">>
+!V = tensor<?x8xf32, #quern.dims<"u">>
+!S = tensor<?x?xf32, #quern.dims<"s", "p">>
+
+// Tests that values that are counted by other names than keys are attention's where the entry demands that both are equal, as exports with a
+// cache have it whose keys and values an exporter gave names of their own.
+// CHECK-LABEL: @main
+// CHECK: %[[V:.*]] = quern.reshape %{{.*}} : tensor<?x8xf32, #quern.dims<"u">> -> tensor<?x8xf32, #quern.dims<"p">>
+// CHECK: quern.attention_rows %{{.*}}, %{{.*}}, %[[V]] {heads = 1 : i64
+// REMARK: [Passed] raise-attention | Category:raise | Remark="attention of 1 heads"
+module attributes {quern.sizes = {p = 16 : i64, s = 16 : i64, u = 16 : i64}} {
+func.func @main(%q: !Q, %k: !K, %v: !V) -> !Q attributes {quern.equal_sizes = [["p + s", "s + u", "/MatMul"]]} {
+  %s = quern.size "s"
+  %t = quern.size "p"
+  %zero = arith.constant 0.0 : f32
+  %es = tensor.empty(%s, %t) : !S
+  %f = linalg.fill ins(%zero : f32) outs(%es : !S) -> !S
+  %qk = linalg.generic {indexing_maps = [#q, #k, #s], iterator_types = ["parallel", "parallel", "reduction"]} ins(%q, %k : !Q, !K) outs(%f : !S) {
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %t0 = arith.mulf %x, %y : f32
+    %r = arith.addf %o, %t0 : f32
+    linalg.yield %r : f32
+  } -> !S
+  %w = linalg.softmax dimension(1) ins(%qk : !S) outs(%es : !S) -> !S
+  %eq = tensor.empty(%s) : !Q
+  %fq = linalg.fill ins(%zero : f32) outs(%eq : !Q) -> !Q
+  %pv = linalg.generic {indexing_maps = [#q, #v, #s], iterator_types = ["parallel", "parallel", "reduction"]} ins(%w, %v : !S, !V) outs(%fq : !Q) {
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %t0 = arith.mulf %x, %y : f32
+    %r = arith.addf %o, %t0 : f32
+    linalg.yield %r : f32
+  } -> !Q
+  return %pv : !Q
+}
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#q = affine_map<(d0, d1, d2) -> (d0, d2)>
+#k = affine_map<(d0, d1, d2) -> (d1, d2)>
+#v = affine_map<(d0, d1, d2) -> (d2, d1)>
+#s = affine_map<(d0, d1, d2) -> (d0, d1)>
+!Q = tensor<?x8xf32, #quern.dims<"s">>
+!K = tensor<?x8xf32, #quern.dims<"t">>
+!V = tensor<?x8xf32, #quern.dims<"min(64, t)">>
+!S = tensor<?x?xf32, #quern.dims<"s", "t">>
+
+// Tests that they are not where nothing says so: the product of both, written out, is left.
+// CHECK-LABEL: @main
+// CHECK-NOT: quern.attention_rows
+// CHECK: linalg.softmax
+// REMARK: [Missed] raise-attention | Category:raise | Remark="the sizes that count its keys and its values are not known to be equal"
+module attributes {quern.sizes = {s = 16 : i64, t = 16 : i64}} {
+func.func @main(%q: !Q, %k: !K, %v: !V) -> !Q {
+  %s = quern.size "s"
+  %t = quern.size "t"
+  %zero = arith.constant 0.0 : f32
+  %es = tensor.empty(%s, %t) : !S
+  %f = linalg.fill ins(%zero : f32) outs(%es : !S) -> !S
+  %qk = linalg.generic {indexing_maps = [#q, #k, #s], iterator_types = ["parallel", "parallel", "reduction"]} ins(%q, %k : !Q, !K) outs(%f : !S) {
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %t0 = arith.mulf %x, %y : f32
+    %r = arith.addf %o, %t0 : f32
+    linalg.yield %r : f32
+  } -> !S
+  %w = linalg.softmax dimension(1) ins(%qk : !S) outs(%es : !S) -> !S
+  %eq = tensor.empty(%s) : !Q
+  %fq = linalg.fill ins(%zero : f32) outs(%eq : !Q) -> !Q
+  %pv = linalg.generic {indexing_maps = [#q, #v, #s], iterator_types = ["parallel", "parallel", "reduction"]} ins(%w, %v : !S, !V) outs(%fq : !Q) {
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %t0 = arith.mulf %x, %y : f32
+    %r = arith.addf %o, %t0 : f32
+    linalg.yield %r : f32
+  } -> !Q
+  return %pv : !Q
+}
+}
