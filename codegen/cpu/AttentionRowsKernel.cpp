@@ -142,8 +142,8 @@ private:
       attendShown(total, tile, from, to);
     else
       goOver(total, tile, from, to);
-    if (op.getNanIsZero())
-      code.loop(code.c(0), rows, [&](Value r) { zeroIfUnseen(sumAt(total, r)); });
+    if (op.getMask() && !op.getNanIsZero())
+      code.loop(code.c(0), rows, [&](Value r) { nanIfUnseen(sumAt(total, r), sequence.keys); });
     finish(total, firstToken, kvHead, rows);
   }
 
@@ -390,11 +390,14 @@ private:
     });
   }
 
-  /// A sum of no weights at all becomes 1, so that its row is 0.
-  void zeroIfUnseen(Pointer<float> sum) {
+  /// A row that -infinity hides all keys from is no number, as its softmax is, unless the op says
+  /// that it is 0: that is what a sum of no weights becomes.
+  void nanIfUnseen(Pointer<float> sum, Value keys) {
     Value weights = code.loadF(sum, code.c(0));
     Value none = arith::CmpFOp::create(code.b, arith::CmpFPredicate::OEQ, weights, code.cf(0));
-    code.storeF(code.select(none, code.cf(1), weights), sum, code.c(0));
+    Value nan = code.select(code.less(code.c(0), keys),
+                            code.cf(std::numeric_limits<float>::quiet_NaN()), weights);
+    code.storeF(code.select(none, nan, weights), sum, code.c(0));
   }
 
   AttentionRowsOp op;

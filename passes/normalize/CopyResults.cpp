@@ -22,20 +22,23 @@ struct CopyResultsPass : impl::CopyResultsBase<CopyResultsPass> {
   }
 
   void copyResults(func::ReturnOp ret) {
-    llvm::SmallDenseSet<Value> seen;
+    // A copy is of the one before: two of one value would be found equal, and be one again.
+    llvm::SmallDenseMap<Value, Value> last;
     for (OpOperand &operand : ret->getOpOperands()) {
       Value value = operand.get();
       auto type = dyn_cast<RankedTensorType>(value.getType());
-      if (!type || (isComputed(value) && seen.insert(value).second))
+      if (!type || (isComputed(value) && last.try_emplace(value, value).second))
         continue;
       OpBuilder builder(ret);
+      Value &from = last.try_emplace(value, value).first->second;
       Value copy = genericOp(
-          builder, value.getLoc(), value, emptyTensor(builder, value.getLoc(), type), -1,
+          builder, value.getLoc(), from, emptyTensor(builder, value.getLoc(), type), -1,
           [](OpBuilder &, Location, ValueRange in, Value) -> Value { return in.front(); });
       kRemarks.miss(copy.getDefiningOp())
           << say("result {0} is {1}: copied", operand.getOperandNumber(),
                  isComputed(value) ? "returned before" : "not computed");
       operand.set(copy);
+      from = copy;
       ++numCopied;
     }
   }

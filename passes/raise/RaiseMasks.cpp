@@ -12,6 +12,8 @@
 #include "passes/raise/Rows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <algorithm>
@@ -99,17 +101,23 @@ private:
 
   /// The numbers in the mask's ops: what they compare inputs and distances with.
   void findConstants() {
+    scales = scalesPositions();
     for (Operation *op : piece.ops())
       op->walk([&](arith::ConstantOp constant) {
         auto note = [&](Attribute value) {
+          std::optional<int64_t> found;
           if (auto integer = dyn_cast<IntegerAttr>(value);
-              integer && integer.getValue().isSignedIntN(64))
-            constants.insert(integer.getType().isInteger(1)
-                                 ? static_cast<int64_t>(integer.getValue().getZExtValue())
-                                 : integer.getValue().getSExtValue());
+              integer && integer.getValue().isSignedIntN(62))
+            found = integer.getType().isInteger(1)
+                        ? static_cast<int64_t>(integer.getValue().getZExtValue())
+                        : integer.getValue().getSExtValue();
           else if (auto number = dyn_cast<FloatAttr>(value);
                    number && std::abs(number.getValueAsDouble()) < 1e9)
-            constants.insert(static_cast<int64_t>(std::ceil(number.getValueAsDouble())));
+            found = static_cast<int64_t>(std::ceil(number.getValueAsDouble()));
+          if (found) {
+            constants.insert(*found);
+            all.push_back(*found);
+          }
         };
         auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
         if (!dense)
@@ -119,6 +127,51 @@ private:
         else
           table = true;
       });
+  }
+
+  /// Whether a number that is made of positions is multiplied, divided or the like: then the
+  /// numbers in the ops are no distances.
+  bool scalesPositions() const {
+    llvm::DenseSet<Value> positions;
+    bool found = false;
+    for (Operation *op : piece.inOrder()) {
+      auto generic = dyn_cast<linalg::GenericOp>(op);
+      if (!generic) {
+        if (llvm::any_of(op->getOperands(), [&](Value v) { return positions.contains(v); }))
+          positions.insert_range(op->getResults());
+        continue;
+      }
+      Block &body = generic.getRegion().front();
+      for (auto [operand, argument] : llvm::zip(generic->getOperands(), body.getArguments()))
+        if (positions.contains(operand))
+          positions.insert(argument);
+      generic.getRegion().walk([&](Operation *inner) {
+        if (isa<linalg::IndexOp>(inner))
+          positions.insert(inner->getResult(0));
+        // A flag is none, nor is what an index reads of an input.
+        if (isa<arith::CmpIOp, arith::CmpFOp>(inner) || inner->getNumResults() == 0 ||
+            inner->getResult(0).getType().isInteger(1))
+          return;
+        if (auto read = dyn_cast<tensor::ExtractOp>(inner)) {
+          if (positions.contains(read.getTensor()))
+            positions.insert(read.getResult());
+          return;
+        }
+        if (llvm::none_of(inner->getOperands(), [&](Value v) { return positions.contains(v); }))
+          return;
+        positions.insert_range(inner->getResults());
+        found |= !isa<arith::AddIOp, arith::SubIOp, arith::AddFOp, arith::SubFOp, arith::NegFOp,
+                      arith::MaxSIOp, arith::MinSIOp, arith::MaximumFOp, arith::MinimumFOp,
+                      arith::SelectOp, arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp,
+                      arith::TruncIOp, arith::SIToFPOp, arith::UIToFPOp, arith::FPToSIOp,
+                      arith::ExtFOp, math::AbsIOp, math::AbsFOp, CheckIndexOp>(inner);
+      });
+      for (auto [result, yielded] :
+           llvm::zip(generic->getResults(), body.getTerminator()->getOperands()))
+        if (positions.contains(yielded))
+          positions.insert(result);
+    }
+    return found;
   }
 
   /// Sizes of trials: two small ones, and one beyond all distances that the mask may know.
@@ -136,10 +189,10 @@ private:
     }
     // A distance that no input reaches decides nothing.
     int64_t distance = 20;
-    for (int64_t constant : constants)
+    for (int64_t constant : all)
       if (constant > -longest && constant < longest)
-        distance = std::max(distance, std::abs(constant));
-    const int64_t large = table ? longest : std::min(longest, 2 * distance + 9);
+        distance += std::abs(constant);
+    const int64_t large = table || scales ? longest : std::min(longest, 2 * distance + 9);
     auto sized = [&](int64_t length, int64_t other) {
       std::map<std::string, int64_t> sizes;
       for (const auto &[name, bound] : most) {
@@ -311,7 +364,9 @@ private:
   RankedTensorType type;
   Piece piece;
   std::set<int64_t> constants;
-  bool table = false; ///< a constant is a table, which may know any distance
+  std::vector<int64_t> all; ///< constants, as often as they stand there
+  bool scales = false;      ///< positions are multiplied or the like
+  bool table = false;       ///< a constant is a table, which may know any distance
   std::vector<std::map<std::string, int64_t>> sizes;
   Found found;
 };

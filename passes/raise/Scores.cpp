@@ -1,16 +1,23 @@
 // See Scores.h.
 #include "passes/raise/Scores.h"
 
+#include "ir/quern/AttributeNames.h"
+#include "passes/analysis/GeneralOps.h"
 #include "passes/raise/Meaning.h"
 #include "passes/raise/Piece.h"
 #include "passes/raise/Rows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 
 #include <cmath>
+#include <limits>
+#include <map>
 #include <random>
+#include <set>
+#include <string>
 #include <tuple>
 
 using namespace mlir;
@@ -18,14 +25,104 @@ using namespace mlir;
 namespace quern::raise {
 namespace {
 
-/// Numbers for a piece's leaf that is not the product: masks and positions are small integers.
-reference::Tensor someNumbers(Type element, const std::vector<int64_t> &shape, uint64_t seed) {
+/// What a score that is replaced is at most, so that it may be taken for a hidden one.
+constexpr double kReplaced = -1e4;
+/// What is lower swallows a score that it is added to: replaced or not is the same.
+constexpr double kSwallows = -1e15;
+
+/// Elements of scores that a trial has.
+constexpr int64_t kMostElements = int64_t{1} << 20;
+constexpr size_t kMostIntegers = 32;
+
+/// Numbers for a piece's leaf that is not the product: masks and positions are small integers, or
+/// `special`, one that the piece may compare them with.
+reference::Tensor someNumbers(Type element, const std::vector<int64_t> &shape, uint64_t seed,
+                              std::optional<int64_t> special) {
   reference::Tensor tensor = normalNumbers(element, shape, seed);
   std::mt19937_64 generator(seed);
+  const auto isSpecial = [&](uint64_t drawn) { return special && drawn % 3 == 0; };
   for (int64_t &number : tensor.ints)
-    number = static_cast<int64_t>(generator() >> 63);
+    if (const uint64_t drawn = generator(); isSpecial(drawn))
+      number = reference::wrapped(*special, reference::width_of(tensor.element));
+    else
+      number = static_cast<int64_t>(drawn >> 63);
+  for (double &number : tensor.floats)
+    if (isSpecial(generator()))
+      number = static_cast<double>(*special);
   return tensor;
 }
+
+/// Of which of its dimensions a value of a piece is a function, where `product` is zeros: what its
+/// ops read says so, since small sizes and few numbers need not show it.
+class Dependence {
+public:
+  Dependence(const Piece &piece, Value product) : piece(piece), product(product) {}
+
+  SmallVector<bool> of(Value value) {
+    if (auto at = known.find(value); at != known.end())
+      return at->second;
+    SmallVector<bool> found = find(value);
+    known[value] = found;
+    return found;
+  }
+
+private:
+  static SmallVector<bool> all(RankedTensorType type) {
+    return llvm::map_to_vector(type.getShape(), [](int64_t size) { return size != 1; });
+  }
+
+  SmallVector<bool> find(Value value) {
+    const auto type = cast<RankedTensorType>(value.getType());
+    Operation *op = value.getDefiningOp();
+    const SmallVector<bool> none(static_cast<size_t>(type.getRank()), false);
+    if (value == product || isa_and_nonnull<tensor::EmptyOp, linalg::FillOp>(op))
+      return none;
+    if (!piece.contains(op))
+      return all(type);
+    if (auto generic = dyn_cast<linalg::GenericOp>(op))
+      return ofGeneric(generic, value, type);
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+        slice && slice.getSourceType().getRank() == type.getRank())
+      return of(slice.getSource());
+    if (auto constant = dyn_cast<arith::ConstantOp>(op))
+      if (isa<SplatElementsAttr>(constant.getValue()))
+        return none;
+    if (isa<ReshapeOp>(op) && llvm::none_of(of(op->getOperand(0)), [](bool v) { return v; }))
+      return none;
+    return all(type);
+  }
+
+  SmallVector<bool> ofGeneric(linalg::GenericOp generic, Value value, RankedTensorType type) {
+    SmallVector<bool> loops(generic.getNumLoops(), false);
+    generic.getRegion().walk([&](linalg::IndexOp index) {
+      if (!index->use_empty())
+        loops[static_cast<size_t>(index.getDim())] = true;
+    });
+    for (OpOperand &operand : generic->getOpOperands()) {
+      if (!isa<RankedTensorType>(operand.get().getType()))
+        continue;
+      const SmallVector<bool> varies = of(operand.get());
+      const AffineMap map = generic.getMatchingIndexingMap(&operand);
+      for (size_t i = 0; i < varies.size(); ++i)
+        for (unsigned loop = 0; varies[i] && loop < loops.size(); ++loop)
+          loops[loop] =
+              loops[loop] || map.getResult(static_cast<unsigned>(i)).isFunctionOfDim(loop);
+    }
+    const AffineMap map = generic.getIndexingMapMatchingResult(cast<OpResult>(value));
+    SmallVector<bool> found;
+    for (auto [i, to] : llvm::enumerate(map.getResults())) {
+      bool varies = false;
+      for (unsigned loop = 0; loop < loops.size(); ++loop)
+        varies = varies || (loops[loop] && to.isFunctionOfDim(loop));
+      found.push_back(varies && type.getDimSize(static_cast<int64_t>(i)) != 1);
+    }
+    return found;
+  }
+
+  const Piece &piece;
+  Value product;
+  llvm::DenseMap<Value, SmallVector<bool>> known;
+};
 
 class ScoreReader {
 public:
@@ -64,17 +161,32 @@ private:
     const Type f32 = builder.getF32Type();
     std::optional<double> factor;
     double cap = 0;
-    bool added = false;
-    SmallVector<bool> varies(4, false);
+    const SmallVector<bool> varies = Dependence(piece, piece.leaves()[at]).of(scores);
+    bool added = llvm::is_contained(varies, true);
+    std::optional<double> replaced; // what takes the place of scores
+    const bool indexed = findIntegers(piece);
     SmallVector<Value> masks; // leaves that are what is added
     for (Value leaf : piece.leaves())
       if (leaf != piece.leaves()[at] && spreadsOver(leaf))
         masks.push_back(leaf);
-    for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const uint64_t last = 4 + integers.size();
+    for (uint64_t seed = 1; seed <= last; ++seed) {
+      if (seed == last) {
+        // As far as what its ops compare positions with.
+        auto larger = indexed ? Function::of(piece, largerSizes())
+                              : absl::StatusOr<Function>(absl::OutOfRangeError(""));
+        if (!larger.ok())
+          break;
+        function = std::move(larger);
+      }
       std::vector<reference::Tensor> given;
+      std::optional<int64_t> special;
+      if (seed > 3)
+        special = seed == last ? 1 : *std::next(integers.begin(), static_cast<ptrdiff_t>(seed - 4));
       for (auto [i, leaf] : llvm::enumerate(piece.leaves()))
         given.push_back(someNumbers(cast<RankedTensorType>(leaf.getType()).getElementType(),
-                                    function->shape(i), 7 * seed + i));
+                                    function->shape(i), 7 * seed + i,
+                                    i == at ? std::nullopt : special));
       for (double &number : given[at].floats)
         number *= 8;
       const std::vector<double> product_of = given[at].floats;
@@ -93,10 +205,19 @@ private:
         const double expected = capped(factor.value_or(1) * product_of[i], cap) + b;
         if (!(close(y, expected) || std::abs(y - expected) <= 1e-6 * std::abs(b) || y == b))
           return miss("its scores are not a product times a number and something added");
-        if (y == b && std::isfinite(b) && std::abs(b) < 1e4 && std::abs(product_of[i]) > 0.1)
+        if (!std::isfinite(b) || std::abs(product_of[i]) <= 0.1)
+          continue;
+        if (y == b && b > kReplaced)
           return miss("some of its scores are replaced by small numbers");
+        if (y == b && b > kSwallows && replaced.value_or(b) != b)
+          return miss("some of its scores are replaced by several numbers");
+        if (y == b && b > kSwallows)
+          replaced = b;
       }
-      note_variation(*without, varies);
+      for (size_t i = 0; replaced && i < product_of.size(); ++i)
+        if (const double b = without->floats[i], y = with->floats[i];
+            b <= kReplaced && std::isfinite(b) && (b != *replaced || y != b))
+          return miss("some of its scores are replaced, and to others much is added");
       llvm::erase_if(masks, [&](Value mask) {
         const auto *leaf = llvm::find(piece.leaves(), mask);
         return !isSpread(leaves[static_cast<size_t>(leaf - piece.leaves().begin())], *without);
@@ -105,9 +226,65 @@ private:
     if (!factor)
       return miss("no score is left by what is added to them");
     Scores found{.product = product, .factor = *factor, .softcap = cap};
-    if (added)
-      found.bias = masks.empty() ? bias(piece, at, varies) : masks.front();
+    // A leaf stands for the piece if nothing else of it knows a position.
+    if (added && masks.size() == 1 && piece.leaves().size() == 2 && !indexed && !replaced)
+      found.bias = masks.front();
+    else if (added)
+      found.bias = bias(piece, at, varies, replaced.has_value());
     return found;
+  }
+
+  /// The integers in the piece, by which it may tell positions and inputs apart; whether it asks
+  /// for positions.
+  bool findIntegers(const Piece &piece) {
+    bool indexed = false;
+    for (Operation *op : piece.ops())
+      op->walk([&](Operation *inner) {
+        indexed |= isa<linalg::IndexOp>(inner);
+        auto constant = dyn_cast<arith::ConstantOp>(inner);
+        if (!constant)
+          return;
+        Attribute value = constant.getValue();
+        if (auto dense = dyn_cast<SplatElementsAttr>(value))
+          value = dense.getSplatValue<Attribute>();
+        std::optional<int64_t> found;
+        if (auto number = dyn_cast<FloatAttr>(value);
+            number && std::abs(number.getValueAsDouble()) < 1e9)
+          found = static_cast<int64_t>(std::ceil(number.getValueAsDouble()));
+        else if (auto integer = dyn_cast<IntegerAttr>(value);
+                 integer && !integer.getType().isInteger(1) && integer.getValue().isSignedIntN(62))
+          found = integer.getValue().getSExtValue();
+        if (found && std::abs(*found) < kMostElements)
+          distance += std::abs(*found);
+        if (found && integers.size() < kMostIntegers)
+          integers.insert({*found, *found + 1});
+      });
+    return indexed;
+  }
+
+  /// Sizes that are beyond the distances that the piece may know, as far as a trial can be.
+  std::map<std::string, int64_t> largerSizes() const {
+    const auto type = cast<RankedTensorType>(scores.getType());
+    int64_t fixed = 2;
+    for (int64_t size : type.getShape().drop_back(2))
+      fixed *= ShapedType::isDynamic(size) ? 1 : std::max<int64_t>(size, 1);
+    const auto most = static_cast<int64_t>(
+        std::sqrt(static_cast<double>(kMostElements) / static_cast<double>(fixed)));
+    std::set<std::string> lengths;
+    for (unsigned dim : {2U, 3U})
+      if (type.getRank() == 4)
+        lengths.merge(countOf(dimOf(type, dim)).symbols());
+    std::map<std::string, int64_t> sizes;
+    auto symbols =
+        scores.getDefiningOp()->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
+            attrs::kSizes);
+    for (NamedAttribute symbol : symbols ? symbols.getValue() : ArrayRef<NamedAttribute>()) {
+      const int64_t bound = cast<IntegerAttr>(symbol.getValue()).getInt();
+      const std::string name = symbol.getName().str();
+      const int64_t wanted = lengths.contains(name) ? std::min(most, 2 * distance + 9) : 2;
+      sizes[name] = std::max<int64_t>(2, std::min(bound, wanted));
+    }
+    return sizes;
   }
 
   static double capped(double score, double cap) {
@@ -177,22 +354,9 @@ private:
     return true;
   }
 
-  /// Of which dimensions what is added is a function.
-  void note_variation(const reference::Tensor &bias, SmallVector<bool> &varies) const {
-    const auto rank = bias.shape.size();
-    varies.resize(rank, false);
-    int64_t stride = 1;
-    for (size_t dim = rank; dim-- > 0; stride *= bias.shape[dim])
-      for (int64_t i = 0; i < bias.count(); ++i) {
-        const int64_t first = i - i / stride % bias.shape[dim] * stride;
-        varies[dim] = varies[dim] || bias.floats[static_cast<size_t>(i)] !=
-                                         bias.floats[static_cast<size_t>(first)];
-      }
-  }
-
   /// The piece of zeros in the product's place, one element of each dimension that it does not
-  /// depend on.
-  Value bias(const Piece &piece, size_t at, ArrayRef<bool> varies) {
+  /// depend on; what replaces scores there as low as hides them whatever they are.
+  Value bias(const Piece &piece, size_t at, ArrayRef<bool> varies, bool replaces) {
     const auto type = cast<RankedTensorType>(scores.getType());
     const Location loc = piece.root()->getLoc();
     Value zero = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(0));
@@ -218,12 +382,40 @@ private:
         sizes.push_back(
             SizeOp::create(builder, loc, builder.getIndexType(), dims.back().name).getResult());
     }
-    return tensor::ExtractSliceOp::create(builder, loc, tensorOf(dims, type.getElementType()),
-                                          whole, offsets, sizes, strides);
+    Value bias = tensor::ExtractSliceOp::create(builder, loc, tensorOf(dims, type.getElementType()),
+                                                whole, offsets, sizes, strides);
+    return replaces ? hiding(bias) : bias;
+  }
+
+  /// The bias, the lowest float where it is what replaces scores: added to a score, it is what it
+  /// was in its place, and a row of nothing else has equal weights.
+  Value hiding(Value bias) {
+    const auto type = cast<RankedTensorType>(bias.getType());
+    const Location loc = bias.getLoc();
+    Value empty = tensor::EmptyOp::create(builder, loc, type, sizesOf(builder, loc, type));
+    const SmallVector<AffineMap> maps(
+        2, builder.getMultiDimIdentityMap(static_cast<unsigned>(type.getRank())));
+    const SmallVector<utils::IteratorType> parallel(static_cast<size_t>(type.getRank()),
+                                                    utils::IteratorType::parallel);
+    auto body = [](OpBuilder &b, Location at, ValueRange args) {
+      auto number = [&](double value) {
+        return arith::ConstantOp::create(b, at, b.getF32FloatAttr(static_cast<float>(value)));
+      };
+      Value low =
+          arith::CmpFOp::create(b, at, arith::CmpFPredicate::OLE, args[0], number(kReplaced));
+      Value finite =
+          arith::MinimumFOp::create(b, at, args[0], number(std::numeric_limits<float>::lowest()));
+      Value to = arith::SelectOp::create(b, at, low, finite, args[0]);
+      linalg::YieldOp::create(b, at, to);
+    };
+    return linalg::GenericOp::create(builder, loc, type, bias, empty, maps, parallel, body)
+        .getResult(0);
   }
 
   Value scores;
   OpBuilder &builder;
+  std::set<int64_t> integers; ///< that the piece may compare inputs with
+  int64_t distance = 8;       ///< between positions, that it may compare with
 };
 
 } // namespace

@@ -82,9 +82,13 @@ LogicalResult verifyBucket(func::FuncOp bucket, SymbolTable &symbols,
       if (!symbols.lookup<PackedOp>(weight.getName()))
         return op.emitOpError("names a weight of the model's files; a schedule reads packed ones");
     } else if (auto ret = dyn_cast<func::ReturnOp>(op)) {
-      for (Value value : ret.getOperands())
+      llvm::SmallDenseSet<Value> seen;
+      for (Value value : ret.getOperands()) {
         if (!value.getDefiningOp<DispatchOp>())
           return op.emitOpError("returns what no dispatch computes");
+        if (!seen.insert(value).second)
+          return op.emitOpError("returns twice what a dispatch computes into one result");
+      }
     } else if (!isa<StateRefOp>(op)) {
       return op.emitOpError(
           "is not legal in a schedule: references, dispatches and the return are");

@@ -194,19 +194,19 @@ void pad(NodeLowering &node) {
     const bool constant_value = !given || node.numbers(2);
     if (border == Border::Constant && constant_value) {
       std::vector<Dim> offsets(rank), before(rank), after(rank);
-      Sizes kept = x.shape;
-      bool fixed = true;
+      bool fixed = true, cuts = false;
       for (size_t i = 0; i < rank; ++i) {
-        // A negative border cuts off.
+        // A negative border cuts off, of the other border too where there is little else.
         offsets[i] = symbols::max(-low[i], 0);
         before[i] = symbols::max(low[i], 0);
         after[i] = symbols::max(high[i], 0);
-        kept[i] = x.shape[i] - offsets[i] - symbols::max(-high[i], 0);
+        cuts |= !offsets[i].is(0) || !symbols::max(-high[i], 0).is(0);
         fixed &= offsets[i].valid() && before[i].valid() && after[i].valid();
       }
       if (fixed) {
         const double number = given ? (*node.numbers(2))[0] : node.number("value", 0);
-        return node.set(a.pad(a.slice(x, offsets, kept), before, after, number));
+        const Array padded = a.pad(x, before, after, number);
+        return node.set(cuts ? a.slice(padded, offsets, shape) : padded);
       }
     }
     std::vector<Scalar> begins, sizes;

@@ -306,7 +306,10 @@ void slice(NodeShapes &node) {
       continue;
     }
     const Dim last = step > 0 ? size : size - 1;
-    begins[i] = slice_bound((*starts)[i], size, 0, last);
+    // Backwards, what begins within nothing begins in front of it.
+    const Dim first = step > 0 ? Dim(0) : symbols::choose(symbols::less(size, 1), -1, 0);
+    const bool from_last = step < 0 && (*starts)[i].constant() == -1;
+    begins[i] = from_last ? last : slice_bound((*starts)[i], size, first, last);
     const Dim end = slice_bound((*ends)[i], size, step > 0 ? Dim(0) : Dim(-1), last);
     const Dim length = step > 0 ? end - begins[i] : begins[i] - end;
     shape[list[i]] = symbols::max(symbols::ceildiv(length, step > 0 ? step : -step), 0);

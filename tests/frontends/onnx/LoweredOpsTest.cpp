@@ -70,6 +70,39 @@ Tensor complex_input(Lowered &lowered, const Complexes &x) {
   return lowered.floats({1, static_cast<int64_t>(x.size()), 2}, parts);
 }
 
+// Tests that nothing, read backwards, is nothing, whatever it begins and ends with.
+TEST(LoweredOps, SlicesOfNothing) {
+  for (const auto &[start, rows] : {std::pair<int64_t, int64_t>{-1, 3}, {1, 2}, {-3, 1}}) {
+    ModelProto model = make_model(18);
+    GraphProto &g = *model.mutable_graph();
+    add_input(g, "x", {"n", 2});
+    add_integers(g, "starts", {start});
+    add_integers(g, "ends", {INT64_MIN});
+    add_integers(g, "axes", {0});
+    add_integers(g, "steps", {-1});
+    add_node(g, "Slice", {"x", "starts", "ends", "axes", "steps"}, {"y"});
+    add_output(g, "y");
+    Lowered slice(model);
+    EXPECT_THAT(slice.call({slice.floats({0, 2}, {})}).shape, ElementsAre(0, 2)) << start;
+    EXPECT_THAT(slice.call({slice.floats({3, 2}, {1, 2, 3, 4, 5, 6})}).shape, ElementsAre(rows, 2));
+  }
+}
+
+// Tests that what a negative border cuts off, where there is less than that, is of the other one.
+TEST(LoweredOps, BordersOfNothing) {
+  ModelProto model = make_model(18);
+  GraphProto &g = *model.mutable_graph();
+  add_input(g, "x", {"n", 2});
+  add_integers(g, "pads", {2, 0, -1, 0});
+  add_node(g, "Pad", {"x", "pads"}, {"y"});
+  add_output(g, "y");
+  Lowered pad(model);
+  const Tensor none = pad.call({pad.floats({0, 2}, {})});
+  EXPECT_THAT(none.shape, ElementsAre(1, 2));
+  EXPECT_THAT(none.floats, Each(0.0));
+  EXPECT_THAT(pad.call({pad.floats({2, 2}, {1, 2, 3, 4})}).floats, ElementsAre(0, 0, 0, 0, 1, 2));
+}
+
 // Tests lengths with small factors, without, in between, and one that a call chooses.
 TEST(LoweredOps, TransformsOfAnyLength) {
   for (const int64_t n : {1, 2, 12, 97, 134, 360}) {

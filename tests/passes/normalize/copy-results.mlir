@@ -47,3 +47,15 @@ func.func @step(%x: !T4, %batch: !quern.batch) -> !T4 {
 func.func @main(%x: tensor<f32>) -> tensor<f32> {
   return %x : tensor<f32>
 }
+
+// -----
+
+// Tests that copies of one value are copied from each other: equal ones would be made one again, and a result be left unwritten.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:.*]]: tensor
+// CHECK: %[[A:.*]] = linalg.generic {{.*}} ins(%[[X]] :
+// CHECK: %[[B:.*]] = linalg.generic {{.*}} ins(%[[A]] :
+// CHECK: return %[[A]], %[[B]]
+func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  return %x, %x : tensor<4xf32>, tensor<4xf32>
+}
