@@ -39,9 +39,8 @@ int compile(Args args) {
   std::vector<std::string> models;
   const cli::Command command{
       "quern compile MODEL -o FILE.quern [flags]",
-      "Compiles a model (a .gguf file, a folder with config.json and safetensors, an .onnx file) "
-      "to "
-      "one file for\nquern-run. --remarks: what was found and fused.",
+      "Compiles a model (.gguf, .onnx, a folder with config.json and safetensors) to one file for "
+      "quern-run. --remarks: what was fused.",
       std::vector<cli::Flag>{{"-o, --output", "FILE", "the artifact to write", &options.output}} +
           options.model_flags.flags() + targets.flags() +
           std::vector<cli::Flag>{
