@@ -75,8 +75,7 @@ def amounts(artifact, threads, prompts, generate, depths, sequences):
     return found
 
 
-def run(args):
-    model = synthetic.write(args.synthetic, os.path.join(ROOT, "models")) if args.synthetic else os.path.abspath(args.model)
+def run(model, args):
     settings = {"prompts": args.prompt, "generate": args.generate, "depths": args.depth, "sequences": args.sequences}
     first = max(args.prompt)
     ctx = max([first, *(depth + args.generate for depth in args.depth)]) + 16
@@ -179,7 +178,8 @@ def main():
         with open(args.recorded) as file:
             result = json.load(file)
     else:
-        result = run(args)
+        result = run(synthetic.write(args.synthetic, os.path.join(ROOT, "models")) if args.synthetic
+                     else os.path.abspath(args.model), args)
     print(table.show(result, args.output))
 
 

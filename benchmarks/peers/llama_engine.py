@@ -20,31 +20,36 @@ class LlamaCpp:
     name = "llama.cpp"
     takes_variants = True  # benchmarks/compare builds it for each
     label = "same file"
+    detail = "0.3.36"
+    api = staticmethod(api)
 
     @staticmethod
     def prepare(model, threads, variant):
         return model
 
     def load(self, model, threads, ctx):
-        self.api = llama = api()
+        self.llama = llama = self.api()
         llama.llama_backend_init()
         self.model = llama.llama_model_load_from_file(model.encode(), llama.llama_model_default_params())
         if not self.model:
-            raise RuntimeError("llama.cpp does not load " + os.path.basename(model))
+            raise RuntimeError(f"{self.name} does not load {os.path.basename(model)}")
         params = llama.llama_context_default_params()
         params.n_ctx = ctx * (race.SEQUENCES + 1) if ctx <= 1024 else ctx + 1024 * (race.SEQUENCES + 1)
         params.n_batch, params.n_ubatch = 2048, 512
         params.n_seq_max = race.SEQUENCES + 1
-        params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
-        self.context = llama.llama_init_from_model(self.model, params)
-        if not self.context:
-            raise RuntimeError("llama.cpp makes no context")
+        self.context, self.memory = self.make_context(params)
         self.vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.model))
-        self.detail = "0.3.36"
-        self.memory = llama.llama_get_memory(self.context)
         self.batch = llama.llama_batch_init(params.n_batch, 0, 1)
         self.depth = None
+
+    def make_context(self, params):
+        """A context, and what holds its sequences."""
+        params.kv_unified = True
+        context = self.llama.llama_init_from_model(self.model, params)
+        if not context:
+            raise RuntimeError(f"{self.name} makes no context")
+        return context, self.llama.llama_get_memory(context)
 
     def step(self, entries):
         """entries: (sequence, position, token, wants logits)"""
@@ -54,9 +59,9 @@ class LlamaCpp:
             batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, position, 1
             batch.seq_id[i][0], batch.logits[i] = sequence, wanted
         start = time.perf_counter()
-        if self.api.llama_decode(self.context, batch) != 0:
+        if self.llama.llama_decode(self.context, batch) != 0:
             raise RuntimeError("llama_decode failed")
-        self.api.llama_synchronize(self.context)
+        self.llama.llama_synchronize(self.context)
         return time.perf_counter() - start
 
     def feed(self, sequence, ids, logits):
@@ -67,7 +72,7 @@ class LlamaCpp:
         return seconds
 
     def forget(self, sequence, length=0):
-        self.api.llama_memory_seq_rm(self.memory, sequence, length, -1)
+        self.llama.llama_memory_seq_rm(self.memory, sequence, length, -1)
 
     def prefill(self, count):
         seconds = self.feed(0, race.tokens(count, self.vocab), True)

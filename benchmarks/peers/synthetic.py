@@ -1,14 +1,17 @@
-"""Random models of published shapes, as GGUF with Q4_1 weights: the same file for every engine.
+"""Random models of published shapes, as GGUF of any type of weights: the same file for every engine.
 
-Blocks are random codes with one scale and min a block, such that weights are spread about as trained ones are: logits stay
-finite and ordinary, and speed does not depend on the values.
+Blocks are random bytes but for their float factors, which are such that weights are spread about as trained ones are: logits
+stay finite and ordinary, and speed does not depend on the values.
 
 A shape is an architecture of GGUF, the keys that it has there beside those that all have, and a function which names the
 tensors of one layer.
 """
 import os
 
-BLOCK, BLOCK_BYTES = 32, 20
+# Where the float16 factors of a block are: of its codes, and, where it has one, of its min.
+FACTORS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2],
+           "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0], "TQ1_0": [52], "TQ2_0": [64], "IQ1_S": [0], "IQ1_M": [],
+           "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "MXFP4": []}
 LETTERS = list(dict.fromkeys(chr(b if 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b else 256 + b) for b in range(256)))
 
 
@@ -141,6 +144,7 @@ def granite_hybrid(layers, hidden, mlp, ssm_heads, state, attends, heads, kv_hea
 
 SHAPES = {
     "llama-1b": dense("llama", 16, 2048, 8192, 32, 8, 64, 128256, 500000.0),
+    "llama-1b-4-layers": dense("llama", 4, 2048, 8192, 32, 8, 64, 16000, 500000.0),
     "llama-3b": dense("llama", 28, 3072, 8192, 24, 8, 128, 128256, 500000.0),
     "qwen-0.5b": dense("qwen2", 24, 896, 4864, 14, 2, 64, 151936, 1000000.0, biased=True),
     "mamba-130m": mamba(24, 768, 50280),
@@ -155,15 +159,37 @@ SHAPES = {
 }
 
 
-def q4_1(rng, rows, columns, spread):
+def set_factors(raw, kind, factors):
+    """Writes the float factors of all blocks: raw[..., bytes of a block]."""
     import numpy as np
-    count = rows * columns // BLOCK
-    blocks = np.empty((count, BLOCK_BYTES), np.uint8)
-    scale = (spread / 4.6) * (0.75 + 0.5 * rng.random(count, np.float32))  # codes 0..15 deviate by 4.6
-    blocks[:, 0:2] = scale.astype(np.float16).view(np.uint8).reshape(count, 2)
-    blocks[:, 2:4] = (-7.5 * scale).astype(np.float16).view(np.uint8).reshape(count, 2)
-    blocks[:, 4:] = rng.integers(0, 256, (count, 16), np.uint8)
-    return blocks.reshape(rows, columns // BLOCK * BLOCK_BYTES)
+    for at, factor in zip(FACTORS[kind], factors):
+        raw[..., at:at + 2] = np.frombuffer(np.float16(factor).tobytes(), np.uint8)
+    if kind == "MXFP4":  # a power of two
+        raw[..., 0] = round(127 + np.log2(factors[0]))
+    elif kind == "IQ1_M":  # a nibble in each of the four words of scales
+        bits = int(np.float16(factors[0]).view(np.uint16))
+        for word in range(4):
+            raw[..., 49 + 2 * word] = raw[..., 49 + 2 * word] & 0x0F | (bits >> 4 * word & 0xF) << 4
+
+
+def blocks(rng, kind, rows, columns, spread):
+    """A matrix of random blocks whose weights deviate by `spread` about 0."""
+    import gguf
+    import numpy as np
+    of = gguf.GGMLQuantizationType[kind]
+    size, stored = gguf.GGML_QUANT_SIZES[of]
+    raw = rng.integers(0, 256, (rows, columns // size, stored), np.uint8)
+    sample = raw.reshape(-1, stored)[:256].copy()
+
+    def values(*factors):
+        set_factors(sample, kind, factors)
+        return gguf.quants.dequantize(sample, of).astype(np.float64)
+
+    # Values are linear in the factors: the min's is what makes their mean 0.
+    factors = [1.0] if len(FACTORS[kind]) < 2 else [1.0, -values(1, 0).mean() / values(0, 1).mean()]
+    deviation = values(*factors).std()
+    set_factors(raw, kind, [factor * spread / deviation for factor in factors])
+    return raw.reshape(rows, -1)
 
 
 def add_key(out, key, value):
@@ -178,9 +204,10 @@ def add_key(out, key, value):
         out.add_uint32(key, value)
 
 
-def write(name, folder):
-    """The path of the model's file, written if it is not there."""
-    path = os.path.join(folder, f"synthetic-{name}-q4_1.gguf")
+def write(name, folder, kind="Q4_1", table=None):
+    """The path of the model's file, written if it is not there. Its matrices are of that kind, and those of the vocabulary of
+    another, if one is given."""
+    path = os.path.join(folder, f"synthetic-{name}-{kind.lower()}.gguf")
     if os.path.exists(path):
         return path
     import gguf
@@ -207,24 +234,25 @@ def write(name, folder):
     out.add_bos_token_id(shape.vocab - 2)
     out.add_eos_token_id(shape.vocab - 1)
 
-    def matrix(tensor, rows, columns, *count):
-        if columns % BLOCK:  # llama.cpp leaves such a matrix in float, too
+    def matrix(tensor, rows, columns, *count, kind=kind):
+        of = gguf.GGMLQuantizationType[kind]
+        if columns % gguf.GGML_QUANT_SIZES[of][0]:  # llama.cpp leaves such a matrix in float, too
             vector(tensor + ".weight", (*count, rows, columns), deviation=columns ** -0.5)
             return
-        blocks = q4_1(rng, rows * (count[0] if count else 1), columns, columns ** -0.5)
-        out.add_tensor(tensor + ".weight", blocks.reshape(*count, rows, -1), raw_dtype=gguf.GGMLQuantizationType.Q4_1)
+        raw = blocks(rng, kind, rows * (count[0] if count else 1), columns, columns ** -0.5)
+        out.add_tensor(tensor + ".weight", raw.reshape(*count, rows, -1), raw_dtype=of)
 
     def vector(tensor, size, mean=0.0, deviation=0.02):
         out.add_tensor(tensor, (mean + deviation * rng.standard_normal(size)).astype(np.float32))
 
-    matrix("token_embd", shape.vocab, shape.hidden)
+    matrix("token_embd", shape.vocab, shape.hidden, kind=table or kind)
     for i in range(shape.layers):
         block = f"blk.{i}."
         shape.layer(lambda tensor, *size, b=block: matrix(b + tensor, *size),
                     lambda tensor, *size, b=block, **spread: vector(b + tensor, *size, **spread), i)
     vector("output_norm.weight", shape.hidden, 1.0)
     if not shape.tied:
-        matrix("output", shape.vocab, shape.hidden)
+        matrix("output", shape.vocab, shape.hidden, kind=table or kind)
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

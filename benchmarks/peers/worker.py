@@ -9,11 +9,12 @@ import sys
 import time
 
 from peers import race
+from peers.ik_engine import IkLlama
 from peers.llama_engine import LlamaCpp, LlamaCppFastest
 from peers.openvino_engine import OpenVino
 from peers.quern_engine import Quern
 
-ENGINES = {engine.name: engine for engine in (Quern, LlamaCpp, LlamaCppFastest, OpenVino)}
+ENGINES = {engine.name: engine for engine in (Quern, LlamaCpp, LlamaCppFastest, IkLlama, OpenVino)}
 
 
 def memory(key):
