@@ -202,17 +202,15 @@ void recurrence(benchmark::State &state, const Kernels *kernels, bool delta) {
   constexpr int64_t dk = 128, dv = 64;
   std::vector<float> s(dk * dv, 0.0f), key(dk, 0.01f), value(dv, 0.5f), out(dv);
   const float decay = 0.9f;
-  const QkRecurrence token = {.state = s.data(),
-                              .r = key.data(),
-                              .k = key.data(),
-                              .v = value.data(),
-                              .decay = &decay,
-                              .a = delta ? key.data() : nullptr,
-                              .b = delta ? key.data() : nullptr,
-                              .dk = dk,
-                              .dv = dv,
-                              .stride = dv,
-                              .out = out.data()};
+  QkRecurrence token = {};
+  token.state = s.data();
+  token.r = token.k = key.data();
+  token.v = value.data();
+  token.decay = &decay;
+  token.a = token.b = delta ? key.data() : nullptr;
+  token.dk = dk;
+  token.dv = token.stride = dv;
+  token.out = out.data();
   for (auto _ : state) {
     if (delta)
       kernels->qk_recurrence_step_corrected(&token, 0);
