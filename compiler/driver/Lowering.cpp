@@ -2,6 +2,7 @@
 
 #include "ir/formats/Format.h"
 #include "ir/quern/QuernDialect.h"
+#include "passes/analysis/Buffers.h"
 #include "passes/analysis/SourceNames.h"
 #include "passes/target/Target.h"
 
@@ -86,12 +87,12 @@ void print_remark(const mlir::remark::detail::Remark &remark) {
 } // namespace
 
 std::vector<cli::Flag> ModelFlags::flags() {
+  static const std::string kv = absl::StrCat(
+      "kv state: ", kvFormatNames(), "auto (f16 beside integers; bf16 beside bf16 with cuda)");
+  static const std::string quant = absl::StrCat(formats::quant_choices(), " (default: keep)");
   return {
-      {"--quant", "F", "keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym] (default: keep)",
-       &pipeline.quant},
-      {"--kv", "F",
-       "kv state: f32, f16, bf16, int8, auto (f16 beside integers; bf16 beside bf16 with cuda)",
-       &pipeline.kv},
+      {"--quant", "F", quant, &pipeline.quant},
+      {"--kv", "F", kv, &pipeline.kv},
       {"-c, --context", "N", "longest sequence (default: the model's)", &context},
       {"--max-tokens", "T", "largest step, in tokens (default: 512)", &pipeline.max_tokens},
       {"--max-seqs", "B", "most sequences of a step (default: 16)", &pipeline.max_seqs},
@@ -108,10 +109,10 @@ std::vector<cli::Flag> ModelFlags::flags() {
 absl::Status ModelFlags::check() const {
   if (const auto quant = formats::parse_quant_flag(pipeline.quant); !quant.ok())
     return wrong(absl::StrCat("--quant ", pipeline.quant, ": no such format"),
-                 "keep, f32, f16, bf16, int8, int4, int4:g64,asym ...");
+                 formats::quant_choices());
   if (pipeline.kv != "auto" && !symbolizeStateFormat(pipeline.kv))
     return wrong(absl::StrCat("--kv ", pipeline.kv, ": no format of kv state"),
-                 "f32, f16, bf16, int8 or auto");
+                 absl::StrCat(kvFormatNames(), "auto"));
   if (pipeline.max_tokens < 1 || pipeline.max_tokens > kMostTokens)
     return wrong(absl::StrCat("--max-tokens takes 1 to ", kMostTokens), "--max-tokens 512");
   if (pipeline.max_seqs < 1 || pipeline.max_seqs > kMostSeqs)

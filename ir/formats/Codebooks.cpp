@@ -1,10 +1,12 @@
 // GGUF's formats whose four bits choose from a table of integers: iq4_nl, iq4_xs and mxfp4.
 //
 // The tables (codebook_table) are the packings' too: what is stored stays the four bits.
+#include "ir/formats/GroupRows.h"
 #include "ir/formats/QuantFormat.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace quern::formats {
 namespace {
@@ -62,6 +64,25 @@ public:
     scales[0] = __builtin_bit_cast(float, e8m0_bits(zeros ? 0 : load_u8(src)));
   }
 
+  bool can_encode() const override { return true; }
+  absl::Status encode_row(const float *src, int64_t n, std::byte *dst) const override {
+    constexpr float kLimit = std::numeric_limits<float>::max();
+    E2M1Fits fits;
+    Octet values[32];
+    for (int64_t first = 0; first < n; first += kLanes * 32) {
+      if (absl::Status status = load_groups(src, first, n, 32, kLimit, values); !status.ok())
+        return status;
+      fit_e2m1(values, 32, fits);
+      for (int lane = 0; lane < groups_from(first, n, 32); ++lane, dst += block_bytes()) {
+        dst[0] = static_cast<std::byte>(fits.scale[lane]);
+        for (int i = 0; i < 16; ++i)
+          dst[1 + i] = place_of(fits.doubled[i].of[lane]) | place_of(fits.doubled[16 + i].of[lane])
+                                                                << 4;
+      }
+    }
+    return absl::OkStatus();
+  }
+
   /// A scale is always a number; from exponent 253 on some codes' values are beyond float32.
   bool has_finite_scales(const std::byte *src, int64_t n) const override {
     for (int64_t first = 0; first < n; first += block(), src += block_bytes()) {
@@ -74,6 +95,14 @@ public:
         return false;
     }
     return true;
+  }
+
+private:
+  /// The code of a doubled value: its magnitude, and above it the sign.
+  static std::byte place_of(float doubled) {
+    constexpr uint8_t kPlaces[13] = {0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7};
+    const uint8_t place = kPlaces[static_cast<int>(std::fabs(doubled))];
+    return static_cast<std::byte>(doubled < 0 ? place | 8 : place);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include "ir/formats/QuantFormat.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 namespace quern::formats {
@@ -47,8 +49,9 @@ bool Format::has_finite_scales(const std::byte *src, int64_t n) const {
 std::span<const Format *const> all_formats() {
   static const std::vector<const Format *> table = [] {
     std::vector<const Format *> formats;
-    for (const auto family : {float_formats(), legacy_block_formats(), k_quant_formats(),
-                              codebook_formats(), ternary_formats(), int_formats()})
+    for (const auto family :
+         {float_formats(), legacy_block_formats(), k_quant_formats(), codebook_formats(),
+          ternary_formats(), int_formats(), two_level_formats(), checkpoint_formats()})
       formats.insert(formats.end(), family.begin(), family.end());
     return formats;
   }();
@@ -72,23 +75,34 @@ absl::StatusOr<const Format *> require_format(std::string_view name) {
                    })));
 }
 
+std::string quant_choices() {
+  std::vector<const Format *> plain; // `int4` has options, which are formats' names too
+  for (const Format *format : all_formats())
+    if (format->can_encode() && !absl::StrContains(format->name(), ':'))
+      plain.insert(std::ranges::upper_bound(plain, format->bits_per_weight(), std::greater<>(),
+                                            &Format::bits_per_weight),
+                   format);
+  std::string choices = "keep";
+  for (const Format *format : plain)
+    absl::StrAppend(&choices, ", ", format->name(),
+                    format->name() == "int4" ? "[:g32|g64|g128][,sym|asym]" : "");
+  return choices;
+}
+
 absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag) {
   const auto wrong = [&](const std::string &what) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--quant ", std::string(flag), ": ", what,
-                     "; one of keep, f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym]"));
+        absl::StrCat("--quant ", std::string(flag), ": ", what, "; one of ", quant_choices()));
   };
   const std::vector<std::string> words = absl::StrSplit(std::string(flag), absl::ByAnyChar(":,"));
   const std::string &base = words[0];
-  if (base != "int4") {
-    if (base != "keep" && base != "f32" && base != "f16" && base != "bf16" && base != "int8")
-      return wrong(absl::StrCat("'", base, "' is not a format to quantize to"));
-    if (words.size() > 1)
-      return wrong(absl::StrCat("'", base, "' takes no options"));
-    return QuantChoice{base == "keep" ? nullptr : find_format(base)};
-  }
+  const Format *plain = find_format(base);
+  if (base != "keep" && !(plain && plain->can_encode()))
+    return wrong(absl::StrCat("'", base, "' is not a format to quantize to"));
   if (words.size() == 1)
-    return QuantChoice{find_format("int4")};
+    return QuantChoice{plain};
+  if (base != "int4")
+    return wrong(absl::StrCat("'", base, "' takes no options"));
   std::string group, symmetry;
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string &word = words[i];

@@ -23,21 +23,28 @@
 //   tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2
 //   tq2_0           256    66     2.0625       d*(q-1)
 //   int8            32     34     8.5          s*q                   Quern's own, also below
-//   int4            32     18     4.5          (d*s)*q - dmin*m      s, m: 8 bits for each 32;
+//   int6            32     26     6.5          (d*s)*q - dmin*m      s, m: 8 bits for each 32;
 //                                                                    d, dmin: float32 for a row
+//   int5            32     22     5.5          likewise
+//   int4            32     18     4.5          likewise
+//   int3            32     14     3.5          likewise
 //   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
 //   int4:gG:asym    G      G/2+4  4 + 32/G     s*q + min
 //   int4:g32:sym:f32     32   20   5.0         s*(q-8)           s (and min) in float32
 //   int4:g32:asym:f32    32   24   6.0         s*q + min
 //   int8:sym:f32         32   36   9.0         s*q
 //   int8:asym:f32        32   40   10.0        s*q + min
+//   intB:g128:sym:f32    128  16*B+4  B + .25  s*(q-2^(B-1))     B is 2, 3, 4 or 8
+//   intB:g128:asym:f32   128  16*B+8  B + .5   s*q + min         B is 2, 3 or 4
+//   intB:row:sym:f32     32   4*B     B        s*(q-2^(B-1))     B is 4 or 8; s of a row
 //
-// All but the float, int8 and int4 formats are GGUF's blocks (source: the GGUF specification and
-// the `gguf` Python package, to which decoding is bit-exact). int8 is stored as q8_0 and int4:g32
-// as q4_0/q4_1 are; longer groups continue the same way: f16 scale, f16 min if asymmetric, then G/2
-// bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest. A row of int4 begins
-// with 8 bytes, its d and dmin; a block is s, m and 16 bytes of nibbles. The last four hold what
-// other quantizers made (ir/weights/CodedWeight.h); nothing is quantized to them.
+// All but the float, int3 to int6 and int8 formats are GGUF's blocks (source: the GGUF
+// specification and the `gguf` Python package, to which decoding is bit-exact). int8 is stored as
+// q8_0 and int4:g32 as q4_0/q4_1 are; longer groups continue the same way: f16 scale, f16 min if
+// asymmetric, then G/2 bytes whose low nibbles are elements 0..G/2-1 and high nibbles the rest. A
+// row of int3 to int6 begins with 8 bytes, its d and dmin; a block is s, m and planes of codes
+// (TwoLevelInts.cpp). The last four hold what other quantizers made (ir/weights/CodedWeight.h);
+// nothing is quantized to them.
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
 
@@ -95,7 +102,8 @@ public:
   /// `dst`.
   virtual void decode_row(const std::byte *src, int64_t n, float *dst) const = 0;
 
-  /// Whether encode_row works: Quern quantizes to its own formats, and only reads GGUF's.
+  /// Whether encode_row works: Quern quantizes to its own formats and mxfp4, and only reads GGUF's
+  /// others. What can be encoded is a choice of `--quant`.
   virtual bool can_encode() const { return false; }
   /// Encodes `n` elements into the row_bytes(n) bytes at `dst`. Deterministic, the same on every
   /// machine. Scales are searched for the least squared error over the group, as rounded to f16.
@@ -137,7 +145,7 @@ private:
 /// The longest block of any format, in elements: the size of buffers for unpack_block.
 inline constexpr int kMaxBlock = 256;
 
-/// Every format, in the order of the table above.
+/// Every format.
 std::span<const Format *const> all_formats();
 
 /// The format of that name, or null.
@@ -152,9 +160,13 @@ struct QuantChoice {
   bool keep() const { return format == nullptr; }
 };
 
-/// Parses `keep`, `f32`, `f16`, `bf16`, `int8`, `int4[:g32|g64|g128][,sym|asym]`. `int4` alone is
-/// the format of that name; with one option the other is g32 or sym; `:` and `,` both separate, so
-/// a format's name is a spelling of itself.
+/// What parse_quant_flag takes, as one line: `keep`, and the formats that can be encoded,
+/// largest first.
+std::string quant_choices();
+
+/// Parses `keep`, a format that can be encoded, or `int4[:g32|g64|g128][,sym|asym]`. `int4` alone
+/// is the format of that name; with one option the other is g32 or sym; `:` and `,` both separate,
+/// so a format's name is a spelling of itself.
 absl::StatusOr<QuantChoice> parse_quant_flag(std::string_view flag);
 
 /// How far an encoding is from what it encodes. Sums are doubles in the order given: deterministic.

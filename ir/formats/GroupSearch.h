@@ -65,6 +65,19 @@ void fit_bytes(const Octet *values, int n, int highest, SuperScales super,
 void nearest_codes(const Octet *values, int n, int highest, SuperScales super, const ByteFits &fits,
                    Octet *codes);
 
+/// The scales that fit_e2m1 chooses among, 2^(byte - 127): with those below, a scale's inverse is
+/// no float; with those above, a value is none.
+inline constexpr int kLeastE8M0 = 2, kMostE8M0 = 252;
+
+/// What eight groups of E2M1 are stored as: value = 2^(scale - 128) * doubled.
+struct E2M1Fits {
+  uint8_t scale[kLanes];
+  Octet doubled[32]; ///< integers, of -12..12 those that the codebook has
+};
+/// The power of two with the least squared error around that which the largest magnitude asks for.
+/// Values are finite, n is 32 at most.
+void fit_e2m1(const Octet *values, int n, E2M1Fits &fits);
+
 } // namespace quern::formats
 
 #endif // QUERN_IR_FORMATS_GROUPSEARCH_H

@@ -28,7 +28,7 @@
 // or the whole panel, begins with its 16 super-scales [and 16 super-mins]:
 //     scale = super_scale * byte        min = -(super_min * byte)
 // rounded to float32, which they need not be where the super-scales are f16. Of some packings the
-// super-scale is all there is, and of some the integers of a run lie behind its super-scales
+// super-scale (and -super_min) is all there is, and of some the integers of a run lie behind its super-scales
 // (ScaleType). Records are contiguous but for these, panels are contiguous.
 #ifndef QUERN_IR_FORMATS_PACKINGLAYOUT_H
 #define QUERN_IR_FORMATS_PACKINGLAYOUT_H
@@ -56,7 +56,7 @@ enum class ScaleType : uint8_t {
   E8M0, ///< 2^(byte - 128); no mins
   U4,   ///< of two levels: a byte of each channel has its scale, and above it its min, 0..15
   I6,   ///< of two levels: -32..31, those of a run of 256 inputs (kSixBitBytes); no mins
-  None, ///< the super-scale is the scale
+  None, ///< the super-scale is the scale, and -super_min the min
 };
 
 /// Bytes that scales, and as many again that mins, of one group take of a channel in a record.
@@ -176,10 +176,9 @@ struct Packing {
     return code_bytes() + (has_min && !mins_beside_scales() ? 2 : 1) * groups() * group_bytes();
   }
 
-  /// The type of super-scales: a row's are few, so they may be float32.
-  constexpr ScaleType super_type() const {
-    return super == kWholeRow ? ScaleType::F32 : ScaleType::F16;
-  }
+  /// The type of super-scales: those of GGUF's runs of 256 are f16; a row's are few, and others come
+  /// from checkpoints, whose scales may be of any float type.
+  constexpr ScaleType super_type() const { return super == 256 ? ScaleType::F16 : ScaleType::F32; }
   constexpr int super_min_offset() const { return kPanelLanes * scale_bytes(super_type()); }
   /// Where in front of a run its I6 scales lie.
   constexpr int six_bit_offset() const { return super_min_offset(); }

@@ -84,6 +84,8 @@ std::span<const Format *const> k_quant_formats();
 std::span<const Format *const> codebook_formats();
 std::span<const Format *const> ternary_formats();
 std::span<const Format *const> int_formats();
+std::span<const Format *const> two_level_formats();
+std::span<const Format *const> checkpoint_formats();
 
 } // namespace quern::formats
 

@@ -1,5 +1,6 @@
 // What the bytes of a weight's parts mean.
 #include "ir/formats/Half.h"
+#include "ir/formats/Planes.h"
 #include "ir/weights/CodedWeight.h"
 
 #include <absl/strings/str_cat.h>
@@ -241,63 +242,83 @@ absl::Status changed(int64_t row) {
                    "while they were read; compile again"));
 }
 
-/// Blocks of 32 codes that share a scale.
+/// Blocks of codes that share a scale, and what lies in front of rows.
 class BlockWriter {
 public:
   BlockWriter(const Coded &coded, const formats::Format &format)
-      : element_(coded.scales.element), packing_(format.packing()) {}
+      : element_(coded.scales.element), format_(format), packing_(format.packing()) {}
 
-  /// Writes one of `n` codes; false where one is out of range.
+  /// Writes the scale of a whole row, of formats that have it in front.
+  void write_head(const std::byte *scale, std::byte *dst) const {
+    if (format_.header_bytes() != 0)
+      write_scale(scale, 0, dst);
+  }
+
+  /// Writes a block, of `n` codes; false where one is out of range.
   bool write(const uint8_t *codes, int64_t n, const std::byte *scale, int zero,
              std::byte *dst) const {
-    const float value = scale_at(scale, element_, 0);
-    if (packing_.scale == formats::ScaleType::F16)
-      dst = put(scale, 2, dst);
-    else
-      dst = put(&value, 4, dst);
     int shift = packing_.zero_point - zero; // of codes
-    if (packing_.has_min) {
-      const float min = value * static_cast<float>(shift);
-      dst = put(&min, 4, dst);
+    if (format_.header_bytes() == 0)
+      dst = write_scale(scale, shift, dst);
+    if (packing_.has_min)
       shift = 0;
-    }
     const int most = (1 << packing_.bits) - 1;
-    int block[32];
-    std::fill(block, block + 32, packing_.zero_point);
+    uint8_t block[formats::kMaxBlock];
+    std::fill(block, block + format_.block(), static_cast<uint8_t>(packing_.zero_point));
     for (int64_t i = 0; i < n; ++i) {
-      block[i] = codes[i] + shift;
-      if (block[i] < 0 || block[i] > most)
+      const int code = codes[i] + shift;
+      if (code < 0 || code > most)
         return false;
+      block[i] = static_cast<uint8_t>(code);
     }
-    for (int i = 0; i < 4 * packing_.bits; ++i)
-      dst[i] = static_cast<std::byte>(packing_.bits == 4 ? block[i] | block[16 + i] << 4
-                                                         : block[i] ^ 128);
+    if (packing_.bits == 8) {
+      for (int i = 0; i < format_.block(); ++i)
+        dst[i] = static_cast<std::byte>(block[i] ^ 128);
+      return true;
+    }
+    formats::with_planes(packing_, [&]<int Low, int High>() {
+      for (int i = 0; i < format_.block(); i += 32, dst += 4 * (Low + High))
+        formats::store_planes<Low, High, 4>(block + i, 0, dst);
+    });
     return true;
   }
 
 private:
+  /// The scale and, of formats that have one, the min that stands for a zero point of -`shift`.
+  std::byte *write_scale(const std::byte *scale, int shift, std::byte *dst) const {
+    const float value = scale_at(scale, element_, 0);
+    dst = packing_.scale == formats::ScaleType::F16 ? put(scale, 2, dst) : put(&value, 4, dst);
+    if (!packing_.has_min)
+      return dst;
+    const float min = value * static_cast<float>(shift);
+    return put(&min, 4, dst);
+  }
   static std::byte *put(const void *bytes, size_t count, std::byte *dst) {
     std::memcpy(dst, bytes, count);
     return dst + count;
   }
 
   Element element_;
+  const formats::Format &format_;
   const formats::Packing &packing_;
 };
 
 absl::Status write_blocks(const Coded &coded, const Reader &reader, const formats::Format &format,
                           int64_t first, int64_t count, std::byte *dst) {
-  const int64_t inputs = reader.inputs();
+  const int64_t inputs = reader.inputs(), block = format.block();
   std::vector<uint8_t> codes(static_cast<size_t>(count * inputs));
   reader.codes(first, count, codes.data());
   const BlockWriter writer(coded, format);
-  for (int64_t n = 0; n < count; ++n)
-    for (int64_t k = 0; k < inputs; k += 32, dst += format.block_bytes()) {
+  for (int64_t n = 0; n < count; ++n) {
+    writer.write_head(reader.scale_bytes(first + n, 0), dst);
+    dst += format.header_bytes();
+    for (int64_t k = 0; k < inputs; k += block, dst += format.block_bytes()) {
       const int64_t g = k / coded.group;
-      if (!writer.write(codes.data() + n * inputs + k, std::min<int64_t>(32, inputs - k),
+      if (!writer.write(codes.data() + n * inputs + k, std::min(block, inputs - k),
                         reader.scale_bytes(first + n, g), reader.zero(first + n, g), dst))
         return changed(first + n);
     }
+  }
   return absl::OkStatus();
 }
 
@@ -420,15 +441,13 @@ absl::StatusOr<std::string_view> choose_format(Coded &coded, std::span<const int
 std::string_view format_of_integers(const Coded &coded, std::span<const int64_t> shape,
                                     int least_zero, int most_zero) {
   const int highest = (1 << coded.bits) - 1 - least_zero, lowest = -most_zero; // q - z
-  const auto in = [&](int low, int high) { return lowest >= low && highest <= high; };
-  for (const auto &[format, fits] : {std::pair<std::string_view, bool>{"int4:g32:sym", in(-8, 7)},
-                                     {"int4:g32:sym:f32", in(-8, 7)},
-                                     {"int4:g32:asym:f32", true},
-                                     {"int8", in(-128, 127)},
-                                     {"int8:sym:f32", in(-128, 127)},
-                                     {"int8:asym:f32", true}})
+  for (const std::string_view format : integer_formats()) {
+    const formats::Packing &packing = formats::find_format(format)->packing();
+    const bool fits = packing.has_min || (lowest >= -packing.zero_point &&
+                                          highest <= packing.max_code() - packing.zero_point);
     if (fits && can_hold(coded, shape, format))
       return format;
+  }
   return "f32";
 }
 

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -188,18 +189,42 @@ bool can_hold(const Coded &coded, std::span<const int64_t> shape, std::string_vi
     return format == "mxfp4";
   if (!coded.is_integer())
     return format == "bf16" && coded.codes.element == Element::E4M3;
-  // A block of 32 has one scale.
-  if (coded.groups || (coded.group % 32 != 0 && coded.group < shape[1]))
+  const std::span<const std::string_view> formats = integer_formats();
+  if (coded.groups || std::find(formats.begin(), formats.end(), format) == formats.end())
+    return false;
+  // A block, or a row, has one scale.
+  const formats::Format &of = *formats::find_format(format);
+  const formats::Packing &packing = of.packing();
+  const bool whole = packing.super == formats::kWholeRow;
+  if (coded.group < shape[1] && (whole || coded.group % of.block() != 0))
     return false;
   const bool f16 = coded.scales.element == Element::F16;
-  if (format == "int8" || format == "int4:g32:sym")
+  if (packing.super == 0 && packing.scale == formats::ScaleType::F16)
     return f16;
-  const bool narrow = f16 || coded.scales.element == Element::BF16;
-  if (format == "int4:g32:asym:f32")
-    return narrow && coded.bits <= 4;
-  if (format == "int8:asym:f32")
-    return narrow;
-  return format == "int4:g32:sym:f32" || format == "int8:sym:f32";
+  // With a min, products are exact where scales are narrow.
+  return !packing.has_min ||
+         (coded.bits <= packing.bits && (f16 || coded.scales.element == Element::BF16));
+}
+
+std::span<const std::string_view> integer_formats() {
+  static constexpr std::string_view kFormats[] = {
+      "int2:g128:sym:f32",
+      "int2:g128:asym:f32",
+      "int3:g128:sym:f32",
+      "int3:g128:asym:f32",
+      "int4:row:sym:f32",
+      "int4:g128:sym:f32",
+      "int4:g32:sym",
+      "int4:g128:asym:f32",
+      "int4:g32:sym:f32",
+      "int4:g32:asym:f32",
+      "int8:row:sym:f32",
+      "int8:g128:sym:f32",
+      "int8",
+      "int8:sym:f32",
+      "int8:asym:f32",
+  };
+  return kFormats;
 }
 
 } // namespace quern::weights

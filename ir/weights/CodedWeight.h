@@ -112,18 +112,21 @@ absl::StatusOr<std::vector<SizedPart>> parts_of(const Coded &coded, std::span<co
 /// The parts' bytes, in the order of parts_of, for as long as the files stay mapped.
 using PartBytes = std::vector<std::span<const std::byte>>;
 
+/// The formats of integers that choose_format knows, fewest bits first.
+std::span<const std::string_view> integer_formats();
+
 /// Chooses the format that holds the weight exactly in the fewest bits, among those that kernels
 /// read without expanding them, if there is one:
-///   int4:g32:sym[:f32]   all q - z are in -8..7; f16 scales, or wider ones
-///   int4:g32:asym:f32    4 bits, scales of f16 or bf16: scale*q, scale*z and their difference are
-///                        then exact in float32
-///   int8, int8:sym:f32   all q - z are in -128..127
-///   int8:asym:f32        scales of f16 or bf16
+///   integer_formats()    integers: sym where all q - z are what its bits hold and, if scales are
+///   not
+///                        in float32 there, they are f16; asym where codes are of no more bits and
+///                        scales of f16 or bf16: scale*q, scale*z and their difference are then
+///                        exact in float32
 ///   bf16                 e4m3, all scales powers of two
 ///   mxfp4                mxfp4
-/// and else f32. Integers need groups of whole blocks of 32, in order; `groups` that say no more
-/// than their absence would are dropped. Reads zeros and groups, and the scales of e4m3. Fails on a
-/// group that there is none of.
+/// and else f32. Integers need groups of whole blocks, in order, of row formats one group; `groups`
+/// that say no more than their absence would are dropped. Reads zeros and groups, and the scales of
+/// e4m3. Fails on a group that there is none of.
 absl::StatusOr<std::string_view> choose_format(Coded &coded, std::span<const int64_t> shape,
                                                const PartBytes &parts);
 

@@ -2,6 +2,7 @@
 
 #include "ir/formats/Packing.h"
 #include "passes/analysis/PanelBytes.h"
+#include "runtime/abi/KvFormats.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -78,17 +79,20 @@ int64_t packedBytes(PackedOp packed) {
   return panelBytes(packed.getType(), *formats::parse_packing(packed.getPacking().str()));
 }
 
+std::string kvFormatNames() {
+  std::string names;
+#define QUERN_NAME(NAME, TYPE, FACTS) names += #NAME ", ";
+  QUERN_FOR_EACH_KV_FORMAT(QUERN_NAME)
+#undef QUERN_NAME
+  return names;
+}
+
 int64_t kvPartBytes(StateFormat format, int64_t dim) {
-  switch (format) {
-  case StateFormat::f32:
-    return kPagePositions * dim * 4;
-  case StateFormat::f16:
-  case StateFormat::bf16:
-    return kPagePositions * dim * 2;
-  case StateFormat::int8:
-    return kPagePositions * (llvm::divideCeil(dim, QUERN_KV_GROUP) * 4 + dim);
-  }
-  llvm_unreachable("a state has one of these formats");
+#define QUERN_AGREES(NAME, TYPE, FACTS)                                                            \
+  static_assert(static_cast<int>(KvFormat::NAME) == static_cast<int>(StateFormat::NAME));
+  QUERN_FOR_EACH_KV_FORMAT(QUERN_AGREES)
+#undef QUERN_AGREES
+  return kv_part_bytes(static_cast<KvFormat>(format), dim);
 }
 
 int64_t kvHeadBytes(StateType type) {

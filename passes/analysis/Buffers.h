@@ -7,6 +7,7 @@
 #include "passes/target/Target.h"
 #include "runtime/abi/StepArgs.h"
 
+#include <string>
 #include <vector>
 
 namespace quern {
@@ -46,6 +47,9 @@ int64_t bufferBytes(mlir::Type type, const BucketShape &shape);
 
 /// Bytes of a packed weight: its panels, or plain rows of float32.
 int64_t packedBytes(PackedOp packed);
+
+/// "f32, f16, ": the formats of kv state, each with a comma behind it.
+std::string kvFormatNames();
 
 /// Bytes of the keys of a kv head in a page, `dim` numbers a position; or of its values.
 int64_t kvPartBytes(StateFormat format, int64_t dim);

@@ -11,8 +11,8 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
     experts are chosen by becomes f32 unless it is kept as floats, and everything that is no matrix (norms, biases,
     convolutions, decays) is f32.
 
-    Under an int4 format tables (the embedding and the linear that computes the entry's result) get int8 instead: an error
-    there goes straight into the probabilities. But a model with experts, or with state that does not grow, may take 0.1
+    Under a format of less bits than int8 tables (the embedding and the linear that computes the entry's result) get int8
+    instead: an error there goes straight into the probabilities. But a model with experts, or with state that does not grow, may take 0.1
     bits a weight more than its blocks as a whole: what norms and the like leave of that is room for matrices in int8. All
     of one shape get it or none, those first that are smallest: rounding moves what a matrix computes by as much whatever
     its size. Tables come before others up to 32 times smaller, and are int8 anyhow where they are a fifth of such a model.
@@ -21,7 +21,7 @@ def QuantizeWeights : Pass<"quern-quantize-weights", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"quant", "quant", "std::string", "\"keep\"",
-           "keep, or the format of matrices: f32, f16, bf16, int8, int4[:g32|g64|g128][,sym|asym]">,
+           "keep, or the format of matrices: f32, f16, bf16, int8, int6, int5, int4[:g32|g64|g128][,sym|asym], mxfp4, int3">,
   ];
   let statistics = [
     Statistic<"numKept", "kept", "weights that keep their format">,

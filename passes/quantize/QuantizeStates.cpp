@@ -1,5 +1,6 @@
 // --quern-quantize-states: the format of kv state.
 #include "ir/quern/QuernDialect.h"
+#include "passes/analysis/Buffers.h"
 #include "passes/analysis/WeightRoles.h"
 #include "passes/quantize/Passes.h"
 #include "passes/target/Target.h"
@@ -43,8 +44,8 @@ struct QuantizeStatesPass : impl::QuantizeStatesBase<QuantizeStatesPass> {
       format = hasLinear([](WeightType type) { return isQuantized(type); }) ? StateFormat::f16
                                                                             : besideFloats();
     if (!format) {
-      getOperation().emitError("kv state is stored as f32, f16, bf16, int8 or auto, not as '")
-          << kv << "'";
+      getOperation().emitError("kv state is stored as ")
+          << kvFormatNames() << "or as auto says, not as '" << kv << "'";
       return signalPassFailure();
     }
     auto change = [&](StateType type) {

@@ -19,7 +19,13 @@ namespace {
 constexpr RemarkSource kRemarks{"quantize", "quantize-weights"};
 constexpr StringLiteral kPlain = "f32";
 
-bool isInt4(StringRef format) { return format.starts_with("int4"); }
+/// Whether it is one of those to quantize to that have less than int8's bits, whose rounding a
+/// model's tables show.
+bool isNarrow(StringRef name) {
+  const formats::Format *format = formats::find_format(name.str());
+  return format && format->can_encode() &&
+         format->bits_per_weight() < formats::find_format(kInt8.str())->bits_per_weight();
+}
 
 /// Whether the region computes a result of the entry (logits), with nothing but rows regions after
 /// it.
@@ -77,7 +83,7 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
       ok &= succeeded(collect(entry, reads));
     if (!ok)
       return signalPassFailure();
-    if (isInt4(target)) {
+    if (isNarrow(target)) {
       SmallVector<StoredWeight *> weights;
       for (auto &[read, weight] : reads)
         weights.push_back(&weight);
@@ -123,7 +129,7 @@ struct QuantizeWeightsPass : impl::QuantizeWeightsBase<QuantizeWeightsPass> {
         // asks for.
         found->second.lookedUp |= lookedUp;
         found->second.result |= result;
-        if (!fresh && isInt4(found->second.format))
+        if (!fresh && isNarrow(found->second.format))
           found->second.format = format;
       }
     return success(ok);

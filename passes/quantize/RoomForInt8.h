@@ -1,6 +1,7 @@
-// Which matrices of a model in int4 keep eight bits: as many as there is room for, those first that
-// gain most for their bytes. Decided by shapes and by who reads a matrix, so that a plan of the
-// config alone is exact; docs/decisions/0023 has the measurements.
+// Which matrices of a model in int4, or another format of less than eight bits, keep eight: as many
+// as there is room for, those first that gain most for their bytes. Decided by shapes and by who
+// reads a matrix, so that a plan of the config alone is exact; docs/decisions/0023 has the
+// measurements.
 #ifndef QUERN_PASSES_QUANTIZE_ROOMFORINT8_H
 #define QUERN_PASSES_QUANTIZE_ROOMFORINT8_H
 

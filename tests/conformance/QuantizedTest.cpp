@@ -34,6 +34,12 @@ TEST_P(Quantized, KeepsItsCodes) {
     tensors[entry["format"]] += entry["tensors"].get<int64_t>();
   EXPECT_GT(tensors[format], 0) << nlohmann::json(tensors);
   const bool expanded = format == "f32";
+  // What they take in the files and packed is said, by format.
+  EXPECT_NE(compiled.err.find(" packed as " + format + " ("), std::string::npos) << compiled.err;
+  EXPECT_NE(done("quern", {"plan", model.path()}).err.find(" packed as " + format + " ("),
+            std::string::npos);
+  EXPECT_NE(done("quern", {"check", model.path()}).err.find(" packed as " + format + " ("),
+            std::string::npos);
   EXPECT_EQ(expanded, compiled.err.find("no packing holds its codes") != std::string::npos)
       << compiled.err;
 
@@ -84,11 +90,11 @@ INSTANTIATE_TEST_SUITE_P(
     All, Quantized,
     testing::Values(
         Case{"llama-gptq", "int4:g32:sym"}, Case{"llama-gptq-asym", "int4:g32:asym:f32"},
-        Case{"llama-gptq-act-order", "f32"}, Case{"llama-gptq-8bit", "int8"},
+        Case{"llama-gptq-act-order", "f32"}, Case{"llama-gptq-8bit", "int8:row:sym:f32"},
         Case{"llama-gptq-8bit-asym", "int8:asym:f32"}, Case{"llama-gptq-3bit", "int4:g32:sym"},
         Case{"llama-gptq-f32", "int8:sym:f32"}, Case{"gpt2-gptq", "int4:g32:sym"},
         Case{"llama-awq", "int4:g32:asym:f32"}, Case{"llama-ct-int4", "int4:g32:sym:f32"},
-        Case{"llama-ct-int4-asym", "int4:g32:asym:f32"}, Case{"llama-ct-int8", "int8:sym:f32"},
+        Case{"llama-ct-int4-asym", "int4:g128:asym:f32"}, Case{"llama-ct-int8", "int8:row:sym:f32"},
         Case{"llama-bnb", "f32"}, Case{"llama-bnb-plain-absmax", "f32"}, Case{"llama-fp8", "f32"},
         Case{"llama-fp8-powers", "bf16"}),
     [](const auto &info) {

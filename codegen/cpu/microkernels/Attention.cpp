@@ -447,18 +447,18 @@ QK_BEGIN
   }
 QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK)
 
-#define QK_ATTN_FLOATS(NAME, T)                                                                    \
+#define QK_ATTN_FLOATS(NAME, T, FACTS)                                                             \
   QK_KERNEL int64_t qk_attn_floats_from_##NAME(void) { return kRowsForFloats<T>; }                 \
   QK_KERNEL void qk_attn_floats_##NAME(const QkPage *page, float *to) {                            \
     to_floats<T>(page->keys, page->values, page->next_keys, page->d, page->v, to);                 \
   }
-QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS)
+QUERN_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS)
 
-#define QK_ATTN_SHARED(NAME, T)                                                                    \
+#define QK_ATTN_SHARED(NAME, T, FACTS)                                                             \
   QK_KERNEL void qk_attn_shared_##NAME(const QkPage *page, float *to) {                            \
     shared_to_floats<T>(page->keys, page->next_keys, page->d, page->v, to);                        \
   }
-QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED)
+QUERN_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED)
 
 QK_KERNEL void qk_attn_init_row(const QkSoftmax *row, int64_t v) {
   const QkSoftmax state = *row;

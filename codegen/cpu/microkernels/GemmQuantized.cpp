@@ -46,7 +46,7 @@ template <formats::Packing P> struct Corrections {
       return;
     }
 #pragma clang loop vectorize(disable) unroll(disable)
-    for (int at = 0; at < count; ++at) { // rare, at most once a row
+    for (int at = 0; at < count; ++at) { // at most once a row, or of runs shorter than usual
       const auto pair = load<QuernQ8Pair>(pairs + at * sizeof(QuernQ8Pair));
       corrections.of[at][0] = pair.code_sum[0] * -P.zero_point;
       corrections.of[at][1] = pair.code_sum[1] * -P.zero_point;
@@ -127,18 +127,19 @@ QK_INLINE void gemm(const uint8_t *panel, const uint8_t *x, int64_t stride, int6
   constexpr int kParts = 16 / kDotLanes;
   Vector<float, kDotLanes> sums[kParts][M] = {};
   const int64_t pairs = k_padded / 32;
-  static_assert(kRunPairs<P> == 0 || kRunPairs<P> == kPairsAtOnce);
+  constexpr int kStep = kRunPairs<P> != 0 ? kRunPairs<P> : kPairsAtOnce;
+  static_assert(kStep <= kPairsAtOnce);
   Supers<P> supers;
   panel = Supers<P>::at_panel(supers, panel);
-  for (int64_t first = 0; first < pairs; first += kPairsAtOnce) {
-    const int count = pairs - first < kPairsAtOnce ? static_cast<int>(pairs - first) : kPairsAtOnce;
+  for (int64_t first = 0; first < pairs; first += kStep) {
+    const int count = pairs - first < kStep ? static_cast<int>(pairs - first) : kStep;
     const uint8_t *pair = x + k_padded + first * static_cast<int64_t>(sizeof(QuernQ8Pair));
     panel = Supers<P>::at_run(supers, panel);
     Corrections<P> corrections[M];
     QK_UNROLL for (int m = 0; m < M; ++m)
         Corrections<P>::set(corrections[m], pair + m * stride, count);
     add_pairs<P, M, kParts>(panel, x + first * 32, pair, stride, corrections, supers, count, sums);
-    panel += kPairsAtOnce * P.record_bytes();
+    panel += kStep * P.record_bytes();
   }
   QK_UNROLL for (int m = 0; m < M; ++m) QK_UNROLL for (int part = 0; part < kParts; ++part)
       store(acc + m * 16 + part * kDotLanes, sums[part][m]);

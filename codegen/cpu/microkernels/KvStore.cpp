@@ -10,9 +10,8 @@
 
 namespace quern::micro {
 
-/// The bits of the largest number that T holds, as a float32: 65504, or bfloat16's.
-template <class T>
-inline constexpr uint32_t kLargestBits = __is_same(T, BFloat16) ? 0x7f7f0000u : 0x477fe000u;
+/// The bits of the largest number that T holds, as a float32.
+template <class T> inline constexpr uint32_t kLargestBits = kv_facts(kFormatOf<T>).largest;
 
 /// Finite numbers beyond what T holds become the largest that it does: an infinite key makes every
 /// score infinite, and their differences NaN. Infinities and NaN stay what they are.
@@ -126,7 +125,7 @@ QK_INLINE void pack_values(const float *rows, int64_t stride, int64_t count, int
 using namespace quern::micro;
 
 QK_BEGIN
-#define QK_KV_STORE(NAME, T)                                                                       \
+#define QK_KV_STORE(NAME, T, FACTS)                                                                \
   QK_KERNEL void qk_store_key_##NAME(const float *key, int64_t d, QkKeys *keys, int64_t place) {   \
     store_key<T>(key, d, keys, place);                                                             \
   }                                                                                                \
@@ -134,7 +133,7 @@ QK_BEGIN
                                        int64_t place) {                                            \
     store_value<T>(value, v, values, place);                                                       \
   }
-QK_FOR_EACH_KV_FORMAT(QK_KV_STORE)
+QUERN_FOR_EACH_KV_FORMAT(QK_KV_STORE)
 
 QK_KERNEL void qk_pack_keys(const float *rows, int64_t stride, int64_t count, int64_t d,
                             QkKeys *keys) {

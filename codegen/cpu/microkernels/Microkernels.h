@@ -25,6 +25,7 @@
 
 #include "codegen/cpu/microkernels/UnaryFunctions.h"
 #include "ir/formats/PackingTable.h"
+#include "runtime/abi/KvFormats.h"
 #include "runtime/abi/StepArgs.h"
 
 #include <stdint.h>
@@ -43,23 +44,13 @@
   X(f16, _Float16 __VA_OPT__(, ) __VA_ARGS__)                                                      \
   X(bf16, BFloat16 __VA_OPT__(, ) __VA_ARGS__)
 
-// The formats of kv state: name and the type of a number; float32, and those it is converted from.
-#define QK_FOR_EACH_SHORT_KV_FORMAT(X, ...)                                                        \
-  X(f16, _Float16 __VA_OPT__(, ) __VA_ARGS__)                                                      \
-  X(bf16, BFloat16 __VA_OPT__(, ) __VA_ARGS__)                                                     \
-  X(int8, signed char __VA_OPT__(, ) __VA_ARGS__)
-#define QK_FOR_EACH_KV_FORMAT(X, ...)                                                              \
-  X(f32, float __VA_OPT__(, ) __VA_ARGS__)                                                         \
-  QK_FOR_EACH_SHORT_KV_FORMAT(X __VA_OPT__(, ) __VA_ARGS__)
-
 // Rows of queries that attention takes at once: how many, and the kv format.
 #define QK_FOR_EACH_ATTN_HEIGHT(X, ...)                                                            \
   X(1, __VA_ARGS__) X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(6, __VA_ARGS__)
+#define QK_ATTN_HEIGHTS_(NAME, TYPE, FACTS, X, ...)                                                \
+  QK_FOR_EACH_ATTN_HEIGHT(X, NAME, TYPE __VA_OPT__(, ) __VA_ARGS__)
 #define QK_FOR_EACH_ATTN_BLOCK(X, ...)                                                             \
-  QK_FOR_EACH_ATTN_HEIGHT(X, f32, float __VA_OPT__(, ) __VA_ARGS__)                                \
-  QK_FOR_EACH_ATTN_HEIGHT(X, f16, _Float16 __VA_OPT__(, ) __VA_ARGS__)                             \
-  QK_FOR_EACH_ATTN_HEIGHT(X, bf16, BFloat16 __VA_OPT__(, ) __VA_ARGS__)                            \
-  QK_FOR_EACH_ATTN_HEIGHT(X, int8, signed char __VA_OPT__(, ) __VA_ARGS__)
+  QUERN_FOR_EACH_KV_FORMAT(QK_ATTN_HEIGHTS_, X __VA_OPT__(, ) __VA_ARGS__)
 
 // ---- What pointers point at
 struct QkPanel;  // a packed panel of weights (ir/formats/PackingLayout.h)
@@ -401,20 +392,20 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
 // Of the next page the values, too, are fetched ahead: they lie as far behind next_keys as values
 // behind keys. qk_attn_floats_from_<format> is the number of rows from which on that is faster than
 // converting the page's numbers for every tile of rows again.
-#define QK_ATTN_FLOATS_(NAME, TYPE, X)                                                             \
+#define QK_ATTN_FLOATS_(NAME, TYPE, FACTS, X)                                                      \
   X(int64_t, qk_attn_floats_from_##NAME, (void))                                                   \
   X(void, qk_attn_floats_##NAME, (const QkPage *page, float *to))
 
 // qk_attn_shared_<format>: the same of a page that holds keys alone, whose first v numbers are the
 // values; of one in f32 only the values are written, at to + P * d.
-#define QK_ATTN_SHARED_(NAME, TYPE, X)                                                             \
+#define QK_ATTN_SHARED_(NAME, TYPE, FACTS, X)                                                      \
   X(void, qk_attn_shared_##NAME, (const QkPage *page, float *to))
 
 // qk_store_{key,value}_<format>: stores a head's key of d floats, or value of v, at `place` of a
 // page's keys or values, in the format: rounded to nearest even, where what is finite stays so: f16
 // and bf16 end at their largest number. In int8, groups of QUERN_KV_GROUP have a scale of amax /
 // 127 each, codes and exceptions as of qk_quantize_row.
-#define QK_KV_STORE_(NAME, TYPE, X)                                                                \
+#define QK_KV_STORE_(NAME, TYPE, FACTS, X)                                                         \
   X(void, qk_store_key_##NAME, (const float *key, int64_t d, QkKeys *keys, int64_t place))         \
   X(void, qk_store_value_##NAME, (const float *value, int64_t v, QkValues *values, int64_t place))
 
@@ -508,9 +499,9 @@ QK_FOR_EACH_STRUCT(QK_STRUCT_)
   QK_SCALAR_FUNCTIONS_(X)                                                                          \
   QK_DOUBLE_FUNCTIONS_(X)                                                                          \
   QK_FOR_EACH_ATTN_BLOCK(QK_ATTN_BLOCK_, X)                                                        \
-  QK_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS_, X)                                                  \
-  QK_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED_, X)                                                        \
-  QK_FOR_EACH_KV_FORMAT(QK_KV_STORE_, X)                                                           \
+  QUERN_FOR_EACH_SHORT_KV_FORMAT(QK_ATTN_FLOATS_, X)                                               \
+  QUERN_FOR_EACH_KV_FORMAT(QK_ATTN_SHARED_, X)                                                     \
+  QUERN_FOR_EACH_KV_FORMAT(QK_KV_STORE_, X)                                                        \
   QK_PACK_ROWS_(X)                                                                                 \
   QK_ATTN_ROWS_(X)                                                                                 \
   QK_RECURRENCES_(X)                                                                               \

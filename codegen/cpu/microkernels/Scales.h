@@ -143,6 +143,8 @@ QK_INLINE Vector<float, Lanes> record_mins(const uint8_t *record, int index, int
   if constexpr (kZeroPointAsMin<P>)
     return record_scales<P, Lanes>(record, index, group, first, supers) *
            static_cast<float>(-P.zero_point);
+  else if constexpr (P.scale == formats::ScaleType::None)
+    return load<Vector<float, Lanes>>(supers.min + first);
   else if constexpr (P.mins_beside_scales())
     return products<P, Lanes>(
         convert<Vector<float, Lanes>>(load<Vector<uint8_t, Lanes>>(at + first) >> 4), first,

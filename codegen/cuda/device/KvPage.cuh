@@ -5,11 +5,10 @@
 
 #include "codegen/cuda/device/Math.cuh"
 #include "codegen/cuda/device/State.cuh"
+#include "runtime/abi/KvFormats.h"
 #include "runtime/abi/StepArgs.h"
 
 namespace quern {
-
-enum class KvFormat { f32, f16, bf16, int8 };
 
 namespace kv {
 
@@ -45,7 +44,7 @@ QN_DEVICE u16 nearest_f16(float x) {
 /// As f16 or bf16. Finite numbers beyond these become the largest that they hold: an infinite key
 /// makes every score infinite, and their differences NaN.
 template <KvFormat F> QN_DEVICE u16 narrowed(float x) {
-  constexpr u32 kLargest = F == KvFormat::f16 ? 0x477fe000u : 0x7f7f0000u; // the bits of a float32
+  constexpr u32 kLargest = kv_facts(F).largest;
   const u32 bits = __float_as_uint(x), size = bits & 0x7fffffffu;
   const bool beyond = size > kLargest && size < 0x7f800000u;
   const float kept = __uint_as_float(beyond ? (bits ^ size) | kLargest : bits);
@@ -64,10 +63,11 @@ QN_DEVICE u32 warp_largest(u32 value) {
 /// The keys or values of a head in a page, kDim numbers a position.
 template <KvFormat F, int kDim> struct Part {
   using Type = typename Stored<F>::Type;
-  static constexpr bool kScaled = F == KvFormat::int8;
+  static constexpr bool kScaled = kv_facts(F).scaled;
+  static_assert(int{sizeof(Type)} == kv_facts(F).bytes);
   /// Floats that lie before the numbers: [group][position].
-  static constexpr int kScales = kScaled ? (kDim + kGroup - 1) / kGroup * kPage : 0;
-  static constexpr int kBytes = kScales * 4 + kPage * kDim * static_cast<int>(sizeof(Type));
+  static constexpr int kScales = static_cast<int>(kv_scales(F, kDim));
+  static constexpr int kBytes = static_cast<int>(kv_part_bytes(F, kDim));
 
   QN_DEVICE static const float *scales(const u8 *part) {
     return reinterpret_cast<const float *>(part);

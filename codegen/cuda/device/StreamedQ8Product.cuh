@@ -323,7 +323,9 @@ private:
   QN_DEVICE static float2 mins_of(const u8 *pair, int group, const Supers &supers) {
     const int g = lane() / 4;
     const u8 *at = pair + P.min_offset() + group * P.group_bytes();
-    if constexpr (P.mins_beside_scales()) {
+    if constexpr (P.scale == Scale::None) {
+      return supers.min;
+    } else if constexpr (P.mins_beside_scales()) {
       const u32 two = reinterpret_cast<const u16 *>(at)[g] >> 4 & 0x0f0fu;
       return times(supers.min, {streamed::float_of_byte<0, false>(two),
                                 streamed::float_of_byte<1, false>(two)});

@@ -55,7 +55,7 @@ struct StreamedShape {
   /// Bytes of the record of a pair's inputs.
   constexpr int pair_bytes() const { return packing.record_bytes(); }
   constexpr int unit_pairs() const {
-    // Super-scales stand in front of 8 pairs. Else it is the smaller one where warps would have
+    // Super-scales stand in front of a unit. Else it is the smaller one where warps would have
     // less to do by it, or 8 pairs are so much that a ring of two units takes all shared memory.
     constexpr int64_t kMostUnitBytes = 4096;
     const int64_t many = parts();
@@ -63,7 +63,9 @@ struct StreamedShape {
       return ((pairs() + unit - 1) / unit + many - 1) / many * unit;
     };
     const bool small = 8 * pair_bytes() <= kMostUnitBytes;
-    return packing.super > 0 || (small && longest(8) <= longest(4)) ? 8 : 4;
+    return packing.super > 0                   ? packing.super / kPairInputs
+           : small && longest(8) <= longest(4) ? 8
+                                               : 4;
   }
   /// Inputs that a warp loads at once, of float weights: 16 bytes a lane.
   constexpr int step_inputs() const {

@@ -88,6 +88,16 @@ const StoredTensor *Module::require(std::string_view suffix) {
   return tensor;
 }
 
+void Modules::count(const weights::Coded &coded, const Shape &shape, const std::string &format) {
+  Sizes &sizes = formats_[format];
+  ++sizes.weights;
+  if (const auto parts = weights::parts_of(coded, shape); parts.ok())
+    for (const weights::SizedPart &part : *parts)
+      sizes.in_files += part.bytes;
+  const std::vector<int64_t> matrix = weights::matrix_of(coded, shape);
+  sizes.packed += formats::find_format(format)->packing().bytes(matrix[0], matrix[1]);
+}
+
 Shape Module::shape(std::string_view suffix, size_t rank) {
   const StoredTensor *tensor = require(suffix);
   if (!tensor)
@@ -181,7 +191,7 @@ void Module::finish(weights::Coded coded, int64_t outputs, int64_t inputs, std::
       tensors.reported.insert(name);
     return;
   }
-  modules_.count(made.format);
+  modules_.count(coded, made.shape, made.format);
   made.file = coded.codes.file;
   made.offset = coded.codes.offset;
   made.coded = std::make_shared<const weights::Coded>(std::move(coded));

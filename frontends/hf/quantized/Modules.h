@@ -43,14 +43,19 @@ public:
   void plan(PlannedFormats plan) { plan_ = std::move(plan); }
   PlannedFormats take_plan() { return std::move(plan_); }
 
-  /// Counts the weights by format, for finish() to tell.
-  void count(std::string_view format) { ++formats_[std::string(format)]; }
-  const std::map<std::string, int> &formats() const { return formats_; }
+  /// Weights of one format: what they take in the files, and packed.
+  struct Sizes {
+    int weights = 0;
+    int64_t in_files = 0, packed = 0;
+  };
+  /// Counts a weight by its format, for what is told of the whole.
+  void count(const weights::Coded &coded, const Shape &shape, const std::string &format);
+  const std::map<std::string, Sizes> &formats() const { return formats_; }
 
 private:
   StoredTensors &tensors_;
   Problems &problems_;
-  std::map<std::string, int> formats_;
+  std::map<std::string, Sizes> formats_;
   std::optional<Planned> planned_;
   PlannedFormats plan_;
 };

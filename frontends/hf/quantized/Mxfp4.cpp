@@ -53,7 +53,7 @@ void make(const std::string &name, Modules &modules) {
   if (const auto bytes = tensors.store.part_bytes(coded, made.shape); !bytes.ok())
     return problem(blocks, std::string(bytes.status().message()));
   made.coded = std::make_shared<const weights::Coded>(coded);
-  modules.count(made.format);
+  modules.count(coded, made.shape, made.format);
   tensors.list.erase(blocks);
   tensors.list.erase(scales);
   tensors.list[name] = std::move(made);

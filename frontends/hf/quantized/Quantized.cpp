@@ -5,6 +5,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 
 #include <filesystem>
 #include <utility>
@@ -51,6 +52,21 @@ bool make(const ConfigJson &config, ModelReader &reader, quantized::Modules &mod
   return false;
 }
 
+/// What weights of one format take, and why, where that is more than in the files.
+std::string sizes_note(const std::string &method, const std::string &format,
+                       const quantized::Modules::Sizes &sizes) {
+  const double times = static_cast<double>(sizes.packed) / static_cast<double>(sizes.in_files);
+  const bool is_float = formats::find_format(format)->is_float();
+  const char *why = "";
+  if (is_float)
+    why = ": no packing holds its codes exactly; --quant int8 or int4 would round them";
+  else if (times > 1.1)
+    why = ": no packing has its bits, groups and type of scales";
+  return absl::StrFormat("%d weight%s of %s: %d bytes in the files, %d packed as %s (%.2f times)%s",
+                         sizes.weights, sizes.weights == 1 ? "" : "s", method, sizes.in_files,
+                         sizes.packed, format, times, why);
+}
+
 } // namespace
 
 bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, StoredTensors &tensors,
@@ -58,11 +74,8 @@ bool make_quantized_weights(const ConfigJson &config, ModelReader &reader, Store
   quantized::Modules modules(tensors, reader.problems());
   if (!make(config, reader, modules))
     return false;
-  if (const auto it = modules.formats().find("f32"); it != modules.formats().end())
-    notes.push_back(absl::StrCat(it->second, it->second == 1 ? " weight has" : " weights have",
-                                 " codes of ", reader.text(quantized::key("quant_method"), ""),
-                                 " that no packing holds exactly: packed as f32, unless --quant "
-                                 "says otherwise"));
+  for (const auto &[format, sizes] : modules.formats())
+    notes.push_back(sizes_note(reader.text(quantized::key("quant_method"), ""), format, sizes));
   return true;
 }
 

@@ -352,7 +352,7 @@ TEST_F(QuantizedImport, ConfigsTellWhatIsLeftOut) {
   settings()["desc_act"] = true;
   EXPECT_EQ(format(q), "f32 64 64");
   settings()["group_size"] = -1; // of one group there is one order
-  EXPECT_THAT(format(q), testing::StartsWith("int4:g32:sym"));
+  EXPECT_THAT(format(q), testing::StartsWith("int4:row:sym"));
   load("llama-gptq");
   settings()["modules_in_block_to_quantize"] = {{"self_attn.q_proj"}, {"self_attn.o_proj"}};
   EXPECT_THAT(format(q), testing::StartsWith("int4:g32:sym"));

@@ -48,7 +48,7 @@ ErrorStats encoding_error(const Format &format, const std::vector<float> &values
 TEST(Format, NamesAreUniqueAndFound) {
   for (const Format *format : all_formats())
     EXPECT_EQ(find_format(format->name()), format);
-  EXPECT_EQ(all_formats().size(), 30u);
+  EXPECT_EQ(all_formats().size(), 42u);
   EXPECT_EQ(find_format("iq3_s"), nullptr);
   const auto missing = require_format("iq3_s");
   ASSERT_FALSE(missing.ok());
@@ -109,9 +109,10 @@ TEST(Format, EncodingErrorIsWhatItsBitsAllow) {
   // worth a sixth of the error, with a min a fifth.
   const std::vector<float> values = normal_values(1 << 14, 1);
   const std::pair<const char *, double> bounds[] = {
-      {"int8", 2.5e-5},           {"int4", 0.00494},           {"int4:g32:sym", 0.00657},
-      {"int4:g32:asym", 0.00492}, {"int4:g64:sym", 0.00802},   {"int4:g64:asym", 0.00670},
-      {"int4:g128:sym", 0.00905}, {"int4:g128:asym", 0.00818},
+      {"int8", 2.5e-5},           {"int6", 2.9e-4},           {"int5", 1.17e-3},
+      {"int4", 0.00494},          {"int3", 0.0216},           {"mxfp4", 0.0129},
+      {"int4:g32:sym", 0.00657},  {"int4:g32:asym", 0.00492}, {"int4:g64:sym", 0.00802},
+      {"int4:g64:asym", 0.00670}, {"int4:g128:sym", 0.00905}, {"int4:g128:asym", 0.00818},
   };
   for (const auto &[name, bound] : bounds) {
     const ErrorStats stats = encoding_error(*find_format(name), values);
@@ -126,22 +127,34 @@ TEST(Format, EncodingWhatAFormatCanHoldIsExact) {
   // Codes that reach the end of their range times a power of two, and constants: the search must
   // find the scale.
   const std::vector<float> zeros(100, 0.0f), constant(100, 0.5f);
-  std::vector<float> nibbles(304), bytes(304);
+  std::vector<float> nibbles(304), bytes(304), halves(304), three(304),
+      six; // a short group's own range is no multiple of the others'
+  constexpr float kE2M1[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
   for (int i = 0; i < 304; ++i) {
     nibbles[static_cast<size_t>(i)] = 0.25f * static_cast<float>(i % 16 - 8);
     bytes[static_cast<size_t>(i)] = 0.25f * static_cast<float>(i * 17 % 32 * 8 - 127);
+    halves[static_cast<size_t>(i)] = 0x1p-9f * (i % 16 < 8 ? 1 : -1) * kE2M1[i % 8];
+    three[static_cast<size_t>(i)] = 0.25f * static_cast<float>(i % 8 - 4);
   }
+  for (int i = 0; i < 288; ++i)
+    six.push_back(0.25f * static_cast<float>(i % 32 == 31 ? 31 : 2 * (i % 32) - 32));
   for (const Format *format : all_formats()) {
     if (!format->can_encode())
       continue;
     EXPECT_EQ(encoding_error(*format, zeros).sum_squared_error, 0) << format->name();
     if (format->packing().super != 0) { // a scale is a multiple of the row's, rounded
-      EXPECT_LT(encoding_error(*format, nibbles).relative_energy(), 1e-12) << format->name();
+      const int bits = format->packing().bits;
+      const auto &codes = bits < 4 ? three : bits == 6 ? six : nibbles;
+      EXPECT_LT(encoding_error(*format, codes).relative_energy(), 1e-12) << format->name();
       EXPECT_LT(encoding_error(*format, constant).relative_energy(), 1e-12) << format->name();
       continue;
     }
-    const bool int8 = format->name() == "int8";
-    EXPECT_EQ(encoding_error(*format, int8 ? bytes : nibbles).sum_squared_error, 0)
+    const bool int8 = format->name() == "int8", mxfp4 = format->name() == "mxfp4";
+    EXPECT_EQ(encoding_error(*format, int8    ? bytes
+                                      : mxfp4 ? halves
+                                              : nibbles)
+                  .sum_squared_error,
+              0)
         << format->name();
     if (!int8) { // 0.5 / 127 is no f16
       EXPECT_EQ(encoding_error(*format, constant).sum_squared_error, 0) << format->name();
@@ -199,14 +212,19 @@ TEST(Format, FarFromZeroAGroupIsEncodedByItsSpread) {
 
 // Tests that rows of any size are held alike where their scales have float32's range.
 TEST(Format, TwoLevelScalesHoldRowsOfAnySize) {
-  const Format &int4 = *find_format("int4");
   const std::vector<float> values = normal_values(4096, 5);
-  const double usual = encoding_error(int4, values).relative_energy();
-  for (const float size : {1e-25f, 1e-15f, 1e-9f, 1e5f, 1e8f, 1e20f, 1e36f}) {
-    std::vector<float> sized = values;
-    for (float &value : sized)
-      value *= size;
-    EXPECT_NEAR(encoding_error(int4, sized).relative_energy(), usual, 0.02 * usual) << size;
+  for (const char *name : {"int3", "int4", "int5", "int6", "mxfp4"}) {
+    const Format &format = *find_format(name);
+    const double usual = encoding_error(format, values).relative_energy();
+    for (const float size : {1e-25f, 1e-15f, 1e-9f, 1e5f, 1e8f, 1e20f, 1e36f}) {
+      std::vector<float> sized = values;
+      for (float &value : sized)
+        value *= size;
+      // Where exponents are whole, where their steps begin decides.
+      EXPECT_NEAR(encoding_error(format, sized).relative_energy(), usual,
+                  (format.packing().scale == ScaleType::E8M0 ? 0.1 : 0.02) * usual)
+          << name << " " << size;
+    }
   }
 }
 
@@ -227,7 +245,7 @@ TEST(Format, ScalesThatAreNotFiniteAreFound) {
       // Of float32 scales the products may overflow.
       if (format->has_finite_scales(row.data(), n))
         EXPECT_TRUE(finite || format->packing().scale == ScaleType::F32 ||
-                    format->packing().super == kWholeRow)
+                    format->packing().super_type() == ScaleType::F32)
             << format->name();
       else
         EXPECT_FALSE(finite) << format->name();
@@ -287,6 +305,37 @@ TEST(Format, RefusesWhatItCannotHold) {
             absl::StatusCode::kUnimplemented);
 }
 
+// Tests that a block of mxfp4 takes the power of two with the least error, up to the ends of
+// float32.
+TEST(Format, Mxfp4TakesTheBestExponent) {
+  const Format &format = *find_format("mxfp4");
+  std::mt19937 engine(9);
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<float> values = normal_values(32, static_cast<uint32_t>(trial));
+    if (trial % 3 == 0)
+      values[static_cast<size_t>(trial % 32)] *= 5; // an outlier
+    const double error = encoding_error(format, values).sum_squared_error;
+    double least = 1e9;
+    for (int exponent = -20; exponent < 0; ++exponent) {
+      double sum = 0;
+      for (const float value : values) {
+        double nearest = 1e9;
+        for (const double size : {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0})
+          nearest = std::min(
+              nearest, std::abs(std::abs(static_cast<double>(value)) - std::ldexp(size, exponent)));
+        sum += nearest * nearest;
+      }
+      least = std::min(least, sum);
+    }
+    EXPECT_NEAR(error, least, 1e-6 * least) << trial;
+  }
+  for (const float end : {0x1.fp127f, -0x1.8p127f, 0x1p-126f, 0x1p-124f}) {
+    const std::vector<float> values(40, end);
+    EXPECT_LT(encoding_error(format, values).relative_energy(), std::abs(end) > 1 ? 0.1 : 0.3)
+        << end;
+  }
+}
+
 TEST(QuantFlag, ParsesEverySpelling) {
   const std::pair<const char *, const char *> spellings[] = {
       {"f32", "f32"},
@@ -298,6 +347,10 @@ TEST(QuantFlag, ParsesEverySpelling) {
       {"int4,asym", "int4:g32:asym"},
       {"int4:g128,asym", "int4:g128:asym"},
       {"int4:g64:asym", "int4:g64:asym"},
+      {"int6", "int6"},
+      {"int5", "int5"},
+      {"int3", "int3"},
+      {"mxfp4", "mxfp4"},
   };
   for (const auto &[flag, name] : spellings) {
     const auto choice = parse_quant_flag(flag);
@@ -310,11 +363,14 @@ TEST(QuantFlag, ParsesEverySpelling) {
 }
 
 TEST(QuantFlag, RefusesTheRest) {
-  for (const char *flag : {"", "int5", "q4_0", "int4:", "int4:g16", "int4:g32,g64", "int4,sym,asym",
-                           "int8:g32", "keep,sym", "int4:g32,sym,", "INT4"}) {
+  for (const char *flag :
+       {"", "int7", "q4_0", "int4:g128:sym:f32", "int3:g32", "mxfp4,sym", "int4:", "int4:g16",
+        "int4:g32,g64", "int4,sym,asym", "int8:g32", "keep,sym", "int4:g32,sym,", "INT4"}) {
     const auto choice = parse_quant_flag(flag);
     ASSERT_FALSE(choice.ok()) << flag;
-    EXPECT_THAT(std::string(choice.status().message()), HasSubstr("one of keep, f32"));
+    EXPECT_THAT(std::string(choice.status().message()),
+                HasSubstr("one of keep, f32, f16, bf16, int8, int6, int5, "
+                          "int4[:g32|g64|g128][,sym|asym], mxfp4, int3"));
   }
 }
 

@@ -26,7 +26,7 @@ std::vector<std::byte> random_weight(const Format &format, int64_t channels, int
   // treated.
   for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(format.block_bytes())) {
     const size_t size = static_cast<size_t>(format.block_bytes());
-    for (const size_t top : {size_t{1}, size_t{3}, size - 3, size - 1})
+    for (const size_t top : {size_t{1}, size_t{3}, size_t{7}, size - 3, size - 1})
       if (top < size && at + top < bytes.size())
         bytes[at + top] &= std::byte{0xbf};
   }

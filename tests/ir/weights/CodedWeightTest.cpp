@@ -150,16 +150,47 @@ void expect_gptq(const Matrix &m, Element element, bool less_one, std::string_vi
 TEST(CodedWeight, GptqOfEveryWidth) {
   expect_gptq(random_matrix(32, 64, 32, 4, 8, 8), Element::F16, true, "int4:g32:sym");
   expect_gptq(random_matrix(32, 64, 32, 4, 0, 15), Element::F16, true, "int4:g32:asym:f32");
-  expect_gptq(random_matrix(32, 64, 64, 4, 0, 15), Element::F16, false, "int4:g32:asym:f32");
+  expect_gptq(random_matrix(32, 64, 64, 4, 0, 15), Element::F16, false, "int4:g128:asym:f32");
   // Codes of two and three bits less any zero fit four.
-  expect_gptq(random_matrix(32, 64, 64, 2, 0, 3), Element::F16, true, "int4:g32:sym");
+  expect_gptq(random_matrix(32, 64, 32, 2, 0, 3), Element::F16, true, "int4:g32:sym");
   expect_gptq(random_matrix(32, 96, 32, 3, 0, 7), Element::F16, true, "int4:g32:sym");
-  expect_gptq(random_matrix(32, 32, 32, 8, 128, 128), Element::F16, true, "int8");
+  expect_gptq(random_matrix(32, 64, 32, 8, 128, 128), Element::F16, true, "int8");
   expect_gptq(random_matrix(32, 32, 32, 8, 0, 255), Element::F16, true, "int8:asym:f32");
   // One group that does not fill its last block.
-  expect_gptq(random_matrix(8, 40, 40, 4, 0, 15), Element::F16, true, "int4:g32:asym:f32");
+  expect_gptq(random_matrix(8, 40, 40, 4, 0, 15), Element::F16, true, "int4:g128:asym:f32");
   // Groups that no block of 32 lies in.
   expect_gptq(random_matrix(8, 64, 16, 4, 8, 8), Element::F16, true, "f32");
+}
+
+// Tests that longer groups take one scale (and zero point) each, and rows one, in codes of their
+// own bits.
+TEST(CodedWeight, LongGroupsAndRowsTakeOneScaleEach) {
+  for (const int64_t group : {128, 256})
+    for (const Element element : {Element::F16, Element::BF16, Element::F32}) {
+      const auto matrix = [&](int bits, int least, int most) {
+        Matrix m = random_matrix(32, 2 * group + 64, group, bits, least, most);
+        for (float &scale : m.scales)
+          if (element == Element::BF16)
+            scale = std::bit_cast<float>(std::bit_cast<uint32_t>(scale) & 0xffff0000);
+          else if (element == Element::F32)
+            scale *= 1.2345f;
+        return m;
+      };
+      expect_gptq(matrix(2, 2, 2), element, true, "int2:g128:sym:f32");
+      expect_gptq(matrix(3, 4, 4), element, false, "int3:g128:sym:f32");
+      expect_gptq(matrix(4, 8, 8), element, true, "int4:g128:sym:f32");
+      expect_gptq(matrix(8, 128, 128), element, true, "int8:g128:sym:f32");
+      if (element == Element::F32)
+        continue;
+      expect_gptq(matrix(2, 0, 3), element, true, "int2:g128:asym:f32");
+      expect_gptq(matrix(3, 0, 7), element, true, "int3:g128:asym:f32");
+      expect_gptq(matrix(4, 0, 15), element, true, "int4:g128:asym:f32");
+    }
+  for (const int64_t inputs : {64, 160}) {
+    expect_gptq(random_matrix(32, inputs, inputs, 4, 8, 8), Element::F16, true, "int4:row:sym:f32");
+    expect_gptq(random_matrix(32, inputs, inputs, 8, 128, 128), Element::F32, true,
+                "int8:row:sym:f32");
+  }
 }
 
 TEST(CodedWeight, GptqWithScalesOfMoreBits) {
@@ -226,9 +257,9 @@ TEST(CodedWeight, WordsAlongTheRows) {
     coded.scales.element = Element::BF16;
     coded.zeros = Part{.element = Element::I32};
     expect_values(coded, m, {codes.bytes(), scales, zeros.bytes()},
-                  bits == 3   ? "int4:g32:sym:f32"
-                  : bits == 4 ? "int4:g32:asym:f32"
-                  : bits == 5 ? "int8:sym:f32"
+                  bits == 3   ? "int3:g128:asym:f32"
+                  : bits == 4 ? "int4:g128:asym:f32"
+                  : bits == 5 ? "int8:row:sym:f32"
                               : "int8:asym:f32",
                   [](int64_t) { return 0; });
   }

@@ -1,19 +1,26 @@
 // RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=int4:g64,asym | FileCheck %s --check-prefix=INT4
+// RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=int6 | sed 's/"int6"/"narrow"/' | FileCheck %s --check-prefix=NARROW
+// RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=int5 | sed 's/"int5"/"narrow"/' | FileCheck %s --check-prefix=NARROW
+// RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=int3 | sed 's/"int3"/"narrow"/' | FileCheck %s --check-prefix=NARROW
+// RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=mxfp4 | sed 's/"mxfp4"/"narrow"/' | FileCheck %s --check-prefix=NARROW
 // RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights=quant=int8 --verify-semantics | FileCheck %s --check-prefix=INT8
 // RUN: quern-opt %S/../Inputs/decoder.mlir --quern-normalize-phase --quern-fuse-phase --quern-quantize-weights --verify-semantics | FileCheck %s --check-prefix=KEEP
 // RUN: quern-opt %s --quern-quantize-weights -split-input-file -verify-diagnostics | FileCheck %s
-// RUN: not quern-opt %S/../Inputs/mamba2.mlir --quern-quantize-weights=quant=int5 2>&1 | FileCheck %s --check-prefix=FLAG
+// RUN: not quern-opt %S/../Inputs/mamba2.mlir --quern-quantize-weights=quant=int7 2>&1 | FileCheck %s --check-prefix=FLAG
 
 // Tests that matrices get the format asked for, the tied embedding a more careful one, and norms none.
 // INT4: quern.weight_convert {{.*}} : <96x64, "f32"> -> <96x64, "int8">
 // INT4: quern.weight_convert {{.*}} : <128x64, "f32"> -> <128x64, "int4:g64:asym">
 // INT4-NOT: quern.weight_convert {{.*}} : <64, "f32">
+// NARROW: quern.weight_convert {{.*}} : <96x64, "f32"> -> <96x64, "int8">
+// NARROW: quern.weight_convert {{.*}} : <128x64, "f32"> -> <128x64, "narrow">
+// NARROW-NOT: quern.weight_convert {{.*}} : <64, "f32">
 // INT8: quern.weight_convert {{.*}} : <96x64, "f32"> -> <96x64, "int8">
 // INT8: quern.weight_convert {{.*}} : <128x64, "f32"> -> <128x64, "int8">
 // KEEP-NOT: quern.weight_convert
 
 // Tests that a format there is not is refused, with what there is.
-// FLAG: error: --quant: {{.*}}int5
+// FLAG: error: --quant: {{.*}}int7
 
 // Tests that kept GGUF blocks stay as they are, and a plain weight becomes f32.
 !T16 = tensor<?x16xf32, #quern.dims<"T">>
