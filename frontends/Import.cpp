@@ -45,16 +45,16 @@ bool begins_with_gguf(const std::string &path) {
          std::string_view(magic.data(), magic.size()) == "GGUF";
 }
 
-/// The .gguf file of a folder that has one and no config.json: a split model counts as its first.
-/// Empty where there is none, and a problem where it is not clear which.
-std::string find_gguf(const fs::path &folder, Problems &problems) {
+/// The file with this ending of a folder that has one and no config.json: a split .gguf counts as
+/// its first. Empty where there is none, and a problem where it is not clear which.
+std::string find_only(const fs::path &folder, const std::string &ending, Problems &problems) {
   std::vector<std::string> files;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     static const std::regex other_part(".*-[0-9]{5}-of-[0-9]{5}\\.gguf");
-    if (absl::EndsWithIgnoreCase(name, ".gguf") &&
+    if (absl::EndsWithIgnoreCase(name, ending) &&
         (!std::regex_match(name, other_part) || absl::StrContains(name, "-00001-of-")))
       files.push_back(name);
   }
@@ -123,14 +123,45 @@ LoadedModel load_graph(const std::string &path, const ImportOptions &options, Pr
   return model;
 }
 
+void refuse_dims(const ImportOptions &options, Problems &problems) {
+  if (!options.dims.empty())
+    problems.add("--dim", "it is for ONNX graphs, and this model is none", "leave it out");
+}
+
+/// The model of one file, by its name or, of a .gguf, by how it begins.
+LoadedModel load_file(const std::string &path, const ImportOptions &options, Problems &problems) {
+  if (absl::EndsWithIgnoreCase(path, ".onnx")) {
+    if (options.context)
+      problems.add("-c", "it is for models of text, and this is a graph",
+                   "--dim NAME=MAX bounds a dimension of a graph");
+    return load_graph(path, options, problems);
+  }
+  refuse_dims(options, problems);
+  if (absl::EndsWithIgnoreCase(path, ".gguf") || begins_with_gguf(path))
+    return gguf::load_model(path, options, problems);
+  if (absl::EndsWithIgnoreCase(path, ".json"))
+    return hf::load_model(path, options, problems);
+  if (absl::EndsWith(path, ".safetensors"))
+    problems.add(path, "these are weights alone, which do not say what to do with them",
+                 absl::StrCat("give the folder with the model's config.json: ",
+                              fs::path(path).has_parent_path()
+                                  ? fs::path(path).parent_path().string()
+                                  : std::string(".")));
+  else if (absl::EndsWith(path, ".pth"))
+    problems.add(path,
+                 "these are weights in PyTorch's pickle format, which runs code when it is read",
+                 hf::pth_hint(path));
+  else
+    problems.add(path, "this is not a model that Quern reads", kWhatModelsAre);
+  return {};
+}
+
 LoadedModel load(const std::string &path, const ImportOptions &options, Problems &problems) {
   if (options.context && (*options.context < 1 || *options.context > recipe::kMaxContext)) {
     problems.add("-c", absl::StrCat(*options.context, " is not in 1..", recipe::kMaxContext),
                  "-c takes the tokens of the longest sequence there will be");
     return {};
   }
-  if (!options.dims.empty() && !absl::EndsWithIgnoreCase(path, ".onnx"))
-    problems.add("--dim", "it is for ONNX graphs, and this model is none", "leave it out");
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
@@ -145,16 +176,20 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
     return {};
   }
   if (fs::is_directory(status)) {
-    if (fs::exists(fs::path(path) / "config.json", error))
+    if (fs::exists(fs::path(path) / "config.json", error)) {
+      refuse_dims(options, problems);
       return hf::load_model(path, options, problems);
-    const std::string file = find_gguf(path, problems);
-    if (!file.empty()) {
-      LoadedModel model = gguf::load_model(file, options, problems);
-      model.notes.insert(model.notes.begin(), absl::StrCat(file, " is read, the folder's model"));
-      return model;
     }
-    if (!problems.empty())
-      return {};
+    for (const char *ending : {".gguf", ".onnx"}) {
+      const std::string file = find_only(path, ending, problems);
+      if (!file.empty()) {
+        LoadedModel model = load_file(file, options, problems);
+        model.notes.insert(model.notes.begin(), absl::StrCat(file, " is read, the folder's model"));
+        return model;
+      }
+      if (!problems.empty())
+        return {};
+    }
     if (const std::string adapter = hf::adapter_text(path); !adapter.empty())
       problems.add(path, absl::InvalidArgumentError(absl::StrCat("the folder ", adapter)));
     else if (const std::string snapshot = find_snapshot(path); !snapshot.empty())
@@ -175,29 +210,7 @@ LoadedModel load(const std::string &path, const ImportOptions &options, Problems
     problems.add(path, "this is no regular file", kWhatModelsAre);
     return {};
   }
-  if (absl::EndsWithIgnoreCase(path, ".gguf") || begins_with_gguf(path))
-    return gguf::load_model(path, options, problems);
-  if (absl::EndsWithIgnoreCase(path, ".json"))
-    return hf::load_model(path, options, problems);
-  if (absl::EndsWithIgnoreCase(path, ".onnx")) {
-    if (options.context)
-      problems.add("-c", "it is for models of text, and this is a graph",
-                   "--dim NAME=MAX bounds a dimension of a graph");
-    return load_graph(path, options, problems);
-  }
-  if (absl::EndsWith(path, ".safetensors"))
-    problems.add(path, "these are weights alone, which do not say what to do with them",
-                 absl::StrCat("give the folder with the model's config.json: ",
-                              fs::path(path).has_parent_path()
-                                  ? fs::path(path).parent_path().string()
-                                  : std::string(".")));
-  else if (absl::EndsWith(path, ".pth"))
-    problems.add(path,
-                 "these are weights in PyTorch's pickle format, which runs code when it is read",
-                 hf::pth_hint(path));
-  else
-    problems.add(path, "this is not a model that Quern reads", kWhatModelsAre);
-  return {};
+  return load_file(path, options, problems);
 }
 
 /// Hashes what the module does and leaves out where its files are and how long its sequences may

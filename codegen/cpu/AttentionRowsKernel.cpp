@@ -23,8 +23,9 @@ namespace {
 // Query rows that share a packed page. Packing one costs about what ten rows do with it.
 constexpr int64_t kTileRows = 96, kTileRowsOfWideHeads = 48;
 constexpr int64_t kWideHead = 128;
-/// What masks add is taken as no lower than the first; what is no higher than the second hides.
-constexpr float kLowest = -1e29f, kHidden = -1e28f;
+/// What a mask adds to what hides, whatever the score is, is no higher than this.
+constexpr float kHidden = -1e28f;
+constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 TileSizes sizesOf(AttentionRowsOp op) {
   const auto heads = static_cast<int64_t>(op.getHeads()),
@@ -223,7 +224,12 @@ private:
   void goOver(const RowStates &total, const Tile &tile, Value from, Value to, Value all = {}) {
     const Sequence &sequence = tile.sequence;
     Value rows = tile.rows, length = sequence.keys;
-    code.loop(code.c(0), rows, [&](Value r) { begin(total, r); });
+    code.loop(code.c(0), rows, [&](Value r) {
+      begin(total, r);
+      // Scores with masks may all be lower than -1e30, which the maximum begins at otherwise.
+      if (op.getMask())
+        code.storeF(code.cf(kLowest), maxAt(total, r), code.c(0));
+    });
     if (keyMasked && bounded)
       findWidened(tile, all);
     Value firstPage = code.div(from, QUERN_KV_PAGE);
@@ -335,15 +341,6 @@ private:
 
   bool masksOneKey() { return cast<RankedTensorType>(op.getMask().getType()).getDimSize(3) == 1; }
 
-  /// What the mask adds, as scores take it. A row all of whose scores are as low as a float can be
-  /// has equal weights, as it has without the bound; a running maximum begins at -1e30.
-  Value limited(Value added) {
-    Value infinity = code.cf(-std::numeric_limits<float>::infinity());
-    Value lowest = arith::MaximumFOp::create(code.b, added, code.cf(kLowest));
-    Value none = arith::CmpFOp::create(code.b, arith::CmpFPredicate::OEQ, added, infinity);
-    return code.select(none, added, lowest);
-  }
-
   /// What the mask adds to a row's scores of the page that begins at `page`; `length`: the keys
   /// that there are.
   void writeMask(Value row, std::array<Value, 3> at, Value page, Value length) {
@@ -351,7 +348,7 @@ private:
     auto to = code.at(bias, code.mul(row, QUERN_KV_PAGE));
     Value last = masksOneKey() ? code.c(0) : code.sub(length, code.c(1));
     code.loop(QUERN_KV_PAGE, [&](Value i) {
-      Value added = limited(code.loadF(line, code.min(code.add(page, i), last)));
+      Value added = code.loadF(line, code.min(code.add(page, i), last));
       if (op.getBuckets())
         added = code.fadd(added, code.loadF(to, i));
       code.storeF(added, to, i);
@@ -365,7 +362,7 @@ private:
     Value last = masksOneKey() ? code.c(0) : code.sub(sequence.keys, code.c(1));
     code.store(bounded ? code.select(all, code.c(1), code.c(0)) : code.c(0), keyLineAdds);
     code.loop(QUERN_KV_PAGE, [&](Value i) {
-      Value added = limited(code.loadF(line, code.min(code.add(page, i), last)));
+      Value added = code.loadF(line, code.min(code.add(page, i), last));
       code.storeF(added, keyLine, i);
       Value adds = arith::CmpFOp::create(code.b, arith::CmpFPredicate::UNE, added, code.cf(0));
       code.store(code.select(adds, code.c(1), code.load(code.i64(), keyLineAdds)), keyLineAdds);

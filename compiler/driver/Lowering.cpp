@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstdio>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace quern::driver {
@@ -128,10 +129,15 @@ absl::Status ModelFlags::check() const {
     if (key.empty())
       return wrong(absl::StrCat("--ignore-keys ", ignored_keys, ": a key without a name"),
                    "--ignore-keys KEY,KEY");
-  for (const std::string &dim : dims)
-    if (!parse_dim_flag(dim))
+  std::set<std::string> bounded;
+  for (const std::string &dim : dims) {
+    const auto bound = parse_dim_flag(dim);
+    if (!bound)
       return wrong(absl::StrCat("--dim ", dim, ": it takes a name and a size of at least 1"),
                    "--dim sequence=512");
+    if (!bounded.insert(bound->first).second)
+      return wrong(absl::StrCat("--dim ", bound->first, " is given twice"), "one for each name");
+  }
   uint64_t seed;
   if (!synthetic.empty() && !absl::SimpleAtoi(synthetic, &seed))
     return wrong(absl::StrCat("--synthetic takes a whole number, not '", synthetic, "'"),
@@ -194,6 +200,22 @@ PipelineOptions pipeline_for(const ImportedModel &model, const ModelFlags &flags
   return options;
 }
 
+// A graph keeps no state, and its --dim say how large a call may be.
+void note_flags_without_effect(const ModelFlags &flags, ImportedModel &model) {
+  const PipelineOptions defaults;
+  std::vector<std::string> given;
+  if (flags.pipeline.kv != defaults.kv)
+    given.emplace_back("--kv");
+  if (flags.pipeline.max_tokens != defaults.max_tokens && !model.encodes)
+    given.emplace_back("--max-tokens");
+  if (flags.pipeline.max_seqs != defaults.max_seqs && !model.encodes)
+    given.emplace_back("--max-seqs");
+  if (model.family == "onnx" && !given.empty())
+    model.notes.push_back(absl::StrCat(absl::StrJoin(given, ", "),
+                                       ": no effect on a graph, which keeps no state; --dim "
+                                       "NAME=MAX says how large its inputs may be"));
+}
+
 artifact::ManifestExtras model_extras(const ImportedModel &model, const ModelFlags &flags) {
   artifact::ManifestExtras extras;
   extras.context = static_cast<uint64_t>(model.context);
@@ -230,6 +252,7 @@ absl::StatusOr<Lowered> lower(const std::string &model, const ModelFlags &flags,
   if (!imported.ok())
     return imported.status();
   lowered.model = *std::move(imported);
+  note_flags_without_effect(flags, lowered.model);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
 
   std::string running = "import";

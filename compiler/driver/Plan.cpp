@@ -50,6 +50,8 @@ absl::StatusOr<std::vector<Sizes>> sizes_of(const std::string &model, const Mode
     return lowered.status();
   for (const std::string &note : lowered->model.notes)
     std::fprintf(stderr, "note: %s\n", note.c_str());
+  if (slots != 1 && lowered->model.family == "onnx")
+    std::fprintf(stderr, "note: --slots: no effect on a graph, which keeps no state\n");
   const std::vector<mlir::ModuleOp> modules = lowered->list();
   const auto bytes = artifact::build_manifest(modules, model_extras(lowered->model, flags), {}, {});
   if (!bytes.ok())

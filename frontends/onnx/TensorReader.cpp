@@ -3,6 +3,7 @@
 #include "frontends/ModelFile.h"
 #include "frontends/onnx/WireFilter.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
@@ -233,6 +234,11 @@ absl::StatusOr<int> TensorReader::open_beside(const std::string &location) {
       return outside("is no regular file");
   }
   auto file = open_model_file(path);
+  if (absl::IsNotFound(file.status()) && !absl::StrContains(file.status().message(), "hint:"))
+    return absl::NotFoundError(absl::StrCat(
+        "the file '", location, "' is not in ", folder.empty() ? "this folder" : folder.string(),
+        "\nhint: the model's weights are in a file of their own: put '", location,
+        "' beside the model, under this name"));
   if (!file.ok())
     return file.status();
   const int number = static_cast<int>(files_.size());

@@ -8,12 +8,12 @@
 #include "passes/analysis/Remarks.h"
 #include "passes/raise/Passes.h"
 #include "passes/raise/Piece.h"
+#include "passes/raise/Positions.h"
 #include "passes/raise/Product.h"
 #include "passes/raise/Rows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <algorithm>
@@ -101,7 +101,7 @@ private:
 
   /// The numbers in the mask's ops: what they compare inputs and distances with.
   void findConstants() {
-    scales = scalesPositions();
+    scales = positionsIn(piece).scaled;
     for (Operation *op : piece.ops())
       op->walk([&](arith::ConstantOp constant) {
         auto note = [&](Attribute value) {
@@ -127,51 +127,6 @@ private:
         else
           table = true;
       });
-  }
-
-  /// Whether a number that is made of positions is multiplied, divided or the like: then the
-  /// numbers in the ops are no distances.
-  bool scalesPositions() const {
-    llvm::DenseSet<Value> positions;
-    bool found = false;
-    for (Operation *op : piece.inOrder()) {
-      auto generic = dyn_cast<linalg::GenericOp>(op);
-      if (!generic) {
-        if (llvm::any_of(op->getOperands(), [&](Value v) { return positions.contains(v); }))
-          positions.insert_range(op->getResults());
-        continue;
-      }
-      Block &body = generic.getRegion().front();
-      for (auto [operand, argument] : llvm::zip(generic->getOperands(), body.getArguments()))
-        if (positions.contains(operand))
-          positions.insert(argument);
-      generic.getRegion().walk([&](Operation *inner) {
-        if (isa<linalg::IndexOp>(inner))
-          positions.insert(inner->getResult(0));
-        // A flag is none, nor is what an index reads of an input.
-        if (isa<arith::CmpIOp, arith::CmpFOp>(inner) || inner->getNumResults() == 0 ||
-            inner->getResult(0).getType().isInteger(1))
-          return;
-        if (auto read = dyn_cast<tensor::ExtractOp>(inner)) {
-          if (positions.contains(read.getTensor()))
-            positions.insert(read.getResult());
-          return;
-        }
-        if (llvm::none_of(inner->getOperands(), [&](Value v) { return positions.contains(v); }))
-          return;
-        positions.insert_range(inner->getResults());
-        found |= !isa<arith::AddIOp, arith::SubIOp, arith::AddFOp, arith::SubFOp, arith::NegFOp,
-                      arith::MaxSIOp, arith::MinSIOp, arith::MaximumFOp, arith::MinimumFOp,
-                      arith::SelectOp, arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp,
-                      arith::TruncIOp, arith::SIToFPOp, arith::UIToFPOp, arith::FPToSIOp,
-                      arith::ExtFOp, math::AbsIOp, math::AbsFOp, CheckIndexOp>(inner);
-      });
-      for (auto [result, yielded] :
-           llvm::zip(generic->getResults(), body.getTerminator()->getOperands()))
-        if (positions.contains(yielded))
-          positions.insert(result);
-    }
-    return found;
   }
 
   /// Sizes of trials: two small ones, and one beyond all distances that the mask may know.
@@ -447,8 +402,15 @@ struct RaiseMasksPass : impl::RaiseMasksBase<RaiseMasksPass> {
     OpBuilder builder(mask.getContext());
     builder.setInsertionPointAfterValue(mask);
     const Location loc = mask.getLoc();
-    if (found.keys)
-      return makeKeyMask(builder, loc, *found.keys);
+    // What is beyond the bounds is hidden by the lowest float: keys that the mask hides have to be
+    // alike, for a row that is shown nothing.
+    const bool bounded = found.left || found.right;
+    if (found.keys) {
+      KeyMask keys = *found.keys;
+      if (bounded && std::isfinite(keys.hidden))
+        keys.hidden = std::numeric_limits<float>::lowest();
+      return makeKeyMask(builder, loc, keys);
+    }
     const auto type = cast<RankedTensorType>(mask.getType());
     if (type.getDimSize(2) == 1)
       return mask;
@@ -463,10 +425,24 @@ struct RaiseMasksPass : impl::RaiseMasksBase<RaiseMasksPass> {
                               builder.getMultiDimIdentityMap(4)};
     const SmallVector<utils::IteratorType> parallel(4, utils::IteratorType::parallel);
     auto own = linalg::GenericOp::create(builder, loc, made, mask, empty, maps, parallel,
-                                         [](OpBuilder &b, Location at, ValueRange args) {
-                                           linalg::YieldOp::create(b, at, args[0]);
+                                         [&](OpBuilder &b, Location at, ValueRange args) {
+                                           Value number = args[0];
+                                           if (bounded)
+                                             number = lowestWhereHidden(b, at, number);
+                                           linalg::YieldOp::create(b, at, number);
                                          });
     return own.getResult(0);
+  }
+
+  /// The lowest float in the place of what hides, but for -infinity.
+  static Value lowestWhereHidden(OpBuilder &b, Location at, Value number) {
+    auto constant = [&](double value) {
+      return arith::ConstantOp::create(b, at, b.getF32FloatAttr(static_cast<float>(value)));
+    };
+    Value hides = arith::CmpFOp::create(b, at, arith::CmpFPredicate::OLE, number, constant(kHides));
+    Value hidden =
+        arith::MinimumFOp::create(b, at, number, constant(std::numeric_limits<float>::lowest()));
+    return arith::SelectOp::create(b, at, hides, hidden, number);
   }
 
   llvm::MapVector<Value, Mask> seen;

@@ -5,6 +5,7 @@
 #include "passes/analysis/GeneralOps.h"
 #include "passes/raise/Meaning.h"
 #include "passes/raise/Piece.h"
+#include "passes/raise/Positions.h"
 #include "passes/raise/Rows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -165,6 +166,10 @@ private:
     bool added = llvm::is_contained(varies, true);
     std::optional<double> replaced; // what takes the place of scores
     const bool indexed = findIntegers(piece);
+    const PositionUse positions = positionsIn(piece);
+    const auto larger_sizes = largerSizes(positions);
+    if (!larger_sizes)
+      return miss("its scores may be others between positions farther apart than can be tried");
     SmallVector<Value> masks; // leaves that are what is added
     for (Value leaf : piece.leaves())
       if (leaf != piece.leaves()[at] && spreadsOver(leaf))
@@ -173,7 +178,7 @@ private:
     for (uint64_t seed = 1; seed <= last; ++seed) {
       if (seed == last) {
         // As far as what its ops compare positions with.
-        auto larger = indexed ? Function::of(piece, largerSizes())
+        auto larger = indexed ? Function::of(piece, *larger_sizes)
                               : absl::StatusOr<Function>(absl::OutOfRangeError(""));
         if (!larger.ok())
           break;
@@ -254,16 +259,15 @@ private:
         else if (auto integer = dyn_cast<IntegerAttr>(value);
                  integer && !integer.getType().isInteger(1) && integer.getValue().isSignedIntN(62))
           found = integer.getValue().getSExtValue();
-        if (found && std::abs(*found) < kMostElements)
-          distance += std::abs(*found);
         if (found && integers.size() < kMostIntegers)
           integers.insert({*found, *found + 1});
       });
     return indexed;
   }
 
-  /// Sizes that are beyond the distances that the piece may know, as far as a trial can be.
-  std::map<std::string, int64_t> largerSizes() const {
+  /// Sizes that are beyond the distances that the piece may know; none where a trial of them would
+  /// have too many elements.
+  std::optional<std::map<std::string, int64_t>> largerSizes(const PositionUse &positions) const {
     const auto type = cast<RankedTensorType>(scores.getType());
     int64_t fixed = 2;
     for (int64_t size : type.getShape().drop_back(2))
@@ -281,8 +285,16 @@ private:
     for (NamedAttribute symbol : symbols ? symbols.getValue() : ArrayRef<NamedAttribute>()) {
       const int64_t bound = cast<IntegerAttr>(symbol.getValue()).getInt();
       const std::string name = symbol.getName().str();
-      const int64_t wanted = lengths.contains(name) ? std::min(most, 2 * distance + 9) : 2;
-      sizes[name] = std::max<int64_t>(2, std::min(bound, wanted));
+      if (!lengths.contains(name)) {
+        sizes[name] = 2;
+        continue;
+      }
+      const int64_t wanted = positions.compared && positions.scaled
+                                 ? bound
+                                 : std::min(bound, 2 * positions.reach(bound) + 25);
+      if (positions.compared && wanted > most)
+        return std::nullopt;
+      sizes[name] = std::max<int64_t>(2, std::min(wanted, most));
     }
     return sizes;
   }
@@ -415,7 +427,6 @@ private:
   Value scores;
   OpBuilder &builder;
   std::set<int64_t> integers; ///< that the piece may compare inputs with
-  int64_t distance = 8;       ///< between positions, that it may compare with
 };
 
 } // namespace

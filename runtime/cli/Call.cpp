@@ -3,6 +3,7 @@
 #include "runtime/cli/Npy.h"
 #include "runtime/cli/Report.h"
 #include "runtime/cli/Verbs.h"
+#include "runtime/session/CallShapes.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -95,7 +96,7 @@ absl::Status call_entry(const CallOptions &options) {
   if (!engine.ok())
     return engine.status();
   const artifact::Entry *entry = (*engine)->artifact().entry(options.entry);
-  if (!entry || options.entry == "step" || options.entry == "encode") // with the engine's words
+  if (!entry || !session::is_callable(*entry)) // with the engine's words
     return (*engine)->output_shapes(options.entry, {}).status();
   auto inputs = read_inputs(options, *entry);
   if (!inputs.ok())

@@ -183,6 +183,26 @@ absl::StatusOr<Verified> verify_model(const ModelOptions &model) {
   return verified;
 }
 
+// "ok: 12 bytes, 3 tokenizer vectors, 4 rows of logits (largest difference ...)": what there is.
+std::string report(const Verified &verified) {
+  std::string text = absl::StrCat("ok: ", verified.bytes, " bytes");
+  if (verified.texts > 0)
+    absl::StrAppend(&text, ", ", verified.texts, " tokenizer vectors");
+  if (verified.rows > 0)
+    absl::StrAppendFormat(&text,
+                          ", %u rows of logits (largest difference %.2g standard deviations)",
+                          verified.rows, verified.largest);
+  if (verified.calls.outputs > 0)
+    absl::StrAppendFormat(&text,
+                          ", %u outputs of calls (largest difference %.2g standard deviations)",
+                          verified.calls.outputs, verified.calls.largest);
+  if (verified.not_finite > 0)
+    absl::StrAppend(&text, "; ", verified.not_finite,
+                    verified.rows > 0 ? " more have" : " rows of logits have",
+                    " no finite reference: the model's own numbers are to blame, not this machine");
+  return text;
+}
+
 } // namespace
 
 int verify(Args args) {
@@ -213,21 +233,8 @@ int verify(Args args) {
                 {"call_outputs", verified->calls.outputs},
                 {"largest_call_difference_std", verified->calls.largest},
                 {"largest_difference_std", verified->largest}});
-  else if (verified->not_finite > 0)
-    std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits; %u more have no finite "
-                "reference: the model's own numbers are to blame, not this machine\n",
-                static_cast<unsigned long long>(verified->bytes), verified->texts, verified->rows,
-                verified->not_finite);
-  else if (verified->calls.outputs > 0)
-    std::printf("ok: %llu bytes, %u outputs of calls (largest difference %.2g standard "
-                "deviations)\n",
-                static_cast<unsigned long long>(verified->bytes), verified->calls.outputs,
-                verified->calls.largest);
   else
-    std::printf("ok: %llu bytes, %u tokenizer vectors, %u rows of logits (largest difference %.2g "
-                "standard deviations)\n",
-                static_cast<unsigned long long>(verified->bytes), verified->texts, verified->rows,
-                verified->largest);
+    std::printf("%s\n", report(*verified).c_str());
   return kDone;
 }
 

@@ -47,9 +47,9 @@ public:
   absl::Status bind(const TensorDesc &wanted, const Tensor &given) {
     const std::string name = str(wanted.name());
     if (given.type != wanted.type())
-      return absl::InvalidArgumentError(absl::StrCat("input '", name, "' must be ",
-                                                     EnumNameElementType(wanted.type()), ", not ",
-                                                     EnumNameElementType(given.type)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input '", name, "' must be ", EnumNameElementType(wanted.type()), ", not ",
+          EnumNameElementType(given.type), "\nhint: convert it first: call changes no types"));
     const auto shape = items(wanted.shape());
     if (given.shape.size() != shape.size())
       return mismatch(wanted, given);
@@ -127,8 +127,9 @@ public:
         continue;
       const auto value = artifact::value_of(*dims[i], call_.dims);
       if (!value.ok())
-        return absl::InvalidArgumentError(absl::StrCat(
-            "input '", str(wanted.name()), "': ", value.status().message(), values_text()));
+        return absl::InvalidArgumentError(
+            absl::StrCat("input '", str(wanted.name()), "': ", value.status().message(),
+                         values_text(), "\nhint: inputs of other sizes"));
       if (*value != given.shape[i])
         return mismatch(wanted, given,
                         absl::StrCat(": ", str(dims[i]->text()), " is ", *value, values_text()));
@@ -146,9 +147,9 @@ public:
         return absl::StrCat(str(of.text()), " (",
                             value.ok() ? absl::StrCat(*value) : "which has no value", ")");
       };
-      return absl::InvalidArgumentError(absl::StrCat("'", str(equal->because()), "' needs ",
-                                                     side(*equal->left(), left), " to be equal to ",
-                                                     side(*equal->right(), right), values_text()));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "'", str(equal->because()), "' needs ", side(*equal->left(), left), " to be equal to ",
+          side(*equal->right(), right), values_text(), "\nhint: inputs whose sizes agree"));
     }
     return absl::OkStatus();
   }
@@ -203,7 +204,8 @@ private:
                         const std::string &because = "") const {
     return absl::InvalidArgumentError(
         absl::StrCat("input '", str(wanted.name()), "' must have shape ", shape_text(wanted),
-                     ", not ", session::shape_text(given.shape), because));
+                     ", not ", session::shape_text(given.shape), because,
+                     "\nhint: quern inspect says what each input's dimensions are"));
   }
 
   // ", where b is 2, s is 7"
@@ -307,6 +309,11 @@ absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &ent
     output.bytes = dense_bytes(output.type, output.shape);
   }
   return outputs;
+}
+
+bool is_callable(const artifact::Entry &entry) {
+  const std::string_view name = text(entry.name());
+  return !items(entry.sizes()).empty() || (name != "step" && name != "encode");
 }
 
 bool counts_sizes(const artifact::Entry &entry) {

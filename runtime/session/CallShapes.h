@@ -31,6 +31,10 @@ absl::StatusOr<CallShape> bind_inputs(const artifact::Entry &entry, std::span<co
 absl::StatusOr<std::vector<Tensor>> shapes_of_outputs(const artifact::Entry &entry,
                                                       const CallShape &call, bool counted = false);
 
+/// Whether the entry is called with plain tensors. What else is one is for steps of sequences:
+/// `step`, and an `encode` that packs them.
+bool is_callable(const artifact::Entry &entry);
+
 /// Whether the model counts some of the entry's sizes.
 bool counts_sizes(const artifact::Entry &entry);
 

@@ -47,12 +47,16 @@ void gather_elements(NodeLowering &node) {
   const Array x = node.in(0), indices = node.in(1);
   const size_t axis = node.axis(node.integer("axis", 0), x.rank());
   const Scalar size = a.size_index(x.shape[axis]);
+  // The other dimensions may have fewer indices than elements. Where that is not known before a
+  // call, what is beyond is a fault of it.
+  std::vector<std::pair<size_t, Scalar>> open;
   for (size_t i = 0; i < x.rank(); ++i)
-    if (const auto few = indices.shape[i].constant(), many = x.shape[i].constant();
-        i != axis && !(few && many && *few <= *many))
-      a.demand(indices.shape[i], x.shape[i]);
+    if (i != axis && !symbols::is_non_negative(x.shape[i] - indices.shape[i]))
+      open.emplace_back(i, a.size_index(x.shape[i]));
   node.set(a.generate(x.type, node.out_shape(), [&](Writer &w, const Scalars &at) {
     Scalars from = at;
+    for (const auto &[i, most] : open)
+      from[i] = check_index(at[i], most);
     from[axis] = check_index(Arrays::element(w, indices, at), size);
     return Arrays::element(w, x, from);
   }));

@@ -74,7 +74,9 @@ Scalar nearest(const Scalar &x, const std::string &mode) {
     return floor(x);
   if (mode == "ceil")
     return ceil(x);
-  return mode == "round_prefer_ceil" ? floor(x + 0.5) : ceil(x - 0.5);
+  // Halves of sizes are rarely floats: what is as near as that is one.
+  constexpr double kNear = 1e-6;
+  return mode == "round_prefer_ceil" ? floor(x + (0.5 + kNear)) : ceil(x - (0.5 + kNear));
 }
 
 /// Keys' kernel.

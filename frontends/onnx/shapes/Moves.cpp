@@ -356,8 +356,16 @@ void gather(NodeShapes &node) {
 }
 
 void gather_elements(NodeShapes &node) {
-  if (node.want_rank(1, node.rank(0)))
-    node.set(0, node.type(0), node.shape(1));
+  if (!node.want_rank(1, node.rank(0)))
+    return;
+  const Shape &in = node.shape(0), &indices = node.shape(1);
+  const size_t axis = node.axis(node.integer("axis", 0), in.size());
+  for (size_t i = 0; i < in.size(); ++i)
+    if (const auto few = indices[i].constant(), many = in[i].constant();
+        i != axis && few && many && *few > *many)
+      return node.fail(absl::StrCat("its indices ", shape_text(indices), " are more than ",
+                                    shape_text(in), " has, beside axis ", axis));
+  node.set(0, node.type(0), indices);
 }
 
 void gather_nd(NodeShapes &node) {

@@ -178,15 +178,28 @@ void roi(NodeShapes &node) {
   node.set(0, node.type(0), {node.shape(1)[0], node.shape(0)[1], size[0], size[1]});
 }
 
-/// floor(size * scale), where the scale is a whole number or one over a whole number.
+/// floor(size * scale) in float32, as others compute it.
+int64_t scaled(int64_t size, double scale) {
+  const float product = static_cast<float>(size) * static_cast<float>(scale);
+  return static_cast<int64_t>(std::min(std::floor(product), 1e15F));
+}
+
+/// The same of a size that a call chooses, where the scale is a fraction of small numbers and gives
+/// what the fraction gives, for all sizes that an image may have.
 Dim scaled(NodeShapes &node, const Dim &size, double scale, size_t axis) {
+  constexpr int64_t kLargestParts = 1024, kLargestImage = 1 << 15;
   if (const auto constant = size.constant())
-    return static_cast<int64_t>(std::min(std::floor(static_cast<double>(*constant) * scale), 1e15));
-  if (const double whole = std::nearbyint(scale); whole == scale && whole >= 1 && whole < 1e9)
-    return size * Dim(static_cast<int64_t>(whole));
-  if (const double parts = std::nearbyint(1 / scale);
-      1 / parts == scale && parts >= 1 && parts < 1e9)
-    return symbols::floordiv(size, static_cast<int64_t>(parts));
+    return scaled(*constant, scale);
+  for (int64_t parts = 1; parts <= kLargestParts && scale < 1e9; ++parts) {
+    const auto times = static_cast<int64_t>(std::nearbyint(scale * static_cast<double>(parts)));
+    if (times < 1 || static_cast<float>(static_cast<double>(times) / static_cast<double>(parts)) !=
+                         static_cast<float>(scale))
+      continue;
+    for (int64_t image = 0; image <= kLargestImage; ++image)
+      if (scaled(image, scale) != image * times / parts)
+        return node.fresh(0, axis);
+    return symbols::floordiv(size * Dim(times), parts);
+  }
   return node.fresh(0, axis);
 }
 

@@ -284,6 +284,8 @@ TEST_F(Check, LooksAtOnnxGraphs) {
   EXPECT_THAT(problems, Not(Contains(Field(&Problem::what, HasSubstr("makes no code")))));
   folder_.write_config(small()["config"]);
   EXPECT_THAT(found().problems, Contains(at("--dim", "it is for ONNX graphs")));
+  flags_.dims = {"sequence=9", "batch=2", "sequence=10"};
+  EXPECT_THAT(flags_.check().message(), HasSubstr("--dim sequence is given twice"));
 }
 
 } // namespace

@@ -396,6 +396,13 @@ TEST_F(Import, NamesWhatIsNoModel) {
   EXPECT_THAT(check_model(folder_.path()), snapshot("def"));
   folder_.write("notes.txt", "hello");
   EXPECT_THAT(check_model(folder_.path("notes.txt")), SizeIs(1));
+  // A folder's only graph is its model, as its only .gguf is.
+  folder_.write("one.onnx", "hello");
+  EXPECT_THAT(check_model(folder_.path()), ElementsAre(problem_at(folder_.path("one.onnx"))));
+  folder_.write("two.onnx", "hello");
+  EXPECT_THAT(check_model(folder_.path()),
+              ElementsAre(AllOf(Field(&Problem::what, HasSubstr("one.onnx, two.onnx")),
+                                Field(&Problem::hint, HasSubstr(folder_.path("one.onnx"))))));
 }
 
 // Tests that sizes no model has are refused at once, before anything is made of them.

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <numeric>
 
 namespace quern::onnx {
 namespace {
@@ -130,6 +131,57 @@ TEST(Lowering, GatherReadsInside) {
         HasSubstr("(Gather_1): index " + std::to_string(outside) + " is not within -3 to 2"));
   EXPECT_THAT(lowered.error({lowered.floats({0, 2}, {}), lowered.ints(64, {4}, {0, 0, 0, 0})}),
               HasSubstr("(Gather_1): index 0 into what has no elements"));
+}
+
+// Tests that there may be fewer indices than elements beside the axis, by sizes that a call
+// chooses, and that more are told.
+TEST(Lowering, GatherElementsOfFewerRows) {
+  ModelProto model = make_model();
+  GraphProto &graph = *model.mutable_graph();
+  add_input(graph, "x", {"n", 3});
+  add_input(graph, "i", {"m", 2}, TensorProto::INT64);
+  set_int(add_node(graph, "GatherElements", {"x", "i"}, {"y"}), "axis", 1);
+  add_output(graph, "y");
+  Lowered lowered(model);
+  const Tensor x = lowered.floats({2, 3}, {0, 1, 2, 3, 4, 5});
+  EXPECT_THAT(lowered.call({x, lowered.ints(64, {1, 2}, {2, 0})}).floats, ElementsAre(2, 0));
+  EXPECT_THAT(lowered.call({x, lowered.ints(64, {2, 2}, {2, 0, -1, -3})}).floats,
+              ElementsAre(2, 0, 5, 3));
+  EXPECT_THAT(lowered.error({x, lowered.ints(64, {3, 2}, {2, 0, 1, 0, 0, 0})}),
+              HasSubstr("index 2 is not within -2 to 1"));
+}
+
+// Tests that an image whose size a call chooses is scaled by fractions, and that what lies in the
+// middle between two places is taken as the mode says, though halves are rarely floats.
+TEST(Lowering, ResizeByFractions) {
+  const auto resized = [](float scale, std::vector<int64_t> sizes, const char *mode, int64_t n) {
+    ModelProto model = make_model(19);
+    GraphProto &graph = *model.mutable_graph();
+    add_input(graph, "x", {"n"});
+    if (sizes.empty()) {
+      TensorProto &by = *graph.add_initializer();
+      by.set_name("by");
+      by.set_data_type(TensorProto::FLOAT);
+      by.add_dims(1);
+      by.add_float_data(scale);
+    } else
+      add_integers(graph, "by", sizes);
+    NodeProto &node = sizes.empty() ? add_node(graph, "Resize", {"x", "", "by"}, {"y"})
+                                    : add_node(graph, "Resize", {"x", "", "", "by"}, {"y"});
+    set_string(node, "mode", "nearest");
+    set_string(node, "coordinate_transformation_mode", "asymmetric");
+    set_string(node, "nearest_mode", mode);
+    add_output(graph, "y");
+    Lowered lowered(model);
+    std::vector<double> places(static_cast<size_t>(n));
+    std::iota(places.begin(), places.end(), 0);
+    return lowered.call({lowered.floats({n}, places)}).floats;
+  };
+  EXPECT_THAT(resized(1.5F, {}, "floor", 3), ElementsAre(0, 0, 1, 2));
+  EXPECT_THAT(resized(1.5F, {}, "floor", 4), ElementsAre(0, 0, 1, 2, 2, 3));
+  EXPECT_THAT(resized(0.7F, {}, "floor", 10), testing::SizeIs(7));
+  EXPECT_THAT(resized(0, {4}, "round_prefer_ceil", 7), ElementsAre(0, 2, 4, 5));
+  EXPECT_THAT(resized(0, {4}, "round_prefer_floor", 7), ElementsAre(0, 2, 3, 5));
 }
 
 // Tests that what a mask chooses is as long as that, in the result's shape and in what is computed

@@ -162,7 +162,9 @@ TEST(OnnxFile, ExternalDataAreInTheModelsFolder) {
   EXPECT_THAT(said("w.bin", "18446744073709551615"), HasSubstr("of w.bin, which has 100"));
   EXPECT_THAT(said("w.bin", "0", "17"), HasSubstr("17 bytes of external data"));
   EXPECT_THAT(said("w.bin", "-1"), HasSubstr("whose offset is '-1'"));
-  EXPECT_THAT(said("none.bin"), HasSubstr("none.bin"));
+  EXPECT_THAT(said("none.bin"), HasSubstr("the file 'none.bin' is not in " + folder.string()));
+  write_file(folder / "late.bin.part", "w");
+  EXPECT_THAT(said("late.bin"), HasSubstr("its download was interrupted"));
   EXPECT_THAT(said("../outside.bin"), HasSubstr("outside the model's folder"));
   EXPECT_THAT(said("/etc/passwd"), HasSubstr("absolute path"));
   EXPECT_THAT(said("link.bin"), HasSubstr("a link out of the model's folder"));

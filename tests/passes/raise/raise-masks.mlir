@@ -252,3 +252,46 @@ func.func @main(%q: !R, %k: !R, %v: !R, %keep: !I {quern.name = "attention_mask"
   return %y : !R
 }
 }
+
+// -----
+
+#i4 = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>
+#i1 = affine_map<(d0) -> (d0)>
+!R = tensor<?x16xf32, #quern.dims<"b*s">>
+!I = tensor<?x?xi64, #quern.dims<"b", "s">>
+!M = tensor<?x1x?x?xf32, #quern.dims<"b", "s", "s">>
+!C = tensor<1x1x?x?xf32, #quern.dims<"s", "s">>
+
+// Tests that keys are hidden by the lowest float where bounds are found, whatever the mask hid them by: what is beyond the bounds is.
+// CHECK-LABEL: @main
+// CHECK: %[[LINE:.*]] = linalg.generic {{.*}} ins(%{{.*}} : tensor<?x?xi64, #quern.dims<"b", "s">>)
+// CHECK-NOT: 1.000000e+30
+// CHECK: arith.constant -3.40282347E+38 : f32
+// CHECK: %[[M:.*]] = quern.reshape %[[LINE]] {{.*}} -> tensor<?x1x1x?xf32, #quern.dims<"b", "s">>
+// CHECK: quern.attention_rows %{{.*}}, %{{.*}}, %{{.*}} mask %[[M]] {causal, heads = 2 : i64
+// REMARK: [Passed] raise-masks | Category:raise | Remark="causal, keys hidden where input attention_mask is 0"
+module attributes {quern.sizes = {b = 3 : i64, s = 200 : i64}} {
+func.func @main(%q: !R, %k: !R, %v: !R, %keep: !I {quern.name = "attention_mask"}) -> !R {
+  %b = quern.size "b"
+  %s = quern.size "s"
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant -1.0e+30 : f32
+  %c0 = arith.constant 0 : index
+  %none = arith.constant 0 : i64
+  %e = tensor.empty(%b, %s, %s) : !M
+  %m = linalg.generic {indexing_maps = [#i4], iterator_types = ["parallel", "parallel", "parallel", "parallel"]} outs(%e : !M) {
+  ^bb0(%o: f32):
+    %n = linalg.index 0 : index
+    %i = linalg.index 2 : index
+    %j = linalg.index 3 : index
+    %t = tensor.extract %keep[%n, %j] : !I
+    %kept = arith.cmpi ne, %t, %none : i64
+    %behind = arith.cmpi ule, %j, %i : index
+    %seen = arith.andi %kept, %behind : i1
+    %r = arith.select %seen, %zero, %low : f32
+    linalg.yield %r : f32
+  } -> !M
+  %y = quern.attention_rows %q, %k, %v mask %m {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f32, sequences = "b"} : (!R, !R, !R, !M) -> !R
+  return %y : !R
+}
+}

@@ -1,4 +1,5 @@
 // Calls of an entry whose caller chooses sizes: FakeModel.c's quern_main_sized.
+#include "runtime/session/CallShapes.h"
 #include "runtime/session/Engine.h"
 #include "tests/runtime/fake/FakeArtifact.h"
 #include "tests/runtime/session/Sequences.h"
@@ -242,6 +243,25 @@ TEST(Call, RefusesBoundsOfWhatIsCounted) {
               HasSubstr("the size 'n' is counted, and has to be known before"));
   EXPECT_THAT(opened({{3, size}}),
               HasSubstr("a size's bound: it reads a size that the entry does not have"));
+}
+
+// Tests that an encoder that takes sequences as plain tensors is called like other entries, and one
+// that packs them is not.
+TEST(Call, EntriesOfSizesAreCallable) {
+  const auto callable = [](const char *name, std::vector<std::string> sizes) {
+    flatbuffers::FlatBufferBuilder builder;
+    std::vector<flatbuffers::Offset<artifact::Size>> list;
+    for (const std::string &size : sizes)
+      list.push_back(artifact::CreateSizeDirect(builder, size.c_str(), 8));
+    builder.Finish(
+        artifact::CreateEntryDirect(builder, name, nullptr, nullptr, nullptr, &list, nullptr));
+    return is_callable(*flatbuffers::GetRoot<artifact::Entry>(builder.GetBufferPointer()));
+  };
+  EXPECT_TRUE(callable("main", {}));
+  EXPECT_TRUE(callable("main", {"s"}));
+  EXPECT_TRUE(callable("encode", {"s"}));
+  EXPECT_FALSE(callable("encode", {}));
+  EXPECT_FALSE(callable("step", {}));
 }
 
 } // namespace
