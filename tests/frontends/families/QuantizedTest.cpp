@@ -429,7 +429,7 @@ TEST_F(QuantizedImport, NotesWhatIsExpanded) {
     ASSERT_TRUE(model.ok()) << model.status();
     bool noted = false;
     for (const std::string &note : model->notes)
-      noted |= note.find("14 weights have codes") != note.npos;
+      noted |= note.starts_with("14 weights of ") && note.find(" packed as f32 (") != note.npos;
     EXPECT_EQ(noted, expanded) << golden;
   }
 }
