@@ -28,8 +28,8 @@
 // or the whole panel, begins with its 16 super-scales [and 16 super-mins]:
 //     scale = super_scale * byte        min = -(super_min * byte)
 // rounded to float32, which they need not be where the super-scales are f16. Of some packings the
-// super-scale (and -super_min) is all there is, and of some the integers of a run lie behind its super-scales
-// (ScaleType). Records are contiguous but for these, panels are contiguous.
+// super-scale (and -super_min) is all there is, and of some the integers of a run lie behind its
+// super-scales (ScaleType). Records are contiguous but for these, panels are contiguous.
 #ifndef QUERN_IR_FORMATS_PACKINGLAYOUT_H
 #define QUERN_IR_FORMATS_PACKINGLAYOUT_H
 
@@ -176,8 +176,8 @@ struct Packing {
     return code_bytes() + (has_min && !mins_beside_scales() ? 2 : 1) * groups() * group_bytes();
   }
 
-  /// The type of super-scales: those of GGUF's runs of 256 are f16; a row's are few, and others come
-  /// from checkpoints, whose scales may be of any float type.
+  /// The type of super-scales: those of GGUF's runs of 256 are f16; a row's are few, and others
+  /// come from checkpoints, whose scales may be of any float type.
   constexpr ScaleType super_type() const { return super == 256 ? ScaleType::F16 : ScaleType::F32; }
   constexpr int super_min_offset() const { return kPanelLanes * scale_bytes(super_type()); }
   /// Where in front of a run its I6 scales lie.

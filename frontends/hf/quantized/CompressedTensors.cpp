@@ -1,4 +1,5 @@
-// compressed-tensors, as llm-compressor writes it: weight-only integers, and e4m3 floats.
+// compressed-tensors, as llm-compressor writes it: weight-only integers, e4m3 floats, and
+// microscaling fp4.
 //
 // config_groups says by name or class which modules are quantized how. Packed, a module has
 // `weight_packed` (words along the inputs), `weight_shape`, `weight_scale`, `weight_zero_point` if
@@ -24,6 +25,7 @@ struct Scheme {
   std::vector<std::string> targets;
   int bits = 8;
   bool e4m3 = false;
+  bool mxfp4 = false;
   bool symmetric = true;
   std::string strategy; ///< of scales: tensor, channel, group or block
   int64_t group = 0;
@@ -96,11 +98,13 @@ public:
 private:
   void check_format(const std::string &where, const std::string &format) {
     if (format != "" && format != "pack-quantized" && format != "int-quantized" &&
-        format != "naive-quantized" && format != "float-quantized")
+        format != "naive-quantized" && format != "float-quantized" &&
+        format != "mxfp4-pack-quantized")
       reader_.problem(key(where),
                       absl::StrCat("compressed-tensors of the format '", format, "' are not read"),
-                      "Quern reads pack-quantized, int-quantized, naive-quantized and "
-                      "float-quantized; or take the unquantized model, and quantize with --quant");
+                      "Quern reads pack-quantized, int-quantized, naive-quantized, "
+                      "float-quantized and mxfp4-pack-quantized; or take the unquantized model, "
+                      "and quantize with --quant");
   }
 
   /// A section that would change what is computed; empty, or dense, it does not.
@@ -126,8 +130,9 @@ private:
     const std::string weights = group + ".weights.", type_key = weights + "type";
     scheme.bits = static_cast<int>(reader_.integer(key(weights + "num_bits"), 1, 8, 8));
     const std::string type = reader_.text(key(type_key), "int");
-    scheme.e4m3 = type == "float";
-    if ((type != "int" && type != "float") || (scheme.e4m3 && scheme.bits != 8))
+    scheme.e4m3 = type == "float" && scheme.bits == 8;
+    scheme.mxfp4 = type == "float" && scheme.bits == 4;
+    if (type != "int" && !scheme.e4m3 && !scheme.mxfp4)
       reader_.problem(key(type_key),
                       absl::StrCat("weights of ", scheme.bits, "-bit ", type, "s are not read"),
                       "take the unquantized model, and quantize with --quant");
@@ -142,6 +147,10 @@ private:
                                                                                  : "tensor");
     if (scheme.strategy == "group" && (scheme.group = group_size) < 1)
       reader_.problem(key(weights + "group_size"), "groups have no size");
+    if (scheme.mxfp4 && (scheme.group != 32 || !scheme.symmetric))
+      reader_.problem(key(weights + "group_size"),
+                      "4-bit floats are read in groups of 32, whose scales are powers of two",
+                      "take the unquantized model, and quantize with --quant");
     for (const double size : reader_.numbers(key(weights + "block_structure")))
       scheme.block.push_back(size >= 1 && size <= 1 << 20 ? static_cast<int64_t>(size) : 0);
     if (scheme.strategy == "block"
@@ -193,6 +202,8 @@ std::string planned(const Scheme &scheme, const std::string &dtype, int64_t outp
                     int64_t inputs) {
   if (scheme.e4m3)
     return "f32";
+  if (scheme.mxfp4)
+    return "mxfp4";
   IntegerPlan plan{.coded = {.layout = weights::Layout::Words,
                              .bits = scheme.bits,
                              .group = scheme.strategy == "group"   ? scheme.group
@@ -220,6 +231,20 @@ Shape written_shape(Module &module) {
   if (module.ok() && (shape.size() != 2 || bad(shape[0]) || bad(shape[1])))
     module.problem("weight_shape", "it should be two sizes", "take all of the model's files again");
   return module.ok() ? shape : Shape{1, 1};
+}
+
+/// Two codes a byte, the first in the low bits, and exponents.
+void make_mxfp4(Module module) {
+  const Shape stored = module.shape("weight_packed", 2);
+  if (!module.ok())
+    return module.finish({}, 0, 0, "");
+  const int64_t outputs = stored[0], inputs = 2 * stored[1];
+  weights::Coded coded{.layout = weights::Layout::Mxfp4, .bits = 4, .group = 32};
+  coded.codes = module.part("weight_packed", {Element::U8}, {});
+  coded.scales =
+      module.part("weight_scale", {Element::U8, Element::E8M0}, {{outputs, (inputs + 31) / 32}});
+  coded.scales.element = Element::E8M0;
+  module.finish(coded, outputs, inputs, "compressed-tensors, 4 bits (mxfp4)");
 }
 
 void make(const Scheme &scheme, bool packed, Module module) {
@@ -301,6 +326,8 @@ bool compressed_tensors(const ConfigJson &json, ModelReader &reader, Modules &mo
       if (!scheme || config.ignores(name))
         modules.problems().add(name, "the files have it quantized, and config.json has it not",
                                "take all of the model's files again");
+      else if (scheme->mxfp4)
+        make_mxfp4(std::move(module));
       else
         make(*scheme, packed, std::move(module));
     }

@@ -56,12 +56,11 @@ bool make(const ConfigJson &config, ModelReader &reader, quantized::Modules &mod
 std::string sizes_note(const std::string &method, const std::string &format,
                        const quantized::Modules::Sizes &sizes) {
   const double times = static_cast<double>(sizes.packed) / static_cast<double>(sizes.in_files);
-  const bool is_float = formats::find_format(format)->is_float();
   const char *why = "";
-  if (is_float)
+  if (format == "f32")
     why = ": no packing holds its codes exactly; --quant int8 or int4 would round them";
   else if (times > 1.1)
-    why = ": no packing has its bits, groups and type of scales";
+    why = ": no packing of fewer bits holds its values exactly";
   return absl::StrFormat("%d weight%s of %s: %d bytes in the files, %d packed as %s (%.2f times)%s",
                          sizes.weights, sizes.weights == 1 ? "" : "s", method, sizes.in_files,
                          sizes.packed, format, times, why);

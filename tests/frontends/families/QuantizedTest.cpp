@@ -333,6 +333,48 @@ TEST_F(QuantizedImport, ConfigsTellTheFormats) {
   }
 }
 
+// Tests that compressed-tensors' microscaling fp4 is mxfp4 as it is, in the files and by the
+// config.
+TEST_F(QuantizedImport, MicroscalingFp4OfCompressedTensorsIsMxfp4) {
+  load("llama-ct-int4");
+  settings()["format"] = "mxfp4-pack-quantized";
+  json &groups = settings()["config_groups"];
+  groups.erase("group_1");
+  groups["group_0"]["weights"]["type"] = "float";
+  groups["group_0"]["weights"]["scale_dtype"] = "torch.uint8";
+  json tensors;
+  for (const auto &[name, tensor] : golden_["tensors"].items()) {
+    const std::string module = name.substr(0, name.rfind('.') + 1);
+    if (!name.ends_with(".weight_packed")) {
+      if (!golden_["tensors"].contains(module + "weight_packed"))
+        tensors[name] = tensor;
+      continue;
+    }
+    const json &shape = golden_["tensors"][module + "weight_shape"]["values"];
+    const int64_t outputs = shape[0], inputs = shape[1];
+    const json bytes = {{"dtype", "U8"}, {"bits", 8}, {"and", 255}, {"or", 0}};
+    tensors[name] = bytes;
+    tensors[name]["shape"] = {outputs, inputs / 2};
+    json &scale = tensors[module + "weight_scale"] = bytes;
+    scale["shape"] = {outputs, inputs / 32};
+    scale["and"] = 3; // exponents of -3 to 0
+    scale["or"] = 124;
+  }
+  golden_["tensors"] = tensors;
+  ASSERT_THAT(problems(), IsEmpty());
+  std::vector<std::string> notes;
+  const std::string q = std::string(kQ) + "weight";
+  EXPECT_EQ(formats_of(folder_.path(), {}, notes)[q], "mxfp4 64 64");
+  EXPECT_THAT(notes, Contains(AllOf(HasSubstr("packed as mxfp4"), HasSubstr("(1.00 times)"))));
+  EXPECT_EQ(
+      formats_of(folder_.path("config.json"), {.synthetic = 0, .formats_only = true}, notes)[q],
+      "mxfp4 64 64");
+  groups["group_0"]["weights"]["group_size"] = 16;
+  EXPECT_THAT(
+      problems(),
+      Contains(at("quantization_config.config_groups.group_0.weights.group_size", "groups of 32")));
+}
+
 // Tests what a config says of modules that are left as they are.
 TEST_F(QuantizedImport, ConfigsTellWhatIsLeftOut) {
   const auto format = [&](const std::string &weight) {
@@ -387,7 +429,7 @@ TEST_F(QuantizedImport, NotesWhatIsExpanded) {
     ASSERT_TRUE(model.ok()) << model.status();
     bool noted = false;
     for (const std::string &note : model->notes)
-      noted |= note.find("14 weights have codes") != note.npos;
+      noted |= note.starts_with("14 weights of ") && note.find(" packed as f32 (") != note.npos;
     EXPECT_EQ(noted, expanded) << golden;
   }
 }
