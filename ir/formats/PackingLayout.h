@@ -20,7 +20,7 @@
 // A plane of w bits is w rows of 64 bytes: stored row s has row s in its lowest w bits, row s + w
 // in the next ones, row s + 2*w above them. So a shift, the same for all bytes, and a mask give a
 // row. What is stored may be the index of a code in a codebook of 16 instead. Or codes are trits,
-// five of them a byte, and lie in front of a run of 256 inputs (CodeLayout). Padding inputs have
+// five of them a byte, and lie in front of a run of 256 inputs, or points of a lattice (CodeLayout). Padding inputs have
 // the code zero_point, where there is one; with a min they still weigh `min`, so activations must
 // be zero there.
 //
@@ -33,6 +33,7 @@
 #ifndef QUERN_IR_FORMATS_PACKINGLAYOUT_H
 #define QUERN_IR_FORMATS_PACKINGLAYOUT_H
 
+#include "ir/formats/Codebook.h"
 #include "ir/formats/Half.h"
 
 #include <stdint.h>
@@ -57,6 +58,8 @@ enum class ScaleType : uint8_t {
   U4,   ///< of two levels: a byte of each channel has its scale, and above it its min, 0..15
   I6,   ///< of two levels: -32..31, those of a run of 256 inputs (kSixBitBytes); no mins
   None, ///< the super-scale is the scale
+  E4M3, ///< half of what a float of 8 bits without a sign is, of bias 7; no mins
+  Odd,  ///< of two levels: a lattice's unit times odd numbers (Codebook.h); no mins
 };
 
 /// Bytes that scales, and as many again that mins, of one group take of a channel in a record.
@@ -70,9 +73,11 @@ constexpr int scale_bytes(ScaleType type) {
   case ScaleType::I8:
   case ScaleType::E8M0:
   case ScaleType::U4:
+  case ScaleType::E4M3:
     return 1;
   case ScaleType::I6:
   case ScaleType::None:
+  case ScaleType::Odd:
     return 0;
   }
   return 0;
@@ -84,23 +89,6 @@ constexpr int scale_bytes(ScaleType type) {
 /// be taken off.
 inline constexpr int kSixBitBytes = 12 * kPanelLanes;
 
-/// What stored bits stand for: the code itself, or the place of a code in a table of 16.
-enum class Codebook : uint8_t {
-  None,
-  IQ4,  ///< GGUF's iq4: 16 integers, denser around zero, as weights are
-  E2M1, ///< a float of one mantissa bit, doubled (OCP Microscaling Formats 1.0)
-};
-
-struct CodebookTable {
-  uint8_t codes[16];
-};
-/// The codes of a codebook, the zero point included: 128 of IQ4, 12 of E2M1.
-constexpr CodebookTable codebook_table(Codebook book) {
-  if (book == Codebook::IQ4)
-    return {{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}};
-  return {{12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0}};
-}
-
 /// How codes are stored.
 enum class CodeLayout : uint8_t {
   Planes, ///< as planes of a record's rows
@@ -108,6 +96,7 @@ enum class CodeLayout : uint8_t {
   /// point. Those of a run of 256 inputs are 13 rows of 64 bytes behind its super-scales: row r of
   /// the run's 64 is digit r / 13 of row r % 13.
   Trits,
+  Lattice, ///< as points of a codebook that is a lattice, records as Codebook.h has them
 };
 inline constexpr int kTritRows = 13, kTritsOfByte = 5;
 /// The digit that tripling a fraction moves over the point, and what is left.
@@ -123,7 +112,7 @@ struct Packing {
   enum Kind : uint8_t { F32, F16, BF16, Q };
 
   Kind kind = F32;
-  int bits = 0;       ///< of a stored code: 1 to 6, or 8; 2 of trits
+  int bits = 0;       ///< of a stored code: 1 to 6, or 8; 2 of trits, of a lattice's codes 8
   int group = 0;      ///< inputs that share a scale: 16 or 32
   int zero_point = 0; ///< the code that means 0 (before `min`)
   bool has_min = false;
@@ -135,6 +124,8 @@ struct Packing {
   constexpr bool operator==(const Packing &) const = default;
 
   constexpr bool is_float() const { return kind != Q; }
+  constexpr bool is_lattice() const { return layout == CodeLayout::Lattice; }
+  constexpr Lattice lattice() const { return lattice_of(codebook); }
   /// Bytes of an element of a float packing.
   constexpr int element_bytes() const { return kind == F32 ? 4 : 2; }
 
@@ -144,9 +135,12 @@ struct Packing {
   constexpr int stored_codes() const { return layout == CodeLayout::Trits ? 3 : 1 << bits; }
   /// The code that stored bits stand for, and the largest there is.
   constexpr int code_of(int stored) const {
-    return codebook == Codebook::None ? stored : codebook_table(codebook).codes[stored];
+    return codebook == Codebook::None || is_lattice() ? stored
+                                                      : codebook_table(codebook).codes[stored];
   }
   constexpr int max_code() const {
+    if (is_lattice())
+      return lattice().is_ternary() ? 2 * zero_point : zero_point + lattice().largest_magnitude();
     int most = 0;
     for (int stored = 0; stored < stored_codes(); ++stored)
       most = code_of(stored) > most ? code_of(stored) : most;
@@ -154,13 +148,23 @@ struct Packing {
   }
   /// What is stored where there is nothing: the zero point, or as near to it as there is a code.
   constexpr int stored_zero() const {
-    return codebook == Codebook::None ? zero_point : codebook == Codebook::IQ4 ? 8 : 0;
+    return codebook == Codebook::None || is_lattice() ? zero_point
+           : codebook == Codebook::IQ4                ? 8
+                                                      : 0;
   }
 
   /// Groups of a record, offsets inside it, and its size.
   constexpr int groups() const { return kRecordInputs / group; }
   constexpr int code_bytes() const {
-    return layout == CodeLayout::Planes ? kPanelLanes * kRecordInputs * bits / 8 : 0;
+    switch (layout) {
+    case CodeLayout::Planes:
+      return kPanelLanes * kRecordInputs * bits / 8;
+    case CodeLayout::Trits:
+      return 0;
+    case CodeLayout::Lattice:
+      return lattice().record_bytes();
+    }
+    return 0;
   }
   /// Bytes of the codes that lie in front of a run, behind its super-scales, and their place there.
   constexpr int run_code_bytes() const { return layout == CodeLayout::Trits ? 64 * kTritRows : 0; }
@@ -181,13 +185,18 @@ struct Packing {
     return super == kWholeRow ? ScaleType::F32 : ScaleType::F16;
   }
   constexpr int super_min_offset() const { return kPanelLanes * scale_bytes(super_type()); }
-  /// Where in front of a run its I6 scales lie.
-  constexpr int six_bit_offset() const { return super_min_offset(); }
-  /// Bytes in front of a run of records: super-scales, super-mins, I6 scales.
+  /// Where in front of a run its scales lie, and their bytes, if they lie there: I6 and Odd ones.
+  constexpr int run_scale_offset() const { return super_min_offset(); }
+  constexpr int run_scale_bytes() const {
+    return scale == ScaleType::I6    ? kSixBitBytes
+           : scale == ScaleType::Odd ? lattice().run_bytes(super / group)
+                                     : 0;
+  }
+  /// Bytes in front of a run of records: super-scales, super-mins, scales, codes.
   constexpr int super_bytes() const {
     return super == 0 ? 0
                       : (has_min ? 2 : 1) * kPanelLanes * scale_bytes(super_type()) +
-                            (scale == ScaleType::I6 ? kSixBitBytes : 0) + run_code_bytes();
+                            run_scale_bytes() + run_code_bytes();
   }
   /// Runs of inputs that share super-scales.
   constexpr int64_t supers(int64_t inputs) const {
@@ -257,7 +266,7 @@ constexpr uint32_t stored_four(const Packing &packing, int row, int lane, Word w
     return stored;
   return stored | plane_bits(word(64 * (low + row % high) + 4 * lane), high, row, low);
 }
-/// The codes that four stored ones stand for.
+/// The codes that four stored ones stand for, of planes.
 constexpr uint32_t codes_of_four(const Packing &packing, uint32_t stored) {
   if (packing.codebook == Codebook::None)
     return stored;
@@ -270,6 +279,13 @@ constexpr uint32_t codes_of_four(const Packing &packing, uint32_t stored) {
 /// 2^(byte - 128), subnormal for the two smallest.
 constexpr uint32_t e8m0_bits(uint32_t byte) {
   return byte < 2 ? 0x00200000u << byte : (byte - 1) << 23;
+}
+
+/// Half of what a byte means whose lowest 7 bits are a float of bias 7 (0x7f, a NaN, means 480): as
+/// an f16 of the same bits, whose bias is 15, times this. Exact.
+inline constexpr float kE4M3Unit = 128;
+constexpr uint16_t e4m3_as_f16(uint32_t byte) {
+  return static_cast<uint16_t>((byte & 127u) << 7);
 }
 
 namespace detail {
@@ -295,7 +311,10 @@ inline float load_scale(ScaleType type, const uint8_t *at, int lane) {
     return __builtin_bit_cast(float, e8m0_bits(at[lane]));
   case ScaleType::U4:
     return static_cast<float>(at[lane] & 15);
-  case ScaleType::I6: // not in a record
+  case ScaleType::E4M3:
+    return kE4M3Unit * f16_to_f32(e4m3_as_f16(at[lane]));
+  case ScaleType::I6: // not there
+  case ScaleType::Odd:
   case ScaleType::None:
     return 1;
   }
@@ -306,6 +325,26 @@ inline float load_six_bits(const uint8_t *at, int group, int lane) {
   const int low = at[kPanelLanes * (group % 8) + lane] >> 4 * (group / 8) & 15;
   const int high = at[kPanelLanes * (8 + group % 4) + lane] >> 2 * (group / 4) & 3;
   return static_cast<float>((low | high << 4) - 32);
+}
+} // namespace detail
+
+namespace detail {
+/// The scale of group `group` of a record that is the `index`th of its run.
+inline float load_group_scale(const Packing &packing, const uint8_t *run, const uint8_t *record,
+                              int index, int group, int lane) {
+  const int of_run = index * packing.groups() + group;
+  const uint8_t *of_runs = run + packing.run_scale_offset();
+  if (packing.scale == ScaleType::I6)
+    return load_six_bits(of_runs, of_run, lane);
+  if (packing.scale == ScaleType::Odd) {
+    const auto in_run = [&](int at) { return load_u32(of_runs + at); };
+    const auto in_record = [&](int at) { return load_u32(record + at); };
+    const Lattice lattice = packing.lattice();
+    return lattice.unit * static_cast<float>(odd_scale(lattice, packing.super / packing.group,
+                                                       of_run, lane, in_run, in_record));
+  }
+  return load_scale(packing.scale,
+                    record + packing.scale_offset() + group * packing.group_bytes(), lane);
 }
 } // namespace detail
 
@@ -322,24 +361,23 @@ inline int packed_code(const Packing &packing, const uint8_t *panel, int64_t inp
     return static_cast<int>(first_digit(fraction));
   }
   const uint8_t *record = panel + packing.record_at(index);
-  const uint32_t stored =
-      stored_four(packing, k / 4, lane, [&](int at) { return detail::load_u32(record + at); });
+  const auto word = [&](int at) { return detail::load_u32(record + at); };
+  if (packing.is_lattice())
+    return static_cast<int>(
+        lattice_codes(packing.codebook, packing.zero_point, k / 4, lane, word) >> 8 * (k % 4) &
+        255u);
+  const uint32_t stored = stored_four(packing, k / 4, lane, word);
   return packing.code_of(static_cast<int>(stored >> 8 * (k % 4) & 255u));
 }
 
 /// The scale of group `group` of a panel, for channel `lane`.
 inline float packed_scale(const Packing &packing, const uint8_t *panel, int64_t group, int lane) {
   const int64_t index = group / packing.groups();
-  const auto within = static_cast<int>(group % packing.groups());
   const uint8_t *super = panel + packing.super_at(index);
-  const float scale =
-      packing.scale == ScaleType::I6
-          ? detail::load_six_bits(super + packing.six_bit_offset(),
-                                  static_cast<int>(group % (packing.super / packing.group)), lane)
-          : detail::load_scale(packing.scale,
-                               panel + packing.record_at(index) + packing.scale_offset() +
-                                   within * packing.group_bytes(),
-                               lane);
+  const float scale = detail::load_group_scale(
+      packing, super, panel + packing.record_at(index),
+      packing.super > 0 ? static_cast<int>(index % (packing.super / kRecordInputs)) : 0,
+      static_cast<int>(group % packing.groups()), lane);
   if (packing.super == 0)
     return scale;
   return detail::load_scale(packing.super_type(), super, lane) * scale;

@@ -55,6 +55,10 @@ template <Scale kScale> QN_DEVICE float2 two_scales(const u8 *at, int g) {
     const u32 two = reinterpret_cast<const u16 *>(at)[g];
     return {__uint_as_float(formats::e8m0_bits(two & 255u)),
             __uint_as_float(formats::e8m0_bits(two >> 8))};
+  } else if constexpr (kScale == Scale::E4M3) {
+    const u32 two = reinterpret_cast<const u16 *>(at)[g];
+    return {float_of_f16(formats::e4m3_as_f16(two)) * formats::kE4M3Unit,
+            float_of_f16(formats::e4m3_as_f16(two >> 8)) * formats::kE4M3Unit};
   } else if constexpr (kScale == Scale::U4) {
     const u32 two = reinterpret_cast<const u16 *>(at)[g] & 0x0f0fu;
     return {float_of_byte<0, false>(two), float_of_byte<1, false>(two)};
@@ -117,10 +121,11 @@ private:
     static constexpr int kRounds = kTogether == 8 ? 4 : kTogether;
     float of[kRounds][kOwnRows][2] = {};
   };
-  /// The super-scales of the lane's channels; where a unit's I6 scales lie.
+  /// The super-scales of the lane's channels, times a lattice's unit; where the scales in front of a
+  /// unit lie.
   struct Supers {
     float2 scale, min;
-    const u8 *six_bits;
+    const u8 *run_scales;
   };
 
   template <int kTogether, int kWidth>
@@ -160,7 +165,9 @@ private:
       supers.scale = streamed::two_scales<P.super_type()>(at, g);
       if constexpr (P.has_min)
         supers.min = streamed::two_scales<P.super_type()>(at + P.super_min_offset(), g);
-      supers.six_bits = at + P.six_bit_offset();
+      if constexpr (P.is_lattice())
+        supers.scale = times({P.lattice().unit, P.lattice().unit}, supers.scale);
+      supers.run_scales = at + P.run_scale_offset();
     }
   }
 
@@ -270,6 +277,11 @@ private:
         a[2 * group] = packed::trits(both.x, row / formats::kTritRows);
         a[2 * group + 1] = packed::trits(both.y, row / formats::kTritRows);
       }
+    } else if constexpr (P.is_lattice()) {
+      const auto word = [&](int at) { return *reinterpret_cast<const u32 *>(pair + at); };
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        a[i] = packed::lattice_codes<P>(i / 2 * 4 + t, lane() / 4 * 2 + i % 2, word);
     } else if constexpr (kNibbles) {
       const uint2 both = stored(t);
       a[0] = both.x & 0x0f0f0f0fu;
@@ -312,9 +324,21 @@ private:
     const int g = lane() / 4;
     if constexpr (P.scale == Scale::None)
       return supers.scale;
-    else if constexpr (P.scale == Scale::I6)
+    else if constexpr (P.scale == Scale::Odd) {
+      constexpr formats::Lattice kLattice = P.lattice();
+      const auto in_run = [&](int at) {
+        return *reinterpret_cast<const u32 *>(supers.run_scales + at);
+      };
+      const auto in_record = [&](int at) { return *reinterpret_cast<const u32 *>(pair + at); };
+      const auto scale = [&](int lane) {
+        return static_cast<float>(formats::odd_scale(kLattice, P.super / P.group,
+                                                     index % kUnitPairs * P.groups() + group, lane,
+                                                     in_run, in_record));
+      };
+      return times(supers.scale, {scale(2 * g), scale(2 * g + 1)});
+    } else if constexpr (P.scale == Scale::I6)
       return times(supers.scale, streamed::two_six_bits(
-                                     supers.six_bits, index % kUnitPairs * P.groups() + group, g));
+                                     supers.run_scales, index % kUnitPairs * P.groups() + group, g));
     else
       return times(supers.scale, streamed::two_scales<P.scale>(
                                      pair + P.scale_offset() + group * P.group_bytes(), g));
