@@ -2,6 +2,7 @@
 
 #include "codegen/artifact/Weights.h"
 #include "ir/formats/Half.h"
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/Packing.h"
 #include "ir/quern/WeightRefs.h"
 #include "ir/weights/SyntheticWeights.h"
@@ -174,11 +175,10 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
       const Integers integers = integers_of(packing);
       patterns[kScales] = patterns[kMins] = repeated(0, integers.bytes, 8);
       patterns[kSuperScales] = scales(packing.super_type(), scale / integers.scale);
-      patterns[kSuperMins] = packing.run_code_bytes() != 0 || packing.is_lattice()
-                                 ? patterns[kCodes]
-                             : packing.scale == ScaleType::I6
-                                 ? patterns[kScales]
-                                 : scales(packing.super_type(), -min / integers.min);
+      patterns[kSuperMins] =
+          packing.run_code_bytes() != 0 || packing.is_lattice() ? patterns[kCodes]
+          : packing.scale == ScaleType::I6 ? patterns[kScales]
+                                           : scales(packing.super_type(), -min / integers.min);
     }
   }
   const uint64_t panel =

@@ -2,12 +2,11 @@
 // number of a place that 4 or 8 inputs have together (GGUF's iq1, iq2 and iq3). Freestanding.
 //
 // A place is a point, whose coordinates stand for magnitudes, and signs make codes of these:
-// zero_point + or - magnitude. iq1's points have signs, and are moved by an eighth of their unit, up
-// or down: codes count eighths.
+// zero_point + or - magnitude. iq1's points have signs, and are moved by an eighth of their unit,
+// up or down: codes count eighths.
 //
 // A record of 32 inputs has, of 16 channels (lanes):
-//   places  the lowest 8 bits of places' numbers. Of places of 8 inputs byte 4*lane + j is the
-//           j-th's, of places of 4 byte 16*row + lane: rows are of four inputs, as all codes'
+//   places  the lowest 8 bits of places' numbers: byte 16*j + lane is the j-th's
 //   signs   where there are any: bit `row` of byte 4*lane + i is set where input 4*row + i is
 //           negative. Of even signs, which come in pairs in each 8 inputs, the last is not stored:
 //           these four bits of a lane are spare
@@ -71,13 +70,11 @@ struct Lattice {
   int place_bits = 8; ///< of its number
   Signs signs = Signs::None;
   OddScales scales = OddScales::Spare;
-  float unit = 0.125f;                ///< what scales are multiplied with
+  float unit = 0.125f;                 ///< what scales are multiplied with
   uint8_t magnitudes[8] = {8, 25, 43}; ///< what coordinates stand for; of iq1 codes, moved down
 
   constexpr bool is_ternary() const { return place_bits == 11; }
-  constexpr int largest_magnitude() const {
-    return magnitudes[inputs == 8 ? 2 : 7];
-  }
+  constexpr int largest_magnitude() const { return magnitudes[inputs == 8 ? 2 : 7]; }
   /// Bits of a coordinate in LatticePoints.h.
   constexpr int coordinate_bits() const { return 16 / inputs; }
 
@@ -91,7 +88,9 @@ struct Lattice {
   constexpr int record_bytes() const { return others_at() + 16 * others_width(); }
   /// Bytes of scales in front of a run of so many groups.
   constexpr int run_bytes(int groups) const {
-    return scales == OddScales::Nibbles ? 8 * groups : scales == OddScales::Triples ? 6 * groups : 0;
+    return scales == OddScales::Nibbles   ? 8 * groups
+           : scales == OddScales::Triples ? 6 * groups
+                                          : 0;
   }
 };
 
@@ -123,31 +122,28 @@ constexpr Lattice lattice_of(Codebook book) {
 }
 
 /// A point's coordinates, as LatticePoints.h has them.
-constexpr uint32_t lattice_point(Codebook book, uint32_t place) {
-  switch (book) {
-  case Codebook::IQ1S:
-  case Codebook::IQ1M:
-    return kIq1Points[place];
-  case Codebook::IQ2XS:
-    return kIq2xsPoints[place];
-  case Codebook::IQ2S:
-    return kIq2sPoints[place];
-  case Codebook::IQ3XXS:
-    return kIq3xxsPoints[place];
-  case Codebook::IQ3S:
-    return kIq3sPoints[place];
-  default:
-    return kIq2xxsPoints[place];
-  }
+template <Codebook Book> constexpr uint32_t lattice_point(uint32_t place) {
+  if constexpr (lattice_of(Book).is_ternary())
+    return kIq1Points<static_cast<int>(Book)>[place];
+  else if constexpr (Book == Codebook::IQ2XXS)
+    return kIq2xxsPoints<static_cast<int>(Book)>[place];
+  else if constexpr (Book == Codebook::IQ2XS)
+    return kIq2xsPoints<static_cast<int>(Book)>[place];
+  else if constexpr (Book == Codebook::IQ2S)
+    return kIq2sPoints<static_cast<int>(Book)>[place];
+  else if constexpr (Book == Codebook::IQ3XXS)
+    return kIq3xxsPoints<static_cast<int>(Book)>[place];
+  else
+    return kIq3sPoints<static_cast<int>(Book)>[place];
 }
 /// What coordinates [first, first + 4) of a place stand for, a byte each.
-constexpr uint32_t lattice_magnitudes(Codebook book, uint32_t place, int first) {
-  const Lattice lattice = lattice_of(book);
-  const int bits = lattice.coordinate_bits();
-  const uint32_t coordinates = lattice_point(book, place) >> bits * first;
+template <Codebook Book> constexpr uint32_t lattice_magnitudes(uint32_t place, int first) {
+  constexpr Lattice kLattice = lattice_of(Book);
+  constexpr int kBits = kLattice.coordinate_bits();
+  const uint32_t coordinates = lattice_point<Book>(place) >> kBits * first;
   uint32_t four = 0;
   for (int i = 0; i < 4; ++i)
-    four |= uint32_t{lattice.magnitudes[coordinates >> bits * i & ((1u << bits) - 1u)]} << 8 * i;
+    four |= uint32_t{kLattice.magnitudes[coordinates >> kBits * i & ((1u << kBits) - 1u)]} << 8 * i;
   return four;
 }
 
@@ -183,10 +179,12 @@ constexpr uint32_t signed_codes(int zero_point, uint32_t magnitudes, uint32_t si
 
 /// The numbers that a record has of channel `lane`. `word(at)` is the four bytes of it from `at`
 /// on, a multiple of 4.
-template <class Word> constexpr uint32_t lattice_signs(const Lattice &lattice, int lane, Word word) {
+template <class Word>
+constexpr uint32_t lattice_signs(const Lattice &lattice, int lane, Word word) {
   return word(lattice.signs_at() + 4 * lane);
 }
-template <class Word> constexpr uint32_t lattice_others(const Lattice &lattice, int lane, Word word) {
+template <class Word>
+constexpr uint32_t lattice_others(const Lattice &lattice, int lane, Word word) {
   const int width = lattice.others_width(), at = lattice.others_at() + width * lane;
   return width == 0 ? 0u : word(at / 4 * 4) >> 8 * (at % 4) & (width == 1 ? 0xffu : 0xffffu);
 }
@@ -194,13 +192,14 @@ template <class Word> constexpr uint32_t lattice_others(const Lattice &lattice, 
 template <class Word>
 constexpr uint32_t lattice_place(const Lattice &lattice, int row, int lane, Word word) {
   const int index = lattice.inputs == 8 ? row / 2 : row;
-  const int at = lattice.inputs == 8 ? 4 * lane + index : 16 * row + lane;
+  const int at = 16 * index + lane;
   const uint32_t low = word(at / 4 * 4) >> 8 * (at % 4) & 255u;
   const int bits = lattice.place_bits - 8;
   if (bits == 0)
     return low;
-  const uint32_t others = lattice.signs == Signs::Even ? spare_bits(lattice_signs(lattice, lane, word))
-                                                       : lattice_others(lattice, lane, word);
+  const uint32_t others = lattice.signs == Signs::Even
+                              ? spare_bits(lattice_signs(lattice, lane, word))
+                              : lattice_others(lattice, lane, word);
   return low | (others >> bits * index & ((1u << bits) - 1u)) << 8;
 }
 /// From iq1's codes that are moved down to those that are moved up.
@@ -208,19 +207,6 @@ inline constexpr uint32_t kEighthUp = 0x02020202;
 /// The bit of the others that says that row `row` is moved down.
 constexpr int down_bit(Codebook book, int row) {
   return book == Codebook::IQ1S ? 15 : 12 + row / 2;
-}
-/// The codes of row `row`, a byte each.
-template <class Word>
-constexpr uint32_t lattice_codes(Codebook book, int zero_point, int row, int lane, Word word) {
-  const Lattice lattice = lattice_of(book);
-  const uint32_t four = lattice_magnitudes(book, lattice_place(lattice, row, lane, word),
-                                           lattice.inputs == 8 ? row % 2 * 4 : 0);
-  if (lattice.signs == Signs::None)
-    return four +
-           ((lattice_others(lattice, lane, word) >> down_bit(book, row) & 1u) != 0 ? 0 : kEighthUp);
-  const uint32_t signs = lattice_signs(lattice, lane, word);
-  return signed_codes(zero_point, four, lattice.signs == Signs::Even ? even_signs(signs) : signs,
-                      row);
 }
 /// The scale of group `group` of a run of `groups`, whose own scales lie at `run` and the group's
 /// record at `record`.

@@ -1,5 +1,7 @@
 #include "ir/formats/LatticeBlock.h"
 
+#include "ir/formats/PackedRow.h"
+
 #include <cstring>
 
 namespace quern::formats {
@@ -41,8 +43,8 @@ void store_run_scale(const Lattice &lattice, int groups, int group, int lane, ui
 void lattice_block_codes(const Packing &packing, const LatticeBlock &block, uint8_t *codes) {
   const Lattice lattice = packing.lattice();
   for (int k = 0; k < LatticeBlock::kInputs; k += 4) {
-    uint32_t four = lattice_magnitudes(packing.codebook, block.places[k / lattice.inputs],
-                                       k % lattice.inputs);
+    uint32_t four =
+        lattice_magnitudes(packing.codebook, block.places[k / lattice.inputs], k % lattice.inputs);
     if (lattice.is_ternary())
       four += block.down[k / 8] ? 0 : kEighthUp;
     else
@@ -59,8 +61,7 @@ void store_lattice_block(const Packing &packing, const LatticeBlock &block, int 
   for (int index = 0; index < records; ++index) {
     std::byte *record = first + index * stride;
     for (int i = 0; i < places; ++i)
-      record[lattice.inputs == 8 ? 4 * lane + i : kPanelLanes * i + lane] =
-          static_cast<std::byte>(block.places[index * places + i]);
+      record[kPanelLanes * i + lane] = static_cast<std::byte>(block.places[index * places + i]);
     const uint32_t scale = block.scales[index * groups];
     uint32_t others = others_of(lattice, block, index);
     if (lattice.signs != Signs::None) {

@@ -14,7 +14,9 @@ unsigned load_u32(const std::byte *at) { return load_u16(at) | unsigned{load_u16
 unsigned eight_signs(unsigned seven) {
   return seven | (__builtin_popcount(seven) % 2 != 0 ? 128u : 0u);
 }
-unsigned nibble(const std::byte *at, int index) { return load_u8(at + index / 2) >> index % 2 * 4 & 15; }
+unsigned nibble(const std::byte *at, int index) {
+  return load_u8(at + index / 2) >> index % 2 * 4 & 15;
+}
 
 class LatticeFormat : public QuantFormat {
 public:
@@ -184,7 +186,8 @@ std::span<const Format *const> lattice_formats() {
   static const IQ2S iq2_s;
   static const IQ3XXS iq3_xxs;
   static const IQ3S iq3_s;
-  static const Format *const formats[] = {&iq1_s, &iq1_m, &iq2_xxs, &iq2_xs, &iq2_s, &iq3_xxs, &iq3_s};
+  static const Format *const formats[] = {&iq1_s, &iq1_m,   &iq2_xxs, &iq2_xs,
+                                          &iq2_s, &iq3_xxs, &iq3_s};
   return formats;
 }
 

@@ -102,9 +102,8 @@ void pack_lattice_block(const Format &format, const std::byte *row, const std::b
   format.unpack_places(block, places);
   std::byte *run = dst + packing.super_at(first);
   store_scale(packing.super_type(), run, lane, format.super_scales(row, block).scale);
-  store_lattice_block(packing, places, lane, LatticeBlock::kRecords,
-                      dst + packing.record_at(first), packing.record_bytes(),
-                      run + packing.run_scale_offset());
+  store_lattice_block(packing, places, lane, LatticeBlock::kRecords, dst + packing.record_at(first),
+                      packing.record_bytes(), run + packing.run_scale_offset());
 }
 
 /// Writes one lane of the records from `first` on that a block of its row becomes. `row` and
@@ -175,8 +174,8 @@ std::string packing_name(const Packing &packing) {
   case Packing::Q:
     break;
   }
-  constexpr const char *kScales[] = {".f16", ".f32", ".u8", ".i8", ".e8m0", ".u4", ".i6", "", ".e4m3",
-                                     ".odd"};
+  constexpr const char *kScales[] = {".f16", ".f32", ".u8", ".i8",   ".e8m0",
+                                     ".u4",  ".i6",  "",    ".e4m3", ".odd"};
   constexpr const char *kCodebooks[] = {"",       "iq4",   "e2m1", "iq1s",   "iq1m",
                                         "iq2xxs", "iq2xs", "iq2s", "iq3xxs", "iq3s"};
   std::string name = packing.layout == CodeLayout::Trits ? "t5"

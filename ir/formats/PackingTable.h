@@ -53,7 +53,8 @@
     (8, 32, 128, false, Odd, 256, IQ2XXS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                      \
   X(iq2xs_g16_z128_odd_s256,                                                                       \
     (8, 16, 128, false, Odd, 256, IQ2XS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                       \
-  X(iq2s_g16_z128_odd_s256, (8, 16, 128, false, Odd, 256, IQ2S, Lattice)__VA_OPT__(, ) __VA_ARGS__)\
+  X(iq2s_g16_z128_odd_s256,                                                                        \
+    (8, 16, 128, false, Odd, 256, IQ2S, Lattice)__VA_OPT__(, ) __VA_ARGS__)                        \
   X(iq3xxs_g32_z128_odd_s256,                                                                      \
     (8, 32, 128, false, Odd, 256, IQ3XXS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                      \
   X(iq3s_g32_z15_odd_s256, (8, 32, 15, false, Odd, 256, IQ3S, Lattice)__VA_OPT__(, ) __VA_ARGS__)  \
@@ -71,8 +72,7 @@
   X(iq4_g32_z128_i8_s256, (4, 32, 128, false, I8, 256, IQ4)__VA_OPT__(, ) __VA_ARGS__)             \
   X(e2m1_g32_z12_e8m0, (4, 32, 12, false, E8M0, 0, E2M1)__VA_OPT__(, ) __VA_ARGS__)                \
   X(e2m1_g16_z12_e4m3, (4, 16, 12, false, E4M3, 0, E2M1)__VA_OPT__(, ) __VA_ARGS__)                \
-  X(e2m1_g16_z12_e4m3_row,                                                                         \
-    (4, 16, 12, false, E4M3, kWholeRow, E2M1)__VA_OPT__(, ) __VA_ARGS__)                           \
+  X(e2m1_g16_z12_e4m3_row, (4, 16, 12, false, E4M3, kWholeRow, E2M1)__VA_OPT__(, ) __VA_ARGS__)    \
   X(q5_g32_z16_f16, (5, 32, 16, false, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                    \
   X(q5_g32_z0_min_f16, (5, 32, 0, true, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                   \
   X(q5_g32_z0_min_u8_s256, (5, 32, 0, true, U8, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \

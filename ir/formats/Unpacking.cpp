@@ -1,7 +1,8 @@
 // Packed weights back to floats, panel by panel: what proofs and the interpreter read.
 //
-// decode_packed_row (PackingLayout.h) says what the values are; here all that lies together is read
+// decode_packed_row (PackedRow.h) says what the values are; here all that lies together is read
 // together, which halves the time that a proof takes.
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/Packing.h"
 #include "ir/formats/Planes.h"
 

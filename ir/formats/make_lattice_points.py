@@ -3,7 +3,7 @@
 
 Needs numpy and gguf (0.17 or newer); run from this folder: python3 make_lattice_points.py
 A point is a hexadecimal number whose bits, from the lowest on, are its coordinates in order: two bits of each of eight, or
-a digit of each of four. Lattice.h says which numbers they stand for.
+a digit of each of four. Codebook.h says which numbers they stand for.
 """
 
 import gguf
@@ -23,7 +23,8 @@ LATTICES = [
 def main():
     with open("LatticePoints.h", "w") as out:
         out.write(
-            "// The points of GGUF's lattices (Lattice.h), written by make_lattice_points.py.\n"
+            "// The points of GGUF's lattices (Codebook.h), written by make_lattice_points.py. Templates: device code has in\n"
+            "// a kernel what it uses of them, no more.\n"
             "#ifndef QUERN_IR_FORMATS_LATTICEPOINTS_H\n#define QUERN_IR_FORMATS_LATTICEPOINTS_H\n\n"
             "#include <stdint.h>\n\nnamespace quern::formats {\n\n// clang-format off\n"
         )
@@ -35,7 +36,7 @@ def main():
             assert (np.array(quant.grid_map)[coordinates] == points).all()
             bits = 16 // points.shape[1]
             numbers = (coordinates << np.arange(0, 16, bits)).sum(axis=1)
-            out.write(f"\n/// {words}.\ninline constexpr uint16_t {name}[{len(numbers)}] = {{\n")
+            out.write(f"\n/// {words}.\ntemplate <int>\ninline constexpr uint16_t {name}[{len(numbers)}] = {{\n")
             for at in range(0, len(numbers), 14):
                 out.write("  " + ",".join(f"0x{number:x}" for number in numbers[at : at + 14]) + ",\n")
             out.write("};\n")

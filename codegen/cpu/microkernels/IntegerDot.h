@@ -88,7 +88,8 @@ QK_INLINE U8<Bytes> code_row(const uint8_t *codes, int r) {
     code |= plane_row<kHigh, kLow, Bytes>(load<U8<Bytes>>(codes + 64 * (kLow + r % kHigh)), r);
   if constexpr (P.codebook != formats::Codebook::None)
     return look_up<P.codebook, Flip, Bytes>(code);
-  static_assert(Flip == 0 || P.is_lattice() || P.codebook != formats::Codebook::None || P.bits == 8);
+  static_assert(Flip == 0 || P.is_lattice() || P.codebook != formats::Codebook::None ||
+                P.bits == 8);
   return code;
 }
 

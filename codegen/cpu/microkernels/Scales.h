@@ -27,8 +27,7 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
     const auto bytes = convert<Halves>(load<Vector<uint8_t, Lanes>>(at) & 127);
     const auto halves = __builtin_bit_cast(Vector<_Float16, Lanes>, Halves(bytes << 7));
     return convert<Vector<float, Lanes>>(halves) * formats::kE4M3Unit;
-  }
-  else if constexpr (Type == ScaleType::E8M0) {
+  } else if constexpr (Type == ScaleType::E8M0) {
     using Words = Vector<int32_t, Lanes>;
     const auto bytes = convert<Words>(load<Vector<uint8_t, Lanes>>(at));
     const Words normal = (bytes - 1) << 23,

@@ -77,7 +77,7 @@ template <formats::Codebook kBook> QN_DEVICE u32 lattice_magnitudes(u32 place, i
            u32{kLattice.magnitudes[at + 2]} << 16 | u32{kLattice.magnitudes[at + 3]} << 24;
   };
   constexpr u32 kFirst = kWord(0), kSecond = kWord(4);
-  u32 coordinates = formats::lattice_point(kBook, place);
+  u32 coordinates = formats::lattice_point<kBook>(place);
   if constexpr (kLattice.inputs == 8) { // of two bits each
     coordinates = coordinates >> 2 * first & 255u;
     coordinates = (coordinates | coordinates << 4) & 0x0f0fu;
@@ -85,11 +85,11 @@ template <formats::Codebook kBook> QN_DEVICE u32 lattice_magnitudes(u32 place, i
   }
   return __byte_perm(kFirst, kSecond, coordinates);
 }
-/// As formats::lattice_codes.
+/// As formats::lattice_codes (PackedRow.h).
 template <Packing P, class Word> QN_DEVICE u32 lattice_codes(int row, int lane, Word word) {
   constexpr formats::Lattice kLattice = P.lattice();
-  const u32 four = lattice_magnitudes<P.codebook>(
-      formats::lattice_place(kLattice, row, lane, word), kLattice.inputs == 8 ? row % 2 * 4 : 0);
+  const u32 four = lattice_magnitudes<P.codebook>(formats::lattice_place(kLattice, row, lane, word),
+                                                  kLattice.inputs == 8 ? row % 2 * 4 : 0);
   if constexpr (kLattice.signs == formats::Signs::None) {
     const u32 down =
         formats::lattice_others(kLattice, lane, word) >> formats::down_bit(P.codebook, row) & 1u;
@@ -140,13 +140,11 @@ template <Packing P> QN_DEVICE float scale(const u8 *panel, int group, int lane)
     constexpr int kGroups = P.super / P.group;
     const auto word = [](const u8 *at) { return __ldg(reinterpret_cast<const u32 *>(at)); };
     const u8 *const record = panel + P.record_at(index);
-    of_group = kLattice.unit *
-               static_cast<float>(formats::odd_scale(
-                   kLattice, kGroups, group % kGroups, lane,
-                   [&](int at) { return word(super + P.run_scale_offset() + at); },
-                   [&](int at) { return word(record + at); }));
-  }
-  else
+    of_group = kLattice.unit * static_cast<float>(formats::odd_scale(
+                                   kLattice, kGroups, group % kGroups, lane,
+                                   [&](int at) { return word(super + P.run_scale_offset() + at); },
+                                   [&](int at) { return word(record + at); }));
+  } else
     of_group = number<P.scale>(
         panel + P.record_at(index) + P.scale_offset() + group % P.groups() * P.group_bytes(), lane);
   if constexpr (P.super == 0)

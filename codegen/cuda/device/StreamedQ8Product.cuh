@@ -121,8 +121,8 @@ private:
     static constexpr int kRounds = kTogether == 8 ? 4 : kTogether;
     float of[kRounds][kOwnRows][2] = {};
   };
-  /// The super-scales of the lane's channels, times a lattice's unit; where the scales in front of a
-  /// unit lie.
+  /// The super-scales of the lane's channels, times a lattice's unit; where the scales in front of
+  /// a unit lie.
   struct Supers {
     float2 scale, min;
     const u8 *run_scales;
@@ -337,8 +337,9 @@ private:
       };
       return times(supers.scale, {scale(2 * g), scale(2 * g + 1)});
     } else if constexpr (P.scale == Scale::I6)
-      return times(supers.scale, streamed::two_six_bits(
-                                     supers.run_scales, index % kUnitPairs * P.groups() + group, g));
+      return times(
+          supers.scale,
+          streamed::two_six_bits(supers.run_scales, index % kUnitPairs * P.groups() + group, g));
     else
       return times(supers.scale, streamed::two_scales<P.scale>(
                                      pair + P.scale_offset() + group * P.group_bytes(), g));

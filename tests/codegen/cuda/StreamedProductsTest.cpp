@@ -4,6 +4,7 @@
 #include "codegen/cpu/microkernels/Native.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/device/StreamedShape.h"
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/PackingTable.h"
 #include "tests/codegen/cuda/NeedsNvrtc.h"
 #include "tests/ir/formats/RandomPanel.h"

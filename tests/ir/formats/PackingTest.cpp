@@ -2,6 +2,8 @@
 // format.
 #include "ir/formats/Packing.h"
 
+#include "ir/formats/PackedRow.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -61,8 +61,8 @@ std::vector<uint8_t> random_panel(const Packing &packing, int64_t inputs, Bits b
     const int highest = packing.stored_codes() - 1;
     // Any bits are points of a lattice; extreme: near the first and the last ones of 256.
     for (int at = 0; packing.is_lattice() && at < packing.code_bytes(); ++at)
-      record[at] =
-          static_cast<uint8_t>(extreme ? (bits() % 2 == 0 ? bits() % 4 : 252 + bits() % 4) : bits());
+      record[at] = static_cast<uint8_t>(extreme ? (bits() % 2 == 0 ? bits() % 4 : 252 + bits() % 4)
+                                                : bits());
     for (int lane = 0; packing.layout == CodeLayout::Planes && lane < kPanelLanes; ++lane)
       for (int k = 0; k < kRecordInputs; ++k)
         put_stored(packing, record, lane, k,
