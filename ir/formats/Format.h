@@ -20,15 +20,17 @@
 //   iq4_nl          32     18     4.5          d*t[q]                t: 16 integers
 //   iq4_xs          256    136    4.25         (d*s)*t[q]            s: 6 bits, -32, for each 32
 //   mxfp4           32     17     4.25         2^(e-128)*t[q]        t: E2M1's values, doubled
-//   nvfp4           64     36     4.5          (s/2)*t[q]            s: E4M3 without sign for each
-//   16 tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2 tq2_0 256
-//   66     2.0625       d*(q-1) iq1_s           256    50     1.5625       (d*(2s+1)/8)*(8p+-1)  s:
-//   3 bits for each 32 iq1_m           256    56     1.75         (d*(2s+1)/8)*(8p+-1)  s: 3 bits
-//   for each 16 iq2_xxs         256    66     2.0625       (d*(2s+1)/8)*p        s: 4 bits for each
-//   32 iq2_xs, iq2_s   256    74, 82 2.31, 2.56   (d*(2s+1)/8)*p        s: 4 bits for each 16
+//   nvfp4           64     36     4.5          (s/2)*t[q]            s: E4M3, for each 16
+//   tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2
+//   tq2_0           256    66     2.0625       d*(q-1)
+//   iq1_s           256    50     1.5625       (d*(2s+1)/8)*(8p+-1)  s: 3 bits for each 32
+//   iq1_m           256    56     1.75         (d*(2s+1)/8)*(8p+-1)  s: 3 bits for each 16
+//   iq2_xxs         256    66     2.0625       (d*(2s+1)/8)*p        s: 4 bits for each 32
+//   iq2_xs          256    74     2.3125       (d*(2s+1)/8)*p        s: 4 bits for each 16
+//   iq2_s           256    82     2.5625       (d*(2s+1)/8)*p
 //   iq3_xxs         256    98     3.0625       (d*(2s+1)/4)*p        s: 4 bits for each 32
-//   iq3_s           256    110    3.4375       (d*(2s+1))*p          p: a point of a lattice,
-//   always int8            32     34     8.5          s*q                   Quern's own, also below
+//   iq3_s           256    110    3.4375       (d*(2s+1))*p          p: points of lattices
+//   int8            32     34     8.5          s*q                   Quern's own, also below
 //   int4            32     18     4.5          (d*s)*q - dmin*m      s, m: 8 bits for each 32;
 //                                                                    d, dmin: float32 for a row
 //   int4:gG:sym     G      G/2+2  4 + 16/G     s*(q-8)               G is 32, 64 or 128
