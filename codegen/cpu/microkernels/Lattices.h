@@ -63,7 +63,7 @@ template <formats::Packing P> struct LatticeRecord {
     static_assert(2 * 2 * kMost * 127 <= 32767);
     const Numbers numbers = Numbers::read(record, first);
     Pairs pairs = 0;
-    const auto widen = [&] {
+    const auto widen = [&]() __attribute__((always_inline)) {
       sum += __builtin_bit_cast(
           Vector<int32_t, 8>,
           _mm256_madd_epi16(__builtin_bit_cast(__m256i, pairs), _mm256_set1_epi16(1)));
