@@ -92,9 +92,10 @@ void store_trits(const uint8_t *codes, int rows, int lane, std::byte *at) {
     }
 }
 
-/// As pack_block, of a lattice, of which there are whole blocks only.
+/// As pack_block, of a lattice. Past the end of the row, where activations are zero, it is what the
+/// block has there: not every lattice has a code for zero.
 void pack_lattice_block(const Format &format, const std::byte *row, const std::byte *block,
-                        int64_t first, int lane, std::byte *dst) {
+                        int64_t inputs, int64_t first, int lane, std::byte *dst) {
   if (block == nullptr)
     return; // scales of zero
   const Packing &packing = format.packing();
@@ -102,8 +103,10 @@ void pack_lattice_block(const Format &format, const std::byte *row, const std::b
   format.unpack_places(block, places);
   std::byte *run = dst + packing.super_at(first);
   store_scale(packing.super_type(), run, lane, format.super_scales(row, block).scale);
-  store_lattice_block(packing, places, lane, LatticeBlock::kRecords, dst + packing.record_at(first),
-                      packing.record_bytes(), run + packing.run_scale_offset());
+  const auto records = std::min<int64_t>(LatticeBlock::kRecords, packing.records(inputs) - first);
+  store_lattice_block(packing, places, lane, static_cast<int>(records),
+                      dst + packing.record_at(first), packing.record_bytes(),
+                      run + packing.run_scale_offset());
 }
 
 /// Writes one lane of the records from `first` on that a block of its row becomes. `row` and
@@ -238,7 +241,7 @@ void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLa
     for (int64_t first = 0; first < records; first += records_a_block)
       for (int lane = 0; lane < kPanelLanes; ++lane) {
         if (packing.is_lattice())
-          pack_lattice_block(format, rows[lane], blocks[lane], first, lane, dst);
+          pack_lattice_block(format, rows[lane], blocks[lane], inputs, first, lane, dst);
         else
           pack_block<Low, High>(format, rows[lane], blocks[lane], inputs, first, lane, dst);
         if (blocks[lane] != nullptr)

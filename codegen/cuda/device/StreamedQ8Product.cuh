@@ -20,6 +20,7 @@
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
 
+#include "codegen/cuda/device/LatticePair.cuh"
 #include "codegen/cuda/device/Mma.cuh"
 #include "codegen/cuda/device/Quantize.cuh"
 #include "codegen/cuda/device/StreamedProducts.cuh"
@@ -174,7 +175,8 @@ private:
   template <int kCount, int kTogether, class Row>
   QN_DEVICE static void add_unit(const u8 *records, int unit, Row row, const Supers &supers,
                                  Sums<kTogether> &sums) {
-#pragma unroll
+    // Of a lattice, places of eight pairs on their way would be more than there are registers.
+#pragma unroll(P.is_lattice() ? 1 : 2)
     for (int first = 0; first + 4 <= kCount; first += 4)
       add_four<4>(records + first * kStride, unit * kUnitPairs + first, row, supers, sums);
     if constexpr (kCount % 4 != 0)
@@ -278,10 +280,9 @@ private:
         a[2 * group + 1] = packed::trits(both.y, row / formats::kTritRows);
       }
     } else if constexpr (P.is_lattice()) {
-      const auto word = [&](int at) { return *reinterpret_cast<const u32 *>(pair + at); };
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        a[i] = packed::lattice_codes<P>(i / 2 * 4 + t, lane() / 4 * 2 + i % 2, word);
+      const LatticePair<P> of{pair, lane() / 4};
+      of.codes(t, a[0], a[1]);
+      of.codes(t + 4, a[2], a[3]);
     } else if constexpr (kNibbles) {
       const uint2 both = stored(t);
       a[0] = both.x & 0x0f0f0f0fu;
@@ -324,19 +325,10 @@ private:
     const int g = lane() / 4;
     if constexpr (P.scale == Scale::None)
       return supers.scale;
-    else if constexpr (P.scale == Scale::Odd) {
-      constexpr formats::Lattice kLattice = P.lattice();
-      const auto in_run = [&](int at) {
-        return *reinterpret_cast<const u32 *>(supers.run_scales + at);
-      };
-      const auto in_record = [&](int at) { return *reinterpret_cast<const u32 *>(pair + at); };
-      const auto scale = [&](int lane) {
-        return static_cast<float>(formats::odd_scale(kLattice, P.super / P.group,
-                                                     index % kUnitPairs * P.groups() + group, lane,
-                                                     in_run, in_record));
-      };
-      return times(supers.scale, {scale(2 * g), scale(2 * g + 1)});
-    } else if constexpr (P.scale == Scale::I6)
+    else if constexpr (P.scale == Scale::Odd)
+      return times(supers.scale, LatticePair<P>{pair, g}.scales(
+                                     supers.run_scales, index % kUnitPairs * P.groups() + group));
+    else if constexpr (P.scale == Scale::I6)
       return times(
           supers.scale,
           streamed::two_six_bits(supers.run_scales, index % kUnitPairs * P.groups() + group, g));
