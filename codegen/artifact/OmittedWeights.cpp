@@ -2,6 +2,7 @@
 
 #include "codegen/artifact/Weights.h"
 #include "ir/formats/Half.h"
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/Packing.h"
 #include "ir/quern/WeightRefs.h"
 #include "ir/weights/SyntheticWeights.h"
@@ -76,6 +77,8 @@ Pattern floats(Packing::Kind kind, float mean, float spread) {
 Pattern scales(ScaleType type, float value) {
   if (type == ScaleType::E8M0)
     return repeated(0, static_cast<uint64_t>(128 + std::lround(std::log2(value))), 8);
+  if (type == ScaleType::E4M3) // the nearest
+    return repeated(0, (formats::f32_to_f16(value / formats::kE4M3Unit) + 64u) >> 7, 8);
   return type == ScaleType::F16 ? floats(Packing::F16, value, 0) : floats(Packing::F32, value, 0);
 }
 
@@ -84,7 +87,32 @@ struct Codes {
   Pattern pattern;
   float mean = 0, deviation = 0;
 };
+// Those of points of a lattice: any bits are one.
+Codes lattice_codes_of(const Packing &packing) {
+  const formats::Lattice lattice = packing.lattice();
+  Codes codes{.pattern = {~uint64_t{0}, 0}};
+  // As many are under the zero point as above, but of ternary ones, which are not quite.
+  const int under = lattice.is_ternary() ? packing.zero_point - 1 : 0;
+  const auto places = uint32_t{1} << lattice.place_bits;
+  double sum = 0, squares = 0;
+  for (uint32_t place = 0; place < places; ++place)
+    for (int first = 0; first < lattice.inputs; first += 4) {
+      const uint32_t four = formats::lattice_magnitudes(packing.codebook, place, first);
+      for (int at = 0; at < 32; at += 8) {
+        const int number = static_cast<int>(four >> at & 255u) - under;
+        sum += number;
+        squares += number * number;
+      }
+    }
+  const double count = static_cast<double>(places) * lattice.inputs;
+  codes.mean = lattice.is_ternary() ? static_cast<float>(sum / count) : 0;
+  codes.deviation = static_cast<float>(std::sqrt(squares / count));
+  return codes;
+}
+
 Codes codes_of(const Packing &packing) {
+  if (packing.is_lattice())
+    return lattice_codes_of(packing);
   // Of two bits around 1 the lower one is 0: what is left, 0 and 2, is as much above as below.
   const bool signs =
       packing.bits == 2 && packing.zero_point == 1 && packing.layout == formats::CodeLayout::Planes;
@@ -107,8 +135,15 @@ struct Integers {
   uint64_t bytes = 0;
   float scale = 1, min = 1;
 };
-Integers integers_of(ScaleType type) {
-  switch (type) {
+Integers integers_of(const Packing &packing) {
+  switch (packing.scale) {
+  case ScaleType::Odd: { // all there are: the root of their mean square
+    const formats::Lattice lattice = packing.lattice();
+    const float numbers = lattice.is_ternary() ? 8 : 16;
+    return {0, lattice.unit * std::sqrt((4 * numbers * numbers - 1) / 3), 0};
+  }
+  case ScaleType::E4M3: // 1, halved
+    return {0x38, 0.5f, 0};
   case ScaleType::U4:
     return {0x88, 8, 8};
   case ScaleType::I6: // all bits set, in both of its planes
@@ -137,13 +172,13 @@ MadeWeight made_panels(const Packing &packing, int64_t inputs, uint64_t offset, 
       patterns[kScales] = scales(packing.scale, scale);
       patterns[kMins] = scales(packing.scale, min);
     } else { // scale = super-scale * integer, min = -(super-min * integer)
-      const Integers integers = integers_of(packing.scale);
+      const Integers integers = integers_of(packing);
       patterns[kScales] = patterns[kMins] = repeated(0, integers.bytes, 8);
       patterns[kSuperScales] = scales(packing.super_type(), scale / integers.scale);
-      patterns[kSuperMins] = packing.run_code_bytes() != 0 ? patterns[kCodes]
-                             : packing.scale == ScaleType::I6
-                                 ? patterns[kScales]
-                                 : scales(packing.super_type(), -min / integers.min);
+      patterns[kSuperMins] =
+          packing.run_code_bytes() != 0 || packing.is_lattice() ? patterns[kCodes]
+          : packing.scale == ScaleType::I6 ? patterns[kScales]
+                                           : scales(packing.super_type(), -min / integers.min);
     }
   }
   const uint64_t panel =

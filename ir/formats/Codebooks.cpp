@@ -1,4 +1,4 @@
-// GGUF's formats whose four bits choose from a table of integers: iq4_nl, iq4_xs and mxfp4.
+// GGUF's formats whose four bits choose from a table of integers: iq4_nl, iq4_xs, mxfp4 and nvfp4.
 //
 // The tables (codebook_table) are the packings' too: what is stored stays the four bits.
 #include "ir/formats/GroupRows.h"
@@ -106,13 +106,30 @@ private:
   }
 };
 
+/// [four scales u8][four times 8 bytes of nibbles]
+///
+/// A scale is half of a float of bias 7 without a sign, whose NaN means 0.
+class NVFP4 final : public QuantFormat {
+public:
+  NVFP4() : QuantFormat("nvfp4", 64, 36, packings::e2m1_g16_z12_e4m3) {}
+
+  void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *) const override {
+    for (int group = 0; group < 4; ++group) {
+      const unsigned byte = load_u8(src + group);
+      scales[group] = byte == 0x7f ? 0 : kE4M3Unit * f16_to_f32(e4m3_as_f16(byte));
+      unpack_nibbles(src + 4 + 8 * group, 8, codes + 16 * group);
+    }
+  }
+};
+
 } // namespace
 
 std::span<const Format *const> codebook_formats() {
   static const IQ4NL iq4_nl;
   static const IQ4XS iq4_xs;
   static const MXFP4 mxfp4;
-  static const Format *const formats[] = {&iq4_nl, &iq4_xs, &mxfp4};
+  static const NVFP4 nvfp4;
+  static const Format *const formats[] = {&iq4_nl, &iq4_xs, &mxfp4, &nvfp4};
   return formats;
 }
 

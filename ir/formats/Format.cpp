@@ -24,6 +24,10 @@ void Format::unpack_block(const std::byte *, uint8_t *, float *, float *) const 
   // A float format has no codes; Packing.cpp asks is_float() first.
 }
 
+void Format::unpack_places(const std::byte *, LatticeBlock &) const {
+  // Likewise, where codes are no lattice's.
+}
+
 SuperScales Format::super_scales(const std::byte *, const std::byte *) const {
   return {}; // of formats whose packing has none
 }
@@ -51,7 +55,8 @@ std::span<const Format *const> all_formats() {
     std::vector<const Format *> formats;
     for (const auto family :
          {float_formats(), legacy_block_formats(), k_quant_formats(), codebook_formats(),
-          ternary_formats(), int_formats(), two_level_formats(), checkpoint_formats()})
+          ternary_formats(), lattice_formats(), int_formats(), two_level_formats(),
+          checkpoint_formats()})
       formats.insert(formats.end(), family.begin(), family.end());
     return formats;
   }();

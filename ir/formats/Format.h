@@ -20,8 +20,16 @@
 //   iq4_nl          32     18     4.5          d*t[q]                t: 16 integers
 //   iq4_xs          256    136    4.25         (d*s)*t[q]            s: 6 bits, -32, for each 32
 //   mxfp4           32     17     4.25         2^(e-128)*t[q]        t: E2M1's values, doubled
+//   nvfp4           64     36     4.5          (s/2)*t[q]            s: E4M3, for each 16
 //   tq1_0           256    54     1.6875       d*(q-1)               q: 0, 1, 2
 //   tq2_0           256    66     2.0625       d*(q-1)
+//   iq1_s           256    50     1.5625       (d*(2s+1)/8)*(8p+-1)  s: 3 bits for each 32
+//   iq1_m           256    56     1.75         (d*(2s+1)/8)*(8p+-1)  s: 3 bits for each 16
+//   iq2_xxs         256    66     2.0625       (d*(2s+1)/8)*p        s: 4 bits for each 32
+//   iq2_xs          256    74     2.3125       (d*(2s+1)/8)*p        s: 4 bits for each 16
+//   iq2_s           256    82     2.5625       (d*(2s+1)/8)*p
+//   iq3_xxs         256    98     3.0625       (d*(2s+1)/4)*p        s: 4 bits for each 32
+//   iq3_s           256    110    3.4375       (d*(2s+1))*p          p: points of lattices
 //   int8            32     34     8.5          s*q                   Quern's own, also below
 //   int6            32     26     6.5          (d*s)*q - dmin*m      s, m: 8 bits for each 32;
 //                                                                    d, dmin: float32 for a row
@@ -48,6 +56,7 @@
 #ifndef QUERN_IR_FORMATS_FORMAT_H
 #define QUERN_IR_FORMATS_FORMAT_H
 
+#include "ir/formats/LatticeBlock.h"
 #include "ir/formats/PackingTable.h"
 
 #include <absl/status/status.h>
@@ -117,13 +126,15 @@ public:
   /// a min for each packing().group elements, as the packing stores them, widened to float32. Only
   /// if not is_float().
   virtual void unpack_block(const std::byte *src, uint8_t *codes, float *scales, float *mins) const;
+  /// The same of the places of a lattice. Only if packing().is_lattice().
+  virtual void unpack_places(const std::byte *src, LatticeBlock &block) const;
   /// The super-scale and super-min of the block at `src` of the row at `row`. Only if
   /// packing().super.
   virtual SuperScales super_scales(const std::byte *row, const std::byte *src) const;
 
   /// Whether all float scales of the row of `n` elements at `src` are finite. If not, no element of
   /// their blocks is (of mxfp4, some are not); if so, all are, but for products that overflow
-  /// float32. Always true of float formats, whose elements are their own scales.
+  /// float32. Always true of float formats, whose elements are their own scales, and of nvfp4.
   virtual bool has_finite_scales(const std::byte *src, int64_t n) const;
 
 protected:

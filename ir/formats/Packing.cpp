@@ -61,7 +61,11 @@ void store_scale(ScaleType type, std::byte *at, int lane, float value) {
   case ScaleType::U4: // the min comes above it
     at[lane] |= static_cast<std::byte>(static_cast<int>(value));
     return;
+  case ScaleType::E4M3:
+    at[lane] = static_cast<std::byte>(f32_to_f16(value / kE4M3Unit) >> 7);
+    return;
   case ScaleType::I6: // store_six_bits
+  case ScaleType::Odd:
   case ScaleType::None:
     return;
   }
@@ -86,6 +90,23 @@ void store_trits(const uint8_t *codes, int rows, int lane, std::byte *at) {
       }
       at[64 * stored + 4 * lane + i] = static_cast<std::byte>((digits * 256 + 242) / 243);
     }
+}
+
+/// As pack_block, of a lattice. Past the end of the row, where activations are zero, it is what the
+/// block has there: not every lattice has a code for zero.
+void pack_lattice_block(const Format &format, const std::byte *row, const std::byte *block,
+                        int64_t inputs, int64_t first, int lane, std::byte *dst) {
+  if (block == nullptr)
+    return; // scales of zero
+  const Packing &packing = format.packing();
+  LatticeBlock places;
+  format.unpack_places(block, places);
+  std::byte *run = dst + packing.super_at(first);
+  store_scale(packing.super_type(), run, lane, format.super_scales(row, block).scale);
+  const auto records = std::min<int64_t>(LatticeBlock::kRecords, packing.records(inputs) - first);
+  store_lattice_block(packing, places, lane, static_cast<int>(records),
+                      dst + packing.record_at(first), packing.record_bytes(),
+                      run + packing.run_scale_offset());
 }
 
 /// Writes one lane of the records from `first` on that a block of its row becomes. `row` and
@@ -129,7 +150,7 @@ void pack_block(const Format &format, const std::byte *row, const std::byte *blo
       std::byte *scale = record + packing.scale_offset() + g * packing.group_bytes();
       if (packing.scale == ScaleType::I6)
         store_six_bits(
-            run + packing.six_bit_offset(),
+            run + packing.run_scale_offset(),
             static_cast<int>((input / packing.group + group) % (packing.super / packing.group)),
             lane, scales[group]);
       else
@@ -156,8 +177,10 @@ std::string packing_name(const Packing &packing) {
   case Packing::Q:
     break;
   }
-  constexpr const char *kScales[] = {".f16", ".f32", ".u8", ".i8", ".e8m0", ".u4", ".i6", ""};
-  constexpr const char *kCodebooks[] = {"", "iq4", "e2m1"};
+  constexpr const char *kScales[] = {".f16", ".f32", ".u8", ".i8",   ".e8m0",
+                                     ".u4",  ".i6",  "",    ".e4m3", ".odd"};
+  constexpr const char *kCodebooks[] = {"",       "iq4",   "e2m1", "iq1s",   "iq1m",
+                                        "iq2xxs", "iq2xs", "iq2s", "iq3xxs", "iq3s"};
   std::string name = packing.layout == CodeLayout::Trits ? "t5"
                      : packing.codebook == Codebook::None
                          ? absl::StrCat("q", packing.bits)
@@ -217,7 +240,10 @@ void pack_panel(const Format &format, std::span<const std::byte *const, kPanelLa
   with_planes(packing, [&]<int Low, int High>() {
     for (int64_t first = 0; first < records; first += records_a_block)
       for (int lane = 0; lane < kPanelLanes; ++lane) {
-        pack_block<Low, High>(format, rows[lane], blocks[lane], inputs, first, lane, dst);
+        if (packing.is_lattice())
+          pack_lattice_block(format, rows[lane], blocks[lane], inputs, first, lane, dst);
+        else
+          pack_block<Low, High>(format, rows[lane], blocks[lane], inputs, first, lane, dst);
         if (blocks[lane] != nullptr)
           blocks[lane] += format.block_bytes();
       }

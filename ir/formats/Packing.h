@@ -1,5 +1,5 @@
 // Packing weights: from a format's rows to the panels kernels read, exactly: codes and scales are
-// moved, never requantized. The layout itself is in PackingLayout.h.
+// moved, never requantized. The layout itself is in PackingLayout.h, what it means in PackedRow.h.
 //
 // Float formats keep their type. Which packing a quantized one gets is in PackingTable.h.
 //

@@ -20,9 +20,9 @@
 // A plane of w bits is w rows of 64 bytes: stored row s has row s in its lowest w bits, row s + w
 // in the next ones, row s + 2*w above them. So a shift, the same for all bytes, and a mask give a
 // row. What is stored may be the index of a code in a codebook of 16 instead. Or codes are trits,
-// five of them a byte, and lie in front of a run of 256 inputs (CodeLayout). Padding inputs have
-// the code zero_point, where there is one; with a min they still weigh `min`, so activations must
-// be zero there.
+// five of them a byte, and lie in front of a run of 256 inputs, or points of a lattice
+// (CodeLayout). Padding inputs have the code zero_point, where there is one; with a min they still
+// weigh `min`, so activations must be zero there.
 //
 // Scales may be of two levels: a record's are then small integers, and each run of `super` inputs,
 // or the whole panel, begins with its 16 super-scales [and 16 super-mins]:
@@ -33,6 +33,7 @@
 #ifndef QUERN_IR_FORMATS_PACKINGLAYOUT_H
 #define QUERN_IR_FORMATS_PACKINGLAYOUT_H
 
+#include "ir/formats/Codebook.h"
 #include "ir/formats/Half.h"
 
 #include <stdint.h>
@@ -57,6 +58,8 @@ enum class ScaleType : uint8_t {
   U4,   ///< of two levels: a byte of each channel has its scale, and above it its min, 0..15
   I6,   ///< of two levels: -32..31, those of a run of 256 inputs (kSixBitBytes); no mins
   None, ///< the super-scale is the scale, and -super_min the min
+  E4M3, ///< half of what a float of 8 bits without a sign is, of bias 7; no mins
+  Odd,  ///< of two levels: a lattice's unit times odd numbers (Codebook.h); no mins
 };
 
 /// Bytes that scales, and as many again that mins, of one group take of a channel in a record.
@@ -70,9 +73,11 @@ constexpr int scale_bytes(ScaleType type) {
   case ScaleType::I8:
   case ScaleType::E8M0:
   case ScaleType::U4:
+  case ScaleType::E4M3:
     return 1;
   case ScaleType::I6:
   case ScaleType::None:
+  case ScaleType::Odd:
     return 0;
   }
   return 0;
@@ -84,23 +89,6 @@ constexpr int scale_bytes(ScaleType type) {
 /// be taken off.
 inline constexpr int kSixBitBytes = 12 * kPanelLanes;
 
-/// What stored bits stand for: the code itself, or the place of a code in a table of 16.
-enum class Codebook : uint8_t {
-  None,
-  IQ4,  ///< GGUF's iq4: 16 integers, denser around zero, as weights are
-  E2M1, ///< a float of one mantissa bit, doubled (OCP Microscaling Formats 1.0)
-};
-
-struct CodebookTable {
-  uint8_t codes[16];
-};
-/// The codes of a codebook, the zero point included: 128 of IQ4, 12 of E2M1.
-constexpr CodebookTable codebook_table(Codebook book) {
-  if (book == Codebook::IQ4)
-    return {{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}};
-  return {{12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0}};
-}
-
 /// How codes are stored.
 enum class CodeLayout : uint8_t {
   Planes, ///< as planes of a record's rows
@@ -108,6 +96,7 @@ enum class CodeLayout : uint8_t {
   /// point. Those of a run of 256 inputs are 13 rows of 64 bytes behind its super-scales: row r of
   /// the run's 64 is digit r / 13 of row r % 13.
   Trits,
+  Lattice, ///< as points of a codebook that is a lattice, records as Codebook.h has them
 };
 inline constexpr int kTritRows = 13, kTritsOfByte = 5;
 /// The digit that tripling a fraction moves over the point, and what is left.
@@ -123,7 +112,7 @@ struct Packing {
   enum Kind : uint8_t { F32, F16, BF16, Q };
 
   Kind kind = F32;
-  int bits = 0;       ///< of a stored code: 1 to 6, or 8; 2 of trits
+  int bits = 0;       ///< of a stored code: 1 to 6, or 8; 2 of trits, of a lattice's codes 8
   int group = 0;      ///< inputs that share a scale: 16 or 32
   int zero_point = 0; ///< the code that means 0 (before `min`)
   bool has_min = false;
@@ -135,6 +124,8 @@ struct Packing {
   constexpr bool operator==(const Packing &) const = default;
 
   constexpr bool is_float() const { return kind != Q; }
+  constexpr bool is_lattice() const { return layout == CodeLayout::Lattice; }
+  constexpr Lattice lattice() const { return lattice_of(codebook); }
   /// Bytes of an element of a float packing.
   constexpr int element_bytes() const { return kind == F32 ? 4 : 2; }
 
@@ -144,9 +135,12 @@ struct Packing {
   constexpr int stored_codes() const { return layout == CodeLayout::Trits ? 3 : 1 << bits; }
   /// The code that stored bits stand for, and the largest there is.
   constexpr int code_of(int stored) const {
-    return codebook == Codebook::None ? stored : codebook_table(codebook).codes[stored];
+    return codebook == Codebook::None || is_lattice() ? stored
+                                                      : codebook_table(codebook).codes[stored];
   }
   constexpr int max_code() const {
+    if (is_lattice())
+      return lattice().is_ternary() ? 2 * zero_point : zero_point + lattice().largest_magnitude();
     int most = 0;
     for (int stored = 0; stored < stored_codes(); ++stored)
       most = code_of(stored) > most ? code_of(stored) : most;
@@ -154,13 +148,23 @@ struct Packing {
   }
   /// What is stored where there is nothing: the zero point, or as near to it as there is a code.
   constexpr int stored_zero() const {
-    return codebook == Codebook::None ? zero_point : codebook == Codebook::IQ4 ? 8 : 0;
+    return codebook == Codebook::None || is_lattice() ? zero_point
+           : codebook == Codebook::IQ4                ? 8
+                                                      : 0;
   }
 
   /// Groups of a record, offsets inside it, and its size.
   constexpr int groups() const { return kRecordInputs / group; }
   constexpr int code_bytes() const {
-    return layout == CodeLayout::Planes ? kPanelLanes * kRecordInputs * bits / 8 : 0;
+    switch (layout) {
+    case CodeLayout::Planes:
+      return kPanelLanes * kRecordInputs * bits / 8;
+    case CodeLayout::Trits:
+      return 0;
+    case CodeLayout::Lattice:
+      return lattice().record_bytes();
+    }
+    return 0;
   }
   /// Bytes of the codes that lie in front of a run, behind its super-scales, and their place there.
   constexpr int run_code_bytes() const { return layout == CodeLayout::Trits ? 64 * kTritRows : 0; }
@@ -180,13 +184,18 @@ struct Packing {
   /// come from checkpoints, whose scales may be of any float type.
   constexpr ScaleType super_type() const { return super == 256 ? ScaleType::F16 : ScaleType::F32; }
   constexpr int super_min_offset() const { return kPanelLanes * scale_bytes(super_type()); }
-  /// Where in front of a run its I6 scales lie.
-  constexpr int six_bit_offset() const { return super_min_offset(); }
-  /// Bytes in front of a run of records: super-scales, super-mins, I6 scales.
+  /// Where in front of a run its scales lie, and their bytes, if they lie there: I6 and Odd ones.
+  constexpr int run_scale_offset() const { return super_min_offset(); }
+  constexpr int run_scale_bytes() const {
+    return scale == ScaleType::I6    ? kSixBitBytes
+           : scale == ScaleType::Odd ? lattice().run_bytes(super / group)
+                                     : 0;
+  }
+  /// Bytes in front of a run of records: super-scales, super-mins, scales, codes.
   constexpr int super_bytes() const {
     return super == 0 ? 0
                       : (has_min ? 2 : 1) * kPanelLanes * scale_bytes(super_type()) +
-                            (scale == ScaleType::I6 ? kSixBitBytes : 0) + run_code_bytes();
+                            run_scale_bytes() + run_code_bytes();
   }
   /// Runs of inputs that share super-scales.
   constexpr int64_t supers(int64_t inputs) const {
@@ -256,7 +265,7 @@ constexpr uint32_t stored_four(const Packing &packing, int row, int lane, Word w
     return stored;
   return stored | plane_bits(word(64 * (low + row % high) + 4 * lane), high, row, low);
 }
-/// The codes that four stored ones stand for.
+/// The codes that four stored ones stand for, of planes.
 constexpr uint32_t codes_of_four(const Packing &packing, uint32_t stored) {
   if (packing.codebook == Codebook::None)
     return stored;
@@ -271,119 +280,10 @@ constexpr uint32_t e8m0_bits(uint32_t byte) {
   return byte < 2 ? 0x00200000u << byte : (byte - 1) << 23;
 }
 
-namespace detail {
-inline uint16_t load_u16(const uint8_t *at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
-inline float load_f32(const uint8_t *at) {
-  return __builtin_bit_cast(float, uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 |
-                                       uint32_t{at[3]} << 24);
-}
-inline uint32_t load_u32(const uint8_t *at) {
-  return uint32_t{at[0]} | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 | uint32_t{at[3]} << 24;
-}
-inline float load_scale(ScaleType type, const uint8_t *at, int lane) {
-  switch (type) {
-  case ScaleType::F16:
-    return f16_to_f32(load_u16(at + 2 * lane));
-  case ScaleType::F32:
-    return load_f32(at + 4 * lane);
-  case ScaleType::U8:
-    return static_cast<float>(at[lane]);
-  case ScaleType::I8:
-    return static_cast<float>(static_cast<int8_t>(at[lane]));
-  case ScaleType::E8M0:
-    return __builtin_bit_cast(float, e8m0_bits(at[lane]));
-  case ScaleType::U4:
-    return static_cast<float>(at[lane] & 15);
-  case ScaleType::I6: // not in a record
-  case ScaleType::None:
-    return 1;
-  }
-  return 0;
-}
-/// The I6 scale of a group of a run, whose scales lie at `at`.
-inline float load_six_bits(const uint8_t *at, int group, int lane) {
-  const int low = at[kPanelLanes * (group % 8) + lane] >> 4 * (group / 8) & 15;
-  const int high = at[kPanelLanes * (8 + group % 4) + lane] >> 2 * (group / 4) & 3;
-  return static_cast<float>((low | high << 4) - 32);
-}
-} // namespace detail
-
-/// The code of an input of channel `lane` of a panel.
-inline int packed_code(const Packing &packing, const uint8_t *panel, int64_t input, int lane) {
-  const int64_t index = input / kRecordInputs;
-  const auto k = static_cast<int>(input % kRecordInputs);
-  if (packing.layout == CodeLayout::Trits) {
-    const auto row = static_cast<int>(input % packing.super / 4);
-    uint32_t fraction = panel[packing.super_at(index) + packing.run_code_offset() +
-                              64 * (row % kTritRows) + 4 * lane + k % 4];
-    for (int digit = 0; digit < row / kTritRows; ++digit)
-      fraction = next_fraction(fraction);
-    return static_cast<int>(first_digit(fraction));
-  }
-  const uint8_t *record = panel + packing.record_at(index);
-  const uint32_t stored =
-      stored_four(packing, k / 4, lane, [&](int at) { return detail::load_u32(record + at); });
-  return packing.code_of(static_cast<int>(stored >> 8 * (k % 4) & 255u));
-}
-
-/// The scale of group `group` of a panel, for channel `lane`.
-inline float packed_scale(const Packing &packing, const uint8_t *panel, int64_t group, int lane) {
-  const int64_t index = group / packing.groups();
-  const auto within = static_cast<int>(group % packing.groups());
-  const uint8_t *super = panel + packing.super_at(index);
-  const float scale =
-      packing.scale == ScaleType::I6
-          ? detail::load_six_bits(super + packing.six_bit_offset(),
-                                  static_cast<int>(group % (packing.super / packing.group)), lane)
-          : detail::load_scale(packing.scale,
-                               panel + packing.record_at(index) + packing.scale_offset() +
-                                   within * packing.group_bytes(),
-                               lane);
-  if (packing.super == 0)
-    return scale;
-  return detail::load_scale(packing.super_type(), super, lane) * scale;
-}
-
-/// Its min, 0 if the packing has none.
-inline float packed_min(const Packing &packing, const uint8_t *panel, int64_t group, int lane) {
-  if (!packing.has_min)
-    return 0;
-  const int64_t index = group / packing.groups();
-  const uint8_t *mins = panel + packing.record_at(index) + packing.min_offset() +
-                        group % packing.groups() * packing.group_bytes();
-  const float min = packing.mins_beside_scales() ? static_cast<float>(mins[lane] >> 4)
-                                                 : detail::load_scale(packing.scale, mins, lane);
-  if (packing.super == 0)
-    return min;
-  const uint8_t *super = panel + packing.super_at(index) + packing.super_min_offset();
-  return -(detail::load_scale(packing.super_type(), super, lane) * min);
-}
-
-/// Writes the `inputs` weights of channel `lane` of the panel at `panel` to `out`, as float32. It
-/// is how an embedding tied with the output projection looks up a row, and what the tests unpack
-/// with.
-inline void decode_packed_row(const Packing &packing, const void *panel, int lane, int64_t inputs,
-                              float *out) {
-  const auto *bytes = static_cast<const uint8_t *>(panel);
-  if (packing.is_float()) {
-    for (int64_t k = 0; k < inputs; ++k) {
-      const uint8_t *at = bytes + (k * kPanelLanes + lane) * packing.element_bytes();
-      out[k] = packing.kind == Packing::F32   ? detail::load_f32(at)
-               : packing.kind == Packing::F16 ? f16_to_f32(detail::load_u16(at))
-                                              : bf16_to_f32(detail::load_u16(at));
-    }
-    return;
-  }
-  for (int64_t first = 0; first < inputs; first += packing.group) {
-    const float scale = packed_scale(packing, bytes, first / packing.group, lane);
-    const float min = packed_min(packing, bytes, first / packing.group, lane);
-    for (int64_t k = first; k < first + packing.group && k < inputs; ++k) {
-      const int code = packed_code(packing, bytes, k, lane);
-      const float value = scale * static_cast<float>(code - packing.zero_point);
-      out[k] = packing.has_min ? value + min : value;
-    }
-  }
-}
+/// Half of what a byte means whose lowest 7 bits are a float of bias 7 (0x7f, a NaN, means 480): as
+/// an f16 of the same bits, whose bias is 15, times this. Exact.
+inline constexpr float kE4M3Unit = 128;
+constexpr uint16_t e4m3_as_f16(uint32_t byte) { return static_cast<uint16_t>((byte & 127u) << 7); }
 
 } // namespace quern::formats
 

@@ -9,6 +9,13 @@
 // Bytes are of 256 weights of a channel, but for what a row has in front of it.
 //
 //   packing                    bytes   formats
+//   iq1s_g32_z9_odd_s256       50      iq1_s
+//   iq1m_g16_z9_odd_s256       56      iq1_m
+//   iq2xxs_g32_z128_odd_s256   66      iq2_xxs
+//   iq2xs_g16_z128_odd_s256    74      iq2_xs
+//   iq2s_g16_z128_odd_s256     82      iq2_s
+//   iq3xxs_g32_z128_odd_s256   98      iq3_xxs
+//   iq3s_g32_z15_odd_s256      110     iq3_s
 //   q2_g16_z0_min_u4_s256      84      q2_k
 //   q2_g32_z1_s256             66      tq2_0
 //   q2_g32_z2_s128             72      int2:g128:sym:f32
@@ -30,6 +37,8 @@
 //   iq4_g32_z128_f16           144     iq4_nl
 //   iq4_g32_z128_i8_s256       138     iq4_xs
 //   e2m1_g32_z12_e8m0          136     mxfp4
+//   e2m1_g16_z12_e4m3          144     nvfp4
+//   e2m1_g16_z12_e4m3_row      144
 //   q5_g32_z16_f16             176     q5_0
 //   q5_g32_z0_min_f16          192     q5_1
 //   q5_g32_z0_min_u8_s256      180     q5_k
@@ -50,6 +59,17 @@
 // them: the second makes the packing, which is quern::formats::packings::name; what follows is
 // handed on.
 #define QUERN_FOR_EACH_PACKING(X, ...)                                                             \
+  X(iq1s_g32_z9_odd_s256, (8, 32, 9, false, Odd, 256, IQ1S, Lattice)__VA_OPT__(, ) __VA_ARGS__)    \
+  X(iq1m_g16_z9_odd_s256, (8, 16, 9, false, Odd, 256, IQ1M, Lattice)__VA_OPT__(, ) __VA_ARGS__)    \
+  X(iq2xxs_g32_z128_odd_s256,                                                                      \
+    (8, 32, 128, false, Odd, 256, IQ2XXS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                      \
+  X(iq2xs_g16_z128_odd_s256,                                                                       \
+    (8, 16, 128, false, Odd, 256, IQ2XS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                       \
+  X(iq2s_g16_z128_odd_s256,                                                                        \
+    (8, 16, 128, false, Odd, 256, IQ2S, Lattice)__VA_OPT__(, ) __VA_ARGS__)                        \
+  X(iq3xxs_g32_z128_odd_s256,                                                                      \
+    (8, 32, 128, false, Odd, 256, IQ3XXS, Lattice)__VA_OPT__(, ) __VA_ARGS__)                      \
+  X(iq3s_g32_z15_odd_s256, (8, 32, 15, false, Odd, 256, IQ3S, Lattice)__VA_OPT__(, ) __VA_ARGS__)  \
   X(q2_g16_z0_min_u4_s256, (2, 16, 0, true, U4, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \
   X(q2_g32_z1_s256, (2, 32, 1, false, None, 256, None)__VA_OPT__(, ) __VA_ARGS__)                  \
   X(q2_g32_z2_s128, (2, 32, 2, false, None, 128, None)__VA_OPT__(, ) __VA_ARGS__)                  \
@@ -71,6 +91,8 @@
   X(iq4_g32_z128_f16, (4, 32, 128, false, F16, 0, IQ4)__VA_OPT__(, ) __VA_ARGS__)                  \
   X(iq4_g32_z128_i8_s256, (4, 32, 128, false, I8, 256, IQ4)__VA_OPT__(, ) __VA_ARGS__)             \
   X(e2m1_g32_z12_e8m0, (4, 32, 12, false, E8M0, 0, E2M1)__VA_OPT__(, ) __VA_ARGS__)                \
+  X(e2m1_g16_z12_e4m3, (4, 16, 12, false, E4M3, 0, E2M1)__VA_OPT__(, ) __VA_ARGS__)                \
+  X(e2m1_g16_z12_e4m3_row, (4, 16, 12, false, E4M3, kWholeRow, E2M1)__VA_OPT__(, ) __VA_ARGS__)    \
   X(q5_g32_z16_f16, (5, 32, 16, false, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                    \
   X(q5_g32_z0_min_f16, (5, 32, 0, true, F16, 0, None)__VA_OPT__(, ) __VA_ARGS__)                   \
   X(q5_g32_z0_min_u8_s256, (5, 32, 0, true, U8, 256, None)__VA_OPT__(, ) __VA_ARGS__)              \

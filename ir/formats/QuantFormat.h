@@ -83,6 +83,7 @@ std::span<const Format *const> legacy_block_formats();
 std::span<const Format *const> k_quant_formats();
 std::span<const Format *const> codebook_formats();
 std::span<const Format *const> ternary_formats();
+std::span<const Format *const> lattice_formats();
 std::span<const Format *const> int_formats();
 std::span<const Format *const> two_level_formats();
 std::span<const Format *const> checkpoint_formats();

@@ -1,7 +1,8 @@
 // Packed weights back to floats, panel by panel: what proofs and the interpreter read.
 //
-// decode_packed_row (PackingLayout.h) says what the values are; here all that lies together is read
+// decode_packed_row (PackedRow.h) says what the values are; here all that lies together is read
 // together, which halves the time that a proof takes.
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/Packing.h"
 #include "ir/formats/Planes.h"
 
@@ -48,18 +49,27 @@ void load_trits(const uint8_t *at, int index, int lane, uint8_t *codes) {
   }
 }
 
+/// The codes of one lane of a lattice's record.
+void load_lattice(const Packing &packing, const uint8_t *record, int lane, uint8_t *codes) {
+  const auto word = [&](int at) {
+    uint32_t four;
+    std::memcpy(&four, record + at, sizeof four);
+    return four;
+  };
+  for (int row = 0; row < kRecordInputs / 4; ++row) {
+    const uint32_t four = lattice_codes(packing.codebook, packing.zero_point, row, lane, word);
+    std::memcpy(codes + 4 * row, &four, sizeof four);
+  }
+}
+
 /// As packed_scale and packed_min, of a group of record `index`, which lies at `record`, in the run
 /// that begins at `run`.
 float scale_of(const Packing &packing, const uint8_t *record, const uint8_t *run, int64_t index,
                int group, int lane) {
-  float scale;
-  if (packing.scale == ScaleType::I6)
-    scale = detail::load_six_bits(
-        run + packing.six_bit_offset(),
-        static_cast<int>(index % (packing.super / kRecordInputs)) * packing.groups() + group, lane);
-  else
-    scale = detail::load_scale(
-        packing.scale, record + packing.scale_offset() + group * packing.group_bytes(), lane);
+  const float scale = detail::load_group_scale(
+      packing, run, record,
+      packing.super > 0 ? static_cast<int>(index % (packing.super / kRecordInputs)) : 0, group,
+      lane);
   return packing.super == 0 ? scale : detail::load_scale(packing.super_type(), run, lane) * scale;
 }
 float min_of(const Packing &packing, const uint8_t *record, const uint8_t *run, int group,
@@ -80,7 +90,8 @@ void spread_codes(const Packing &of, const uint8_t *panel, int from, int to, int
   const int groups = packing.groups();
   const float zero_point = static_cast<float>(packing.zero_point);
   float table[16];
-  for (int stored = 0; packing.codebook != Codebook::None && stored < 16; ++stored)
+  const bool looked_up = packing.codebook != Codebook::None && !packing.is_lattice();
+  for (int stored = 0; looked_up && stored < 16; ++stored)
     table[stored] = static_cast<float>(packing.code_of(stored)) - zero_point;
   uint8_t codes[kRecordInputs];
   float values[kRecordInputs];
@@ -92,9 +103,11 @@ void spread_codes(const Packing &of, const uint8_t *panel, int from, int to, int
       if (packing.layout == CodeLayout::Trits)
         load_trits(run + packing.run_code_offset(),
                    static_cast<int>(index % (packing.super / kRecordInputs)), lane, codes);
+      else if (packing.is_lattice())
+        load_lattice(packing, record, lane, codes);
       else
         load_planes<Low, High>(record, lane, codes);
-      if (packing.codebook == Codebook::None)
+      if (!looked_up)
         for (int k = 0; k < kRecordInputs; ++k)
           values[k] = static_cast<float>(codes[k]) - zero_point;
       else

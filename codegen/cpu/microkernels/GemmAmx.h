@@ -63,7 +63,7 @@ template <formats::Packing P> struct BlockOfPanel {
     for (int pair = 0; pair < count; ++pair, at += kPairBytes) {
       QK_UNROLL for (int line = 0; line < kPairBytes; line += 64)
           __builtin_prefetch(at + kTilePairs<P> * kPairBytes + line);
-      const uint8_t *codes = record_codes<P>(at, index + pair, supers);
+      const uint8_t *codes = record_codes<P, 0>(at, index + pair, supers);
       QK_UNROLL for (int r = 0; r < 4; ++r) {
         const U32x16 first_codes = codes_of(codes, r), second_codes = codes_of(codes, r + 4);
         QK_UNROLL for (int i = 0; i < 4; ++i) {

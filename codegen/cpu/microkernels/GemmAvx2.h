@@ -40,7 +40,7 @@ inline constexpr int kTileRows = kInterleaved<P>        ? 3
 
 /// The codes of a block's pairs, as bytes, four inputs of 16 channels in a row.
 template <formats::Packing P> struct BlockCodes {
-  static constexpr bool kSpread = P.bits < 8;
+  static constexpr bool kSpread = P.bits < 8 || kCodesMade<P>;
   /// Pairs that all rows pass over before the next ones: no more than share super-scales.
   static constexpr int kPairs = kRunPairs<P> != 0 ? kRunPairs<P> : 16;
   /// What a pair, and a whole block, takes in a panel; and what a pair takes here.
@@ -50,10 +50,14 @@ template <formats::Packing P> struct BlockCodes {
 
   /// Spreads `count` pairs of codes from `panel` on to `codes`: two inputs of each group in a row,
   /// or four of one, then signed where the zero point is 128.
-  QK_INLINE void spread(const uint8_t *panel, const Supers<P> &supers, int count, uint8_t *codes) {
+  QK_INLINE void spread(const uint8_t *panel, Supers<P> &supers, int count, uint8_t *codes) {
     using Lanes = Vector<uint32_t, 8>;
     for (int at = 0; at < count; ++at, panel += P.record_bytes(), codes += kPairBytes) {
-      const uint8_t *from = record_codes<P>(panel, at, supers);
+      if constexpr (P.is_lattice()) {
+        LatticeRecord<P>::template make_rows<kFlip<P>>(panel, codes);
+        continue;
+      }
+      const uint8_t *from = record_codes<P, 0>(panel, at, supers);
       QK_UNROLL for (int half = 0; half < 64; half += 32) {
         if constexpr (!kInterleaved<P>)
           QK_UNROLL for (int r = 0; r < 8; ++r)

@@ -56,11 +56,16 @@ template <formats::Packing P> struct Corrections {
   }
 };
 
-/// Adds pair `at` of a run for kDotLanes channels from `first` on: `panel` has its record, `codes`
-/// and `pair` the activations of M rows, `stride` bytes apart.
+/// Whether dots are made from a lattice's places, not from rows of codes.
 template <formats::Packing P, int M>
-QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_t *pair,
-                        int64_t stride, const Corrections<P> (&corrections)[M],
+inline constexpr bool kDotsOfPlaces = P.is_lattice() && M == 1 && kDotLanes == 8;
+
+/// Adds pair `at` of a run for kDotLanes channels from `first` on: `panel` has its record, `rows`
+/// the codes (record_codes), unless kDotsOfPlaces, `codes` and `pair` the activations of M rows,
+/// `stride` bytes apart.
+template <formats::Packing P, int M>
+QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *rows, const uint8_t *codes,
+                        const uint8_t *pair, int64_t stride, const Corrections<P> (&corrections)[M],
                         const Supers<P> &supers, int at, int first,
                         Vector<float, kDotLanes> (&sums)[M]) {
   using F = Vector<float, kDotLanes>;
@@ -70,7 +75,13 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
     I dots[kDotGroups][M];
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) QK_UNROLL for (int m = 0; m < M; ++m)
         dots[n][m] = kCorrected<P> ? I(corrections[m].of[at][First + n]) : I(0);
-    integer_dot<P, First, M>(record_codes<P>(panel, at, supers) + 4 * first, codes, stride, dots);
+    if constexpr (kDotsOfPlaces<P, M>)
+      dots[0][0] = LatticeRecord<P>::template dot<First>(
+          panel, first, codes,
+          load<int16_t>(pair + offsetof(QuernQ8Pair, code_sum) + sizeof(int16_t) * First),
+          dots[0][0]);
+    else
+      integer_dot<P, First, M>(rows + 4 * first, codes, stride, dots);
     QK_UNROLL for (int n = 0; n < kDotGroups; ++n) {
       const int group = First + n;
       constexpr bool kSameScale = P.group == 32; // for both groups
@@ -100,9 +111,8 @@ QK_INLINE void add_pair(const uint8_t *panel, const uint8_t *codes, const uint8_
 /// Adds `count` pairs for all channels, in Parts vectors.
 template <formats::Packing P, int M, int Parts>
 QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8_t *pairs,
-                         int64_t stride, const Corrections<P> (&corrections)[M],
-                         const Supers<P> &supers, int count,
-                         Vector<float, kDotLanes> (&total)[Parts][M]) {
+                         int64_t stride, const Corrections<P> (&corrections)[M], Supers<P> &supers,
+                         int count, Vector<float, kDotLanes> (&total)[Parts][M]) {
   constexpr int kPairBytes = P.record_bytes();
   Vector<float, kDotLanes> sums[Parts][M];
   QK_UNROLL for (int part = 0; part < Parts; ++part) QK_UNROLL for (int m = 0; m < M; ++m)
@@ -111,8 +121,10 @@ QK_INLINE void add_pairs(const uint8_t *panel, const uint8_t *codes, const uint8
   for (int at = 0; at < count; ++at) {
     QK_UNROLL for (int ahead = 0; ahead < kPairBytes; ahead += 64)
         __builtin_prefetch(panel + kPrefetchAhead + ahead);
+    const uint8_t *rows =
+        kDotsOfPlaces<P, M> ? nullptr : record_codes<P, kFlip<P>>(panel, at, supers);
     QK_UNROLL for (int part = 0; part < Parts; ++part) add_pair<P, M>(
-        panel, codes, pairs, stride, corrections, supers, at, part * kDotLanes, sums[part]);
+        panel, rows, codes, pairs, stride, corrections, supers, at, part * kDotLanes, sums[part]);
     panel += kPairBytes;
     codes += 32;
     pairs += sizeof(QuernQ8Pair);

@@ -73,11 +73,12 @@ QK_INLINE U8<Bytes> look_up(U8<Bytes> stored) {
 }
 
 /// Row r (0..7) of the record whose codes begin at `codes` (record_codes), or of a half of each
-/// row, as codes of 8 bits; of those that come out of 8 bits or a codebook, XORed with Flip.
+/// row, as codes of 8 bits; of those that come out of 8 bits or a codebook, XORed with Flip, as
+/// those of a lattice are made.
 template <formats::Packing P, int Bytes, int Flip = 0>
 QK_INLINE U8<Bytes> code_row(const uint8_t *codes, int r) {
   constexpr int kLow = P.low_bits(), kHigh = P.high_bits();
-  if constexpr (kCodesOfRuns<P>)
+  if constexpr (kCodesMade<P>)
     return load<U8<Bytes>>(codes + 64 * r);
   const U8<Bytes> stored = load<U8<Bytes>>(codes + 64 * (r % kLow));
   if constexpr (P.bits == 8)
@@ -87,7 +88,8 @@ QK_INLINE U8<Bytes> code_row(const uint8_t *codes, int r) {
     code |= plane_row<kHigh, kLow, Bytes>(load<U8<Bytes>>(codes + 64 * (kLow + r % kHigh)), r);
   if constexpr (P.codebook != formats::Codebook::None)
     return look_up<P.codebook, Flip, Bytes>(code);
-  static_assert(Flip == 0 || P.codebook != formats::Codebook::None || P.bits == 8);
+  static_assert(Flip == 0 || P.is_lattice() || P.codebook != formats::Codebook::None ||
+                P.bits == 8);
   return code;
 }
 
@@ -100,6 +102,7 @@ inline constexpr int kDotGroups = 2;
 /// Whether out needs the correction: always, where there is a zero point in the integers.
 template <formats::Packing P>
 inline constexpr bool kCorrected = P.zero_point != 0 && !kZeroPointAsMin<P>;
+template <formats::Packing P> inline constexpr int kFlip = 0;
 
 QK_INLINE I32x16 dot4(I32x16 sum, U8<64> codes, I32x16 x) {
 #ifdef __AVX512VNNI__
@@ -137,12 +140,15 @@ inline constexpr bool kCorrected = P.zero_point != 0 && P.zero_point != 128 && !
 template <formats::Packing P> inline constexpr int kFlip = P.zero_point == 128 ? 0x80 : 0;
 
 /// How many rows of four inputs have products of pairs that fit into 16 bits together; their sum is
-/// widened once. All four do with codes up to 31: 4 * 2*31*127 = 31496.
+/// widened once. All four do with codes up to 31: 4 * 2*31*127 = 31496; two of a lattice's, which
+/// are up to 62 with a sign.
 template <formats::Packing P>
-inline constexpr int kRowsThatFit =
-    P.zero_point == 128                     ? 1
-    : 32767 / (2 * P.max_code() * 127) >= 4 ? 4
-                                            : 32767 / (2 * P.max_code() * 127);
+inline constexpr int kRowsThatFit = [] {
+  if (P.zero_point == 128)
+    return P.is_lattice() ? 2 : 1;
+  const int fit = 32767 / (2 * P.max_code() * 127);
+  return fit >= 4 ? 4 : fit;
+}();
 
 /// Products of pairs, added in 16 bits: saturating, so the caller sees to it that they fit.
 template <formats::Packing P> QK_INLINE __m256i multiply_pairs(__m256i w, __m256i x) {

@@ -277,6 +277,7 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
         index = 0;
       }
     float values[32];
+    const uint8_t *made = record_codes<P, 0>(panel, index, supers);
     QK_UNROLL for (int group = 0; group < P.groups(); ++group) {
       const float scale = record_scales<P, 1>(panel, index, group, lane, supers)[0];
       float min = 0.0f;
@@ -285,8 +286,8 @@ QK_INLINE void decode_row(const uint8_t *panel, int lane, int64_t k, float *out)
       QK_UNROLL for (int r = 0; r < P.group / 4; ++r) {
         const int row = group * P.group / 4 + r;
         uint32_t codes;
-        if constexpr (kCodesOfRuns<P>)
-          codes = load<uint32_t>(supers.codes[8 * index + row] + 4 * lane);
+        if constexpr (kCodesMade<P>)
+          codes = load<uint32_t>(made + 64 * row + 4 * lane);
         else
           codes = formats::codes_of_four(
               P, formats::stored_four(P, row, lane, [&](int at) __attribute__((always_inline)) {

@@ -3,6 +3,7 @@
 #ifndef QUERN_CODEGEN_CPU_MICROKERNELS_SCALES_H
 #define QUERN_CODEGEN_CPU_MICROKERNELS_SCALES_H
 
+#include "codegen/cpu/microkernels/Lattices.h"
 #include "codegen/cpu/microkernels/Vector.h"
 #include "ir/formats/PackingTable.h"
 
@@ -21,7 +22,12 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
     return load_as_float<uint8_t, Lanes>(at);
   else if constexpr (Type == ScaleType::U4)
     return convert<Vector<float, Lanes>>(load<Vector<uint8_t, Lanes>>(at) & 15);
-  else if constexpr (Type == ScaleType::E8M0) {
+  else if constexpr (Type == ScaleType::E4M3) {
+    using Halves = Vector<uint16_t, Lanes>;
+    const auto bytes = convert<Halves>(load<Vector<uint8_t, Lanes>>(at) & 127);
+    const auto halves = __builtin_bit_cast(Vector<_Float16, Lanes>, Halves(bytes << 7));
+    return convert<Vector<float, Lanes>>(halves) * formats::kE4M3Unit;
+  } else if constexpr (Type == ScaleType::E8M0) {
     using Words = Vector<int32_t, Lanes>;
     const auto bytes = convert<Words>(load<Vector<uint8_t, Lanes>>(at));
     const Words normal = (bytes - 1) << 23,
@@ -35,19 +41,20 @@ QK_INLINE Vector<float, Lanes> stored_scales(const uint8_t *at, int first) {
 /// panel has at most one.
 template <formats::Packing P> inline constexpr int kRunPairs = P.super > 0 ? P.super / 32 : 0;
 
-/// Whether codes are made for a run at a time.
+/// Whether codes are made for a run at a time, or for a record: and so lie in memory as bytes.
 template <formats::Packing P>
-inline constexpr bool kCodesOfRuns = P.layout != formats::CodeLayout::Planes;
+inline constexpr bool kCodesOfRuns = P.layout == formats::CodeLayout::Trits;
+template <formats::Packing P> inline constexpr bool kCodesMade = kCodesOfRuns<P> || P.is_lattice();
 
 /// What the records of a panel are multiplied with: the super-scales of a run, in memory, from
-/// where a multiplication takes them without a register of its own; and the run's I6 scales, as
-/// bytes. Not used where there are none.
+/// where a multiplication takes them without a register of its own; and the run's scales that lie
+/// in front of it, as bytes. Not used where there are none.
 template <formats::Packing P> struct Supers {
-  static constexpr bool kSixBits = P.scale == formats::ScaleType::I6;
+  static constexpr bool kScalesOfRuns = P.run_scale_bytes() != 0;
   alignas(64) float scale[16], min[16];
-  alignas(64) int8_t of_groups[kSixBits ? 16 : 1][16];
-  /// The run's codes, a row of 64 bytes of each 4 inputs, where they lie in front of it.
-  alignas(64) uint8_t codes[kCodesOfRuns<P> ? 64 : 1][64];
+  alignas(64) int8_t of_groups[kScalesOfRuns ? 16 : 1][16];
+  /// Codes that are made, a row of 64 bytes of each 4 inputs: the run's, or a record's.
+  alignas(64) uint8_t codes[kCodesOfRuns<P> ? 64 : P.is_lattice() ? 8 : 1][64];
 
   // At the beginning of a panel, and at that of each run: reads the super-scales that lie there, if
   // any do, and returns what comes after them.
@@ -60,11 +67,16 @@ template <formats::Packing P> struct Supers {
 
 private:
   QK_INLINE const uint8_t *read(Supers &supers, const uint8_t *run) {
-    store(supers.scale, stored_scales<P.super_type(), 16>(run, 0));
+    auto scale = stored_scales<P.super_type(), 16>(run, 0);
+    if constexpr (P.is_lattice())
+      scale *= P.lattice().unit;
+    store(supers.scale, scale);
     if constexpr (P.has_min) // min = -(super_min * byte)
       store(supers.min, -stored_scales<P.super_type(), 16>(run + P.super_min_offset(), 0));
-    if constexpr (kSixBits)
-      read_six_bits(supers, run + P.six_bit_offset());
+    if constexpr (P.scale == formats::ScaleType::I6)
+      read_six_bits(supers, run + P.run_scale_offset());
+    else if constexpr (kScalesOfRuns)
+      LatticeRecord<P>::read_scales(run + P.run_scale_offset(), supers.of_groups);
     if constexpr (P.layout == formats::CodeLayout::Trits)
       read_trits(supers, run + P.run_code_offset());
     return run + P.super_bytes();
@@ -103,10 +115,16 @@ inline constexpr bool kZeroPointAsMin = P.zero_point != 0 && P.zero_point != 128
 /// Whether records have a min, for the kernels.
 template <formats::Packing P> inline constexpr bool kHasMin = P.has_min || kZeroPointAsMin<P>;
 
-/// Where the rows of codes of a record are, which is the `index`th of its run.
-template <formats::Packing P>
-QK_INLINE const uint8_t *record_codes(const uint8_t *record, int index, const Supers<P> &supers) {
-  return kCodesOfRuns<P> ? supers.codes[kCodesOfRuns<P> ? 8 * index : 0] : record;
+/// Where the rows of codes of a record are, which is the `index`th of its run, until the next ones
+/// are made. Those of a lattice are XORed with Flip.
+template <formats::Packing P, int Flip>
+QK_INLINE const uint8_t *record_codes(const uint8_t *record, int index, Supers<P> &supers) {
+  if constexpr (P.is_lattice()) {
+    LatticeRecord<P>::template make_rows<Flip>(record, supers.codes[0]);
+    return supers.codes[0];
+  } else {
+    return kCodesOfRuns<P> ? supers.codes[kCodesOfRuns<P> ? 8 * index : 0] : record;
+  }
 }
 
 /// Numbers of a group as they are stored, for `Lanes` channels from `first` on, times their
@@ -127,7 +145,10 @@ QK_INLINE Vector<float, Lanes> record_scales(const uint8_t *record, int index, i
   using formats::ScaleType;
   if constexpr (P.scale == ScaleType::None)
     return load<Vector<float, Lanes>>(supers.scale + first);
-  else if constexpr (P.scale == ScaleType::I6)
+  else if constexpr (P.is_lattice() && !Supers<P>::kScalesOfRuns)
+    return products<P, Lanes>(LatticeRecord<P>::template scales<Lanes>(record, first), first,
+                              supers.scale);
+  else if constexpr (Supers<P>::kScalesOfRuns)
     return products<P, Lanes>(load_as_float<int8_t, Lanes>(
                                   bytes_of(supers.of_groups[P.groups() * index + group] + first)),
                               first, supers.scale);

@@ -35,6 +35,8 @@ template <Scale kScale> QN_DEVICE float number(const u8 *at, int index) {
     return static_cast<float>(__ldg(reinterpret_cast<const i8 *>(at) + index));
   else if constexpr (kScale == Scale::E8M0)
     return __uint_as_float(formats::e8m0_bits(__ldg(at + index)));
+  else if constexpr (kScale == Scale::E4M3)
+    return float_of_f16(formats::e4m3_as_f16(__ldg(at + index))) * formats::kE4M3Unit;
   else if constexpr (kScale == Scale::U4)
     return static_cast<float>(__ldg(at + index) & 15);
   else
@@ -67,6 +69,38 @@ template <formats::Codebook kBook> QN_DEVICE u32 look_up(u32 places) {
   return __byte_perm(low, high, (four & 0x8888u) >> 1 | 0x3210u);
 }
 
+/// As formats::lattice_magnitudes: coordinates choose among bytes.
+template <formats::Codebook kBook> QN_DEVICE u32 lattice_magnitudes(u32 place, int first) {
+  constexpr formats::Lattice kLattice = formats::lattice_of(kBook);
+  constexpr auto kWord = [](int at) {
+    return u32{kLattice.magnitudes[at]} | u32{kLattice.magnitudes[at + 1]} << 8 |
+           u32{kLattice.magnitudes[at + 2]} << 16 | u32{kLattice.magnitudes[at + 3]} << 24;
+  };
+  constexpr u32 kFirst = kWord(0), kSecond = kWord(4);
+  u32 coordinates = formats::lattice_point<kBook>(place);
+  if constexpr (kLattice.inputs == 8) { // of two bits each
+    coordinates = coordinates >> 2 * first & 255u;
+    coordinates = (coordinates | coordinates << 4) & 0x0f0fu;
+    coordinates = (coordinates | coordinates << 2) & 0x3333u;
+  }
+  return __byte_perm(kFirst, kSecond, coordinates);
+}
+/// As formats::lattice_codes (PackedRow.h).
+template <Packing P, class Word> QN_DEVICE u32 lattice_codes(int row, int lane, Word word) {
+  constexpr formats::Lattice kLattice = P.lattice();
+  const u32 four = lattice_magnitudes<P.codebook>(formats::lattice_place(kLattice, row, lane, word),
+                                                  kLattice.inputs == 8 ? row % 2 * 4 : 0);
+  if constexpr (kLattice.signs == formats::Signs::None) {
+    const u32 down =
+        formats::lattice_others(kLattice, lane, word) >> formats::down_bit(P.codebook, row) & 1u;
+    return four + (down - 1u & formats::kEighthUp);
+  }
+  const u32 signs = formats::lattice_signs(kLattice, lane, word);
+  return formats::signed_codes(
+      P.zero_point, four,
+      kLattice.signs == formats::Signs::Even ? formats::even_signs(signs) : signs, row);
+}
+
 /// Digit `digit` of each of four bytes of trits (formats::CodeLayout).
 QN_DEVICE u32 trits(u32 fractions, int digit) {
   const auto power = static_cast<u32>(0x511b090301u >> 8 * digit & 255u); // of 3
@@ -86,6 +120,9 @@ template <Packing P> QN_DEVICE u32 codes(const u8 *panel, int input, int lane) {
                  row / formats::kTritRows);
   } else {
     const u8 *record = panel + P.record_at(index);
+    if constexpr (P.is_lattice())
+      return lattice_codes<P>(input % formats::kRecordInputs / 4, lane,
+                              [&](int at) { return word(record + at); });
     return look_up<P.codebook>(formats::stored_four(P, input % formats::kRecordInputs / 4, lane,
                                                     [&](int at) { return word(record + at); }));
   }
@@ -97,8 +134,17 @@ template <Packing P> QN_DEVICE float scale(const u8 *panel, int group, int lane)
   const u8 *super = panel + P.super_at(index);
   float of_group;
   if constexpr (P.scale == Scale::I6)
-    of_group = six_bits(super + P.six_bit_offset(), group % (P.super / P.group), lane);
-  else
+    of_group = six_bits(super + P.run_scale_offset(), group % (P.super / P.group), lane);
+  else if constexpr (P.scale == Scale::Odd) {
+    constexpr formats::Lattice kLattice = P.lattice();
+    constexpr int kGroups = P.super / P.group;
+    const auto word = [](const u8 *at) { return __ldg(reinterpret_cast<const u32 *>(at)); };
+    const u8 *const record = panel + P.record_at(index);
+    of_group = kLattice.unit * static_cast<float>(formats::odd_scale(
+                                   kLattice, kGroups, group % kGroups, lane,
+                                   [&](int at) { return word(super + P.run_scale_offset() + at); },
+                                   [&](int at) { return word(record + at); }));
+  } else
     of_group = number<P.scale>(
         panel + P.record_at(index) + P.scale_offset() + group % P.groups() * P.group_bytes(), lane);
   if constexpr (P.super == 0)

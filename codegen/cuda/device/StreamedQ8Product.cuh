@@ -20,6 +20,7 @@
 #ifndef QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
 #define QUERN_CODEGEN_CUDA_DEVICE_STREAMEDQ8PRODUCT_CUH
 
+#include "codegen/cuda/device/LatticePair.cuh"
 #include "codegen/cuda/device/Mma.cuh"
 #include "codegen/cuda/device/Quantize.cuh"
 #include "codegen/cuda/device/StreamedProducts.cuh"
@@ -55,6 +56,10 @@ template <Scale kScale> QN_DEVICE float2 two_scales(const u8 *at, int g) {
     const u32 two = reinterpret_cast<const u16 *>(at)[g];
     return {__uint_as_float(formats::e8m0_bits(two & 255u)),
             __uint_as_float(formats::e8m0_bits(two >> 8))};
+  } else if constexpr (kScale == Scale::E4M3) {
+    const u32 two = reinterpret_cast<const u16 *>(at)[g];
+    return {float_of_f16(formats::e4m3_as_f16(two)) * formats::kE4M3Unit,
+            float_of_f16(formats::e4m3_as_f16(two >> 8)) * formats::kE4M3Unit};
   } else if constexpr (kScale == Scale::U4) {
     const u32 two = reinterpret_cast<const u16 *>(at)[g] & 0x0f0fu;
     return {float_of_byte<0, false>(two), float_of_byte<1, false>(two)};
@@ -117,10 +122,11 @@ private:
     static constexpr int kRounds = kTogether == 8 ? 4 : kTogether;
     float of[kRounds][kOwnRows][2] = {};
   };
-  /// The super-scales of the lane's channels; where a unit's I6 scales lie.
+  /// The super-scales of the lane's channels, times a lattice's unit; where the scales in front of
+  /// a unit lie.
   struct Supers {
     float2 scale, min;
-    const u8 *six_bits;
+    const u8 *run_scales;
   };
 
   template <int kTogether, int kWidth>
@@ -160,14 +166,17 @@ private:
       supers.scale = streamed::two_scales<P.super_type()>(at, g);
       if constexpr (P.has_min)
         supers.min = streamed::two_scales<P.super_type()>(at + P.super_min_offset(), g);
-      supers.six_bits = at + P.six_bit_offset();
+      if constexpr (P.is_lattice())
+        supers.scale = times({P.lattice().unit, P.lattice().unit}, supers.scale);
+      supers.run_scales = at + P.run_scale_offset();
     }
   }
 
   template <int kCount, int kTogether, class Row>
   QN_DEVICE static void add_unit(const u8 *records, int unit, Row row, const Supers &supers,
                                  Sums<kTogether> &sums) {
-#pragma unroll
+    // Of a lattice, places of eight pairs on their way would be more than there are registers.
+#pragma unroll(P.is_lattice() ? 1 : 2)
     for (int first = 0; first + 4 <= kCount; first += 4)
       add_four<4>(records + first * kStride, unit * kUnitPairs + first, row, supers, sums);
     if constexpr (kCount % 4 != 0)
@@ -270,6 +279,10 @@ private:
         a[2 * group] = packed::trits(both.x, row / formats::kTritRows);
         a[2 * group + 1] = packed::trits(both.y, row / formats::kTritRows);
       }
+    } else if constexpr (P.is_lattice()) {
+      const LatticePair<P> of{pair, lane() / 4};
+      of.codes(t, a[0], a[1]);
+      of.codes(t + 4, a[2], a[3]);
     } else if constexpr (kNibbles) {
       const uint2 both = stored(t);
       a[0] = both.x & 0x0f0f0f0fu;
@@ -312,9 +325,13 @@ private:
     const int g = lane() / 4;
     if constexpr (P.scale == Scale::None)
       return supers.scale;
+    else if constexpr (P.scale == Scale::Odd)
+      return times(supers.scale, LatticePair<P>{pair, g}.scales(
+                                     supers.run_scales, index % kUnitPairs * P.groups() + group));
     else if constexpr (P.scale == Scale::I6)
-      return times(supers.scale, streamed::two_six_bits(
-                                     supers.six_bits, index % kUnitPairs * P.groups() + group, g));
+      return times(
+          supers.scale,
+          streamed::two_six_bits(supers.run_scales, index % kUnitPairs * P.groups() + group, g));
     else
       return times(supers.scale, streamed::two_scales<P.scale>(
                                      pair + P.scale_offset() + group * P.group_bytes(), g));

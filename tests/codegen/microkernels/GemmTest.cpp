@@ -1,6 +1,7 @@
 // Tests that the matrix-product tiles compute, bit for bit, what Microkernels.h says: a scalar
 // model with std::fma is written here from its words, and every build and tile height must equal
 // it. A double-precision product of the decoded operands checks the model.
+#include "ir/formats/PackedRow.h"
 #include "ir/formats/PackingTable.h"
 #include "tests/codegen/microkernels/Support.h"
 #include "tests/ir/formats/RandomPanel.h"

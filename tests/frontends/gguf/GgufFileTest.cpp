@@ -145,7 +145,7 @@ TEST(GgufFile, EveryTypeHasTheSizeOfItsFormat) {
     EXPECT_EQ(tensor_type_of(type->format), type);
     ++formats;
   }
-  EXPECT_EQ(formats, 18);
+  EXPECT_EQ(formats, 26);
   EXPECT_EQ(tensor_type_of("int8"), nullptr);
   EXPECT_EQ(tensor_type_of(""), nullptr);
 }

@@ -2,6 +2,8 @@
 // format.
 #include "ir/formats/Packing.h"
 
+#include "ir/formats/PackedRow.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -195,6 +197,12 @@ TEST(Packing, SizesAndNames) {
   EXPECT_EQ(packing_name(packing("mxfp4")), "e2m1.g32.z12.e8m0");
   EXPECT_EQ(packing_name(packing("iq4_nl")), "iq4.g32.z128.f16");
   EXPECT_EQ(packing_name(packing("iq4_xs")), "iq4.g32.z128.i8.s256");
+  EXPECT_EQ(packing_name(packing("nvfp4")), "e2m1.g16.z12.e4m3");
+  EXPECT_EQ(packing_name(packing("iq3_xxs")), "iq3xxs.g32.z128.odd.s256");
+  for (const char *lattice :
+       {"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s"}) // the file's bytes
+    EXPECT_EQ(packing(lattice).panel_bytes(768), 16 * find_format(lattice)->row_bytes(768))
+        << lattice;
   EXPECT_EQ(packing_name(packing("tq2_0")), "q2.g32.z1.s256");
   EXPECT_EQ(packing_name(packing("tq1_0")), "t5.g32.z1.s256");
   EXPECT_EQ(packing("tq1_0").panel_bytes(512), 2 * 16 * 54);

@@ -40,6 +40,8 @@ std::vector<uint8_t> random_panel(const Packing &packing, int64_t inputs, Bits b
       std::memcpy(at, &value, 4);
     else if (type == ScaleType::F16)
       std::memcpy(at, &half, 2);
+    else if (type == ScaleType::E4M3)
+      *at = static_cast<uint8_t>(8 + bits() % 56);
     else if (type == ScaleType::E8M0)
       *at = static_cast<uint8_t>(118 + bits() % 8);
     else
@@ -57,7 +59,11 @@ std::vector<uint8_t> random_panel(const Packing &packing, int64_t inputs, Bits b
     }
     uint8_t *record = panel.data() + packing.record_at(r);
     const int highest = packing.stored_codes() - 1;
-    for (int lane = 0; packing.code_bytes() != 0 && lane < kPanelLanes; ++lane)
+    // Any bits are points of a lattice; extreme: near the first and the last ones of 256.
+    for (int at = 0; packing.is_lattice() && at < packing.code_bytes(); ++at)
+      record[at] = static_cast<uint8_t>(extreme ? (bits() % 2 == 0 ? bits() % 4 : 252 + bits() % 4)
+                                                : bits());
+    for (int lane = 0; packing.layout == CodeLayout::Planes && lane < kPanelLanes; ++lane)
       for (int k = 0; k < kRecordInputs; ++k)
         put_stored(packing, record, lane, k,
                    extreme ? (bits() % 4 == 0 ? 0 : highest)

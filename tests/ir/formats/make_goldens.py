@@ -30,6 +30,14 @@ FORMATS = {
     "mxfp4": [],
     "tq1_0": [52],
     "tq2_0": [64],
+    "nvfp4": [],
+    "iq1_s": [0],
+    "iq1_m": [],
+    "iq2_xxs": [0],
+    "iq2_xs": [0],
+    "iq2_s": [0],
+    "iq3_xxs": [0],
+    "iq3_s": [0],
 }
 
 
@@ -45,8 +53,15 @@ def main():
                 scales = random.standard_normal(count).astype(np.float16)
                 scales[-1] = np.float16(3.1e-6)  # subnormal in f16
                 blocks[:, offset : offset + 2] = scales.view(np.uint8).reshape(count, 2)
+            if name == "iq1_m":  # its f16 field is the high nibbles of four bytes, the lowest one's first
+                scales = random.standard_normal(count).astype(np.float16).view(np.uint16)
+                for i in range(4):
+                    nibbles = scales >> 4 * i & 15
+                    blocks[:, 49 + 2 * i] = blocks[:, 49 + 2 * i] & 15 | nibbles.astype(np.uint8) << 4
             if name == "mxfp4":  # exponents around 1, and the two whose scales are subnormal
                 blocks[:, 0] = [0, 1, 2, 120, 127, 135]
+            if name == "nvfp4":  # nothing, the least number, and what means nothing without a sign
+                blocks[0, :4] = [0, 1, 0x7F, 0xFF]
             values = gguf.quants.dequantize(blocks.reshape(1, -1), kind)
             values = values.astype("<f4").reshape(-1)
             assert values.size == count * elements and np.isfinite(values).all()
