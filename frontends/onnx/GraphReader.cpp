@@ -120,18 +120,10 @@ Graph GraphReader::read_graph(const ::onnx::GraphProto &proto, const Scope *pare
   Graph graph;
   graph.name = proto.name();
   Scope scope{parent};
-  for (const ::onnx::TensorProto &tensor : proto.initializer()) {
-    const ValueId id = new_value(tensor.name());
-    declare(tensor.name(), id, scope, "initializer");
-    auto read = read_tensor(tensor, tensor.name());
-    model_.values[static_cast<size_t>(id)].constant = std::move(read);
-  }
-  for (const ::onnx::SparseTensorProto &tensor : proto.sparse_initializer()) {
-    const ValueId id = new_value(tensor.values().name());
-    declare(tensor.values().name(), id, scope, "sparse initializer");
-    auto read = read_tensor(tensor, tensor.values().name());
-    model_.values[static_cast<size_t>(id)].constant = std::move(read);
-  }
+  for (const ::onnx::TensorProto &tensor : proto.initializer())
+    declare_initializer(tensor, tensor.name(), scope);
+  for (const ::onnx::SparseTensorProto &tensor : proto.sparse_initializer())
+    declare_initializer(tensor, tensor.values().name(), scope);
   declare_inputs(proto, scope, graph);
   read_nodes(proto.node(), scope, frame, graph.nodes);
   for (const ::onnx::ValueInfoProto &info : proto.output()) {
@@ -147,6 +139,18 @@ Graph GraphReader::read_graph(const ::onnx::GraphProto &proto, const Scope *pare
           read_type(info.type(), info.name());
   sort_nodes(graph);
   return graph;
+}
+
+template <typename Proto>
+void GraphReader::declare_initializer(const Proto &proto, const std::string &name, Scope &scope) {
+  const ValueId id = new_value(name);
+  if (!scope.names.emplace(name, id).second)
+    problem(
+        shown(name), "two initializers have this name, of which only one can be meant",
+        "give one of them another name, or remove it: ONNX Runtime warns and takes the last one "
+        "in the file, onnx.checker refuses the file as Quern does");
+  auto read = read_tensor(proto, name);
+  model_.values[static_cast<size_t>(id)].constant = std::move(read);
 }
 
 void GraphReader::declare_inputs(const ::onnx::GraphProto &proto, Scope &scope, Graph &graph) {

@@ -72,6 +72,8 @@ private:
 
   ValueId new_value(const std::string &name);
   void declare(const std::string &name, ValueId id, Scope &scope, const std::string &what);
+  template <typename Proto>
+  void declare_initializer(const Proto &proto, const std::string &name, Scope &scope);
   /// kNoValue, and a problem, where there is none.
   ValueId resolve(const std::string &name, const Scope &scope, const std::string &user);
   void sort_nodes(Graph &graph);

@@ -181,7 +181,8 @@ def VerifyFuse : Pass<"quern-verify-fuse", "::mlir::ModuleOp"> {
     - every op of an entry is a reference to a weight or state, a `quern.fused` or the return;
     - a region holds no references and no other anchor than its own;
     - a region of anchor rows works on rows of one symbol;
-    - beside views, a region holds what its anchor's facts (ir/interfaces/AnchorInterface.h) let join before it and after it.
+    - beside views, a region holds what its anchor's facts (ir/interfaces/AnchorInterface.h) let join before it and after it;
+    - no general op takes more steps than a machine gets to the end of (passes/analysis/Work.h).
   }];
 }
 

@@ -1,6 +1,8 @@
 // --quern-verify-fuse: what holds after the fuse phase.
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/GeneralOps.h"
+#include "passes/analysis/Sizes.h"
+#include "passes/analysis/Work.h"
 #include "passes/fuse/Passes.h"
 
 using namespace mlir;
@@ -23,10 +25,35 @@ LogicalResult verifyRows(FusedOp fused) {
   return success();
 }
 
+/// A size that is written into the graph may be one that no machine gets to the end of.
+LogicalResult verifySteps(Operation &op, const symbols::Maxima &sizes,
+                          const symbols::Maxima &least) {
+  if (const int64_t steps = stepsOf(&op, least); steps > kMostSteps)
+    return op.emitError("takes 2^")
+           << llvm::Log2_64(static_cast<uint64_t>(steps))
+           << " steps or more, whatever it is called "
+           << "with; no machine gets to their end: make what it sums over smaller";
+  if (const int64_t steps = stepsOf(&op, sizes); steps > kMostStepsAtBounds) {
+    InFlightDiagnostic diagnostic = op.emitError("takes 2^");
+    diagnostic << llvm::Log2_64(static_cast<uint64_t>(steps))
+               << " steps or more at the greatest sizes";
+    for (const auto &[size, most] : sizes)
+      diagnostic << ", " << size << " = " << most;
+    return diagnostic << "; no machine gets to their end: bound them, --dim NAME=MAX";
+  }
+  return success();
+}
+
 LogicalResult verifyGeneric(FusedOp fused) {
+  const symbols::Maxima sizes = sizesOf(fused);
+  symbols::Maxima least;
+  for (const auto &[size, most] : sizes)
+    least[size] = 1;
   for (Operation &op : fused.getBody().front().without_terminator())
     if (!isGeneral(&op))
       return op.emitOpError("is not legal in a region of anchor generic");
+    else if (failed(verifySteps(op, sizes, least)))
+      return failure();
   return success();
 }
 

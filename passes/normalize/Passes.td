@@ -61,6 +61,15 @@ def Simplify : Pass<"quern-simplify", "::mlir::ModuleOp"> {
   ];
 }
 
+def MergeEqual : Pass<"quern-merge-equal"> {
+  let summary = "one op where there were equal ones";
+  let description = [{
+    Of ops without effects that have the same attributes, operands and bodies, in a block or around it, the first is left; ops that nothing reads are
+    dropped. As MLIR's `cse`, whose time grows with the square of the number of ops that differ in their bodies alone.
+  }];
+  let statistics = [Statistic<"numMerged", "merged", "ops that an equal one takes the place of">];
+}
+
 def HoistReferences : Pass<"quern-hoist-references", "::mlir::ModuleOp"> {
   let summary = "move references to weights and states to the start of their entry";
   let description = [{

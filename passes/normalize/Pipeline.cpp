@@ -2,7 +2,6 @@
 #include "passes/normalize/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 
 namespace quern {
 
@@ -12,7 +11,7 @@ void buildNormalizePhase(mlir::OpPassManager &pm) {
   pm.addPass(createDecomposeSoftmax());
   pm.addPass(createSimplify());
   // Layers refer to the same weights and tables; one reference of each is left.
-  pm.addPass(mlir::createCSEPass());
+  pm.addPass(createMergeEqual());
   pm.addPass(createHoistReferences());
   pm.addPass(createDropUnused());
   // Behind what may find two results to be one.

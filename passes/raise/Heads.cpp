@@ -42,6 +42,9 @@ bool isRepeat(const Piece &piece, ArrayRef<unsigned> order) {
   auto made = function->run({leaf});
   if (!made.ok() || made->floats.empty())
     return false;
+  for (size_t dim : {0, 1, 3})
+    if (made->shape[dim] != leaf.shape[order[dim]])
+      return false;
   const std::vector<int64_t> strides = reference::row_major(leaf.shape);
   const int64_t times = made->shape[2] / leaf.shape[order[2]];
   for (size_t i = 0; i < made->floats.size(); ++i) {

@@ -139,7 +139,7 @@ std::optional<Meaning> meaningOf(const Piece &piece) {
   const size_t other = vectors.empty() ? tensors[1] : vectors[0];
   samples.second = kept[other].floats;
   for (size_t i = samples.second.size(); !vectors.empty() && i < samples.first.size(); ++i)
-    samples.second.push_back(samples.second[i % static_cast<size_t>(type.getShape().back())]);
+    samples.second.push_back(samples.second[i % kept[other].floats.size()]);
   return ofTwo(samples, x, piece.leaves()[other], !vectors.empty());
 }
 

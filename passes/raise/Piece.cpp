@@ -6,6 +6,7 @@
 #include "ir/reference/Sizes.h"
 #include "passes/analysis/GeneralOps.h"
 #include "passes/raise/Product.h"
+#include "passes/raise/ShortShapes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,6 +30,11 @@ bool isFree(Operation *op) {
           !isa<RankedTensorType>(op->getResult(0).getType()));
 }
 
+using Shapes = std::vector<std::vector<int64_t>>;
+
+/// Elements that a tensor has in a trial, at most.
+constexpr int64_t kMostElements = int64_t{1} << 22;
+
 /// The type's shape under these sizes, of whose dimensions none that depends on one is less than 2:
 /// a piece of no elements, or one, computes anything.
 absl::StatusOr<std::vector<int64_t>> shape_of(Type type, reference::Sizes &sizes) {
@@ -38,23 +44,38 @@ absl::StatusOr<std::vector<int64_t>> shape_of(Type type, reference::Sizes &sizes
   auto shape = sizes.shape(tensor);
   if (!shape.ok())
     return shape.status();
-  int64_t elements = 1;
   for (auto [i, size] : llvm::enumerate(*shape)) {
     if (size < 2 && !countOf(dimOf(tensor, static_cast<unsigned>(i))).is_constant())
       return absl::OutOfRangeError("a leaf has a dimension of less than two");
-    constexpr int64_t kMost = int64_t{1} << 22;
-    if (__builtin_mul_overflow(elements, size, &elements) || elements > kMost)
-      return absl::OutOfRangeError("a leaf is too large");
+    if (size == 0)
+      return absl::OutOfRangeError("a leaf is empty");
   }
-  if (elements == 0)
-    return absl::OutOfRangeError("a leaf is empty");
   return shape;
 }
 
-/// Shapes of all types, under the smallest of some sizes for which they have elements. Each size is
-/// another one, so that no two are taken for each other.
-absl::StatusOr<std::vector<std::vector<int64_t>>> small_shapes(ArrayRef<Type> types,
-                                                               DictionaryAttr symbols) {
+absl::StatusOr<Shapes> shapes_of(ArrayRef<Type> types, reference::Sizes &sizes) {
+  Shapes shapes;
+  for (Type type : types) {
+    auto shape = shape_of(type, sizes);
+    if (!shape.ok())
+      return shape.status();
+    shapes.push_back(*std::move(shape));
+  }
+  return shapes;
+}
+
+absl::Status check_size(ArrayRef<int64_t> shape) {
+  int64_t elements = 1;
+  for (int64_t size : shape)
+    if (__builtin_mul_overflow(elements, size, &elements) || elements > kMostElements)
+      return absl::OutOfRangeError("a piece is too large to be tried");
+  return absl::OkStatus();
+}
+
+/// The smallest of some sizes for which all types have elements. Each size is another one, so that
+/// no two are taken for each other.
+absl::StatusOr<std::map<std::string, int64_t>> small_sizes(ArrayRef<Type> types,
+                                                           DictionaryAttr symbols) {
   absl::Status status;
   for (int64_t factor : {1, 4, 16, 64}) {
     std::map<std::string, int64_t> values;
@@ -63,19 +84,28 @@ absl::StatusOr<std::vector<std::vector<int64_t>>> small_shapes(ArrayRef<Type> ty
       values[symbol.getName().str()] = factor * kSizes[values.size() % std::size(kSizes)];
     }
     reference::Sizes sizes(values);
-    std::vector<std::vector<int64_t>> shapes;
-    status = absl::OkStatus();
-    for (Type type : types) {
-      auto shape = shape_of(type, sizes);
-      status = shape.status();
-      if (!status.ok())
-        break;
-      shapes.push_back(*std::move(shape));
-    }
+    status = shapes_of(types, sizes).status();
     if (status.ok())
-      return shapes;
+      return values;
   }
   return status;
+}
+
+DictionaryAttr symbolsOf(const Piece &piece) {
+  return piece.root()->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
+}
+
+/// The types of what a piece's function takes: its leaves, and of each symbol a tensor that gives
+/// it its value, whether or not a leaf has a dimension that is it.
+SmallVector<Type> argumentsOf(const Piece &piece) {
+  SmallVector<Type> types =
+      llvm::map_to_vector(piece.leaves(), [](Value v) { return v.getType(); });
+  if (DictionaryAttr symbols = symbolsOf(piece))
+    for (NamedAttribute symbol : symbols)
+      types.push_back(RankedTensorType::get(
+          {ShapedType::kDynamic}, IntegerType::get(piece.root()->getContext(), 1),
+          DimsAttr::get(piece.root()->getContext(), {symbol.getName()})));
+  return types;
 }
 
 } // namespace
@@ -140,52 +170,51 @@ std::vector<double> Piece::constants() const {
 }
 
 absl::StatusOr<Function> Function::of(const Piece &piece) {
-  auto symbols =
-      piece.root()->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
-  return make(piece, [&](ArrayRef<Type> types) { return small_shapes(types, symbols); });
+  auto values = small_sizes(argumentsOf(piece), symbolsOf(piece));
+  if (!values.ok())
+    return values.status();
+  reference::Sizes sizes(*values);
+  return make(piece, sizes, shortShapes(piece, sizes));
 }
 
 absl::StatusOr<Function> Function::of(const Piece &piece,
                                       const std::map<std::string, int64_t> &values) {
-  return make(piece, [&](ArrayRef<Type> types) -> absl::StatusOr<Shapes> {
-    reference::Sizes sizes(values);
-    Shapes shapes;
-    for (Type type : types) {
-      auto shape = shape_of(type, sizes);
-      if (!shape.ok())
-        return shape.status();
-      shapes.push_back(*std::move(shape));
-    }
-    return shapes;
-  });
+  reference::Sizes sizes(values);
+  return make(piece, sizes, std::nullopt);
 }
 
-absl::StatusOr<Function>
-Function::make(const Piece &piece,
-               llvm::function_ref<absl::StatusOr<Shapes>(ArrayRef<Type>)> shapes_of) {
+absl::StatusOr<Function> Function::make(const Piece &piece, reference::Sizes &sizes,
+                                        const std::optional<ShapesOfValues> &shortened) {
   Operation *root = piece.root();
-  MLIRContext *context = root->getContext();
   Function function;
   function.module_ = ModuleOp::create(root->getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(function.module_->getBody());
-
-  auto symbols = root->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(attrs::kSizes);
-  SmallVector<NamedAttribute> bounds;
-  SmallVector<Type> types =
-      llvm::map_to_vector(piece.leaves(), [](Value v) { return v.getType(); });
-  if (symbols)
-    for (NamedAttribute symbol : symbols) {
+  if (DictionaryAttr symbols = symbolsOf(piece)) {
+    SmallVector<NamedAttribute> bounds;
+    for (NamedAttribute symbol : symbols)
       bounds.emplace_back(symbol.getName(), builder.getI64IntegerAttr(INT32_MAX));
-      // What gives the size its value, whether or not a leaf has a dimension that is it.
-      types.push_back(RankedTensorType::get({ShapedType::kDynamic}, builder.getI1Type(),
-                                            DimsAttr::get(context, {symbol.getName()})));
-    }
-  if (symbols)
-    (*function.module_)->setAttr(attrs::kSizes, DictionaryAttr::get(context, bounds));
-  auto shapes = shapes_of(types);
+    (*function.module_)->setAttr(attrs::kSizes, builder.getDictionaryAttr(bounds));
+  }
+
+  SmallVector<Type> types = argumentsOf(piece);
+  auto shapes = shapes_of(types, sizes);
   if (!shapes.ok())
     return shapes.status();
   function.shapes_ = *std::move(shapes);
+  if (shortened) {
+    for (auto [i, leaf] : llvm::enumerate(piece.leaves())) {
+      function.shapes_[i] = shortened->at(leaf);
+      types[i] = RankedTensorType::get(function.shapes_[i],
+                                       cast<RankedTensorType>(types[i]).getElementType());
+    }
+    // What is computed may be larger than its leaves are.
+    for (const auto &[value, shape] : *shortened)
+      if (absl::Status status = check_size(shape); !status.ok())
+        return status;
+  }
+  for (const std::vector<int64_t> &shape : function.shapes_)
+    if (absl::Status status = check_size(shape); !status.ok())
+      return status;
 
   auto main = func::FuncOp::create(builder, root->getLoc(), "main",
                                    builder.getFunctionType(types, root->getResultTypes()));
@@ -195,10 +224,14 @@ Function::make(const Piece &piece,
   for (auto [leaf, argument] : llvm::zip(piece.leaves(), body->getArguments()))
     mapping.map(leaf, argument);
   for (Operation *op : piece.inOrder())
-    builder.clone(*op, mapping);
-  func::ReturnOp::create(
-      builder, root->getLoc(),
-      llvm::map_to_vector(root->getResults(), [&](Value v) { return mapping.lookup(v); }));
+    if (shortened)
+      cloneWithShapes(builder, op, mapping, *shortened);
+    else
+      builder.clone(*op, mapping);
+  const auto results =
+      llvm::map_to_vector(root->getResults(), [&](Value v) { return mapping.lookup(v); });
+  main.setType(builder.getFunctionType(types, ValueRange(results).getTypes()));
+  func::ReturnOp::create(builder, root->getLoc(), results);
   return function;
 }
 

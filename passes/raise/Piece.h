@@ -3,13 +3,16 @@
 #ifndef QUERN_PASSES_RAISE_PIECE_H
 #define QUERN_PASSES_RAISE_PIECE_H
 
+#include "ir/reference/Sizes.h"
 #include "ir/reference/Tensor.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,11 +51,16 @@ private:
   llvm::SetVector<mlir::Value> leaves_;
 };
 
-/// A piece as a function, of sizes that are small and chosen once.
+/// Of every tensor of a piece, its leaves too.
+using ShapesOfValues = llvm::DenseMap<mlir::Value, std::vector<int64_t>>;
+
+/// A piece as a function, of sizes that are small and chosen once. Dimensions that it only carries
+/// along are short too, though the program says how long they are (ShortShapes.h): shapes of
+/// leaves are `shape`'s, and not what their types say.
 class Function {
 public:
   static absl::StatusOr<Function> of(const Piece &piece);
-  /// Of these sizes.
+  /// Of these sizes, and with all fixed dimensions as long as they are.
   static absl::StatusOr<Function> of(const Piece &piece,
                                      const std::map<std::string, int64_t> &sizes);
 
@@ -61,10 +69,8 @@ public:
   absl::StatusOr<reference::Tensor> run(std::vector<reference::Tensor> leaves);
 
 private:
-  using Shapes = std::vector<std::vector<int64_t>>;
-  static absl::StatusOr<Function>
-  make(const Piece &piece,
-       llvm::function_ref<absl::StatusOr<Shapes>(llvm::ArrayRef<mlir::Type>)> shapes);
+  static absl::StatusOr<Function> make(const Piece &piece, reference::Sizes &sizes,
+                                       const std::optional<ShapesOfValues> &shortened);
 
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   std::vector<std::vector<int64_t>> shapes_;

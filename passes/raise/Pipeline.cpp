@@ -1,14 +1,14 @@
 // The order of the raise phase.
+#include "passes/normalize/Passes.h"
 #include "passes/raise/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 
 namespace quern {
 
 void buildRaisePhase(mlir::OpPassManager &pm) {
   // Exporters compute the same mask, and the same table, in every layer.
-  pm.addPass(mlir::createCSEPass());
+  pm.addPass(createMergeEqual());
   pm.addPass(createRaiseLinears());
   pm.addPass(createRaiseBiases());
   pm.addPass(createRaiseAttention());

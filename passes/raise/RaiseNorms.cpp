@@ -64,7 +64,6 @@ public:
     }
     if (!input || vectors.size() > 2 || !hasReduction())
       return std::nullopt;
-    cols = type.getShape().back();
     if (!sample(*input, type.getElementType()))
       return std::nullopt;
 
@@ -108,6 +107,7 @@ private:
       return false;
     for (size_t i = 0; i < piece.leaves().size(); ++i)
       given.push_back(normalNumbers(element, function->shape(i), i + 1));
+    cols = function->shape(input).back();
     // Rows of several scales, off centre: eps shows in those of the smallest.
     std::vector<double> &numbers = given[input].floats;
     if (static_cast<int64_t>(numbers.size()) < 2 * cols)

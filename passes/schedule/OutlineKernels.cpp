@@ -1,4 +1,5 @@
 // --quern-outline-kernels: one kernel of all equal regions.
+#include "passes/analysis/BodyHash.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/FaultSites.h"
 #include "passes/analysis/Remarks.h"
@@ -22,9 +23,7 @@ size_t hashOf(FusedOp fused) {
   llvm::hash_code hash = llvm::hash_combine(fused.getAnchor(), fused.getResultTypes());
   for (Type type : fused.getInputs().getTypes())
     hash = llvm::hash_combine(hash, type);
-  for (Operation &op : fused.getBody().front())
-    hash = llvm::hash_combine(hash, op.getName(), op.getAttrDictionary(), op.getResultTypes());
-  return hash;
+  return llvm::hash_combine(hash, hashOfBody(fused.getBody()));
 }
 
 bool isKernelOf(KernelOp kernel, FusedOp fused) {

@@ -1,5 +1,6 @@
 // --quern-outline-weights: weights as the artifact holds them.
 #include "ir/formats/Packing.h"
+#include "passes/analysis/BodyHash.h"
 #include "passes/analysis/Entries.h"
 #include "passes/analysis/WeightRoles.h"
 #include "passes/schedule/Passes.h"
@@ -24,15 +25,6 @@ void collect(Value weight, llvm::SetVector<Operation *> &ops) {
   for (Value operand : def->getOperands())
     collect(operand, ops);
   ops.insert(def);
-}
-
-/// Equal for equal bodies: of the symbols and ops in order.
-size_t hashOf(PackedOp op) {
-  llvm::hash_code hash(0);
-  for (Operation &step : op.getBody().front())
-    hash =
-        llvm::hash_combine(hash, step.getName(), step.getAttrDictionary(), step.getResultTypes());
-  return hash;
 }
 
 struct OutlineWeightsPass : impl::OutlineWeightsBase<OutlineWeightsPass> {
@@ -94,7 +86,7 @@ struct OutlineWeightsPass : impl::OutlineWeightsBase<OutlineWeightsPass> {
     for (Operation *step : ops)
       builder.clone(*step, mapping);
     YieldOp::create(builder, weight.getLoc(), mapping.lookup(weight));
-    std::vector<PackedOp> &alike = packed[hashOf(op)];
+    std::vector<PackedOp> &alike = packed[hashOfBody(op.getBody())];
     for (PackedOp other : alike)
       if (other.getType() == op.getType() && other.getPacking() == packing.getValue() &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &op.getBody(),
@@ -111,7 +103,8 @@ struct OutlineWeightsPass : impl::OutlineWeightsBase<OutlineWeightsPass> {
     return FlatSymbolRefAttr::get(op.getSymNameAttr());
   }
 
-  std::unordered_map<size_t, std::vector<PackedOp>> packed; ///< by hashOf; looked up, never walked
+  std::unordered_map<size_t, std::vector<PackedOp>>
+      packed; ///< by hashOfBody; looked up, never walked
 };
 } // namespace
 } // namespace quern

@@ -1,14 +1,14 @@
 // The order of the schedule phase.
+#include "passes/normalize/Passes.h"
 #include "passes/schedule/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 
 namespace quern {
 
 void buildSchedulePhase(mlir::OpPassManager &pm, const MakeBucketsOptions &buckets) {
   // Equal expressions on weights are one value from here on.
-  pm.addPass(mlir::createCSEPass());
+  pm.addPass(createMergeEqual());
   pm.addPass(createOutlineWeights());
   pm.addPass(createOutlineKernels());
   // Last: buckets share weights and kernels.

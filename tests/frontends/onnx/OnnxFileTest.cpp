@@ -238,6 +238,19 @@ TEST(OnnxFile, GraphsThatAreNoneAreNamed) {
   add_output(t, "y");
   EXPECT_EQ(problems_of(twice), "Abs_2: gives the name 'y' to a second value\n");
 
+  ModelProto initializers = make_model();
+  GraphProto &two = *initializers.mutable_graph();
+  for (const float number : {1.0f, 2.0f}) {
+    TensorProto &w = *two.add_initializer();
+    w.set_name("w");
+    w.set_data_type(TensorProto::FLOAT);
+    w.add_dims(1);
+    w.add_float_data(number);
+  }
+  add_output(two, "w");
+  EXPECT_EQ(problems_of(initializers),
+            "w: two initializers have this name, of which only one can be meant\n");
+
   ModelProto versions = make_model();
   versions.clear_opset_import();
   add_input(*versions.mutable_graph(), "x", {1});

@@ -83,3 +83,69 @@ func.func @f(%x: !T4, %rows: !rows) -> !R4 {
   }
   return %y : !R4
 }
+
+// -----
+
+// Tests that a sum over more elements than a machine gets through is refused, of whatever sizes it is called with.
+#in = affine_map<(i, j) -> (j)>
+#out = affine_map<(i, j) -> (i)>
+!n = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {n = 8}} {
+  func.func @f(%x: tensor<4611686018427387904xi64>, %y: !n) -> !n {
+    %r = quern.fused generic(%x, %y) : (tensor<4611686018427387904xi64>, !n) -> !n {
+    ^bb0(%a: tensor<4611686018427387904xi64>, %b: !n):
+      // expected-error @+1 {{takes 2^60 steps or more, whatever it is called with; no machine gets to their end}}
+      %c = linalg.generic {indexing_maps = [#in, #out], iterator_types = ["parallel", "reduction"]} ins(%a : tensor<4611686018427387904xi64>) outs(%b : !n) {
+      ^bb0(%e: i64, %s: i64):
+        %t = arith.addi %e, %s : i64
+        linalg.yield %t : i64
+      } -> !n
+      quern.yield %c : !n
+    }
+    return %r : !n
+  }
+}
+
+// -----
+
+// Tests that one that is so at the greatest sizes only names them.
+#in = affine_map<(i, j) -> (i, j)>
+#out = affine_map<(i, j) -> (i)>
+!nm = tensor<?x?xi64, #quern.dims<"n", "m">>
+!n = tensor<?xi64, #quern.dims<"n">>
+module attributes {quern.sizes = {n = 536870912, m = 536870912}} {
+  func.func @f(%x: !nm, %y: !n) -> !n {
+    %r = quern.fused generic(%x, %y) : (!nm, !n) -> !n {
+    ^bb0(%a: !nm, %b: !n):
+      // expected-error @+1 {{takes 2^58 steps or more at the greatest sizes, m = 536870912, n = 536870912; no machine gets to their end: bound them, --dim NAME=MAX}}
+      %c = linalg.generic {indexing_maps = [#in, #out], iterator_types = ["parallel", "reduction"]} ins(%a : !nm) outs(%b : !n) {
+      ^bb0(%e: i64, %s: i64):
+        %t = arith.addi %e, %s : i64
+        linalg.yield %t : i64
+      } -> !n
+      quern.yield %c : !n
+    }
+    return %r : !n
+  }
+}
+
+// -----
+
+// Tests that elements that are computed on demand are none of these.
+#id = affine_map<(i) -> (i)>
+module attributes {quern.sizes = {}} {
+  func.func @f(%x: tensor<4611686018427387904xi64>) -> tensor<4xi64> {
+    %r = quern.fused generic(%x) : (tensor<4611686018427387904xi64>) -> tensor<4xi64> {
+    ^bb0(%a: tensor<4611686018427387904xi64>):
+      %e = tensor.empty() : tensor<4611686018427387904xi64>
+      %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%a : tensor<4611686018427387904xi64>) outs(%e : tensor<4611686018427387904xi64>) {
+      ^bb0(%n: i64, %s: i64):
+        %t = arith.addi %n, %n : i64
+        linalg.yield %t : i64
+      } -> tensor<4611686018427387904xi64>
+      %c = tensor.extract_slice %b[0] [4] [1] : tensor<4611686018427387904xi64> to tensor<4xi64>
+      quern.yield %c : tensor<4xi64>
+    }
+    return %r : tensor<4xi64>
+  }
+}
