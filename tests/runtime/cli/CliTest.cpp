@@ -265,6 +265,15 @@ TEST(Cli, CallsEntriesWithTensors) {
               HasSubstr("has no input 'z'"));
   EXPECT_THAT(refused({"call", "-m", write_fake("m.quern"), "--entry", "step", "-o", out}),
               HasSubstr("carries state"));
+  EXPECT_THAT(refused({"call", "-m", model, "--entry", "encode", "-o", out}),
+              HasSubstr("has no entry 'encode'"));
+  // Its hint names what works.
+  for (const char *verb : {"run", "bench", "logits"})
+    EXPECT_THAT(refused(verb == std::string("bench")
+                            ? std::vector<std::string>{verb, "-m", model}
+                            : std::vector<std::string>{verb, "-m", model, "--tokens", "5"}),
+                HasSubstr("hint: quern-run call runs its entries"))
+        << verb;
 }
 
 // Tests an entry whose caller chooses sizes: each type of array becomes what the input is, and what
