@@ -36,7 +36,7 @@ bool is_adapter(const std::string &name) { return absl::StartsWith(name, "adapte
 bool is_consolidated(const std::string &name) { return absl::StartsWith(name, "consolidated"); }
 
 struct Listing {
-  std::vector<std::string> safetensors, ggufs, pickles, others, unfinished;
+  std::vector<std::string> safetensors, ggufs, graphs, pickles, others, unfinished;
 };
 
 bool ends_with_any(const std::string &name, std::initializer_list<const char *> suffixes) {
@@ -56,7 +56,9 @@ absl::StatusOr<Listing> list(const std::string &folder) {
       found.ggufs.push_back(name);
     else if (ends_with_any(name, {".bin", ".pt", ".pth", ".ckpt"}))
       found.pickles.push_back(name);
-    else if (ends_with_any(name, {".h5", ".msgpack", ".onnx"}))
+    else if (absl::EndsWithIgnoreCase(name, ".onnx"))
+      found.graphs.push_back(name);
+    else if (ends_with_any(name, {".h5", ".msgpack"}))
       found.others.push_back(name);
     else if (ends_with_any(name, {".incomplete", ".part", ".partial", ".crdownload", ".aria2"}))
       found.unfinished.push_back(name);
@@ -64,6 +66,11 @@ absl::StatusOr<Listing> list(const std::string &folder) {
   if (failed)
     return absl::NotFoundError(
         absl::StrCat(folder, ": cannot list the folder: ", failed.message()));
+  // Where optimum puts them in a repository that has other weights too.
+  for (fs::directory_iterator entry(fs::path(folder) / "onnx", failed), end;
+       !failed && entry != end; entry.increment(failed))
+    if (absl::EndsWithIgnoreCase(entry->path().filename().string(), ".onnx"))
+      found.graphs.push_back("onnx/" + entry->path().filename().string());
   // Where huggingface_hub keeps what it has of files that it is downloading into a folder.
   const fs::path cache = fs::path(folder) / ".cache" / "huggingface" / "download";
   for (fs::directory_iterator entry(cache, failed), end; !failed && entry != end;
@@ -71,8 +78,8 @@ absl::StatusOr<Listing> list(const std::string &folder) {
     if (entry->path().extension() == ".incomplete")
       found.unfinished.push_back(".cache/huggingface/download/" +
                                  entry->path().filename().string());
-  for (auto *names :
-       {&found.safetensors, &found.ggufs, &found.pickles, &found.others, &found.unfinished})
+  for (auto *names : {&found.safetensors, &found.ggufs, &found.graphs, &found.pickles,
+                      &found.others, &found.unfinished})
     std::sort(names->begin(), names->end());
   return found;
 }
@@ -89,10 +96,11 @@ std::string why_none(const std::string &folder, const Listing &found) {
     return absl::StrCat("has only ", some(found.safetensors),
                         ", in Mistral's own layout\nhint: download the model's files in "
                         "transformers' layout too, model-*.safetensors with their index");
-  if (!found.ggufs.empty())
-    return absl::StrCat("has no .safetensors file, and ", some(found.ggufs), "\nhint: give ",
-                        found.ggufs.size() == 1 ? "that file" : "one of these",
-                        " as the model: ", (fs::path(folder) / found.ggufs[0]).string());
+  for (const auto *files : {&found.ggufs, &found.graphs})
+    if (!files->empty())
+      return absl::StrCat("has no .safetensors file, and ", some(*files), "\nhint: give ",
+                          files->size() == 1 ? "that file" : "one of these",
+                          " as the model: ", (fs::path(folder) / files->front()).string());
   if (!found.pickles.empty())
     return absl::StrCat("has no .safetensors file; its weights (", some(found.pickles),
                         ") are in PyTorch's pickle format, which runs code when it is read\nhint: "

@@ -4,6 +4,7 @@
 #include "passes/analysis/Remarks.h"
 #include "passes/fuse/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -237,6 +238,9 @@ private:
   }
 
   static bool isRoot(Operation *op, const Use &use) {
+    // A model op reads tensors from memory, numbers of the model too: a mask that is a table.
+    if (isa<WeightTensorOp, arith::ConstantOp>(op))
+      return use.outside && isa<RankedTensorType>(op->getResult(0).getType());
     if (!makesTensor(op))
       return false;
     if (isa<WhereTrueOp>(op)) // whether or not anybody reads it: it sets a size

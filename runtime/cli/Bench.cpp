@@ -258,9 +258,8 @@ absl::Status bench_model(const BenchOptions &options, std::span<const BenchTest>
   auto engine = session::Engine::open(options.model.model, engine_options);
   if (!engine.ok())
     return engine.status();
-  if ((*engine)->vocab() == 0)
-    return absl::FailedPreconditionError(
-        absl::StrCat(options.model.model, " is not a language model: nothing to bench"));
+  if (absl::Status status = (*engine)->check_language_model(); !status.ok())
+    return status;
   device::Device &device = (*engine)->device();
   const Bounds bounds{.ops_per_s = device.probe_ops_per_s(is_quantized((*engine)->manifest())),
                       .float_ops_per_s = device.probe_ops_per_s(/*integer=*/false)};

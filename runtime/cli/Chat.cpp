@@ -238,6 +238,8 @@ absl::Status chat_with(ChatOptions &options) {
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
     return engine.status();
+  if (absl::Status status = (*engine)->check_language_model(); !status.ok())
+    return status;
   auto tokenizer = load_tokenizer((*engine)->artifact());
   if (!tokenizer.ok())
     return tokenizer.status();

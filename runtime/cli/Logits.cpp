@@ -170,9 +170,8 @@ absl::Status write_logits(LogitsOptions &options) {
   if (!opened.ok())
     return opened.status();
   session::Engine &engine = **opened;
-  if (engine.vocab() == 0)
-    return absl::FailedPreconditionError(
-        absl::StrCat(options.model.model, " is not a language model\nhint: quern-run call"));
+  if (absl::Status status = engine.check_language_model(); !status.ok())
+    return status;
 
   const bool many = sequences->size() > 1;
   if (many) {

@@ -214,6 +214,8 @@ absl::Status run_prompt(RunOptions &options) {
   auto engine = session::Engine::open(options.model.model, options.model.engine());
   if (!engine.ok())
     return engine.status();
+  if (absl::Status status = (*engine)->check_language_model(); !status.ok())
+    return status;
   std::optional<session::PrefixCache> cache;
   if (!options.prefix_cache.empty()) {
     cache.emplace((*engine)->prefix_cache(

@@ -230,7 +230,9 @@ void Engine::prepare_step() {
   }
 }
 
-absl::Status Engine::no_step() const {
+absl::Status Engine::check_language_model() const {
+  if (vocab_ != 0)
+    return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(artifact_->path(), " is not a language model: it has no entry 'step'\nhint: ",
                    encoded_columns_ != 0 ? "quern-run embed gives an encoder's vectors"
@@ -239,7 +241,7 @@ absl::Status Engine::no_step() const {
 
 absl::StatusOr<SlotId> Engine::create_slot() {
   if (vocab_ == 0)
-    return no_step();
+    return check_language_model();
   return pool_->create_slot();
 }
 absl::Status Engine::free_slot(SlotId slot) { return pool_->free_slot(slot); }
@@ -307,7 +309,7 @@ absl::Status Engine::check_room(SlotId slot, uint64_t tokens) const {
 absl::Status Engine::check_batch(std::span<const SequenceStep> batch,
                                  std::span<float> logits) const {
   if (vocab_ == 0)
-    return no_step();
+    return check_language_model();
   uint64_t rows = 0;
   for (const SequenceStep &sequence : batch) {
     if (!pool_->alive(sequence.slot))

@@ -107,6 +107,8 @@ public:
   uint64_t slots() const { return slots_; }
   /// Ids are in [0, vocab); 0 if the artifact has no `step` entry.
   uint32_t vocab() const { return vocab_; }
+  /// FailedPrecondition, with what to run instead, if there is no entry `step`.
+  absl::Status check_language_model() const;
   /// The largest T and B that one step of the device takes; Engine::step cuts larger requests.
   uint32_t max_tokens() const { return max_tokens_; }
   uint32_t max_seqs() const { return max_seqs_; }
@@ -204,7 +206,6 @@ private:
   void prepare_step();
   absl::Status check_batch(std::span<const SequenceStep> batch, std::span<float> logits) const;
   /// What is said where there is no entry `step`.
-  absl::Status no_step() const;
   absl::Status check_encoded(std::span<const EncodeSequence> batch, std::span<float> out) const;
   /// Encodes sequences that fit in a step.
   absl::Status encode_step(std::span<const EncodeSequence> batch, float *out);

@@ -14,11 +14,12 @@ using artifact::items;
 using artifact::text;
 
 absl::Status not_callable(std::string_view entry, const artifact::Artifact &artifact) {
-  if (entry == "encode")
+  const bool there = artifact.entry(entry) != nullptr;
+  if (there && entry == "encode")
     return absl::UnimplementedError(
         "entry 'encode' takes sequences of tokens, which plain tensors do not tell apart\n"
         "hint: quern-run embed");
-  if (entry == "step")
+  if (there && entry == "step")
     return absl::UnimplementedError(
         "entry 'step' carries state between calls, so it is not called with plain tensors\n"
         "hint: quern-run logits, or quern_step of the C interface");

@@ -172,6 +172,8 @@ void transpose(NodeShapes &node) {
 void concat(NodeShapes &node) {
   if (!node.want_rank_at_least(0, 1))
     return;
+  if (node.node().find("axis") == nullptr)
+    return node.fail("it does not say its axis");
   Shape shape = node.shape(0);
   const size_t axis = node.axis(node.integer("axis", 1), shape.size());
   for (size_t i = 1; i < node.inputs(); ++i) {

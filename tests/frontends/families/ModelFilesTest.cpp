@@ -213,6 +213,10 @@ TEST_F(ModelFiles, InOtherFormatsAreNamed) {
   EXPECT_THAT(problems(), ElementsAre(at("", "another framework's", "convert")));
   folder_.write("pytorch_model.bin", "x");
   EXPECT_THAT(problems(), ElementsAre(at("", "pickle", "convert")));
+  std::filesystem::create_directories(folder_.path("onnx"));
+  folder_.write("onnx/model.onnx", "x");
+  EXPECT_THAT(problems(),
+              ElementsAre(at("", "and onnx/model.onnx", folder_.path("onnx/model.onnx"))));
   folder_.write("m-Q4_0.gguf", "x");
   EXPECT_THAT(problems(), ElementsAre(at("", "m-Q4_0.gguf", folder_.path("m-Q4_0.gguf"))));
   folder_.write("consolidated.safetensors", "x");

@@ -241,3 +241,24 @@ func.func @main(%v0: !A) -> !A {
   } -> !A
   return %v10 : !A
 }
+
+// -----
+
+!R = tensor<?x8xf32, #quern.dims<"4*b">>
+!M = tensor<1x1x4x4xf32>
+module attributes {quern.sizes = {b = 8 : i64}} {
+quern.weight @table : !quern.weight<1x1x4x4, "f32"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+
+// Tests that a table of the model's that attention adds to scores is written for it: it reads memory.
+// CHECK-LABEL: @main
+// CHECK: %[[REF:.*]] = quern.weight_ref @table
+// CHECK: %[[MASK:.*]] = quern.fused generic(%[[REF]])
+// CHECK: quern.weight_tensor
+// CHECK: quern.attention_rows %{{.*}}, %{{.*}}, %{{.*}} mask %[[MASK]]
+func.func @main(%q: !R, %k: !R, %v: !R) -> !R {
+  %ref = quern.weight_ref @table : !quern.weight<1x1x4x4, "f32">
+  %m = quern.weight_tensor %ref : !quern.weight<1x1x4x4, "f32"> -> !M
+  %y = quern.attention_rows %q, %k, %v mask %m {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f32, sequences = "b"} : (!R, !R, !R, !M) -> !R
+  return %y : !R
+}
+}

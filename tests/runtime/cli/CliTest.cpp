@@ -265,6 +265,15 @@ TEST(Cli, CallsEntriesWithTensors) {
               HasSubstr("has no input 'z'"));
   EXPECT_THAT(refused({"call", "-m", write_fake("m.quern"), "--entry", "step", "-o", out}),
               HasSubstr("carries state"));
+  EXPECT_THAT(refused({"call", "-m", model, "--entry", "encode", "-o", out}),
+              HasSubstr("has no entry 'encode'"));
+  // Its hint names what works.
+  for (std::vector<std::string> args : {std::vector<std::string>{"run", "--tokens", "5"},
+                                        {"bench"},
+                                        {"logits", "--tokens", "5", "-o", out}}) {
+    args.insert(args.end(), {"-m", model});
+    EXPECT_THAT(refused(args), HasSubstr("hint: quern-run call runs its entries")) << args[0];
+  }
 }
 
 // Tests an entry whose caller chooses sizes: each type of array becomes what the input is, and what
