@@ -201,6 +201,9 @@ struct RaiseRotaryPass : impl::RaiseRotaryBase<RaiseRotaryPass> {
         before = op->getPrevNode();
         if (isCandidate(op))
           raise(op);
+        // Parts of what was raised as a whole are looked at no more.
+        if (isOpTriviallyDead(op))
+          op->erase();
       }
       eraseDead(block);
     }

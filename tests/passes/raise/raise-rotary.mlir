@@ -118,6 +118,7 @@ func.func @main(%q: !L, %k: !L, %angles: !F) -> (!X, !X) {
 // CHECK: quern.rope %{{.*}}, %{{.*}} {head_dim = 8 : i64, interleaved = true} : (tensor<?x16xf32, #quern.dims<"b*s">>, tensor<?x4xf32, #quern.dims<"b*s">>)
 // CHECK-NOT: arith.mulf
 // REMARK: [Passed] raise-rotary | Category:raise | Remark="rope of 2 heads, 4 of 8 columns, neighbours"
+// REMARK-NOT: [Passed]
 module attributes {quern.sizes = {b = 3 : i64, s = 20 : i64}} {
 func.func @main(%x: !X, %cos: !T, %sin: !T) -> !X {
   %b = quern.size "b"
