@@ -116,7 +116,7 @@ public:
     for (auto [i, dim] : llvm::enumerate(order))
       back[dim] = static_cast<unsigned>(i);
     Value result = asTensor(builder, loc, rope, moved);
-    root->getResult(0).replaceAllUsesWith(permuted(builder, loc, result, back));
+    replaceUnderPermutations(root->getResult(0), permuted(builder, loc, result, back));
     return true;
   }
 
