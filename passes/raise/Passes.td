@@ -27,6 +27,21 @@ def RaiseLinears : Pass<"quern-raise-linears", "::mlir::ModuleOp"> {
   ];
 }
 
+def RaiseRotary : Pass<"quern-raise-rotary", "::mlir::ModuleOp"> {
+  let summary = "columns that are turned in pairs become rope, of a table of cosines and sines";
+  let description = [{
+    Takes pieces of three tensors: one of the result's shape, and two that are the same for all heads or sequences. What a piece is, is asked by
+    running it: the first columns of each head are pairs, halves apart or neighbours, and pair i is turned by the cosine and sine i; the rest stays. Where
+    the tensors have a number for each column, both of a pair's have to be the same: what computes them, from positions in whatever way, is run
+    to see it. The table of the op is what the two tensors are; ropes of one model share it.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "ropes found">,
+    Statistic<"numMissed", "missed", "pairs that are turned by what is no such table">,
+  ];
+}
+
 def RaiseAttention : Pass<"quern-raise-attention", "::mlir::ModuleOp"> {
   let summary = "a product, a softmax and a product become attention_rows";
   let description = [{
@@ -54,6 +69,21 @@ def RaiseMasks : Pass<"quern-raise-masks", "::mlir::ModuleOp"> {
   let statistics = [
     Statistic<"numRaised", "raised", "masks found">,
     Statistic<"numMissed", "missed", "masks that stay tensors">,
+  ];
+}
+
+def RaiseEmbeddings : Pass<"quern-raise-embeddings", "::mlir::ModuleOp"> {
+  let summary = "rows of a weight that are looked up become embedding";
+  let description = [{
+    A program that copies, for each of its outer indices, one row of a weight of two dimensions, and a slice of neighbouring rows. Numbers of rows
+    become a tensor of their own, in whatever way the graph computed them; one outside of the table is a fault of the call, as it was. Rows that are the same for
+    every sequence and are added to rows of all of them, as learned positions are, are looked up for each.
+    Not where they are cosines, or numbers that are added to scores: formats (`--quant`) are for features.
+  }];
+  let dependentDialects = ["::quern::QuernDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "embeddings found">,
+    Statistic<"numMissed", "missed", "rows of a weight that are read for something else">,
   ];
 }
 

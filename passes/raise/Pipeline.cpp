@@ -11,8 +11,11 @@ void buildRaisePhase(mlir::OpPassManager &pm) {
   pm.addPass(createMergeEqual());
   pm.addPass(createRaiseLinears());
   pm.addPass(createRaiseBiases());
+  pm.addPass(createRaiseRotary());
   pm.addPass(createRaiseAttention());
   pm.addPass(createRaiseMasks());
+  // When it is known which rows are cosines or masks.
+  pm.addPass(createRaiseEmbeddings());
   pm.addPass(createRaiseNorms());
   // Last: what is left between the others.
   pm.addPass(createRaiseElementwise());

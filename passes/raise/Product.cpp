@@ -151,4 +151,16 @@ Value permuted(OpBuilder &builder, Location loc, Value value, ArrayRef<unsigned>
   return moved.getResult(0);
 }
 
+void replaceUnderPermutations(Value value, Value by) {
+  for (Operation *reader : llvm::to_vector(value.getUsers()))
+    if (auto order = permutationOf(reader);
+        order && cast<linalg::GenericOp>(reader).getInputs()[0] == value) {
+      OpBuilder builder(reader);
+      if (Value moved = permuted(builder, reader->getLoc(), by, *order);
+          moved.getType() == reader->getResult(0).getType())
+        reader->getResult(0).replaceAllUsesWith(moved);
+    }
+  value.replaceAllUsesWith(by);
+}
+
 } // namespace quern::raise

@@ -48,6 +48,9 @@ llvm::SmallVector<mlir::Value> sizesOf(mlir::OpBuilder &builder, mlir::Location 
 /// what that one reads; the value itself where nothing moves.
 mlir::Value permuted(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
                      llvm::ArrayRef<unsigned> order);
+/// Gives the readers of `value` what is equal to it instead; those that permute it get a
+/// permutation of what `by` is one of, so that two that undo each other are none.
+void replaceUnderPermutations(mlir::Value value, mlir::Value by);
 /// The order in which a permutation, as `permuted` writes one, has its input's dimensions; none of
 /// other ops.
 std::optional<llvm::SmallVector<unsigned>> permutationOf(mlir::Operation *op);

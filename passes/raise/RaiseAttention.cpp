@@ -322,7 +322,7 @@ private:
     SmallVector<unsigned> order(of.size());
     for (auto [i, dim] : llvm::enumerate(of))
       order[dim] = static_cast<unsigned>(i);
-    values.op.getResult(0).replaceAllUsesWith(permuted(after, loc, tensor, order));
+    replaceUnderPermutations(values.op.getResult(0), permuted(after, loc, tensor, order));
   }
 
   linalg::SoftmaxOp softmax;
