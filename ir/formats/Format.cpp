@@ -53,10 +53,9 @@ bool Format::has_finite_scales(const std::byte *src, int64_t n) const {
 std::span<const Format *const> all_formats() {
   static const std::vector<const Format *> table = [] {
     std::vector<const Format *> formats;
-    for (const auto family :
-         {float_formats(), legacy_block_formats(), k_quant_formats(), codebook_formats(),
-          ternary_formats(), lattice_formats(), int_formats(), two_level_formats(),
-          checkpoint_formats()})
+    for (const auto family : {float_formats(), legacy_block_formats(), k_quant_formats(),
+                              codebook_formats(), ternary_formats(), lattice_formats(),
+                              int_formats(), two_level_formats(), checkpoint_formats()})
       formats.insert(formats.end(), family.begin(), family.end());
     return formats;
   }();

@@ -1,5 +1,5 @@
-// The points of GGUF's lattices (Codebook.h), written by make_lattice_points.py. Templates: device code has in
-// a kernel what it uses of them, no more.
+// The points of GGUF's lattices (Codebook.h), written by make_lattice_points.py. Templates: device
+// code has in a kernel what it uses of them, no more.
 #ifndef QUERN_IR_FORMATS_LATTICEPOINTS_H
 #define QUERN_IR_FORMATS_LATTICEPOINTS_H
 
