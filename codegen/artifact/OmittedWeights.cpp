@@ -113,17 +113,19 @@ Codes lattice_codes_of(const Packing &packing) {
 Codes codes_of(const Packing &packing) {
   if (packing.is_lattice())
     return lattice_codes_of(packing);
-  // Of two bits around 1 the lower one is 0: what is left, 0 and 2, is as much above as below.
+  // Of two bits around 1 the lower one is 0, around 2 it is 1: the two codes that are left are as
+  // much above as below.
   const bool signs =
-      packing.bits == 2 && packing.zero_point == 1 && packing.layout == formats::CodeLayout::Planes;
+      packing.bits == 2 && packing.zero_point != 0 && packing.layout == formats::CodeLayout::Planes;
   Codes codes;
-  codes.pattern = signs ? repeated(0xaa, 0, 8) : Pattern{~uint64_t{0}, 0};
-  const int step = signs ? 2 : 1, count = packing.stored_codes() / step;
+  const int least = signs ? packing.zero_point - 1 : 0, step = signs ? 2 : 1;
+  codes.pattern = signs ? repeated(0xaa, least != 0 ? 0x55 : 0, 8) : Pattern{~uint64_t{0}, 0};
+  const int count = packing.stored_codes() / step;
   for (int i = 0; i < count; ++i)
-    codes.mean += static_cast<float>(packing.code_of(step * i) - packing.zero_point);
+    codes.mean += static_cast<float>(packing.code_of(least + step * i) - packing.zero_point);
   codes.mean /= static_cast<float>(count);
   for (int i = 0; i < count; ++i) {
-    const auto code = static_cast<float>(packing.code_of(step * i) - packing.zero_point);
+    const auto code = static_cast<float>(packing.code_of(least + step * i) - packing.zero_point);
     codes.deviation += (code - codes.mean) * (code - codes.mean);
   }
   codes.deviation = std::sqrt(codes.deviation / static_cast<float>(count));
