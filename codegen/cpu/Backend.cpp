@@ -43,6 +43,7 @@ absl::StatusOr<std::unique_ptr<llvm::TargetMachine>> targetMachine(const Variant
   std::call_once(once, [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser(); // of microkernels' inline assembly
   });
   llvm::Triple triple(kTriple);
   std::string error;

@@ -71,10 +71,11 @@ std::string hint_for(const Node &node) {
 void check_ops(const Model &model, const Inference &inference, const std::vector<bool> &live,
                CanLower can_lower, Problems &problems) {
   ByWhat ops;
+  WhyNotFlat why_not_flat(model, inference);
   for_each_live(model, live, [&](const Node &node) {
     if (can_lower(node.domain, node.op))
       return;
-    const auto why = why_not_flat(model, inference, node);
+    const auto why = why_not_flat(node);
     Found &found = ops[absl::StrCat(node.qualified_op(), ": ",
                                     why ? why->what : "Quern makes no code for this op")];
     if (found.hint.empty())

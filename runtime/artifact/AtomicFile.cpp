@@ -23,14 +23,19 @@ namespace fs = std::filesystem;
 std::mutex list_mutex;
 std::atomic<AtomicFile *> list{nullptr};
 
-// Whether nobody writes the file: who does has it locked, and a lock ends with its process.
-bool is_abandoned(const fs::path &file) {
+// Removes the file if nobody writes it: who does has it locked, and a lock ends with its process.
+// Both under the lock, and only while the name is still that file's: between the two somebody else
+// could have begun to write under it.
+void remove_if_abandoned(const fs::path &file) {
   const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
   if (fd < 0)
-    return false;
-  const bool abandoned = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    return;
+  struct stat locked, named;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 &&
+      lstat(file.c_str(), &named) == 0 && locked.st_dev == named.st_dev &&
+      locked.st_ino == named.st_ino)
+    unlink(file.c_str());
   close(fd);
-  return abandoned;
 }
 
 // PATH.quern-partial- and digits.
@@ -46,8 +51,8 @@ void remove_abandoned(const fs::path &target) {
   const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
   fs::directory_iterator entry(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error))
-    if (is_temporary_of(entry->path().filename(), target.filename()) && is_abandoned(entry->path()))
-      unlink(entry->path().c_str());
+    if (is_temporary_of(entry->path().filename(), target.filename()))
+      remove_if_abandoned(entry->path());
 }
 
 // Signals that end a program wait on this thread while one is alive: between the file's creation
@@ -79,11 +84,11 @@ int create_temporary(const std::string &target, std::string &temporary) {
     if (fd < 0)
       return fd;
     // A file system without locks leaves the file unlocked; nothing else depends on it.
-    flock(fd, LOCK_EX | LOCK_NB);
+    const bool taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     struct stat info;
-    if (fstat(fd, &info) == 0 && info.st_nlink > 0)
+    if (!taken && fstat(fd, &info) == 0 && info.st_nlink > 0)
       return fd;
-    close(fd); // another process took it for abandoned before it was locked
+    close(fd); // another process takes it, or took it, for abandoned before it was locked
   }
 }
 

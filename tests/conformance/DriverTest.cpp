@@ -158,7 +158,7 @@ TEST_F(Driver, WrongUsageNamesTheNearest) {
   result = call("quern", compile({"--variant", "x86-64-v5"}));
   expect_refused(result, 2);
   EXPECT_THAT(result.err, HasSubstr("x86-64-v"));
-  for (const std::vector<std::string> &more : {std::vector<std::string>{"--quant", "int5"},
+  for (const std::vector<std::string> &more : {std::vector<std::string>{"--quant", "int7"},
                                                {"--to", "fuze"},
                                                {"--max-tokens", "0"},
                                                {"--max-seqs", "17", "--max-tokens", "16"},

@@ -182,15 +182,21 @@ Inference flatten(Model &model, Problems &problems) {
   return inference;
 }
 
-std::optional<NotFlat> why_not_flat(const Model &model, const Inference &inference,
-                                    const Node &node) {
+std::optional<NotFlat> WhyNotFlat::operator()(const Node &node) {
   const Flattener flatten = find_flattener(node);
   if (flatten == nullptr)
     return std::nullopt;
-  Model copy = model;
-  Rewriting tried(copy, inference);
-  auto why = flatten(tried, node);
-  return why ? why : NotFlat{"it lies in a graph that is left", "see what is said of that graph"};
+  if (copies_ < kMostCopies) {
+    if (!copy_) {
+      copy_ = model_;
+      ++copies_;
+    }
+    Rewriting tried(*copy_, inference_);
+    if (auto why = flatten(tried, node))
+      return why; // and nothing was written
+    copy_.reset();
+  }
+  return NotFlat{"it lies in a graph that is left", "see what is said of that graph"};
 }
 
 } // namespace quern::onnx

@@ -29,9 +29,25 @@ struct NotFlat {
   std::string what, hint;
 };
 
-/// Nothing for nodes that are not flattened at all.
-std::optional<NotFlat> why_not_flat(const Model &model, const Inference &inference,
-                                    const Node &node);
+/// Asks of a flattened model why nodes were left, by trying them on a copy of it.
+class WhyNotFlat {
+public:
+  WhyNotFlat(const Model &model, const Inference &inference)
+      : model_(model), inference_(inference) {}
+
+  /// Nothing for nodes that are not flattened at all.
+  std::optional<NotFlat> operator()(const Node &node);
+
+private:
+  /// Nodes within graphs that are left can be flat themselves, which writes to the copy. So many
+  /// copies are made; what comes afterwards is said to lie in a graph that is left.
+  static constexpr int kMostCopies = 32;
+
+  const Model &model_;
+  const Inference &inference_;
+  std::optional<Model> copy_;
+  int copies_ = 0;
+};
 
 } // namespace quern::onnx
 

@@ -90,7 +90,7 @@ TEST(Flatten, BranchesOfUnlikeShapesAreLeft) {
   Problems problems;
   const Inference inference = flatten(model, problems);
   ASSERT_EQ(model.graph.nodes.size(), 1u);
-  const auto why = why_not_flat(model, inference, model.graph.nodes[0]);
+  const auto why = WhyNotFlat(model, inference)(model.graph.nodes[0]);
   ASSERT_TRUE(why.has_value());
   EXPECT_THAT(why->what, HasSubstr("only a run tells which of its branches is taken, and they "
                                    "give [2] and []"));
@@ -160,7 +160,7 @@ TEST(Flatten, LoopsOfUnknownLengthAreLeft) {
     const Inference inference = flatten(model, problems);
     const auto loop = std::ranges::find(model.graph.nodes, "Loop", &Node::op);
     ASSERT_NE(loop, model.graph.nodes.end());
-    EXPECT_THAT(why_not_flat(model, inference, *loop)->what,
+    EXPECT_THAT(WhyNotFlat(model, inference)(*loop)->what,
                 HasSubstr("only a run tells how often it turns"));
   }
 }
@@ -235,7 +235,7 @@ TEST(Flatten, ScansOfALengthThatACallChoosesAreLeft) {
   Model model = read_sound(proto);
   Problems problems;
   const Inference inference = flatten(model, problems);
-  EXPECT_THAT(why_not_flat(model, inference, model.graph.nodes[0])->what,
+  EXPECT_THAT(WhyNotFlat(model, inference)(model.graph.nodes[0])->what,
               HasSubstr("how long its sequences are, n, is chosen by a call"));
 }
 

@@ -48,13 +48,13 @@ func.func @plain(%x: !T32) -> !T16 {
 // Tests that every weight of an unknown format is named, with what to do.
 !T16 = tensor<?x16xf32, #quern.dims<"T">>
 !T32 = tensor<?x32xf32, #quern.dims<"T">>
-quern.weight @"blk.0.ffn_up.weight" : !quern.weight<16x32, "iq2_xxs"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
+quern.weight @"blk.0.ffn_up.weight" : !quern.weight<16x32, "q1_0"> {file = -1 : i32, offset = 0 : i64, seed = 7 : i64, mean = 0.0 : f32, spread = 0.3 : f32}
 func.func @unknown(%x: !T32) -> !T16 {
-  %w = quern.weight_ref @"blk.0.ffn_up.weight" : !quern.weight<16x32, "iq2_xxs">
-  // expected-error @+1 {{weight 'blk.0.ffn_up.weight' is stored as "iq2_xxs", a format that Quern has no kernels for; convert the model to one of f32, f16, bf16, q4_0}}
-  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "iq2_xxs">) -> !T16 {
-  ^bb0(%a: !T32, %b: !quern.weight<16x32, "iq2_xxs">):
-    %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "iq2_xxs">) -> !T16
+  %w = quern.weight_ref @"blk.0.ffn_up.weight" : !quern.weight<16x32, "q1_0">
+  // expected-error @+1 {{weight 'blk.0.ffn_up.weight' is stored as "q1_0", a format that Quern has no kernels for; convert the model to one of f32, f16, bf16, q4_0}}
+  %y = quern.fused linear(%x, %w) : (!T32, !quern.weight<16x32, "q1_0">) -> !T16 {
+  ^bb0(%a: !T32, %b: !quern.weight<16x32, "q1_0">):
+    %c = quern.linear %a, %b : (!T32, !quern.weight<16x32, "q1_0">) -> !T16
     quern.yield %c : !T16
   }
   return %y : !T16
