@@ -265,10 +265,18 @@ Dim choose(const Dim &condition, const Dim &yes, const Dim &no) {
 
 Dim substitute(const Dim &dim,
                const std::function<std::optional<Dim>(const std::string &)> &replacement) {
-  Dim sum;
   if (!dim.valid())
     return dim;
+  // Added up at once: a sum of sums is sorted again for each of its terms.
+  std::vector<Term> terms;
   for (const Term &term : dim.terms()) {
+    const bool stays = std::ranges::all_of(term.factors, [&](const AtomRef &factor) {
+      return factor->kind == AtomKind::Symbol && !replacement(factor->name);
+    });
+    if (stays) {
+      terms.push_back(term);
+      continue;
+    }
     Dim product = term.coefficient;
     for (const AtomRef &factor : term.factors) {
       const Dim a = substitute(factor->a, replacement), b = substitute(factor->b, replacement);
@@ -293,9 +301,11 @@ Dim substitute(const Dim &dim,
         break;
       }
     }
-    sum += product;
+    if (!product.valid())
+      return product;
+    terms.insert(terms.end(), product.terms().begin(), product.terms().end());
   }
-  return sum;
+  return of_terms(std::move(terms));
 }
 
 } // namespace quern::symbols

@@ -213,7 +213,11 @@ private:
     return values_.empty() ? "" : values_[static_cast<size_t>(below(values_.size()))];
   }
   int64_t size(int64_t was) {
-    return below(3) == 0 ? was + below(5) - 2 : kSizes[below(std::size(kSizes))];
+    if (below(3) != 0)
+      return kSizes[below(std::size(kSizes))];
+    int64_t near = 0; // of the ends of the numbers it may be the other one
+    static_cast<void>(__builtin_add_overflow(was, int64_t{below(5) - 2}, &near));
+    return near;
   }
 
   void collect(NodeProto &node) {
